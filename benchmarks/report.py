@@ -1,0 +1,259 @@
+"""Draws what was measured and writes the README's tables: ``python -m benchmarks.report [results.json]``.
+
+The pictures go to ``benchmarks/results``; the tables replace what stands between their markers in the README,
+``<!-- board -->`` … ``<!-- /board -->``, ``<!-- ladder:matmul -->`` … and ``<!-- machine -->`` ….
+"""
+
+import math
+import re
+import sys
+from collections import defaultdict
+from importlib import import_module
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from benchmarks.cases import OURS
+from benchmarks.measure import BOARD_FILE, RESULTS, Result, load, on
+from benchmarks.verdict import duration, means, share, shortfalls
+
+README = Path(__file__).parent.parent / "README.md"
+LADDERS = {"matmul": "gemm"}  # operation: the kernel file whose VARIANTS are its rungs
+LADDER_SHAPE = "512-512-512"
+
+# Okabe and Ito's palette, and a shape for each peer: told apart without colour, too.
+STYLE = {
+    OURS: {"color": "#0072B2", "marker": "o"},
+    "torch": {"color": "#D55E00", "marker": "s"},
+    "numpy": {"color": "#8C8C8C", "marker": "^"},
+    "jax": {"color": "#009E73", "marker": "D"},
+}
+RUNG_COLORS = ("#CC79A7", "#E69F00", "#F0E442", "#56B4E9", "#009E73", "#0072B2", "#000000")
+FRAME = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 10, "axes.axisbelow": True}
+
+
+def pictures(path: Path = BOARD_FILE) -> list[Path]:
+    """Draws every picture that the results in `path` have rows for; returns the files."""
+    sheet, results = load(path)
+    drawn = []
+    with plt.rc_context(FRAME):
+        if any({OURS, "torch"} <= result.seconds.keys() for result in results):
+            drawn.append(roofline(sheet, results))
+        drawn += [ladder(sheet, results, name) for name in LADDERS if ladder_results(results, name)]
+    return drawn
+
+
+def roofline(sheet: dict, results: list[Result]) -> Path:
+    """Every row at the highest thread count: rate against intensity, under the machine's two lines."""
+    threads = max(result.threads for result in results)
+    rows = [result for result in results if result.threads == threads and {OURS, "torch"} <= result.seconds.keys()]
+    peak, bandwidth = sheet["peak_flops"][str(threads)] / 1e9, sheet["bandwidth"][str(threads)] / 1e9
+    figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
+
+    intensity = np.geomspace(0.03, 1000, 200)
+    axes.plot(intensity, np.minimum(peak, bandwidth * intensity), color="black", linewidth=1.5)
+    places = side_by_side([r.flops / r.bytes for r in rows])
+    rates = {
+        peer: [r.flops / r.seconds[peer] / 1e9 if peer in r.seconds else np.nan for r in rows]
+        for peer in ("numpy", "torch", OURS)  # ours last, on top
+    }
+    for peer, heights in rates.items():
+        axes.scatter(places, heights, s=24, linewidths=0.4, edgecolors="white", label=peer, zorder=3, **STYLE[peer])
+    for x, theirs, ours in zip(places, rates["torch"], rates[OURS], strict=True):  # from PyTorch's point to ours
+        axes.plot([x, x], [theirs, ours], color=STYLE[OURS if ours >= theirs else "torch"]["color"], linewidth=0.8)
+    axes.set(xscale="log", yscale="log", xlim=(0.03, 1000), ylim=(None, peak * 3))
+    axes.set(xlabel="arithmetic intensity (FLOP / byte); equal ones side by side", ylabel="GFLOP/s")
+    axes.set_title(
+        f"{sheet['cpu']}, {on(threads)}, float32. A blue line is won against PyTorch, an orange one is lost.\n"
+        "What fits the cache may lie above the bandwidth line.",
+        fontsize=10,
+        loc="left",
+    )
+    axes.grid(alpha=0.25)
+    axes.legend(loc="lower right", frameon=False)
+    axes.annotate(f"measured FMA peak, {peak:.0f} GFLOP/s", (900, peak), (0, 5), textcoords="offset points", ha="right")
+    figure.draw_without_rendering()  # the layout decides the slope
+    (left, low), (right, high) = axes.transData.transform([(0.05, 0.05 * bandwidth), (0.5, 0.5 * bandwidth)])
+    axes.annotate(
+        f"measured copy, {bandwidth:.0f} GB/s",
+        (0.035, 0.035 * bandwidth),
+        (0, 6),
+        textcoords="offset points",
+        rotation=math.degrees(math.atan2(high - low, right - left)),
+        rotation_mode="anchor",
+    )
+    return finish(figure, "roofline.png")
+
+
+def side_by_side(intensities: list[float]) -> list[float]:
+    """The same places, but those within 5 % of each other spread out, so that no point hides another."""
+    clusters = defaultdict(list)
+    for i, intensity in enumerate(intensities):
+        clusters[round(math.log(intensity) / math.log(1.05))].append(i)
+    places = list(intensities)
+    for members in clusters.values():
+        width = min(0.18, 0.015 * len(members))
+        for i, shift in zip(members, np.linspace(-width, width, len(members) + 2)[1:-1], strict=True):
+            places[i] *= math.exp(2 * shift)
+    return places
+
+
+def ladder_results(results: list[Result], name: str) -> list[Result]:
+    return [result for result in results if result.operation == f"{name}_ladder"]
+
+
+def rungs(name: str) -> dict:
+    """The variants of a ladder in their order, from the kernel file itself."""
+    return import_module(f"kernels.{LADDERS[name]}").VARIANTS[name]
+
+
+def ladder(sheet: dict, results: list[Result], name: str) -> Path:
+    """What each rung reaches at one size, and how all of them go with size, up to the measured peak."""
+    rows = ladder_results(results, name)
+    threads = max(result.threads for result in rows)
+    rows = [result for result in rows if result.threads == threads]
+    peaks = {int(n): flops / 1e9 for n, flops in sheet["peak_flops"].items() if int(n) in (1, threads)}
+    figure, (bars, lines) = plt.subplots(1, 2, figsize=(11, 4.8), layout="constrained", sharey=True)
+
+    shown = next((r for r in rows if r.shape == LADDER_SHAPE), rows[-1])
+    names = list(shown.seconds)
+    heights = [shown.flops / shown.seconds[each] / 1e9 for each in names]
+    colors = {each: RUNG_COLORS[i % len(RUNG_COLORS)] for i, each in enumerate(rungs(name))}
+    colors |= {each: STYLE[each]["color"] for each in ("numpy", "torch")}
+    drawn = bars.bar(names, heights, color=[colors[each] for each in names], edgecolor="black", linewidth=0.4)
+    bars.bar_label(drawn, [f"{height:.3g}" for height in heights], padding=2, fontsize=9)
+    bars.set_xticks(range(len(names)), [each.replace("_", "\n") for each in names], fontsize=8)
+    bars.set(ylabel="GFLOP/s", title=f"{name} {shown.shape.replace('-', ' × ')}")
+
+    for each, marker in zip(dict.fromkeys(peer for r in rows for peer in r.seconds), "ovP*Xd<>^s", strict=False):
+        points = [(int(r.shape.split("-")[0]), r.flops / r.seconds[each] / 1e9) for r in rows if each in r.seconds]
+        dashed = "--" if each in STYLE else "-"
+        lines.plot(*zip(*sorted(points), strict=True), dashed, marker=marker, color=colors[each], label=each,
+                   markeredgecolor="black", markeredgewidth=0.4)  # fmt: skip
+    sizes = sorted({int(r.shape.split("-")[0]) for r in rows})
+    lines.set_xscale("log", base=2)
+    lines.set_xticks(sizes, map(str, sizes))
+    lines.set(xlabel="M = N = K", title="by size")
+    figure.legend(*lines.get_legend_handles_labels(), frameon=False, fontsize=9, loc="outside right center")
+    for axes in (bars, lines):
+        axes.grid(axis="y", alpha=0.25)
+        for n, peak in peaks.items():
+            axes.axhline(peak, color="black", linewidth=1, linestyle="-" if n == threads else ":")
+    for n, peak in peaks.items():
+        label = f"measured peak, {on(n)}"
+        bars.annotate(label, (-0.4, peak), (0, -4), textcoords="offset points", va="top", fontsize=8)
+    bars.set_ylim(0, 1.04 * max(*peaks.values(), *heights))
+    figure.suptitle(f"{sheet['cpu']}, {on(threads)}, float32", fontsize=10)
+    return finish(figure, f"ladder_{name}.png")
+
+
+def finish(figure, name: str) -> Path:
+    path = RESULTS / name
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150, metadata={"Software": None})
+    plt.close(figure)
+    return path
+
+
+def markdown(header: list[str], rows: list[list[str]], left: int = 1) -> str:
+    """A Markdown table; the first `left` columns and none other are text."""
+    rule = [":---" if i < left else "---:" for i in range(len(header))]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *rows))
+
+
+def ladder_table(sheet: dict, results: list[Result], name: str) -> str:
+    """Each rung's GFLOP/s and share of the peak, what it bought, and the idea, from its own docstring."""
+    rows = {r.threads: r for r in ladder_results(results, name) if r.shape == LADDER_SHAPE}
+    counts = sorted(rows)
+    header = ["rung", "its idea", *(on(n) for n in counts), "bought"]
+    lines, before = [], None
+    for rung, function in [*rungs(name).items(), ("numpy", None), ("torch", None)]:
+        speeds = {n: rows[n].flops / rows[n].seconds[rung] for n in counts if rung in rows[n].seconds}
+        if not speeds:
+            continue
+        cells = [f"{speeds[n] / 1e9:.3g} ({speeds[n] / sheet['peak_flops'][str(n)]:.0%})" for n in counts]
+        best = max(speeds.values())
+        bought = f"{best / before:.1f}×" if before and function else ""
+        before = best
+        idea = " ".join(function.__doc__.split("\n\n")[0].split()) if function else "the same task"
+        lines.append([rung.replace("_", " ") if function else f"*{rung}*", idea, *cells, bought])
+    size = LADDER_SHAPE.replace("-", " × ")
+    return f"GFLOP/s at {size}, float32 (share of the measured peak):\n\n" + markdown(header, lines, left=2)
+
+
+def board_table(results: list[Result]) -> str:
+    """The geometric means, then every row: our time, ratios to the peers at each thread count, share of the limit."""
+    results = [result for result in results if OURS in result.seconds]
+    counts = sorted({result.threads for result in results})
+    standing = defaultdict(dict)
+    for mean, threads, value in means(results):
+        standing[mean][threads] = f"{value:.2f}×" + ("" if value >= mean.floor else " ✗")
+    header = ["geometric mean", "against", *(on(n) for n in counts), "floor"]
+    summary = [
+        [mean.name, mean.peer, *(cells.get(n, "") for n in counts), f"{mean.floor:g}×"]
+        for mean, cells in standing.items()
+    ]
+
+    by_row = defaultdict(dict)
+    for result in results:
+        by_row[result.id][result.threads] = result
+    peers = list(dict.fromkeys(peer for result in results for peer in result.ratios))
+    columns = [(peer, n) for peer in peers for n in counts if any(peer in r.ratios for r in results if r.threads == n)]
+    full_header = ["operation", "shape", f"time, {counts[-1]} thr", "limit", *(f"{p}, {n} thr" for p, n in columns), ""]
+    full = []
+    for found in by_row.values():
+        last = found[max(found)]
+        ratios = [f"{found[n].ratios[p]:.2f}×" if n in found and p in found[n].ratios else "" for p, n in columns]
+        mark = "✗" if any(shortfalls(result) for result in found.values()) else ""
+        full.append([last.operation, last.shape, duration(last.seconds[OURS]), share(last, OURS), *ratios, mark])
+    return (
+        f"{markdown(header, summary, left=2)}\n\n<details><summary>Every row: how many times as long as innerloop each "
+        f"peer takes (✗: below its floor)</summary>\n\n{markdown(full_header, full, left=2)}\n\n</details>"
+    )
+
+
+def machine_line(sheet: dict) -> str:
+    """The machine sheet in a sentence."""
+    caches = ", ".join(f"{level} {size // 1024} KiB" for level, size in sheet["cache_bytes"].items())
+    peaks = " / ".join(f"{value / 1e9:.0f}" for value in sheet["peak_flops"].values())
+    copies = " / ".join(f"{value / 1e9:.0f}" for value in sheet["bandwidth"].values())
+    names = {"python": "Python", "numpy": "NumPy", "numba": "Numba", "torch": "PyTorch", "jax": "JAX"}
+    versions = ", ".join(f"{name} {sheet[key]}" for key, name in names.items() if key in sheet)
+    return (
+        f"Measured on {sheet['cpu']}, {sheet['cores']} cores, {sheet['vector_bits']}-bit vectors, {caches}; "
+        f"peak {peaks} GFLOP/s and copy {copies} GB/s on {' / '.join(sheet['peak_flops'])} threads; "
+        f"{versions}; NumPy's BLAS {sheet['blas']}, thread layer {sheet['thread_layer']}."
+    )
+
+
+def replace_between(text: str, name: str, body: str) -> str:
+    """`text` with `body` between the markers of `name`; ValueError where they are not there once each."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"README: the markers {begin} and {end} must be there once each")
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    return pattern.sub(lambda _: f"{begin}\n{body}\n{end}", text)
+
+
+def write_readme(path: Path, readme: Path = README) -> None:
+    """Replaces the README's tables by the results in `path`."""
+    sheet, results = load(path)
+    bodies = {f"ladder:{name}": ladder_table(sheet, results, name) for name in LADDERS if ladder_results(results, name)}
+    bodies |= {"board": board_table(results), "machine": machine_line(sheet)}
+    text = readme.read_text(encoding="utf-8")
+    for name, body in bodies.items():
+        text = replace_between(text, name, body)
+    readme.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    source = Path(sys.argv[1]) if len(sys.argv) > 1 else BOARD_FILE
+    for picture in pictures(source):
+        print(picture)
+    write_readme(source)
+    print(README)

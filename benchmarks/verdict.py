@@ -1,0 +1,173 @@
+"""What must hold on the board, and how it stands: the floors, and the table on the terminal.
+
+Row by row: the row's own floor against PyTorch; where NumPy is nothing but BLAS, as fast as NumPy; a training step
+stays ahead of JAX. A floor falls to 0.95 where both sides run within 10 % of a limit that binds: the rest is noise.
+Then the geometric means, each thread count on its own, over the rows that were measured.
+"""
+
+import statistics
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from benchmarks.cases import OURS
+from benchmarks.measure import Result, on
+
+NOISE = 0.95
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A geometric mean of ratios to one peer that must not fall below `floor`."""
+
+    name: str
+    peer: str
+    floor: float
+    holds: Callable[[Result], bool]
+
+    def of(self, results: Iterable[Result]) -> float | None:
+        """The mean over the rows that it is about; None where there is none."""
+        ratios = [r.ratios[self.peer] for r in results if self.peer in r.ratios and self.holds(r)]
+        return statistics.geometric_mean(ratios) if ratios else None
+
+
+ROWWISE = ("softmax", "log_softmax", "cross_entropy")
+
+MEANS = (
+    Mean("compute-bound", "torch", 1.1, lambda r: r.kind == "compute"),
+    Mean("memory-bound", "torch", 1.5, lambda r: r.kind == "memory"),
+    Mean("small", "torch", 2.0, lambda r: r.kind == "small"),
+    Mean("training steps", "torch", 1.5, lambda r: r.kind == "training"),
+    Mean("matmul", "torch", 1.1, lambda r: r.family == "gemm"),
+    Mean(
+        "softmax, cross-entropy, activations",
+        "torch",
+        1.3,
+        lambda r: r.family == "activation" or r.operation.startswith(ROWWISE),
+    ),
+    Mean("all but BLAS", "numpy", 10.0, lambda r: not r.blas),
+)
+
+
+def row_floors(result: Result) -> dict[str, float]:
+    """The least ratio to each peer that `result` is held to."""
+    floors = {}
+    if result.floor is not None:
+        floors["torch"] = result.floor
+        if result.blas:
+            floors["numpy"] = 1.0
+        if result.kind == "training":
+            floors["jax"] = 1.0
+    return {
+        peer: min(floor, NOISE) if result.at_limit(OURS, peer) else floor
+        for peer, floor in floors.items()
+        if peer in result.ratios
+    }
+
+
+def shortfalls(result: Result) -> list[str]:
+    """Each floor that `result` misses, with its number."""
+    missed = [
+        f"{result.ratios[peer]:.2f}x {peer}, floor {floor:g}"
+        for peer, floor in row_floors(result).items()
+        if not result.ratios[peer] >= floor  # a NaN is short, too
+    ]
+    if result.share_floor is not None and not result.share(OURS) >= result.share_floor:
+        missed.append(f"{result.share(OURS):.0%} of the machine's limit, floor {result.share_floor:.0%}")
+    return missed
+
+
+def means(results: list[Result]) -> list[tuple[Mean, int, float]]:
+    """Every geometric mean that has rows, at every thread count."""
+    found = []
+    for threads in sorted({result.threads for result in results}):
+        for mean in MEANS:
+            value = mean.of(result for result in results if result.threads == threads)
+            if value is not None:
+                found.append((mean, threads, value))
+    return found
+
+
+def failures(results: list[Result]) -> list[str]:
+    """All that does not hold: rows and means below their floor, results above the roofline or from a busy machine."""
+    rows = [f"{r.id}, {on(r.threads)}: {missed}" for r in results for missed in shortfalls(r)]
+    groups = [
+        f"geometric mean of {mean.name}, {on(threads)}: {value:.2f}x {mean.peer}, floor {mean.floor:g}"
+        for mean, threads, value in means(results)
+        if not value >= mean.floor
+    ]
+    disturbed = [
+        f"{r.id}, {on(r.threads)}: disturbed, other processes used {r.others:.2f} cores" for r in results if r.disturbed
+    ]
+    return rows + groups + [message for r in results for message in r.impossible()] + disturbed
+
+
+def duration(seconds: float) -> str:
+    """Three digits and a unit: ``1.23 ms``."""
+    for unit, scale in (("s", 1), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
+def rate(result: Result, peer: str) -> str:
+    """GFLOP/s of what computes, GB/s of what moves."""
+    if result.compute_bound:
+        return f"{result.flops / result.seconds[peer] / 1e9:.3g} GFLOP/s"
+    return f"{result.bytes / result.seconds[peer] / 1e9:.3g} GB/s"
+
+
+def share(result: Result, peer: str) -> str:
+    """Share of the machine's limit; a star where the data fit the cache and the bandwidth line does not bind."""
+    return f"{result.share(peer):.0%}" + ("*" if result.cached and not result.compute_bound else "")
+
+
+def table(results: list[Result]) -> str:
+    """The board for a terminal: rows, rungs, geometric means, and what compiling cost."""
+    rows = [r for r in results if OURS in r.seconds]
+    others = list(dict.fromkeys(peer for r in rows for peer in r.ratios))
+    lines = [["row", "thr", OURS, "rate", "limit", *(f"x {peer}" for peer in others), ""]]
+    for r in rows:
+        ratios = [f"{r.ratios[peer]:.2f}" if peer in r.ratios else "" for peer in others]
+        verdict = "short" if shortfalls(r) else ""
+        lines.append([r.id, str(r.threads), duration(r.seconds[OURS]), rate(r, OURS), share(r, OURS), *ratios, verdict])
+    text = aligned(lines) if rows else ""
+    ladder = [
+        [r.id, str(r.threads), peer, duration(seconds), f"{r.flops / seconds / 1e9:.3g} GFLOP/s", share(r, peer)]
+        for r in results
+        if OURS not in r.seconds
+        for peer, seconds in r.seconds.items()
+    ]
+    if ladder:
+        text += "\n\n" + aligned([["ladder", "thr", "rung", "time", "rate", "limit"], *ladder])
+    standing = [
+        [mean.name, str(threads), f"{value:.2f}x {mean.peer}", f"{mean.floor:g}"]
+        for mean, threads, value in means(results)
+    ]
+    if standing:
+        text += "\n\n" + aligned([["geometric mean", "thr", "ratio", "floor"], *standing])
+    compiled = sum(r.first_call for r in rows)
+    text += "\n\nlimit: share of min(peak FLOP/s, intensity x copy bandwidth); * in cache, where it may pass 100 %"
+    if any(r.disturbed for r in results):
+        text += (
+            f"\nNOT TO BE RELIED ON: {sum(r.disturbed for r in results)} of {len(results)} rows were disturbed; "
+            f"other processes used up to {max(r.others for r in results):.2f} cores"
+        )
+    if rows:
+        slowest = max(rows, key=lambda r: r.first_call)
+        text += (
+            f"\nfirst calls (compiled, or loaded from the cache; in no timing above): {compiled:.1f} s, "
+            f"the longest {slowest.first_call:.1f} s for {slowest.id}"
+        )
+    return text.lstrip("\n")
+
+
+def aligned(lines: list[list[str]]) -> str:
+    """Columns as wide as their widest cell, the first to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )

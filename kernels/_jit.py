@@ -1,0 +1,201 @@
+"""The one jit configuration: fast-math set, and an on-disk cache that cannot go stale.
+
+Numba's own cache looks only at the file of the outermost function: after an edit of `simd/tile.py` a stale `matmul`
+would keep running. Here the cache folder's name is a digest of every source file of this package, of the versions
+of Numba and LLVM, and of the vector width, so an edit anywhere simply starts a new folder. Numba's index inside the
+folder adds the signature and the CPU's name and features.
+
+The folder lies in the user's cache directory; where that is not writable, in the temporary directory; where that
+is not either, nothing is cached. `NUMBA_CACHE_DIR` is not consulted: it belongs to the user's own functions.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import pickle
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import llvmlite
+import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.serialize import dumps
+
+from kernels import _threads, machine
+
+# contract: a*b + c may become one fma. reassoc: sums may be reordered, so that they vectorise. nsz: -0.0 may become
+# 0.0. arcp: x/c may become x*(1/c). Never nnan or ninf: NaN and -inf must behave as IEEE 754 says.
+FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
+
+_KEPT_FOLDERS = 6  # older digests are deleted when a new one is made
+
+
+@functools.cache
+def source_digest() -> str:
+    """Digest of everything compiled code depends on, apart from signature and CPU."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        if path.parent.name != "reference":
+            digest.update(path.relative_to(root).as_posix().encode())
+            digest.update(path.read_bytes())
+    for fact in (numba.__version__, llvmlite.__version__, sys.version, str(machine.vector_bytes())):
+        digest.update(fact.encode())
+    return digest.hexdigest()[:20]
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
+
+
+def _user_cache_folder() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+@functools.cache
+def cache_folder() -> str | None:
+    """Folder of this version's compiled kernels, or None where no folder can be written."""
+    parents = []
+    with contextlib.suppress(RuntimeError):  # no home directory
+        parents.append(_user_cache_folder() / "innerloop")
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    parents.append(Path(tempfile.gettempdir()) / f"innerloop-{user}")
+    for parent in parents:
+        folder = parent / source_digest()
+        fresh = not folder.exists()
+        if _writable(folder):
+            if fresh:
+                _delete_old_folders(parent)
+            return str(folder)
+    return None
+
+
+def _delete_old_folders(parent: Path):
+    with contextlib.suppress(OSError):
+        folders = sorted((path for path in parent.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+        for folder in folders[:-_KEPT_FOLDERS]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Locator(_CacheLocator):
+    def __init__(self, py_func):
+        self._py_file = py_func.__code__.co_filename  # Numba names it when a function cannot be cached
+        self._line = py_func.__code__.co_firstlineno
+
+    @classmethod
+    def from_function(cls, py_func, py_file):
+        return cls(py_func)
+
+    def get_cache_path(self):
+        return cache_folder()
+
+    def get_source_stamp(self):
+        return source_digest()
+
+    def get_disambiguator(self):
+        return str(self._line)
+
+
+class _CacheImpl(CompileResultCacheImpl):
+    _locator_classes = (_Locator,)
+
+
+class _EntryFiles:
+    """One file an entry, named by a digest of its key and replaced as a whole: writers cannot tear or mix entries.
+
+    (Numba's index gives entries running numbers, which two processes filling the cache at once can swap.)
+    """
+
+    def __init__(self, folder: str, base: str):
+        self._folder, self._base = Path(folder), base
+
+    def _path(self, key) -> Path:
+        return self._folder / f"{self._base}.{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.nbc"
+
+    def load(self, key):
+        path = self._path(key)
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        digest, payload = data[:32], data[32:]
+        if hashlib.sha256(payload).digest() != digest:  # truncated or damaged: drop it and compile again
+            path.unlink(missing_ok=True)
+            return None
+        return pickle.loads(payload)
+
+    def save(self, key, data):
+        payload = dumps(data)
+        path = self._path(key)
+        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=path.name, delete=False) as file:
+            file.write(hashlib.sha256(payload).digest() + payload)
+        os.replace(file.name, path)
+
+    def flush(self):
+        for path in self._folder.glob(f"{self._base}.*"):
+            path.unlink(missing_ok=True)
+
+
+class _Cache(FunctionCache):
+    _impl_class = _CacheImpl
+
+    def __init__(self, py_func, options):
+        super().__init__(py_func)
+        self._options = options
+        self._cache_file = _EntryFiles(self.cache_path, self._impl.filename_base)
+
+    def load_overload(self, sig, target_context):
+        # Whatever is wrong with the folder, the function can still be compiled.
+        with contextlib.suppress(OSError):
+            return super().load_overload(sig, target_context)
+
+    def save_overload(self, sig, data):
+        # A full disk or a folder that vanished must not break a call that has already compiled.
+        with contextlib.suppress(OSError):
+            super().save_overload(sig, data)
+
+    def _index_key(self, sig, codegen):
+        # The folder's digest stands for the source. (Numba would pickle a closure's cells, and a dispatcher's pickle
+        # differs from process to process.)
+        return sig, codegen.magic_tuple(), self._options, _closure_key(self._py_func)
+
+
+def _closure_key(function) -> tuple:
+    """What tells closures of the same source apart: the names of the functions and the values they captured."""
+    function = getattr(function, "py_func", function)
+    if not callable(function):
+        return (repr(function),)
+    cells = getattr(function, "__closure__", None) or ()
+    return (function.__module__, function.__qualname__, *(_closure_key(cell.cell_contents) for cell in cells))
+
+
+def jit(function=None, *, fastmath=True, parallel=False, inline=False):
+    """Compile `function` on first call: no GIL, IEEE division, the house's fast-math set, cached on disk.
+
+    ``fastmath=False`` is for code whose rounding must stay as written (error-compensated polynomials);
+    ``inline=True`` tells LLVM to merge the function into its callers. Nothing is compiled at import.
+    """
+    if function is None:
+        return functools.partial(jit, fastmath=fastmath, parallel=parallel, inline=inline)
+    dispatcher = numba.njit(
+        fastmath=FASTMATH if fastmath else False,
+        parallel=parallel,
+        forceinline=inline,
+        nogil=not (parallel and _threads.only_workqueue),
+        error_model="numpy",
+    )(function)
+    if cache_folder() is not None:
+        dispatcher._cache = _Cache(function, (fastmath, parallel, inline))
+    return dispatcher

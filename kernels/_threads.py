@@ -1,0 +1,138 @@
+"""The thread layer: how many threads a kernel may use, and a pool that is safe from several threads and across fork.
+
+Of Numba's three layers, `tbb` survives both two Python threads entering parallel kernels at once and a fork; GNU
+OpenMP (`omp`) survives the first but aborts in a forked child; `workqueue` aborts at the first. So tbb is preferred
+(from a pip wheel it is found only after its library has been loaded globally, before the first parallel
+compilation), then omp, whose forked children compute serially; where only workqueue is left, parallel kernels keep
+the GIL, which is the lock that lets one of them in at a time. No pool starts at import.
+
+A parallel kernel has this form; its parts depend on shapes alone, never on the number of threads:
+
+    if threads == 1:                       # never touches the pool
+        for part in range(parts): work(part)
+    else:
+        before = enter(threads)
+        for part in prange(parts): work(part)
+        leave(before)
+"""
+
+import contextlib
+import ctypes
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import numba
+from llvmlite import ir
+from numba import config, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from kernels import machine
+
+
+def _load_tbb():
+    """Make the tbb wheel's library visible to Numba, which looks it up by its bare name."""
+    name = {"win32": "tbb12.dll", "darwin": "libtbb.12.dylib"}.get(sys.platform, "libtbb.so.12")
+    folders = [Path(sys.prefix) / "lib", Path(sys.prefix) / "Library" / "bin", Path(sys.base_prefix) / "lib"]
+    for path in [folder / name for folder in folders] + [Path(name)]:
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+            return True
+    return False
+
+
+def _only_workqueue() -> bool:
+    """Whether Numba will end up with the layer that two Python threads must not enter at once."""
+    wanted = config.THREADING_LAYER
+    order = config.THREADING_LAYER_PRIORITY if wanted in ("default", "safe", "threadsafe", "forksafe") else [wanted]
+    for name in order:
+        if name == "workqueue":
+            return True
+        if name == "tbb" and not _tbb_loaded:
+            continue
+        with contextlib.suppress(ImportError):
+            importlib.import_module(f"numba.np.ufunc.{name}pool")
+            return False
+    return True
+
+
+_tbb_loaded = _load_tbb()
+only_workqueue = _only_workqueue()
+_most = min(config.NUMBA_NUM_THREADS, machine.cores())
+_count = _most
+
+
+def set_num_threads(n: int):
+    """Set how many threads the parallel kernels use, for all Python threads of the process.
+
+    Parameters
+    ----------
+    n : int
+        From 1 to the number of usable cores (affinity and control group respected).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` is not an int, or out of range.
+    """
+    global _count
+    if not isinstance(n, int) or isinstance(n, bool):
+        raise TypeError(f"set_num_threads: n must be an int, got {type(n).__name__}")
+    if not 1 <= n <= _most:
+        raise ValueError(f"set_num_threads: n must be from 1 to {_most} (usable cores), got {n}")
+    _count = n
+
+
+def get_num_threads() -> int:
+    """Number of threads the parallel kernels use."""
+    return _count
+
+
+def layer() -> str:
+    """Numba's thread layer in use: 'tbb', 'omp' or 'workqueue'; 'none' before the first parallel kernel."""
+    try:
+        return numba.threading_layer()
+    except ValueError:
+        return "none"
+
+
+def _call_numba(builder, name, result, arguments=()):
+    # By symbol: Numba's own set_num_threads embeds an address, which would keep the caller out of the cache.
+    function_type = ir.FunctionType(result, [ir.IntType(32)] * len(arguments))
+    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
+
+
+@intrinsic
+def enter(typingctx, threads):
+    """Let the parallel region that follows use `threads` threads; returns what `leave` must restore."""
+
+    def lower(context, builder, signature, arguments):
+        before = _call_numba(builder, "get_num_threads", ir.IntType(64))  # declared so by Numba itself; it is an int
+        _call_numba(builder, "set_num_threads", ir.VoidType(), [builder.trunc(arguments[0], ir.IntType(32))])
+        return builder.sext(builder.trunc(before, ir.IntType(32)), ir.IntType(64))
+
+    return types.intp(types.intp), lower
+
+
+@intrinsic
+def leave(typingctx, before):
+    """Give Numba back the number of threads that the user's own kernels had."""
+
+    def lower(context, builder, signature, arguments):
+        _call_numba(builder, "set_num_threads", ir.VoidType(), [builder.trunc(arguments[0], ir.IntType(32))])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), lower
+
+
+def _after_fork_in_child():
+    # A started OpenMP or workqueue pool does not survive a fork: the child computes serially.
+    global _count, _most
+    if layer() in ("omp", "workqueue"):
+        _count = _most = 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,1 @@
+from kernels.activation.formulas import BACKWARD_FORMULAS, FORMULAS

@@ -1,0 +1,120 @@
+r"""Functions on vectors that only activations need, each on the half of the line where it is asked for.
+
+Like those of `simd.math` they are polynomials between steps that undo a reduction, compiled without fast-math. The
+polynomials of the normal distribution minimise the largest absolute error of the result in units of float32's rounding
+(2⁻²⁴); that of the logarithm interpolates at Chebyshev nodes.
+"""
+
+import math
+
+from kernels import simd
+from kernels.simd.math import (
+    EXP_32,
+    EXP_64,
+    LN2_HIGH_32,
+    LN2_HIGH_64,
+    LN2_LOW_32,
+    LN2_LOW_64,
+    LOG2_E,
+    _for_vectors,
+    polynomial,
+)
+from kernels.simd.vector import power_of_two, round_even
+
+SQRT_HALF = math.sqrt(0.5)
+DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
+
+# log(1 + e) / e on [0, 1], relative error 9e-10 and 2e-18
+LOG1P_32 = (
+    0.0019866965936534607, -0.013187826565578387, 0.041006573693958392, -0.081880409235828432,
+    0.12377995867871511, -0.16087623009295731, 0.19885820285008451, -0.24986496459409927,
+    0.33332497543526519, -0.49999979491391229, 0.99999999915568227,
+)  # fmt: skip
+LOG1P_64 = (
+    -1.6020216725538193e-5, 0.00019330794553431146, -0.0011093809681700343, 0.004047809893467512,
+    -0.01061469636358553, 0.021511022653356974, -0.035530525401441245, 0.05007742395391704,
+    -0.062887546707831463, 0.073290152555349544, -0.08207163680437429, 0.090555675155907331,
+    -0.099921278217600168, 0.11109740896460193, -0.12499817769513954, 0.1428569630956731,
+    -0.16666665403691092, 0.19999999940349815, -0.24999999998264811, 0.33333333333306461,
+    -0.49999999999999834, 1.0,
+)  # fmt: skip
+
+# From here on Φ(-t) rounds to 0 in float32 and float64; the float32 polynomials are fitted up to it.
+LAST_32, LAST_64 = 14.5, 39.0
+# -log Φ(-t): 0.13 units of error in Φ
+NORMAL_TAIL_32 = (
+    1.9214186332736756e-6, -2.6769638484723094e-5, 0.0001265313412065926, 0.00010111178530066394,
+    -0.0049043460952460614, 0.03639371428474615, 0.31829658635491276, 0.7978856868006581, 0.6931471655069004,
+)  # fmt: skip
+# 1 - t φ(t) / Φ(-t): 0.4 units of error in the slope
+GELU_SLOPE_32 = (
+    -6.571265838735298e-8, 2.5622086243178624e-6, -3.802724949445484e-5, 0.00027326407017090994,
+    -0.0009179145134618233, -0.00037257170412075815, 0.019598321476569775, -0.10921886110913728,
+    -0.6365736375659582, -0.7978882821834345, 1.00000004747303,
+)  # fmt: skip
+
+
+def expm1_negative(x):
+    """exp(x) - 1 for x <= 0, accurate for small x, too; other lanes hold anything."""
+    raise NotImplementedError("expm1_negative: for vectors in jitted code")
+
+
+def _make_expm1(ln2_high, ln2_low, coefficients):
+    def expm1_lanes(x):
+        # exp(x) - 1 = 2**n (exp(r) - 1) + (2**n - 1); below -40 it rounds to -1
+        x = simd.select(x < -40.0, -40.0, x)
+        n = round_even(x * LOG2_E)
+        r = simd.fma(n, -ln2_low, simd.fma(n, -ln2_high, x))
+        scale = power_of_two(n)
+        return simd.fma(scale, simd.fma(polynomial(r, coefficients) * r, r, r), scale - 1.0)
+
+    return expm1_lanes
+
+
+_for_vectors(
+    expm1_negative, _make_expm1(LN2_HIGH_32, LN2_LOW_32, EXP_32), _make_expm1(LN2_HIGH_64, LN2_LOW_64, EXP_64)
+)
+
+
+def log1p_unit(e):
+    """log(1 + e) for 0 <= e <= 1."""
+    raise NotImplementedError("log1p_unit: for vectors in jitted code")
+
+
+_for_vectors(log1p_unit, lambda e: polynomial(e, LOG1P_32) * e, lambda e: polynomial(e, LOG1P_64) * e)
+
+
+def gelu_deficit(t):
+    """t Φ(-t) for t >= 0: by how much gelu(x) stays below max(x, 0), t being abs(x)."""
+    raise NotImplementedError("gelu_deficit: for vectors in jitted code")
+
+
+def _gelu_deficit_32(t):
+    t = simd.select(t > LAST_32, LAST_32, t)
+    return t * simd.exp(-polynomial(t, NORMAL_TAIL_32))
+
+
+def _gelu_deficit_64(t):
+    t = simd.select(t > LAST_64, LAST_64, t)
+    return t * (0.5 - 0.5 * simd.erf(t * SQRT_HALF))
+
+
+_for_vectors(gelu_deficit, _gelu_deficit_32, _gelu_deficit_64)
+
+
+def gelu_slope(t):
+    """Φ(-t) - t φ(t) for t >= 0, the derivative of gelu at -t; at t it is 1 minus that."""
+    raise NotImplementedError("gelu_slope: for vectors in jitted code")
+
+
+def _gelu_slope_32(t):
+    t = simd.select(t > LAST_32, LAST_32, t)
+    return simd.exp(-polynomial(t, NORMAL_TAIL_32)) * polynomial(t, GELU_SLOPE_32)
+
+
+def _gelu_slope_64(t):
+    t = simd.select(t > LAST_64, LAST_64, t)
+    return (0.5 - 0.5 * simd.erf(t * SQRT_HALF)) - t * (simd.exp(-0.5 * t * t) * DENSITY_AT_0)
+
+
+_for_vectors(gelu_slope, _gelu_slope_32, _gelu_slope_64)

@@ -1,0 +1,161 @@
+r"""Optimiser steps in plain NumPy: parameters and state change in place, one call takes all of them.
+
+    sgd        v = μ v + (1 - τ) g                   p -= η v           (Nesterov: p -= η (g + μ v))
+    adam       m = β₁ m + (1 - β₁) g                 p -= η m̂ / (√v̂ + ε)
+               v = β₂ v + (1 - β₂) g²                m̂ = m / (1 - β₁ᵗ), v̂ = v / (1 - β₂ᵗ)
+    rmsprop    v = α v + (1 - α) g²                  p -= η g / (√v + ε)
+    adagrad    v = v + g²                            p -= η / (1 + (t - 1) λ) g / (√v + ε)
+
+Weight decay adds λp to g; adamw shrinks p instead. A parameter whose gradient is None is left alone, with its state.
+Kingma and Ba 2015 (adam), Reddi et al. 2018 (amsgrad), Loshchilov and Hutter 2019 (adamw), Duchi et al. 2011 (adagrad).
+"""
+
+import math
+
+import numpy as np
+
+__all__ = ["sgd", "adam", "adamw", "rmsprop", "adagrad"]
+
+ieee = np.errstate(all="ignore")  # NaN and infinities are results here, not warnings
+
+
+def _each(params, grads, *states):
+    """Yield (parameter, gradient, state...) wherever there is a gradient; a missing list of states yields None."""
+    columns = [[None] * len(params) if state is None else state for state in states]
+    return (row for row in zip(params, grads, *columns, strict=True) if row[1] is not None)
+
+
+def _gradient(p, g, weight_decay, maximize):
+    """The gradient to descend."""
+    if maximize:
+        g = -g
+    return g + weight_decay * p if weight_decay else g
+
+
+@ieee
+def sgd(
+    params,
+    grads,
+    momentum_buffers=None,
+    *,
+    lr,
+    momentum=0.0,
+    dampening=0.0,
+    weight_decay=0.0,
+    nesterov=False,
+    maximize=False,
+    first=False,
+):
+    """Take one step of gradient descent; with `first` the momentum buffers take the gradient as it is."""
+    for p, g, v in _each(params, grads, momentum_buffers):
+        g = _gradient(p, g, weight_decay, maximize)
+        if momentum:
+            if first:
+                v[...] = g
+            else:
+                v *= momentum
+                v += (1 - dampening) * g
+            g = g + momentum * v if nesterov else v
+        p -= lr * g
+
+
+@ieee
+def adam(
+    params,
+    grads,
+    exp_avgs,
+    exp_avg_sqs,
+    max_exp_avg_sqs=None,
+    *,
+    step,
+    lr=1e-3,
+    betas=(0.9, 0.999),
+    eps=1e-8,
+    weight_decay=0.0,
+    maximize=False,
+):
+    """Take step number `step` (from 1) of Adam, of AMSGrad if `max_exp_avg_sqs` is given."""
+    beta1, beta2 = betas
+    step_size = lr / (1 - beta1**step)
+    root_correction = math.sqrt(1 - beta2**step)
+    for p, g, m, v, largest in _each(params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs):
+        g = _gradient(p, g, weight_decay, maximize)
+        m += (1 - beta1) * (g - m)
+        v *= beta2
+        v += (1 - beta2) * g * g
+        if largest is not None:
+            v = np.maximum(largest, v, out=largest)
+        p -= step_size * m / (np.sqrt(v) / root_correction + eps)
+
+
+@ieee
+def adamw(
+    params,
+    grads,
+    exp_avgs,
+    exp_avg_sqs,
+    max_exp_avg_sqs=None,
+    *,
+    step,
+    lr=1e-3,
+    betas=(0.9, 0.999),
+    eps=1e-8,
+    weight_decay=1e-2,
+    maximize=False,
+):
+    """Take step number `step` of Adam with decoupled weight decay: p shrinks by the factor 1 - lr * weight_decay."""
+    for p, _ in _each(params, grads):
+        p *= 1 - lr * weight_decay
+    adam(
+        params,
+        grads,
+        exp_avgs,
+        exp_avg_sqs,
+        max_exp_avg_sqs,
+        step=step,
+        lr=lr,
+        betas=betas,
+        eps=eps,
+        maximize=maximize,
+    )
+
+
+@ieee
+def rmsprop(
+    params,
+    grads,
+    square_avgs,
+    momentum_buffers=None,
+    grad_avgs=None,
+    *,
+    lr=1e-2,
+    alpha=0.99,
+    eps=1e-8,
+    weight_decay=0.0,
+    momentum=0.0,
+    maximize=False,
+):
+    """Take one step of RMSprop, the centred one (variance for mean square) if `grad_avgs` is given."""
+    for p, g, v, buffer, average in _each(params, grads, square_avgs, momentum_buffers, grad_avgs):
+        g = _gradient(p, g, weight_decay, maximize)
+        v *= alpha
+        v += (1 - alpha) * g * g
+        if average is not None:
+            average += (1 - alpha) * (g - average)
+            v = v - average * average
+        g = g / (np.sqrt(v) + eps)
+        if momentum:
+            buffer *= momentum
+            buffer += g
+            g = buffer
+        p -= lr * g
+
+
+@ieee
+def adagrad(params, grads, state_sums, *, step, lr=1e-2, lr_decay=0.0, weight_decay=0.0, eps=1e-10, maximize=False):
+    """Take step number `step` (from 1) of Adagrad."""
+    rate = lr / (1 + (step - 1) * lr_decay)
+    for p, g, total in _each(params, grads, state_sums):
+        g = _gradient(p, g, weight_decay, maximize)
+        total += g * g
+        p -= rate * g / (np.sqrt(total) + eps)

@@ -1,0 +1,47 @@
+"""Vectors and register tiles as Numba values: the only package that speaks LLVM.
+
+A plain Numba loop leaves vectorisation to the compiler's goodwill. Here a vector register is a *value*: `load` makes
+one, ``+ * fma select`` combine them lane by lane, `store` writes one. A tile is a small matrix of registers, the
+accumulator of a matrix product. Each function's docstring states its meaning as scalar loops, and a test runs both.
+
+- `vector`: vectors, masks, their arithmetic, loads and stores (whole, or the first `count` lanes).
+- `tile`: tiles and their rank-1 update.
+- `math`: exp, log, log1p, tanh, sigmoid, erf on vectors.
+"""
+
+from kernels.simd.math import erf, exp, log, log1p, sigmoid, tanh
+from kernels.simd.tile import (
+    square_load,
+    square_transpose,
+    tile_add,
+    tile_add_partial,
+    tile_dot,
+    tile_outer,
+    tile_rows,
+    tile_store,
+    tile_store_partial,
+    tile_store_sums,
+    tile_zeros,
+)
+from kernels.simd.vector import (
+    absolute,
+    all_lanes,
+    any_lanes,
+    array_at,
+    copysign,
+    flat,
+    fma,
+    lane_count,
+    load,
+    load_partial,
+    max_lanes,
+    maximum,
+    minimum,
+    prefetch,
+    select,
+    splat,
+    sqrt,
+    store,
+    store_partial,
+    sum_lanes,
+)

@@ -1,0 +1,291 @@
+"""Register tiles: the accumulator of a matrix product, `rows` x `vectors` registers held as one Numba value.
+
+The rank-1 update is emitted as one fused multiply-add a register, so nothing depends on the compiler's unroller or
+vectoriser; while rows * vectors + vectors + 1 does not exceed the CPU's vector registers, the whole tile stays in them.
+
+                  b[0:L]  b[L:2L]          L lanes a vector
+          a[0]  |  acc00    acc01 |        acc[r][v] += a[r] * b[v*L : (v+1)*L]
+          a[1]  |  acc10    acc11 |
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core.datamodel import models, register_default
+from numba.extending import intrinsic
+
+from kernels.simd.vector import (
+    Vector,
+    emit_across,
+    emit_fma,
+    emit_load,
+    emit_mask,
+    emit_masked_load,
+    emit_masked_store,
+    emit_pointer,
+    emit_splat,
+    emit_store,
+    vector_ir,
+    vector_of,
+)
+
+
+class Tile(types.Type):
+    """`rows` x `vectors` vectors."""
+
+    def __init__(self, vector, rows, vectors):
+        self.vector, self.rows, self.vectors = vector, rows, vectors
+        super().__init__(name=f"Tile({vector}, {rows}, {vectors})")
+
+
+@register_default(Tile)
+class _TileModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type):
+        super().__init__(dmm, fe_type, ir.ArrayType(vector_ir(fe_type.vector), fe_type.rows * fe_type.vectors))
+
+
+def _tile_type(array, rows, vectors):
+    if not (isinstance(rows, types.IntegerLiteral) and isinstance(vectors, types.IntegerLiteral)):
+        return None
+    return Tile(vector_of(array), rows.literal_value, vectors.literal_value)
+
+
+def _undefined(context, tile):
+    return ir.Constant(context.get_value_type(tile), ir.Undefined)
+
+
+def _plus(builder, start, constant):
+    return builder.add(start, ir.Constant(start.type, constant)) if constant else start
+
+
+def _plus_times(builder, start, step, times):
+    """start + step * times, `times` being known at compile time."""
+    return builder.add(start, builder.mul(step, ir.Constant(start.type, times))) if times else start
+
+
+@intrinsic(prefer_literal=True)
+def tile_zeros(typingctx, like, rows, vectors):
+    """``acc = zeros((rows, vectors * lanes))`` in the dtype of array `like`; rows and vectors are constants."""
+    tile = _tile_type(like, rows, vectors)
+    if tile is None:
+        return None
+
+    def lower(context, builder, signature, arguments):
+        zero = ir.Constant(vector_ir(tile.vector), [0.0] * tile.vector.lanes)
+        acc = _undefined(context, tile)
+        for index in range(tile.rows * tile.vectors):
+            acc = builder.insert_value(acc, zero, index)
+        return acc
+
+    return tile(like, rows, vectors), lower
+
+
+@intrinsic(prefer_literal=True)
+def tile_rows(typingctx, bias, j, columns, rows, vectors):
+    """``acc[r, :] = bias[j : j + columns]`` in every row, 0 past `columns`: a product that starts from its bias."""
+    tile = _tile_type(bias, rows, vectors)
+    if tile is None:
+        return None
+
+    def lower(context, builder, signature, arguments):
+        array, start, columns = arguments[:3]
+        row = _load_row(context, builder, tile, bias, array, start, columns)
+        acc = _undefined(context, tile)
+        for index in range(tile.rows * tile.vectors):
+            acc = builder.insert_value(acc, row[index % tile.vectors], index)
+        return acc
+
+    return tile(bias, types.intp, types.intp, rows, vectors), lower
+
+
+def _load_row(context, builder, tile, array_type, array, start, columns=None):
+    """The tile-wide row at `start`; where `columns` is given, lanes past it are zero and their memory is not read."""
+    lanes = tile.vector.lanes
+    vectors = []
+    for v in range(tile.vectors):
+        pointer = emit_pointer(context, builder, array_type, array, _plus(builder, start, v * lanes))
+        if columns is None:
+            vectors.append(emit_load(builder, tile.vector, pointer))
+        else:
+            zero = ir.Constant(vector_ir(tile.vector), [0.0] * lanes)
+            mask = emit_mask(builder, lanes, _plus(builder, columns, -v * lanes))
+            vectors.append(emit_masked_load(builder, tile.vector, pointer, mask, zero))
+    return vectors
+
+
+@intrinsic
+def square_transpose(typingctx, acc):
+    """``acc.T`` of a square tile, lanes x one vector: log2(lanes) rounds of interleaving."""
+    lanes = acc.vector.lanes
+    if (acc.rows, acc.vectors) != (lanes, 1):
+        return None
+
+    def lower(context, builder, signature, arguments):
+        rows = [builder.extract_value(arguments[0], r) for r in range(lanes)]
+        index = ir.IntType(32)
+
+        def interleave(a, b, first):
+            order = [half * lanes + lane for lane in range(first, first + lanes // 2) for half in (0, 1)]
+            return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(index, lanes), order))
+
+        # interleaving row r with row r + lanes/2 is one step of a perfect shuffle; log2(lanes) of them transpose
+        for _ in range(lanes.bit_length() - 1):
+            pairs = [(rows[r], rows[r + lanes // 2]) for r in range(lanes // 2)]
+            rows = [interleave(a, b, first) for a, b in pairs for first in (0, lanes // 2)]
+        value = arguments[0]
+        for r in range(lanes):
+            value = builder.insert_value(value, rows[r], r)
+        return value
+
+    return acc(acc), lower
+
+
+@intrinsic
+def square_load(typingctx, x, start, stride, rows):
+    """A tile of lanes x 1 vectors: ``acc[r, :] = x[start + r * stride : + lanes]`` for r < rows; zeros below, not read."""
+    vector = vector_of(x)
+    tile = Tile(vector, vector.lanes, 1)
+
+    def lower(context, builder, signature, arguments):
+        array, start, stride, rows = arguments
+        acc = _undefined(context, tile)
+        for r in range(tile.rows):
+            present = builder.icmp_signed("<", ir.Constant(rows.type, r), rows)
+            columns = builder.select(present, ir.Constant(rows.type, vector.lanes), ir.Constant(rows.type, 0))
+            row = _load_row(context, builder, tile, x, array, _plus_times(builder, start, stride, r), columns)
+            acc = builder.insert_value(acc, row[0], r)
+        return acc
+
+    return tile(x, types.intp, types.intp, types.intp), lower
+
+
+def _update(context, builder, acc, value, a_type, a, ia, step, row):
+    """One fused multiply-add a register of the tile."""
+    for r in range(acc.rows):
+        pointer = emit_pointer(context, builder, a_type, a, _plus_times(builder, ia, step, r))
+        spread = emit_splat(builder, acc.vector, builder.load(pointer))
+        for v in range(acc.vectors):
+            index = r * acc.vectors + v
+            updated = emit_fma(builder, acc.vector, spread, row[v], builder.extract_value(value, index))
+            value = builder.insert_value(value, updated, index)
+    return value
+
+
+@intrinsic
+def tile_outer(typingctx, acc, a, ia, step, b, ib):
+    """``acc[r, :] += a[ia + r * step] * b[ib : ib + width]`` for every row r: the rank-1 update."""
+
+    def lower(context, builder, signature, arguments):
+        value, a_array, ia, step, b_array, ib = arguments
+        row = _load_row(context, builder, acc, b, b_array, ib)
+        return _update(context, builder, acc, value, a, a_array, ia, step, row)
+
+    return acc(acc, a, types.intp, types.intp, b, types.intp), lower
+
+
+def _store(accumulate, partial):
+    """A store of a whole tile: plain or added to what is there, of full width or of the first `columns` only."""
+
+    def function(typingctx, c, start, stride, *rest):
+        acc = rest[-1]
+        index_types = [types.intp] * (3 if partial else 2)
+
+        def lower(context, builder, signature, arguments):
+            array, start, stride, *columns, value = arguments
+            lanes = acc.vector.lanes
+            masks = [emit_mask(builder, lanes, _plus(builder, columns[0], -v * lanes)) for v in range(acc.vectors)] if partial else None
+            for index in range(acc.rows * acc.vectors):
+                r, v = divmod(index, acc.vectors)
+                vector = builder.extract_value(value, index)
+                offset = _plus(builder, _plus_times(builder, start, stride, r), v * lanes)
+                pointer = emit_pointer(context, builder, c, array, offset)
+                if accumulate:
+                    zero = ir.Constant(vector.type, [0.0] * lanes)
+                    before = (
+                        emit_masked_load(builder, acc.vector, pointer, masks[v], zero)
+                        if partial
+                        else emit_load(builder, acc.vector, pointer)
+                    )
+                    vector = builder.fadd(before, vector)
+                if partial:
+                    emit_masked_store(builder, acc.vector, vector, pointer, masks[v])
+                else:
+                    emit_store(builder, acc.vector, vector, pointer)
+            return context.get_dummy_value()
+
+        return types.void(c, *index_types, acc), lower
+
+    return function
+
+
+_store_full, _add_full = _store(False, False), _store(True, False)
+_store_partial, _add_partial = _store(False, True), _store(True, True)
+
+
+@intrinsic
+def tile_store(typingctx, c, start, stride, acc):
+    """``c[start + r * stride : ... + width] = acc[r, :]`` for every row r."""
+    return _store_full(typingctx, c, start, stride, acc)
+
+
+@intrinsic
+def tile_add(typingctx, c, start, stride, acc):
+    """``c[start + r * stride : ... + width] += acc[r, :]`` for every row r."""
+    return _add_full(typingctx, c, start, stride, acc)
+
+
+@intrinsic
+def tile_store_partial(typingctx, c, start, stride, columns, acc):
+    """`tile_store` of the first `columns` columns, touching no memory past them."""
+    return _store_partial(typingctx, c, start, stride, columns, acc)
+
+
+@intrinsic
+def tile_add_partial(typingctx, c, start, stride, columns, acc):
+    """`tile_add` of the first `columns` columns, touching no memory past them."""
+    return _add_partial(typingctx, c, start, stride, columns, acc)
+
+
+@intrinsic
+def tile_dot(typingctx, acc, a, ia, a_step, b, ib, b_step, count):
+    """``acc[r, s] += a[ia + r * a_step : + lanes] * b[ib + s * b_step : + lanes]``, lane by lane, for every r and s.
+
+    Here a tile's entries are partial sums of dot products along a contiguous axis; from `count` on lanes are zero
+    and not read (pass lanes for a whole step).
+    """
+
+    def lower(context, builder, signature, arguments):
+        value, a_array, ia, a_step, b_array, ib, b_step, count = arguments
+        mask = emit_mask(builder, acc.vector.lanes, count)
+        zero = ir.Constant(vector_ir(acc.vector), [0.0] * acc.vector.lanes)
+
+        def read(array_type, array, start, step, times):
+            pointer = emit_pointer(context, builder, array_type, array, _plus_times(builder, start, step, times))
+            return emit_masked_load(builder, acc.vector, pointer, mask, zero)
+
+        row = [read(b, b_array, ib, b_step, s) for s in range(acc.vectors)]
+        for r in range(acc.rows):
+            left = read(a, a_array, ia, a_step, r)
+            for s in range(acc.vectors):
+                index = r * acc.vectors + s
+                updated = emit_fma(builder, acc.vector, left, row[s], builder.extract_value(value, index))
+                value = builder.insert_value(value, updated, index)
+        return value
+
+    return acc(acc, a, types.intp, types.intp, b, types.intp, types.intp, types.intp), lower
+
+
+@intrinsic
+def tile_store_sums(typingctx, c, start, stride, step, acc):
+    """``c[start + r * stride + s * step] += sum(acc[r, s])`` over the lanes, for every r and s."""
+
+    def lower(context, builder, signature, arguments):
+        array, start, stride, step, value = arguments
+        for index in range(acc.rows * acc.vectors):
+            r, s = divmod(index, acc.vectors)
+            total = emit_across(builder, acc.vector.lanes, builder.extract_value(value, index), builder.fadd)
+            offset = _plus_times(builder, _plus_times(builder, start, stride, r), step, s)
+            pointer = emit_pointer(context, builder, c, array, offset)
+            builder.store(builder.fadd(builder.load(pointer), total), pointer)
+        return context.get_dummy_value()
+
+    return types.void(c, types.intp, types.intp, types.intp, acc), lower

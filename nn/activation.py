@@ -1,0 +1,263 @@
+"""Activation functions as modules: each applies the function of its name in `nn.functional`."""
+
+import numpy as np
+
+from nn import functional as F
+from nn.module import Module, Parameter
+
+
+class _Activation(Module):
+    """A module whose ``repr`` shows the arguments named in `_shown`, and ``inplace`` where it is set."""
+
+    _shown = ()
+
+    def extra_repr(self):
+        shown = self._shown + (("inplace",) if getattr(self, "inplace", False) else ())
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+
+
+class ReLU(_Activation):
+    """max(0, x)."""
+
+    def __init__(self, inplace=False):
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input):
+        return F.relu(input, self.inplace)
+
+
+class ReLU6(_Activation):
+    """min(max(0, x), 6)."""
+
+    def __init__(self, inplace=False):
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input):
+        return F.relu6(input, self.inplace)
+
+
+class LeakyReLU(_Activation):
+    """x where x > 0, else negative_slope · x."""
+
+    _shown = ("negative_slope",)
+
+    def __init__(self, negative_slope=1e-2, inplace=False):
+        super().__init__()
+        self.negative_slope, self.inplace = negative_slope, inplace
+
+    def forward(self, input):
+        return F.leaky_relu(input, self.negative_slope, self.inplace)
+
+
+class PReLU(_Activation):
+    """x where x > 0, else weight · x, with learned slopes.
+
+    Parameters
+    ----------
+    num_parameters : int, default 1
+        1, or the number of channels (dimension 1) for one slope each.
+    init : float, default 0.25
+        What the slopes begin as.
+
+    Attributes
+    ----------
+    weight : Parameter (num_parameters,)
+    """
+
+    _shown = ("num_parameters",)
+
+    def __init__(self, num_parameters=1, init=0.25):
+        super().__init__()
+        self.num_parameters = num_parameters
+        self.weight = Parameter(np.full(num_parameters, init, np.float32))
+
+    def forward(self, input):
+        return F.prelu(input, self.weight)
+
+
+class ELU(_Activation):
+    """x where x > 0, else alpha · (exp(x) - 1)."""
+
+    _shown = ("alpha",)
+
+    def __init__(self, alpha=1.0, inplace=False):
+        super().__init__()
+        self.alpha, self.inplace = alpha, inplace
+
+    def forward(self, input):
+        return F.elu(input, self.alpha, self.inplace)
+
+
+class SELU(_Activation):
+    """scale · (x where x > 0, else alpha · (exp(x) - 1)), with the constants that keep mean 0 and variance 1."""
+
+    def __init__(self, inplace=False):
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input):
+        return F.selu(input, self.inplace)
+
+
+class CELU(_Activation):
+    """x where x > 0, else alpha · (exp(x / alpha) - 1)."""
+
+    _shown = ("alpha",)
+
+    def __init__(self, alpha=1.0, inplace=False):
+        super().__init__()
+        self.alpha, self.inplace = alpha, inplace
+
+    def forward(self, input):
+        return F.celu(input, self.alpha, self.inplace)
+
+
+class GELU(_Activation):
+    """x · Φ(x), Φ the normal distribution function; ``approximate="tanh"`` for the approximation by tanh."""
+
+    _shown = ("approximate",)
+
+    def __init__(self, approximate="none"):
+        super().__init__()
+        self.approximate = approximate
+
+    def forward(self, input):
+        return F.gelu(input, self.approximate)
+
+
+class SiLU(_Activation):
+    """x · sigmoid(x)."""
+
+    def __init__(self, inplace=False):
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input):
+        return F.silu(input, self.inplace)
+
+
+class Mish(_Activation):
+    """x · tanh(softplus(x))."""
+
+    def __init__(self, inplace=False):
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input):
+        return F.mish(input, self.inplace)
+
+
+class Sigmoid(_Activation):
+    """1 / (1 + exp(-x))."""
+
+    def forward(self, input):
+        return F.sigmoid(input)
+
+
+class Tanh(_Activation):
+    """The hyperbolic tangent."""
+
+    def forward(self, input):
+        return F.tanh(input)
+
+
+class Softplus(_Activation):
+    """log(1 + exp(beta · x)) / beta; x itself where beta · x > threshold."""
+
+    _shown = (
+        "beta",
+        "threshold",
+    )
+
+    def __init__(self, beta=1.0, threshold=20.0):
+        super().__init__()
+        self.beta, self.threshold = beta, threshold
+
+    def forward(self, input):
+        return F.softplus(input, self.beta, self.threshold)
+
+
+class Hardtanh(_Activation):
+    """x, but at least min_val and at most max_val."""
+
+    _shown = (
+        "min_val",
+        "max_val",
+    )
+
+    def __init__(self, min_val=-1.0, max_val=1.0, inplace=False):
+        super().__init__()
+        self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
+
+    def forward(self, input):
+        return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
+
+
+class Hardswish(_Activation):
+    """x · relu6(x + 3) / 6."""
+
+    def __init__(self, inplace=False):
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input):
+        return F.hardswish(input, self.inplace)
+
+
+class Hardsigmoid(_Activation):
+    """relu6(x + 3) / 6."""
+
+    def __init__(self, inplace=False):
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input):
+        return F.hardsigmoid(input, self.inplace)
+
+
+class GLU(_Activation):
+    """a · sigmoid(b), a and b the halves of x along `dim`."""
+
+    _shown = ("dim",)
+
+    def __init__(self, dim=-1):
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input):
+        return F.glu(input, self.dim)
+
+
+class LogSigmoid(_Activation):
+    """log(sigmoid(x))."""
+
+    def forward(self, input):
+        return F.logsigmoid(input)
+
+
+class Softmax(_Activation):
+    """exp(x) / sum(exp(x)) along `dim`."""
+
+    _shown = ("dim",)
+
+    def __init__(self, dim):
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input):
+        return F.softmax(input, self.dim)
+
+
+class LogSoftmax(_Activation):
+    """x - log(sum(exp(x))) along `dim`."""
+
+    _shown = ("dim",)
+
+    def __init__(self, dim):
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input):
+        return F.log_softmax(input, self.dim)

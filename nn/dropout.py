@@ -1,0 +1,40 @@
+"""Dropout."""
+
+from nn import functional as F
+from nn.module import Module
+
+
+class Dropout(Module):
+    """In training, set each element to 0 with probability `p` and scale the others by 1 / (1 - p); else pass it on.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+    inplace : bool, default False
+
+    Raises
+    ------
+    ValueError
+        `p` is not in [0, 1].
+
+    Reference: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014), section 4.
+
+    Examples
+    --------
+    >>> import nn
+    >>> _ = nn.manual_seed(0)
+    >>> sorted(set(nn.Dropout(0.2)(nn.ones(1000)).tolist()))
+    [0.0, 1.25]
+    """
+
+    def __init__(self, p=0.5, inplace=False):
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout: p must be between 0 and 1, got {p}")
+        self.p, self.inplace = p, inplace
+
+    def forward(self, input):
+        return F.dropout(input, self.p, self.training, self.inplace)
+
+    def extra_repr(self):
+        return f"p={self.p}, inplace={self.inplace}"

@@ -1,0 +1,50 @@
+"""The fully connected layer."""
+
+import math
+
+import numpy as np
+
+from nn import functional as F
+from nn import init
+from nn.module import Module, Parameter
+
+
+class Linear(Module):
+    """The affine map ``y = x @ weight.T + bias``.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    bias : bool, default True
+
+    Attributes
+    ----------
+    weight : Parameter (out_features, in_features)
+    bias : Parameter (out_features,) or None
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Linear(784, 10)(nn.zeros(64, 784)).shape
+    (64, 10)
+    """
+
+    def __init__(self, in_features, out_features, bias=True):
+        super().__init__()
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = Parameter(np.empty((out_features, in_features), np.float32))
+        self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw weight and bias uniformly from ±1 / √in_features: kaiming_uniform_ with a = √5, as PyTorch does."""
+        bound = 1 / math.sqrt(self.in_features) if self.in_features else 0
+        init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input):
+        return F.linear(input, self.weight, self.bias)
+
+    def extra_repr(self):
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

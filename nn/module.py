@@ -1,0 +1,636 @@
+"""Module: a function with parameters, built of other modules.
+
+What a module consists of are its attributes, in the order in which they were set: a `Parameter` is learned, a `Module`
+is a part, and a name given to `register_buffer` is state that is saved but not learned. There is no second list.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from nn.tensor import Handle, Node, Tensor, edge, is_grad_enabled
+
+
+class Parameter(Tensor):
+    """A tensor that a module learns: it requires a gradient, and set as an attribute it is one of ``parameters()``.
+
+    Parameters
+    ----------
+    data : array_like
+    requires_grad : bool, default True
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Parameter([1.0, 2.0])
+    Parameter containing:
+    tensor([1., 2.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data, requires_grad=True):
+        super().__init__(data, requires_grad=requires_grad)
+
+    def __repr__(self):
+        return f"Parameter containing:\n{super().__repr__()}"
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `Module.load_state_dict` returns: the keys that only one side had."""
+
+    missing_keys: list
+    unexpected_keys: list
+
+
+class Module:
+    """Base class of everything that has parameters: a subclass sets attributes in ``__init__`` and defines ``forward``.
+
+    Attributes
+    ----------
+    training : bool
+        Whether the module is being trained, which Dropout, for one, asks; see `train` and `eval`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> class Scale(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.factor = nn.Parameter([2.0])
+    ...
+    ...     def forward(self, x):
+    ...         return x * self.factor
+    >>> Scale()(nn.tensor([1.0, 3.0])).tolist()
+    [2.0, 6.0]
+    """
+
+    def __init__(self):
+        self.training = True
+        self._buffers = {}  # name -> whether it is part of the state_dict
+        self._forward_pre_hooks = {}
+        self._forward_hooks = {}
+        self._backward_hooks = {}
+
+    def forward(self, *args):
+        """What the module computes; defined by subclasses, and called by calling the module."""
+        raise NotImplementedError(f"{type(self).__name__}: a module needs forward")
+
+    def __call__(self, *args, **kwargs):
+        if self._forward_pre_hooks or self._forward_hooks or self._backward_hooks:
+            return self._call_with_hooks(*args, **kwargs)
+        return self.forward(*args, **kwargs)
+
+    def __setattr__(self, name, value):
+        attributes = self.__dict__
+        if "_buffers" not in attributes and isinstance(value, (Parameter, Module)):
+            raise AttributeError(f"{type(self).__name__}: call super().__init__() before setting {name}")
+        if isinstance(attributes.get(name), Parameter) and not (value is None or isinstance(value, Parameter)):
+            raise TypeError(f"{type(self).__name__}: {name} is a Parameter and cannot become a {type(value).__name__}")
+        object.__setattr__(self, name, value)
+
+    # what it consists of
+
+    def register_buffer(self, name, tensor, persistent=True):
+        """Add a tensor that belongs to the module's state but is not learned, such as a running mean.
+
+        Parameters
+        ----------
+        name : str
+            The attribute.
+        tensor : Tensor or None
+        persistent : bool, default True
+            Whether it is part of the ``state_dict``.
+        """
+        if not (tensor is None or isinstance(tensor, Tensor)):
+            raise TypeError(f"register_buffer: {name} must be a Tensor or None, got {type(tensor).__name__}")
+        if hasattr(self, name) and name not in self._buffers:
+            raise KeyError(f"register_buffer: {type(self).__name__} already has an attribute {name}")
+        self._buffers[name] = persistent
+        setattr(self, name, tensor)
+
+    def register_parameter(self, name, param):
+        """The same as setting the attribute."""
+        if not (param is None or isinstance(param, Parameter)):
+            raise TypeError(f"register_parameter: {name} must be a Parameter or None, got {type(param).__name__}")
+        setattr(self, name, param)
+
+    def add_module(self, name, module):
+        """The same as setting the attribute."""
+        if not (module is None or isinstance(module, Module)):
+            raise TypeError(f"add_module: {name} must be a Module or None, got {type(module).__name__}")
+        setattr(self, name, module)
+
+    def named_children(self):
+        """Pairs of name and module for the parts of this module, not for theirs."""
+        return ((name, value) for name, value in list(vars(self).items()) if isinstance(value, Module))
+
+    def children(self):
+        """The parts of this module."""
+        return (module for _, module in self.named_children())
+
+    def named_modules(self, prefix="", memo=None):
+        """Pairs of dotted name and module: this one, named `prefix`, and all below it, each once."""
+        memo = set() if memo is None else memo
+        if self not in memo:
+            memo.add(self)
+            yield prefix, self
+            for name, child in self.named_children():
+                yield from child.named_modules(f"{prefix}.{name}" if prefix else name, memo)
+
+    def modules(self):
+        """This module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def _own_parameters(self):
+        return ((name, value) for name, value in vars(self).items() if isinstance(value, Parameter))
+
+    def _own_buffers(self):
+        return ((name, value) for name, value in vars(self).items() if name in self._buffers and value is not None)
+
+    def _own_state(self):
+        yield from self._own_parameters()
+        yield from ((name, buffer) for name, buffer in self._own_buffers() if self._buffers[name])
+
+    def _gather(self, own, prefix, recurse):
+        """Pairs of dotted name and what `own` yields for each module, the same tensor only once."""
+        seen = set()
+        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
+            for name, tensor in own(module):
+                if id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    yield f"{path}.{name}" if path else name, tensor
+
+    def named_parameters(self, prefix="", recurse=True):
+        """Pairs of dotted name and parameter, each parameter once."""
+        return self._gather(Module._own_parameters, prefix, recurse)
+
+    def parameters(self, recurse=True):
+        """The parameters of this module and, with `recurse`, of all below it, each once."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_buffers(self, prefix="", recurse=True):
+        """Pairs of dotted name and buffer, each buffer once."""
+        return self._gather(Module._own_buffers, prefix, recurse)
+
+    def buffers(self, recurse=True):
+        """The buffers of this module and, with `recurse`, of all below it, each once."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def get_submodule(self, target):
+        """The module of a dotted name; itself for "".
+
+        Raises
+        ------
+        AttributeError
+            There is none.
+        """
+        module = self
+        for name in target.split(".") if target else ():
+            module = vars(module).get(name)
+            if not isinstance(module, Module):
+                raise AttributeError(f"get_submodule: {type(self).__name__} has no module {target}")
+        return module
+
+    # what is done to all of it
+
+    def apply(self, function):
+        """Call ``function(module)`` for every module, parts before the whole; return self."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
+
+    def train(self, mode=True):
+        """Switch this module and all below it to training, or with False to evaluation; return self."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self):
+        """Switch to evaluation: ``train(False)``."""
+        return self.train(False)
+
+    def zero_grad(self, set_to_none=True):
+        """Forget the gradients: set them to None, or else to zeros."""
+        for parameter in self.parameters():
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                parameter.grad.data[...] = 0
+
+    def requires_grad_(self, requires_grad=True):
+        """Set whether the parameters require gradients, for example not for layers that are frozen; return self."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def to(self, dtype):
+        """Convert parameters, gradients and buffers that are floating point to another dtype; return self."""
+        for _, tensor in [*self.named_parameters(), *self.named_buffers()]:
+            for t in (tensor, tensor.grad):
+                if t is not None and t.data.dtype.kind == "f":
+                    t.data = t.data.astype(dtype, copy=False)
+        return self
+
+    def float(self):
+        """Convert to float32."""
+        return self.to(np.float32)
+
+    def double(self):
+        """Convert to float64."""
+        return self.to(np.float64)
+
+    # saving and loading
+
+    def state_dict(self):
+        """All parameters and persistent buffers by dotted name: tensors without history, on the memory of the module's.
+
+        Returns
+        -------
+        dict of str to Tensor
+            PyTorch's ``load_state_dict`` takes it as it is.
+        """
+        return {name: tensor.detach() for name, tensor in self._state()}
+
+    def _state(self, prefix=""):
+        """Pairs of dotted name and tensor; a tensor or module that occurs twice has all of its names."""
+        for name, tensor in self._own_state():
+            yield f"{prefix}{name}", tensor
+        for name, child in self.named_children():
+            yield from child._state(f"{prefix}{name}.")
+
+    def load_state_dict(self, state_dict, strict=True):
+        """Copy values into parameters and buffers.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to tensor or array
+            As `state_dict` returns it, here or in PyTorch. Values are converted to the dtypes of the module.
+        strict : bool, default True
+            Whether the keys must be those of the module.
+
+        Returns
+        -------
+        IncompatibleKeys
+            ``(missing_keys, unexpected_keys)``, both empty where `strict`.
+
+        Raises
+        ------
+        ValueError
+            Keys are missing or unexpected where `strict`, or shapes differ; all are named, and nothing was changed.
+        TypeError
+            `state_dict` is no mapping, or a value does not consist of real numbers.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"load_state_dict: expected a mapping of names to tensors, got {type(state_dict).__name__}")
+        own = dict(self._state())
+        values = {key: _loadable(key, value) for key, value in state_dict.items() if key in own}
+        missing = [key for key in own if key not in state_dict]
+        unexpected = [key for key in state_dict if key not in own]
+        problems = []
+        if strict and missing:
+            problems.append(f"missing keys: {', '.join(missing)}")
+        if strict and unexpected:
+            problems.append(f"unexpected keys: {', '.join(map(str, unexpected))}")
+        for key, value in values.items():
+            if value.shape != own[key].shape:
+                problems.append(f"shapes differ: {key} is {own[key].shape}, in the state_dict {value.shape}")
+        if problems:
+            raise ValueError("\n    ".join([f"load_state_dict: {type(self).__name__} does not fit:", *problems]))
+        for key, value in values.items():
+            own[key].data[...] = value
+            own[key].mark_changed()
+        return IncompatibleKeys(missing, unexpected)
+
+    # hooks
+
+    def register_forward_pre_hook(self, hook):
+        """Call ``hook(module, args)`` before each forward; what it returns, if not None, replaces the arguments.
+
+        Returns
+        -------
+        Handle
+            Its ``remove()`` unregisters the hook.
+        """
+        return Handle(self._forward_pre_hooks, hook)
+
+    def register_forward_hook(self, hook):
+        """Call ``hook(module, args, output)`` after each forward; what it returns, if not None, replaces the output.
+
+        Returns
+        -------
+        Handle
+            Its ``remove()`` unregisters the hook.
+        """
+        return Handle(self._forward_hooks, hook)
+
+    def register_full_backward_hook(self, hook):
+        """Call ``hook(module, grad_input, grad_output)`` when the gradients of a call's arguments are complete.
+
+        Both are tuples, with None for what is not a tensor or gets no gradient. What the hook returns, if not None,
+        replaces `grad_input`.
+
+        Returns
+        -------
+        Handle
+            Its ``remove()`` unregisters the hook.
+        """
+        return Handle(self._backward_hooks, hook)
+
+    def _call_with_hooks(self, *args, **kwargs):
+        for hook in list(self._forward_pre_hooks.values()):
+            replaced = hook(self, args)
+            if replaced is not None:
+                args = replaced if isinstance(replaced, tuple) else (replaced,)
+        gate = _BackwardGate(self) if self._backward_hooks and is_grad_enabled() else None
+        output = self.forward(*(gate.enter(args) if gate else args), **kwargs)
+        for hook in list(self._forward_hooks.values()):
+            replaced = hook(self, args, output)
+            if replaced is not None:
+                output = replaced
+        return gate.leave(output) if gate else output
+
+    def extra_repr(self):
+        """What stands between the parentheses in ``repr``, apart from the parts."""
+        return ""
+
+    def __repr__(self):
+        lines = [f"({name}): {_indent(repr(module))}" for name, module in self.named_children()]
+        extra = self.extra_repr()
+        if not lines:
+            return f"{type(self).__name__}({extra})"
+        return "\n  ".join([f"{type(self).__name__}(", *([extra] if extra else []), *lines]) + "\n)"
+
+
+def _indent(text):
+    return text.replace("\n", "\n  ")
+
+
+def _loadable(key, value):
+    value = np.asarray(value.detach() if hasattr(value, "detach") else value)
+    if value.dtype.kind not in "fiub":
+        raise TypeError(f"load_state_dict: {key} must consist of real numbers, got dtype {value.dtype}")
+    return value
+
+
+class _BackwardGate:
+    """One call of a module that has backward hooks: nodes around it that catch the gradients on their way.
+
+    Each output passes a node that keeps its gradient and passes it on, each argument a node that keeps its gradient and
+    passes on nothing. One more node, the gate, is older than all nodes of the call and has edges to where the arguments
+    came from. Every output sends it a token, so its turn comes, and comes last: it calls the hooks and sends the
+    arguments' gradients on.
+    """
+
+    def __init__(self, module):
+        self.module = module
+
+    def enter(self, args):
+        """The arguments, those that need a gradient behind nodes of their own."""
+        self.grad_input = [None] * len(args)
+        ends = [edge(a) if isinstance(a, Tensor) else None for a in args]
+        self.node = self._node(ends, self._open)
+        return tuple(
+            a if end is None else self._argument(i, a) for i, (a, end) in enumerate(zip(args, ends, strict=True))
+        )
+
+    def leave(self, output):
+        """The output, its tensors that need a gradient behind nodes of their own."""
+        outputs = output if isinstance(output, tuple) else (output,)
+        self.grad_output = [None] * len(outputs)
+        outputs = tuple(
+            self._output(i, t) if isinstance(t, Tensor) and t.requires_grad else t for i, t in enumerate(outputs)
+        )
+        return outputs if isinstance(output, tuple) else outputs[0]
+
+    def _node(self, edges, backward):
+        return Node(type(self.module).__name__, edges, backward)
+
+    def _behind(self, node, tensor):
+        result = tensor.detach()
+        result._requires_grad, result._node = True, node
+        return result
+
+    def _argument(self, i, tensor):
+        def backward(dy):
+            self.grad_input[i] = dy
+
+        return self._behind(self._node([None], backward), tensor)
+
+    def _output(self, i, tensor):
+        def backward(dy):
+            self.grad_output[i] = dy
+            return dy, np.zeros((), dy.dtype)  # the token
+
+        return self._behind(self._node([edge(tensor), self.node], backward), tensor)
+
+    def _open(self, token):
+        grad_input, grad_output = (
+            tuple(None if g is None else Tensor(g) for g in grads) for grads in (self.grad_input, self.grad_output)
+        )
+        for hook in list(self.module._backward_hooks.values()):
+            replaced = hook(self.module, grad_input, grad_output)
+            if replaced is not None:
+                grad_input = replaced if isinstance(replaced, tuple) else (replaced,)
+        self.grad_input, self.grad_output = [None] * len(self.grad_input), [None] * len(self.grad_output)
+        return tuple(None if g is None else g.data for g in grad_input)
+
+
+class Sequential(Module):
+    """Modules one after the other: each gets what the one before it returns.
+
+    Parameters
+    ----------
+    *modules : Module
+        Or one dict of names and modules.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+    Sequential(
+      (0): Linear(in_features=4, out_features=8, bias=True)
+      (1): ReLU()
+    )
+    """
+
+    def __init__(self, *modules):
+        super().__init__()
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            named = modules[0].items()
+        else:
+            named = ((str(i), module) for i, module in enumerate(modules))
+        for name, module in named:
+            _check_module(self, module)
+            setattr(self, name, module)
+
+    def forward(self, input):
+        for module in self.children():
+            input = module(input)
+        return input
+
+    def append(self, module):
+        """Add a module at the end; return self."""
+        _check_module(self, module)
+        setattr(self, str(len(self)), module)
+        return self
+
+    def __len__(self):
+        return sum(1 for _ in self.children())
+
+    def __iter__(self):
+        return self.children()
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return type(self)(dict(list(self.named_children())[index]))
+        return list(self.children())[index]
+
+    def __setitem__(self, index, module):
+        _check_module(self, module)
+        setattr(self, list(self.named_children())[index][0], module)
+
+
+class ModuleList(Module):
+    """A list of modules, whose parameters belong to the module that has the list.
+
+    Parameters
+    ----------
+    modules : iterable of Module, optional
+    """
+
+    def __init__(self, modules=()):
+        super().__init__()
+        self.extend(modules)
+
+    def append(self, module):
+        """Add a module at the end; return self."""
+        return self.extend([module])
+
+    def extend(self, modules):
+        """Add modules at the end; return self."""
+        return self._renew([*self, *modules])
+
+    def insert(self, index, module):
+        """Insert a module before the one at `index`."""
+        modules = list(self)
+        modules.insert(index, module)
+        self._renew(modules)
+
+    def _renew(self, modules):
+        """Make these the modules, named by their places."""
+        for module in modules:
+            _check_module(self, module)
+        for name, _ in self.named_children():
+            delattr(self, name)
+        for i, module in enumerate(modules):
+            setattr(self, str(i), module)
+        return self
+
+    def __len__(self):
+        return sum(1 for _ in self.children())
+
+    def __iter__(self):
+        return self.children()
+
+    def __getitem__(self, index):
+        modules = list(self)[index]
+        return type(self)(modules) if isinstance(index, slice) else modules
+
+    def __setitem__(self, index, module):
+        modules = list(self)
+        modules[index] = module
+        self._renew(modules)
+
+    def __delitem__(self, index):
+        modules = list(self)
+        del modules[index]
+        self._renew(modules)
+
+
+class ModuleDict(Module):
+    """A dict of modules, whose parameters belong to the module that has the dict.
+
+    Parameters
+    ----------
+    modules : mapping of str to Module, or iterable of such pairs, optional
+    """
+
+    def __init__(self, modules=()):
+        super().__init__()
+        self.update(modules)
+
+    def update(self, modules):
+        """Set several entries."""
+        for name, module in dict(modules).items():
+            self[name] = module
+
+    def keys(self):
+        """The names."""
+        return [name for name, _ in self.named_children()]
+
+    def values(self):
+        """The modules."""
+        return list(self.children())
+
+    def items(self):
+        """Pairs of name and module."""
+        return list(self.named_children())
+
+    def __len__(self):
+        return len(self.items())
+
+    def __iter__(self):
+        return iter(self.keys())
+
+    def __contains__(self, name):
+        return isinstance(vars(self).get(name), Module)
+
+    def __getitem__(self, name):
+        return dict(self.named_children())[name]
+
+    def __setitem__(self, name, module):
+        _check_module(self, module)
+        if hasattr(self, name) and name not in self:
+            raise KeyError(f"ModuleDict: {name} is the name of an attribute")
+        setattr(self, name, module)
+
+    def __delitem__(self, name):
+        self[name]  # raises KeyError
+        delattr(self, name)
+
+
+def _check_module(container, module):
+    if not isinstance(module, Module):
+        raise TypeError(f"{type(container).__name__}: expected a Module, got {type(module).__name__}")
+
+
+class Identity(Module):
+    """Returns its input; takes any arguments and ignores them."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__()
+
+    def forward(self, input):
+        return input
+
+
+class Flatten(Module):
+    """Join dimensions into one; by default all but the first, the batch.
+
+    Parameters
+    ----------
+    start_dim, end_dim : int, default 1 and -1
+    """
+
+    def __init__(self, start_dim=1, end_dim=-1):
+        super().__init__()
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, input):
+        return input.flatten(self.start_dim, self.end_dim)
+
+    def extra_repr(self):
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

@@ -1,0 +1,535 @@
+"""Optimisers with the names, arguments and defaults of ``torch.optim``.
+
+An optimiser is bookkeeping only: it gathers the parameters that have a gradient, their state arrays and the group's
+options, and hands all of them to one kernel of ``kernels/update.py``, which does the arithmetic of the whole group in
+one call.
+
+Parameters of a group that have seen different numbers of steps (one had no gradient for a while) need different bias
+corrections, so a group is updated in one call per distinct step count: in practice one.
+"""
+
+import sys
+from collections import defaultdict
+
+import numpy as np
+
+import kernels
+from nn import lr_scheduler
+from nn.tensor import Tensor, enable_grad
+
+# As `os.path`: makes `from nn.optim.lr_scheduler import StepLR` work although this is a module, not a package.
+sys.modules[f"{__name__}.lr_scheduler"] = lr_scheduler
+
+
+class Optimizer:
+    """Base class: parameter groups, per-parameter state, and their saving and loading.
+
+    A subclass provides ``_check(options)``, which validates one group's options, and ``_update(group)``, which updates
+    one group.
+
+    Parameters
+    ----------
+    params : iterable of Tensor, or iterable of dict
+        The parameters to optimise, or parameter groups: dicts with a ``"params"`` entry and the options that differ
+        from the defaults.
+    defaults : dict
+        The options of a group that does not name its own.
+
+    Attributes
+    ----------
+    param_groups : list of dict
+    state : dict
+        Parameter -> dict of its state: arrays of the parameter's shape and, for most optimisers, ``step``, a count.
+
+    Raises
+    ------
+    TypeError
+        `params` is a single Tensor or a set, or holds something that is not a Tensor.
+    ValueError
+        No parameters; a parameter that occurs twice; a Tensor that is not a leaf; an option outside its range.
+    """
+
+    def __init__(self, params, defaults):
+        if isinstance(params, Tensor):
+            raise TypeError(f"{self._name}: params must be an iterable of Tensors or dicts, got a single Tensor")
+        self.defaults = defaults
+        self.state = defaultdict(dict)
+        self.param_groups = []
+        self._check(defaults)
+        groups = list(params)
+        if not groups:
+            raise ValueError(f"{self._name}: the parameter list is empty")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    @property
+    def _name(self):
+        return type(self).__name__
+
+    def _require_non_negative(self, options, *keys):
+        for key in keys:
+            if not options[key] >= 0:
+                raise ValueError(f"{self._name}: {key} must be at least 0, got {options[key]}")
+
+    def add_param_group(self, param_group):
+        """Add a group of parameters, for example layers that are unfrozen during training.
+
+        Parameters
+        ----------
+        param_group : dict
+            ``"params"``: a Tensor or an ordered collection of Tensors; further entries override the defaults for this
+            group.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for the constructor.
+        """
+        if not isinstance(param_group, dict):
+            raise TypeError(f"{self._name}: a parameter group must be a dict, got {type(param_group).__name__}")
+        params = param_group["params"]
+        if isinstance(params, set):
+            raise TypeError(f"{self._name}: params must be ordered, got a set: its order changes from run to run")
+        params = [params] if isinstance(params, Tensor) else list(params)
+        known = {id(p) for group in self.param_groups for p in group["params"]}
+        for p in params:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"{self._name}: params must be Tensors, got {type(p).__name__}")
+            if not p.is_leaf:
+                raise ValueError(f"{self._name}: a parameter of shape {p.shape} is not a leaf of the graph")
+            if id(p) in known:
+                raise ValueError(f"{self._name}: a parameter of shape {p.shape} occurs more than once")
+            known.add(id(p))
+        group = {**self.defaults, **param_group, "params": params}
+        self._check(group)
+        self.param_groups.append(group)
+
+    def zero_grad(self, set_to_none=True):
+        """Forget the gradients of all parameters.
+
+        Parameters
+        ----------
+        set_to_none : bool, default True
+            True: ``p.grad`` becomes None, and a parameter that gets no new gradient is skipped by `step`.
+            False: it becomes zeros, and `step` still applies momentum and weight decay.
+        """
+        for group in self.param_groups:
+            for p in group["params"]:
+                if set_to_none:
+                    p.grad = None
+                elif p.grad is not None:
+                    p.grad.zero_()
+
+    def step(self, closure=None):
+        """Update every parameter that has a gradient.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Evaluates the model again, calls backward, and returns the loss.
+
+        Returns
+        -------
+        The closure's loss, or None.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            self._update(group)
+        return loss
+
+    def state_dict(self):
+        """The optimiser's state in torch's layout: parameters are numbered through the groups, arrays are not copied.
+
+        Returns
+        -------
+        dict
+            ``"state"``: number -> state; ``"param_groups"``: the groups with numbers in place of parameters.
+        """
+        numbers = {}
+        for group in self.param_groups:
+            for p in group["params"]:
+                numbers[p] = len(numbers)
+        return {
+            "state": {numbers[p]: dict(state) for p, state in self.state.items()},
+            "param_groups": [{**g, "params": [numbers[p] for p in g["params"]]} for g in self.param_groups],
+        }
+
+    def load_state_dict(self, state_dict):
+        """Take over a state saved by `state_dict`, here or in torch; arrays are copied, to the parameters' dtypes.
+
+        Raises
+        ------
+        ValueError
+            The groups, their sizes, their options or an array's shape do not fit; the optimiser is left as it was.
+        """
+        saved_groups = state_dict["param_groups"]
+        if len(saved_groups) != len(self.param_groups):
+            raise ValueError(
+                f"{self._name}.load_state_dict: numbers of parameter groups differ: "
+                f"the optimiser has {len(self.param_groups)}, the state {len(saved_groups)}"
+            )
+        groups, by_number = [], {}
+        for i, (group, saved) in enumerate(zip(self.param_groups, saved_groups, strict=True)):
+            if len(saved["params"]) != len(group["params"]):
+                raise ValueError(
+                    f"{self._name}.load_state_dict: sizes of parameter group {i} differ: "
+                    f"the optimiser has {len(group['params'])}, the state {len(saved['params'])}"
+                )
+            if missing := sorted(self.defaults.keys() - saved.keys()):
+                raise ValueError(f"{self._name}.load_state_dict: parameter group {i} of the state lacks {missing}")
+            by_number.update(zip(saved["params"], group["params"], strict=True))
+            groups.append({**saved, "params": group["params"]})
+            self._check(groups[-1])
+        state = defaultdict(dict)
+        for number, saved in state_dict["state"].items():
+            if number not in by_number:
+                raise ValueError(f"{self._name}.load_state_dict: the state names parameter {number}, groups do not")
+            p = by_number[number]
+            for key, value in saved.items():
+                if key == "step":
+                    state[p][key] = int(value)
+                elif value is not None:  # torch keeps a None for a momentum buffer that is not there yet
+                    value = np.array(np.asarray(value), dtype=p.data.dtype)
+                    if value.shape != p.data.shape:
+                        raise ValueError(
+                            f"{self._name}.load_state_dict: shapes of {key} of parameter {number} differ: "
+                            f"the parameter is {p.data.shape}, the state {value.shape}"
+                        )
+                    state[p][key] = value
+        self.param_groups, self.state = groups, state
+
+    def __repr__(self):
+        lines = [f"{self._name} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join([*lines, ")"])
+
+    def _batches(self, group, fills, counted=True):
+        """Batch the parameters that have a gradient, one batch for each kernel call, and create missing state arrays.
+
+        Parameters
+        ----------
+        group : dict
+        fills : dict
+            State name -> the value that its arrays start from.
+        counted : bool, default True
+            True: count a step for each parameter, and batch by that count.
+            False: batch by whether this is the first step of a parameter.
+
+        Returns
+        -------
+        iterable of (key, (params, grads, buffers))
+            The count, or whether it is the first step; the arrays; a list of state arrays for each name in `fills`.
+        """
+        batches = {}
+        for p in group["params"]:
+            grad = p.grad
+            if grad is None:
+                continue
+            p.mark_changed()
+            state = self.state[p]
+            if counted:
+                key = state["step"] = state.get("step", 0) + 1
+            else:
+                key = not state
+            if key not in batches:
+                batches[key] = [], [], [[] for _ in fills]
+            params, grads, buffers = batches[key]
+            params.append(p.data)
+            grads.append(grad.data)
+            for arrays, name in zip(buffers, fills, strict=True):
+                if name not in state:
+                    state[name] = np.full_like(p.data, fills[name])
+                arrays.append(state[name])
+        return batches.items()
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with (Nesterov) momentum and weight decay.
+
+    Parameters
+    ----------
+    params : iterable of Tensor or of dict
+    lr : float, default 1e-3
+    momentum : float, default 0
+    dampening : float, default 0
+        The gradient enters the momentum buffer times ``1 - dampening``.
+    weight_decay : float, default 0
+        L2 penalty: this times the parameter is added to the gradient.
+    nesterov : bool, default False
+    maximize : bool, default False
+        Ascend instead of descend.
+
+    Raises
+    ------
+    ValueError
+        A negative option, or `nesterov` without momentum or with dampening.
+
+    Examples
+    --------
+    >>> import nn
+    >>> w = nn.Parameter([1.0, 2.0])
+    >>> (w * w).sum().backward()
+    >>> nn.optim.SGD([w], lr=0.25).step()
+    >>> w.tolist()
+    [0.5, 1.0]
+    """
+
+    def __init__(self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False):
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def _check(self, options):
+        self._require_non_negative(options, "lr", "momentum", "weight_decay")
+        if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
+            raise ValueError(
+                f"{self._name}: nesterov needs a momentum and zero dampening, "
+                f"got momentum {options['momentum']} and dampening {options['dampening']}"
+            )
+
+    def _update(self, group):
+        fills = {"momentum_buffer": 0} if group["momentum"] != 0 else {}
+        for first, (params, grads, buffers) in self._batches(group, fills, counted=False):
+            kernels.sgd(
+                params,
+                grads,
+                *buffers,
+                lr=group["lr"],
+                momentum=group["momentum"],
+                dampening=group["dampening"],
+                weight_decay=group["weight_decay"],
+                nesterov=group["nesterov"],
+                maximize=group["maximize"],
+                first=first,
+            )
+
+
+class Adam(Optimizer):
+    """Adam: steps scaled by running means of the gradient and of its square (Kingma and Ba 2015, Algorithm 1).
+
+    Parameters
+    ----------
+    params : iterable of Tensor or of dict
+    lr : float, default 1e-3
+    betas : (float, float), default (0.9, 0.999)
+        Decay rates of the two running means.
+    eps : float, default 1e-8
+        Added to the denominator.
+    weight_decay : float, default 0
+    amsgrad : bool, default False
+        Divide by the largest second moment so far (Reddi et al. 2018).
+    maximize : bool, default False
+        Ascend instead of descend.
+    decoupled_weight_decay : bool, default False
+        True: decay shrinks the parameter directly (AdamW). False: it is added to the gradient.
+
+    Raises
+    ------
+    ValueError
+        A negative option, or a beta outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0,
+        amsgrad=False,
+        *,
+        maximize=False,
+        decoupled_weight_decay=False,
+    ):
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults)
+
+    def _check(self, options):
+        self._require_non_negative(options, "lr", "eps", "weight_decay")
+        if not all(0 <= beta < 1 for beta in options["betas"]):
+            raise ValueError(f"{self._name}: betas must be in [0, 1), got {options['betas']}")
+
+    def _update(self, group):
+        fills = {"exp_avg": 0, "exp_avg_sq": 0}
+        if group["amsgrad"]:
+            fills["max_exp_avg_sq"] = 0
+        kernel = kernels.adamw if group["decoupled_weight_decay"] else kernels.adam
+        for step, (params, grads, buffers) in self._batches(group, fills):
+            kernel(
+                params,
+                grads,
+                *buffers,
+                step=step,
+                lr=group["lr"],
+                betas=group["betas"],
+                eps=group["eps"],
+                weight_decay=group["weight_decay"],
+                maximize=group["maximize"],
+            )
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: it shrinks the parameter and bypasses the moments (Loshchilov and Hutter 2019).
+
+    Parameters
+    ----------
+    params : iterable of Tensor or of dict
+    lr, betas, eps, amsgrad, maximize
+        As for `Adam`.
+    weight_decay : float, default 1e-2
+
+    Raises
+    ------
+    ValueError
+        A negative option, or a beta outside [0, 1).
+    """
+
+    def __init__(
+        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *, maximize=False
+    ):
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict(state_dict)
+        for group in self.param_groups:  # also where the state was Adam's
+            group["decoupled_weight_decay"] = True
+
+
+class RMSprop(Optimizer):
+    """RMSprop: steps scaled by a running mean of the squared gradient (Hinton 2012, lecture 6e).
+
+    Parameters
+    ----------
+    params : iterable of Tensor or of dict
+    lr : float, default 1e-2
+    alpha : float, default 0.99
+        Decay rate of the running mean.
+    eps : float, default 1e-8
+        Added to the denominator.
+    weight_decay : float, default 0
+    momentum : float, default 0
+    centered : bool, default False
+        Scale by the variance of the gradient instead of its second moment (Graves 2013).
+    maximize : bool, default False
+        Ascend instead of descend.
+
+    Raises
+    ------
+    ValueError
+        A negative option.
+    """
+
+    def __init__(
+        self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False, *, maximize=False
+    ):
+        defaults = {
+            "lr": lr,
+            "alpha": alpha,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "centered": centered,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def _check(self, options):
+        self._require_non_negative(options, "lr", "alpha", "eps", "weight_decay", "momentum")
+
+    def _update(self, group):
+        fills = {"square_avg": 0}
+        if group["momentum"] > 0:
+            fills["momentum_buffer"] = 0
+        if group["centered"]:
+            fills["grad_avg"] = 0
+        for _, (params, grads, buffers) in self._batches(group, fills):
+            by_name = dict(zip(fills, buffers, strict=True))
+            kernels.rmsprop(
+                params,
+                grads,
+                by_name["square_avg"],
+                by_name.get("momentum_buffer"),
+                by_name.get("grad_avg"),
+                lr=group["lr"],
+                alpha=group["alpha"],
+                eps=group["eps"],
+                weight_decay=group["weight_decay"],
+                momentum=group["momentum"],
+                maximize=group["maximize"],
+            )
+
+
+class Adagrad(Optimizer):
+    """Adagrad: steps scaled by the root of the sum of all squared gradients so far (Duchi et al. 2011).
+
+    Parameters
+    ----------
+    params : iterable of Tensor or of dict
+    lr : float, default 1e-2
+    lr_decay : float, default 0
+        The rate of step t is ``lr / (1 + (t - 1) * lr_decay)``.
+    weight_decay : float, default 0
+    initial_accumulator_value : float, default 0
+        Where the sums of squares start.
+    eps : float, default 1e-10
+        Added to the denominator.
+    maximize : bool, default False
+        Ascend instead of descend.
+
+    Raises
+    ------
+    ValueError
+        A negative option.
+    """
+
+    def __init__(
+        self, params, lr=1e-2, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1e-10, *, maximize=False
+    ):
+        defaults = {
+            "lr": lr,
+            "lr_decay": lr_decay,
+            "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value,
+            "eps": eps,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def _check(self, options):
+        self._require_non_negative(options, "lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
+
+    def _update(self, group):
+        fills = {"sum": group["initial_accumulator_value"]}
+        for step, (params, grads, buffers) in self._batches(group, fills):
+            kernels.adagrad(
+                params,
+                grads,
+                *buffers,
+                step=step,
+                lr=group["lr"],
+                lr_decay=group["lr_decay"],
+                weight_decay=group["weight_decay"],
+                eps=group["eps"],
+                maximize=group["maximize"],
+            )

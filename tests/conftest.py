@@ -1,0 +1,45 @@
+"""Fixtures of the whole suite: seeds, dtypes, thread counts."""
+
+import zlib
+
+import hypothesis
+import numpy as np
+import pytest
+import torch
+
+import kernels
+from kernels import machine
+
+pytest.register_assert_rewrite("tests.checking")
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=25, derandomize=True, database=None)
+hypothesis.settings.load_profile("suite")
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def rng(request):
+    """Random numbers that depend on the test's own name only."""
+    return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
+def dtype(request):
+    return request.param
+
+
+@pytest.fixture
+def at_thread_counts():
+    """`at_thread_counts(call)` lists what `call()` returns at one thread and at two."""
+    if machine.cores() < 2:
+        pytest.skip("needs two cores")
+    before = kernels.get_num_threads()
+
+    def run(call):
+        results = []
+        for count in (1, 2):
+            kernels.set_num_threads(count)
+            results.append(call())
+        return results
+
+    yield run
+    kernels.set_num_threads(before)

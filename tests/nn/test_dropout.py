@@ -1,0 +1,64 @@
+"""Dropout: its distribution, its gradient, and that evaluation passes everything on."""
+
+import numpy as np
+import pytest
+import torch
+
+import nn
+import nn.functional as F
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_distribution(p, dtype):
+    nn.manual_seed(0)
+    x = nn.ones(100_000, dtype=dtype)
+    y = nn.Dropout(p)(x).numpy()
+    assert y.dtype == dtype
+    np.testing.assert_allclose(np.unique(y), [0, 1 / (1 - p)], rtol=1e-6)
+    np.testing.assert_allclose((y == 0).mean(), p, atol=0.01)
+    np.testing.assert_allclose(y.mean(), 1, atol=0.02)
+    assert x.tolist() == [1.0] * 100_000
+
+
+def test_gradient_has_the_mask_of_the_result():
+    x = nn.ones(20, 30, requires_grad=True)
+    y = nn.Dropout(0.3)(x)
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.data, y.data)
+
+
+def test_evaluation_and_no_probability():
+    x = nn.ones(5)
+    layer = nn.Dropout(0.7)
+    assert layer.eval()(x) is x
+    assert nn.Dropout(0)(x) is x
+    assert F.dropout(x, 0.7, training=False) is x
+
+
+def test_certainty():
+    x = nn.ones(5, requires_grad=True)
+    y = nn.Dropout(1.0)(x)
+    y.sum().backward()
+    assert y.tolist() == x.grad.tolist() == [0.0] * 5
+
+
+def test_in_place():
+    x = nn.ones(1000)
+    assert nn.Dropout(0.5, inplace=True)(x) is x
+    assert set(x.tolist()) == {0.0, 2.0}
+
+
+def test_seed_decides():
+    masks = []
+    for seed in (1, 1, 2):
+        nn.manual_seed(seed)
+        masks.append(F.dropout(nn.ones(100)).tolist())
+    assert masks[0] == masks[1] != masks[2]
+
+
+def test_repr_and_errors():
+    assert repr(nn.Dropout(0.2)) == repr(torch.nn.Dropout(0.2))
+    with pytest.raises(ValueError, match="Dropout: p must be between 0 and 1, got 1.5"):
+        nn.Dropout(1.5)
+    with pytest.raises(ValueError, match="dropout: p must be between 0 and 1, got -0.1"):
+        F.dropout(nn.ones(1), -0.1)

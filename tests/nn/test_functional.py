@@ -1,0 +1,339 @@
+"""Every function of nn.functional against torch.nn.functional: values, gradients, argument order, errors."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as T
+
+import kernels
+import nn
+import nn.functional as F
+from tests.nn.compare import same_as_torch
+
+RNG = np.random.default_rng(0)
+X = np.round(RNG.standard_normal((6, 4)) * 2, 1)
+CUBE = RNG.standard_normal((2, 6, 3))
+
+
+@pytest.mark.parametrize("name", F.__all__)
+def test_arguments_are_those_of_torch(name):
+    # PyTorch's deprecated arguments of losses, and what we do not cover, are left out; the rest keep their order
+    ours = inspect.signature(getattr(F, name)).parameters
+    documented = {"linear": ["input", "weight", "bias"], "gelu": ["input", "approximate"]}
+    documented |= {"prelu": ["input", "weight"], "logsigmoid": ["input"], "one_hot": ["input", "num_classes"]}
+    documented |= {"softplus": ["input", "beta", "threshold"]}
+    theirs = documented.get(name) or list(inspect.signature(getattr(T, name)).parameters)
+    assert [p for p in theirs if p in ours] == list(ours)
+
+
+# --- affine and activations -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("leading", [(), (6,), (2, 3), (0,)], ids=str)
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear(leading, bias):
+    arrays = [RNG.standard_normal(shape) for shape in ((*leading, 5), (3, 5), *([(3,)] if bias else []))]
+    same_as_torch(F.linear, *arrays, reference=T.linear)
+
+
+def test_linear_computes_only_what_is_needed(monkeypatch):
+    asked = []
+
+    def linear_backward(dy, x, weight, *, needs):
+        asked.append(needs)
+        return original(dy, x, weight, needs=needs)
+
+    original = kernels.linear_backward
+    monkeypatch.setattr(kernels, "linear_backward", linear_backward)
+    x, w, b = nn.ones(2, 3), nn.ones(4, 3, requires_grad=True), nn.ones(4, requires_grad=True)
+    F.linear(x, w, b).sum().backward()
+    F.linear(x.requires_grad_(), w).sum().backward()
+    w.requires_grad_(False)
+    F.linear(x, w, b).sum().backward()
+    assert asked == [(False, True, True), (True, True, False), (True, False, True)]
+
+
+def test_matmul_computes_only_what_is_needed(monkeypatch):
+    asked = []
+
+    def matmul_backward(dy, a, b, *, needs):
+        asked.append(needs)
+        return original(dy, a, b, needs=needs)
+
+    original = kernels.matmul_backward
+    monkeypatch.setattr(kernels, "matmul_backward", matmul_backward)
+    a, b = nn.ones(2, 3), nn.ones(3, 2, requires_grad=True)
+    (a @ b).sum().backward()
+    (b @ a).sum().backward()
+    assert asked == [(False, True), (True, False)]
+
+
+ACTIVATIONS = {
+    "relu": {},
+    "relu6": {},
+    "leaky_relu": {"negative_slope": 0.2},
+    "elu": {"alpha": 1.5},
+    "selu": {},
+    "celu": {"alpha": 0.5},
+    "gelu": {"approximate": "tanh"},
+    "silu": {},
+    "mish": {},
+    "sigmoid": {},
+    "tanh": {},
+    "softplus": {"beta": 2.0, "threshold": 3.0},
+    "hardtanh": {"min_val": -0.5, "max_val": 2.0},
+    "hardswish": {},
+    "hardsigmoid": {},
+    "glu": {"dim": 0},
+    "logsigmoid": {},
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation(name):
+    ours, theirs, options = getattr(F, name), getattr(T, name), ACTIVATIONS[name]
+    rtol = 1e-7 if name == "hardsigmoid" else 1e-10  # PyTorch's 1/6 is a float32
+    same_as_torch(ours, X, reference=theirs, rtol=rtol)
+    same_as_torch(lambda x: ours(x, *options.values()), X, reference=lambda x: theirs(x, **options), rtol=rtol)
+    same_as_torch(lambda x: ours(x, **options), 3 * X, reference=lambda x: theirs(x, **options), rtol=rtol)
+
+
+@pytest.mark.parametrize("name", [n for n in ACTIVATIONS if "inplace" in inspect.signature(getattr(F, n)).parameters])
+def test_activation_in_place(name):
+    def in_place(module, x):
+        h = x - 1
+        y = getattr(module, name)(h, inplace=True)
+        assert y is h
+        return h
+
+    same_as_torch(lambda x: in_place(F, x), X, reference=lambda x: in_place(T, x), rtol=1e-7)
+    x = nn.tensor(X)
+    memory = x.data
+    getattr(F, name)(x, inplace=True)
+    assert x.data is memory
+    np.testing.assert_allclose(memory, getattr(T, name)(torch.tensor(X)).numpy(), rtol=1e-7, atol=1e-12)
+    with pytest.raises(RuntimeError, match="a leaf that requires a gradient changes in place only under no_grad"):
+        getattr(F, name)(nn.ones(2, requires_grad=True), inplace=True)
+
+
+@pytest.mark.parametrize(("x", "weight"), [(X, 1), (X, 4), (CUBE, 6), (CUBE, 1)], ids=str)
+def test_prelu(x, weight):
+    same_as_torch(F.prelu, x, RNG.standard_normal(weight), reference=T.prelu)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_softmax(name, dim):
+    same_as_torch(lambda x: getattr(F, name)(x, dim), CUBE, reference=lambda x: getattr(T, name)(x, dim))
+
+
+def test_activations_want_tensors():
+    for name in ("relu", "gelu", "softmax"):
+        with pytest.raises(TypeError, match=f"{name}: input must be a Tensor, got ndarray"):
+            getattr(F, name)(X, *([0] if name == "softmax" else []))
+    with pytest.raises(TypeError, match="linear: input must be a Tensor, got ndarray"):
+        F.linear(X, nn.ones(2, 4))
+
+
+# --- dropout, embedding, padding --------------------------------------------------------------------------------------
+
+
+def test_one_hot():
+    ids = np.array([[0, 2], [1, 1]])
+    for classes in (-1, 5):
+        assert F.one_hot(nn.tensor(ids), classes).tolist() == T.one_hot(torch.tensor(ids), classes).tolist()
+    with pytest.raises(IndexError, match="one_hot: input must be from 0 to 1, got 2"):
+        F.one_hot(ids, 2)
+    with pytest.raises(TypeError, match="one_hot: input must be int64 or int32, got float64"):
+        F.one_hot(X, 2)
+
+
+@pytest.mark.parametrize(
+    ("pad", "mode"),
+    [
+        ((1, 2), "constant"),
+        ((1, 2, 0, 3), "constant"),
+        ((0, 1, 2, 0, 1, 1), "constant"),
+        ((), "constant"),
+        ((1, 2), "reflect"),
+        ((2, 1), "replicate"),
+        ((3, 3), "circular"),
+    ],
+)
+def test_pad(pad, mode):
+    value = 1.5 if mode == "constant" else 0
+    same_as_torch(lambda x: F.pad(x, pad, mode, value), CUBE, reference=lambda x: T.pad(x, pad, mode, value))
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_pad_of_two_dimensions(mode):
+    x = RNG.standard_normal((2, 2, 4, 5))
+    same_as_torch(lambda x: F.pad(x, (2, 1, 3, 0), mode), x, reference=lambda x: T.pad(x, (2, 1, 3, 0), mode))
+
+
+def test_bad_padding():
+    x = nn.ones(2, 3)
+    for wrong in ((1,), (-1, 0), (1, 1, 1, 1, 1, 1)):
+        with pytest.raises(ValueError, match="pad: needs pairs of widths of at least 0 for at most 2 dimensions"):
+            F.pad(x, wrong)
+    with pytest.raises(
+        ValueError, match="pad: mode must be one of constant, reflect, replicate, circular, not 'mirror'"
+    ):
+        F.pad(x, (1, 1), "mirror")
+    with pytest.raises(ValueError, match=r"pad: reflect of a dimension of length 3 is at most 2, got \(0, 3\)"):
+        F.pad(x, (0, 3), "reflect")
+
+
+# --- losses -----------------------------------------------------------------------------------------------------------
+
+REDUCTIONS = ["mean", "sum", "none"]
+CLASSES = {"(C,)": (5,), "(N, C)": (7, 5), "(N, C, d)": (2, 5, 3)}
+
+
+def targets(shape, ignored=False):
+    t = RNG.integers(0, 5, (() if len(shape) == 1 else (shape[0], *shape[2:])))
+    if ignored and t.ndim:
+        t[..., 0] = 2
+        t.flat[:2] = 4
+    return np.asarray(t)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("shape", CLASSES.values(), ids=CLASSES)
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, {"ignore_index": 4}, {"weighted": True}], ids=str)
+def test_cross_entropy(shape, reduction, options):
+    options = {"reduction": reduction, **options}
+    weight = np.arange(1.0, 6.0) if options.pop("weighted", False) else None
+    x, t = RNG.standard_normal(shape), targets(shape, "ignore_index" in options)
+    same_as_torch(
+        lambda x, t: F.cross_entropy(x, t, weight, **options),
+        x,
+        t,
+        reference=lambda x, t: T.cross_entropy(x, t, None if weight is None else torch.tensor(weight), **options),
+    )
+    if "label_smoothing" not in options:
+        same_as_torch(
+            lambda x, t: F.nll_loss(x, t, weight, **options),
+            x,
+            t,
+            reference=lambda x, t: T.nll_loss(x, t, None if weight is None else torch.tensor(weight), **options),
+        )
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("shape", CLASSES.values(), ids=CLASSES)
+def test_cross_entropy_of_probabilities(shape, reduction):
+    q = RNG.random(shape)
+    options = {"reduction": reduction, "label_smoothing": 0.1}
+    same_as_torch(
+        lambda x: F.cross_entropy(x, q, **options),
+        RNG.standard_normal(shape),
+        reference=lambda x: T.cross_entropy(x, torch.tensor(q), **options),
+    )
+
+
+def test_cross_entropy_hands_the_logsumexp_to_its_backward(monkeypatch):
+    seen = {}
+
+    def spy(name):
+        original = getattr(kernels, name)
+
+        def call(*args, lse=None):
+            seen[name] = lse
+            return original(*args, lse=lse)
+
+        monkeypatch.setattr(kernels, name, call)
+
+    spy("cross_entropy")
+    spy("cross_entropy_backward")
+    x = nn.randn(4, 3, 2, requires_grad=True)
+    F.cross_entropy(x, np.zeros((4, 2), np.int64)).backward()
+    assert seen["cross_entropy"] is seen["cross_entropy_backward"]
+    np.testing.assert_allclose(seen["cross_entropy"], x.detach().logsumexp(1).numpy(), rtol=1e-6)
+    F.cross_entropy(x.detach(), np.zeros((4, 2), np.int64))
+    assert seen["cross_entropy"] is None
+
+
+PAIRS = {
+    "mse_loss": {},
+    "l1_loss": {},
+    "smooth_l1_loss": {"beta": 0.5},
+    "huber_loss": {"delta": 0.7},
+}
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("defaults", [True, False])
+def test_loss_of_two_operands(name, reduction, defaults):
+    ours, theirs, options = getattr(F, name), getattr(T, name), {} if defaults else PAIRS[name]
+    options = {"reduction": reduction, **options}
+    target = X[::-1] + 0.05
+    same_as_torch(lambda x, t: ours(x, t, *options.values()), X, target, reference=lambda x, t: theirs(x, t, **options))
+    t = torch.tensor(target)
+    same_as_torch(lambda x: ours(x, target, **options), X, reference=lambda x: theirs(x, t, **options))
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_binary_cross_entropy(reduction, weighted):
+    t, w = RNG.integers(0, 2, X.shape).astype(float), RNG.random(4) if weighted else None
+    tw = torch.tensor(w) if weighted else None
+    p = 1 / (1 + np.exp(-X))
+    p[0, :2], t[0, :2] = (0, 1), (1, 0)  # logarithms of 0
+    same_as_torch(
+        lambda p: F.binary_cross_entropy(p, t, w, reduction),
+        p,
+        reference=lambda p: T.binary_cross_entropy(p, torch.tensor(t), tw, reduction=reduction),
+        rtol=1e-7,  # PyTorch's least denominator, 1e-12, is a float32
+    )
+    same_as_torch(
+        lambda x: F.binary_cross_entropy_with_logits(x, nn.tensor(t), w, reduction),
+        X * 10,
+        reference=lambda x: T.binary_cross_entropy_with_logits(x, torch.tensor(t), tw, reduction=reduction),
+    )
+    positive = np.arange(1.0, 5.0)
+    same_as_torch(
+        lambda x: F.binary_cross_entropy_with_logits(x, t, w, reduction, positive),
+        X,
+        reference=lambda x: T.binary_cross_entropy_with_logits(
+            x, torch.tensor(t), tw, reduction=reduction, pos_weight=torch.tensor(positive)
+        ),
+    )
+
+
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
+@pytest.mark.parametrize("reduction", [*REDUCTIONS, "batchmean"])
+@pytest.mark.parametrize("log_target", [False, True])
+def test_kl_div(reduction, log_target):
+    q = np.exp(X) / np.exp(X).sum(1, keepdims=True)
+    q = np.log(q) if log_target else np.where(q < 0.1, 0, q)
+    same_as_torch(
+        lambda x: F.kl_div(x, q, reduction, log_target),
+        X,
+        reference=lambda x: T.kl_div(x, torch.tensor(q), reduction=reduction, log_target=log_target),
+    )
+
+
+def test_bad_targets():
+    x = nn.randn(3, 4, requires_grad=True)
+    for wrong in (4, -1):
+        with pytest.raises(IndexError, match=f"{wrong}.*4 classes|{wrong}"):
+            F.cross_entropy(x, np.array([0, wrong, 1]))
+    with pytest.raises(ValueError, match="kl_div: has a gradient for input only, another argument requires one"):
+        F.kl_div(x, x)
+    with nn.no_grad():
+        assert np.isfinite(F.cross_entropy(x, x.softmax(1)).item())
+    with pytest.raises(ValueError, match="shapes differ|same shape|shape"):
+        F.mse_loss(x, nn.ones(3))
+    with pytest.raises(ValueError, match="reduction"):
+        F.mse_loss(x, x, "average")
+    assert x.grad is None
+
+
+def test_ignoring_every_target_gives_nan_as_in_torch():
+    x = nn.randn(2, 3, requires_grad=True)
+    assert np.isnan(F.cross_entropy(x, np.array([-100, -100])).item())
+    assert F.cross_entropy(x, np.array([-100, -100]), reduction="sum").item() == 0

@@ -1,0 +1,351 @@
+"""Optimisers, step by step against torch.optim in float64."""
+
+import copy
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+import kernels
+import nn
+
+SHAPES = [(4, 3), (5,), (2, 3, 2), ()]
+
+
+def options(**values):
+    """Every combination of the values of each option."""
+    return [dict(zip(values, choice, strict=True)) for choice in itertools.product(*values.values())]
+
+
+CASES = [
+    *[
+        ("SGD", o)
+        for o in options(
+            momentum=[0, 0.9], dampening=[0, 0.3], weight_decay=[0, 0.1], nesterov=[False, True], maximize=[False, True]
+        )
+        if not o["nesterov"] or (o["momentum"] and not o["dampening"])
+    ],
+    *[
+        (name, o)
+        for name in ("Adam", "AdamW")
+        for o in options(weight_decay=[0, 0.1], amsgrad=[False, True], maximize=[False, True], betas=[(0.8, 0.95)])
+    ],
+    *[
+        ("RMSprop", o)
+        for o in options(weight_decay=[0, 0.1], momentum=[0, 0.9], centered=[False, True], maximize=[False, True])
+    ],
+    *[
+        ("Adagrad", o)
+        for o in options(
+            lr_decay=[0, 0.2], weight_decay=[0, 0.1], initial_accumulator_value=[0, 0.5], maximize=[False, True]
+        )
+    ],
+    *[(name, {}) for name in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad")],
+    ("Adam", {"decoupled_weight_decay": True, "weight_decay": 0.1}),
+]
+
+
+def case_id(case):
+    name, chosen = case
+    return "-".join([name, *(k if v is True else f"{k}={v}" for k, v in chosen.items() if v not in (0, False))])
+
+
+def pair(rng, dtype=np.float64):
+    """The same parameters for both libraries."""
+    arrays = [rng.standard_normal(shape).astype(dtype) for shape in SHAPES]
+    return [nn.Parameter(a.copy()) for a in arrays], [torch.nn.Parameter(torch.tensor(a)) for a in arrays]
+
+
+def set_gradients(rng, ours, theirs, without=()):
+    """The same gradients for both; none for the parameters whose numbers are in `without`."""
+    for i, (p, q) in enumerate(zip(ours, theirs, strict=True)):
+        if i in without:
+            p.grad = q.grad = None
+        else:
+            g = rng.standard_normal(p.shape).astype(p.dtype)
+            p.grad, q.grad = nn.Tensor(g.copy()), torch.tensor(g)
+
+
+def assert_same(ours, theirs, rtol=1e-12, atol=1e-14):
+    for i, (p, q) in enumerate(zip(ours, theirs, strict=True)):
+        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=rtol, atol=atol, err_msg=f"parameter {i}")
+
+
+@pytest.mark.parametrize("case", CASES, ids=case_id)
+def test_twenty_steps_equal_torch(case, rng):
+    name, chosen = case
+    ours, theirs = pair(rng)
+    optimizer = getattr(nn.optim, name)(ours, **chosen)
+    twin = getattr(torch.optim, name)(theirs, **chosen)
+    for step in range(20):
+        # Parameter 1 has its first gradient late, parameter 2 none for a while: their step counts differ from the rest.
+        set_gradients(rng, ours, theirs, without=[i for i, idle in ((1, step < 3), (2, 5 <= step < 9)) if idle])
+        optimizer.step()
+        twin.step()
+        assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+def test_float32_stays_float32_and_equals_torch(name, rng):
+    chosen = {"momentum": 0.9} if name in ("SGD", "RMSprop") else {}
+    ours, theirs = pair(rng, np.float32)
+    optimizer, twin = getattr(nn.optim, name)(ours, **chosen), getattr(torch.optim, name)(theirs, **chosen)
+    for _ in range(20):
+        set_gradients(rng, ours, theirs)
+        optimizer.step()
+        twin.step()
+    assert all(p.dtype == np.float32 for p in ours)
+    assert_same(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_groups_have_their_own_options_and_can_be_added(rng):
+    ours, theirs = pair(rng)
+    optimizer = nn.optim.AdamW([{"params": ours[:2], "lr": 0.1}, {"params": ours[2]}], lr=0.01)
+    twin = torch.optim.AdamW([{"params": theirs[:2], "lr": 0.1}, {"params": theirs[2]}], lr=0.01)
+    for step in range(6):
+        if step == 3:
+            optimizer.add_param_group({"params": ours[3:], "weight_decay": 0.5})
+            twin.add_param_group({"params": theirs[3:], "weight_decay": 0.5})
+        set_gradients(rng, ours, theirs)
+        optimizer.step()
+        twin.step()
+    assert_same(ours, theirs)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.01, 0.01]
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+def test_options_changed_during_training_take_effect(name, rng):
+    ours, theirs = pair(rng)
+    optimizer, twin = getattr(nn.optim, name)(ours, lr=0.1), getattr(torch.optim, name)(theirs, lr=0.1)
+    for step in range(4):
+        for o in (optimizer, twin):
+            o.param_groups[0]["lr"] = 0.1 / (step + 1)
+        set_gradients(rng, ours, theirs)
+        optimizer.step()
+        twin.step()
+    assert_same(ours, theirs)
+
+
+def test_one_kernel_call_for_each_step_count(monkeypatch, rng):
+    calls = []
+    kernel = kernels.adam
+
+    def counted(params, *arrays, step, **options):
+        calls.append((len(params), step))
+        kernel(params, *arrays, step=step, **options)
+
+    monkeypatch.setattr(kernels, "adam", counted)
+    ours, theirs = pair(rng)
+    optimizer = nn.optim.Adam(ours)
+    set_gradients(rng, ours, theirs)
+    optimizer.step()
+    set_gradients(rng, ours, theirs, without=[1])
+    optimizer.step()
+    set_gradients(rng, ours, theirs)
+    optimizer.step()
+    assert calls == [(4, 1), (3, 2), (3, 3), (1, 2)]
+
+
+def test_parameter_without_gradient_is_left_alone(rng):
+    ours, theirs = pair(rng)
+    before = ours[1].data.copy()
+    optimizer = nn.optim.AdamW(ours, weight_decay=0.5)
+    set_gradients(rng, ours, theirs, without=[1])
+    optimizer.step()
+    np.testing.assert_array_equal(ours[1].data, before)
+    assert ours[1] not in optimizer.state
+
+
+def test_step_without_any_gradient_changes_nothing(rng):
+    ours, _ = pair(rng)
+    before = [p.data.copy() for p in ours]
+    nn.optim.SGD(ours, lr=1.0, weight_decay=1.0).step()
+    for p, old in zip(ours, before, strict=True):
+        np.testing.assert_array_equal(p.data, old)
+
+
+def test_zero_grad(rng):
+    ours, theirs = pair(rng)
+    optimizer = nn.optim.SGD(ours)
+    set_gradients(rng, ours, theirs, without=[1])
+    optimizer.zero_grad(set_to_none=False)
+    assert ours[1].grad is None
+    assert all((p.grad.data == 0).all() for i, p in enumerate(ours) if i != 1)
+    optimizer.zero_grad()
+    assert all(p.grad is None for p in ours)
+
+
+def test_closure_is_evaluated_with_the_tape_and_its_loss_returned():
+    w = nn.Parameter(np.array([3.0]))
+    optimizer = nn.optim.SGD([w], lr=0.5)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (w * w).sum()
+        loss.backward()
+        return loss
+
+    with nn.no_grad():
+        assert optimizer.step(closure).item() == 9.0
+    assert w.item() == 0.0
+
+
+def test_backward_through_parameters_that_were_updated_meanwhile_is_an_error():
+    w = nn.Parameter(np.array([3.0]))
+    loss = (w * w).sum()
+    w.grad = nn.Tensor(np.array([1.0]))
+    nn.optim.SGD([w], lr=0.5).step()
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
+# --- saving and loading -----------------------------------------------------------------------------------------------
+
+STATEFUL = [
+    ("SGD", {"momentum": 0.9}),
+    ("Adam", {"amsgrad": True}),
+    ("AdamW", {}),
+    ("RMSprop", {"momentum": 0.9, "centered": True}),
+    ("Adagrad", {"initial_accumulator_value": 0.1}),
+]
+
+
+@pytest.mark.parametrize("source", ["nn", "torch"])
+@pytest.mark.parametrize(("name", "chosen"), STATEFUL, ids=[name for name, _ in STATEFUL])
+def test_training_continues_from_a_saved_state(name, chosen, source, rng):
+    ours, theirs = pair(rng)
+    optimizer = getattr(nn.optim, name)(ours, lr=0.1, **chosen)
+    twin = getattr(torch.optim, name)(theirs, lr=0.1, **chosen)
+    for step in range(3):
+        set_gradients(rng, ours, theirs, without=[1] if step < 2 else [])
+        optimizer.step()
+        twin.step()
+    resumed = [nn.Parameter(p.data.copy()) for p in ours]
+    other = getattr(nn.optim, name)(resumed, **chosen)
+    other.load_state_dict((optimizer if source == "nn" else twin).state_dict())
+    assert other.param_groups[0]["lr"] == 0.1
+    for _ in range(3):
+        set_gradients(rng, resumed, theirs)
+        other.step()
+        twin.step()
+    assert_same(resumed, theirs)
+
+
+@pytest.mark.parametrize(("name", "chosen"), STATEFUL, ids=[name for name, _ in STATEFUL])
+def test_loading_copies_the_arrays(name, chosen, rng):
+    ours, theirs = pair(rng)
+    optimizer = getattr(nn.optim, name)(ours, **chosen)
+    set_gradients(rng, ours, theirs)
+    optimizer.step()
+    saved = optimizer.state_dict()
+    before = copy.deepcopy(saved)
+    other = getattr(nn.optim, name)(ours, **chosen)
+    other.load_state_dict(saved)
+    set_gradients(rng, ours, theirs)
+    other.step()
+    for number, state in before["state"].items():
+        for key, value in state.items():
+            np.testing.assert_array_equal(saved["state"][number][key], value)
+
+
+def test_adamw_that_loads_adams_state_still_decouples(rng):
+    ours, _ = pair(rng)
+    optimizer = nn.optim.AdamW(ours)
+    optimizer.load_state_dict(nn.optim.Adam(ours).state_dict())
+    assert optimizer.param_groups[0]["decoupled_weight_decay"] is True
+
+
+def test_state_that_does_not_fit_is_refused_and_changes_nothing(rng):
+    ours, theirs = pair(rng)
+    optimizer = nn.optim.Adam(ours)
+    set_gradients(rng, ours, theirs)
+    optimizer.step()
+    saved = optimizer.state_dict()
+    reference = copy.deepcopy(saved)
+
+    cases = {
+        "numbers of parameter groups differ: the optimiser has 1, the state 2": lambda groups, state: groups.append({}),
+        "sizes of parameter group 0 differ: the optimiser has 4, the state 3": lambda groups, state: groups[0][
+            "params"
+        ].pop(),
+        r"parameter group 0 of the state lacks \['betas'\]": lambda groups, state: groups[0].pop("betas"),
+        "lr must be at least 0, got -1": lambda groups, state: groups[0].update(lr=-1),
+        "the state names parameter 9": lambda groups, state: state.update({9: {"step": 1}}),
+        r"shapes of exp_avg of parameter 2 differ: the parameter is \(2, 3, 2\), the state \(7,\)": (
+            lambda groups, state: state[2].update(exp_avg=np.zeros(7))
+        ),
+    }
+    for message, change in cases.items():
+        broken = copy.deepcopy(saved)
+        change(broken["param_groups"], broken["state"])
+        with pytest.raises(ValueError, match=message):
+            optimizer.load_state_dict(broken)
+        assert optimizer.state_dict()["param_groups"] == reference["param_groups"]
+        for number, state in reference["state"].items():
+            for key, value in state.items():
+                np.testing.assert_array_equal(optimizer.state_dict()["state"][number][key], value)
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "message"),
+    [
+        ("SGD", {"lr": -1.0}, "SGD: lr must be at least 0, got -1.0"),
+        ("SGD", {"lr": float("nan")}, "SGD: lr must be at least 0, got nan"),
+        ("SGD", {"momentum": -0.5}, "SGD: momentum must be at least 0, got -0.5"),
+        ("SGD", {"weight_decay": -0.5}, "SGD: weight_decay must be at least 0, got -0.5"),
+        (
+            "SGD",
+            {"nesterov": True},
+            "SGD: nesterov needs a momentum and zero dampening, got momentum 0 and dampening 0",
+        ),
+        ("SGD", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "SGD: nesterov needs a momentum"),
+        ("Adam", {"lr": -1.0}, "Adam: lr must be at least 0, got -1.0"),
+        ("Adam", {"eps": -1.0}, "Adam: eps must be at least 0, got -1.0"),
+        ("Adam", {"betas": (1.0, 0.9)}, r"Adam: betas must be in \[0, 1\), got \(1.0, 0.9\)"),
+        ("AdamW", {"betas": (0.9, -0.1)}, r"AdamW: betas must be in \[0, 1\), got \(0.9, -0.1\)"),
+        ("AdamW", {"weight_decay": -1}, "AdamW: weight_decay must be at least 0, got -1"),
+        ("RMSprop", {"alpha": -1}, "RMSprop: alpha must be at least 0, got -1"),
+        ("Adagrad", {"lr_decay": -1}, "Adagrad: lr_decay must be at least 0, got -1"),
+        ("Adagrad", {"initial_accumulator_value": -1}, "Adagrad: initial_accumulator_value must be at least 0"),
+    ],
+)
+def test_options_out_of_range(name, chosen, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(nn.optim, name)([nn.Parameter([1.0])], **chosen)
+    if "nan" not in message:  # torch refuses the same, but lets a NaN pass
+        with pytest.raises(ValueError):
+            getattr(torch.optim, name)([torch.nn.Parameter(torch.ones(1))], **chosen)
+
+
+def test_a_group_with_an_option_out_of_range_is_not_added():
+    optimizer = nn.optim.SGD([nn.Parameter([1.0])])
+    with pytest.raises(ValueError, match="SGD: lr must be at least 0, got -1"):
+        optimizer.add_param_group({"params": [nn.Parameter([1.0])], "lr": -1})
+    assert len(optimizer.param_groups) == 1
+
+
+def test_parameters_that_are_none():
+    w = nn.Parameter([1.0])
+    with pytest.raises(TypeError, match="SGD: params must be an iterable of Tensors or dicts, got a single Tensor"):
+        nn.optim.SGD(w)
+    with pytest.raises(ValueError, match="SGD: the parameter list is empty"):
+        nn.optim.SGD([])
+    with pytest.raises(TypeError, match="SGD: params must be Tensors, got ndarray"):
+        nn.optim.SGD([np.ones(3)])
+    with pytest.raises(TypeError, match="SGD: params must be ordered, got a set"):
+        nn.optim.SGD([{"params": {w}}])
+    with pytest.raises(ValueError, match=r"SGD: a parameter of shape \(1,\) is not a leaf"):
+        nn.optim.SGD([w * 2])
+    with pytest.raises(ValueError, match=r"SGD: a parameter of shape \(1,\) occurs more than once"):
+        nn.optim.SGD([w, w])
+    with pytest.raises(TypeError, match="SGD: a parameter group must be a dict, got list"):
+        nn.optim.SGD([w]).add_param_group([nn.Parameter([1.0])])
+
+
+def test_repr_lists_the_options_of_each_group():
+    text = repr(nn.optim.SGD([nn.Parameter([1.0])], lr=0.25))
+    assert text.startswith("SGD (\nParameter Group 0\n") and "    lr: 0.25\n" in text

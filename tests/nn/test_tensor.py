@@ -1,0 +1,798 @@
+"""Tensor and the tape against PyTorch, and what a comparison does not show: ownership, release, wording of errors."""
+
+import copy
+import gc
+import threading
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+import kernels
+import nn
+from tests.nn.compare import same_as_torch
+
+RNG = np.random.default_rng(0)
+A, B = RNG.standard_normal((3, 4)), RNG.standard_normal((3, 4))
+ROW, COLUMN, ONE, SCALAR = (RNG.standard_normal(shape) for shape in ((4,), (3, 1), (1, 1), ()))
+CUBE = RNG.standard_normal((2, 3, 4))
+POSITIVE, TIES = np.abs(A) + 0.1, np.round(A)
+ZEROS = np.array([[1.0, 0.0, 3.0], [0.0, 0.0, 2.0], [4.0, 5.0, 6.0]])
+PICK = np.array([2, 0, 2, 2])
+MASK = A > 0
+
+
+# --- values and gradients ---------------------------------------------------------------------------------------------
+
+BINARY = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": lambda a, b: a / b,
+    "same operand twice": lambda a, b: a * b + a / b - a,
+    "method": lambda a, b: a.add(b).sub(b).mul(b).div(b),
+}
+OPERANDS = {
+    "equal": (A, B),
+    "row": (A, ROW),
+    "column": (COLUMN, A),
+    "outer": (COLUMN, ROW),
+    "one": (A, ONE),
+    "scalar": (SCALAR, A),
+    "cube and row": (CUBE, ROW),
+    "cube and column": (CUBE, COLUMN),
+    "empty": (np.empty((0, 4)), ROW),
+}
+
+
+@pytest.mark.parametrize("operands", OPERANDS.values(), ids=OPERANDS)
+@pytest.mark.parametrize("function", BINARY.values(), ids=BINARY)
+def test_arithmetic_broadcasts(function, operands):
+    same_as_torch(function, *operands)
+
+
+@pytest.mark.parametrize("operands", [(POSITIVE, B), (POSITIVE, ROW), (SCALAR**2, A)], ids=["equal", "row", "scalar"])
+def test_power_of_tensors(operands):
+    same_as_torch(lambda a, b: a**b, *operands)
+
+
+UNARY = {
+    "x + number": (lambda x: 2 + x + 3.5, A),
+    "x - number": (lambda x: 2 - (x - 3.5), A),
+    "x * number": (lambda x: 2 * x * 3.5, A),
+    "x / number": (lambda x: 2 / (x / 3.5), A),
+    "square": (lambda x: x**2, A),
+    "cube root": (lambda x: x ** (1 / 3), POSITIVE),
+    "power 0 at 0": (lambda x: x**0, ZEROS),
+    "power 1 at 0": (lambda x: x**1, ZEROS),
+    "power of number": (lambda x: 2**x, A),
+    "power of zero": (lambda x: 0**x, POSITIVE),
+    "neg": (lambda x: -x, A),
+    "abs": (lambda x: abs(x), ZEROS - 3),
+    "exp": (lambda x: x.exp(), A),
+    "log": (lambda x: x.log(), POSITIVE),
+    "sqrt": (lambda x: x.sqrt(), POSITIVE),
+    "tanh": (lambda x: x.tanh(), A),
+    "sigmoid": (lambda x: x.sigmoid(), A),
+    "relu": (lambda x: x.relu(), TIES),
+    "clamp": (lambda x: x.clamp(-0.5, 1.0), TIES),
+    "clamp from below": (lambda x: x.clamp(min=0.0), TIES),
+    "clamp from above": (lambda x: x.clamp(max=0.25), A),
+    "sum": (lambda x: x.sum(), CUBE),
+    "sum of one": (lambda x: x.sum(1), CUBE),
+    "sum of several": (lambda x: x.sum((0, -1), keepdim=True), CUBE),
+    "sum of a list": (lambda x: x.sum([0, 1]), CUBE),
+    "sum of a scalar": (lambda x: x.sum(), SCALAR),
+    "sum of nothing": (lambda x: x.sum(0), np.empty((0, 3))),
+    "mean": (lambda x: x.mean(), CUBE),
+    "mean of several": (lambda x: x.mean((1, 2)), CUBE),
+    "mean kept": (lambda x: x.mean(-2, keepdim=True), CUBE),
+    "max": (lambda x: x.max(), A),
+    "max of ties": (lambda x: x.max(), ZEROS.T * 0),
+    "max along": (lambda x: x.max(1).values, CUBE),
+    "max of ties along": (lambda x: x.max(0, keepdim=True)[0], TIES),
+    "min": (lambda x: x.min(), ZEROS),
+    "min along": (lambda x: x.min(-1).values, CUBE),
+    "var": (lambda x: x.var(), A),
+    "var along": (lambda x: x.var(1, correction=0, keepdim=True), CUBE),
+    "std": (lambda x: x.std(0), CUBE),
+    "prod": (lambda x: x.prod(), A),
+    "prod with zeros": (lambda x: x.prod(1), ZEROS),
+    "prod kept": (lambda x: x.prod(0, keepdim=True), ZEROS),
+    "prod of one": (lambda x: x.prod(1), COLUMN),
+    "logsumexp": (lambda x: x.logsumexp(1), CUBE),
+    "logsumexp of several": (lambda x: x.logsumexp((0, 2), keepdim=True), CUBE),
+    "softmax": (lambda x: x.softmax(0), CUBE),
+    "log_softmax": (lambda x: x.log_softmax(-1), CUBE),
+    "reshape": (lambda x: x.reshape(4, -1) * 2, CUBE),
+    "reshape by tuple": (lambda x: x.reshape((6, 4)), CUBE),
+    "reshape a transpose": (lambda x: x.transpose(0, 2).reshape(-1) ** 2, CUBE),
+    "view": (lambda x: x.view(6, 4), CUBE),
+    "flatten": (lambda x: x.flatten(), CUBE),
+    "flatten the last": (lambda x: x.flatten(1), CUBE),
+    "flatten a scalar": (lambda x: x.flatten(), SCALAR),
+    "transpose": (lambda x: x.transpose(0, -1), CUBE),
+    "permute": (lambda x: x.permute(2, 0, 1), CUBE),
+    "permute by tuple": (lambda x: x.permute((-1, 0, 1)), CUBE),
+    "T": (lambda x: x.T, A),
+    "mT": (lambda x: x.mT, CUBE),
+    "squeeze": (lambda x: x.squeeze(), CUBE[:, :1, :1]),
+    "squeeze one": (lambda x: x.squeeze(1), CUBE[:, :1, :1]),
+    "squeeze a longer one": (lambda x: x.squeeze(0), CUBE[:, :1, :1]),
+    "squeeze two": (lambda x: x.squeeze((1, 2)), CUBE[:, :1, :1]),
+    "unsqueeze": (lambda x: x.unsqueeze(-1), A),
+    "expand": (lambda x: x.expand(2, -1, 5), COLUMN),
+    "expand a scalar": (lambda x: x.expand(2, 3), SCALAR),
+    "split": (lambda x: x.split(3, 1)[1] * x.split([1, 3], 1)[0], A),
+    "chunk": (lambda x: x.chunk(3, -1)[0] * x.chunk(3, -1)[1], A),
+    "unbind": (lambda x: x.unbind(1)[2] * x.unbind(1)[-1], CUBE),
+    "iteration": (lambda x: sum(row * i for i, row in enumerate(x)), A),
+    "masked_fill": (lambda x: x.masked_fill(x > 0, 7.0), A),
+    "index int": (lambda x: x[1], CUBE),
+    "index element": (lambda x: x[1, 2] * 2, A),
+    "index slices": (lambda x: x[:, 1:, ::2], CUBE),
+    "index ellipsis and new": (lambda x: x[..., None, 2], CUBE),
+    "index array": (lambda x: x[PICK], A[[0, 1, 2]]),
+    "index list": (lambda x: x[[0, 0, 1]], A),
+    "index arrays": (lambda x: x[[0, 1, 0], [1, 2, 1]], A),
+    "index mixed": (lambda x: x[:, [0, 0], 1:3], CUBE),
+    "index bool": (lambda x: x[x > 0], A),
+    "index rows by bool": (lambda x: x[[True, False, True]], A),
+    "clone": (lambda x: x.clone() * x, A),
+    "to and back": (lambda x: x.double() * 2, A),
+    "diamond": (lambda x: (x.exp() + x) * (x.exp() - x).sum(0), A),
+}
+
+
+@pytest.mark.parametrize(("function", "array"), UNARY.values(), ids=UNARY)
+def test_function_of_one_tensor(function, array):
+    same_as_torch(function, array)
+
+
+MATMUL = {
+    "matrices": (A, B.T),
+    "vectors": (ROW, ROW + 1),
+    "vector and matrix": (A[:, 0], B),
+    "matrix and vector": (A, ROW),
+    "batches": (CUBE, CUBE.transpose(0, 2, 1)),
+    "batch and matrix": (CUBE, A.T),
+    "broadcast batches": (CUBE[:1], CUBE.transpose(0, 2, 1)),
+}
+
+
+@pytest.mark.parametrize("operands", MATMUL.values(), ids=MATMUL)
+def test_matmul(operands):
+    same_as_torch(lambda a, b: a @ b, *operands)
+    same_as_torch(lambda a, b: a.matmul(b), *operands)
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+@pytest.mark.parametrize("operands", [(A, B), (TIES, ROW.round()), (A, SCALAR)], ids=["equal", "ties", "scalar"])
+def test_elementwise_extremum(name, operands):
+    same_as_torch(getattr(nn, name), *operands, reference=getattr(torch, name))
+    same_as_torch(lambda a, b: getattr(a, name)(b), *operands)
+
+
+def test_where():
+    mask = nn.tensor(MASK)
+    same_as_torch(
+        lambda a, b: nn.where(mask, a, b), A, ROW, reference=lambda a, b: torch.where(torch.tensor(MASK), a, b)
+    )
+    same_as_torch(lambda a: nn.where(MASK, a, 0.0), COLUMN, reference=lambda a: torch.where(torch.tensor(MASK), a, 0.0))
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_cat_and_stack(dim):
+    same_as_torch(lambda a, b: nn.cat([a, b, a], dim), A, B, reference=lambda a, b: torch.cat([a, b, a], dim))
+    same_as_torch(lambda a, b: nn.stack([a, b, a], dim), A, B, reference=lambda a, b: torch.stack([a, b, a], dim))
+    same_as_torch(lambda a: nn.cat([a], dim), A, reference=lambda a: torch.cat([a], dim))
+
+
+def test_cat_of_different_lengths():
+    same_as_torch(lambda a, b: nn.cat([a, b], 1), A, COLUMN, reference=lambda a, b: torch.cat([a, b], 1))
+
+
+def test_comparison():
+    a, b = nn.tensor(TIES), nn.tensor(ROW.round())
+    for ours, expected in [
+        (a == b, a.data == b.data),
+        (a != b, a.data != b.data),
+        (a < b, a.data < b.data),
+        (a <= 0, a.data <= 0),
+        (a > b.data, a.data > b.data),
+        (b.data >= a, b.data >= a.data),
+        ((a > 0) & (a < 1) | (a == -1), (a.data > 0) & (a.data < 1) | (a.data == -1)),
+        (~(a > 0), a.data <= 0),
+    ]:
+        assert isinstance(ours, nn.Tensor)
+        assert ours.dtype == np.bool_
+        np.testing.assert_array_equal(ours.numpy(), expected)
+    assert (a == None) is False  # noqa: E711
+    assert (a != "a") is True
+    assert (a == a).all()
+    assert not (a != a).any()
+    assert (a > 0).any(1).tolist() == (a.data > 0).any(1).tolist()
+
+
+def test_reductions_of_integers():
+    x = nn.tensor([[3, 1], [2, 2]])
+    assert x.sum().item() == 8
+    assert x.sum().dtype == np.int64
+    assert (x > 1).sum(0).tolist() == [2, 1]
+    assert (x.max().item(), x.min().item(), x.argmax().item(), x.argmin(1).tolist()) == (3, 1, 0, [1, 0])
+    assert x.prod().item() == 12
+
+
+def test_argmax():
+    x, t = nn.tensor(TIES), torch.tensor(TIES)
+    assert x.argmax().item() == t.argmax().item()
+    for dim in (0, 1, -1):
+        assert x.argmax(dim).tolist() == TIES.argmax(dim).tolist()  # the first of equals
+        assert x.argmin(dim, keepdim=True).tolist() == np.expand_dims(TIES.argmin(dim), dim).tolist()
+    values, indices = x.max(1)
+    assert indices.dtype == np.int64
+    assert values.tolist() == TIES.max(1).tolist()
+
+
+def test_nan_and_infinity_are_results():
+    special = np.array([0.0, -0.0, -1.0, np.inf, -np.inf, np.nan])
+    for function in (
+        lambda x: x.log(),
+        lambda x: x.sqrt(),
+        lambda x: 1 / x,
+        lambda x: x**-1 - x,
+        lambda x: x.clamp(-1.0, 1.0),
+        lambda x: x.logsumexp(0),
+        lambda x: x.max(),
+        lambda x: x.relu() + x.sigmoid() + x.tanh() + abs(x),
+    ):
+        same_as_torch(function, special)
+    assert nn.tensor([0.0]).log().item() == -np.inf
+    assert (nn.tensor([1.0]) / 0).item() == np.inf
+    assert np.isnan(nn.tensor([1.0, np.nan]).max().item())
+    assert nn.tensor([]).sum().item() == 0
+    assert np.isnan(nn.tensor([]).mean().item())
+
+
+# --- making, dtypes, conversion ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        (1.0, np.float32),
+        ([1.0, 2.0], np.float32),
+        ([[1, 2]], np.int64),
+        ([1, 2.5], np.float32),
+        (True, np.bool_),
+        ([], np.float32),
+        (np.arange(3.0), np.float64),
+        (np.float64(1), np.float64),
+        (np.arange(3, dtype=np.int32), np.int32),
+        (torch.ones(3), np.float32),
+        (nn.ones(2, dtype=np.float64), np.float64),
+    ],
+)
+def test_dtype_of_data(data, dtype):
+    assert nn.tensor(data).dtype == dtype
+    assert nn.Tensor(data).dtype == dtype
+    assert nn.tensor(data, dtype=np.float64).dtype == np.float64
+
+
+def test_tensor_copies_and_constructor_shares():
+    array = np.zeros(3, np.float32)
+    copied, shared = nn.tensor(array), nn.Tensor(array)
+    array[0] = 1
+    assert (copied[0].item(), shared[0].item(), nn.from_numpy(array)[0].item()) == (0, 1, 1)
+
+
+def test_factories():
+    assert nn.zeros(2, 3).tolist() == [[0.0] * 3] * 2
+    assert nn.ones((2,)).tolist() == [1.0, 1.0]
+    assert nn.full((2,), 7.5).tolist() == [7.5, 7.5]
+    assert nn.full((1,), 7).dtype == np.int64
+    assert nn.arange(3).tolist() == [0, 1, 2]
+    assert nn.arange(1, 2, 0.5).tolist() == [1.0, 1.5]
+    assert nn.arange(3.0).dtype == nn.zeros(1).dtype == np.float32
+    assert nn.zeros(2, requires_grad=True).requires_grad
+
+
+def test_random_draws_follow_the_seed():
+    nn.manual_seed(3)
+    first = (nn.rand(2, 3), nn.randn((4,)))
+    generator = nn.manual_seed(3)
+    assert generator is nn.generator()
+    assert [t.tolist() for t in first] == [nn.rand((2, 3)).tolist(), nn.randn(4).tolist()]
+    assert first[0].dtype == first[1].dtype == np.float32
+    assert ((first[0] >= 0) & (first[0] < 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype"),
+    [
+        (lambda x: x + 1, np.float32),
+        (lambda x: 2.5 * x, np.float32),
+        (lambda x: x * np.float64(2), np.float32),
+        (lambda x: np.float32(2) * x, np.float32),
+        (lambda x: np.float64(2) - x, np.float32),
+        (lambda x: x / nn.tensor([2]), np.float32),
+        (lambda x: x * (x > 0), np.float32),
+        (lambda x: np.ones(2, np.float32) + x, np.float32),
+        (lambda x: x.long() + 1, np.int64),
+        (lambda x: x.long() * 1.5, np.float32),
+        (lambda x: x.long() / 2, np.float32),
+        (lambda x: (x > 0) + 1, np.int64),
+        (lambda x: x.double() ** 2, np.float64),
+        (lambda x: nn.where(x > 0, 1.0, 0.0), np.float32),
+        (lambda x: x.clamp(0.0, 1.0), np.float32),
+        (lambda x: x.var(), np.float32),
+        (lambda x: x.bool(), np.bool_),
+    ],
+)
+def test_dtype_of_result(function, dtype):
+    y = function(nn.tensor([1.0, 2.0]))
+    assert isinstance(y, nn.Tensor)
+    assert y.dtype == dtype
+
+
+def test_gradient_has_the_dtype_of_its_tensor():
+    x = nn.tensor([1.0, 2.0], requires_grad=True)
+    (x.double() * 2).sum().backward()
+    assert x.grad.dtype == np.float32
+    assert x.grad.tolist() == [2.0, 2.0]
+
+
+def test_mixed_dtypes():
+    x, y = nn.ones(2), nn.ones(2, dtype=np.float64)
+    with pytest.raises(TypeError, match="mul: dtypes differ: a is float32, b is float64"):
+        x * y
+    with pytest.raises(TypeError, match="cat: dtypes differ: float32, float64"):
+        nn.cat([x, y])
+    with pytest.raises(TypeError, match="add: expected a Tensor, an array or a number, got str"):
+        x + "1"
+    with pytest.raises(TypeError, match="got NoneType"):
+        x * None
+    with pytest.raises(TypeError, match="log: needs a floating-point tensor, got int64"):
+        nn.tensor([1]).log()
+    with pytest.raises(TypeError, match="expected numbers, got dtype"):
+        nn.tensor(["a"])
+    with pytest.raises(TypeError, match="only floating-point tensors have gradients, this one is int64"):
+        nn.tensor([1], requires_grad=True)
+
+
+def test_wrong_shapes():
+    x = nn.ones(2, 3)
+    with pytest.raises(ValueError, match=r"\(2,3\).*\(2,\)"):
+        x + nn.ones(2)
+    with pytest.raises(ValueError, match="view: strides .* do not allow a view of shape"):
+        x.T.view(6)
+    with pytest.raises(ValueError, match=r"split: \[1, 1\] does not add up to 3"):
+        x.split([1, 1], 1)
+    with pytest.raises(ValueError, match="flatten: start_dim 1 lies behind end_dim 0"):
+        x.flatten(1, 0)
+    with pytest.raises(ValueError, match="clamp: needs min or max"):
+        x.clamp()
+    with pytest.raises(IndexError):
+        x[2]
+    with pytest.raises(ValueError, match="zero-size|empty|zero-length"):
+        nn.ones(0).max()
+
+
+def test_conversion():
+    x = nn.tensor([[1.5]])
+    assert (x.item(), float(x), int(x), bool(x), len(x), x.numel(), x.dim(), x.ndim) == (1.5, 1.5, 1, True, 1, 1, 2, 2)
+    assert (x.shape, x.size(), x.size(-1)) == ((1, 1), (1, 1), 1)
+    assert [10, 20, 30][nn.tensor(2)] == 30
+    assert f"{x.sum():.2f}" == "1.50"
+    with pytest.raises(ValueError):
+        bool(nn.ones(2))
+
+
+def test_repr():
+    x = nn.tensor([1.0, 2.0], requires_grad=True)
+    assert repr(x) == "tensor([1., 2.], requires_grad=True)"
+    assert repr(x * 2) == "tensor([2., 4.], grad_fn=<mul>)"
+    assert repr(x.detach().double()) == "tensor([1., 2.], dtype=float64)"
+    assert repr(nn.tensor([1, 2])) == "tensor([1, 2])"
+
+
+def test_numpy_and_dlpack_share_memory():
+    x = nn.tensor([[1.0, 2.0], [3.0, 4.0]])
+    views = [
+        x.numpy(),
+        np.asarray(x),
+        np.from_dlpack(x),
+        torch.from_dlpack(x).numpy(),
+        torch.from_dlpack(x.T).numpy().T,
+    ]
+    x.data[0, 0] = 7
+    for view in views:
+        assert view.tolist() == [[7.0, 2.0], [3.0, 4.0]]
+    assert np.array(x, np.float64).dtype == np.float64
+    assert not np.shares_memory(np.array(x), x.data)
+    np.testing.assert_array_equal(np.exp(x), np.exp(x.data))
+    with pytest.raises(RuntimeError, match="numpy: the tensor requires a gradient"):
+        nn.ones(1, requires_grad=True).numpy()
+    with pytest.raises(RuntimeError, match="requires a gradient"):
+        np.asarray(nn.ones(1, requires_grad=True))
+
+
+def test_deepcopy():
+    x = nn.tensor([1.0, 2.0], requires_grad=True)
+    (x * x).sum().backward()
+    y = copy.deepcopy(x)
+    assert y.requires_grad
+    assert y.grad.tolist() == [2.0, 4.0]
+    assert not np.shares_memory(x.data, y.data)
+    assert not np.shares_memory(x.grad.data, y.grad.data)
+    with pytest.raises(RuntimeError, match="deepcopy: this is the result of mul"):
+        copy.deepcopy(x * x)
+
+
+# --- the tape ---------------------------------------------------------------------------------------------------------
+
+
+def test_gradients_accumulate():
+    x = nn.tensor([1.0, 2.0], requires_grad=True)
+    (x * x).sum().backward()
+    first = x.grad
+    (3 * x).sum().backward()
+    assert x.grad is first
+    assert x.grad.tolist() == [5.0, 7.0]
+    x.grad = None
+    x.sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0]
+
+
+def test_backward_of_a_leaf():
+    x = nn.tensor(3.0, requires_grad=True)
+    x.backward()
+    x.backward(nn.tensor(2.0))
+    assert x.grad.item() == 3
+
+
+def test_unreached_leaf_gets_nothing():
+    x, y = nn.ones(2, requires_grad=True), nn.ones(2, requires_grad=True)
+    z = x * y  # is not used
+    (x * 2).sum().backward()
+    assert y.grad is None
+    assert z.grad is None
+
+
+def test_gradients_share_no_memory():
+    a, b = nn.ones(2, 3, requires_grad=True), nn.ones(2, 3, requires_grad=True)
+    dy = nn.ones(2, 3)
+    for y in (a + b, a.reshape(6).reshape(2, 3) - b, a.T.T + b.clone(), nn.cat([a, b])[:2] + b):
+        a.grad = b.grad = None
+        y.backward(dy)
+        assert a.grad.data.flags.writeable
+        assert not np.shares_memory(a.grad.data, b.grad.data)
+        assert not np.shares_memory(a.grad.data, dy.data)
+        assert not np.shares_memory(b.grad.data, dy.data)
+    a.backward(dy)
+    assert dy.tolist() == [[1.0] * 3] * 2
+
+
+def test_kernel_gradient_is_kept_without_a_copy(monkeypatch):
+    made = []
+
+    def linear_backward(*args, needs):
+        made.extend(original(*args, needs=needs))
+        return tuple(made)
+
+    original = kernels.linear_backward
+    monkeypatch.setattr(kernels, "linear_backward", linear_backward)
+    w = nn.ones(2, 3, requires_grad=True)
+    nn.functional.linear(nn.ones(4, 3), w).sum().backward()
+    assert w.grad.data is made[1]
+
+
+def test_freed_graph():
+    x = nn.tensor([1.0, 2.0], requires_grad=True)
+    h = x * x
+    a, b = h.sum(), h.exp().sum()
+    a.backward()
+    assert x.grad.tolist() == [2.0, 4.0]
+    for again in (a, b):
+        with pytest.raises(RuntimeError, match="backward: the graph was freed .* retain_graph=True"):
+            again.backward()
+    assert x.grad.tolist() == [2.0, 4.0]
+
+
+def test_retained_graph():
+    x = nn.tensor([1.0, 2.0], requires_grad=True)
+    y = (x * x).sum()
+    y.backward(retain_graph=True)
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.tolist() == [6.0, 12.0]
+
+
+def test_bad_backward():
+    x = nn.ones(2, 3, requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"backward: a tensor of shape \(2, 3\) is not a scalar; pass its gradient"):
+        (x * 2).backward()
+    with pytest.raises(ValueError, match=r"backward: shapes differ: the tensor is \(2, 3\), its gradient \(3,\)"):
+        (x * 2).backward(nn.ones(3))
+    with pytest.raises(TypeError, match="backward: dtypes differ: the tensor is float32, its gradient float64"):
+        (x * 2).backward(np.ones((2, 3)))
+    with pytest.raises(RuntimeError, match="neither requires a gradient nor was computed from one that does"):
+        nn.ones(1).backward()
+    with pytest.raises(RuntimeError, match="this is the result of mul, not a leaf"):
+        (x * 2).requires_grad = False
+    assert x.grad is None
+
+
+def test_one_element_of_any_shape_is_a_scalar():
+    x = nn.ones(1, 1, requires_grad=True)
+    (x * 2).backward()
+    assert x.grad.tolist() == [[2.0]]
+
+
+def test_no_grad():
+    x = nn.ones(2, requires_grad=True)
+
+    @nn.no_grad()
+    def without(depth):
+        assert not nn.is_grad_enabled()
+        return without(depth - 1) if depth else x * 2
+
+    assert not without(2).requires_grad
+    assert nn.is_grad_enabled()
+    with nn.no_grad():
+        with nn.enable_grad():
+            assert (x * 2).requires_grad
+        assert (x * 2).is_leaf
+        assert nn.tensor([1.0], requires_grad=True).requires_grad
+    with pytest.raises(KeyError), nn.no_grad():
+        raise KeyError
+    assert nn.is_grad_enabled()
+    with nn.set_grad_enabled(False):
+        assert not (x * 2).requires_grad
+
+
+def test_no_grad_is_of_one_thread():
+    seen = []
+    with nn.no_grad():
+        thread = threading.Thread(target=lambda: seen.append(nn.is_grad_enabled()))
+        thread.start()
+        thread.join()
+    assert seen == [True]
+
+
+def test_detach():
+    x = nn.ones(2, requires_grad=True)
+    y = x.detach()
+    assert not y.requires_grad
+    assert y.data is x.data
+    (x * (x * 3).detach()).sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0]
+
+
+def test_requires_grad():
+    x = nn.ones(2)
+    assert x.requires_grad_() is x
+    y = x * 2
+    assert (x.is_leaf, y.is_leaf, x.grad_fn, y.grad_fn.name) == (True, False, None, "mul")
+    x.requires_grad = False
+    assert not (x * 2).requires_grad
+
+
+def test_long_chain_needs_no_recursion():
+    x = nn.ones(1, requires_grad=True)
+    y = x
+    for _ in range(100_000):
+        y = y + 0.0
+    y.backward(retain_graph=True)
+    assert x.grad.item() == 1
+    del y  # nor does its release
+
+
+def test_many_paths_take_one_visit_each():
+    x = nn.tensor(1.0, requires_grad=True)
+    y = x
+    for _ in range(60):  # 2⁶⁰ paths
+        y = y * 0.5 + y * 0.5
+    y.backward()
+    assert x.grad.item() == 1
+
+
+def test_memory_is_released():
+    x = nn.ones(1000, requires_grad=True)
+    gc.disable()
+    try:
+        h = x.exp()
+        inner = weakref.ref(h.data)
+        loss = (h * 2).sum()
+        del h
+        assert inner() is not None  # saved by exp
+        loss.backward()
+        assert inner() is None
+        h = x.exp()
+        inner = weakref.ref(h.data)
+        del h
+        assert inner() is None  # without a backward, and without the cycle collector
+        h = x + 1
+        inner = weakref.ref(h.data)
+        h = h - 1
+        assert inner() is None  # no operation needs it
+    finally:
+        gc.enable()
+
+
+def test_hooks_of_tensors():
+    x = nn.ones(2, requires_grad=True)
+    h = x * 3
+    seen = []
+    h.register_hook(lambda dy: seen.append(("h", dy.tolist())))
+    doubled = h.register_hook(lambda dy: dy * 2)
+    x.register_hook(lambda dy: seen.append(("x", dy.tolist())))
+    y = (h + h * h).sum()
+    y.backward(retain_graph=True)
+    assert seen == [("h", [7.0, 7.0]), ("x", [42.0, 42.0])]  # once each, with complete gradients
+    doubled.remove()
+    doubled.remove()
+    x.grad = None
+    y.backward()
+    assert x.grad.tolist() == [21.0, 21.0]
+    with pytest.raises(RuntimeError, match="register_hook: the tensor does not require a gradient"):
+        nn.ones(1).register_hook(print)
+
+
+def test_hook_may_keep_what_it_saw():
+    x = nn.ones(2, requires_grad=True)
+    seen = []
+    x.register_hook(seen.append)
+    for _ in range(2):
+        (x * 3).sum().backward()
+    assert [g.tolist() for g in seen] == [[3.0, 3.0], [3.0, 3.0]]
+    assert x.grad.tolist() == [6.0, 6.0]
+
+
+def test_hook_with_a_wrong_shape():
+    x = nn.ones(2, requires_grad=True)
+    x.register_hook(lambda dy: nn.ones(3))
+    with pytest.raises(ValueError, match=r"hook: the gradient is \(2,\), its replacement \(3,\)"):
+        x.sum().backward()
+    assert x.grad is None
+
+
+def test_retain_grad():
+    x = nn.ones(2, requires_grad=True)
+    h = x * 3
+    h.retain_grad()
+    x.retain_grad()
+    (h * h).sum().backward(retain_graph=True)
+    assert h.grad.tolist() == [6.0, 6.0]
+    assert x.grad.tolist() == [18.0, 18.0]
+
+
+# --- in place ---------------------------------------------------------------------------------------------------------
+
+
+def test_in_place_off_the_tape():
+    x = nn.ones(2, 3)
+    row = x[0]
+    x += 1
+    x *= 2
+    x -= 1
+    x /= 3
+    x.add_(nn.ones(3), alpha=2)
+    assert x.tolist() == [[3.0] * 3] * 2
+    row.fill_(5)
+    x[1, 1] = 7
+    x[:, 2] = nn.tensor([8.0, 9.0])
+    assert x.tolist() == [[5.0, 5.0, 8.0], [3.0, 7.0, 9.0]]
+    x[x > 6] = 0
+    assert x.tolist() == [[5.0, 5.0, 0.0], [3.0, 0.0, 0.0]]
+    x[0, 0].zero_()
+    assert x.copy_(nn.tensor([1.0, 2.0, 3.0])).clamp(max=2).tolist() == [[1.0, 2.0, 2.0]] * 2
+
+
+def test_parameters_change_in_place_only_under_no_grad():
+    w = nn.ones(2, requires_grad=True)
+    memory = w.data
+    with nn.no_grad():
+        w -= 0.5
+        w[0] = 7
+    assert w.data is memory
+    assert w.tolist() == [7.0, 0.5]
+    assert w.is_leaf
+    for change in (lambda: w.add_(1), lambda: w.zero_(), lambda: w.__setitem__(0, 1.0)):
+        with pytest.raises(RuntimeError, match="a leaf that requires a gradient changes in place only under no_grad"):
+            change()
+    assert w.tolist() == [7.0, 0.5]
+
+
+def test_in_place_on_the_tape():
+    def function(x, y):
+        h = x - 1
+        h += y
+        h *= h.detach() * 0 + y
+        h[0] = y * 2
+        h[1:, 0] = 3.0
+        h /= 2
+        h -= x
+        return h
+
+    same_as_torch(function, A, ROW)
+
+
+def test_in_place_on_the_tape_leaves_what_was_saved():
+    x = nn.ones(2, requires_grad=True)
+    h = x.exp()
+    before = h.data
+    y = h * h
+    h += 1  # exp and mul have saved the old values
+    (y.sum() + h.sum()).backward()
+    np.testing.assert_allclose(x.grad.data, 2 * np.exp(2.0) + np.exp(1.0), rtol=1e-6)
+    np.testing.assert_allclose(before, np.exp(1.0), rtol=1e-6)
+
+
+def test_setting_a_result_into_a_constant():
+    w, y = nn.ones(2, requires_grad=True), nn.zeros(3)
+    y[1:] = w * 2
+    (y * nn.tensor([5.0, 6.0, 7.0])).sum().backward()
+    assert w.grad.tolist() == [12.0, 14.0]
+
+
+def test_in_place_on_a_view_that_is_alone():
+    def function(x, y):
+        h = (x * 1).flatten()
+        h += 1  # the tensor that was flattened is gone
+        return h * y.sum()
+
+    same_as_torch(function, A, ROW)
+
+
+def test_in_place_on_shared_memory_is_an_error_on_the_tape():
+    x = nn.ones(2, 2, requires_grad=True)
+    h = x * 2
+    view = h[0]
+    for tensor in (h, view):
+        with pytest.raises(RuntimeError, match="in place on a tensor that shares its memory with another"):
+            tensor += 1
+    assert h.tolist() == [[2.0, 2.0]] * 2
+
+
+def test_changed_in_place_before_backward():
+    x, w = nn.ones(2), nn.ones(2, requires_grad=True)
+    for change in (lambda: x.add_(1), lambda: x[:1].zero_(), lambda: x.detach().fill_(2), lambda: x.mark_changed()):
+        w.grad = None
+        y = (x * w).sum()
+        change()
+        with pytest.raises(RuntimeError, match="backward: a tensor that mul saved at version .* was changed in place"):
+            y.backward()
+        assert w.grad is None
+    y = w.exp()
+    with nn.no_grad():
+        y += 1
+    with pytest.raises(RuntimeError, match="a tensor that exp saved at version 0 was changed in place"):
+        y.sum().backward()
+    y = (x + w).sum()
+    x += 1  # which addition did not save
+    y.backward()
+    assert w.grad.tolist() == [1.0, 1.0]
+
+
+def test_in_place_keeps_shape_and_dtype():
+    x = nn.ones(3)
+    with pytest.raises(ValueError):
+        x += nn.ones(2, 3)
+    h = nn.ones(3, requires_grad=True) * 2
+    with pytest.raises(ValueError, match=r"add: in place, shapes differ: the tensor is \(3,\), the result \(2, 3\)"):
+        h += nn.ones(2, 3)
+    i = nn.tensor([1, 2])
+    with pytest.raises(TypeError):
+        i += 1.5
+    assert i.tolist() == [1, 2]
+
+
+def test_read_only_memory_is_not_written():
+    array = np.zeros(2, np.float32)
+    array.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        nn.Tensor(array).add_(1)
+    with pytest.raises(ValueError, match="read-only"):
+        nn.zeros(1).expand(3)[0] = 1

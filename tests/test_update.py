@@ -1,0 +1,351 @@
+"""Tests of kernels.update."""
+
+import importlib
+import itertools
+from functools import partial
+from typing import NamedTuple
+
+import hypothesis
+import numpy as np
+import pytest
+import torch
+from hypothesis import strategies as st
+
+import kernels
+import kernels.update
+from tests.checking import LAYOUTS, assert_close, guarded, read_only
+
+reference = importlib.import_module("kernels.reference.update")
+
+
+class Case(NamedTuple):
+    """A function, PyTorch's optimiser, the state arrays (our argument: PyTorch's key) and the options of both."""
+
+    function: str
+    optimizer: type
+    states: dict
+    options: dict
+
+
+MOMENTUM = {"momentum_buffers": "momentum_buffer"}
+ADAM_STATE = {"exp_avgs": "exp_avg", "exp_avg_sqs": "exp_avg_sq"}
+AMSGRAD_STATE = ADAM_STATE | {"max_exp_avg_sqs": "max_exp_avg_sq"}
+RMS_STATE = {"square_avgs": "square_avg"}
+CENTERED_STATE = RMS_STATE | {"grad_avgs": "grad_avg"}
+ADAGRAD_STATE = {"state_sums": "sum"}
+SGD = partial(Case, "sgd", torch.optim.SGD)
+ADAM = partial(Case, "adam", torch.optim.Adam)
+ADAMW = partial(Case, "adamw", torch.optim.AdamW)
+RMSPROP = partial(Case, "rmsprop", torch.optim.RMSprop)
+ADAGRAD = partial(Case, "adagrad", torch.optim.Adagrad)
+CASES = {
+    "sgd": SGD({}, {"lr": 0.1}),
+    "sgd-decay": SGD({}, {"lr": 0.1, "weight_decay": 0.05}),
+    "sgd-maximize": SGD({}, {"lr": 0.1, "maximize": True, "weight_decay": 0.05}),
+    "sgd-momentum": SGD(MOMENTUM, {"lr": 0.1, "momentum": 0.9}),
+    "sgd-dampening": SGD(MOMENTUM, {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1}),
+    "sgd-nesterov": SGD(MOMENTUM, {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    "adam": ADAM(ADAM_STATE, {}),
+    "adam-options": ADAM(ADAM_STATE, {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
+    "adam-maximize": ADAM(ADAM_STATE, {"maximize": True}),
+    "adam-amsgrad": ADAM(AMSGRAD_STATE, {"lr": 0.05}),
+    "adamw": ADAMW(ADAM_STATE, {}),
+    "adamw-options": ADAMW(ADAM_STATE, {"lr": 0.05, "weight_decay": 0.2, "betas": (0.8, 0.95)}),
+    "adamw-amsgrad": ADAMW(AMSGRAD_STATE, {"lr": 0.05, "maximize": True}),
+    "rmsprop": RMSPROP(RMS_STATE, {}),
+    "rmsprop-options": RMSPROP(RMS_STATE, {"lr": 0.05, "alpha": 0.9, "eps": 1e-3, "weight_decay": 0.1}),
+    "rmsprop-momentum": RMSPROP(RMS_STATE | MOMENTUM, {"momentum": 0.9, "maximize": True}),
+    "rmsprop-centered": RMSPROP(CENTERED_STATE, {}),
+    "rmsprop-all": RMSPROP(CENTERED_STATE | MOMENTUM, {"momentum": 0.5, "weight_decay": 0.1}),
+    "adagrad": ADAGRAD(ADAGRAD_STATE, {}),
+    "adagrad-options": ADAGRAD(ADAGRAD_STATE, {"lr": 0.1, "lr_decay": 0.2, "weight_decay": 0.1, "eps": 1e-3}),
+    "adagrad-maximize": ADAGRAD(ADAGRAD_STATE, {"maximize": True}),
+}
+FUNCTIONS = {name: CASES[name] for name in ("sgd", "adam", "adamw", "rmsprop", "adagrad")}
+each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+SHAPES = [(1,), (), (0,), (7,), (16,), (17,), (3, 5, 2), (33, 33), (1000,), (129,)]
+STEPS = 5
+
+
+def normal(rng, shape, dtype):
+    return np.asarray(rng.standard_normal(shape)).astype(dtype)
+
+
+def zeros(case, params, place=lambda array: array):
+    return {key: [place(np.zeros_like(p)) for p in params] for key in case.states}
+
+
+def counters(name, step):
+    """The argument that tells a function which step this is."""
+    return {"first": step == 1} if name == "sgd" else {} if name == "rmsprop" else {"step": step}
+
+
+def run(module, case, params, steps, place=lambda array: array):
+    """Parameters and state after taking `steps` (a list of lists of gradients)."""
+    name, _, _, options = case
+    params = [place(p.copy()) for p in params]
+    states = zeros(case, params, place)
+    for step, grads in enumerate(steps, 1):
+        grads = [g if g is None else place(g) for g in grads]
+        before = [g if g is None else g.tobytes() for g in grads]
+        assert getattr(module, name)(params, grads, **states, **options, **counters(name, step)) is None
+        assert [g if g is None else g.tobytes() for g in grads] == before
+    return params, states
+
+
+def run_peer(case, params, steps):
+    _, optimizer, states, options = case
+    tensors = [torch.from_numpy(p.copy()).requires_grad_() for p in params]
+    flags = {"amsgrad": True} if "max_exp_avg_sqs" in states else {"centered": True} if "grad_avgs" in states else {}
+    peer = optimizer(tensors, **options, **flags, foreach=False)
+    for grads in steps:
+        for tensor, g in zip(tensors, grads, strict=True):
+            tensor.grad = None if g is None else torch.from_numpy(g.copy())
+        peer.step()
+    results = {
+        key: [peer.state[t][kept].numpy() if kept in peer.state[t] else None for t in tensors]
+        for key, kept in states.items()
+    }
+    return [t.detach().numpy() for t in tensors], results
+
+
+def compare(actual, expected, factor, label):
+    for i, (mine, theirs) in enumerate(zip(actual[0], expected[0], strict=True)):
+        assert_close(mine, theirs, length=STEPS, scale=1, factor=factor, label=f"parameter {i} against {label}")
+    for key, arrays in expected[1].items():
+        # RMSprop's buffer sums steps of size up to 1 / sqrt(1 - alpha) = 10, which may cancel.
+        scale = 10 if key == "momentum_buffers" and "square_avgs" in expected[1] else None
+        for i, (mine, theirs) in enumerate(zip(actual[1][key], arrays, strict=True)):
+            if theirs is not None:  # PyTorch makes no state for a parameter that never had a gradient
+                assert_close(mine, theirs, length=STEPS, scale=scale, factor=factor, label=f"{key} {i} against {label}")
+
+
+def check_update(case, params, steps, place=lambda array: array):
+    wide = [p.astype(np.float64) for p in params]
+    wide_steps = [[g if g is None else g.astype(np.float64) for g in grads] for grads in steps]
+    actual = run(kernels, case, params, steps, place)
+    assert all(p.dtype == params[0].dtype for p in actual[0])
+    compare(actual, run(reference, case, wide, wide_steps), 1, "the reference")
+    compare(actual, run_peer(case, params, steps), 2, "PyTorch")
+
+
+@each_case
+def test_steps(rng, dtype, case):
+    params = [normal(rng, shape, dtype) for shape in SHAPES]
+    check_update(case, params, [[normal(rng, p.shape, dtype) for p in params] for _ in range(STEPS)])
+
+
+@each_case
+@pytest.mark.parametrize("end", ["front", "back"])
+def test_guard_pages(rng, dtype, case, end):
+    params = [normal(rng, n, dtype) for n in (1, 3, 8, 15, 17, 33, 65, 130)]
+    steps = [[normal(rng, p.shape, dtype) for p in params] for _ in range(2)]
+    check_update(case, params, steps, lambda array: guarded(array, end))
+
+
+@each_case
+def test_parameter_without_gradient_is_left_alone(rng, dtype, case):
+    params = [normal(rng, (3, 5), dtype) for _ in range(3)]
+    steps = [[normal(rng, (3, 5), dtype), None, normal(rng, (3, 5), dtype)] for _ in range(STEPS)]
+    check_update(case, params, steps)
+    moved, states = run(kernels, case, params, steps)
+    assert moved[1].tobytes() == params[1].tobytes()
+    assert all(not state[1].any() for state in states.values())
+
+
+@each_case
+def test_no_parameters(case):
+    run(kernels, case, [], [[]])
+    run(kernels, case, [np.ones(3)], [[None]])
+
+
+@hypothesis.given(
+    case=st.sampled_from(list(CASES.values())),
+    shapes=st.lists(st.lists(st.integers(0, 12), max_size=3).map(tuple), max_size=5),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 100),
+)
+def test_any_shapes(case, shapes, dtype, seed):
+    rng = np.random.default_rng(seed)
+    params = [normal(rng, shape, dtype) for shape in shapes]
+    if params:
+        check_update(case, params, [[normal(rng, shape, dtype) for shape in shapes] for _ in range(2)])
+
+
+@each_case
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_gradients_of_any_layout(rng, case, layout):
+    params = [normal(rng, (9, 17), np.float32)]
+    steps = [[LAYOUTS[layout](normal(rng, (9, 17), np.float32))] for _ in range(2)]
+    expected = run(kernels, case, params, [[g.copy(order="C") for g in grads] for grads in steps])
+    np.testing.assert_array_equal(run(kernels, case, params, steps)[0], expected[0])
+
+
+@each_case
+def test_nan_and_infinity_touch_their_own_element_only(rng, dtype, case):
+    params, grads = [normal(rng, 40, dtype)], [normal(rng, 40, dtype)]
+    grads[0][3], grads[0][38] = np.nan, np.inf
+    check_update(case, params, [grads])
+    moved = run(kernels, case, params, [grads])[0][0]
+    assert np.isnan(moved[3])
+    assert np.isfinite(np.delete(moved, [3, 38])).all()
+
+
+@each_case
+def test_same_bits_at_any_thread_count(rng, dtype, case, at_thread_counts):
+    params = [normal(rng, n, dtype) for n in (100_000, 7, 50_001)]
+    steps = [[normal(rng, p.shape, dtype) for p in params] for _ in range(2)]
+    one, two = at_thread_counts(lambda: run(kernels, case, params, steps))
+    assert [p.tobytes() for p in one[0]] == [p.tobytes() for p in two[0]]
+    for key in case.states:
+        assert [s.tobytes() for s in one[1][key]] == [s.tobytes() for s in two[1][key]]
+
+
+@pytest.mark.parametrize("case", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_torch_tensors_are_updated_in_place(rng, dtype, case):
+    name, _, _, options = case
+    p, g = normal(rng, 33, dtype), normal(rng, 33, dtype)
+    (expected,), _ = run(kernels, case, [p], [[g]])
+    tensor = torch.from_numpy(p.copy())
+    getattr(kernels, name)([tensor], [torch.from_numpy(g)], **zeros(case, [p]), **options, **counters(name, 1))
+    np.testing.assert_array_equal(tensor.numpy(), expected)
+
+
+# --- errors: whatever is wrong, nothing has moved -------------------------------------------------------------------
+
+
+def fail(case, error, message, change):
+    """`change(params, grads, states, options)` spoils a good call, which must then raise and move nothing."""
+    name, _, _, options = case
+    params, grads = [np.ones((2, 3)), np.ones(4)], [np.ones((2, 3)), np.ones(4)]
+    states, options = zeros(case, params), options | counters(name, 1)
+    change(params, grads, states, options)
+    arrays = [*params, *(array for state in states.values() for array in state)]
+    before = [array.copy() for array in arrays]
+    with pytest.raises(error, match=rf"^{name}: {message}"):
+        getattr(kernels, name)(params, grads, **states, **options)
+    for array, copy in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("case", FUNCTIONS.values(), ids=FUNCTIONS)
+@pytest.mark.parametrize(
+    ("error", "message", "change"),
+    [
+        (ValueError, r".*2.*1|.*1.*2", lambda params, grads, states, options: grads.pop()),
+        (
+            ValueError,
+            r".*\(4,\).*\(3,\)|.*\(3,\).*\(4,\)",
+            lambda params, grads, states, options: grads.__setitem__(1, np.ones(3)),
+        ),
+        (TypeError, r".*float32", lambda params, grads, states, options: grads.__setitem__(1, np.ones(4, np.float32))),
+        (TypeError, r".*int64", lambda params, grads, states, options: params.__setitem__(1, np.ones(4, np.int64))),
+        (ValueError, r".*read-only", lambda params, grads, states, options: read_only(params[1])),
+        (ValueError, r"lr .*-0.1", lambda params, grads, states, options: options.update(lr=-0.1)),
+        (ValueError, r"weight_decay .*-0.1", lambda params, grads, states, options: options.update(weight_decay=-0.1)),
+    ],
+    ids=["count", "shape", "dtype", "integers", "read-only", "lr", "weight_decay"],
+)
+def test_errors(case, error, message, change):
+    fail(case, error, message, change)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES.values() if case.states], ids=[key for key in CASES if CASES[key].states]
+)
+@pytest.mark.parametrize(
+    ("error", "message", "spoil"),
+    [
+        (ValueError, r".*\(5,\)", lambda state: state.__setitem__(1, np.zeros(5))),
+        (TypeError, r".*float32", lambda state: state.__setitem__(1, np.zeros(4, np.float32))),
+        (ValueError, r".*read-only", lambda state: read_only(state[1])),
+        (ValueError, r".*2.*1|.*1.*2", lambda state: state.pop()),
+    ],
+    ids=["shape", "dtype", "read-only", "count"],
+)
+def test_state_errors(case, error, message, spoil):
+    for key in case.states:
+        fail(case, error, message, lambda params, grads, states, options: spoil(states[key]))  # noqa: B023
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "changes"),
+    [
+        ("sgd", r"momentum .*-0.5", {"momentum": -0.5}),
+        ("sgd", r".*momentum_buffers", {"momentum": 0.9}),
+        ("sgd", r"nesterov", {"nesterov": True}),
+        ("adam", r"step .*0", {"step": 0}),
+        ("adam", r"betas .*1.0", {"betas": (1.0, 0.9)}),
+        ("adam", r"betas .*-0.1", {"betas": (0.9, -0.1)}),
+        ("adam", r"eps .*-1", {"eps": -1.0}),
+        ("adamw", r"step .*0", {"step": 0}),
+        ("adamw", r"betas .*1.0", {"betas": (1.0, 0.9)}),
+        ("rmsprop", r"alpha .*-0.1", {"alpha": -0.1}),
+        ("rmsprop", r"eps .*-1", {"eps": -1.0}),
+        ("rmsprop", r".*momentum_buffers", {"momentum": 0.9}),
+        ("adagrad", r"step .*0", {"step": 0}),
+        ("adagrad", r"lr_decay .*-1", {"lr_decay": -1.0}),
+    ],
+)
+def test_option_errors(name, message, changes):
+    fail(FUNCTIONS[name], ValueError, message, lambda params, grads, states, options: options.update(changes))
+
+
+@pytest.mark.parametrize("case", FUNCTIONS.values(), ids=FUNCTIONS)
+@pytest.mark.parametrize(
+    ("error", "message", "change"),
+    [
+        (ValueError, r"params has the same array twice", lambda params, grads: params.__setitem__(slice(None), [params[1]] * 2)),
+        (ValueError, r"params\[1\] must be C-contiguous", lambda params, grads: params.__setitem__(1, np.ones(8)[::2])),
+        (TypeError, r"params\[1\] must be an array, got float64", lambda params, grads: params.__setitem__(1, np.float64(1))),
+        (TypeError, r"params\[1\] must be an array, got list", lambda params, grads: params.__setitem__(1, [1.0] * 4)),
+        (TypeError, r"grads\[0\] must be an array, got str", lambda params, grads: grads.__setitem__(0, "x")),
+        (TypeError, r"params\[0\] must be float32 or float64", lambda params, grads: params.__setitem__(0, np.ones((2, 3), int))),
+    ],
+    ids=["twice", "strided", "scalar", "list", "string", "integers first"],
+)  # fmt: skip
+def test_array_errors(case, error, message, change):
+    def spoil(params, grads, states, options):
+        change(params, grads)
+        if params[0] is params[1]:  # so that only this is wrong
+            grads[0] = grads[1]
+            for state in states.values():
+                state[0] = np.zeros_like(state[1])
+
+    fail(case, error, message, spoil)
+
+
+def test_lists_are_lists():
+    with pytest.raises(TypeError, match=r"^sgd: params must be a list of arrays, got ndarray$"):
+        kernels.sgd(np.ones((2, 3)), np.ones((2, 3)), lr=0.1)
+    with pytest.raises(TypeError, match=r"^adam: exp_avgs must be a list of arrays, got NoneType$"):
+        kernels.adam([np.ones(3)], [np.ones(3)], None, [np.zeros(3)], step=1)
+
+
+# The states and the options of the jitted loops: as few as there are, and all of them.
+LOOPS = {
+    "sgd": ([0, 1], [(0.1, 0.9, 0.7, 0.1, False, False, 1.0), (0.1, 0.9, 1.0, 0.0, True, True, -1.0)]),
+    "adam": ([2, 3], [(0.1, 0.9, 0.99, 3.0, 1e-3, 0.1, 1.0, 1.0), (0.1, 0.9, 0.99, 3.0, 1e-3, 0.0, 0.98, -1.0)]),
+    "rmsprop": ([1, 3], [(0.1, 0.9, 1e-3, 0.1, 0.8, 1.0), (0.1, 0.9, 1e-3, 0.0, 0.8, -1.0)]),
+    "adagrad": ([1], [(0.1, 1e-3, 0.1, 1.0), (0.1, 1e-3, 0.0, -1.0)]),
+}
+MOST_STATES = {"sgd": 1, "adam": 3, "rmsprop": 3, "adagrad": 1}
+
+
+@pytest.mark.parametrize(("name", "variant"), [(name, key) for name in LOOPS for key in kernels.update.VARIANTS[name]])
+def test_variants_agree_with_python(rng, dtype, name, variant):
+    """Each jitted variant does what the naive loops say when Python itself runs them."""
+    definition = kernels.update.VARIANTS[name]["naive"].py_func
+    loops = kernels.update.VARIANTS[name][variant]
+    for count, options in itertools.product(*LOOPS[name]):
+        for size in (1, 16, 37):
+            arrays = [normal(rng, size, dtype) for _ in range(2)]
+            states = [np.abs(normal(rng, size, dtype)) for _ in range(count)]
+            states[:1] = [state + 20 for state in states[:1]]  # RMSprop's mean square exceeds its average's square
+            arrays += states
+            arrays += [np.empty(0, dtype) for _ in range(MOST_STATES[name] - count)]
+            expected = [array.astype(np.float64) for array in arrays]
+            definition(*expected, *options)
+            loops(*arrays, *options)
+            for array, wanted in zip(arrays, expected, strict=True):
+                assert_close(array, wanted, scale=20, label=f"{name} {variant}")
