@@ -1,7 +1,60 @@
+from kernels._denormal import set_flush_denormal
 from kernels._threads import get_num_threads, set_num_threads
-from kernels.reference.activation import *  # noqa
-from kernels.reference.affine import *  # noqa
+from kernels.activation import (
+    celu,
+    celu_backward,
+    elu,
+    elu_backward,
+    exp,
+    exp_backward,
+    gelu,
+    gelu_backward,
+    glu,
+    glu_backward,
+    hardsigmoid,
+    hardsigmoid_backward,
+    hardswish,
+    hardswish_backward,
+    hardtanh,
+    hardtanh_backward,
+    leaky_relu,
+    leaky_relu_backward,
+    logsigmoid,
+    logsigmoid_backward,
+    mish,
+    mish_backward,
+    prelu,
+    prelu_backward,
+    relu,
+    relu_backward,
+    selu,
+    selu_backward,
+    sigmoid,
+    sigmoid_backward,
+    silu,
+    silu_backward,
+    softplus,
+    softplus_backward,
+    tanh,
+    tanh_backward,
+)
+from kernels.affine import linear, linear_backward, linear_loops
 from kernels.gemm import matmul, matmul_backward, matmul_loops
 from kernels.reference.loss import *  # noqa
-from kernels.reference.reduction import *  # noqa
+from kernels.reduction import (
+    argmax,
+    log_softmax,
+    log_softmax_backward,
+    logsumexp,
+    logsumexp_backward,
+    max,
+    max_backward,
+    mean,
+    mean_backward,
+    softmax,
+    softmax_backward,
+    sum,
+    sum_backward,
+)
+from kernels.machine import show_config
 from kernels.update import adagrad, adam, adamw, rmsprop, sgd

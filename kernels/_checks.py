@@ -89,7 +89,7 @@ def output(operation: str, out, shape: tuple, dtype, name: str = "out") -> ndarr
     if not out.flags.writeable:
         raise ValueError(f"{operation}: {name} is read-only")
     if not out.flags.carray:
-        raise ValueError(f"{operation}: {name} must be C-contiguous, its strides are {out.strides}")
+        raise ValueError(f"{operation}: {name} must be C-contiguous and aligned, its strides are {out.strides}")
     return out
 
 

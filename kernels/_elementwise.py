@@ -119,7 +119,7 @@ def forward(operation: str, loops: Loops, x, out, *parameters) -> ndarray:
     if x.ndim == 1 and x.size < PARALLEL_FROM:
         loops.serial(x, out, *parameters)
     else:
-        _run(loops, parameters, x, out)
+        run(loops, x, out, parameters=parameters)
     return out
 
 
@@ -130,18 +130,18 @@ def backward(operation: str, loops: Loops, dy, name: str, saved, *parameters) ->
     if dy.ndim == 1 and dy.size < PARALLEL_FROM:
         loops.serial(dy, saved, dx, *parameters)
     else:
-        _run(loops, parameters, dy, saved, dx)
+        run(loops, dy, saved, dx, parameters=parameters)
     return dx
 
 
-def _run(loops, parameters, *arrays):
-    """Any number of dimensions, any size."""
-    flat = [array.reshape(-1) for array in arrays]
+def run(loops: Loops, *arrays: ndarray, parameters: tuple = ()):
+    """Run loops on checked arrays of one shape, the last of which receives the result."""
+    arrays = [array.reshape(-1) for array in arrays]
     threads = _threads.get_num_threads()
-    if threads == 1 or flat[0].size < PARALLEL_FROM:
-        loops.serial(*flat, *parameters)
+    if threads == 1 or arrays[0].size < PARALLEL_FROM:
+        loops.serial(*arrays, *parameters)
     else:
-        loops.parallel(*flat, parameters, threads)
+        loops.parallel(*arrays, parameters, threads)
 
 
 def pair(operation: str, dy, name: str, saved) -> tuple[ndarray, ndarray]:

@@ -47,15 +47,6 @@ def source_digest() -> str:
     return digest.hexdigest()[:20]
 
 
-def _writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
-        return False
-    return True
-
-
 def _user_cache_folder() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
@@ -64,20 +55,24 @@ def _user_cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
+def _temporary_folder() -> Path:
+    return Path(tempfile.gettempdir())
+
+
 @functools.cache
 def cache_folder() -> str | None:
     """Folder of this version's compiled kernels, or None where no folder can be written."""
-    parents = []
-    with contextlib.suppress(RuntimeError):  # no home directory
-        parents.append(_user_cache_folder() / "innerloop")
-    user = os.getuid() if hasattr(os, "getuid") else 0
-    parents.append(Path(tempfile.gettempdir()) / f"innerloop-{user}")
-    for parent in parents:
-        folder = parent / source_digest()
-        fresh = not folder.exists()
-        if _writable(folder):
+    user = os.getuid() if hasattr(os, "getuid") else None
+    for base, name in ((_user_cache_folder, "innerloop"), (_temporary_folder, f"innerloop-{user}")):
+        with contextlib.suppress(OSError, RuntimeError):  # no such folder, no right to write there, no home directory
+            folder = base() / name / source_digest()
+            fresh = not folder.exists()
+            folder.mkdir(parents=True, exist_ok=True)
+            if user is not None and {folder.stat().st_uid, folder.parent.stat().st_uid} != {user}:
+                continue  # what lies there will be unpickled: it must be this user's own
+            tempfile.TemporaryFile(dir=folder).close()
             if fresh:
-                _delete_old_folders(parent)
+                _delete_old_folders(folder.parent)
             return str(folder)
     return None
 
@@ -168,17 +163,20 @@ class _Cache(FunctionCache):
 
     def _index_key(self, sig, codegen):
         # The folder's digest stands for the source. (Numba would pickle a closure's cells, and a dispatcher's pickle
-        # differs from process to process.)
+        # differs from process to process.) The options depend on the thread layer, too.
         return sig, codegen.magic_tuple(), self._options, _closure_key(self._py_func)
 
 
 def _closure_key(function) -> tuple:
-    """What tells closures of the same source apart: the names of the functions and the values they captured."""
+    """What tells closures of the same source apart: the functions and the values they captured."""
     function = getattr(function, "py_func", function)
     if not callable(function):
         return (repr(function),)
+    code = getattr(function, "__code__", None)  # without one, it is a type or a built-in function
+    body = (code.co_firstlineno, code.co_code, code.co_names, repr(code.co_consts)) if code else ()
     cells = getattr(function, "__closure__", None) or ()
-    return (function.__module__, function.__qualname__, *(_closure_key(cell.cell_contents) for cell in cells))
+    name = getattr(function, "__module__", None), getattr(function, "__qualname__", repr(function))
+    return (*name, *body, *(_closure_key(cell.cell_contents) for cell in cells))
 
 
 def jit(function=None, *, fastmath=True, parallel=False, inline=False):
@@ -189,13 +187,15 @@ def jit(function=None, *, fastmath=True, parallel=False, inline=False):
     """
     if function is None:
         return functools.partial(jit, fastmath=fastmath, parallel=parallel, inline=inline)
+    nogil = not (parallel and _threads.only_workqueue)
     dispatcher = numba.njit(
         fastmath=FASTMATH if fastmath else False,
         parallel=parallel,
         forceinline=inline,
-        nogil=not (parallel and _threads.only_workqueue),
+        nogil=nogil,
         error_model="numpy",
     )(function)
-    if cache_folder() is not None:
-        dispatcher._cache = _Cache(function, (fastmath, parallel, inline))
+    # Only this package's own functions: the digest covers no other sources.
+    if cache_folder() is not None and Path(function.__code__.co_filename).is_relative_to(Path(__file__).parent):
+        dispatcher._cache = _Cache(function, (fastmath, parallel, inline, nogil))
     return dispatcher

@@ -13,15 +13,16 @@ Backward, with dz = dy f'(z):
 Saved for it: x and W, and of the activation its output where f' is a function of it (relu, sigmoid, tanh), else z.
 """
 
+import numpy as np
 from numpy import ndarray
 
-from kernels import _checks, _elementwise, _threads
+from kernels import _checks, _elementwise
 from kernels._jit import jit
-from kernels._micro import BIAS, STORE
 from kernels.activation.formulas import BACKWARD_FORMULAS, FORMULAS
-from kernels.gemm import PARALLEL_WORK, matmul, multiply, multiply_parallel
+from kernels.gemm.ladder import NO_BIAS, multiply_stored, product
+from kernels.gemm.micro import BIAS, STORE
+from kernels.gemm.product import matmul
 from kernels.reduction import sum as sum_over
-from kernels.simd import flat
 
 ACTIVATIONS = (None, *FORMULAS)
 
@@ -31,7 +32,7 @@ def linear_naive(x, weight, bias, out):
     """The definition: each output is one row of x times one row of W, plus its bias."""
     for i in range(x.shape[0]):
         for j in range(weight.shape[0]):
-            total = bias[j]
+            total = bias[j] if bias.size else out.dtype.type(0)
             for p in range(x.shape[1]):
                 total += x[i, p] * weight[j, p]
             out[i, j] = total
@@ -39,29 +40,19 @@ def linear_naive(x, weight, bias, out):
 
 @jit
 def linear_loops(x, weight, bias, out):
-    """``out[:] = x @ weight.T + bias`` on one thread, for use in your own jitted code; C-contiguous arrays, not checked.
+    """``out[:] = x @ weight.T + bias`` on one thread, for use in your own jitted code.
 
-    A `bias` of size 0 counts as zeros.
+    C-contiguous arrays, not checked; a `bias` of size 0 counts as zeros.
     """
-    M, K = x.shape
-    N = weight.shape[0]
-    mode = BIAS if bias.size > 0 else STORE
-    multiply(flat(x), 0, K, 1, flat(weight), 0, 1, K, bias, mode, flat(out), 0, N, M, N, K, 1)
+    multiply_stored(x, np.bool_(False), weight, np.bool_(True), bias, np.int64(BIAS if bias.size else STORE), out)
 
 
-@jit
-def _linear_parallel(x, weight, bias, out, threads):
-    M, K = x.shape
-    N = weight.shape[0]
-    mode = BIAS if bias.size > 0 else STORE
-    multiply_parallel(flat(x), 0, K, 1, flat(weight), 0, 1, K, bias, mode, flat(out), 0, N, M, N, K, threads)
+def linear_parallel(x, weight, bias, out):
+    """Adds threads."""
+    product(x, False, weight, True, bias, BIAS if bias.size else STORE, out)
 
 
-def _all_threads(x, weight, bias, out):
-    _linear_parallel(x, weight, bias, out, _threads.get_num_threads())
-
-
-VARIANTS = {"linear": {"naive": linear_naive, "tiled": linear_loops, "parallel": _all_threads}}
+VARIANTS = {"linear": {"naive": linear_naive, "tiled": linear_loops, "parallel": linear_parallel}}
 
 _activate = {name: _elementwise.unary(formula) for name, formula in FORMULAS.items()}
 _backward = {name: _elementwise.binary(formula) for name, formula in BACKWARD_FORMULAS.items()}
@@ -109,10 +100,12 @@ def linear(x, weight, bias=None, activation=None, *, out=None, preactivation=Non
     if weight.ndim != 2:
         raise ValueError(f"linear: weight must have 2 dimensions, got shape {weight.shape}")
     N, K = weight.shape
-    if not shape or shape[-1] != K:
+    if not shape:
+        raise ValueError("linear: x must have at least 1 dimension, got shape ()")
+    if shape[-1] != K:
         raise ValueError(f"linear: inner dimensions differ: x is {shape}, weight is {weight.shape}")
     if bias is None:
-        bias = ndarray(0, x.dtype)
+        bias = NO_BIAS[x.dtype]
     else:
         bias = _checks.floats("linear", "bias", bias)
         if bias.shape != (N,):
@@ -122,14 +115,13 @@ def linear(x, weight, bias=None, activation=None, *, out=None, preactivation=Non
     if activation is not None:
         _checks.choice("linear", "activation", activation, ACTIVATIONS)
     out = _checks.output("linear", out, (*shape[:-1], N), x.dtype)
-    target = out if preactivation is None else _checks.output("linear", preactivation, out.shape, x.dtype, "preactivation")
+    target = (
+        out if preactivation is None else _checks.output("linear", preactivation, out.shape, x.dtype, "preactivation")
+    )
     _checks.no_overlap("linear", target, x=x, weight=weight)
     M = out.size // N if N else 0
     rows, flat_target = (x, target) if len(shape) == 2 else (x.reshape(M, K), target.reshape(M, N))
-    if M * N * K < PARALLEL_WORK or _threads._count == 1:
-        linear_loops(rows, weight, bias, flat_target)
-    else:
-        _linear_parallel(rows, weight, bias, flat_target, _threads._count)
+    linear_parallel(rows, weight, bias, flat_target)
     if activation is not None:
         _elementwise.run(_activate[activation], target, out)
     elif target is not out:
@@ -179,7 +171,8 @@ def linear_backward(dy, x, weight, activation=None, saved=None, *, needs=(True, 
         if saved is None:
             raise ValueError(f"linear_backward: activation {activation!r} needs saved")
         saved = _checks.floats("linear_backward", "saved", saved)
-        _checks.same_shape("linear_backward", dy=dy, saved=saved)
+        if saved.shape != dy.shape:
+            raise ValueError(f"linear_backward: saved must have dy's shape {dy.shape}, got {saved.shape}")
         _checks.same_dtype("linear_backward", dy=dy, saved=saved)
         dz = ndarray(dy.shape, dy.dtype)
         _elementwise.run(_backward[activation], dy, saved, dz)

@@ -165,3 +165,45 @@ def sheet() -> dict:
         "numba": numba.__version__,
         "llvm": ".".join(map(str, llvm.llvm_version_info)),
     }
+
+
+def show_config():
+    """Print what the kernels run on: CPU, vector width, caches, thread layer, versions, and every thread pool found.
+
+    Examples
+    --------
+    >>> import kernels
+    >>> kernels.show_config()  # doctest: +SKIP
+    cpu            AMD EPYC, 2 usable cores
+    vector         512 bits: 16 float32 or 8 float64
+    caches         L1 32 KiB, L2 1024 KiB, L3 32768 KiB
+    threads        2, layer tbb
+    versions       Python 3.11.7, NumPy 2.4.6, Numba 0.68.1, LLVM 20.1.8
+    cache folder   /home/user/.cache/innerloop/3fa2...
+    thread pools   openblas: 2 threads, .../libscipy_openblas64_.so
+    """
+    from kernels import _jit, _threads
+
+    facts = sheet()
+    layer = _threads.layer()
+    lines = {
+        "cpu": f"{facts['cpu']}, {facts['cores']} usable cores",
+        "vector": f"{facts['vector_bits']} bits: {facts['lanes_float32']} float32 or {facts['lanes_float64']} float64",
+        "caches": ", ".join(f"{level} {size // 1024} KiB" for level, size in facts["cache_bytes"].items()),
+        "threads": f"{_threads.get_num_threads()}, layer {layer}" + " so far" * (layer == "none"),
+        "versions": f"Python {facts['python']}, NumPy {facts['numpy']}, Numba {facts['numba']}, LLVM {facts['llvm']}",
+        "cache folder": _jit.cache_folder() or "none is writable",
+        "thread pools": "\n".join(_thread_pools()),
+    }
+    for name, text in lines.items():
+        print(f"{name:14} {text}".replace("\n", "\n" + " " * 15))
+
+
+def _thread_pools() -> list:
+    """A line for each native pool that threadpoolctl finds in this process (it does not know tbb)."""
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return ["not known: threadpoolctl is not installed"]
+    pools = [f"{pool['internal_api']}: {pool['num_threads']} threads, {pool['filepath']}" for pool in threadpool_info()]
+    return pools or ["none found"]

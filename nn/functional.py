@@ -458,24 +458,24 @@ def _pair_loss(name, forward, backward_kernel, input, target, *options):
 
 
 def mse_loss(input, target, reduction="mean"):
-    """The squared difference."""
+    """The squared difference of two tensors of one shape; the target may be an array."""
     return _pair_loss("mse_loss", kernels.mse_loss, kernels.mse_loss_backward, input, target, reduction)
 
 
 def l1_loss(input, target, reduction="mean"):
-    """The absolute difference."""
+    """The absolute difference of two tensors of one shape; the target may be an array."""
     return _pair_loss("l1_loss", kernels.l1_loss, kernels.l1_loss_backward, input, target, reduction)
 
 
 def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
-    """d² / (2 beta) where the difference d is below `beta`, else |d| - beta / 2."""
+    """d² / (2 beta) where |d| < beta, else |d| - beta / 2; d is the difference, as in `l1_loss`."""
     return _pair_loss(
         "smooth_l1_loss", kernels.smooth_l1_loss, kernels.smooth_l1_loss_backward, input, target, reduction, beta
     )
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0):
-    """d² / 2 where the difference d is below `delta`, else delta · (|d| - delta / 2)."""
+    """d² / 2 where |d| < delta, else delta · (|d| - delta / 2); d is the difference, as in `l1_loss`."""
     return _pair_loss("huber_loss", kernels.huber_loss, kernels.huber_loss_backward, input, target, reduction, delta)
 
 

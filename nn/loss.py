@@ -40,7 +40,7 @@ class MSELoss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """d² / (2 beta) where the difference d is below `beta`, else |d| - beta / 2."""
+    """d² / (2 beta) where |d| < beta, else |d| - beta / 2; d is the difference of input and target."""
 
     def __init__(self, reduction="mean", beta=1.0):
         super().__init__(reduction)
@@ -51,7 +51,7 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """d² / 2 where the difference d is below `delta`, else delta · (|d| - delta / 2)."""
+    """d² / 2 where |d| < delta, else delta · (|d| - delta / 2); d is the difference of input and target."""
 
     def __init__(self, reduction="mean", delta=1.0):
         super().__init__(reduction)

@@ -223,9 +223,10 @@ def _propagate(root, dy, retain_graph):
             gradients = (gradients,)
         if not retain_graph:
             node.edges, node.backward, node.watched = (), None, ()
-    for leaf, g in leaves.items():
+    for leaf in leaves:
         if leaf._hooks:
-            g = _run_hooks(leaf._hooks, g).copy()  # a hook may keep what it saw
+            leaves[leaf] = _run_hooks(leaf._hooks, leaves[leaf]).copy()  # a hook may keep what it saw
+    for leaf, g in leaves.items():
         if leaf.grad is None:
             leaf.grad = _wrap(g)
         else:

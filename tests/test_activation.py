@@ -15,9 +15,11 @@ import kernels.activation
 from tests.checking import (
     LAYOUTS,
     Operation,
+    assert_close,
     check,
     check_accuracy,
     check_finite_differences,
+    guarded,
     input_scale,
     read_only,
 )
@@ -162,9 +164,20 @@ def test_float32_error_is_at_most_that_of_torch(operation, options):
 def test_out(rng, dtype, operation):
     function = getattr(kernels, operation.name)
     x = normal(rng, (5, 37), dtype)
+    expected = function(x).tobytes()
     out = np.full_like(x, np.nan)
     assert function(x, out=out) is out
-    assert out.tobytes() == function(x).tobytes()
+    assert out.tobytes() == expected
+    assert function(x, out=x) is x  # in place
+    assert x.tobytes() == expected
+
+
+@each_operation
+def test_out_that_overlaps_the_input(operation):
+    memory = np.ones(40)
+    with pytest.raises(ValueError, match=rf"^{operation.name}: out overlaps x"):
+        getattr(kernels, operation.name)(memory[:-1], out=memory[1:])
+    np.testing.assert_array_equal(memory, 1)
 
 
 @pytest.mark.parametrize("operation", [*ELEMENTWISE, GLU], ids=lambda operation: operation.name)
@@ -245,10 +258,30 @@ def test_glu_finite_differences(rng):
 
 OPERATIONS = {operation.name for operation in [*ELEMENTWISE, PRELU, GLU]}
 VARIANTS = [(name, variant) for name, variants in kernels.activation.VARIANTS.items() for variant in variants]
+PARAMETERS = {"leaky_relu": (0.2,), "elu": (0.5,), "celu": (1.5,), "softplus": (2.0, 3.0), "hardtanh": (-2.0, 0.5)}
 
 
 def test_every_operation_has_variants():
-    assert set(kernels.activation.VARIANTS) >= OPERATIONS
+    assert set(kernels.activation.VARIANTS) == OPERATIONS | {"gelu_tanh"}
+
+
+@pytest.mark.parametrize(("name", "variant"), VARIANTS)
+def test_variants(rng, dtype, name, variant):
+    function, parameters = kernels.activation.VARIANTS[name][variant], PARAMETERS.get(name, ())
+    operation, options = (BY_NAME["gelu"], ("tanh",)) if name == "gelu_tanh" else (BY_NAME.get(name), parameters)
+    for size in (1, 5, 16, 33, 100):
+        if name == "prelu":  # images of some channels
+            arrays = [normal(rng, (2, 3, size), dtype), normal(rng, 3, dtype)]
+            expected = PRELU.reference.prelu(*(array.astype(np.float64) for array in arrays))
+        elif name == "glu":  # pairs of halves
+            arrays = [normal(rng, (3, 2, size), dtype)]
+            expected = GLU.reference.glu(arrays[0].astype(np.float64), 1)[:, 0]
+        else:
+            arrays = [normal(rng, size, dtype)]
+            expected = getattr(operation.reference, operation.name)(arrays[0].astype(np.float64), *options)
+        out = guarded(np.full(expected.shape, np.nan, dtype))
+        function(*map(guarded, arrays), out, *parameters)
+        assert_close(out, expected, scale=np.abs(arrays[0]).max(), label=f"{name} {variant}")
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
@@ -289,7 +322,7 @@ def test_errors_of_every_backward(name):
         (ValueError, r"^gelu: approximate .*'fast'", lambda x: kernels.gelu(x, "fast")),
         (ValueError, r"^gelu_backward: approximate .*'fast'", lambda x: kernels.gelu_backward(x, x, "fast")),
         (ValueError, r"^celu: alpha", lambda x: kernels.celu(x, alpha=0.0)),
-        (ValueError, r"^hardtanh: min_val.*2.*max_val.*1", lambda x: kernels.hardtanh(x, 2.0, 1.0)),
+        (ValueError, r"^hardtanh: min_val.*max_val.*2\.0.*1\.0", lambda x: kernels.hardtanh(x, 2.0, 1.0)),
         (ValueError, r"^glu: .*5.*even|^glu: .*even.*5", lambda x: kernels.glu(x[:, :5])),
         (ValueError, r"^glu: dim .*2", lambda x: kernels.glu(x, 2)),
         (ValueError, r"^glu: dim .*-3", lambda x: kernels.glu(x, -3)),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import kernels
 import kernels.affine
-from tests.checking import LAYOUTS, Operation, check, check_finite_differences, guarded, read_only
+from tests.checking import LAYOUTS, Operation, assert_close, check, check_finite_differences, guarded, read_only
 
 PEERS = {
     None: lambda z: z,
@@ -35,9 +35,10 @@ def saved(arguments, y):
 
 def scale(operation, arguments, dy, options):
     """Sums of the terms' sizes; an activation passes the error of its argument on to the gradient."""
-    x, weight, bias, _ = (np.abs(a) if isinstance(a, np.ndarray) else a for a in arguments)
+    x, weight, bias, activation = (np.abs(a) if isinstance(a, np.ndarray) else a for a in arguments)
     z = operation.reference.linear(x, weight, bias)
-    return [z, *operation.reference.linear_backward(np.abs(dy) * (1 + z), x, weight)]
+    dz = np.abs(dy) if activation is None else np.abs(dy) * (1 + z)
+    return [z, *operation.reference.linear_backward(dz, x, weight)]
 
 
 LINEAR = Operation(
@@ -112,6 +113,18 @@ def test_any_shape_and_layout(sizes, layouts, activation, dtype, seed):
     (M, K, N), rng = sizes, np.random.default_rng(seed)
     x, weight = LAYOUTS[layouts[0]](normal(rng, (M, K), dtype)), LAYOUTS[layouts[1]](normal(rng, (N, K), dtype))
     check_linear(x, weight, normal(rng, N, dtype), activation)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 2), (13, 17, 31), (65, 129, 33), (30, 300, 100)], ids=str)
+@pytest.mark.parametrize("variant", kernels.affine.VARIANTS["linear"])
+def test_variants(rng, dtype, variant, shape):
+    M, K, N = shape
+    arrays = [normal(rng, (M, K), dtype), normal(rng, (N, K), dtype), normal(rng, N, dtype)]
+    x, weight, bias = (array.astype(np.float64) for array in arrays)
+    out = guarded(np.full((M, N), np.nan, dtype))
+    kernels.affine.VARIANTS["linear"][variant](*map(guarded, arrays), out)
+    size = np.abs(x) @ np.abs(weight).T + np.abs(bias)
+    assert_close(out, x @ weight.T + bias, length=K, scale=size, label=variant)
 
 
 @each_activation
@@ -197,7 +210,7 @@ def test_torch_tensors(rng, dtype):
         (ValueError, r"^linear: .*\(3,\)", {"weight": np.ones(3)}),
         (ValueError, r"^linear: bias.*\(4,\)", {"bias": np.ones(4)}),
         (ValueError, r"^linear: bias.*\(1, 5\)", {"bias": np.ones((1, 5))}),
-        (ValueError, r"^linear: x.*\(\)", {"x": np.ones(())}),
+        (ValueError, r"^linear: .*x is \(\)", {"x": np.ones(())}),
         (ValueError, r"^linear: activation .*'softmax'", {"activation": "softmax"}),
         (TypeError, r"^linear: .*float32", {"x": np.ones((4, 3), np.float32)}),
         (TypeError, r"^linear: .*float32", {"bias": np.ones(5, np.float32)}),
@@ -224,7 +237,7 @@ def test_errors(error, message, change):
         (TypeError, r"^linear_backward: .*float32", {"dy": np.ones((4, 5), np.float32)}),
         (ValueError, r"^linear_backward: activation .*'softmax'", {"activation": "softmax", "saved": np.ones((4, 5))}),
         (ValueError, r"^linear_backward: .*saved", {"activation": "gelu"}),
-        (ValueError, r"^linear_backward: saved.*\(5, 4\)", {"activation": "relu", "saved": np.ones((5, 4))}),
+        (ValueError, r"^linear_backward: .*saved is \(5, 4\)", {"activation": "relu", "saved": np.ones((5, 4))}),
     ],
 )
 def test_backward_errors(error, message, change):

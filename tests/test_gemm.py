@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 import kernels
 import kernels.gemm
-from tests.checking import LAYOUTS, Operation, absolute_scale, assert_close, check, check_finite_differences, read_only
+from tests.checking import (
+    LAYOUTS,
+    Operation,
+    absolute_scale,
+    assert_close,
+    check,
+    check_finite_differences,
+    guarded,
+    read_only,
+)
 
 MATMUL = Operation(
     "gemm",
@@ -101,8 +110,8 @@ def test_any_shape_and_layout(sizes, layouts, dtype, seed):
 @pytest.mark.parametrize("variant", kernels.gemm.VARIANTS["matmul"])
 def test_variants(rng, dtype, variant, shape):
     M, K, N = shape
-    a, b, out = normal(rng, (M, K), dtype), normal(rng, (K, N), dtype), np.full((M, N), np.nan, dtype)
-    kernels.gemm.VARIANTS["matmul"][variant](a, b, out)
+    a, b, out = normal(rng, (M, K), dtype), normal(rng, (K, N), dtype), guarded(np.full((M, N), np.nan, dtype))
+    kernels.gemm.VARIANTS["matmul"][variant](guarded(a), guarded(b), out)
     wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
     assert_close(out, wide_a @ wide_b, length=K, scale=np.abs(wide_a) @ np.abs(wide_b), label=variant)
 

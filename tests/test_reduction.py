@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import kernels
 import kernels.reduction
-from tests.checking import LAYOUTS, Operation, absolute_scale, check, check_finite_differences
+from tests.checking import LAYOUTS, Operation, absolute_scale, assert_close, check, check_finite_differences, guarded
 
 # Arguments are (x, dim, keepdim) or (x, dim); the backward of each takes what `saved` makes of them.
 SUM = Operation("reduction", "sum", torch.sum, lambda a, y: [a[0].shape, *a[1:]], scale=absolute_scale)
@@ -297,6 +297,22 @@ def test_torch_tensor_is_not_copied(rng, dtype):
 # --- variants and errors --------------------------------------------------------------------------------------------
 
 DIMENSIONED = ["sum", "mean", "max", "argmax", "softmax", "log_softmax", "logsumexp"]
+VARIANTS = [(name, variant) for name, variants in kernels.reduction.VARIANTS.items() for variant in variants]
+
+
+def test_every_operation_has_variants():
+    assert set(kernels.reduction.VARIANTS) == set(DIMENSIONED)
+
+
+@pytest.mark.parametrize(("name", "variant"), VARIANTS)
+def test_variants(rng, dtype, name, variant):
+    for shape in [(1, 1), (3, 2), (5, 17), (2, 64), (33, 33), (3, 1000)]:
+        x = normal(rng, shape, dtype)
+        expected = getattr(SUM.reference, name)(x.astype(np.float64), 1)
+        expected = expected[0] if name == "max" else expected
+        out = guarded(np.zeros(expected.shape, np.int64 if name == "argmax" else dtype))
+        kernels.reduction.VARIANTS[name][variant](guarded(x), out)
+        assert_close(out, expected, length=shape[1], scale=np.abs(x).max(), label=f"{name} {variant}")
 
 
 @pytest.mark.parametrize("name", DIMENSIONED)

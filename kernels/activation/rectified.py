@@ -134,39 +134,6 @@ def hardtanh_backward(dy, x, min_val=-1.0, max_val=1.0):
     return backward("hardtanh_backward", _hardtanh_backward, dy, "x", x, *bounds)
 
 
-# --- hardswish --------------------------------------------------------------------------------------------------------
-
-
-@jit
-def hardswish_naive(x, out):
-    for i in range(x.size):
-        out[i] = x[i] * min(max(x[i] + 3, 0), 6) / 6
-
-
-@jit(inline=True)
-def hardswish_lanes(x):
-    return x * hardsigmoid_lanes(x)
-
-
-@jit(inline=True)
-def hardswish_backward_lanes(dy, x):
-    inside = dy * (x * (1 / 3) + 0.5)
-    return select(x <= -3.0, 0.0, select(x >= 3.0, dy, inside))
-
-
-_hardswish_backward = binary(hardswish_backward_lanes)
-
-
-def hardswish(x, *, out=None):
-    """y = x min(max(x + 3, 0), 6) / 6; `x` and `out` as for `relu`."""
-    return forward("hardswish", _hardswish, x, out)
-
-
-def hardswish_backward(dy, x):
-    """Gradient of `hardswish` at its input `x`."""
-    return backward("hardswish_backward", _hardswish_backward, dy, "x", x)
-
-
 # --- hardsigmoid ------------------------------------------------------------------------------------------------------
 
 
@@ -187,7 +154,6 @@ def hardsigmoid_backward_lanes(dy, x):
 
 
 _hardsigmoid, _hardsigmoid_backward = unary(hardsigmoid_lanes), binary(hardsigmoid_backward_lanes)
-_hardswish = unary(hardswish_lanes)
 
 
 def hardsigmoid(x, *, out=None):
@@ -200,10 +166,43 @@ def hardsigmoid_backward(dy, x):
     return backward("hardsigmoid_backward", _hardsigmoid_backward, dy, "x", x)
 
 
+# --- hardswish --------------------------------------------------------------------------------------------------------
+
+
+@jit
+def hardswish_naive(x, out):
+    for i in range(x.size):
+        out[i] = x[i] * min(max(x[i] + 3, 0), 6) / 6
+
+
+@jit(inline=True)
+def hardswish_lanes(x):
+    return x * hardsigmoid_lanes(x)
+
+
+@jit(inline=True)
+def hardswish_backward_lanes(dy, x):
+    inside = dy * (x * (1 / 3) + 0.5)
+    return select(x <= -3.0, 0.0, select(x >= 3.0, dy, inside))
+
+
+_hardswish, _hardswish_backward = unary(hardswish_lanes), binary(hardswish_backward_lanes)
+
+
+def hardswish(x, *, out=None):
+    """y = x min(max(x + 3, 0), 6) / 6; `x` and `out` as for `relu`."""
+    return forward("hardswish", _hardswish, x, out)
+
+
+def hardswish_backward(dy, x):
+    """Gradient of `hardswish` at its input `x`."""
+    return backward("hardswish_backward", _hardswish_backward, dy, "x", x)
+
+
 VARIANTS = {
     "relu": {"naive": relu_naive, "fast": _relu.serial},
     "leaky_relu": {"naive": leaky_relu_naive, "fast": _leaky_relu.serial},
     "hardtanh": {"naive": hardtanh_naive, "fast": _hardtanh.serial},
-    "hardswish": {"naive": hardswish_naive, "fast": _hardswish.serial},
     "hardsigmoid": {"naive": hardsigmoid_naive, "fast": _hardsigmoid.serial},
+    "hardswish": {"naive": hardswish_naive, "fast": _hardswish.serial},
 }

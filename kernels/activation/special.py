@@ -8,6 +8,7 @@ polynomials of the normal distribution minimise the largest absolute error of th
 import math
 
 from kernels import simd
+from kernels._jit import jit
 from kernels.simd.math import (
     EXP_32,
     EXP_64,
@@ -24,7 +25,7 @@ from kernels.simd.vector import power_of_two, round_even
 SQRT_HALF = math.sqrt(0.5)
 DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
 
-# log(1 + e) / e on [0, 1], relative error 9e-10 and 2e-18
+# log(1 + x) / x on [0, 1], relative error 9e-10 and 2e-18
 LOG1P_32 = (
     0.0019866965936534607, -0.013187826565578387, 0.041006573693958392, -0.081880409235828432,
     0.12377995867871511, -0.16087623009295731, 0.19885820285008451, -0.24986496459409927,
@@ -39,14 +40,19 @@ LOG1P_64 = (
     -0.49999999999999834, 1.0,
 )  # fmt: skip
 
-# From here on Φ(-t) rounds to 0 in float32 and float64; the float32 polynomials are fitted up to it.
-LAST_32, LAST_64 = 14.5, 39.0
-# -log Φ(-t): 0.13 units of error in Φ
+# log2 Φ(-x): 0.13 units of error in Φ. From 6 on, where Φ(-x) < 1e-9, it only has to keep falling.
 NORMAL_TAIL_32 = (
-    1.9214186332736756e-6, -2.6769638484723094e-5, 0.0001265313412065926, 0.00010111178530066394,
-    -0.0049043460952460614, 0.03639371428474615, 0.31829658635491276, 0.7978856868006581, 0.6931471655069004,
+    -2.7720211336955815e-06, 3.8620424688300355e-05, -0.00018254613847578047, -0.00014587347122869745,
+    0.007075475790414645, -0.0525050311181331, -0.45920490666611835, -1.151105723543594, -0.9999999782830467,
 )  # fmt: skip
-# 1 - t φ(t) / Φ(-t): 0.4 units of error in the slope
+# From here on Φ(-x) counts as 0: the polynomial is -127 here, and erf in float64 has long been 1.
+LAST_32, LAST_64 = 9.98, 39.0
+# 2**f on [-1/2, 1/2], relative error 3e-9
+POWER_32 = (
+    0.00015461444698569129, 0.0013400428177615838, 0.0096180566785246381, 0.055503272266703021,
+    0.24022650922288758, 0.6931472067028326, 1.0,
+)  # fmt: skip
+# 1 - x φ(x) / Φ(-x): 0.4 units of error in the slope
 GELU_SLOPE_32 = (
     -6.571265838735298e-8, 2.5622086243178624e-6, -3.802724949445484e-5, 0.00027326407017090994,
     -0.0009179145134618233, -0.00037257170412075815, 0.019598321476569775, -0.10921886110913728,
@@ -71,50 +77,69 @@ def _make_expm1(ln2_high, ln2_low, coefficients):
     return expm1_lanes
 
 
-_for_vectors(
-    expm1_negative, _make_expm1(LN2_HIGH_32, LN2_LOW_32, EXP_32), _make_expm1(LN2_HIGH_64, LN2_LOW_64, EXP_64)
-)
+_for_vectors(expm1_negative, _make_expm1(LN2_HIGH_32, LN2_LOW_32, EXP_32), _make_expm1(LN2_HIGH_64, LN2_LOW_64, EXP_64))
 
 
-def log1p_unit(e):
-    """log(1 + e) for 0 <= e <= 1."""
+def log1p_unit(x):
+    """log(1 + x) for 0 <= x <= 1."""
     raise NotImplementedError("log1p_unit: for vectors in jitted code")
 
 
-_for_vectors(log1p_unit, lambda e: polynomial(e, LOG1P_32) * e, lambda e: polynomial(e, LOG1P_64) * e)
+def _log1p_unit_32(x):
+    return polynomial(x, LOG1P_32) * x
 
 
-def gelu_deficit(t):
-    """t Φ(-t) for t >= 0: by how much gelu(x) stays below max(x, 0), t being abs(x)."""
+def _log1p_unit_64(x):
+    return polynomial(x, LOG1P_64) * x
+
+
+_for_vectors(log1p_unit, _log1p_unit_32, _log1p_unit_64)
+
+
+@jit(inline=True, fastmath=False)
+def _normal_tail_32(x):
+    """Φ(-x) for 0 <= x <= LAST_32."""
+    exponent = polynomial(x, NORMAL_TAIL_32)
+    n = round_even(exponent)
+    return polynomial(exponent - n, POWER_32) * power_of_two(n)  # n = -127 gives the factor 0
+
+
+@jit(inline=True, fastmath=False)
+def _normal_tail_64(x):
+    return 0.5 - 0.5 * simd.erf(x * SQRT_HALF)
+
+
+def gelu_deficit(x):
+    """x Φ(-x) for x >= 0: by how much gelu(x) stays below max(x, 0)."""
     raise NotImplementedError("gelu_deficit: for vectors in jitted code")
 
 
-def _gelu_deficit_32(t):
-    t = simd.select(t > LAST_32, LAST_32, t)
-    return t * simd.exp(-polynomial(t, NORMAL_TAIL_32))
+def _gelu_deficit_32(x):
+    x = simd.select(x > LAST_32, LAST_32, x)
+    return x * _normal_tail_32(x)
 
 
-def _gelu_deficit_64(t):
-    t = simd.select(t > LAST_64, LAST_64, t)
-    return t * (0.5 - 0.5 * simd.erf(t * SQRT_HALF))
+def _gelu_deficit_64(x):
+    x = simd.select(x > LAST_64, LAST_64, x)
+    return x * _normal_tail_64(x)
 
 
 _for_vectors(gelu_deficit, _gelu_deficit_32, _gelu_deficit_64)
 
 
-def gelu_slope(t):
-    """Φ(-t) - t φ(t) for t >= 0, the derivative of gelu at -t; at t it is 1 minus that."""
+def gelu_slope(x):
+    """Φ(-x) - x φ(x) for x >= 0, the derivative of gelu at -x; at x it is 1 minus that."""
     raise NotImplementedError("gelu_slope: for vectors in jitted code")
 
 
-def _gelu_slope_32(t):
-    t = simd.select(t > LAST_32, LAST_32, t)
-    return simd.exp(-polynomial(t, NORMAL_TAIL_32)) * polynomial(t, GELU_SLOPE_32)
+def _gelu_slope_32(x):
+    x = simd.select(x > LAST_32, LAST_32, x)
+    return _normal_tail_32(x) * polynomial(x, GELU_SLOPE_32)
 
 
-def _gelu_slope_64(t):
-    t = simd.select(t > LAST_64, LAST_64, t)
-    return (0.5 - 0.5 * simd.erf(t * SQRT_HALF)) - t * (simd.exp(-0.5 * t * t) * DENSITY_AT_0)
+def _gelu_slope_64(x):
+    x = simd.select(x > LAST_64, LAST_64, x)
+    return _normal_tail_64(x) - x * (simd.exp(-0.5 * x * x) * DENSITY_AT_0)
 
 
 _for_vectors(gelu_slope, _gelu_slope_32, _gelu_slope_64)

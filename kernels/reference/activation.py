@@ -303,7 +303,7 @@ def glu_backward(dy, x, dim=-1):
 def gelu(x, approximate="none", *, out=None):
     """y = x Φ(x); ``approximate="tanh"`` takes Φ(x) as (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2."""
     if _is_tanh(approximate):
-        return _store(0.5 * x * (1 + np.tanh(_gelu_inner(x))), out)
+        return _store(x * sigmoid(2 * _gelu_inner(x)), out)  # (1 + tanh u) / 2 = σ(2u), without the cancellation
     return _store(x * _normal_cdf(x), out)
 
 

@@ -14,7 +14,6 @@ from numba.core.datamodel import models, register_default
 from numba.extending import intrinsic
 
 from kernels.simd.vector import (
-    Vector,
     emit_across,
     emit_fma,
     emit_load,
@@ -141,7 +140,7 @@ def square_transpose(typingctx, acc):
 
 @intrinsic
 def square_load(typingctx, x, start, stride, rows):
-    """A tile of lanes x 1 vectors: ``acc[r, :] = x[start + r * stride : + lanes]`` for r < rows; zeros below, not read."""
+    """A tile of lanes x 1 vectors: ``acc[r, :] = x[start + r * stride : + lanes]`` for r < rows, else 0, not read."""
     vector = vector_of(x)
     tile = Tile(vector, vector.lanes, 1)
 
@@ -192,7 +191,8 @@ def _store(accumulate, partial):
         def lower(context, builder, signature, arguments):
             array, start, stride, *columns, value = arguments
             lanes = acc.vector.lanes
-            masks = [emit_mask(builder, lanes, _plus(builder, columns[0], -v * lanes)) for v in range(acc.vectors)] if partial else None
+            if partial:
+                masks = [emit_mask(builder, lanes, _plus(builder, *columns, -v * lanes)) for v in range(acc.vectors)]
             for index in range(acc.rows * acc.vectors):
                 r, v = divmod(index, acc.vectors)
                 vector = builder.extract_value(value, index)

@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.datamodel import models, register_default
-from numba.core.imputils import impl_ret_borrowed, impl_ret_untracked, lower_builtin
+from numba.core.imputils import impl_ret_untracked, lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
@@ -129,6 +129,36 @@ def emit_masked_store(builder, vector, value, pointer, mask):
     call(builder, f"llvm.masked.store.{suffix(vector)}.p0", ir.VoidType(), value, pointer, align, mask)
 
 
+def _is_whole(builder, vector, count):
+    """Whether no mask is needed. AVX-512 has masks at no cost; elsewhere whole vectors are better told apart."""
+    if machine.vector_bytes() == 64:
+        return ir.Constant(_BOOL, 0)
+    return builder.icmp_signed(">=", count, ir.Constant(count.type, vector.lanes))
+
+
+def emit_load_partial(builder, vector, pointer, count, other):
+    """The first `count` elements at the pointer, and the lanes of `other` from there on."""
+    with builder.if_else(_is_whole(builder, vector, count)) as (whole, part):
+        with whole:
+            loaded, whole_end = emit_load(builder, vector, pointer), builder.block
+        with part:
+            mask = emit_mask(builder, vector.lanes, count)
+            masked, part_end = emit_masked_load(builder, vector, pointer, mask, other), builder.block
+    value = builder.phi(vector_ir(vector))
+    value.add_incoming(loaded, whole_end)
+    value.add_incoming(masked, part_end)
+    return value
+
+
+def emit_store_partial(builder, vector, value, pointer, count):
+    """The first `count` lanes to the pointer."""
+    with builder.if_else(_is_whole(builder, vector, count)) as (whole, part):
+        with whole:
+            emit_store(builder, vector, value, pointer)
+        with part:
+            emit_masked_store(builder, vector, value, pointer, emit_mask(builder, vector.lanes, count))
+
+
 def emit_across(builder, lanes, value, combine):
     """Combine all lanes pairwise, upper half with lower half: the same order on every machine of this width."""
     while lanes > 1:
@@ -190,18 +220,14 @@ def load(typingctx, array, i):
 def load_partial(typingctx, array, i, count, fill):
     """``[array[i + lane] if lane < count else fill for lane in range(lanes)]``, touching no memory past `count`.
 
-    A whole vector (`count` of `lanes` or more) costs little more than `load`: a loop may have this in every round.
+    Where `count` reaches a whole vector, this is as fast as `load`: a loop may have it in every round.
     """
     vector = vector_of(array)
 
     def lower(context, builder, signature, arguments):
         values, offset, count, fill = arguments
         pointer = emit_pointer(context, builder, array, values, offset)
-        whole = lambda: emit_load(builder, vector, pointer)  # noqa: E731
-        part = lambda: emit_masked_load(  # noqa: E731
-            builder, vector, pointer, emit_mask(builder, vector.lanes, count), emit_splat(builder, vector, fill)
-        )
-        return _emit_whole_or_part(builder, vector, count, whole, part)
+        return emit_load_partial(builder, vector, pointer, count, emit_splat(builder, vector, fill))
 
     return vector(array, types.intp, types.intp, array.dtype), lower
 
@@ -220,16 +246,14 @@ def store(typingctx, array, i, vector):
 
 @intrinsic
 def store_partial(typingctx, array, i, count, vector):
-    """``for lane in range(min(count, lanes)): array[i + lane] = vector[lane]``, touching no memory past `count`."""
+    """``for lane in range(min(count, lanes)): array[i + lane] = vector[lane]``, touching no memory past `count`.
+
+    Where `count` reaches a whole vector, this is as fast as `store`.
+    """
 
     def lower(context, builder, signature, arguments):
         values, offset, count, value = arguments
-        pointer = emit_pointer(context, builder, array, values, offset)
-        whole = lambda: emit_store(builder, vector, value, pointer)  # noqa: E731
-        part = lambda: emit_masked_store(  # noqa: E731
-            builder, vector, value, pointer, emit_mask(builder, vector.lanes, count)
-        )
-        _emit_whole_or_part(builder, vector, count, whole, part)
+        emit_store_partial(builder, vector, value, emit_pointer(context, builder, array, values, offset), count)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, vector), lower
@@ -263,22 +287,19 @@ def splat(typingctx, array, scalar):
 
 @intrinsic
 def flat(typingctx, array):
-    """The memory of `array`, any layout, as a 1-D array that starts at its first element."""
+    """The memory of `array`, any layout, as a 1-D array that starts at its first element; `array` must outlive it.
+
+    It holds no reference (two atomic operations saved wherever it is passed on): use it on arguments, which the caller
+    keeps alive.
+    """
     view = types.Array(array.dtype, 1, "C")
 
     def lower(context, builder, signature, arguments):
         source = context.make_array(array)(context, builder, arguments[0])
         result = context.make_array(view)(context, builder)
-        populate_array(
-            result,
-            data=source.data,
-            shape=[source.nitems],
-            strides=[source.itemsize],
-            itemsize=source.itemsize,
-            meminfo=source.meminfo,
-            parent=source.parent,
-        )
-        return impl_ret_borrowed(context, builder, view, result._getvalue())
+        item = source.itemsize
+        populate_array(result, source.data, shape=[source.nitems], strides=[item], itemsize=item, meminfo=None)
+        return result._getvalue()
 
     return view(array), lower
 

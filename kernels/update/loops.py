@@ -3,10 +3,10 @@
 import numpy as np
 
 from kernels._jit import jit
-from kernels.simd import lane_count, load, load_partial, maximum, sqrt, store, store_partial
+from kernels.simd import lane_count, load_partial, maximum, sqrt, store_partial
 
 # --- naive loops: the definitions ------------------------------------------------------------------------------------
-# p, g and the states are 1-D arrays of one size; an optional state that is not wanted is an empty array.
+# An optional state that is not wanted is an empty array.
 
 
 @jit(inline=True)
@@ -67,95 +67,73 @@ def adagrad_naive(p, g, total, rate, eps, weight_decay, sign):
 
 
 # --- fast loops: the same, a vector at a time ------------------------------------------------------------------------
+# Callable from jitted code with the arguments of the naive loops. The last vector may be short of `left` elements.
 
 
-@jit(inline=True)
-def _read(x, i, count):
-    return load(x, i) if count == lane_count(x) else load_partial(x, i, count, 0.0)
+@jit
+def sgd_loops(p, g, buffer, lr, momentum, keep, weight_decay, nesterov, first, sign):
+    """`sgd_naive` by vectors."""
+    for i in range(0, p.size, lane_count(p)):
+        left = p.size - i
+        x = load_partial(p, i, left, 0.0)
+        d = descent(x, load_partial(g, i, left, 0.0), weight_decay, sign)
+        if buffer.size:
+            v = d if first else momentum * load_partial(buffer, i, left, 0.0) + keep * d
+            store_partial(buffer, i, left, v)
+            d = d + momentum * v if nesterov else v
+        store_partial(p, i, left, x - lr * d)
 
 
-@jit(inline=True)
-def _write(x, i, count, vector):
-    if count == lane_count(x):
-        store(x, i, vector)
-    else:
-        store_partial(x, i, count, vector)
+@jit
+def adam_loops(p, g, m, v, largest, rate, beta1, beta2, root_scale, eps, weight_decay, shrink, sign):
+    """`adam_naive` by vectors."""
+    for i in range(0, p.size, lane_count(p)):
+        left = p.size - i
+        x = load_partial(p, i, left, 0.0)
+        d = descent(x, load_partial(g, i, left, 0.0), weight_decay, sign)
+        mean = load_partial(m, i, left, 0.0)
+        mean = mean + (1.0 - beta1) * (d - mean)
+        square = beta2 * load_partial(v, i, left, 0.0) + (1.0 - beta2) * d * d
+        store_partial(m, i, left, mean)
+        store_partial(v, i, left, square)
+        if largest.size:
+            square = maximum(load_partial(largest, i, left, 0.0), square)
+            store_partial(largest, i, left, square)
+        store_partial(p, i, left, shrink * x - rate * mean / (sqrt(square) * root_scale + eps))
 
 
-def _vector_loop(step):
-    """Jitted ``loops(p, ...)``: `step` at each whole vector of p, then at what is left. (`count` being a constant in
-    the first, its `_read` and `_write` lose their branch.)"""
-
-    @jit
-    def loops(p, *arguments):
-        lanes = lane_count(p)
-        whole = p.size - p.size % lanes
-        for i in range(0, whole, lanes):
-            step(i, lanes, p, *arguments)
-        if whole < p.size:
-            step(whole, p.size - whole, p, *arguments)
-
-    return loops
-
-
-@jit(inline=True)
-def _sgd(i, count, p, g, buffer, lr, momentum, keep, weight_decay, nesterov, first, sign):
-    x = _read(p, i, count)
-    d = descent(x, _read(g, i, count), weight_decay, sign)
-    if buffer.size:
-        v = d if first else momentum * _read(buffer, i, count) + keep * d
-        _write(buffer, i, count, v)
-        d = d + momentum * v if nesterov else v
-    _write(p, i, count, x - lr * d)
+@jit
+def rmsprop_loops(p, g, v, buffer, average, lr, alpha, eps, weight_decay, momentum, sign):
+    """`rmsprop_naive` by vectors."""
+    for i in range(0, p.size, lane_count(p)):
+        left = p.size - i
+        x = load_partial(p, i, left, 0.0)
+        d = descent(x, load_partial(g, i, left, 0.0), weight_decay, sign)
+        square = alpha * load_partial(v, i, left, 0.0) + (1.0 - alpha) * d * d
+        store_partial(v, i, left, square)
+        if average.size:
+            mean = load_partial(average, i, left, 0.0)
+            mean = mean + (1.0 - alpha) * (d - mean)
+            store_partial(average, i, left, mean)
+            square = square - mean * mean
+        d = d / (sqrt(square) + eps)
+        if buffer.size:
+            d = momentum * load_partial(buffer, i, left, 0.0) + d
+            store_partial(buffer, i, left, d)
+        store_partial(p, i, left, x - lr * d)
 
 
-@jit(inline=True)
-def _adam(i, count, p, g, m, v, largest, rate, beta1, beta2, root_scale, eps, weight_decay, shrink, sign):
-    x = _read(p, i, count)
-    d = descent(x, _read(g, i, count), weight_decay, sign)
-    mean = _read(m, i, count)
-    mean = mean + (1.0 - beta1) * (d - mean)
-    square = beta2 * _read(v, i, count) + (1.0 - beta2) * d * d
-    _write(m, i, count, mean)
-    _write(v, i, count, square)
-    if largest.size:
-        square = maximum(_read(largest, i, count), square)
-        _write(largest, i, count, square)
-    _write(p, i, count, shrink * x - rate * mean / (sqrt(square) * root_scale + eps))
+@jit
+def adagrad_loops(p, g, total, rate, eps, weight_decay, sign):
+    """`adagrad_naive` by vectors."""
+    for i in range(0, p.size, lane_count(p)):
+        left = p.size - i
+        x = load_partial(p, i, left, 0.0)
+        d = descent(x, load_partial(g, i, left, 0.0), weight_decay, sign)
+        square = load_partial(total, i, left, 0.0) + d * d
+        store_partial(total, i, left, square)
+        store_partial(p, i, left, x - rate * d / (sqrt(square) + eps))
 
-
-@jit(inline=True)
-def _rmsprop(i, count, p, g, v, buffer, average, lr, alpha, eps, weight_decay, momentum, sign):
-    x = _read(p, i, count)
-    d = descent(x, _read(g, i, count), weight_decay, sign)
-    square = alpha * _read(v, i, count) + (1.0 - alpha) * d * d
-    _write(v, i, count, square)
-    if average.size:
-        mean = _read(average, i, count)
-        mean = mean + (1.0 - alpha) * (d - mean)
-        _write(average, i, count, mean)
-        square = square - mean * mean
-    d = d / (sqrt(square) + eps)
-    if buffer.size:
-        d = momentum * _read(buffer, i, count) + d
-        _write(buffer, i, count, d)
-    _write(p, i, count, x - lr * d)
-
-
-@jit(inline=True)
-def _adagrad(i, count, p, g, total, rate, eps, weight_decay, sign):
-    x = _read(p, i, count)
-    d = descent(x, _read(g, i, count), weight_decay, sign)
-    square = _read(total, i, count) + d * d
-    _write(total, i, count, square)
-    _write(p, i, count, x - rate * d / (sqrt(square) + eps))
-
-
-# Callable from jitted code with the arguments of the naive loops.
-sgd_loops = _vector_loop(_sgd)
-adam_loops = _vector_loop(_adam)
-rmsprop_loops = _vector_loop(_rmsprop)
-adagrad_loops = _vector_loop(_adagrad)
 
 VARIANTS = {
     "sgd": {"naive": sgd_naive, "fast": sgd_loops},

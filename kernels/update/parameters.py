@@ -1,12 +1,11 @@
 """All parameters in one call: the arrays' checks, their table, and the loop over it.
 
-Arrays of any number and shape would be a new signature each time, so they travel as a table of int64, a row for each
-parameter: its size; the addresses of p and g; the addresses of the states, 0 where one is not wanted. The work is cut
-into parts of at most PART elements of one parameter.
+Arrays of any number and shape would be a new signature each time, so they travel as a table of int64, a column for each
+parameter: its size; where p and g are; where its states are, 0 if one is not wanted. The work is cut into parts of at
+most PART elements of one parameter.
 """
 
-from ctypes import addressof, c_char
-from itertools import repeat
+import ctypes
 
 import numpy as np
 from numba import prange
@@ -21,31 +20,43 @@ PART = 16 * 1024  # elements: some 10 us of work, so that handing out a part cos
 SERIAL_BELOW = 2 * PART  # elements in all: starting a parallel region costs 2 to 3 us
 
 _LIKE = {dtype: ndarray(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
-_buffer = (c_char * 0).from_buffer  # its address is had four times faster than x.ctypes.data
-_ABSENT = object()  # stands for a state that is not wanted
+
+# `x.ctypes.data` takes 1 us, more than all else that is done for an array. But the struct behind an ndarray begins with
+# the object's header and the address of the data: NumPy's C ABI, compiled into every extension that uses its arrays.
+_DATA = object.__basicsize__
+if ctypes.c_void_p.from_address(id(_LIKE[_checks.FLOAT32]) + _DATA).value != _LIKE[_checks.FLOAT32].ctypes.data:
+    raise ImportError("kernels: ndarrays of this NumPy do not begin with the address of their data")
 
 
 @jit
-def _cut(table):
+def _follow(table):
+    """Replace the addresses of ndarrays in the table by those of their data."""
+    for field in range(1, table.shape[0]):
+        for parameter in range(table.shape[1]):
+            if table[field, parameter]:
+                table[field, parameter] = array_at(table[field, parameter] + _DATA, 1, table)[0]
+
+
+@jit
+def _cut(sizes):
     """A row (parameter, start, count) for each part."""
     parts = 0
-    for parameter in range(table.shape[0]):
-        parts += (table[parameter, 0] + PART - 1) // PART
+    for size in sizes:
+        parts += (size + PART - 1) // PART
     cut = np.empty((parts, 3), np.int64)
     part = 0
-    for parameter in range(table.shape[0]):
-        size = table[parameter, 0]
-        for start in range(0, size, PART):
-            cut[part, 0], cut[part, 1], cut[part, 2] = parameter, start, min(PART, size - start)
+    for parameter in range(sizes.size):
+        for start in range(0, sizes[parameter], PART):
+            cut[part, 0], cut[part, 1], cut[part, 2] = parameter, start, min(PART, sizes[parameter] - start)
             part += 1
     return cut
 
 
 @jit(inline=True)
 def _elements(table, field, cut, part, like):
-    """The part's elements of the array in the table's column `field`; an empty array if there is none."""
+    """The part's elements of the arrays in the table's row `field`; an empty array if there is none."""
     parameter, start, count = cut[part]
-    address = table[parameter, field]
+    address = table[field, parameter]
     return array_at(address + start * like.itemsize, count if address else 0, like)
 
 
@@ -64,7 +75,8 @@ def over_parameters(loops, states):
 
     @jit(parallel=True)
     def run(table, like, options, threads):
-        cut = _cut(table)
+        _follow(table)
+        cut = _cut(table[0])
         if threads == 1:
             for part in range(cut.shape[0]):
                 work(table, cut, part, like, options)
@@ -85,57 +97,55 @@ def update(operation, run, params, grads, states, options, optional=()):
     lists = {"params": params, "grads": grads, **states}
     for name, arrays in lists.items():
         if arrays is None and name in optional:
-            lists[name] = repeat(_ABSENT)
-        elif not isinstance(arrays, (list, tuple)):
-            raise TypeError(f"{operation}: {name} must be a list of arrays, got {type(arrays).__name__}")
-        elif len(arrays) != len(params):
-            raise ValueError(f"{operation}: params has {len(params)} arrays, {name} has {len(arrays)}")
-    dtype = None
-    rows, cells = [], []  # rows keep alive what the addresses in cells point to
-    for index, row in enumerate(zip(*lists.values(), strict=False)):  # not strict: `repeat` has no end
-        if row[1] is None:
             continue
-        if dtype is None:
-            dtype = _checks.floats(operation, f"params[{index}]", row[0]).dtype
-        if not _plain(row, dtype):
-            row = _checked(operation, [f"{name}[{index}]" for name in lists], row, dtype)
-        rows.append(row)
-        cells.append(row[0].size)
-        for x in row:
-            cells.append(0 if x is _ABSENT else addressof(_buffer(x)))
-    if not rows:
+        if not isinstance(arrays, (list, tuple)):
+            raise TypeError(f"{operation}: {name} must be a list of arrays, got {type(arrays).__name__}")
+        if len(arrays) != len(params):
+            raise ValueError(f"{operation}: params has {len(params)} arrays, {name} has {len(arrays)}")
+    kept = [index for index, g in enumerate(grads) if g is not None]
+    if not kept:
         return
-    fields = 1 + len(lists)
-    if len(set(cells[1::fields])) < len(rows):
+    dtype = _checks.floats(operation, f"params[{kept[0]}]", params[kept[0]]).dtype
+    taken, shapes = [], None  # `taken` keeps alive what the table points to
+    for name, arrays in lists.items():
+        if arrays is not None:
+            arrays = [arrays[index] for index in kept]
+            if shapes is None:
+                shapes = [getattr(p, "shape", None) for p in arrays]
+            if not _plain(arrays, shapes, dtype):
+                arrays = _checked(operation, [f"{name}[{index}]" for index in kept], arrays, shapes, dtype)
+        taken.append(arrays)
+    sizes = [p.size for p in taken[0]]
+    cells = sizes.copy()
+    for arrays in taken:
+        cells += [0] * len(kept) if arrays is None else map(id, arrays)
+    if len({*map(id, taken[0])}) < len(kept):
         raise ValueError(f"{operation}: params has the same array twice")
-    table = np.array(cells, np.int64).reshape(-1, fields)
-    run(table, _LIKE[dtype], options, 1 if sum(cells[::fields]) < SERIAL_BELOW else get_num_threads())
+    table = np.array(cells, np.int64).reshape(-1, len(kept))
+    run(table, _LIKE[dtype], options, 1 if sum(sizes) < SERIAL_BELOW else get_num_threads())
 
 
-def _plain(row, dtype):
-    """Whether the row's arrays can be taken as they are."""
-    p = row[0]
-    if p.__class__ is not ndarray:
-        return False
-    shape = p.shape
-    for x in row:
-        if not (x.__class__ is ndarray and x.dtype is dtype and x.flags.carray and x.shape == shape or x is _ABSENT):
+def _plain(arrays, shapes, dtype):
+    """Whether all can be taken as they are."""
+    for x, shape in zip(arrays, shapes, strict=True):
+        if not (x.__class__ is ndarray and x.dtype is dtype and x.flags.carray and x.shape == shape):
             return False
     return True
 
 
-def _checked(operation, names, row, dtype):
-    """The row's arrays as the kernel takes them, viewed or (only the gradient) copied; an error where one cannot be."""
+def _checked(operation, names, arrays, shapes, dtype):
+    """The arrays as the kernel takes them: viewed, or, being gradients, copied; an error where one cannot be taken."""
     taken = []
-    for name, x in zip(names, row, strict=True):
-        if name == names[1]:
+    for name, x, shape in zip(names, arrays, shapes, strict=True):
+        if name.startswith("grads"):
             x = _checks.floats(operation, name, x)
-            _checks.same_dtype(operation, **{names[0]: taken[0], name: x})
-            _checks.same_shape(operation, **{names[0]: taken[0], name: x})
-        elif x is not _ABSENT:
+            if x.dtype != dtype:
+                raise TypeError(f"{operation}: dtypes differ: params are {dtype}, {name} is {x.dtype}")
+            if x.shape != shape:
+                raise ValueError(f"{operation}: {name} must have shape {tuple(shape)}, got {x.shape}")
+        else:
             if isinstance(x, np.generic):  # its array would be a copy, and the update lost
                 raise TypeError(f"{operation}: {name} must be an array, got {type(x).__name__}")
-            x = _checks.as_array(operation, name, x)
-            x = _checks.output(operation, x, taken[0].shape if taken else x.shape, dtype, name)
+            x = _checks.output(operation, _checks.as_array(operation, name, x), shape, dtype, name)
         taken.append(x)
     return taken

@@ -320,7 +320,7 @@ def test_kl_div(reduction, log_target):
 def test_bad_targets():
     x = nn.randn(3, 4, requires_grad=True)
     for wrong in (4, -1):
-        with pytest.raises(IndexError, match=f"{wrong}.*4 classes|{wrong}"):
+        with pytest.raises(IndexError, match=str(wrong)):
             F.cross_entropy(x, np.array([0, wrong, 1]))
     with pytest.raises(ValueError, match="kl_div: has a gradient for input only, another argument requires one"):
         F.kl_div(x, x)

@@ -88,9 +88,7 @@ def micro_kernel(rows, a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, j
 
 @jit(inline=True)
 def _is_height(rows):
-    return (
-        rows == 0 or rows == MR or rows == LESS_1 or rows == LESS_2 or rows == HALF or rows == FEW or rows == ONE
-    )
+    return rows in (0, MR, LESS_1, LESS_2, HALF, FEW, ONE)
 
 
 @jit
@@ -147,20 +145,20 @@ def pack_panel(x, ix, across, along, present, width, depth, panel, start):
 
 
 @jit
-def pack_strips(first, last, b, ib, rb, cb, columns, depth, strips, unpacked):
+def pack_strips(first, last, b, ib, rb, cb, columns, depth, strips):
     """Pack strips `first` .. `last` - 1 of a `depth` x `columns` block of B, NR columns each, the last one padded with
-    zeros; `strips` begins with strip number `unpacked`."""
+    zeros, into `strips` from its beginning."""
     NR = NV * lane_count(b)
     for strip in range(first, last):
         j = strip * NR
-        pack_panel(b, ib + j * cb, cb, rb, min(NR, columns - j), NR, depth, strips, (strip - unpacked) * NR * depth)
+        pack_panel(b, ib + j * cb, cb, rb, min(NR, columns - j), NR, depth, strips, (strip - first) * NR * depth)
 
 
 @jit
-def pack_rows(a, ia, ra, ca, start, stop, depth, panels):
-    """Pack rows `start` .. `stop` - 1 of A tile by tile, each in the height in which the micro-kernel will take it."""
-    i = start
-    while i < stop:
-        rows = tile_height(stop - i)
-        pack_panel(a, ia + i * ra, ra, ca, rows, rows, depth, panels, (i - start) * depth)
-        i += rows
+def pack_rows(a, ia, ra, ca, rows, depth, panels):
+    """Pack `rows` rows of A tile by tile, each in the height in which the micro-kernel will take it."""
+    i = 0
+    while i < rows:
+        height = tile_height(rows - i)
+        pack_panel(a, ia + i * ra, ra, ca, height, height, depth, panels, i * depth)
+        i += height

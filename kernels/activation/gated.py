@@ -1,0 +1,311 @@
+r"""Activations in which an element meets another one: its channel's weight, or its gate.
+
+    prelu [1]_   y = x where x > 0, else w x       dx = dy where x > 0, else w dy;     dw = Σ x dy over x <= 0
+    glu [2]_     y = a σ(b), x = (a | b)           da = dy σ(b),  db = dy a σ(b) (1 - σ(b))
+
+prelu sees x as (N, C, inner), one weight for each channel; where inner is 1 (a 2-D array) vectors run along the
+channels, else along a channel's own elements. glu sees x as (outer, 2, inner), the halves a and b behind each other:
+
+    x     a a a a  b b b b   a a a a  b b b b          out     y y y y   y y y y
+          row 0              row 1                             row 0     row 1
+
+Both backwards need x.
+
+.. [1] K. He, X. Zhang, S. Ren, J. Sun, "Delving Deep into Rectifiers", 2015, equation 1.
+.. [2] Y. N. Dauphin, A. Fan, M. Auli, D. Grangier, "Language Modeling with Gated Convolutional Networks", 2017,
+   equation 1.
+"""
+
+import math
+
+import numpy as np
+from numba import prange
+from numba.extending import register_jitable
+from numpy import ndarray
+
+from kernels import _threads, simd
+from kernels._checks import axis, floats, no_overlap, output, same_dtype
+from kernels._elementwise import BLOCK, PARALLEL_FROM, pair, same_or_apart
+from kernels._jit import jit
+from kernels._threads import enter, leave
+from kernels.activation.rectified import leaky_relu_backward_lanes, leaky_relu_lanes
+from kernels.activation.smooth import sigmoid_and_slope
+from kernels.simd import lane_count, load_partial, select, splat, store_partial, sum_lanes
+
+# Terms of dw that one lane adds up before they go to a float64 total, so that rounding errors do not grow with the
+# length; and the samples of one part where rows run along the channels.
+SEGMENT = 64
+
+
+def _threads_for(x) -> int:
+    return _threads.get_num_threads() if x.size >= PARALLEL_FROM else 1
+
+
+# --- prelu ------------------------------------------------------------------------------------------------------------
+
+
+@jit
+def prelu_naive(x, weight, out):
+    """x, out: (N, C, inner); weight: (C,)."""
+    for n in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            for i in range(x.shape[2]):
+                out[n, c, i] = x[n, c, i] if x[n, c, i] > 0 else weight[c] * x[n, c, i]
+
+
+@register_jitable
+def _prelu_parts(x, weight):
+    """Number of parts the work falls into: blocks of elements, SEGMENT samples, or rows (n, c) of `inner` elements."""
+    if weight.size == 1:
+        return (x.size + BLOCK - 1) // BLOCK
+    N, C, inner = x.shape
+    return (N + SEGMENT - 1) // SEGMENT if inner == 1 else N * C
+
+
+@jit(inline=True)
+def _row_of_part(x, weight, part):
+    """First and last + 1 element of a part that has one weight, and that weight."""
+    length = BLOCK if weight.size == 1 else x.shape[2]
+    return part * length, min((part + 1) * length, x.size), weight[part % weight.size]
+
+
+@jit
+def _prelu_part(x, weight, out, part):
+    lanes, (N, C, inner) = lane_count(x), x.shape
+    if inner > 1 or C == 1:
+        start, stop, w = _row_of_part(x, weight, part)
+        for i in range(start, stop, lanes):
+            store_partial(out, i, stop - i, leaky_relu_lanes(load_partial(x, i, stop - i, 0.0), w))
+    else:
+        for n in range(part * SEGMENT, min((part + 1) * SEGMENT, N)):
+            for c in range(0, C, lanes):
+                i, rest, weights = n * C + c, C - c, load_partial(weight, c, C - c, 0.0)
+                store_partial(out, i, rest, leaky_relu_lanes(load_partial(x, i, rest, 0.0), weights))
+
+
+@jit
+def prelu_loops(x, weight, out):
+    """x, out: (N, C, inner), or (1, 1, elements) with one weight for all; weight: (C,); C-contiguous, not checked."""
+    for part in range(_prelu_parts(x, weight)):
+        _prelu_part(x, weight, out, part)
+
+
+@jit(parallel=True)
+def _prelu_parallel(x, weight, out, threads):
+    before = enter(threads)
+    for part in prange(_prelu_parts(x, weight)):
+        _prelu_part(x, weight, out, part)
+    leave(before)
+
+
+@jit
+def _prelu_backward_part(dy, x, weight, dx, shares, part):
+    """dx of one part, and its share of dw: one number for a row, C numbers for samples."""
+    lanes, (N, C, inner) = lane_count(x), x.shape
+    if inner > 1 or C == 1:
+        start, stop, w = _row_of_part(x, weight, part)
+        total = 0.0
+        for first in range(start, stop, SEGMENT * lanes):
+            share = splat(x, 0.0)
+            for i in range(first, min(first + SEGMENT * lanes, stop), lanes):
+                gradient, value = load_partial(dy, i, stop - i, 0.0), load_partial(x, i, stop - i, 0.0)
+                store_partial(dx, i, stop - i, leaky_relu_backward_lanes(gradient, value, w))
+                share = share + select(value > 0.0, 0.0, value * gradient)
+            total += sum_lanes(share)
+        shares[part] = total
+    else:
+        for c in range(0, C, lanes):
+            rest, weights, share = C - c, load_partial(weight, c, C - c, 0.0), splat(x, 0.0)
+            for n in range(part * SEGMENT, min((part + 1) * SEGMENT, N)):
+                gradient, value = load_partial(dy, n * C + c, rest, 0.0), load_partial(x, n * C + c, rest, 0.0)
+                store_partial(dx, n * C + c, rest, leaky_relu_backward_lanes(gradient, value, weights))
+                share = share + select(value > 0.0, 0.0, value * gradient)
+            store_partial(shares, part * C + c, rest, share)
+
+
+@jit(parallel=True)
+def _prelu_backward(dy, x, weight, dx, shares, threads):
+    parts = _prelu_parts(x, weight)
+    if threads == 1:
+        for part in range(parts):
+            _prelu_backward_part(dy, x, weight, dx, shares, part)
+    else:
+        before = enter(threads)
+        for part in prange(parts):
+            _prelu_backward_part(dy, x, weight, dx, shares, part)
+        leave(before)
+
+
+def _channels(operation, x, weight):
+    """`weight` checked, and the shape in which the loops see `x`."""
+    weight = floats(operation, "weight", weight)
+    same_dtype(operation, x=x, weight=weight)
+    N, C = (*x.shape, 1, 1)[:2] if x.ndim != 1 else (x.size, 1)
+    if weight.ndim != 1 or weight.size not in (1, C):
+        raise ValueError(
+            f"{operation}: weight must have one element or one for each channel of axis 1: it is {weight.shape}, "
+            f"x is {x.shape}"
+        )
+    return weight, (1, 1, x.size) if weight.size == 1 else (N, C, math.prod(x.shape[2:]))
+
+
+def prelu(x, weight, *, out=None):
+    """y = x where x > 0, else weight * x.
+
+    Parameters
+    ----------
+    x : array, float32 or float64, any shape
+    weight : array, shape (1,) or (C,)
+        One weight for all elements, or one for each channel, which is axis 1 of `x`.
+    out : array, optional
+        Receives the result; it may be `x` itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array is not such an array, dtypes differ, or a shape does not fit.
+    """
+    x = floats("prelu", "x", x)
+    weight, shape = _channels("prelu", x, weight)
+    out = output("prelu", out, x.shape, x.dtype)
+    same_or_apart("prelu", out, x=x)
+    no_overlap("prelu", out, weight=weight)
+    threads = _threads_for(x)
+    if threads == 1:
+        prelu_loops(x.reshape(shape), weight, out.reshape(shape))
+    else:
+        _prelu_parallel(x.reshape(shape), weight, out.reshape(shape), threads)
+    return out
+
+
+def prelu_backward(dy, x, weight):
+    """Gradients ``(dx, dweight)`` of `prelu` at its arguments."""
+    dy, x = pair("prelu_backward", dy, "x", x)
+    weight, shape = _channels("prelu_backward", x, weight)
+    dx, x_view = ndarray(x.shape, x.dtype), x.reshape(shape)
+    rows = shape[2] > 1 or weight.size == 1
+    shares = ndarray(_prelu_parts(x_view, weight) * (1 if rows else weight.size), x.dtype)
+    _prelu_backward(dy.reshape(shape), x_view, weight, dx.reshape(shape), shares, _threads_for(x))
+    return dx, shares.reshape(-1, weight.size).sum(0, dtype=np.float64).astype(x.dtype)
+
+
+# --- glu --------------------------------------------------------------------------------------------------------------
+
+
+@jit
+def glu_naive(x, out):
+    """x: (outer, 2, inner); out: (outer, inner)."""
+    for row in range(x.shape[0]):
+        for i in range(x.shape[2]):
+            out[row, i] = x[row, 0, i] / (1 + math.exp(-x[row, 1, i]))
+
+
+@jit
+def _glu_part(x, out, row, start):
+    """At most BLOCK elements of a row."""
+    inner = x.shape[2]
+    stop = min(start + BLOCK, inner)
+    a, b, y = 2 * row * inner, (2 * row + 1) * inner, row * inner
+    for i in range(start, stop, lane_count(x)):
+        gate = simd.sigmoid(load_partial(x, b + i, stop - i, 0.0))
+        store_partial(out, y + i, stop - i, load_partial(x, a + i, stop - i, 0.0) * gate)
+
+
+@jit
+def _glu_backward_part(dy, x, dx, row, start):
+    inner = x.shape[2]
+    stop = min(start + BLOCK, inner)
+    a, b, y = 2 * row * inner, (2 * row + 1) * inner, row * inner
+    for i in range(start, stop, lane_count(x)):
+        gate, slope = sigmoid_and_slope(load_partial(x, b + i, stop - i, 0.0))
+        gradient = load_partial(dy, y + i, stop - i, 0.0)
+        store_partial(dx, a + i, stop - i, gradient * gate)
+        store_partial(dx, b + i, stop - i, gradient * (load_partial(x, a + i, stop - i, 0.0) * slope))
+
+
+@jit
+def glu_loops(x, out):
+    """x: (outer, 2, inner); out: (outer, inner); C-contiguous, not checked."""
+    for row in range(x.shape[0]):
+        for start in range(0, x.shape[2], BLOCK):
+            _glu_part(x, out, row, start)
+
+
+@jit(parallel=True)
+def _glu_parallel(x, out, threads):
+    blocks = (x.shape[2] + BLOCK - 1) // BLOCK
+    before = enter(threads)
+    for part in prange(x.shape[0] * blocks):
+        _glu_part(x, out, part // blocks, part % blocks * BLOCK)
+    leave(before)
+
+
+@jit(parallel=True)
+def _glu_backward(dy, x, dx, threads):
+    blocks = (x.shape[2] + BLOCK - 1) // BLOCK
+    if threads == 1:
+        for part in range(x.shape[0] * blocks):
+            _glu_backward_part(dy, x, dx, part // blocks, part % blocks * BLOCK)
+    else:
+        before = enter(threads)
+        for part in prange(x.shape[0] * blocks):
+            _glu_backward_part(dy, x, dx, part // blocks, part % blocks * BLOCK)
+        leave(before)
+
+
+def _halves(operation, x, dim):
+    """Shape of the result, and (outer, inner) in which the loops see it."""
+    if x.ndim == 0:
+        raise ValueError(f"{operation}: x must have at least 1 dimension")
+    dim = axis(operation, dim, x.ndim)
+    if x.shape[dim] % 2:
+        raise ValueError(f"{operation}: dimension {dim} of x must be even, got {x.shape[dim]}")
+    shape = (*x.shape[:dim], x.shape[dim] // 2, *x.shape[dim + 1 :])
+    return shape, math.prod(shape[:dim]), math.prod(shape[dim:])
+
+
+def glu(x, dim=-1, *, out=None):
+    """y = a σ(b), where a and b are the halves of `x` along `dim`.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Its length along `dim` is even.
+    dim : int
+    out : array, optional
+        Receives the result, which is half as long along `dim`; it must not overlap `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` is not such an array, `dim` is out of range, or `out` does not fit.
+    """
+    x = floats("glu", "x", x)
+    shape, outer, inner = _halves("glu", x, dim)
+    out = output("glu", out, shape, x.dtype)
+    no_overlap("glu", out, x=x)
+    threads = _threads_for(x)
+    if threads == 1:
+        glu_loops(x.reshape(outer, 2, inner), out.reshape(outer, inner))
+    else:
+        _glu_parallel(x.reshape(outer, 2, inner), out.reshape(outer, inner), threads)
+    return out
+
+
+def glu_backward(dy, x, dim=-1):
+    """Gradient of `glu` at its input `x`."""
+    dy, x = floats("glu_backward", "dy", dy), floats("glu_backward", "x", x)
+    same_dtype("glu_backward", dy=dy, x=x)
+    shape, outer, inner = _halves("glu_backward", x, dim)
+    if dy.shape != shape:
+        raise ValueError(f"glu_backward: dy must have shape {shape}, got {dy.shape}")
+    dx = ndarray(x.shape, x.dtype)
+    halves = (outer, 2, inner)
+    _glu_backward(dy.reshape(outer, inner), x.reshape(halves), dx.reshape(halves), _threads_for(x))
+    return dx
+
+
+VARIANTS = {
+    "prelu": {"naive": prelu_naive, "fast": prelu_loops},
+    "glu": {"naive": glu_naive, "fast": glu_loops},
+}

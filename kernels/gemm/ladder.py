@@ -1,0 +1,359 @@
+r"""Matrix multiplication.
+
+.. math:: C_{ij} = \sum_{p=1}^{K} A_{ip} B_{pj} \qquad A: M \times K,\; B: K \times N,\; C: M \times N
+
+2 M N K FLOPs on (M K + K N + M N) elements moved once: from a few dozen rows on the work outgrows the traffic, and
+the fused multiply-add units are the limit, if the loops keep them fed. Each rung of the ladder below has the same
+signature and adds one idea. The vocabulary (MC, KC, NR, jc, pc, ic, jr, ir) is that of Goto and BLIS [1]_ [2]_.
+
+Gradients: dA = dC Bᵀ and dB = Aᵀ dC are matrix products themselves, with one factor read transposed.
+
+.. [1] K. Goto, R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34(3), 2008, sec. 4.
+.. [2] F. Van Zee, R. van de Geijn, "BLIS: A Framework for Rapidly Instantiating BLAS Functionality", ACM TOMS 41(3),
+   2015.
+"""
+
+import numpy as np
+from numba import prange
+
+from kernels import _checks, _threads, machine
+from kernels._jit import jit
+from kernels._threads import enter, leave
+from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, micro_kernel, pack_panel, pack_rows, pack_strips, tile_height
+from kernels.gemm.vector import vector_matrix
+from kernels.simd import flat, lane_count, tile_add, tile_outer, tile_store, tile_zeros
+
+# Block sizes in vectors, so that they hold for each dtype and are constants to the compiler.
+# KC: a strip's KC x NR elements of B (64 KiB) stream through L2 while MR x KC of A (28 KiB) stay in L1.
+KC_VECTORS = 2048 // machine.vector_bytes()
+# MC: MC x KC of A fill half of L2; the other half is for B and C.
+MC = max(machine.cache_bytes(2) // 2 // 2048 // MR, 1) * MR
+# NC: KC x NC of B (4 MiB) stay in the last cache.
+NC_VECTORS = 8192 // machine.vector_bytes()
+# A block of A or B with more vectors than this is copied into panels: it would not stay in L2 meanwhile.
+PACK_VECTORS = machine.cache_bytes(2) // machine.vector_bytes()
+# Below this many multiply-adds a second thread costs more than it brings (a parallel region takes about 5 us).
+PARALLEL_WORK = 600_000
+# Numba compiles a callee anew for each literal argument; these are plain values to it.
+ZERO, ONE, NO = np.int64(0), np.int64(1), np.bool_(False)
+
+
+@jit
+def matmul_naive(a, b, out):
+    """The definition: one dot product an element of C. B is walked down its columns, a cache line a step."""
+    M, K = a.shape
+    N = b.shape[1]
+    for i in range(M):
+        for j in range(N):
+            total = out.dtype.type(0)
+            for p in range(K):
+                total += a[i, p] * b[p, j]
+            out[i, j] = total
+
+
+@jit
+def matmul_loop_order(a, b, out):
+    """Adds loop order: with j innermost, B and C are walked along their rows, and the compiler vectorises."""
+    M, K = a.shape
+    N = b.shape[1]
+    for i in range(M):
+        row = out[i]
+        for j in range(N):
+            row[j] = 0
+        for p in range(K):
+            a_ip, b_row = a[i, p], b[p]
+            for j in range(N):  # contiguous in b and c
+                row[j] += a_ip * b_row[j]
+
+
+@jit
+def matmul_register_tiled(a, b, out):
+    """Adds register tiles: MR x NR of C stay in registers for all of K, so C is written once, not K times, and an
+    element of A or B that is loaded is used NR or MR times."""
+    M, K = a.shape
+    N = b.shape[1]
+    A, B, C = flat(a), flat(b), flat(out)
+    NR = NV * lane_count(out)
+    whole_M, whole_N = M - M % MR, N - N % NR
+    for i in range(0, whole_M, MR):
+        for j in range(0, whole_N, NR):
+            acc = tile_zeros(C, MR, NV)
+            for p in range(K):  # A: MR rows, one element each; B: NR neighbours
+                acc = tile_outer(acc, A, i * K + p, K, B, p * N + j)
+            tile_store(C, i * N + j, N, acc)
+    _edges(a, b, out, whole_M, whole_N)
+
+
+@jit
+def matmul_cache_blocked(a, b, out):
+    """Adds cache blocking: K is cut into blocks of KC, so that the KC x NR strip of B that all rows of A meet in turn
+    stays in L1 or L2 instead of being fetched anew for each tile of rows."""
+    M, K = a.shape
+    N = b.shape[1]
+    A, B, C = flat(a), flat(b), flat(out)
+    NR, KC = NV * lane_count(out), KC_VECTORS * lane_count(out)
+    whole_M, whole_N = M - M % MR, N - N % NR
+    for pc in range(0, K, KC):
+        for j in range(0, whole_N, NR):
+            for i in range(0, whole_M, MR):
+                acc = tile_zeros(C, MR, NV)
+                for p in range(pc, min(pc + KC, K)):
+                    acc = tile_outer(acc, A, i * K + p, K, B, p * N + j)
+                if pc == 0:
+                    tile_store(C, i * N + j, N, acc)
+                else:
+                    tile_add(C, i * N + j, N, acc)
+    _edges(a, b, out, whole_M, whole_N)
+
+
+@jit
+def _edges(a, b, out, whole_M, whole_N):
+    """Rows from `whole_M` and columns from `whole_N` on, in the order of `matmul_loop_order`."""
+    M, N = out.shape
+    K = a.shape[1]
+    for i in range(M):
+        first = whole_N if i < whole_M and K > 0 else 0
+        row = out[i]
+        for j in range(first, N):
+            row[j] = 0
+        for p in range(K):
+            a_ip, b_row = a[i, p], b[p]
+            for j in range(first, N):
+                row[j] += a_ip * b_row[j]
+
+
+@jit
+def gemm(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, pack_a, pack_b):
+    """``C = A B`` or, with `mode` BIAS, ``C = A B + bias``, on strided matrices: five loops around the micro-kernel.
+
+    Element (i, p) of A is ``a[ia + i*ra + p*ca]``, (p, j) of B is ``b[ib + p*rb + j*cb]``, (i, j) of C is
+    ``c[ic + i*ldc + j]``, and bias j is ``bias[jb + j]``. Each element of C is summed over blocks of KC in the same
+    order, whatever the packing and the tile that holds it.
+    """
+    NR = NV * lane_count(c)
+    KC, NC = min(K, KC_VECTORS * lane_count(c)), min(N, NC_VECTORS * lane_count(c))
+    panels = np.empty(min(M, MC) * KC, c.dtype) if pack_a else a
+    # without packing only a ragged last strip is copied, because the micro-kernel reads all NR columns
+    copied = (NC + NR - 1) // NR if pack_b else 1
+    strips = np.empty(copied * NR * KC, c.dtype) if pack_b or N % NR else b
+    for jc in range(0, N, NC):  # NC columns of B, as many as the last cache holds of KC rows
+        nc = min(NC, N - jc)
+        unpacked = 0 if pack_b else nc // NR
+        for pc in range(0, K, KC):
+            kc = min(KC, K - pc)
+            at_b = ib + pc * rb + jc * cb
+            pack_strips(unpacked, (nc + NR - 1) // NR, b, at_b, rb, cb, nc, kc, strips)
+            for ic_block in range(0, M, MC):
+                mc = min(MC, M - ic_block)
+                at_a = ia + ic_block * ra + pc * ca
+                if pack_a:
+                    pack_rows(a, at_a, ra, ca, mc, kc, panels)
+                _multiply_block(
+                    panels, 0 if pack_a else at_a, ra, ca, pack_a, b, at_b, rb, strips, unpacked,
+                    bias, jb + jc, ADD if pc > 0 else mode, c, ic + ic_block * ldc + jc, ldc, mc, nc, kc,
+                )  # fmt: skip
+
+
+@jit
+def _multiply_block(
+    a, ia, ra, ca, packed_a, b, ib, rb, strips, unpacked, bias, jb, mode, c, ic, ldc, M, N, K
+):  # fmt: skip
+    """The loops jr and ir: an M x K block of A times a K x N block of B, strip by strip, tile by tile.
+
+    Strips below `unpacked` are read from B itself, the others from their copies in `strips`.
+    """
+    NR = NV * lane_count(c)
+    for j in range(0, N, NR):
+        source, at, step = b, ib + j, rb
+        if j >= unpacked * NR:
+            source, at, step = strips, (j - unpacked * NR) * K, NR
+        i = 0
+        while i < M:
+            rows = tile_height(M - i)
+            at_a, row_step, column_step = ia + i * ra, ra, ca
+            if packed_a:
+                at_a, row_step, column_step = i * K, 1, rows
+            micro_kernel(
+                rows, a, at_a, row_step, column_step, source, at, step, K,
+                c, ic + i * ldc + j, ldc, N - j, bias, jb + j, mode,
+            )  # fmt: skip
+            i += rows
+
+
+@jit
+def matmul_packed(a, b, out):
+    """Adds packing: blocks of A and strips of B are copied into panels in exactly the order in which the micro-kernel
+    reads them. No stride is left to collide in a cache set (rows 4 KiB apart do), and any layout can be read; masked
+    stores take over the edges."""
+    M, K = a.shape
+    N = b.shape[1]
+    if M == 0 or N == 0 or K == 0:
+        out[:] = 0
+        return
+    gemm(
+        flat(a), ZERO, a.strides[0] // a.itemsize, a.strides[1] // a.itemsize,
+        flat(b), ZERO, b.strides[0] // b.itemsize, b.strides[1] // b.itemsize,
+        flat(out), ZERO, np.int64(STORE), flat(out), ZERO, N, M, N, K, True, True,
+    )  # fmt: skip
+
+
+@jit
+def multiply(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, vector):
+    """`gemm` for any shape: nothing to sum, vectors, small matrices (not copied) and large ones (packed).
+
+    `vector`: the product that this is a part of has one row or one column.
+    """
+    if M == 0 or N == 0 or K == 0:
+        for i in range(M):
+            for j in range(N):
+                c[ic + i * ldc + j] = bias[jb + j] if mode == BIAS else 0
+    elif vector and M == 1 and ca == 1 and (rb == 1 or cb == 1):
+        vector_matrix(a, ia, b, ib, rb, cb, bias, jb, mode, c, ic, N, K)
+    elif vector and rb == 1 and ldc == 1 and mode == STORE and (ra == 1 or ca == 1):  # C is a column: Cᵀ = Bᵀ Aᵀ
+        vector_matrix(b, ib, a, ia, ca, ra, bias, jb, mode, c, ic, M, K)
+    else:
+        # Packing pays where a panel is used often and its original would not stay in L2 meanwhile; B must be
+        # packed where its rows are not contiguous.
+        large = K * max(M, N) > PACK_VECTORS * lane_count(c)
+        pack_a = large and N >= 4 * NV * lane_count(c)
+        pack_b = cb != 1 or (large and M >= 4 * MR)
+        gemm(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, pack_a, pack_b)
+
+
+@jit
+def matmul_loops(a, b, out):
+    """``out[:] = a @ b`` on one thread, for use in your own jitted code: 2-D arrays of one dtype, any strides for `a`
+    and `b`, `out` C-contiguous and apart from them. Shapes are not checked here."""
+    M, N = out.shape
+    multiply(
+        flat(a), ZERO, a.strides[0] // a.itemsize, a.strides[1] // a.itemsize,
+        flat(b), ZERO, b.strides[0] // b.itemsize, b.strides[1] // b.itemsize,
+        flat(out), ZERO, np.int64(STORE), flat(out), ZERO, N, M, N, a.shape[1], M == 1 or N == 1,
+    )  # fmt: skip
+
+
+@jit
+def multiply_stored(a, transposed_a, b, transposed_b, bias, mode, out):
+    """``out = A B (+ bias)`` of C-contiguous 2-D arrays that hold A and B or their transposes, on one thread."""
+    M, N = out.shape
+    K = a.shape[0] if transposed_a else a.shape[1]
+    ra, ca = (1, M) if transposed_a else (K, 1)
+    rb, cb = (1, K) if transposed_b else (N, 1)
+    multiply(
+        flat(a), ZERO, ra, ca, flat(b), ZERO, rb, cb, bias, ZERO, mode, flat(out), ZERO, N, M, N, K, M == 1 or N == 1
+    )
+
+
+@jit
+def multiply_small(a, b, out):
+    """``out = a @ b`` of C-contiguous arrays where that is little work and the shapes fit; else False, and no more."""
+    M, K = a.shape
+    N = b.shape[1]
+    if b.shape[0] != K or M * N * K > PARALLEL_WORK or M < 2 or N < 2 or K == 0 or K > KC_VECTORS * lane_count(out):
+        return False
+    A, B, C = flat(a), flat(b), flat(out)
+    NR = NV * lane_count(out)
+    ragged = N % NR
+    if ragged:
+        strip = np.empty(NR * K, out.dtype)
+        pack_panel(B, N - ragged, 1, N, ragged, NR, K, strip, 0)
+        _multiply_block(A, ZERO, K, ONE, NO, B, ZERO, N, strip, N // NR, C, ZERO, np.int64(STORE), C, ZERO, N, M, N, K)
+    else:
+        _multiply_block(A, ZERO, K, ONE, NO, B, ZERO, N, B, N // NR, C, ZERO, np.int64(STORE), C, ZERO, N, M, N, K)
+    return True
+
+
+@jit
+def _grid(threads, M, N, NR):
+    """Rows and columns of the grid of `threads` cells whose cells read the least of A and B."""
+    best = 1
+    for rows in range(1, threads + 1):
+        if threads % rows == 0 and M // rows + N * rows // threads < M // best + N * best // threads:
+            best = rows
+    return best, threads // best
+
+
+@jit(inline=True)
+def _share(part, parts, items, unit):
+    """The range of `items` that falls to `part`, cut at multiples of `unit`."""
+    units = (items + unit - 1) // unit
+    return min(part * units // parts * unit, items), min((part + 1) * units // parts * unit, items)
+
+
+@jit
+def _multiply_share(part, parts, a, starts_a, transposed_a, b, starts_b, transposed_b, bias, mode, out):
+    count, M, N = out.shape
+    K = a.shape[1] if transposed_a else a.shape[2]
+    ra, ca = (1, M) if transposed_a else (K, 1)
+    rb, cb = (1, K) if transposed_b else (N, 1)
+    NR = NV * lane_count(out)
+    rows, columns = (1, 1) if count >= parts else _grid(parts, M, N, NR)
+    first, last = _share(part, parts, count * rows * columns, 1)
+    for item in range(first, last):
+        n, cell = divmod(item, rows * columns)
+        top, bottom = _share(cell // columns, rows, M, MR)
+        left, right = _share(cell % columns, columns, N, NR)
+        multiply(
+            flat(a), starts_a[n] * M * K + top * ra, ra, ca, flat(b), starts_b[n] * K * N + left * cb, rb, cb,
+            bias, left, mode, flat(out), (n * M + top) * N + left, N, bottom - top, right - left, K,
+            M == 1 or N == 1,
+        )  # fmt: skip
+
+
+@jit(parallel=True)
+def multiply_parallel(a, starts_a, transposed_a, b, starts_b, transposed_b, bias, mode, out, threads):
+    """C is cut into a grid, and each thread multiplies its cell's rows of A and columns of B.
+
+    Product n of the batch is that of the matrices ``a[starts_a[n]]`` and ``b[starts_b[n]]`` (3-D arrays, C-contiguous,
+    holding A and B or their transposes); a batch of at least `threads` products is shared out whole.
+    """
+    if threads == 1:
+        _multiply_share(ZERO, ONE, a, starts_a, transposed_a, b, starts_b, transposed_b, bias, mode, out)
+    else:
+        before = enter(threads)
+        for part in prange(threads):
+            _multiply_share(
+                np.int64(part), threads, a, starts_a, transposed_a, b, starts_b, transposed_b, bias, mode, out
+            )
+        leave(before)
+
+
+_ONE_MATRIX = np.zeros(1, np.int64)
+NO_BIAS = {dtype: np.empty(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
+
+
+def product(a, transposed_a, b, transposed_b, bias, mode, out):
+    """``out = A B (+ bias)`` of 2-D arrays that hold A and B or their transposes, on as many threads as it is worth."""
+    if out.size * a.size < PARALLEL_WORK * len(out) or _threads._count == 1:
+        multiply_stored(a, transposed_a, b, transposed_b, bias, mode, out)
+    else:
+        multiply_parallel(
+            a[None],
+            _ONE_MATRIX,
+            transposed_a,
+            b[None],
+            _ONE_MATRIX,
+            transposed_b,
+            bias,
+            mode,
+            out[None],
+            _threads._count,
+        )
+
+
+def matmul_parallel(a, b, out):
+    """Adds threads: C is cut into a grid, and each thread runs the packed product on its cell. What need not be packed,
+    because it is small, is not."""
+    product(a, False, b, False, NO_BIAS[out.dtype], STORE, out)
+
+
+VARIANTS = {
+    "matmul": {
+        "naive": matmul_naive,
+        "loop order": matmul_loop_order,
+        "register tiled": matmul_register_tiled,
+        "cache blocked": matmul_cache_blocked,
+        "packed": matmul_packed,
+        "parallel": matmul_parallel,
+    }
+}

@@ -1,0 +1,88 @@
+"""Loops over a contiguous range of an array: the parts that reductions and losses are made of."""
+
+from numba import types
+from numba.extending import overload
+
+from kernels._jit import jit
+from kernels.simd import lane_count, load, load_partial, store, store_partial, sum_lanes
+from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
+
+# Elements summed in the array's own dtype before they enter a float64 total. A lane adds up 64 of them (at 16 lanes and
+# 4 accumulators), so a float32 sum of any length is as good as a pairwise one.
+BLOCK = 4096
+
+
+def read(x, i, count, fill):
+    """A wide vector if `count` is None; else one vector, of which only `count` lanes are in the range."""
+    raise NotImplementedError("read: for jitted code")
+
+
+@overload(read, jit_options={"forceinline": True})
+def _choose_read(x, i, count, fill):
+    if isinstance(count, types.NoneType):
+        return lambda x, i, count, fill: load_wide(x, i)
+    return lambda x, i, count, fill: load(x, i) if count >= lane_count(x) else load_partial(x, i, count, fill)
+
+
+def write(x, i, count, vector):
+    """Store what `read` with the same `count` has read."""
+    raise NotImplementedError("write: for jitted code")
+
+
+@overload(write, jit_options={"forceinline": True})
+def _choose_write(x, i, count, vector):
+    def write_wide(x, i, count, vector):
+        store(x, i, vector)
+
+    def write_lanes(x, i, count, vector):
+        if count >= lane_count(x):
+            store(x, i, vector)
+        else:
+            store_partial(x, i, count, vector)
+
+    return write_wide if isinstance(count, types.NoneType) else write_lanes
+
+
+def over_range(body):
+    """Jitted ``loop(like, start, stop, *arguments)`` that calls ``body(i, count, *arguments)`` for the wide vectors of a
+    range (count is None) and then for the vectors that are left.
+    """
+
+    @jit(inline=True)
+    def loop(like, start, stop, *arguments):
+        lanes, step = lane_count(like), wide_count(like)
+        whole = start + (stop - start) // step * step
+        for i in range(start, whole, step):
+            body(i, None, *arguments)
+        for i in range(whole, stop, lanes):
+            body(i, stop - i, *arguments)
+
+    return loop
+
+
+def sum_of(term, fill=0.0):
+    """Jitted ``total(x, z, p, start, stop)``: the float64 sum of ``term(x[i], z[i], p)`` over ``start <= i < stop``.
+
+    `term` takes vectors; with x = fill and z = 0 it must be 0, for that is what pads the last vector.
+    """
+
+    @jit(inline=True)
+    def block(x, z, p, start, stop):
+        lanes, step = lane_count(x), wide_count(x)
+        whole = start + (stop - start) // step * step
+        accumulators = splat_wide(x, 0.0)
+        for i in range(start, whole, step):
+            accumulators = accumulators + term(load_wide(x, i), load_wide(z, i), p)
+        total = sum_registers(accumulators)
+        for i in range(whole, stop, lanes):
+            total = total + term(read(x, i, stop - i, fill), read(z, i, stop - i, 0.0), p)
+        return sum_lanes(total)
+
+    @jit(inline=True)
+    def total(x, z, p, start, stop):
+        sum_of_blocks = 0.0
+        for i in range(start, stop, BLOCK):
+            sum_of_blocks += block(x, z, p, i, min(i + BLOCK, stop))
+        return sum_of_blocks
+
+    return total

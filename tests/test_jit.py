@@ -1,0 +1,250 @@
+"""Tests of kernels._jit: nothing is compiled at import, and the cache on disk is fast, never stale, never in the way.
+
+Each test works on a copy of the package with a cache folder of its own.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kernels
+from kernels import _jit
+
+PACKAGE = Path(kernels.__file__).parent
+
+# Prints how many functions were compiled by the import and by the call, and what the call did to the parameter.
+STEP = """
+from numba.core import event
+with event.install_recorder("numba:compile") as importing:
+    import kernels
+import numpy as np
+p, g = np.array([1.0, 2.0]), np.array([0.5, 0.5])
+with event.install_recorder("numba:compile") as calling:
+    kernels.update.sgd_loops(p, g, p[:0], 1.0, 0.0, 1.0, 0.0, False, False, 1.0)
+print(len(importing.buffer), len(calling.buffer), *p)
+"""
+PARALLEL_STEP = STEP.replace(
+    "update.sgd_loops(p, g, p[:0], 1.0, 0.0, 1.0, 0.0, False, False, 1.0)", "sgd([p], [g], lr=1.0)"
+)
+
+
+class Copy:
+    """A copy of the package in a folder of its own; `run` runs code on it in a new process."""
+
+    def __init__(self, folder):
+        self.package, self.cache = folder / "kernels", folder / "cache"
+        shutil.copytree(PACKAGE, self.package, ignore=shutil.ignore_patterns("__pycache__"))
+        self.variables = {"PYTHONPATH": str(folder), "XDG_CACHE_HOME": str(self.cache), "LOCALAPPDATA": str(self.cache)}
+        self.variables["HOME"] = str(self.cache)
+
+    def start(self, code, **variables):
+        environment = os.environ | self.variables | {"PYTHONDONTWRITEBYTECODE": "1"} | variables
+        command = [sys.executable, "-W", "error", "-c", code]
+        return subprocess.Popen(
+            command, env=environment, cwd=self.package.parent, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def run(self, code=STEP, **variables):
+        return finish(self.start(code, **variables))
+
+    def edit(self, file, old, new):
+        path = self.package / file
+        source = path.read_text()
+        assert source.count(old) == 1
+        path.write_text(source.replace(old, new))
+
+    def entries(self):
+        return sorted(self.cache.rglob("*.nbc"))
+
+
+def finish(process):
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return output.split()
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return Copy(tmp_path)
+
+
+def assert_steps(output, compiled):
+    """`output` of STEP: nothing compiled by the import; by the call, something or nothing; the right result."""
+    assert output[0] == "0"
+    assert (output[1] != "0") == compiled
+    assert output[2:] == ["0.5", "1.5"]
+
+
+def test_import_compiles_nothing_and_a_call_makes_one_signature(copy):
+    output = copy.run(
+        "import sys, numpy as np, kernels\n"
+        "from numba.core.dispatcher import Dispatcher\n"
+        "def signatures():\n"
+        "    modules = [module for name, module in sys.modules.items() if name.split('.')[0] == 'kernels']\n"
+        "    jitted = {id(x): x for module in modules for x in vars(module).values() if isinstance(x, Dispatcher)}\n"
+        "    return len(jitted), sum(len(x.signatures) for x in jitted.values())\n"
+        "print(*signatures())\n"
+        "from kernels.update import sgd_loops as loops\n"
+        "x = np.ones(3)\n"
+        "for _ in range(2): loops(x, x, x, 0.1, 0.9, 1.0, 0.0, False, False, 1.0)\n"
+        "print(len(loops.signatures))"
+    )
+    assert int(output[0]) > 20
+    assert output[1:] == ["0", "1"]
+
+
+@pytest.mark.parametrize("step", [STEP, PARALLEL_STEP], ids=["serial", "parallel"])
+def test_second_process_loads_what_the_first_compiled(copy, step):
+    assert_steps(copy.run(step), compiled=True)
+    assert_steps(copy.run(step), compiled=False)
+
+
+def test_edit_of_a_callee_is_seen(copy):
+    assert_steps(copy.run(), compiled=True)
+    copy.edit("simd/vector.py", "_bind_operator(operator.sub, lambda builder, a, b: builder.fsub(a, b))",
+              "_bind_operator(operator.sub, lambda builder, a, b: builder.fadd(a, b))")  # fmt: skip
+    assert copy.run()[2:] == ["1.5", "2.5"]
+    copy.edit("update/loops.py", "    return sign * g\n", "    return sign * g + sign * g\n")
+    assert copy.run()[2:] == ["2.0", "3.0"]
+
+
+def test_edit_of_the_reference_keeps_the_cache(copy):
+    assert_steps(copy.run(), compiled=True)
+    with open(copy.package / "reference" / "update.py", "a") as file:
+        file.write("\n")
+    assert_steps(copy.run(), compiled=False)
+
+
+DAMAGES = [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: data[:-1] + bytes([data[-1] ^ 1])]
+
+
+def test_damaged_entries_are_compiled_again(copy):
+    assert_steps(copy.run(), compiled=True)
+    sizes = {path: path.stat().st_size for path in copy.entries()}
+    for damage in DAMAGES:
+        for path in sizes:
+            path.write_bytes(damage(path.read_bytes()))
+        assert_steps(copy.run(), compiled=True)
+        assert {path: path.stat().st_size for path in copy.entries()} == sizes
+    assert_steps(copy.run(), compiled=False)
+
+
+def test_lanes_are_part_of_the_key(copy):
+    for lanes in ("4", "8"):
+        assert_steps(copy.run(INNERLOOP_LANES=lanes), compiled=True)
+        assert_steps(copy.run(INNERLOOP_LANES=lanes), compiled=False)
+
+
+FOLDER = "\nfrom kernels._jit import cache_folder\nprint(cache_folder())"
+
+
+def test_unwritable_cache_falls_back_to_the_temporary_folder(copy, tmp_path):
+    copy.cache.write_text("a file, where a folder is needed")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    for compiled in (True, False):
+        *output, folder = copy.run(STEP + FOLDER, TMPDIR=str(temporary), TEMP=str(temporary))
+        assert_steps(output, compiled)
+        assert Path(folder).is_relative_to(temporary)
+
+
+def test_without_any_folder_nothing_is_cached(copy):
+    copy.cache.write_text("a file, where a folder is needed")
+    nowhere = f"import tempfile\ntempfile.tempdir = {str(copy.cache)!r}\n"
+    for _ in range(2):
+        *output, folder = copy.run(nowhere + STEP + FOLDER)
+        assert_steps(output, compiled=True)
+        assert folder == "None"
+
+
+def test_without_a_temporary_folder_import_works(copy):
+    copy.cache.write_text("a file, where a folder is needed")
+    none = "import tempfile\ndef none(): raise FileNotFoundError\ntempfile.gettempdir = none\n"
+    assert copy.run(none + "from kernels._jit import cache_folder\nprint(cache_folder())") == ["None"]
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs POSIX owners")
+def test_a_folder_of_another_user_is_not_trusted(copy, tmp_path):
+    impostor = f"import os\nos.getuid = lambda: {os.getuid() + 1}\n"
+    output = copy.run(impostor + "from kernels._jit import cache_folder\nprint(cache_folder())", TMPDIR=str(tmp_path))
+    assert output == ["None"]
+
+
+def test_folder_that_vanishes_does_not_matter(copy):
+    vanish = "import shutil\nfrom kernels._jit import cache_folder\nshutil.rmtree(cache_folder())\n"
+    assert_steps(copy.run(vanish + STEP), compiled=True)
+
+
+def test_two_processes_fill_the_cache_at_once(copy):
+    for process in [copy.start(STEP) for _ in range(2)]:
+        assert_steps(finish(process), compiled=True)
+    assert_steps(copy.run(), compiled=False)
+    assert not [path for path in copy.cache.rglob("*") if path.is_file() and path.suffix != ".nbc"]
+
+
+def test_old_folders_are_deleted(copy):
+    parent = copy.cache / "innerloop"
+    for age in range(10):
+        (parent / str(age)).mkdir(parents=True)
+        os.utime(parent / str(age), (10**9 - age, 10**9 - age))
+    copy.run("import kernels")
+    kept = {path.name for path in parent.iterdir()}
+    assert len(kept) == _jit._KEPT_FOLDERS
+    assert {str(age) for age in range(_jit._KEPT_FOLDERS - 1)} < kept
+
+
+CLOSURES = """
+from kernels._jit import jit
+
+def make(captured):
+    @jit
+    def closure(x):
+        return captured(x)
+    return closure
+
+def scaled(factor):
+    @jit(inline=True)
+    def function(x):
+        return factor * x
+    return function
+
+plus, minus = make(jit(lambda x: x + 1.0)), make(jit(lambda x: x - 1.0))
+twice, thrice = make(scaled(2.0)), make(scaled(3.0))
+
+def shared(x):
+    return (x + 1e16) - 1e16
+exact, fast = jit(fastmath=False)(shared), jit(shared)
+"""
+
+
+def test_closures_of_the_same_source_do_not_collide(copy):
+    (copy.package / "_closures.py").write_text(CLOSURES)
+    code = (
+        "from numba.core import event\n"
+        "from kernels._closures import *\n"
+        "with event.install_recorder('numba:compile') as calling:\n"
+        "    print(plus(5.0), minus(5.0), twice(5.0), thrice(5.0), exact(5.0), fast(5.0))\n"
+        "print(len(calling.buffer) > 0)"
+    )
+    for compiled in ("True", "False"):
+        output = copy.run(code)
+        assert output[:4] == ["6.0", "4.0", "10.0", "15.0"]
+        assert output[4] != output[5]
+        assert output[6] == compiled
+
+
+def test_functions_of_others_are_not_cached(copy):
+    (copy.package.parent / "outside.py").write_text("from kernels._jit import jit\n@jit\ndef f(x): return x + 1\n")
+    assert copy.run("from outside import f\nprint(f(1))") == ["2"]
+    assert not copy.entries()
+
+
+def test_thread_layer_is_part_of_the_key(copy):
+    """Where only workqueue is left, parallel kernels keep the GIL; what was compiled for another layer gives it up."""
+    assert_steps(copy.run(PARALLEL_STEP, NUMBA_THREADING_LAYER="omp"), compiled=True)
+    assert_steps(copy.run(PARALLEL_STEP, NUMBA_THREADING_LAYER="workqueue"), compiled=True)
+    assert_steps(copy.run(PARALLEL_STEP, NUMBA_THREADING_LAYER="workqueue"), compiled=False)
