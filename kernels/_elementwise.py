@@ -12,13 +12,16 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import prange
-from numpy import ndarray
+from numpy import empty, ndarray
 
 from kernels import _threads
 from kernels._checks import floats, output, same_dtype, same_shape
 from kernels._jit import jit
 from kernels._threads import enter, leave
-from kernels.simd import lane_count, load, load_partial, store, store_partial
+from kernels.machine import cache_bytes
+from kernels.simd import store, store_partial
+from kernels.simd.stream import load_wide_partial, store_streaming, streaming_done, until_aligned
+from kernels.simd.wide import load_wide, wide_count
 
 # The cheapest loop takes about 8 us for these many elements, three times what entering a parallel region costs.
 PARALLEL_FROM = 2**15
@@ -30,94 +33,120 @@ class Loops(NamedTuple):
     """A formula's loops over flat arrays.
 
     ``serial(x, out, *parameters)`` or ``serial(dy, saved, out, *parameters)`` can be called from jitted code, too;
-    ``parallel`` takes the same arrays, then the tuple of parameters and the number of threads.
+    ``large((x,) or (dy, saved), out, parameters, streaming, threads)`` is for large arrays.
     """
 
     serial: Callable
-    parallel: Callable
+    large: Callable
 
 
 def unary(formula, parameters: int = 0) -> Loops:
     """Loops of ``out[i] = formula(x[i], *parameters)``."""
-
-    @jit(inline=True)
-    def span(x, out, start, stop, parameters):
-        lanes = lane_count(x)
-        whole = stop - (stop - start) % lanes
-        for i in range(start, whole, lanes):
-            store(out, i, formula(load(x, i), *parameters))
-        if whole < stop:
-            rest = stop - whole
-            store_partial(out, whole, rest, formula(load_partial(x, whole, rest, 0.0), *parameters))
-
-    @jit(parallel=True)
-    def parallel(x, out, parameters, threads):
-        before = enter(threads)
-        for part in prange((x.size + BLOCK - 1) // BLOCK):
-            span(x, out, part * BLOCK, min(part * BLOCK + BLOCK, x.size), parameters)
-        leave(before)
+    span, large = _loops(formula, _load_one, _load_one_partial)
 
     @jit
     def plain(x, out):
-        span(x, out, 0, x.size, ())
+        span((x,), out, 0, out.size, (), False)
 
     @jit
     def with_one(x, out, p):
-        span(x, out, 0, x.size, (p,))
+        span((x,), out, 0, out.size, (p,), False)
 
     @jit
     def with_two(x, out, p, q):
-        span(x, out, 0, x.size, (p, q))
+        span((x,), out, 0, out.size, (p, q), False)
 
-    return Loops((plain, with_one, with_two)[parameters], parallel)
+    return Loops((plain, with_one, with_two)[parameters], large)
 
 
 def binary(formula, parameters: int = 0) -> Loops:
     """Loops of ``out[i] = formula(dy[i], saved[i], *parameters)``."""
-
-    @jit(inline=True)
-    def span(dy, saved, out, start, stop, parameters):
-        lanes = lane_count(dy)
-        whole = stop - (stop - start) % lanes
-        for i in range(start, whole, lanes):
-            store(out, i, formula(load(dy, i), load(saved, i), *parameters))
-        if whole < stop:
-            rest = stop - whole
-            left, right = load_partial(dy, whole, rest, 0.0), load_partial(saved, whole, rest, 0.0)
-            store_partial(out, whole, rest, formula(left, right, *parameters))
-
-    @jit(parallel=True)
-    def parallel(dy, saved, out, parameters, threads):
-        before = enter(threads)
-        for part in prange((dy.size + BLOCK - 1) // BLOCK):
-            span(dy, saved, out, part * BLOCK, min(part * BLOCK + BLOCK, dy.size), parameters)
-        leave(before)
+    span, large = _loops(formula, _load_two, _load_two_partial)
 
     @jit
     def plain(dy, saved, out):
-        span(dy, saved, out, 0, dy.size, ())
+        span((dy, saved), out, 0, out.size, (), False)
 
     @jit
     def with_one(dy, saved, out, p):
-        span(dy, saved, out, 0, dy.size, (p,))
+        span((dy, saved), out, 0, out.size, (p,), False)
 
     @jit
     def with_two(dy, saved, out, p, q):
-        span(dy, saved, out, 0, dy.size, (p, q))
+        span((dy, saved), out, 0, out.size, (p, q), False)
 
-    return Loops((plain, with_one, with_two)[parameters], parallel)
+    return Loops((plain, with_one, with_two)[parameters], large)
+
+
+def _loops(formula, load, load_partial):
+    """``out[i] = formula(*sources[i], *parameters)`` from `start` to `stop`, and over all on several threads."""
+
+    @jit
+    def span(sources, out, start, stop, parameters, streaming):
+        i, step = start, wide_count(out)
+        while i + step <= stop:
+            y = formula(*(load(sources, i) + parameters))
+            if streaming:
+                store_streaming(out, i, y)
+            else:
+                store(out, i, y)
+            i += step
+        if i < stop:
+            store_partial(out, i, stop - i, formula(*(load_partial(sources, i, stop - i) + parameters)))
+        if streaming:
+            streaming_done()
+
+    @jit(parallel=True)
+    def large(sources, out, parameters, streaming, threads):
+        # what is streamed starts at an aligned address; the few elements before it come first
+        first = min(until_aligned(out, 0), out.size) if streaming else 0
+        if first > 0:
+            span(sources, out, 0, first, parameters, False)
+        if threads == 1:
+            span(sources, out, first, out.size, parameters, streaming)
+        else:
+            before = enter(threads)
+            for part in prange((out.size - first + BLOCK - 1) // BLOCK):
+                start = first + part * BLOCK
+                span(sources, out, start, min(start + BLOCK, out.size), parameters, streaming)
+            leave(before)
+
+    return span, large
+
+
+@jit(inline=True)
+def _load_one(sources, i):
+    return (load_wide(sources[0], i),)
+
+
+@jit(inline=True)
+def _load_one_partial(sources, i, count):
+    return (load_wide_partial(sources[0], i, count, 0.0),)
+
+
+@jit(inline=True)
+def _load_two(sources, i):
+    return load_wide(sources[0], i), load_wide(sources[1], i)
+
+
+@jit(inline=True)
+def _load_two_partial(sources, i, count):
+    return load_wide_partial(sources[0], i, count, 0.0), load_wide_partial(sources[1], i, count, 0.0)
 
 
 def forward(operation: str, loops: Loops, x, out, *parameters) -> ndarray:
     """Run `unary` loops on `x`, into `out` or a new array; `out` may be `x` itself."""
     x = floats(operation, "x", x)
     if out is None:
-        out = ndarray(x.shape, x.dtype)
+        out = empty(x.shape, x.dtype)
     else:
         output(operation, out, x.shape, x.dtype)
         same_or_apart(operation, out, x=x)
     if x.ndim == 1 and x.size < PARALLEL_FROM:
-        loops.serial(x, out, *parameters)
+        if parameters:
+            loops.serial(x, out, *parameters)
+        else:
+            loops.serial(x, out)
     else:
         run(loops, x, out, parameters=parameters)
     return out
@@ -126,7 +155,7 @@ def forward(operation: str, loops: Loops, x, out, *parameters) -> ndarray:
 def backward(operation: str, loops: Loops, dy, name: str, saved, *parameters) -> ndarray:
     """Run `binary` loops on `dy` and the array `saved`, which the user knows as `name`."""
     dy, saved = pair(operation, dy, name, saved)
-    dx = ndarray(dy.shape, dy.dtype)
+    dx = empty(dy.shape, dy.dtype)
     if dy.ndim == 1 and dy.size < PARALLEL_FROM:
         loops.serial(dy, saved, dx, *parameters)
     else:
@@ -136,12 +165,12 @@ def backward(operation: str, loops: Loops, dy, name: str, saved, *parameters) ->
 
 def run(loops: Loops, *arrays: ndarray, parameters: tuple = ()):
     """Run loops on checked arrays of one shape, the last of which receives the result."""
-    arrays = [array.reshape(-1) for array in arrays]
-    threads = _threads.get_num_threads()
-    if threads == 1 or arrays[0].size < PARALLEL_FROM:
-        loops.serial(*arrays, *parameters)
+    *sources, out = [array.reshape(-1) for array in arrays]
+    if out.size < PARALLEL_FROM:
+        loops.serial(*sources, out, *parameters)
     else:
-        loops.parallel(*arrays, parameters, threads)
+        streaming = len(arrays) * out.nbytes > cache_bytes(3)  # no cache could keep the result until it is read
+        loops.large(tuple(sources), out, parameters, streaming, _threads.get_num_threads())
 
 
 def pair(operation: str, dy, name: str, saved) -> tuple[ndarray, ndarray]:

@@ -163,7 +163,7 @@ class _Cache(FunctionCache):
 
     def _index_key(self, sig, codegen):
         # The folder's digest stands for the source. (Numba would pickle a closure's cells, and a dispatcher's pickle
-        # differs from process to process.) The options depend on the thread layer, too.
+        # differs from process to process.) Code for the workqueue layer holds a lock.
         return sig, codegen.magic_tuple(), self._options, _closure_key(self._py_func)
 
 
@@ -187,15 +187,14 @@ def jit(function=None, *, fastmath=True, parallel=False, inline=False):
     """
     if function is None:
         return functools.partial(jit, fastmath=fastmath, parallel=parallel, inline=inline)
-    nogil = not (parallel and _threads.only_workqueue)
     dispatcher = numba.njit(
         fastmath=FASTMATH if fastmath else False,
         parallel=parallel,
         forceinline=inline,
-        nogil=nogil,
+        nogil=True,
         error_model="numpy",
     )(function)
     # Only this package's own functions: the digest covers no other sources.
     if cache_folder() is not None and Path(function.__code__.co_filename).is_relative_to(Path(__file__).parent):
-        dispatcher._cache = _Cache(function, (fastmath, parallel, inline, nogil))
+        dispatcher._cache = _Cache(function, (fastmath, parallel, inline, _threads.only_workqueue))
     return dispatcher

@@ -3,8 +3,8 @@
 Of Numba's three layers, `tbb` survives both two Python threads entering parallel kernels at once and a fork; GNU
 OpenMP (`omp`) survives the first but aborts in a forked child; `workqueue` aborts at the first. So tbb is preferred
 (from a pip wheel it is found only after its library has been loaded globally, before the first parallel
-compilation), then omp, whose forked children compute serially; where only workqueue is left, parallel kernels keep
-the GIL, which is the lock that lets one of them in at a time. No pool starts at import.
+compilation), then omp, whose forked children compute serially, as workqueue's do; where only workqueue is left, a
+lock lets one Python thread at a time into a parallel region of ours. No pool starts at import.
 
 A parallel kernel has this form; its parts depend on shapes alone, never on the number of threads:
 
@@ -21,8 +21,10 @@ import ctypes
 import importlib
 import os
 import sys
+import threading
 from pathlib import Path
 
+import llvmlite.binding as llvm
 import numba
 from llvmlite import ir
 from numba import config, types
@@ -98,8 +100,19 @@ def layer() -> str:
         return "none"
 
 
-def _call_numba(builder, name, result, arguments=()):
-    # By symbol: Numba's own set_num_threads embeds an address, which would keep the caller out of the cache.
+# Numba launches a parallel region without the GIL, so a lock it must be. ctypes has the GIL while it calls these two;
+# `acquire` gives it up for as long as it waits.
+_region = threading.Lock()
+_region_calls = {
+    "innerloop_acquire": ctypes.CFUNCTYPE(None)(lambda: _region.acquire() and None),
+    "innerloop_release": ctypes.CFUNCTYPE(None)(_region.release),
+}
+for _name, _function in _region_calls.items():
+    llvm.add_symbol(_name, ctypes.cast(_function, ctypes.c_void_p).value)
+
+
+def _call(builder, name, result, arguments=()):
+    # By symbol: an embedded address (as in Numba's own set_num_threads) would keep the caller out of the cache.
     function_type = ir.FunctionType(result, [ir.IntType(32)] * len(arguments))
     return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
 
@@ -109,8 +122,10 @@ def enter(typingctx, threads):
     """Let the parallel region that follows use `threads` threads; returns what `leave` must restore."""
 
     def lower(context, builder, signature, arguments):
-        before = _call_numba(builder, "get_num_threads", ir.IntType(64))  # declared so by Numba itself; it is an int
-        _call_numba(builder, "set_num_threads", ir.VoidType(), [builder.trunc(arguments[0], ir.IntType(32))])
+        if only_workqueue:
+            _call(builder, "innerloop_acquire", ir.VoidType())
+        before = _call(builder, "get_num_threads", ir.IntType(64))  # declared so by Numba itself; it is an int
+        _call(builder, "set_num_threads", ir.VoidType(), [builder.trunc(arguments[0], ir.IntType(32))])
         return builder.sext(builder.trunc(before, ir.IntType(32)), ir.IntType(64))
 
     return types.intp(types.intp), lower
@@ -121,7 +136,9 @@ def leave(typingctx, before):
     """Give Numba back the number of threads that the user's own kernels had."""
 
     def lower(context, builder, signature, arguments):
-        _call_numba(builder, "set_num_threads", ir.VoidType(), [builder.trunc(arguments[0], ir.IntType(32))])
+        _call(builder, "set_num_threads", ir.VoidType(), [builder.trunc(arguments[0], ir.IntType(32))])
+        if only_workqueue:
+            _call(builder, "innerloop_release", ir.VoidType())
         return context.get_dummy_value()
 
     return types.void(types.intp), lower

@@ -223,6 +223,8 @@ def test_softmax_of_large_values_does_not_overflow(dtype):
     for operation in ROWWISE:
         check(operation, x, 1)
     check(LOGSUMEXP, x, 1, False)
+    # the logarithm is small beside the maximum, which must not swallow it
+    np.testing.assert_allclose(kernels.log_softmax(x, 1)[0, :2], [-1.31326169, -0.31326169], rtol=1e-6)
 
 
 def test_denormals_are_kept(dtype):

@@ -19,7 +19,7 @@ from numba import prange
 from kernels import _checks, _threads, machine
 from kernels._jit import jit
 from kernels._threads import enter, leave
-from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, micro_kernel, pack_panel, pack_rows, pack_strips, tile_height
+from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, micro_kernel, pack_rows, pack_strips, padding, tile_height
 from kernels.gemm.vector import vector_matrix
 from kernels.simd import flat, lane_count, tile_add, tile_outer, tile_store, tile_zeros
 
@@ -28,8 +28,10 @@ from kernels.simd import flat, lane_count, tile_add, tile_outer, tile_store, til
 KC_VECTORS = 2048 // machine.vector_bytes()
 # MC: MC x KC of A fill half of L2; the other half is for B and C.
 MC = max(machine.cache_bytes(2) // 2 // 2048 // MR, 1) * MR
-# NC: KC x NC of B (4 MiB) stay in the last cache.
-NC_VECTORS = 8192 // machine.vector_bytes()
+# NC: KC x NC of B (2 MiB) stay in the last cache while MC rows of A after MC rows meet them; where all rows of A are
+# within MC, a strip of B is used once, and FEW_STRIPS of them at a time (256 KiB) are soon read again from L2.
+NC_VECTORS = 4096 // machine.vector_bytes()
+FEW_STRIPS = 4
 # A block of A or B with more vectors than this is copied into panels: it would not stay in L2 meanwhile.
 PACK_VECTORS = machine.cache_bytes(2) // machine.vector_bytes()
 # Below this many multiply-adds a second thread costs more than it brings (a parallel region takes about 5 us).
@@ -131,22 +133,23 @@ def gemm(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, pack
     order, whatever the packing and the tile that holds it.
     """
     NR = NV * lane_count(c)
-    KC, NC = min(K, KC_VECTORS * lane_count(c)), min(N, NC_VECTORS * lane_count(c))
-    panels = np.empty(min(M, MC) * KC, c.dtype) if pack_a else a
+    KC = min(K, KC_VECTORS * lane_count(c))
+    NC = min(N, NC_VECTORS * lane_count(c) if M > MC else FEW_STRIPS * NR)
+    panels = np.empty(min(M, MC) * KC + padding(c), c.dtype) if pack_a else a
     # without packing only a ragged last strip is copied, because the micro-kernel reads all NR columns
     copied = (NC + NR - 1) // NR if pack_b else 1
-    strips = np.empty(copied * NR * KC, c.dtype) if pack_b or N % NR else b
-    for jc in range(0, N, NC):  # NC columns of B, as many as the last cache holds of KC rows
-        nc = min(NC, N - jc)
-        unpacked = 0 if pack_b else nc // NR
-        for pc in range(0, K, KC):
-            kc = min(KC, K - pc)
+    strips = np.empty(copied * NR * KC + padding(c), c.dtype) if pack_b or N % NR else b
+    for pc in range(0, K, KC):
+        kc = min(KC, K - pc)
+        for jc in range(0, N, NC):
+            nc = min(NC, N - jc)
             at_b = ib + pc * rb + jc * cb
+            unpacked = 0 if pack_b else nc // NR
             pack_strips(unpacked, (nc + NR - 1) // NR, b, at_b, rb, cb, nc, kc, strips)
             for ic_block in range(0, M, MC):
                 mc = min(MC, M - ic_block)
                 at_a = ia + ic_block * ra + pc * ca
-                if pack_a:
+                if pack_a and (M > MC or jc == 0):
                     pack_rows(a, at_a, ra, ca, mc, kc, panels)
                 _multiply_block(
                     panels, 0 if pack_a else at_a, ra, ca, pack_a, b, at_b, rb, strips, unpacked,
@@ -245,21 +248,26 @@ def multiply_stored(a, transposed_a, b, transposed_b, bias, mode, out):
 
 
 @jit
-def multiply_small(a, b, out):
-    """``out = a @ b`` of C-contiguous arrays where that is little work and the shapes fit; else False, and no more."""
-    M, K = a.shape
-    N = b.shape[1]
-    if b.shape[0] != K or M * N * K > PARALLEL_WORK or M < 2 or N < 2 or K == 0 or K > KC_VECTORS * lane_count(out):
+def multiply_small(a, transposed_a, b, transposed_b, out):
+    """`multiply_stored` where that is little work and the shapes fit; else False, and nothing done.
+
+    One strip-by-strip block, without the details of `gemm`: at 16 x 16 they would take longer than the product.
+    """
+    M, N = out.shape
+    K = a.shape[0] if transposed_a else a.shape[1]
+    depth = b.shape[1] if transposed_b else b.shape[0]
+    if K != depth or M * N * K > PARALLEL_WORK or M < 2 or N < 2 or K == 0 or K > KC_VECTORS * lane_count(out):
         return False
+    ra, ca = (1, M) if transposed_a else (K, 1)
+    rb, cb = (1, K) if transposed_b else (N, 1)
     A, B, C = flat(a), flat(b), flat(out)
     NR = NV * lane_count(out)
-    ragged = N % NR
-    if ragged:
-        strip = np.empty(NR * K, out.dtype)
-        pack_panel(B, N - ragged, 1, N, ragged, NR, K, strip, 0)
-        _multiply_block(A, ZERO, K, ONE, NO, B, ZERO, N, strip, N // NR, C, ZERO, np.int64(STORE), C, ZERO, N, M, N, K)
-    else:
-        _multiply_block(A, ZERO, K, ONE, NO, B, ZERO, N, B, N // NR, C, ZERO, np.int64(STORE), C, ZERO, N, M, N, K)
+    count, unpacked = (N + NR - 1) // NR, 0 if transposed_b else N // NR
+    strips = B
+    if unpacked < count:
+        strips = np.empty((count - unpacked) * NR * K + padding(out), out.dtype)
+        pack_strips(unpacked, count, B, ZERO, rb, cb, N, K, strips)
+    _multiply_block(A, ZERO, ra, ca, NO, B, ZERO, rb, strips, unpacked, C, ZERO, np.int64(STORE), C, ZERO, N, M, N, K)
     return True
 
 

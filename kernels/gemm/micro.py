@@ -19,6 +19,7 @@ from kernels.simd import (
     load,
     load_partial,
     square_load,
+    square_load_partial,
     square_transpose,
     store,
     store_partial,
@@ -111,6 +112,12 @@ def tile_height(left):
     return largest
 
 
+@jit(inline=True)
+def padding(x):
+    """Elements that a buffer of panels must have behind its last one."""
+    return lane_count(x) * max(NV * lane_count(x), MR)
+
+
 @jit
 def pack_panel(x, ix, across, along, present, width, depth, panel, start):
     """Copy a strip of a matrix so that the micro-kernel reads it front to back.
@@ -122,6 +129,9 @@ def pack_panel(x, ix, across, along, present, width, depth, panel, start):
         a00 a01 a02 …             a00 a10 a20 … | a01 a11 a21 … | a02 …
         a10 a11 a12 …      →      column 0 of    column 1
         a20 a21 a22 …             the strip
+
+    Up to lanes - 1 rows of `width` elements behind the panel may be overwritten: panels are packed front to back, with
+    `padding` elements' room behind the last.
     """
     lanes = lane_count(x)
     if across == 1 and present == width and width % lanes == 0:  # the elements of one p lie side by side
@@ -133,13 +143,20 @@ def pack_panel(x, ix, across, along, present, width, depth, panel, start):
             for r in range(0, width, lanes):
                 vector = load_partial(x, ix + p * along + r, present - r, 0.0)
                 store_partial(panel, start + p * width + r, width - r, vector)
-    else:
-        whole = depth - depth % lanes if along == 1 else 0
+    elif along == 1:  # contiguous along p: transpose lanes x lanes blocks in registers
         for r in range(0, width, lanes):
-            for p in range(0, whole, lanes):  # contiguous along p: transpose lanes x lanes blocks in registers
-                block = square_load(x, ix + r * across + p, across, present - r)
-                tile_store_partial(panel, start + p * width + r, width, width - r, square_transpose(block))
-        for p in range(whole, depth):
+            for p in range(0, depth, lanes):
+                at, to = ix + r * across + p, start + p * width + r
+                if present - r >= lanes and depth - p >= lanes:
+                    block = square_transpose(square_load(x, at, across))
+                else:
+                    block = square_transpose(square_load_partial(x, at, across, present - r, depth - p))
+                if width - r >= lanes:
+                    tile_store(panel, to, width, block)
+                else:
+                    tile_store_partial(panel, to, width, width - r, block)
+    else:
+        for p in range(depth):
             for r in range(width):
                 panel[start + p * width + r] = x[ix + r * across + p * along] if r < present else 0.0
 

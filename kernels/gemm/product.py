@@ -55,13 +55,13 @@ def matmul(a, b, *, out=None):
         and a.dtype is b.dtype
         and (a.dtype is _checks.FLOAT32 or a.dtype is _checks.FLOAT64)
         and a.ndim == b.ndim == 2
-        and a.flags.carray
-        and b.flags.carray
-    ):  # the plain case does not pay for the details; what does not fit it comes back unwritten
-        out = ndarray((len(a), b.shape[1]), a.dtype)
-        if multiply_small(a, b, out):
-            return out
-        out = None
+    ):  # small plain matrices do not pay for the details; what does not fit falls through
+        straight_a, straight_b = a.flags.carray, b.flags.carray
+        stored_a, stored_b = a if straight_a else a.T, b if straight_b else b.T
+        if (straight_a or stored_a.flags.carray) and (straight_b or stored_b.flags.carray):
+            result = ndarray((len(a), b.shape[1]), a.dtype)
+            if multiply_small(stored_a, not straight_a, stored_b, not straight_b, result):
+                return result
     a, transposed_a = _operand("a", a)
     b, transposed_b = _operand("b", b)
     _checks.same_dtype("matmul", a=a, b=b)

@@ -12,6 +12,7 @@ accumulator of a matrix product. Each function's docstring states its meaning as
 from kernels.simd.math import erf, exp, log, log1p, sigmoid, tanh
 from kernels.simd.tile import (
     square_load,
+    square_load_partial,
     square_transpose,
     tile_add,
     tile_add_partial,

@@ -139,22 +139,39 @@ def square_transpose(typingctx, acc):
 
 
 @intrinsic
-def square_load(typingctx, x, start, stride, rows):
-    """A tile of lanes x 1 vectors: ``acc[r, :] = x[start + r * stride : + lanes]`` for r < rows, else 0, not read."""
+def square_load(typingctx, x, start, stride):
+    """A tile of lanes x 1 vectors: ``acc[r, :] = x[start + r * stride : + lanes]``."""
     vector = vector_of(x)
     tile = Tile(vector, vector.lanes, 1)
 
     def lower(context, builder, signature, arguments):
-        array, start, stride, rows = arguments
+        array, start, stride = arguments
         acc = _undefined(context, tile)
         for r in range(tile.rows):
-            present = builder.icmp_signed("<", ir.Constant(rows.type, r), rows)
-            columns = builder.select(present, ir.Constant(rows.type, vector.lanes), ir.Constant(rows.type, 0))
-            row = _load_row(context, builder, tile, x, array, _plus_times(builder, start, stride, r), columns)
+            row = _load_row(context, builder, tile, x, array, _plus_times(builder, start, stride, r))
             acc = builder.insert_value(acc, row[0], r)
         return acc
 
-    return tile(x, types.intp, types.intp, types.intp), lower
+    return tile(x, types.intp, types.intp), lower
+
+
+@intrinsic
+def square_load_partial(typingctx, x, start, stride, rows, columns):
+    """`square_load` where only `rows` rows of `columns` elements exist: zeros beyond, which are not read."""
+    vector = vector_of(x)
+    tile = Tile(vector, vector.lanes, 1)
+
+    def lower(context, builder, signature, arguments):
+        array, start, stride, rows, columns = arguments
+        acc = _undefined(context, tile)
+        for r in range(tile.rows):
+            present = builder.icmp_signed("<", ir.Constant(rows.type, r), rows)
+            width = builder.select(present, columns, ir.Constant(rows.type, 0))
+            row = _load_row(context, builder, tile, x, array, _plus_times(builder, start, stride, r), width)
+            acc = builder.insert_value(acc, row[0], r)
+        return acc
+
+    return tile(x, types.intp, types.intp, types.intp, types.intp), lower
 
 
 def _update(context, builder, acc, value, a_type, a, ia, step, row):

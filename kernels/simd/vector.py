@@ -264,9 +264,7 @@ def prefetch(typingctx, array, i):
     """Ask for the cache line of ``array[i]`` ahead of its use; a hint, valid for any `i`."""
 
     def lower(context, builder, signature, arguments):
-        pointer = builder.bitcast(
-            emit_pointer(context, builder, array, *arguments), ir.IntType(8).as_pointer()
-        )
+        pointer = builder.bitcast(emit_pointer(context, builder, array, *arguments), ir.IntType(8).as_pointer())
         read, keep, data = (ir.Constant(_INT32, value) for value in (0, 3, 1))
         call(builder, "llvm.prefetch.p0", ir.VoidType(), pointer, read, keep, data)
         return context.get_dummy_value()
