@@ -40,7 +40,27 @@ from kernels.activation import (
 )
 from kernels.affine import linear, linear_backward, linear_loops
 from kernels.gemm import matmul, matmul_backward, matmul_loops
-from kernels.reference.loss import *  # noqa
+from kernels.loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_backward,
+    binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_backward,
+    cross_entropy,
+    cross_entropy_backward,
+    huber_loss,
+    huber_loss_backward,
+    kl_div,
+    kl_div_backward,
+    l1_loss,
+    l1_loss_backward,
+    mse_loss,
+    mse_loss_backward,
+    nll_loss,
+    nll_loss_backward,
+    smooth_l1_loss,
+    smooth_l1_loss_backward,
+)
+from kernels.machine import show_config
 from kernels.reduction import (
     argmax,
     log_softmax,
@@ -56,5 +76,4 @@ from kernels.reduction import (
     sum,
     sum_backward,
 )
-from kernels.machine import show_config
 from kernels.update import adagrad, adam, adamw, rmsprop, sgd

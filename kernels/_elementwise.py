@@ -7,15 +7,14 @@ Every element goes through the same instructions wherever it lies, the last few 
 depend on how the loop is divided.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
-from numba import prange
+from numba import prange, typeof
 from numpy import empty, ndarray
 
 from kernels import _threads
-from kernels._checks import floats, output, same_dtype, same_shape
+from kernels._checks import FLOAT32, FLOAT64, floats, output, same_dtype, same_shape
 from kernels._jit import jit
 from kernels._threads import enter, leave
 from kernels.machine import cache_bytes
@@ -29,15 +28,26 @@ PARALLEL_FROM = 2**15
 BLOCK = 2**13
 
 
-class Loops(NamedTuple):
+class Loops:
     """A formula's loops over flat arrays.
 
     ``serial(x, out, *parameters)`` or ``serial(dy, saved, out, *parameters)`` can be called from jitted code, too;
     ``large((x,) or (dy, saved), out, parameters, streaming, threads)`` is for large arrays.
+
+    ``float32`` and ``float64`` are what `serial` calls for arrays of that dtype. Numba searches for it on each call,
+    which takes about as long as the loop over 1,000 elements; here it is found once.
     """
 
-    serial: Callable
-    large: Callable
+    __slots__ = ("serial", "large", "float32", "float64")
+
+    def __init__(self, serial, large):
+        self.serial, self.large = serial, large
+        self.float32, self.float64 = partial(self._first_call, "float32"), partial(self._first_call, "float64")
+
+    def _first_call(self, dtype, *arguments):
+        compiled = self.serial.compile(tuple(typeof(argument) for argument in arguments))
+        setattr(self, dtype, compiled)
+        compiled(*arguments)
 
 
 def unary(formula, parameters: int = 0) -> Loops:
@@ -137,29 +147,36 @@ def _load_two_partial(sources, i, count):
 def forward(operation: str, loops: Loops, x, out, *parameters) -> ndarray:
     """Run `unary` loops on `x`, into `out` or a new array; `out` may be `x` itself."""
     x = floats(operation, "x", x)
+    dtype, shape = x.dtype, x.shape
     if out is None:
-        out = empty(x.shape, x.dtype)
+        out = empty(shape, dtype)
     else:
-        output(operation, out, x.shape, x.dtype)
+        output(operation, out, shape, dtype)
         same_or_apart(operation, out, x=x)
-    if x.ndim == 1 and x.size < PARALLEL_FROM:
-        if parameters:
-            loops.serial(x, out, *parameters)
-        else:
-            loops.serial(x, out)
-    else:
+    if len(shape) != 1 or shape[0] >= PARALLEL_FROM:
         run(loops, x, out, parameters=parameters)
+        return out
+    loop = loops.float32 if dtype is FLOAT32 else loops.float64 if dtype is FLOAT64 else loops.serial
+    if parameters:
+        loop(x, out, *parameters)
+    else:  # unpacking no parameters would take a tenth of a short call
+        loop(x, out)
     return out
 
 
 def backward(operation: str, loops: Loops, dy, name: str, saved, *parameters) -> ndarray:
     """Run `binary` loops on `dy` and the array `saved`, which the user knows as `name`."""
     dy, saved = pair(operation, dy, name, saved)
-    dx = empty(dy.shape, dy.dtype)
-    if dy.ndim == 1 and dy.size < PARALLEL_FROM:
-        loops.serial(dy, saved, dx, *parameters)
-    else:
+    dtype, shape = dy.dtype, dy.shape
+    dx = empty(shape, dtype)
+    if len(shape) != 1 or shape[0] >= PARALLEL_FROM:
         run(loops, dy, saved, dx, parameters=parameters)
+        return dx
+    loop = loops.float32 if dtype is FLOAT32 else loops.float64 if dtype is FLOAT64 else loops.serial
+    if parameters:
+        loop(dy, saved, dx, *parameters)
+    else:
+        loop(dy, saved, dx)
     return dx
 
 

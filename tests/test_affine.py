@@ -210,7 +210,7 @@ def test_torch_tensors(rng, dtype):
         (ValueError, r"^linear: .*\(3,\)", {"weight": np.ones(3)}),
         (ValueError, r"^linear: bias.*\(4,\)", {"bias": np.ones(4)}),
         (ValueError, r"^linear: bias.*\(1, 5\)", {"bias": np.ones((1, 5))}),
-        (ValueError, r"^linear: .*x is \(\)", {"x": np.ones(())}),
+        (ValueError, r"^linear: x.*\(\)", {"x": np.ones(())}),
         (ValueError, r"^linear: activation .*'softmax'", {"activation": "softmax"}),
         (TypeError, r"^linear: .*float32", {"x": np.ones((4, 3), np.float32)}),
         (TypeError, r"^linear: .*float32", {"bias": np.ones(5, np.float32)}),
@@ -237,7 +237,7 @@ def test_errors(error, message, change):
         (TypeError, r"^linear_backward: .*float32", {"dy": np.ones((4, 5), np.float32)}),
         (ValueError, r"^linear_backward: activation .*'softmax'", {"activation": "softmax", "saved": np.ones((4, 5))}),
         (ValueError, r"^linear_backward: .*saved", {"activation": "gelu"}),
-        (ValueError, r"^linear_backward: .*saved is \(5, 4\)", {"activation": "relu", "saved": np.ones((5, 4))}),
+        (ValueError, r"^linear_backward: saved.*\(5, 4\)", {"activation": "relu", "saved": np.ones((5, 4))}),
     ],
 )
 def test_backward_errors(error, message, change):

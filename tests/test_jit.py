@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,23 @@ def test_thread_layer_is_part_of_the_key(copy):
     assert_steps(copy.run(PARALLEL_STEP, NUMBA_THREADING_LAYER="omp"), compiled=True)
     assert_steps(copy.run(PARALLEL_STEP, NUMBA_THREADING_LAYER="workqueue"), compiled=True)
     assert_steps(copy.run(PARALLEL_STEP, NUMBA_THREADING_LAYER="workqueue"), compiled=False)
+
+
+def test_float32_kernels_compute_in_float32(copy):
+    """No arithmetic on vectors of doubles in what float32 calls compile. (A reduction's totals may be doubles.)"""
+    code = """
+        import gc, re
+        import numpy as np
+        import kernels
+        from numba.core.dispatcher import Dispatcher
+        x = np.ones((40, 30), np.float32)
+        kernels.gelu(x)
+        kernels.gelu_backward(x, x)
+        kernels.adam([x], [x], [x.copy()], [x.copy()], step=1)
+        jitted = [f for f in gc.get_objects() if isinstance(f, Dispatcher) and f.py_func.__module__[:7] == "kernels"]
+        texts = [f.inspect_llvm(signature) for f in jitted for signature in f.signatures]
+        single = [text for text in texts if "x float>" in text]
+        double = [text for text in texts if re.search(r"(fadd|fsub|fmul|fdiv|fma|fpext).*x double>", text)]
+        print(len(single) > 5, len(double))
+    """
+    assert copy.run(textwrap.dedent(code)) == ["True", "0"]

@@ -526,7 +526,7 @@ def test_cross_entropy_errors(error, message, arguments, options):
 @pytest.mark.parametrize("name", OTHERS)
 def test_errors_of_every_other_loss(name):
     function, backward = getattr(kernels, name), getattr(kernels, f"{name}_backward")
-    for call in (function, lambda *arguments: backward(np.ones(()), *arguments)):
+    for call in (function, lambda *arguments, **options: backward(np.ones(()), *arguments, **options)):
         with pytest.raises(ValueError, match=rf"^{name}(_backward)?: .*\(3, 5\).*\(3, 1\)"):
             call(X, np.zeros((3, 1)))
         with pytest.raises(TypeError, match=rf"^{name}(_backward)?: .*float32"):

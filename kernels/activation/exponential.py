@@ -65,8 +65,10 @@ def exp(x, *, out=None):
     TypeError, ValueError
         If `x` is not such an array, or `out` does not fit it.
 
-    Example
-    -------
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import exp
     >>> exp(np.array([-np.inf, 0.0, 1.0]))
     array([0.        , 1.        , 2.71828183])
     """

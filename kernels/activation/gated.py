@@ -21,7 +21,7 @@ import math
 import numpy as np
 from numba import prange
 from numba.extending import register_jitable
-from numpy import ndarray
+from numpy import empty
 
 from kernels import _threads, simd
 from kernels._checks import axis, floats, no_overlap, output, same_dtype
@@ -30,7 +30,9 @@ from kernels._jit import jit
 from kernels._threads import enter, leave
 from kernels.activation.rectified import leaky_relu_backward_lanes, leaky_relu_lanes
 from kernels.activation.smooth import sigmoid_and_slope
-from kernels.simd import lane_count, load_partial, select, splat, store_partial, sum_lanes
+from kernels.simd import lane_count, load_partial, select, splat, store, store_partial, sum_lanes
+from kernels.simd.stream import load_wide_partial
+from kernels.simd.wide import load_wide, wide_count
 
 # Terms of dw that one lane adds up before they go to a float64 total, so that rounding errors do not grow with the
 # length; and the samples of one part where rows run along the channels.
@@ -167,9 +169,12 @@ def prelu(x, weight, *, out=None):
     """
     x = floats("prelu", "x", x)
     weight, shape = _channels("prelu", x, weight)
-    out = output("prelu", out, x.shape, x.dtype)
-    same_or_apart("prelu", out, x=x)
-    no_overlap("prelu", out, weight=weight)
+    if out is None:
+        out = empty(x.shape, x.dtype)
+    else:
+        output("prelu", out, x.shape, x.dtype)
+        same_or_apart("prelu", out, x=x)
+        no_overlap("prelu", out, weight=weight)
     threads = _threads_for(x)
     if threads == 1:
         prelu_loops(x.reshape(shape), weight, out.reshape(shape))
@@ -182,10 +187,10 @@ def prelu_backward(dy, x, weight):
     """Gradients ``(dx, dweight)`` of `prelu` at its arguments."""
     dy, x = pair("prelu_backward", dy, "x", x)
     weight, shape = _channels("prelu_backward", x, weight)
-    dx, x_view = ndarray(x.shape, x.dtype), x.reshape(shape)
+    dx, view = empty(x.shape, x.dtype), x.reshape(shape)
     rows = shape[2] > 1 or weight.size == 1
-    shares = ndarray(_prelu_parts(x_view, weight) * (1 if rows else weight.size), x.dtype)
-    _prelu_backward(dy.reshape(shape), x_view, weight, dx.reshape(shape), shares, _threads_for(x))
+    shares = empty(_prelu_parts(view, weight) * (1 if rows else weight.size), x.dtype)
+    _prelu_backward(dy.reshape(shape), view, weight, dx.reshape(shape), shares, _threads_for(x))
     return dx, shares.reshape(-1, weight.size).sum(0, dtype=np.float64).astype(x.dtype)
 
 
@@ -200,27 +205,48 @@ def glu_naive(x, out):
             out[row, i] = x[row, 0, i] / (1 + math.exp(-x[row, 1, i]))
 
 
+@jit(inline=True)
+def glu_lanes(a, b):
+    return a * simd.sigmoid(b)
+
+
+@jit(inline=True)
+def glu_backward_lanes(dy, a, b):
+    gate, slope = sigmoid_and_slope(b)
+    return dy * gate, dy * (a * slope)
+
+
 @jit
 def _glu_part(x, out, row, start):
     """At most BLOCK elements of a row."""
-    inner = x.shape[2]
-    stop = min(start + BLOCK, inner)
+    step, inner = wide_count(x), x.shape[2]
     a, b, y = 2 * row * inner, (2 * row + 1) * inner, row * inner
-    for i in range(start, stop, lane_count(x)):
-        gate = simd.sigmoid(load_partial(x, b + i, stop - i, 0.0))
-        store_partial(out, y + i, stop - i, load_partial(x, a + i, stop - i, 0.0) * gate)
+    i, stop = start, min(start + BLOCK, inner)
+    while i + step <= stop:
+        store(out, y + i, glu_lanes(load_wide(x, a + i), load_wide(x, b + i)))
+        i += step
+    if i < stop:
+        rest = stop - i
+        left, right = load_wide_partial(x, a + i, rest, 0.0), load_wide_partial(x, b + i, rest, 0.0)
+        store_partial(out, y + i, rest, glu_lanes(left, right))
 
 
 @jit
 def _glu_backward_part(dy, x, dx, row, start):
-    inner = x.shape[2]
-    stop = min(start + BLOCK, inner)
+    step, inner = wide_count(x), x.shape[2]
     a, b, y = 2 * row * inner, (2 * row + 1) * inner, row * inner
-    for i in range(start, stop, lane_count(x)):
-        gate, slope = sigmoid_and_slope(load_partial(x, b + i, stop - i, 0.0))
-        gradient = load_partial(dy, y + i, stop - i, 0.0)
-        store_partial(dx, a + i, stop - i, gradient * gate)
-        store_partial(dx, b + i, stop - i, gradient * (load_partial(x, a + i, stop - i, 0.0) * slope))
+    i, stop = start, min(start + BLOCK, inner)
+    while i + step <= stop:
+        da, db = glu_backward_lanes(load_wide(dy, y + i), load_wide(x, a + i), load_wide(x, b + i))
+        store(dx, a + i, da)
+        store(dx, b + i, db)
+        i += step
+    if i < stop:
+        rest, gradient = stop - i, load_wide_partial(dy, y + i, stop - i, 0.0)
+        left, right = load_wide_partial(x, a + i, rest, 0.0), load_wide_partial(x, b + i, rest, 0.0)
+        da, db = glu_backward_lanes(gradient, left, right)
+        store_partial(dx, a + i, rest, da)
+        store_partial(dx, b + i, rest, db)
 
 
 @jit
@@ -254,14 +280,14 @@ def _glu_backward(dy, x, dx, threads):
 
 
 def _halves(operation, x, dim):
-    """Shape of the result, and (outer, inner) in which the loops see it."""
+    """Shape of the result, and of `x` as the loops see it."""
     if x.ndim == 0:
         raise ValueError(f"{operation}: x must have at least 1 dimension")
-    dim = axis(operation, dim, x.ndim)
-    if x.shape[dim] % 2:
-        raise ValueError(f"{operation}: dimension {dim} of x must be even, got {x.shape[dim]}")
-    shape = (*x.shape[:dim], x.shape[dim] // 2, *x.shape[dim + 1 :])
-    return shape, math.prod(shape[:dim]), math.prod(shape[dim:])
+    dim, shape = axis(operation, dim, x.ndim), list(x.shape)
+    if shape[dim] % 2:
+        raise ValueError(f"{operation}: dimension {dim} of x must be even, got {shape[dim]}")
+    shape[dim] //= 2
+    return tuple(shape), (math.prod(shape[:dim]), 2, math.prod(shape[dim:]))
 
 
 def glu(x, dim=-1, *, out=None):
@@ -281,14 +307,17 @@ def glu(x, dim=-1, *, out=None):
         If `x` is not such an array, `dim` is out of range, or `out` does not fit.
     """
     x = floats("glu", "x", x)
-    shape, outer, inner = _halves("glu", x, dim)
-    out = output("glu", out, shape, x.dtype)
-    no_overlap("glu", out, x=x)
+    shape, halves = _halves("glu", x, dim)
+    if out is None:
+        out = empty(shape, x.dtype)
+    else:
+        output("glu", out, shape, x.dtype)
+        no_overlap("glu", out, x=x)
     threads = _threads_for(x)
     if threads == 1:
-        glu_loops(x.reshape(outer, 2, inner), out.reshape(outer, inner))
+        glu_loops(x.reshape(halves), out.reshape(halves[0], halves[2]))
     else:
-        _glu_parallel(x.reshape(outer, 2, inner), out.reshape(outer, inner), threads)
+        _glu_parallel(x.reshape(halves), out.reshape(halves[0], halves[2]), threads)
     return out
 
 
@@ -296,12 +325,11 @@ def glu_backward(dy, x, dim=-1):
     """Gradient of `glu` at its input `x`."""
     dy, x = floats("glu_backward", "dy", dy), floats("glu_backward", "x", x)
     same_dtype("glu_backward", dy=dy, x=x)
-    shape, outer, inner = _halves("glu_backward", x, dim)
+    shape, halves = _halves("glu_backward", x, dim)
     if dy.shape != shape:
         raise ValueError(f"glu_backward: dy must have shape {shape}, got {dy.shape}")
-    dx = ndarray(x.shape, x.dtype)
-    halves = (outer, 2, inner)
-    _glu_backward(dy.reshape(outer, inner), x.reshape(halves), dx.reshape(halves), _threads_for(x))
+    dx = empty(x.shape, x.dtype)
+    _glu_backward(dy.reshape(halves[0], halves[2]), x.reshape(halves), dx.reshape(halves), _threads_for(x))
     return dx
 
 

@@ -50,8 +50,10 @@ def relu(x, *, out=None):
     TypeError, ValueError
         If `x` is not such an array, or `out` does not fit it.
 
-    Example
-    -------
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import relu
     >>> relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
     """

@@ -71,8 +71,10 @@ def sigmoid(x, *, out=None):
     TypeError, ValueError
         If `x` is not such an array, or `out` does not fit it.
 
-    Example
-    -------
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import sigmoid
     >>> sigmoid(np.array([-np.inf, 0.0, 2.0]))
     array([0.        , 0.5       , 0.88079708])
     """

@@ -131,7 +131,7 @@ def softmax_loops(n, inner, first, last, scratch, x, y):
 
 @over_range
 @jit(inline=True)
-def _logarithms(j, count, totals):
+def logarithms(j, count, totals):
     write(totals, j, count, log(read(totals, j, count, 1.0)))
 
 
@@ -155,7 +155,7 @@ def log_softmax_loops(n, inner, first, last, scratch, x, y):
     peaks, totals, wide_totals = scratch
     count = last - first
     statistics(x, n, inner, first, last, peaks, totals, 0, wide_totals)
-    _logarithms(totals, 0, count, totals)
+    logarithms(totals, 0, count, totals)
     if inner == 1:
         for row in range(count):
             _shift(x, (first + row) * n, (first + row + 1) * n, x, y, peaks[row], totals[row])

@@ -17,7 +17,7 @@ from kernels._threads import enter, leave
 from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, split, threads_for
 from kernels.reduction.ranges import read, write
 from kernels.simd import any_lanes, lane_count, load, max_lanes, maximum, select, splat, store
-from kernels.simd.wide import load_wide, splat_wide, wide_count
+from kernels.simd.wide import load_wide, wide_count
 
 INFINITY = float("inf")
 BLOCK = 4096  # elements searched twice: 16 or 32 KiB, they stay in L1

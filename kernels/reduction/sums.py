@@ -18,7 +18,7 @@ from kernels._jit import jit
 from kernels._threads import enter, leave
 from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, runs, threads_for
 from kernels.reduction.ranges import BLOCK, read, sum_of, write
-from kernels.simd import lane_count, load, splat
+from kernels.simd import lane_count, splat
 
 PART = 16 * BLOCK  # elements of one thread's share of a sum of everything
 GROUP = 8  # rows added to a vector of column sums while it is in a register

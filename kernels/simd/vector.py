@@ -8,6 +8,7 @@ here, the loops must not leave their arrays. A scalar beside a vector is spread 
 import operator
 
 from llvmlite import ir
+from llvmlite.binding import llvm_version_info
 from numba import types
 from numba.core import cgutils
 from numba.core.datamodel import models, register_default
@@ -525,6 +526,32 @@ def power_of_two(typingctx, n):
         return builder.bitcast(builder.shl(biased, _integer_vector(builder, n, mantissa)), vector_ir(n))
 
     return n(n), lower
+
+
+# LLVM turns this into one instruction for AVX-512, into a call for each lane elsewhere and before version 22
+_HAS_SCALEF = machine.vector_bytes() == 64 and llvm_version_info[0] >= 22
+
+
+@intrinsic
+def times_power_of_two(typingctx, x, n):
+    """``[a * 2.0 ** b for a, b in zip(x, n)]``, rounded once, for whole numbers up to twice the normal exponents."""
+
+    def lower(context, builder, signature, arguments):
+        value, power = arguments
+        bits, mantissa, bias = _LAYOUT[x.dtype]
+        if _HAS_SCALEF:
+            whole = builder.fptosi(power, ir.VectorType(_INT32, x.lanes))
+            return call(builder, f"llvm.ldexp.{suffix(x)}.v{x.lanes}i32", vector_ir(x), value, whole)
+        # in two factors: each is a normal number where 2**n may not be
+        whole = builder.fptosi(power, ir.VectorType(ir.IntType(bits), x.lanes))
+        half = builder.ashr(whole, _integer_vector(builder, x, 1))
+        for part in (half, builder.sub(whole, half)):
+            biased = builder.add(part, _integer_vector(builder, x, bias))
+            factor = builder.shl(biased, _integer_vector(builder, x, mantissa))
+            value = builder.fmul(value, builder.bitcast(factor, vector_ir(x)))
+        return value
+
+    return x(x, n), lower
 
 
 @intrinsic

@@ -1,0 +1,144 @@
+"""Losses of pairs: one term for each element of x and target, then nothing, their sum or their mean.
+
+A family gives its term and the term's slope on vectors; here are the loops around them, and the checks before. The sum
+is taken in float64 over fixed parts, in the order of the parts, so it has the same bits for any number of threads.
+"""
+
+import numpy as np
+from numba import prange
+from numpy import ndarray
+
+from kernels import _checks, _elementwise
+from kernels._jit import jit
+from kernels._threads import enter, leave
+from kernels.reduction.layout import threads_for
+from kernels.reduction.ranges import sum_of
+
+PART = 16 * 1024  # elements of one part of a sum, some 3 us of work
+REDUCTIONS = ("none", "mean", "sum")
+
+
+def pair_sum(term, fill=0.0):
+    """Jitted ``total(x, target, p, threads)``: the float64 sum of ``term(x[i], target[i], p)``.
+
+    ``term(fill, 0, p)`` must be 0: it pads the last vector.
+    """
+    sum_of_range = sum_of(term, fill)
+
+    @jit(parallel=True)
+    def total(x, target, p, threads):
+        parts = (x.size + PART - 1) // PART
+        sums = np.empty(parts)
+        if threads == 1:
+            for part in range(parts):
+                sums[part] = sum_of_range(x, target, p, part * PART, min(part * PART + PART, x.size))
+        else:
+            before = enter(threads)
+            for part in prange(parts):
+                sums[part] = sum_of_range(x, target, p, part * PART, min(part * PART + PART, x.size))
+            leave(before)
+        result = 0.0
+        for part in range(parts):
+            result += sums[part]
+        return result
+
+    return total
+
+
+class PairLoss:
+    """A loss of pairs: ``term(x, t, p)`` and ``slope(x, t, p)``, its derivative by x, on vectors; p is a parameter."""
+
+    def __init__(self, name, term, slope, naive, fill=0.0):
+        self.name = name
+        self.terms = _elementwise.binary(term, 1)
+        self.total = pair_sum(term, fill)
+        self.slopes = _elementwise.binary(slope, 1)
+        self.variants = {"naive": naive, "vectorised": self.terms.serial}
+
+    def forward(self, x, target, reduction, p=0.0, weight=None, batch=None) -> ndarray:
+        """The loss, reduced; `weight` (any shape that broadcasts) multiplies the terms, `batch` divides a batchmean."""
+        x, target = checked(self.name, x, target, reduction, batch)
+        if reduction != "none" and weight is None:
+            total = self.total(x.reshape(-1), target.reshape(-1), p, threads_for(x.size))
+            return np.asarray(divided(total, reduction, x, batch), x.dtype)
+        losses = ndarray(x.shape, x.dtype)
+        _elementwise.run(self.terms, x, target, losses, parameters=(p,))
+        if weight is not None:
+            losses *= broadcast_weight(self.name, "weight", weight, x)
+        return reduced(losses, reduction, batch)
+
+    def backward(self, dy, x, target, reduction, p=0.0, weight=None, batch=None) -> ndarray:
+        """Gradient with respect to x."""
+        operation = f"{self.name}_backward"
+        x, target = checked(operation, x, target, reduction, batch)
+        scale = loss_gradient(operation, dy, x, reduction, batch)
+        dx = ndarray(x.shape, x.dtype)
+        _elementwise.run(self.slopes, x, target, dx, parameters=(p,))
+        dx *= scale
+        if weight is not None:
+            dx *= broadcast_weight(operation, "weight", weight, x)
+        return dx
+
+    def backward_of_difference(self, dy, x, target, reduction, needs, p=0.0):
+        """Gradients with respect to x and target, where the loss depends on x - target."""
+        dx = self.backward(dy, x, target, reduction, p)
+        return dx if needs[0] else None, np.asarray(np.negative(dx)) if needs[1] else None
+
+
+def checked(operation, x, target, reduction, batch=None):
+    """`x` and `target` as kernels take them: one dtype, one shape (a loss never broadcasts), a known reduction."""
+    allowed = REDUCTIONS if batch is None else (*REDUCTIONS, "batchmean")
+    _checks.choice(operation, "reduction", reduction, allowed)
+    x, target = _checks.floats(operation, "x", x), _checks.floats(operation, "target", target)
+    _checks.same_dtype(operation, x=x, target=target)
+    _checks.same_shape(operation, x=x, target=target)
+    return x, target
+
+
+def broadcast_weight(operation, name, weight, x):
+    """`weight` of `x`'s dtype, seen to broadcast to `x`'s shape."""
+    weight = _checks.floats(operation, name, weight)
+    _checks.same_dtype(operation, **{"x": x, name: weight})
+    try:
+        return np.broadcast_to(weight, x.shape)
+    except ValueError:
+        raise ValueError(f"{operation}: {name} {weight.shape} does not broadcast to x {x.shape}") from None
+
+
+def divided(total, reduction, x, batch):
+    """A sum of losses as the reduction wants it; the mean of no losses is NaN."""
+    if reduction == "mean":
+        return total / x.size if x.size else float("nan")
+    if reduction == "batchmean":
+        return total / batch if batch else float("nan")
+    return total
+
+
+def reduced(losses, reduction, batch=None) -> ndarray:
+    """An array of losses as the reduction wants it."""
+    if reduction == "none":
+        return losses
+    flat = losses.reshape(-1)
+    return np.asarray(
+        divided(_sum_losses(flat, flat, 0.0, threads_for(flat.size)), reduction, losses, batch), losses.dtype
+    )
+
+
+@jit(inline=True)
+def _itself(x, z, p):
+    return x
+
+
+_sum_losses = pair_sum(_itself)
+
+
+def loss_gradient(operation, dy, x, reduction, batch=None):
+    """The gradient of each loss: an array like `x` for "none", else one number in its dtype."""
+    dy = _checks.floats(operation, "dy", dy)
+    _checks.same_dtype(operation, dy=dy, x=x)
+    expected = x.shape if reduction == "none" else ()
+    if dy.shape != expected:
+        raise ValueError(f"{operation}: dy must have shape {expected}, got {dy.shape}")
+    if reduction == "mean":
+        return dy / x.dtype.type(max(x.size, 1))
+    return dy / x.dtype.type(max(batch, 1)) if reduction == "batchmean" else dy

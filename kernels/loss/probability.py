@@ -1,0 +1,256 @@
+r"""Losses of probabilities.
+
+    binary_cross_entropy   l = -(t log x + (1 - t) log(1 - x)), logarithms at least -100   slope (x - t) / (x (1 - x))
+    ... with_logits        l = (1 - t) x + log(1 + exp(-x)), that is x put through σ             σ(x) - t
+    kl_div                 l = t (log t - x), x and perhaps t being logarithms                   -t
+
+About 40 FLOPs an element where logarithms and exponentials are taken, 8 bytes read. The logits form needs neither a
+logarithm of a rounded probability nor a clamp: log(1 + exp(-|x|)) is at most log 2 and cannot overflow.
+"""
+
+import math
+
+import numpy as np
+
+from kernels import _elementwise
+from kernels._jit import jit
+from kernels.activation.special import log1p_unit
+from kernels.loss.pairs import PairLoss, broadcast_weight, checked, loss_gradient, pair_sum, reduced
+from kernels.simd import absolute, exp, log, log1p, maximum, select, sigmoid
+
+LEAST_LOGARITHM = -100.0  # a probability of 0 costs 100, not infinity
+LEAST_DENOMINATOR = 1e-12
+NO_LOSS = -1e4  # a logit whose loss against the target 0 is exactly 0
+
+
+@jit
+def binary_cross_entropy_naive(x, target, p, out):
+    """The definition; p is not used."""
+    for i in range(x.size):
+        yes = max(math.log(x[i]) if x[i] > 0 else -math.inf, LEAST_LOGARITHM)
+        no = max(math.log1p(-x[i]) if x[i] < 1 else -math.inf, LEAST_LOGARITHM)
+        out[i] = -(target[i] * yes + (1 - target[i]) * no)
+
+
+@jit
+def binary_cross_entropy_with_logits_naive(x, target, p, out):
+    """The definition, in the form that does not overflow; p is not used."""
+    for i in range(x.size):
+        out[i] = (1 - target[i]) * x[i] + max(-x[i], 0) + math.log1p(math.exp(-abs(x[i])))
+
+
+@jit
+def kl_div_naive(x, target, p, out):
+    """The definition, for a target that is a probability; p is not used."""
+    for i in range(x.size):
+        out[i] = (target[i] * math.log(target[i]) if target[i] > 0 else 0) - target[i] * x[i]
+
+
+@jit
+def kl_div_log_target_naive(x, target, p, out):
+    """The definition, for a target that is a logarithm; p is not used."""
+    for i in range(x.size):
+        out[i] = math.exp(target[i]) * (target[i] - x[i])
+
+
+@jit(inline=True)
+def _binary_cross_entropy(x, target, p):
+    yes, no = log(x), log1p(-x)
+    yes = select(yes < LEAST_LOGARITHM, LEAST_LOGARITHM, yes)
+    no = select(no < LEAST_LOGARITHM, LEAST_LOGARITHM, no)
+    return (target - 1.0) * no - target * yes
+
+
+@jit(inline=True)
+def _binary_cross_entropy_slope(x, target, p):
+    return (x - target) / maximum((1.0 - x) * x, LEAST_DENOMINATOR)
+
+
+@jit(inline=True)
+def _outside(x, target, p):
+    zero = target - target
+    return select((x >= 0.0) & (x <= 1.0), 0.0, zero + 1.0)
+
+
+@jit(inline=True)
+def _softplus_of_negative(x):
+    """log(1 + exp(-x))"""
+    return maximum(-x, 0.0) + log1p_unit(exp(-absolute(x)))
+
+
+@jit(inline=True)
+def _with_logits(x, target, p):
+    return (1.0 - target) * x + _softplus_of_negative(x)
+
+
+@jit(inline=True)
+def _with_logits_slope(x, target, p):
+    return sigmoid(x) - target
+
+
+# pos_weight adds (pos_weight - 1) times this
+@jit(inline=True)
+def _positive_part(x, target):
+    return target * _softplus_of_negative(x)
+
+
+@jit(inline=True)
+def _positive_part_slope(x, target):
+    return target * (sigmoid(x) - 1.0)
+
+
+@jit(inline=True)
+def _kl_div(x, target, p):
+    return select(target == 0.0, 0.0, target * log(target)) - target * x
+
+
+@jit(inline=True)
+def _kl_div_slope(x, target, p):
+    return -target
+
+
+@jit(inline=True)
+def _kl_div_log_target(x, target, p):
+    return exp(target) * (target - x)
+
+
+@jit(inline=True)
+def _kl_div_log_target_slope(x, target, p):
+    return -exp(target)
+
+
+_BCE = PairLoss("binary_cross_entropy", _binary_cross_entropy, _binary_cross_entropy_slope, binary_cross_entropy_naive)
+_LOGITS = PairLoss(
+    "binary_cross_entropy_with_logits",
+    _with_logits,
+    _with_logits_slope,
+    binary_cross_entropy_with_logits_naive,
+    fill=NO_LOSS,
+)
+_KL_DIV = PairLoss("kl_div", _kl_div, _kl_div_slope, kl_div_naive)
+_KL_DIV_LOG = PairLoss("kl_div", _kl_div_log_target, _kl_div_log_target_slope, kl_div_log_target_naive)
+_count_outside = pair_sum(_outside)
+_positive_terms, _positive_slopes = _elementwise.binary(_positive_part), _elementwise.binary(_positive_part_slope)
+VARIANTS = {loss.name: loss.variants for loss in (_BCE, _LOGITS, _KL_DIV)}
+
+
+def binary_cross_entropy(x, target, weight=None, reduction="mean"):
+    """Cross-entropy of probabilities `x` with `target`: ``-weight (t log x + (1 - t) log(1 - x))``.
+
+    Parameters
+    ----------
+    x, target : array, float32 or float64, of one shape and dtype
+        `x` in [0, 1]; logarithms are taken to be at least -100, so that the loss is finite.
+    weight : array, optional
+        Multiplies the losses; of any shape that broadcasts to that of `x`.
+    reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    array
+        0-d, or of `x`'s shape for "none".
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit, an unknown reduction, an `x` outside [0, 1] or NaN.
+    """
+    x, target = checked("binary_cross_entropy", x, target, reduction)
+    flat = x.reshape(-1)
+    if _count_outside(flat, flat, 0.0, 1):
+        wrong = flat[~((flat >= 0) & (flat <= 1))][0]
+        raise ValueError(f"binary_cross_entropy: x must lie in [0, 1], but holds {wrong}")
+    return _BCE.forward(x, target, reduction, weight=weight)
+
+
+def binary_cross_entropy_backward(dy, x, target, weight=None, reduction="mean"):
+    """Gradient of `binary_cross_entropy`: ``dx = weight dy (x - t) / (x (1 - x))``, the denominator at least 1e-12."""
+    return _BCE.backward(dy, x, target, reduction, weight=weight)
+
+
+def binary_cross_entropy_with_logits(x, target, weight=None, reduction="mean", pos_weight=None):
+    """`binary_cross_entropy` of ``sigmoid(x)``, without its rounding: ``x`` of any size.
+
+    Parameters
+    ----------
+    x, target : array, float32 or float64, of one shape and dtype
+    weight, pos_weight : array, optional
+        Multiply the losses, and their positive part ``-t log sigmoid(x)``; of any shape that broadcasts to that of `x`.
+    reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    array
+        0-d, or of `x`'s shape for "none".
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit, an unknown reduction.
+    """
+    operation = "binary_cross_entropy_with_logits"
+    if pos_weight is None:
+        return _LOGITS.forward(x, target, reduction, weight=weight)
+    x, target = checked(operation, x, target, reduction)
+    positive = _positive(operation, _positive_terms, x, target, pos_weight)
+    losses = _LOGITS.forward(x, target, "none") + positive
+    if weight is not None:
+        losses = losses * broadcast_weight(operation, "weight", weight, x)
+    return reduced(np.asarray(losses), reduction)
+
+
+def binary_cross_entropy_with_logits_backward(dy, x, target, weight=None, reduction="mean", pos_weight=None):
+    """Gradient of the above: ``dx = weight dy ((pos_weight t + 1 - t) sigmoid(x) - pos_weight t)``."""
+    operation = "binary_cross_entropy_with_logits_backward"
+    dx = _LOGITS.backward(dy, x, target, reduction, weight=weight)
+    if pos_weight is not None:
+        x, target = checked(operation, x, target, reduction)
+        positive = _positive(operation, _positive_slopes, x, target, pos_weight)
+        positive *= loss_gradient(operation, dy, x, reduction)
+        if weight is not None:
+            positive *= broadcast_weight(operation, "weight", weight, x)
+        dx += positive
+    return dx
+
+
+def _positive(operation, loops, x, target, pos_weight):
+    """What `pos_weight` adds to the losses or slopes."""
+    extra = broadcast_weight(operation, "pos_weight", pos_weight, x) - x.dtype.type(1)
+    out = np.empty_like(x)
+    _elementwise.run(loops, x, target, out)
+    return np.asarray(out * extra)
+
+
+def kl_div(x, target, reduction="mean", log_target=False):
+    """Kullback-Leibler divergence ``t (log t - x)`` of the distribution with logarithm `x` from the target.
+
+    Parameters
+    ----------
+    x, target : array, float32 or float64, of one shape and dtype
+        `x` is a log-probability, and so is `target` with `log_target`. A target of 0 contributes 0.
+    reduction : {"mean", "batchmean", "sum", "none"}
+        "batchmean" divides the sum by the length of the first axis: the divergence as it is defined.
+
+    Returns
+    -------
+    array
+        0-d, or of `x`'s shape for "none".
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that differ, an unknown reduction.
+    """
+    loss = _KL_DIV_LOG if log_target else _KL_DIV
+    return loss.forward(x, target, reduction, batch=_batch(x))
+
+
+def kl_div_backward(dy, x, target, reduction="mean", log_target=False):
+    """Gradient of `kl_div`: ``dx = -t dy``, with ``exp(t)`` for t where the target is a logarithm."""
+    loss = _KL_DIV_LOG if log_target else _KL_DIV
+    return loss.backward(dy, x, target, reduction, batch=_batch(x))
+
+
+def _batch(x):
+    shape = np.shape(x)
+    return shape[0] if shape else 1

@@ -1,0 +1,164 @@
+"""Compile everything ahead of time, so that no first call has to: ``python -m kernels.warm``.
+
+Every public function is called in both dtypes, on arrays of each kind that has loops of its own: vectors and matrices,
+small, and large enough to be shared out among threads. What is compiled stays in the cache (see `kernels.show_config`).
+"""
+
+import sys
+
+import numpy as np
+
+import kernels
+
+VECTOR, SMALL, LARGE = (24,), (4, 6), (192, 256)  # LARGE is above every threshold of the elementwise kernels
+
+ELEMENTWISE = (
+    "relu", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid", "tanh", "exp", "softplus",
+    "hardtanh", "hardswish", "hardsigmoid", "logsigmoid",
+)  # fmt: skip
+ACTIVATIONS = (None, "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh")
+PAIRED_LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div")
+# Left operand, right operand: dot product, matrix and vector, sizes with and without packing, one row, batches.
+PRODUCTS = (
+    ((24,), (24,)), ((24, 24), (24,)), ((24,), (24, 24)), ((1, 512), (512, 512)),
+    ((6, 7), (7, 5)), ((96, 96), (96, 96)), ((400, 400), (400, 400)),
+    ((5, 6, 7), (5, 7, 6)), ((5, 6, 7), (7, 6)), ((8, 96, 64), (8, 64, 96)),
+)  # fmt: skip
+
+
+def activations(ones):
+    for shape in (VECTOR, SMALL, LARGE):
+        x = ones(shape)
+        for name in ELEMENTWISE:
+            yield name, (x,)
+            yield f"{name}_backward", (x, x)
+        for name in ("gelu", "gelu_backward"):
+            yield name, (x,) * (1 + name.endswith("backward")) + ("tanh",)
+        for weight in (ones(1), ones(shape[1:2] or 1)):
+            yield "prelu", (x, weight)
+            yield "prelu_backward", (x, x, weight)
+        for dim in range(len(shape)):
+            half = ones([size // 2 if axis == dim else size for axis, size in enumerate(shape)])
+            yield "glu", (x, dim)
+            yield "glu_backward", (half, x, dim)
+
+
+def products(ones):
+    for left, right in PRODUCTS:
+        a, b = ones(left), ones(right)
+        dy = np.asarray(np.matmul(a, b))
+        yield "matmul", (a, b)
+        yield "matmul_backward", (dy, a, b)
+        if len(left) == len(right) == 2:
+            turned_a, turned_b = ones(left[::-1]).T, ones(right[::-1]).T
+            for operands in ((turned_a, b), (a, turned_b), (turned_a, turned_b)):
+                yield "matmul", operands
+                yield "matmul_backward", (dy, *operands)
+            yield "matmul_loops", (a, b, ones(dy.shape))
+
+
+def affine(ones):
+    for rows, inputs, outputs in ((1, 24, 16), (6, 24, 16), (64, 400, 400)):
+        x, weight, bias, y = ones((rows, inputs)), ones((outputs, inputs)), ones(outputs), ones((rows, outputs))
+        yield "linear", (x, weight)
+        yield "linear_loops", (x, weight, bias, ones((rows, outputs)))
+        for activation in ACTIVATIONS:
+            yield "linear", (x, weight, bias, activation)
+            yield "linear", (x, weight, bias, activation), {"preactivation": ones((rows, outputs))}
+            yield "linear_backward", (y, x, weight, activation, y)
+
+
+def reductions(ones):
+    for shape in (VECTOR, SMALL, LARGE, (6, 5, 4), (64, 24, 48)):
+        x = ones(shape)
+        for dim in range(len(shape)):
+            y = ones([size for axis, size in enumerate(shape) if axis != dim])
+            for name in ("softmax", "log_softmax"):
+                yield name, (x, dim)
+                yield f"{name}_backward", (x, x, dim)
+            yield "logsumexp", (x, dim)
+            yield "logsumexp_backward", (y, x, y, dim)
+            for name in ("sum", "mean", "max", "argmax"):
+                yield name, (x, dim)
+            for name in ("sum", "mean"):
+                yield f"{name}_backward", (y, shape, dim)
+            yield "max_backward", (y, x, dim), {"indices": np.zeros(y.shape, np.int64)}
+        for name in ("sum", "mean", "max", "argmax"):
+            yield name, (x,)
+        for name in ("sum", "mean"):
+            yield f"{name}_backward", (ones(()), shape)
+        yield "max_backward", (ones(()), x)
+        yield "logsumexp", (x, tuple(range(len(shape))))
+        yield "logsumexp_backward", (ones(()), x, ones(()), tuple(range(len(shape))))
+
+
+def losses(ones):
+    for shape in (SMALL, LARGE, (6, 5, 4), (64, 24, 48)):
+        x, one = ones(shape), ones(())
+        classes, rows = ones(shape[1]), (shape[0], *shape[2:])
+        for reduction in ("none", "mean", "sum"):
+            dy, dys = (x, ones(rows)) if reduction == "none" else (one, one)
+            for name in PAIRED_LOSSES:
+                yield name, (x, x, reduction)
+                yield f"{name}_backward", (dy, x, x, reduction)
+            for name in ("binary_cross_entropy", "binary_cross_entropy_with_logits"):
+                for weight in (None, x):
+                    yield name, (x, x, weight, reduction)
+                    yield f"{name}_backward", (dy, x, x, weight, reduction)
+            weighted = {"pos_weight": x}
+            yield "binary_cross_entropy_with_logits", (x, x, None, reduction), weighted
+            yield "binary_cross_entropy_with_logits_backward", (dy, x, x, None, reduction), weighted
+            for target in (np.zeros(rows, np.int64), x):
+                for weight in (None, classes):
+                    for smoothing in (0.0, 0.1):
+                        options = {"reduction": reduction, "label_smoothing": smoothing}
+                        yield "cross_entropy", (x, target, weight), options
+                        yield "cross_entropy", (x, target, weight), options | {"lse": ones(rows)}
+                        yield "cross_entropy_backward", (dys, x, target, weight), options
+                        yield "cross_entropy_backward", (dys, x, target, weight), options | {"lse": ones(rows)}
+            for weight in (None, classes):
+                yield "nll_loss", (x, np.zeros(rows, np.int64), weight), {"reduction": reduction}
+                yield "nll_loss_backward", (dys, x, np.zeros(rows, np.int64), weight), {"reduction": reduction}
+        yield "kl_div", (x, x, "mean", True)
+        yield "kl_div_backward", (one, x, x, "mean", True)
+
+
+def updates(ones):
+    params, states = [ones(SMALL)], [[ones(SMALL)] for _ in range(3)]
+    yield "sgd", (params, params, states[0]), {"lr": 0.0, "momentum": 0.9}
+    for name in ("adam", "adamw"):
+        yield name, (params, params, *states), {"step": 1, "lr": 0.0}
+    yield "rmsprop", (params, params, *states), {"lr": 0.0}
+    yield "adagrad", (params, params, states[0]), {"step": 1, "lr": 0.0}
+
+
+def calls():
+    """List of ``(name, arguments)`` or ``(name, arguments, options)`` for functions of `kernels`."""
+    found = [("set_flush_denormal", (False,))]
+    for dtype in (np.float32, np.float64):
+        for family in (activations, products, affine, reductions, losses, updates):
+            found += family(lambda shape, dtype=dtype: np.ones(shape, dtype))
+    return found
+
+
+def progress(items):
+    """The items one by one, under a progress bar; without tqdm, a line is printed at each tenth of them."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        for count, item in enumerate(items, 1):
+            yield item
+            if count * 10 // len(items) > (count - 1) * 10 // len(items):
+                print(f"{count} of {len(items)} calls", file=sys.stderr)
+    else:
+        yield from tqdm(items, desc="compiling", unit="call")
+
+
+def main():
+    """Make all the calls."""
+    for name, arguments, *options in progress(calls()):
+        getattr(kernels, name)(*arguments, **(options[0] if options else {}))
+
+
+if __name__ == "__main__":
+    main()
