@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import kernels
 import kernels.loss
-from tests.checking import LAYOUTS, Operation, check, check_finite_differences, guarded
+from tests.checking import LAYOUTS, Operation, assert_close, check, check_finite_differences, guarded
 
 REDUCTIONS = ["none", "mean", "sum"]
 each_reduction = pytest.mark.parametrize("reduction", REDUCTIONS)
@@ -21,7 +21,7 @@ each_reduction = pytest.mark.parametrize("reduction", REDUCTIONS)
 def size_scale(operation, arguments, dy, options):
     """A loss is a difference of numbers as large as its inputs; a sum of losses adds up those of all."""
     x, target, *others = arguments
-    size = 1 + np.abs(x).max(initial=0) + math.log(max(x.size, 1))
+    size = 1 + np.abs(x).max(initial=0, where=np.isfinite(x)) + math.log(max(x.size, 1))
     if target.dtype.kind == "f":
         size *= 1 + np.abs(target).max(initial=0)
     for weight in others:
@@ -449,7 +449,7 @@ def test_same_bits_at_any_thread_count(rng, dtype, at_thread_counts):
         yield kernels.cross_entropy_backward(dy, x, q)
         yield kernels.nll_loss(x, target)
         yield kernels.nll_loss_backward(dy, x, target)
-        for operation in (*PAIRED, replace(BCE_LOGITS), KL):
+        for operation in (*PAIRED, BCE_LOGITS, KL):
             yield getattr(kernels, operation.name)(x, q)
             yield from np.atleast_1d(getattr(kernels, f"{operation.name}_backward")(dy, x, other))
         yield kernels.binary_cross_entropy(q, q)
@@ -463,6 +463,28 @@ def test_torch_tensors(rng, dtype):
     x, target = normal(rng, (5, 7), dtype), indices(rng, (5, 7))
     assert kernels.cross_entropy(torch.from_numpy(x), torch.from_numpy(target)) == kernels.cross_entropy(x, target)
     assert kernels.mse_loss(torch.from_numpy(x), torch.from_numpy(x[::-1].copy())) == kernels.mse_loss(x, x[::-1])
+
+
+# --- variants -------------------------------------------------------------------------------------------------------
+
+VARIANTS = [(name, variant) for name, variants in kernels.loss.VARIANTS.items() for variant in variants]
+PARAMETERS = {"huber_loss": "delta", "smooth_l1_loss": "beta"}
+
+
+@pytest.mark.parametrize(("name", "variant"), VARIANTS)
+def test_variants(rng, dtype, name, variant):
+    """Of cross-entropy ``(x, target, out)``; of losses of pairs ``(x, target, out, parameter)``."""
+    for shape in [(1, 1), (3, 2), (5, 17), (2, 64), (33, 33)]:
+        if name == "cross_entropy":
+            arrays, parameters = [normal(rng, shape, dtype), indices(rng, shape)], ()
+        else:
+            arrays, parameters = [rng.random(shape).reshape(-1).astype(dtype) for _ in range(2)], (0.3,)
+        wide = [array.astype(np.float64) if array.dtype.kind == "f" else array for array in arrays]
+        options = {PARAMETERS[name]: 0.3} if name in PARAMETERS else {}
+        expected = getattr(MSE.reference, name)(*wide, reduction="none", **options)
+        out = guarded(np.full(expected.shape, np.nan, dtype))
+        kernels.loss.VARIANTS[name][variant](*map(guarded, arrays), out, *parameters)
+        assert_close(out, expected, length=shape[1], scale=np.abs(wide[0]).max(), label=f"{name} {variant}")
 
 
 # --- errors ---------------------------------------------------------------------------------------------------------

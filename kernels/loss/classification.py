@@ -20,9 +20,9 @@ import numpy as np
 from kernels import _checks
 from kernels._jit import jit
 from kernels.loss.pairs import REDUCTIONS, reduced
-from kernels.reduction.exponentials import logarithms, logsumexp, scaled_decay
+from kernels.reduction.exponentials import logarithms, logsumexp, scale, scale_columns, store_column_decays
 from kernels.reduction.layout import threads_for
-from kernels.reduction.peaks import over_units, slice_at, statistics
+from kernels.reduction.peaks import over_units, slice_at, statistics, store_decay
 
 IGNORED = -1  # in an array of targets that has been checked
 
@@ -183,6 +183,36 @@ def _probability_loops(n, inner, first, last, scratch, x, q, weight, smoothing, 
         losses[first + j] = loss
 
 
+@jit
+def _scaled_softmax(n, inner, first, last, scratch, x, lse, factors, dx):
+    """``dx = softmax(x) factor``, with one factor a slice.
+
+    `lse` only keeps the exponentials from overflowing: they are divided by their own sum, for a rounded lse would shift
+    them all by as much as its last digit is worth.
+    """
+    shifts, totals, wide_totals = scratch
+    count = last - first
+    if inner == 1:
+        for s in range(first, last):
+            total = store_decay(x, dx, s * n, (s + 1) * n, lse[s])
+            scale(dx, s * n, (s + 1) * n, dx, dx.dtype.type(factors[s] / total))
+        return
+    at = slice_at(first, n, inner)
+    for j in range(count):
+        shifts[j] = lse[first + j]
+    store_column_decays(x, at, n, inner, count, shifts, totals, 0, wide_totals, dx)
+    for j in range(count):
+        totals[j] = factors[first + j] / totals[j]
+    for i in range(n):
+        scale_columns(dx, 0, count, dx, at + i * inner, totals)
+
+
+@jit(inline=True, fastmath=False)
+def _target_share(epsilon, n, picked, spread):
+    """The target's share of the loss, and what smoothing spreads; rounded alike wherever it is formed."""
+    return (1.0 - epsilon) * picked + epsilon / n * spread
+
+
 @jit(inline=True, fastmath=False)
 def _subtract(dx, i, value):
     """``dx[i] -= value``, rounded first: with a single class p factor and value then cancel exactly."""
@@ -202,16 +232,19 @@ def _index_backward_loops(
             whole += weight[c] if weight.size else 1.0
     for s in range(first, last):
         counted = 0.0 if index[s] == IGNORED else dlosses[s]
-        factors[s] = counted * ((1.0 - epsilon) * picked[s] + epsilon / n * whole)
-    scaled_decay(n, inner, first, last, x, dx, lse, factors)
+        factors[s] = counted * _target_share(epsilon, n, picked[s], whole)
+    _scaled_softmax(n, inner, first, last, scratch, x, lse, factors, dx)
     for s in range(first, last):
         if index[s] == IGNORED:
             continue
         at = slice_at(s, n, inner)
         if epsilon > 0.0:
             for c in range(n):
-                _subtract(dx, at + c * inner, dlosses[s] * (epsilon / n) * (weight[c] if weight.size else 1.0))
-        _subtract(dx, at + index[s] * inner, dlosses[s] * (1.0 - epsilon) * picked[s])
+                if c != index[s]:
+                    share = epsilon / n * (weight[c] if weight.size else 1.0)
+                    _subtract(dx, at + c * inner, dlosses[s] * share)
+        share = _target_share(epsilon, n, picked[s], weight[index[s]] if weight.size else 1.0)
+        _subtract(dx, at + index[s] * inner, dlosses[s] * share)
 
 
 @over_units
@@ -226,7 +259,7 @@ def _probability_backward_loops(n, inner, first, last, scratch, x, q, weight, sm
             share = (1.0 - epsilon) * q[at + c * inner] + epsilon / n
             total += share * (weight[c] if weight.size else 1.0)
         factors[s] = dlosses[s] * total
-    scaled_decay(n, inner, first, last, x, dx, lse, factors)
+    _scaled_softmax(n, inner, first, last, scratch, x, lse, factors, dx)
     for s in range(first, last):
         at = slice_at(s, n, inner)
         for c in range(n):

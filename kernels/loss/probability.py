@@ -20,11 +20,11 @@ from kernels.simd import absolute, exp, log, log1p, maximum, select, sigmoid
 
 LEAST_LOGARITHM = -100.0  # a probability of 0 costs 100, not infinity
 LEAST_DENOMINATOR = 1e-12
-NO_LOSS = -1e4  # a logit whose loss against the target 0 is exactly 0
+NO_LOSS = -1e4  # a logit whose loss against the target 0 is exactly 0: exp(-1e4) is
 
 
 @jit
-def binary_cross_entropy_naive(x, target, p, out):
+def binary_cross_entropy_naive(x, target, out, p):
     """The definition; p is not used."""
     for i in range(x.size):
         yes = max(math.log(x[i]) if x[i] > 0 else -math.inf, LEAST_LOGARITHM)
@@ -33,21 +33,21 @@ def binary_cross_entropy_naive(x, target, p, out):
 
 
 @jit
-def binary_cross_entropy_with_logits_naive(x, target, p, out):
+def binary_cross_entropy_with_logits_naive(x, target, out, p):
     """The definition, in the form that does not overflow; p is not used."""
     for i in range(x.size):
         out[i] = (1 - target[i]) * x[i] + max(-x[i], 0) + math.log1p(math.exp(-abs(x[i])))
 
 
 @jit
-def kl_div_naive(x, target, p, out):
+def kl_div_naive(x, target, out, p):
     """The definition, for a target that is a probability; p is not used."""
     for i in range(x.size):
         out[i] = (target[i] * math.log(target[i]) if target[i] > 0 else 0) - target[i] * x[i]
 
 
 @jit
-def kl_div_log_target_naive(x, target, p, out):
+def kl_div_log_target_naive(x, target, out, p):
     """The definition, for a target that is a logarithm; p is not used."""
     for i in range(x.size):
         out[i] = math.exp(target[i]) * (target[i] - x[i])
@@ -78,7 +78,7 @@ def _softplus_of_negative(x):
     return maximum(-x, 0.0) + log1p_unit(exp(-absolute(x)))
 
 
-@jit(inline=True)
+@jit(inline=True, fastmath=False)  # padding is 1e4 - 1e4: a sum reordered across the two would lose its last digits
 def _with_logits(x, target, p):
     return (1.0 - target) * x + _softplus_of_negative(x)
 

@@ -15,21 +15,21 @@ from kernels.simd import absolute, maximum, minimum, select
 
 
 @jit
-def mse_naive(x, target, p, out):
+def mse_naive(x, target, out, p):
     """``out = (x - target)²``; p is not used."""
     for i in range(x.size):
         out[i] = (x[i] - target[i]) * (x[i] - target[i])
 
 
 @jit
-def l1_naive(x, target, p, out):
+def l1_naive(x, target, out, p):
     """``out = |x - target|``; p is not used."""
     for i in range(x.size):
         out[i] = abs(x[i] - target[i])
 
 
 @jit
-def huber_naive(x, target, delta, out):
+def huber_naive(x, target, out, delta):
     """A parabola within delta of the target, straight lines outside."""
     for i in range(x.size):
         d = abs(x[i] - target[i])
@@ -37,7 +37,7 @@ def huber_naive(x, target, delta, out):
 
 
 @jit
-def smooth_l1_naive(x, target, beta, out):
+def smooth_l1_naive(x, target, out, beta):
     """`huber_naive` divided by beta."""
     for i in range(x.size):
         d = abs(x[i] - target[i])

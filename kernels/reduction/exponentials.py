@@ -84,13 +84,13 @@ def log_softmax_naive(x, out):
 
 @over_range
 @jit(inline=True)
-def _scale(i, count, y, factor):
+def scale(i, count, y, factor):
     write(y, i, count, read(y, i, count, 0.0) * factor)
 
 
 @over_range
 @jit(inline=True)
-def _scale_columns(j, count, y, at, factors):
+def scale_columns(j, count, y, at, factors):
     write(y, at + j, count, read(y, at + j, count, 0.0) * read(factors, j, count, 0.0))
 
 
@@ -102,7 +102,7 @@ def _add_and_store_decay(j, count, x, at, peaks, totals, to, y):
     write(totals, to + j, count, read(totals, to + j, count, 0.0) + e)
 
 
-_store_column_decays = column_totals_by(_add_and_store_decay)
+store_column_decays = column_totals_by(_add_and_store_decay)
 
 
 @over_units
@@ -118,15 +118,15 @@ def softmax_loops(n, inner, first, last, scratch, x, y):
             start = (first + row) * n
             totals[row] = 1.0 / store_decay(x, y, start, start + n, peaks[row])
         for row in range(count):
-            _scale(y, (first + row) * n, (first + row + 1) * n, y, totals[row])
+            scale(y, (first + row) * n, (first + row + 1) * n, y, totals[row])
     else:
         at = slice_at(first, n, inner)
         column_peaks(x, at, n, inner, count, peaks, 0)
-        _store_column_decays(x, at, n, inner, count, peaks, totals, 0, wide_totals, y)
+        store_column_decays(x, at, n, inner, count, peaks, totals, 0, wide_totals, y)
         for j in range(count):
             totals[j] = 1.0 / totals[j]
         for i in range(n):
-            _scale_columns(y, 0, count, y, at + i * inner, totals)
+            scale_columns(y, 0, count, y, at + i * inner, totals)
 
 
 @over_range
@@ -173,7 +173,7 @@ def _logarithms_and_peaks(j, count, peaks, totals, y, to):
 
 @jit
 def _has_nan(x, at, n, inner):
-    for i in range(n):
+    for i in range(n):  # noqa: SIM110 (Numba has no any() of a generator)
         if np.isnan(x[at + i * inner]):
             return True
     return False

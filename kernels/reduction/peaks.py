@@ -146,7 +146,7 @@ def column_peaks(x, at, n, inner, width, peaks, to):
 
 
 def column_totals_by(add):
-    """Jitted loops that put the sums of exp(x - peak) of `width` columns into ``totals[to:]``, a row at a time by `add`.
+    """Jitted loops that put the sums of exp(x - peak) of `width` columns into ``totals[to:]``, row by row by `add`.
 
     `add` may store the exponentials in y.
     """

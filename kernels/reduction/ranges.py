@@ -44,8 +44,8 @@ def _choose_write(x, i, count, vector):
 
 
 def over_range(body):
-    """Jitted ``loop(like, start, stop, *arguments)`` that calls ``body(i, count, *arguments)`` for the wide vectors of a
-    range (count is None) and then for the vectors that are left.
+    """Jitted ``loop(like, start, stop, *arguments)`` that calls ``body(i, count, *arguments)`` for the wide vectors
+    of a range (count is None) and then for the vectors that are left.
     """
 
     @jit(inline=True)
