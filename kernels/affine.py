@@ -118,7 +118,9 @@ def linear(x, weight, bias=None, activation=None, *, out=None, preactivation=Non
     target = (
         out if preactivation is None else _checks.output("linear", preactivation, out.shape, x.dtype, "preactivation")
     )
-    _checks.no_overlap("linear", target, x=x, weight=weight)
+    _checks.no_overlap("linear", target, x=x, weight=weight, bias=bias)
+    if preactivation is not None and np.may_share_memory(out, target):
+        raise ValueError("linear: out overlaps preactivation")
     M = out.size // N if N else 0
     rows, flat_target = (x, target) if len(shape) == 2 else (x.reshape(M, K), target.reshape(M, N))
     linear_parallel(rows, weight, bias, flat_target)

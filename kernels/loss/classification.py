@@ -134,6 +134,12 @@ class _Problem:
 # `smoothing` is an array of one element: ε.
 
 
+@jit(inline=True, fastmath=False)
+def _surprise(x, peak, log_total):
+    """-log p. The peak is subtracted first, which is exact or nearly so; peak + log(total) would be rounded."""
+    return log_total - (x - peak)
+
+
 @jit
 def _slice_statistics(n, inner, first, last, scratch, x, lse):
     """Peaks and logarithms of totals of the slices, for the loss; and their sums, for the backward."""
@@ -157,11 +163,11 @@ def _index_loops(n, inner, first, last, scratch, x, index, picked, weight, smoot
         if index[s] == IGNORED:
             continue
         at = slice_at(s, n, inner)
-        loss = (1.0 - epsilon) * picked[s] * (log_totals[j] - (x[at + index[s] * inner] - peaks[j]))
+        loss = (1.0 - epsilon) * picked[s] * _surprise(x[at + index[s] * inner], peaks[j], log_totals[j])
         if epsilon > 0.0:
             spread = 0.0
             for c in range(n):
-                spread += (weight[c] if weight.size else 1.0) * (log_totals[j] - (x[at + c * inner] - peaks[j]))
+                spread += (weight[c] if weight.size else 1.0) * _surprise(x[at + c * inner], peaks[j], log_totals[j])
             loss += epsilon / n * spread
         losses[s] = loss
 
@@ -179,7 +185,7 @@ def _probability_loops(n, inner, first, last, scratch, x, q, weight, smoothing, 
         for c in range(n):
             share = (1.0 - epsilon) * q[at + c * inner] + epsilon / n
             share *= weight[c] if weight.size else 1.0
-            loss += share * (log_totals[j] - (x[at + c * inner] - peaks[j]))
+            loss += share * _surprise(x[at + c * inner], peaks[j], log_totals[j])
         losses[first + j] = loss
 
 

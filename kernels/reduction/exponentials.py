@@ -135,14 +135,15 @@ def logarithms(j, count, totals):
     write(totals, j, count, log(read(totals, j, count, 1.0)))
 
 
+# Without fast-math: the peak is subtracted first, which is exact or nearly so; peak + log(total) would be rounded.
 @over_range
-@jit(inline=True)
+@jit(inline=True, fastmath=False)
 def _shift(i, count, x, y, peak, log_total):
     write(y, i, count, read(x, i, count, 0.0) - peak - log_total)
 
 
 @over_range
-@jit(inline=True)
+@jit(inline=True, fastmath=False)
 def _shift_columns(j, count, x, y, at, peaks, log_totals):
     shifted = read(x, at + j, count, 0.0) - read(peaks, j, count, 0.0)
     write(y, at + j, count, shifted - read(log_totals, j, count, 0.0))

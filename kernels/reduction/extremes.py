@@ -16,7 +16,7 @@ from kernels._jit import jit
 from kernels._threads import enter, leave
 from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, split, threads_for
 from kernels.reduction.ranges import read, write
-from kernels.simd import any_lanes, lane_count, load, max_lanes, maximum, select, splat, store
+from kernels.simd import any_lanes, flat, lane_count, load, max_lanes, maximum, select, splat, store
 from kernels.simd.wide import load_wide, wide_count
 
 INFINITY = float("inf")
@@ -200,13 +200,13 @@ def max_axis(x, values, indices, outer, n, inner, threads):
 @jit
 def max_rows(x, out):
     """Maxima of the rows of a 2-D array, for use in jitted code."""
-    max_axis(x, out, np.empty(x.shape[0], np.int64), x.shape[0], x.shape[1], 1, 1)
+    max_axis(flat(x), out, np.empty(x.shape[0], np.int64), x.shape[0], x.shape[1], 1, 1)
 
 
 @jit
 def argmax_rows(x, out):
     """Indices of the maxima of the rows of a 2-D array, for use in jitted code."""
-    max_axis(x, np.empty(x.shape[0], x.dtype), out, x.shape[0], x.shape[1], 1, 1)
+    max_axis(flat(x), np.empty(x.shape[0], x.dtype), out, x.shape[0], x.shape[1], 1, 1)
 
 
 VARIANTS = {

@@ -7,9 +7,9 @@ from kernels._jit import jit
 from kernels.simd import lane_count, load, load_partial, store, store_partial, sum_lanes
 from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
 
-# Elements summed in the array's own dtype before they enter a float64 total. A lane adds up 64 of them (at 16 lanes and
+# Elements summed in the array's own dtype before they enter a float64 total. A lane adds up 8 of them (at 16 lanes and
 # 4 accumulators), so a float32 sum of any length is as good as a pairwise one.
-BLOCK = 4096
+BLOCK = 512
 
 
 def read(x, i, count, fill):

@@ -68,6 +68,8 @@ def sgd(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from kernels import sgd
     >>> w = np.array([1.0, 2.0])
     >>> sgd([w], [np.array([1.0, -1.0])], lr=0.5)
     >>> w
@@ -124,6 +126,8 @@ def adam(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from kernels import adam
     >>> w, m, v = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2)
     >>> adam([w], [np.array([3.0, -4.0])], [m], [v], step=1, lr=0.5)
     >>> w.round(6)
@@ -214,6 +218,8 @@ def rmsprop(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from kernels import rmsprop
     >>> w, v = np.array([1.0, 2.0]), np.zeros(2)
     >>> rmsprop([w], [np.array([3.0, -4.0])], [v], lr=0.1, alpha=0.75)
     >>> w.round(6)
@@ -251,6 +257,8 @@ def adagrad(params, grads, state_sums, *, step, lr=1e-2, lr_decay=0.0, weight_de
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from kernels import adagrad
     >>> w, total = np.array([1.0, 2.0]), np.zeros(2)
     >>> adagrad([w], [np.array([3.0, -4.0])], [total], step=1, lr=0.1)
     >>> w.round(6)
