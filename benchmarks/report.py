@@ -127,7 +127,7 @@ def ladder(sheet: dict, results: list[Result], name: str) -> Path:
     colors |= {each: STYLE[each]["color"] for each in ("numpy", "torch")}
     drawn = bars.bar(names, heights, color=[colors[each] for each in names], edgecolor="black", linewidth=0.4)
     bars.bar_label(drawn, [f"{height:.3g}" for height in heights], padding=2, fontsize=9)
-    bars.set_xticks(range(len(names)), [each.replace("_", "\n") for each in names], fontsize=8)
+    bars.set_xticks(range(len(names)), [each.replace(" ", "\n") for each in names], fontsize=8)
     bars.set(ylabel="GFLOP/s", title=f"{name} {shown.shape.replace('-', ' × ')}")
 
     for each, marker in zip(dict.fromkeys(peer for r in rows for peer in r.seconds), "ovP*Xd<>^s", strict=False):
