@@ -179,7 +179,7 @@ def show_config():
     caches         L1 32 KiB, L2 1024 KiB, L3 32768 KiB
     threads        2, layer tbb
     versions       Python 3.11.7, NumPy 2.4.6, Numba 0.68.1, LLVM 20.1.8
-    cache folder   /home/user/.cache/innerloop/3fa2...
+    cache folder   ~/.cache/innerloop/3fa2...
     thread pools   openblas: 2 threads, .../libscipy_openblas64_.so
     """
     from kernels import _jit, _threads
