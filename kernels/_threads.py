@@ -1,10 +1,13 @@
 """The thread layer: how many threads a kernel may use, and a pool that is safe from several threads and across fork.
 
-Of Numba's three layers, `tbb` survives both two Python threads entering parallel kernels at once and a fork; GNU
-OpenMP (`omp`) survives the first but aborts in a forked child; `workqueue` aborts at the first. So tbb is preferred
-(from a pip wheel it is found only after its library has been loaded globally, before the first parallel
-compilation), then omp, whose forked children compute serially, as workqueue's do; where only workqueue is left, a
-lock lets one Python thread at a time into a parallel region of ours. No pool starts at import.
+Of Numba's three layers, GNU OpenMP (`omp`) survives two Python threads entering parallel kernels at once, but aborts in
+a forked child; `tbb` survives both; `workqueue` aborts at the first. OpenMP's idle workers spin for some milliseconds
+before they sleep, so the next region finds them awake on cores of their own. TBB's have to be woken, and where the
+scheduler puts a woken worker on its waker's core, which virtual machines invite, a whole run of short regions gains
+nothing from it. So omp is preferred; its forked children compute serially, as workqueue's do. Next comes tbb (from a
+pip wheel it is found only after its library has been loaded globally, before the first parallel compilation); where
+only workqueue is left, a lock lets one Python thread at a time into a parallel region of ours. No pool starts at
+import. ``NUMBA_THREADING_LAYER`` and ``NUMBA_THREADING_LAYER_PRIORITY`` remain the user's.
 
 A parallel kernel has this form; its parts depend on shapes alone, never on the number of threads:
 
@@ -41,27 +44,28 @@ def _load_tbb():
     for path in [folder / name for folder in folders] + [Path(name)]:
         with contextlib.suppress(OSError):
             ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
-            return True
-    return False
+            return
 
 
-def _only_workqueue() -> bool:
-    """Whether Numba will end up with the layer that two Python threads must not enter at once."""
-    wanted = config.THREADING_LAYER
-    order = config.THREADING_LAYER_PRIORITY if wanted in ("default", "safe", "threadsafe", "forksafe") else [wanted]
+def _first_layer() -> str:
+    """The layer that Numba will take; what stands before it in the order is missing on this machine."""
+    if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
+        config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+    wanted, order = config.THREADING_LAYER, config.THREADING_LAYER_PRIORITY
+    if wanted in order:
+        order = [wanted]
+    elif wanted in ("safe", "forksafe"):
+        order = [name for name in order if name != "omp"]
     for name in order:
-        if name == "workqueue":
-            return True
-        if name == "tbb" and not _tbb_loaded:
-            continue
+        if name == "tbb":
+            _load_tbb()
         with contextlib.suppress(ImportError):
-            importlib.import_module(f"numba.np.ufunc.{name}pool")
-            return False
-    return True
+            importlib.import_module("numba.np.ufunc." + (name if name == "workqueue" else f"{name}pool"))
+            return name
+    return "workqueue"
 
 
-_tbb_loaded = _load_tbb()
-only_workqueue = _only_workqueue()
+only_workqueue = _first_layer() == "workqueue"
 _most = min(config.NUMBA_NUM_THREADS, machine.cores())
 _count = _most
 

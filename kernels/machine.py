@@ -110,11 +110,12 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def _best_seconds(call, rounds: int = 7) -> float:
-    """Shortest of several timings: a limit is what the machine can do undisturbed."""
+def _best_seconds(call) -> float:
+    """Shortest timing within half a second: a limit is what the machine can do undisturbed, with its threads awake and
+    on cores of their own."""
     call()
     times = []
-    for _ in range(rounds):
+    while sum(times) < 0.5:
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
@@ -177,7 +178,7 @@ def show_config():
     cpu            AMD EPYC, 2 usable cores
     vector         512 bits: 16 float32 or 8 float64
     caches         L1 32 KiB, L2 1024 KiB, L3 32768 KiB
-    threads        2, layer tbb
+    threads        2, layer omp
     versions       Python 3.11.7, NumPy 2.4.6, Numba 0.68.1, LLVM 20.1.8
     cache folder   ~/.cache/innerloop/3fa2...
     thread pools   openblas: 2 threads, .../libscipy_openblas64_.so

@@ -83,10 +83,15 @@ def test_forked_child_computes(layer, started):
     assert parent == f"parent 0 True {count} {layer}"
 
 
-def test_tbb_is_preferred():
-    assert run("step()\nprint(_threads.layer(), _threads.only_workqueue)", NUMBA_THREADING_LAYER="default") == [
-        "tbb False" if _threads._tbb_loaded else "omp False"
-    ]
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Numba's wheels lack an OpenMP library")
+def test_omp_is_preferred():
+    code = "step()\nprint(_threads.layer(), _threads.only_workqueue)"
+    assert run(code, NUMBA_THREADING_LAYER="default") == ["omp False"]
+
+
+def test_users_order_of_layers_is_respected():
+    code = "step()\nprint(_threads.layer(), _threads.only_workqueue)"
+    assert run(code, NUMBA_THREADING_LAYER_PRIORITY="workqueue omp tbb") == ["workqueue True"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
