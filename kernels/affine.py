@@ -19,7 +19,7 @@ from numpy import ndarray
 from kernels import _checks, _elementwise
 from kernels._jit import jit
 from kernels.activation.formulas import BACKWARD_FORMULAS, FORMULAS
-from kernels.gemm.ladder import NO_BIAS, multiply_stored, product
+from kernels.gemm.ladder import NO_BIAS, multiply_add, product
 from kernels.gemm.micro import BIAS, STORE
 from kernels.gemm.product import matmul
 from kernels.reduction import sum as sum_over
@@ -44,12 +44,12 @@ def linear_loops(x, weight, bias, out):
 
     C-contiguous arrays, not checked; a `bias` of size 0 counts as zeros.
     """
-    multiply_stored(x, np.bool_(False), weight, np.bool_(True), bias, np.int64(BIAS if bias.size else STORE), out)
+    multiply_add(x, weight.T, bias, np.int64(BIAS if bias.size else STORE), out)
 
 
 def linear_parallel(x, weight, bias, out):
     """Adds threads."""
-    product(x, False, weight, True, bias, BIAS if bias.size else STORE, out)
+    product(x, weight.T, bias, BIAS if bias.size else STORE, out)
 
 
 VARIANTS = {"linear": {"naive": linear_naive, "tiled": linear_loops, "parallel": linear_parallel}}

@@ -21,6 +21,7 @@ from kernels._jit import jit
 from kernels.simd import (
     absolute,
     all_lanes,
+    allocate,
     any_lanes,
     array_at,
     copysign,
@@ -33,6 +34,7 @@ from kernels.simd import (
     maximum,
     minimum,
     prefetch,
+    release,
     select,
     splat,
     sqrt,
@@ -46,6 +48,8 @@ from kernels.simd import (
     tile_add_partial,
     tile_dot,
     tile_outer,
+    tile_outer_partial,
+    tile_plus,
     tile_rows,
     tile_store,
     tile_store_partial,
@@ -321,18 +325,40 @@ def test_offsets_are_flat(dtype):
 
 
 @jit
-def _views(x, address):
-    view, other = flat(x), array_at(address + 2 * x.itemsize, 3, x)
-    view[1] = 7
-    other[0] = 8
-    return view.size, view.sum(), other.size, other.sum()
+def _array(address, like):
+    x = array_at(address + 2 * like.itemsize, 3, like)
+    x[0] = 8
+    return x.size, x.sum()
 
 
 def test_arrays_over_memory(dtype):
-    x = np.arange(6.0).astype(dtype).reshape(2, 3)
+    x = np.arange(6.0).astype(dtype)
+    assert _array(x.ctypes.data, x) == (3, 8 + 3 + 4)
+
+
+@jit
+def _through_memory(x, out):
+    source, target, between = flat(x), flat(out), allocate(x, x.size)
+    for i in range(x.size):
+        between[i] = source[i] + source.dtype.type(1)
+    target = flat(target)
+    target[0] = between[0]
+    for i in range(1, x.size):
+        target[i] = 2 * between[i]
+    release(between)
+
+
+@ends
+def test_memory(dtype, end):
+    x = place(np.arange(6.0).astype(dtype).reshape(2, 3), end)
+    out = place(np.zeros(6, dtype), end)
     references = sys.getrefcount(x)
-    assert _views(x, x.ctypes.data) == (6, 0 + 7 + 8 + 3 + 4 + 5, 3, 8 + 3 + 4)
+    _through_memory(x, out)
+    np.testing.assert_array_equal(out, [1, 4, 6, 8, 10, 12])
     assert sys.getrefcount(x) == references
+    turned = np.zeros(6, dtype)
+    _through_memory(x.T, turned)  # in the order of memory
+    np.testing.assert_array_equal(turned, out)
 
 
 @jit
@@ -410,8 +436,10 @@ def _product(a, b, c, depth, columns, how):
         tile_add(c, 0, width, acc)
     elif how == 2:
         tile_store_partial(c, 0, columns, columns, acc)
-    else:
+    elif how == 3:
         tile_add_partial(c, 0, columns, columns, acc)
+    else:
+        tile_store(c, 0, width, tile_plus(acc, c, 0, width))
 
 
 @ends
@@ -424,10 +452,32 @@ def test_outer_products_and_stores(dtype, rng, end, add):
     c = place(start, end)
     _product(a, b, c, depth, 0, int(add))
     np.testing.assert_array_equal(c, a @ b + add * start)
+    c = place(start, end)
+    _product(a, b, c, depth, 0, 4)
+    np.testing.assert_array_equal(c, a @ b + start)
     for columns in range(1, width + 1):
         c = place(start[:, :columns].copy(), end)
         _product(a, b, c, depth, columns, 2 + add)
         np.testing.assert_array_equal(c, (a @ b + add * start)[:, :columns])
+
+
+@jit
+def _narrow_product(a, b, c, depth, columns):
+    acc = tile_zeros(a, ROWS, VECTORS)
+    for p in range(depth):
+        acc = tile_outer_partial(acc, a, p, depth, b, p * columns, columns)
+    tile_store(c, 0, VECTORS * lane_count(a), acc)
+
+
+@ends
+def test_outer_products_of_short_rows(dtype, rng, end):
+    width, depth = VECTORS * machine.lanes(dtype), 5
+    a = place(rng.integers(-9, 9, (ROWS, depth)).astype(dtype), end)
+    for columns in range(1, width + 1):
+        b = place(rng.integers(-9, 9, (depth, columns)).astype(dtype), end)
+        c = np.empty((ROWS, width), dtype)
+        _narrow_product(a, b, c, depth, columns)
+        np.testing.assert_array_equal(c, np.pad(a @ b, ((0, 0), (0, width - columns))))
 
 
 @jit

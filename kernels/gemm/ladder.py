@@ -14,30 +14,46 @@ Gradients: dA = dC Bᵀ and dB = Aᵀ dC are matrix products themselves, with on
 """
 
 import numpy as np
-from numba import prange
+from numba import int64, prange
+from numba.types import Array
 
 from kernels import _checks, _threads, machine
-from kernels._jit import jit
+from kernels._jit import Compiled, jit
 from kernels._threads import enter, leave
-from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, micro_kernel, pack_rows, pack_strips, padding, tile_height
+from kernels.gemm.micro import (
+    ADD,
+    BIAS,
+    CHAIN,
+    MR,
+    NV,
+    STORE,
+    micro_kernel,
+    pack_rows,
+    pack_strips,
+    padding,
+    tile_height,
+)
 from kernels.gemm.vector import vector_matrix
-from kernels.simd import flat, lane_count, tile_add, tile_outer, tile_store, tile_zeros
+from kernels.simd import allocate, flat, lane_count, prefetch, release, tile_add, tile_outer, tile_store, tile_zeros
 
 # Block sizes in vectors, so that they hold for each dtype and are constants to the compiler.
-# KC: a strip's KC x NR elements of B (64 KiB) stream through L2 while MR x KC of A (28 KiB) stay in L1.
-KC_VECTORS = 2048 // machine.vector_bytes()
-# MC: MC x KC of A fill half of L2; the other half is for B and C.
-MC = max(machine.cache_bytes(2) // 2 // 2048 // MR, 1) * MR
-# NC: KC x NC of B (2 MiB) stay in the last cache while MC rows of A after MC rows meet them; where all rows of A are
-# within MC, a strip of B is used once, and FEW_STRIPS of them at a time (256 KiB) are soon read again from L2.
+# KC: MR x KC of A (56 KiB) and a strip's KC x NR elements of B (128 KiB) stream through L1 once a tile; a longer KC
+# writes C less often.
+KC_VECTORS = 4096 // machine.vector_bytes()
+# MC: MC x KC of A fill a third of L2; the rest is for the strip and C.
+MC = max(machine.cache_bytes(2) // 3 // 4096 // MR, 1) * MR
+# NC: KC x NC of B (4 MiB) stay in the last cache while MC rows of A after MC rows meet them; where all rows of A are
+# within MC, a strip of B is used once, and FEW_STRIPS of them at a time (512 KiB) are soon read again from L2.
 NC_VECTORS = 4096 // machine.vector_bytes()
 FEW_STRIPS = 4
 # A block of A or B with more vectors than this is copied into panels: it would not stay in L2 meanwhile.
 PACK_VECTORS = machine.cache_bytes(2) // machine.vector_bytes()
+# Where K is at most SHORT, C is most of the traffic: it is written row of tiles by row of tiles.
+SHORT = 64
 # Below this many multiply-adds a second thread costs more than it brings (a parallel region takes about 5 us).
 PARALLEL_WORK = 600_000
 # Numba compiles a callee anew for each literal argument; these are plain values to it.
-ZERO, ONE, NO = np.int64(0), np.int64(1), np.bool_(False)
+ZERO, ONE = np.int64(0), np.int64(1)
 
 
 @jit
@@ -124,6 +140,13 @@ def _edges(a, b, out, whole_M, whole_N):
                 row[j] += a_ip * b_row[j]
 
 
+@jit(inline=True)
+def _even(items, most, unit):
+    """Length of the blocks, multiples of `unit`, when `items` are cut evenly into the fewest blocks of about `most`."""
+    blocks = max((items + most // 2) // most, 1)
+    return (items + blocks * unit - 1) // (blocks * unit) * unit
+
+
 @jit
 def gemm(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, pack_a, pack_b):
     """``C = A B`` or, with `mode` BIAS, ``C = A B + bias``, on strided matrices: five loops around the micro-kernel.
@@ -133,54 +156,67 @@ def gemm(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, pack
     order, whatever the packing and the tile that holds it.
     """
     NR = NV * lane_count(c)
-    KC = min(K, KC_VECTORS * lane_count(c))
+    KC = _even(K, KC_VECTORS * lane_count(c), 1)
     NC = min(N, NC_VECTORS * lane_count(c) if M > MC else FEW_STRIPS * NR)
-    panels = np.empty(min(M, MC) * KC + padding(c), c.dtype) if pack_a else a
-    # without packing only a ragged last strip is copied, because the micro-kernel reads all NR columns
-    copied = (NC + NR - 1) // NR if pack_b else 1
-    strips = np.empty(copied * NR * KC + padding(c), c.dtype) if pack_b or N % NR else b
+    rows = MR if K <= SHORT and not pack_a else _even(M, MC, MR)
+    panels = allocate(c, rows * KC + padding(c)) if pack_a else a
+    strips = allocate(c, (NC + NR - 1) // NR * NR * KC + padding(c)) if pack_b else b
+    totals = allocate(c, MR * NR) if K > CHAIN else c
     for pc in range(0, K, KC):
         kc = min(KC, K - pc)
         for jc in range(0, N, NC):
             nc = min(NC, N - jc)
             at_b = ib + pc * rb + jc * cb
-            unpacked = 0 if pack_b else nc // NR
-            pack_strips(unpacked, (nc + NR - 1) // NR, b, at_b, rb, cb, nc, kc, strips)
-            for ic_block in range(0, M, MC):
-                mc = min(MC, M - ic_block)
+            if pack_b:
+                pack_strips(b, at_b, rb, cb, nc, kc, strips)
+            for ic_block in range(0, M, rows):
+                mc = min(rows, M - ic_block)
                 at_a = ia + ic_block * ra + pc * ca
-                if pack_a and (M > MC or jc == 0):
+                if pack_a and (M > rows or jc == 0):
                     pack_rows(a, at_a, ra, ca, mc, kc, panels)
                 _multiply_block(
-                    panels, 0 if pack_a else at_a, ra, ca, pack_a, b, at_b, rb, strips, unpacked,
-                    bias, jb + jc, ADD if pc > 0 else mode, c, ic + ic_block * ldc + jc, ldc, mc, nc, kc,
+                    panels, 0 if pack_a else at_a, ra, ca, pack_a, strips, 0 if pack_b else at_b, rb, pack_b,
+                    bias, jb + jc, ADD if pc > 0 else mode, c, ic + ic_block * ldc + jc, ldc, mc, nc, kc, totals,
                 )  # fmt: skip
+    if pack_a:
+        release(panels)
+    if pack_b:
+        release(strips)
+    if K > CHAIN:
+        release(totals)
 
 
 @jit
 def _multiply_block(
-    a, ia, ra, ca, packed_a, b, ib, rb, strips, unpacked, bias, jb, mode, c, ic, ldc, M, N, K
+    a, ia, ra, ca, packed_a, b, ib, rb, packed_b, bias, jb, mode, c, ic, ldc, M, N, K, totals
 ):  # fmt: skip
-    """The loops jr and ir: an M x K block of A times a K x N block of B, strip by strip, tile by tile.
-
-    Strips below `unpacked` are read from B itself, the others from their copies in `strips`.
-    """
+    """The loops jr and ir: an M x K block of A times a K x N block of B, strip by strip, tile by tile."""
     NR = NV * lane_count(c)
-    for j in range(0, N, NR):
-        source, at, step = b, ib + j, rb
-        if j >= unpacked * NR:
-            source, at, step = strips, (j - unpacked * NR) * K, NR
+    j = 0
+    while j < N:
+        width = NR if packed_b or N - j >= NR else lane_count(c)  # B itself is not padded to whole strips
+        at_b, step = (ib + j * K, NR) if packed_b else (ib + j, rb)
         i = 0
         while i < M:
             rows = tile_height(M - i)
-            at_a, row_step, column_step = ia + i * ra, ra, ca
-            if packed_a:
-                at_a, row_step, column_step = i * K, 1, rows
+            at_a, row_step, column_step = (i * K, 1, rows) if packed_a else (ia + i * ra, ra, ca)
+            if packed_a:  # C comes from far: ask for the tile before it is due
+                for r in range(i, i + rows):
+                    prefetch(c, ic + r * ldc + j)
+                    prefetch(c, ic + r * ldc + j + lane_count(c))
             micro_kernel(
-                rows, a, at_a, row_step, column_step, source, at, step, K,
-                c, ic + i * ldc + j, ldc, N - j, bias, jb + j, mode,
+                rows, a, at_a, row_step, column_step, b, at_b, step, K,
+                c, ic + i * ldc + j, ldc, min(width, N - j), bias, jb + j, mode, totals,
             )  # fmt: skip
             i += rows
+        j += width
+
+
+@jit(inline=True)
+def _steps(x):
+    """Elements from one row of `x` (its last two axes) to the next, and from one column to the next."""
+    down, right = x.strides[x.ndim - 2] // x.itemsize, x.strides[x.ndim - 1] // x.itemsize
+    return down, right if x.shape[x.ndim - 1] > 1 else 1  # NumPy gives a single column any stride
 
 
 @jit
@@ -188,19 +224,18 @@ def matmul_packed(a, b, out):
     """Adds packing: blocks of A and strips of B are copied into panels in exactly the order in which the micro-kernel
     reads them. No stride is left to collide in a cache set (rows 4 KiB apart do), and any layout can be read; masked
     stores take over the edges."""
-    M, K = a.shape
-    N = b.shape[1]
+    M, N = out.shape
+    K = a.shape[1]
     if M == 0 or N == 0 or K == 0:
         out[:] = 0
         return
-    gemm(
-        flat(a), ZERO, a.strides[0] // a.itemsize, a.strides[1] // a.itemsize,
-        flat(b), ZERO, b.strides[0] // b.itemsize, b.strides[1] // b.itemsize,
-        flat(out), ZERO, np.int64(STORE), flat(out), ZERO, N, M, N, K, True, True,
-    )  # fmt: skip
+    ra, ca = _steps(a)
+    rb, cb = _steps(b)
+    A, B, C = flat(a), flat(b), flat(out)
+    gemm(A, ZERO, ra, ca, B, ZERO, rb, cb, C, ZERO, np.int64(STORE), C, ZERO, N, M, N, K, True, True)
 
 
-@jit
+@jit(merge=True)
 def multiply(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, vector):
     """`gemm` for any shape: nothing to sum, vectors, small matrices (not copied) and large ones (packed).
 
@@ -223,52 +258,40 @@ def multiply(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, 
         gemm(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, pack_a, pack_b)
 
 
-@jit
-def matmul_loops(a, b, out):
-    """``out[:] = a @ b`` on one thread, for use in your own jitted code: 2-D arrays of one dtype, any strides for `a`
-    and `b`, `out` C-contiguous and apart from them. Shapes are not checked here."""
+@jit(merge=True)
+def multiply_add(a, b, bias, mode, out):
+    """``out = A B`` or, with `mode` BIAS, ``A B + bias``, on one thread; arguments as for `matmul_loops`."""
     M, N = out.shape
+    ra, ca = _steps(a)
+    rb, cb = _steps(b)
+    C = flat(out)
     multiply(
-        flat(a), ZERO, a.strides[0] // a.itemsize, a.strides[1] // a.itemsize,
-        flat(b), ZERO, b.strides[0] // b.itemsize, b.strides[1] // b.itemsize,
-        flat(out), ZERO, np.int64(STORE), flat(out), ZERO, N, M, N, a.shape[1], M == 1 or N == 1,
-    )  # fmt: skip
-
-
-@jit
-def multiply_stored(a, transposed_a, b, transposed_b, bias, mode, out):
-    """``out = A B (+ bias)`` of C-contiguous 2-D arrays that hold A and B or their transposes, on one thread."""
-    M, N = out.shape
-    K = a.shape[0] if transposed_a else a.shape[1]
-    ra, ca = (1, M) if transposed_a else (K, 1)
-    rb, cb = (1, K) if transposed_b else (N, 1)
-    multiply(
-        flat(a), ZERO, ra, ca, flat(b), ZERO, rb, cb, bias, ZERO, mode, flat(out), ZERO, N, M, N, K, M == 1 or N == 1
+        flat(a),
+        ZERO,
+        ra,
+        ca,
+        flat(b),
+        ZERO,
+        rb,
+        cb,
+        flat(bias),
+        ZERO,
+        mode,
+        C,
+        ZERO,
+        N,
+        M,
+        N,
+        a.shape[1],
+        M == 1 or N == 1,
     )
 
 
-@jit
-def multiply_small(a, transposed_a, b, transposed_b, out):
-    """`multiply_stored` where that is little work and the shapes fit; else False, and nothing done.
-
-    One strip-by-strip block, without the details of `gemm`: at 16 x 16 they would take longer than the product.
-    """
-    M, N = out.shape
-    K = a.shape[0] if transposed_a else a.shape[1]
-    depth = b.shape[1] if transposed_b else b.shape[0]
-    if K != depth or M * N * K > PARALLEL_WORK or M < 2 or N < 2 or K == 0 or K > KC_VECTORS * lane_count(out):
-        return False
-    ra, ca = (1, M) if transposed_a else (K, 1)
-    rb, cb = (1, K) if transposed_b else (N, 1)
-    A, B, C = flat(a), flat(b), flat(out)
-    NR = NV * lane_count(out)
-    count, unpacked = (N + NR - 1) // NR, 0 if transposed_b else N // NR
-    strips = B
-    if unpacked < count:
-        strips = np.empty((count - unpacked) * NR * K + padding(out), out.dtype)
-        pack_strips(unpacked, count, B, ZERO, rb, cb, N, K, strips)
-    _multiply_block(A, ZERO, ra, ca, NO, B, ZERO, rb, strips, unpacked, C, ZERO, np.int64(STORE), C, ZERO, N, M, N, K)
-    return True
+@jit(merge=True)
+def matmul_loops(a, b, out):
+    """``out[:] = a @ b`` on one thread, for use in your own jitted code: 2-D arrays of one dtype, any strides for `a`
+    and `b`, `out` C-contiguous and apart from them. Shapes are not checked here."""
+    multiply_add(a, b, flat(out), np.int64(STORE), out)
 
 
 @jit
@@ -288,71 +311,73 @@ def _share(part, parts, items, unit):
     return min(part * units // parts * unit, items), min((part + 1) * units // parts * unit, items)
 
 
-@jit
-def _multiply_share(part, parts, a, starts_a, transposed_a, b, starts_b, transposed_b, bias, mode, out):
+@jit(merge=True)
+def _multiply_share(part, parts, a, starts_a, b, starts_b, bias, mode, out):
     count, M, N = out.shape
-    K = a.shape[1] if transposed_a else a.shape[2]
-    ra, ca = (1, M) if transposed_a else (K, 1)
-    rb, cb = (1, K) if transposed_b else (N, 1)
-    NR = NV * lane_count(out)
-    rows, columns = (1, 1) if count >= parts else _grid(parts, M, N, NR)
+    K = a.shape[2]
+    next_a, next_b = a.strides[0] // a.itemsize, b.strides[0] // b.itemsize
+    ra, ca = _steps(a)
+    rb, cb = _steps(b)
+    rows, columns = (1, 1) if count >= parts else _grid(parts, M, N, NV * lane_count(out))
     first, last = _share(part, parts, count * rows * columns, 1)
     for item in range(first, last):
         n, cell = divmod(item, rows * columns)
         top, bottom = _share(cell // columns, rows, M, MR)
-        left, right = _share(cell % columns, columns, N, NR)
+        left, right = _share(cell % columns, columns, N, NV * lane_count(out))
         multiply(
-            flat(a), starts_a[n] * M * K + top * ra, ra, ca, flat(b), starts_b[n] * K * N + left * cb, rb, cb,
-            bias, left, mode, flat(out), (n * M + top) * N + left, N, bottom - top, right - left, K,
+            flat(a), starts_a[n] * next_a + top * ra, ra, ca, flat(b), starts_b[n] * next_b + left * cb, rb, cb,
+            flat(bias), left, mode, flat(out), (n * M + top) * N + left, N, bottom - top, right - left, K,
             M == 1 or N == 1,
         )  # fmt: skip
 
 
 @jit(parallel=True)
-def multiply_parallel(a, starts_a, transposed_a, b, starts_b, transposed_b, bias, mode, out, threads):
+def multiply_parallel(a, starts_a, b, starts_b, bias, mode, out, threads):
     """C is cut into a grid, and each thread multiplies its cell's rows of A and columns of B.
 
-    Product n of the batch is that of the matrices ``a[starts_a[n]]`` and ``b[starts_b[n]]`` (3-D arrays, C-contiguous,
-    holding A and B or their transposes); a batch of at least `threads` products is shared out whole.
+    Product n of the batch is that of the matrices ``a[starts_a[n]]`` and ``b[starts_b[n]]`` (3-D arrays, any strides);
+    a batch of at least `threads` products is shared out whole.
     """
     if threads == 1:
-        _multiply_share(ZERO, ONE, a, starts_a, transposed_a, b, starts_b, transposed_b, bias, mode, out)
+        _multiply_share(ZERO, ONE, a, starts_a, b, starts_b, bias, mode, out)
     else:
         before = enter(threads)
         for part in prange(threads):
-            _multiply_share(
-                np.int64(part), threads, a, starts_a, transposed_a, b, starts_b, transposed_b, bias, mode, out
-            )
+            _multiply_share(np.int64(part), threads, a, starts_a, b, starts_b, bias, mode, out)
         leave(before)
 
 
+_compiled_add = Compiled(
+    multiply_add, lambda kind: (Array(kind, 2, "A"), Array(kind, 2, "A"), kind[::1], int64, kind[:, ::1])
+)
+_compiled_parallel = Compiled(
+    multiply_parallel,
+    lambda kind: (
+        Array(kind, 3, "A"), int64[::1], Array(kind, 3, "A"), int64[::1], kind[::1], int64, kind[:, :, ::1], int64
+    ),
+)  # fmt: skip
 _ONE_MATRIX = np.zeros(1, np.int64)
 NO_BIAS = {dtype: np.empty(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
 
 
-def product(a, transposed_a, b, transposed_b, bias, mode, out):
-    """``out = A B (+ bias)`` of 2-D arrays that hold A and B or their transposes, on as many threads as it is worth."""
-    if out.size * a.size < PARALLEL_WORK * len(out) or _threads._count == 1:
-        multiply_stored(a, transposed_a, b, transposed_b, bias, mode, out)
+def product(a, b, bias, mode, out):
+    """``out = A B (+ bias)``, of 2-D arrays with any strides, on as many threads as it is worth."""
+    if out.size * a.shape[1] < PARALLEL_WORK or _threads._count == 1:
+        _compiled_add[out.dtype](a, b, bias, mode, out)
     else:
-        multiply_parallel(
-            a[None],
-            _ONE_MATRIX,
-            transposed_a,
-            b[None],
-            _ONE_MATRIX,
-            transposed_b,
-            bias,
-            mode,
-            out[None],
-            _threads._count,
-        )
+        products(a[None], _ONE_MATRIX, b[None], _ONE_MATRIX, bias, mode, out[None])
+
+
+def products(a, starts_a, b, starts_b, bias, mode, out):
+    """`multiply_parallel` on as many threads as it is worth."""
+    threads = 1 if out.size * a.shape[2] < PARALLEL_WORK else _threads._count
+    _compiled_parallel[out.dtype](a, starts_a, b, starts_b, bias, mode, out, threads)
 
 
 def matmul_parallel(a, b, out):
     """Adds threads: C is cut into a grid, and each thread runs the packed product on its cell. What need not be packed,
     because it is small, is not."""
-    product(a, False, b, False, NO_BIAS[out.dtype], STORE, out)
+    product(a, b, NO_BIAS[out.dtype], STORE, out)
 
 
 VARIANTS = {

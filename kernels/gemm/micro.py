@@ -8,9 +8,12 @@ The micro-kernel computes one tile of C, `rows` x NR elements held in registers,
         └─────────────┘    tile_outer         │      │          a register and step, nothing else
                                               └──────┘
 
-A and B are addressed by strides, so it serves packed panels, plain matrices and transposed ones alike; only the NR
-elements of a row of B must lie side by side. Heights other than the tallest, MR, exist for the bottom edge of C.
+A and B are addressed by strides, so it serves packed panels, plain and transposed matrices alike; only the elements of
+a row of B must lie side by side. Heights other than the tallest, MR, exist for the bottom edge of C; for its right edge
+there is a narrow micro-kernel, one vector wide, whose loads and stores are masked.
 """
+
+import numpy as np
 
 from kernels import machine
 from kernels._jit import jit
@@ -26,6 +29,8 @@ from kernels.simd import (
     tile_add,
     tile_add_partial,
     tile_outer,
+    tile_outer_partial,
+    tile_plus,
     tile_rows,
     tile_store,
     tile_store_partial,
@@ -34,22 +39,55 @@ from kernels.simd import (
 
 # MR * NV accumulators + NV vectors of B + 1 broadcast element of A must fit the vector registers.
 NV = 2
-MR, LESS_1, LESS_2, HALF, FEW, ONE = (14, 13, 12, 8, 4, 1) if machine.vector_registers() >= 32 else (6, 5, 4, 3, 2, 1)
+HEIGHTS = (14, 13, 8, 4, 2, 1) if machine.vector_registers() >= 32 else (6, 5, 4, 3, 2, 1)
+MR = HEIGHTS[0]
 
 STORE, ADD, BIAS = 0, 1, 2  # what becomes of the tile: C = tile, C += tile, C = tile + bias
+# Rounding errors grow along a chain of additions, so at most CHAIN products are summed in one; the sums of the chains
+# are added up in `totals`, memory for one tile.
+CHAIN = 192
 
 
-def _micro_kernel(rows):
-    """The micro-kernel for tiles of `rows` rows."""
+@jit(inline=True)
+def chain_length(K):
+    """Length of the chains that K products are cut into, about equally."""
+    chains = (K + CHAIN - 1) // CHAIN
+    return (K + chains - 1) // chains
+
+
+def _micro_kernel(rows, vectors):
+    """The micro-kernel of `rows` x `vectors` vectors of C, of which `columns` columns are stored.
+
+    The wide one, of NV vectors, reads all of a row of B; the narrow one, of a single vector, just `columns` elements.
+    """
 
     @jit(inline=True)
-    def multiply(a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode):
-        acc = tile_zeros(c, rows, NV)
+    def update(acc, a, ia, ra, b, ib, columns):
+        if vectors == NV:
+            return tile_outer(acc, a, ia, ra, b, ib)
+        return tile_outer_partial(acc, a, ia, ra, b, ib, columns)
+
+    @jit(inline=True)
+    def multiply(a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode, totals):
+        width = vectors * lane_count(c)
+        acc = tile_zeros(c, rows, vectors)
         if mode == BIAS:
-            acc = tile_rows(bias, jb, columns, rows, NV)
-        for p in range(K):
-            acc = tile_outer(acc, a, ia + p * ca, ra, b, ib + p * rb)
-        if columns >= NV * lane_count(c):
+            acc = tile_rows(bias, jb, columns, rows, vectors)
+        first, chain = 0, chain_length(K)
+        while first + chain < K:
+            for p in range(first, first + chain):
+                acc = update(acc, a, ia + p * ca, ra, b, ib + p * rb, columns)
+            if first > 0:
+                tile_add(totals, 0, width, acc)
+            else:
+                tile_store(totals, 0, width, acc)
+            acc = tile_zeros(c, rows, vectors)
+            first += chain
+        for p in range(first, K):
+            acc = update(acc, a, ia + p * ca, ra, b, ib + p * rb, columns)
+        if first > 0:
+            acc = tile_plus(acc, totals, 0, width)
+        if columns >= width:
             if mode == ADD:
                 tile_add(c, ic, ldc, acc)
             else:
@@ -62,54 +100,67 @@ def _micro_kernel(rows):
     return multiply
 
 
-_mr, _less_1, _less_2, _half, _few, _one = (_micro_kernel(rows) for rows in (MR, LESS_1, LESS_2, HALF, FEW, ONE))
+def _of_any_height(micro_kernels):
+    """One function that calls the micro-kernel of the height it is asked for."""
+    height_0, height_1, height_2, height_3, height_4, height_5 = micro_kernels
+
+    @jit(inline=True)
+    def multiply(rows, a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode, totals):
+        if rows == HEIGHTS[0]:
+            height_0(a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode, totals)
+        elif rows == HEIGHTS[1]:
+            height_1(a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode, totals)
+        elif rows == HEIGHTS[2]:
+            height_2(a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode, totals)
+        elif rows == HEIGHTS[3]:
+            height_3(a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode, totals)
+        elif rows == HEIGHTS[4]:
+            height_4(a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode, totals)
+        else:
+            height_5(a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode, totals)
+
+    return multiply
 
 
-@jit(inline=True)
-def micro_kernel(rows, a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode):
-    """One tile of C: ``C[r, j] (+)= sum over p < K of a[ia + r*ra + p*ca] * b[ib + p*rb + j]``, r < rows, j < columns.
-
-    `rows` is one of the heights that `tile_height` gives. All NR elements of a row of B are read, also where
-    ``columns < NR``; of C only the first `columns` of a row are touched. `mode` is STORE, ADD or BIAS (C starts from
-    ``bias[jb + j]``).
-    """
-    if rows == MR:
-        _mr(a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode)
-    elif rows == LESS_1:
-        _less_1(a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode)
-    elif rows == LESS_2:
-        _less_2(a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode)
-    elif rows == HALF:
-        _half(a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode)
-    elif rows == FEW:
-        _few(a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode)
-    else:
-        _one(a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode)
-
-
-@jit(inline=True)
-def _is_height(rows):
-    return rows in (0, MR, LESS_1, LESS_2, HALF, FEW, ONE)
+_multiply_wide = _of_any_height([_micro_kernel(rows, NV) for rows in HEIGHTS])
+_multiply_narrow = _of_any_height([_micro_kernel(rows, 1) for rows in HEIGHTS])
 
 
 @jit
-def tile_height(left):
-    """Rows of the next tile where `left` rows of C remain.
+def micro_kernel(rows, a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode, totals):
+    """One tile of C: ``C[r, j] (+)= sum over p < K of a[ia + r*ra + p*ca] * b[ib + p*rb + j]``, r < rows, j < columns.
 
-    Many rows are shared out evenly (64 = 4 * 13 + 12, no thin rest); the last two tiles are chosen so that the rest is
-    itself a height.
+    `rows` is one of HEIGHTS. Where `columns` is more than one vector, all NR elements of a row of B are read; of C only
+    the first `columns` of a row are touched. `mode` is STORE, ADD or BIAS (C starts from ``bias[jb + j]``). `totals` is
+    needed where K is more than CHAIN.
     """
-    if left > 2 * MR:
-        tiles = (left + MR - 1) // MR
-        even = (left + tiles - 1) // tiles
-        return even if even >= LESS_2 else MR
-    largest = 0
-    for height in (MR, LESS_1, LESS_2, HALF, FEW, ONE):
-        if height <= left:
-            if _is_height(left - height):
-                return height
-            largest = max(largest, height)
-    return largest
+    if columns > lane_count(c):
+        _multiply_wide(rows, a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode, totals)
+    else:
+        _multiply_narrow(rows, a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode, totals)
+
+
+def _first_heights(most: int) -> np.ndarray:
+    """For each number of rows up to `most`, the height of the first tile when all tiles together take least time.
+
+    A step of a tile takes as long as its rows, but not less than four: a fused multiply-add is that many times slower
+    than the next one can start. Its start and end are reckoned as one row more.
+    """
+    least, first = [0], [0]
+    for rows in range(1, most + 1):
+        time, height = min((least[rows - h] + max(h, 4) + 1, -h) for h in HEIGHTS if h <= rows)
+        least.append(time)
+        first.append(-height)
+    return np.array(first)
+
+
+FIRST_HEIGHTS = _first_heights(8 * MR)
+
+
+@jit(inline=True)
+def tile_height(left):
+    """Rows of the next tile where `left` rows of C remain."""
+    return FIRST_HEIGHTS[min(left, 8 * MR)]
 
 
 @jit(inline=True)
@@ -162,13 +213,11 @@ def pack_panel(x, ix, across, along, present, width, depth, panel, start):
 
 
 @jit
-def pack_strips(first, last, b, ib, rb, cb, columns, depth, strips):
-    """Pack strips `first` .. `last` - 1 of a `depth` x `columns` block of B, NR columns each, the last one padded with
-    zeros, into `strips` from its beginning."""
+def pack_strips(b, ib, rb, cb, columns, depth, strips):
+    """Pack a `depth` x `columns` block of B strip by strip, NR columns each, the last one padded with zeros."""
     NR = NV * lane_count(b)
-    for strip in range(first, last):
-        j = strip * NR
-        pack_panel(b, ib + j * cb, cb, rb, min(NR, columns - j), NR, depth, strips, (strip - first) * NR * depth)
+    for j in range(0, columns, NR):
+        pack_panel(b, ib + j * cb, cb, rb, min(NR, columns - j), NR, depth, strips, j * depth)
 
 
 @jit

@@ -1,20 +1,35 @@
 """The public matrix product: ranks, broadcasting, layouts and errors around the loops of `ladder`."""
 
 import numpy as np
+from numba.types import Array
 from numpy import ndarray
 
 from kernels import _checks, _threads
-from kernels.gemm.ladder import NO_BIAS, PARALLEL_WORK, multiply_parallel, multiply_small, product
+from kernels._checks import FLOAT32, FLOAT64
+from kernels._jit import Compiled, jit
+from kernels.gemm.ladder import NO_BIAS, PARALLEL_WORK, matmul_loops, product, products
 from kernels.gemm.micro import STORE
 
 
 def _operand(name, x):
-    """`x` as ``(C-contiguous array, whether it holds the transpose in its last two axes)``."""
-    if x.__class__ is ndarray and x.ndim > 1 and not x.flags.c_contiguous:
-        swapped = x.swapaxes(-1, -2)
-        if swapped.flags.c_contiguous:
-            return _checks.floats("matmul", name, swapped), True
-    return _checks.floats("matmul", name, x), False
+    """`x` as an array that the loops can read: any strides, but aligned and of native byte order."""
+    x = _checks.as_array("matmul", name, x)
+    if x.dtype not in (FLOAT32, FLOAT64):
+        raise TypeError(f"matmul: {name} must be float32 or float64, got {x.dtype}")
+    return x if x.flags.aligned and x.dtype.isnative else _checks.contiguous(x)
+
+
+@jit
+def _matmul_aligned(a, b, out):
+    """`matmul_loops` where all elements lie at multiples of their size; else False, and nothing is done."""
+    steps = a.ctypes.data | a.strides[0] | a.strides[1] | b.ctypes.data | b.strides[0] | b.strides[1]
+    if steps % a.itemsize:
+        return False
+    matmul_loops(a, b, out)
+    return True
+
+
+_compiled = Compiled(_matmul_aligned, lambda kind: (Array(kind, 2, "A"), Array(kind, 2, "A"), kind[:, ::1]))
 
 
 def matmul(a, b, *, out=None):
@@ -24,8 +39,7 @@ def matmul(a, b, *, out=None):
     ----------
     a, b : array, float32 or float64, both of one dtype
         Shapes ``(..., M, K)`` and ``(..., K, N)``; a 1-D `a` is a row ``(K,)``, a 1-D `b` a column ``(K,)``, and that
-        axis is missing in the result. Transposed views (``w.T``) are read as they lie; other strided views are copied
-        once.
+        axis is missing in the result. Strided views, transposed ones (``w.T``) among them, are read as they lie.
     out : array, optional
         C-contiguous, of the result's shape and dtype, not overlapping `a` or `b`.
 
@@ -49,68 +63,58 @@ def matmul(a, b, *, out=None):
     array([[3., 3.],
            [3., 3.]], dtype=float32)
     """
-    if (
-        out is None
-        and a.__class__ is b.__class__ is ndarray
-        and a.dtype is b.dtype
-        and (a.dtype is _checks.FLOAT32 or a.dtype is _checks.FLOAT64)
-        and a.ndim == b.ndim == 2
-    ):  # small plain matrices do not pay for the details; what does not fit falls through
-        straight_a, straight_b = a.flags.carray, b.flags.carray
-        stored_a, stored_b = a if straight_a else a.T, b if straight_b else b.T
-        if (straight_a or stored_a.flags.carray) and (straight_b or stored_b.flags.carray):
-            result = ndarray((len(a), b.shape[1]), a.dtype)
-            if multiply_small(stored_a, not straight_a, stored_b, not straight_b, result):
+    if out is None and a.__class__ is b.__class__ is ndarray and a.ndim == b.ndim == 2:
+        # plain matrices do not pay for the details; what does not fit falls through
+        dtype, (M, K), (depth, N) = a.dtype, a.shape, b.shape
+        alone = M * N * K < PARALLEL_WORK or _threads._count == 1
+        if alone and depth == K and dtype is b.dtype and (dtype is FLOAT32 or dtype is FLOAT64):
+            result = ndarray((M, N), dtype)
+            if _compiled[dtype](a, b, result):
                 return result
-    a, transposed_a = _operand("a", a)
-    b, transposed_b = _operand("b", b)
+    a, b = _operand("a", a), _operand("b", b)
     _checks.same_dtype("matmul", a=a, b=b)
     if a.ndim != 2 or b.ndim != 2:
-        return _any_rank(a, transposed_a, b, transposed_b, out)
-    M, K = a.shape[::-1] if transposed_a else a.shape
-    depth, N = b.shape[::-1] if transposed_b else b.shape
+        return _any_rank(a, b, out)
+    (M, K), (depth, N) = a.shape, b.shape
     if depth != K:
         raise ValueError(f"matmul: inner dimensions differ: a is {(M, K)}, b is {(depth, N)}")
     result = _checks.output("matmul", out, (M, N), a.dtype)
     if out is not None:
         _checks.no_overlap("matmul", out, a=a, b=b)
-    product(a, transposed_a, b, transposed_b, NO_BIAS[a.dtype], STORE, result)
+    product(a, b, NO_BIAS[a.dtype], STORE, result)
     return result
 
 
-def _any_rank(a, transposed_a, b, transposed_b, out):
+def _any_rank(a, b, out):
     """`matmul` of vectors and batches."""
-    shape_a = a.shape[:-2] + a.shape[:-3:-1] if transposed_a else a.shape
-    shape_b = b.shape[:-2] + b.shape[:-3:-1] if transposed_b else b.shape
+    shape_a, shape_b = a.shape, b.shape
     if not shape_a or not shape_b:
         raise ValueError(f"matmul: operands must have at least one dimension: a is {shape_a}, b is {shape_b}")
-    if len(shape_a) == 1:
-        a = a.reshape(1, -1)
-    if len(shape_b) == 1:
-        b = b.reshape(-1, 1)
-    M, K = shape_a[-2:] if len(shape_a) > 1 else (1, shape_a[0])
-    depth, N = shape_b[-2:] if len(shape_b) > 1 else (shape_b[0], 1)
+    row, column = len(shape_a) == 1, len(shape_b) == 1
+    if row:
+        a = a[None, :]
+    if column:
+        b = b[:, None]
+    M, K = a.shape[-2:]
+    depth, N = b.shape[-2:]
     if depth != K:
         raise ValueError(f"matmul: inner dimensions differ: a is {shape_a}, b is {shape_b}")
     try:
         batch = np.broadcast_shapes(shape_a[:-2], shape_b[:-2])
     except ValueError:
         raise ValueError(f"matmul: batch dimensions do not broadcast: a is {shape_a}, b is {shape_b}") from None
-    shape = batch + (M,) * (len(shape_a) > 1) + (N,) * (len(shape_b) > 1)
-    result = _checks.output("matmul", out, shape, a.dtype)
+    result = _checks.output("matmul", out, batch + (M,) * (not row) + (N,) * (not column), a.dtype)
     if out is not None:
         _checks.no_overlap("matmul", out, a=a, b=b)
     if result.size == 0 or K == 0:
         result.fill(0)
-    elif not transposed_a and b.ndim == 2:  # one matrix b for all of a: a single tall product
-        matmul(a.reshape(-1, K), b.T if transposed_b else b, out=result.reshape(-1, N))
+    elif b.ndim == 2 and a.flags.c_contiguous:  # one matrix b for all of a: a single tall product
+        product(a.reshape(-1, K), b, NO_BIAS[a.dtype], STORE, result.reshape(-1, N))
     else:
-        count = result.size // (M * N)
-        threads = 1 if result.size * K < PARALLEL_WORK else _threads._count
-        multiply_parallel(
-            a.reshape(-1, *a.shape[-2:]), _matrix_numbers(shape_a[:-2], batch), transposed_a,
-            b.reshape(-1, *b.shape[-2:]), _matrix_numbers(shape_b[:-2], batch), transposed_b,
-            NO_BIAS[a.dtype], STORE, result.reshape(count, M, N), threads,
+        products(
+            a.reshape(-1, M, K), _matrix_numbers(a.shape[:-2], batch),
+            b.reshape(-1, K, N), _matrix_numbers(b.shape[:-2], batch),
+            NO_BIAS[a.dtype], STORE, result.reshape(-1, M, N),
         )  # fmt: skip
     return result
 
@@ -142,6 +146,10 @@ def matmul_backward(dy, a, b, *, needs=(True, True)):
     TypeError, ValueError
         As `matmul`; also where `dy` has not the result's shape.
     """
+    if dy.__class__ is a.__class__ is b.__class__ is ndarray and dy.ndim == a.ndim == b.ndim == 2:
+        (M, K), (depth, N) = a.shape, b.shape
+        if depth == K and dy.shape == (M, N) and dy.dtype is a.dtype is b.dtype:  # plain matrices
+            return matmul(dy, b.T) if needs[0] else None, matmul(a.T, dy) if needs[1] else None
     dy, a, b = (_checks.as_array("matmul_backward", name, x) for name, x in (("dy", dy), ("a", a), ("b", b)))
     _checks.same_dtype("matmul_backward", dy=dy, a=a, b=b)
     row, column = a.ndim == 1, b.ndim == 1

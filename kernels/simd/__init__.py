@@ -4,12 +4,14 @@ A plain Numba loop leaves vectorisation to the compiler's goodwill. Here a vecto
 one, ``+ * fma select`` combine them lane by lane, `store` writes one. A tile is a small matrix of registers, the
 accumulator of a matrix product. Each function's docstring states its meaning as scalar loops, and a test runs both.
 
+- `memory`: the memory of an array as a plain address.
 - `vector`: vectors, masks, their arithmetic, loads and stores (whole, or the first `count` lanes).
 - `tile`: tiles and their rank-1 update.
 - `math`: exp, log, log1p, tanh, sigmoid, erf on vectors.
 """
 
 from kernels.simd.math import erf, exp, log, log1p, sigmoid, tanh
+from kernels.simd.memory import allocate, array_at, flat, release
 from kernels.simd.tile import (
     square_load,
     square_load_partial,
@@ -18,6 +20,8 @@ from kernels.simd.tile import (
     tile_add_partial,
     tile_dot,
     tile_outer,
+    tile_outer_partial,
+    tile_plus,
     tile_rows,
     tile_store,
     tile_store_partial,
@@ -28,9 +32,7 @@ from kernels.simd.vector import (
     absolute,
     all_lanes,
     any_lanes,
-    array_at,
     copysign,
-    flat,
     fma,
     lane_count,
     load,

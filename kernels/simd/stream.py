@@ -9,7 +9,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from kernels import machine
-from kernels.simd.vector import emit_load_partial, emit_pointer, emit_splat, vector_ir
+from kernels.simd.memory import emit_pointer
+from kernels.simd.vector import emit_load_partial, emit_splat, vector_ir
 from kernels.simd.wide import _wide_of
 
 

@@ -13,6 +13,7 @@ from numba import types
 from numba.core.datamodel import models, register_default
 from numba.extending import intrinsic
 
+from kernels.simd.memory import emit_pointer
 from kernels.simd.vector import (
     emit_across,
     emit_fma,
@@ -20,7 +21,6 @@ from kernels.simd.vector import (
     emit_mask,
     emit_masked_load,
     emit_masked_store,
-    emit_pointer,
     emit_splat,
     emit_store,
     vector_ir,
@@ -196,6 +196,35 @@ def tile_outer(typingctx, acc, a, ia, step, b, ib):
         return _update(context, builder, acc, value, a, a_array, ia, step, row)
 
     return acc(acc, a, types.intp, types.intp, b, types.intp), lower
+
+
+@intrinsic
+def tile_outer_partial(typingctx, acc, a, ia, step, b, ib, columns):
+    """`tile_outer` where a row of `b` has only `columns` elements: zeros beyond, which are not read."""
+
+    def lower(context, builder, signature, arguments):
+        value, a_array, ia, step, b_array, ib, columns = arguments
+        row = _load_row(context, builder, acc, b, b_array, ib, columns)
+        return _update(context, builder, acc, value, a, a_array, ia, step, row)
+
+    return acc(acc, a, types.intp, types.intp, b, types.intp, types.intp), lower
+
+
+@intrinsic
+def tile_plus(typingctx, acc, c, start, stride):
+    """``acc[r, :] + c[start + r * stride : ... + width]`` for every row r."""
+
+    def lower(context, builder, signature, arguments):
+        value, array, start, stride = arguments
+        for r in range(acc.rows):
+            row = _load_row(context, builder, acc, c, array, _plus_times(builder, start, stride, r))
+            for v in range(acc.vectors):
+                index = r * acc.vectors + v
+                total = builder.fadd(builder.extract_value(value, index), row[v])
+                value = builder.insert_value(value, total, index)
+        return value
+
+    return acc(acc, c, types.intp, types.intp), lower
 
 
 def _store(accumulate, partial):

@@ -15,9 +15,9 @@ from numba.core.datamodel import models, register_default
 from numba.core.imputils import impl_ret_untracked, lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
 from kernels import machine
+from kernels.simd.memory import Memory, emit_pointer
 
 _INT32 = ir.IntType(32)
 _BOOL = ir.IntType(1)
@@ -90,12 +90,6 @@ def emit_splat(builder, vector, scalar):
     first = builder.insert_element(undefined, scalar, ir.Constant(_INT32, 0))
     zeros = ir.Constant(ir.VectorType(_INT32, vector.lanes), [0] * vector.lanes)
     return builder.shuffle_vector(first, undefined, zeros)
-
-
-def emit_pointer(context, builder, array_type, array, offset):
-    """Address of element `offset` of the array's memory."""
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.gep(data, [offset])
 
 
 def emit_load(builder, vector, pointer):
@@ -181,29 +175,13 @@ def emit_across(builder, lanes, value, combine):
 @intrinsic
 def lane_count(typingctx, array):
     """Lanes of one vector of the array's dtype, a compile-time constant."""
-    if not isinstance(array, types.Array):
+    if not isinstance(array, (types.Array, Memory)):
         return None
 
     def lower(context, builder, signature, arguments):
         return context.get_constant(types.intp, vector_of(array).lanes)
 
     return types.intp(array), lower
-
-
-@intrinsic
-def array_at(typingctx, address, size, like):
-    """The `size` elements at an address in memory as a 1-D array of `like`'s dtype; the caller keeps them alive."""
-    result = types.Array(like.dtype, 1, "C")
-
-    def lower(context, builder, signature, arguments):
-        address, size, _ = arguments
-        itemsize = context.get_constant(types.intp, like.dtype.bitwidth // 8)
-        array = context.make_array(result)(context, builder)
-        data = builder.inttoptr(address, context.get_data_type(like.dtype).as_pointer())
-        populate_array(array, data, shape=[size], strides=[itemsize], itemsize=itemsize, meminfo=None)
-        return array._getvalue()
-
-    return result(types.intp, types.intp, like), lower
 
 
 @intrinsic
@@ -282,25 +260,6 @@ def splat(typingctx, array, scalar):
         return emit_splat(builder, vector, arguments[1])
 
     return vector(array, array.dtype), lower
-
-
-@intrinsic
-def flat(typingctx, array):
-    """The memory of `array`, any layout, as a 1-D array that starts at its first element; `array` must outlive it.
-
-    It holds no reference (two atomic operations saved wherever it is passed on): use it on arguments, which the caller
-    keeps alive.
-    """
-    view = types.Array(array.dtype, 1, "C")
-
-    def lower(context, builder, signature, arguments):
-        source = context.make_array(array)(context, builder, arguments[0])
-        result = context.make_array(view)(context, builder)
-        item = source.itemsize
-        populate_array(result, source.data, shape=[source.nitems], strides=[item], itemsize=item, meminfo=None)
-        return result._getvalue()
-
-    return view(array), lower
 
 
 # --- arithmetic ------------------------------------------------------------------------------------------------------

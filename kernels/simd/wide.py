@@ -10,11 +10,11 @@ from numba import types
 from numba.extending import intrinsic
 
 from kernels import machine
+from kernels.simd.memory import emit_pointer
 from kernels.simd.vector import (
     Vector,
     emit_across,
     emit_load,
-    emit_pointer,
     emit_splat,
     vector_of,
 )

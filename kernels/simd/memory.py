@@ -1,0 +1,131 @@
+"""The memory of an array as a plain address, which costs nothing to hand from function to function.
+
+A Numba array carries a reference count: each function that takes one may raise it on entry and lower it after the last
+use, with a call in the middle of a loop that makes the compiler save every vector register. `Memory` has none. It is
+indexed like an array (from the first element, unchecked), knows its dtype, and nothing else; whoever owns the elements
+keeps them alive: use it for arguments, which the caller holds, or with `allocate` and `release`.
+"""
+
+import operator
+
+from llvmlite import ir
+from numba import types
+from numba.core.datamodel import models, register_default
+from numba.core.imputils import impl_ret_untracked, lower_builtin, lower_getattr
+from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
+
+_BYTES = ir.IntType(8).as_pointer()
+
+
+class Memory(types.Type):
+    """Elements of `dtype` from an address on."""
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+        super().__init__(name=f"Memory({dtype})")
+
+
+@register_default(Memory)
+class _MemoryModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type):
+        super().__init__(dmm, fe_type, dmm.lookup(fe_type.dtype).get_data_type().as_pointer())
+
+
+def emit_pointer(context, builder, array_type, array, offset):
+    """Address of element `offset` of an array's memory, or of `Memory`."""
+    data = array if isinstance(array_type, Memory) else context.make_array(array_type)(context, builder, array).data
+    return builder.gep(data, [offset])
+
+
+@intrinsic
+def flat(typingctx, array):
+    """The `Memory` of `array`, of any layout, from its first element on."""
+
+    def lower(context, builder, signature, arguments):
+        if isinstance(array, Memory):
+            return arguments[0]
+        return context.make_array(array)(context, builder, arguments[0]).data
+
+    return Memory(array.dtype)(array), lower
+
+
+@intrinsic
+def array_at(typingctx, address, size, like):
+    """The `size` elements at an address in memory as a 1-D array of `like`'s dtype; the caller keeps them alive."""
+    result = types.Array(like.dtype, 1, "C")
+
+    def lower(context, builder, signature, arguments):
+        address, size, _ = arguments
+        itemsize = context.get_constant(types.intp, like.dtype.bitwidth // 8)
+        array = context.make_array(result)(context, builder)
+        data = builder.inttoptr(address, context.get_data_type(like.dtype).as_pointer())
+        populate_array(array, data, shape=[size], strides=[itemsize], itemsize=itemsize, meminfo=None)
+        return array._getvalue()
+
+    return result(types.intp, types.intp, like), lower
+
+
+@intrinsic
+def allocate(typingctx, like, count):
+    """`Memory` for `count` elements of `like`'s dtype, until it is given back to `release`."""
+
+    def lower(context, builder, signature, arguments):
+        size = builder.mul(arguments[1], context.get_constant(types.intp, like.dtype.bitwidth // 8))
+        return builder.bitcast(context.nrt.allocate(builder, size), context.get_value_type(signature.return_type))
+
+    return Memory(like.dtype)(like, types.intp), lower
+
+
+@intrinsic
+def release(typingctx, memory):
+    """Give back what `allocate` gave."""
+
+    def lower(context, builder, signature, arguments):
+        context.nrt.free(builder, builder.bitcast(arguments[0], _BYTES))
+        return context.get_dummy_value()
+
+    return types.void(memory), lower
+
+
+@infer_getattr
+class _Attributes(AttributeTemplate):
+    key = Memory
+
+    def resolve_dtype(self, memory):
+        return types.DType(memory.dtype)
+
+
+@lower_getattr(Memory, "dtype")
+def _dtype(context, builder, memory, value):
+    return context.get_dummy_value()
+
+
+@infer_global(operator.getitem)
+class _GetItem(AbstractTemplate):
+    def generic(self, arguments, keywords):
+        memory, index = arguments
+        if isinstance(memory, Memory) and isinstance(index, types.Integer):
+            return signature(memory.dtype, memory, types.intp)
+
+
+@lower_builtin(operator.getitem, Memory, types.Integer)
+def _get(context, builder, signature, arguments):
+    value = builder.load(builder.gep(arguments[0], [arguments[1]]))
+    return impl_ret_untracked(context, builder, signature.return_type, value)
+
+
+@infer_global(operator.setitem)
+class _SetItem(AbstractTemplate):
+    def generic(self, arguments, keywords):
+        memory, index, value = arguments
+        if isinstance(memory, Memory) and isinstance(index, types.Integer):
+            return signature(types.none, memory, types.intp, memory.dtype)
+
+
+@lower_builtin(operator.setitem, Memory, types.Integer, types.Any)
+def _set(context, builder, signature, arguments):
+    memory, index, value = arguments
+    builder.store(value, builder.gep(memory, [index]))
+    return context.get_dummy_value()
