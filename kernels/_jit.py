@@ -183,9 +183,9 @@ def jit(function=None, *, fastmath=True, parallel=False, inline=False, merge=Fal
     """Compile `function` on first call: no GIL, IEEE division, the house's fast-math set, cached on disk.
 
     ``fastmath=False`` is for code whose rounding must stay as written (error-compensated polynomials);
-    ``inline=True`` tells LLVM to merge the function into its callers. ``merge=True`` lets Numba do so before it compiles
-    them: for thin layers over large functions, since a layer compiled on its own optimises all below it once more.
-    Nothing is compiled at import.
+    ``inline=True`` tells LLVM to merge the function into its callers. ``merge=True`` lets Numba do so before it
+    compiles them: for thin layers over large functions, since a layer compiled on its own optimises all below it once
+    more. Nothing is compiled at import.
     """
     if function is None:
         return functools.partial(jit, fastmath=fastmath, parallel=parallel, inline=inline, merge=merge)

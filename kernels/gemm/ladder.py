@@ -33,7 +33,7 @@ from kernels.gemm.micro import (
     padding,
     tile_height,
 )
-from kernels.gemm.vector import vector_matrix
+from kernels.gemm.vector import outer_product, vector_matrix
 from kernels.simd import allocate, flat, lane_count, prefetch, release, tile_add, tile_outer, tile_store, tile_zeros
 
 # Block sizes in vectors, so that they hold for each dtype and are constants to the compiler.
@@ -245,6 +245,8 @@ def multiply(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, 
         for i in range(M):
             for j in range(N):
                 c[ic + i * ldc + j] = bias[jb + j] if mode == BIAS else 0
+    elif K == 1:
+        outer_product(a, ia, ra, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N)
     elif vector and M == 1 and ca == 1 and (rb == 1 or cb == 1):
         vector_matrix(a, ia, b, ib, rb, cb, bias, jb, mode, c, ic, N, K)
     elif vector and rb == 1 and ldc == 1 and mode == STORE and (ra == 1 or ca == 1):  # C is a column: Cᵀ = Bᵀ Aᵀ

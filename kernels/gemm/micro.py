@@ -21,6 +21,7 @@ from kernels.simd import (
     lane_count,
     load,
     load_partial,
+    prefetch,
     square_load,
     square_load_partial,
     square_transpose,
@@ -64,6 +65,8 @@ def _micro_kernel(rows, vectors):
     @jit(inline=True)
     def update(acc, a, ia, ra, b, ib, columns):
         if vectors == NV:
+            for v in range(NV):  # the next strip: rows of an unpacked B lie too far apart for the CPU to foresee it
+                prefetch(b, ib + (NV + v) * lane_count(b))
             return tile_outer(acc, a, ia, ra, b, ib)
         return tile_outer_partial(acc, a, ia, ra, b, ib, columns)
 

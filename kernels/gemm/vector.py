@@ -3,6 +3,8 @@
 Where B's rows are contiguous, out is a sum of rows: EIGHT rows are added at a time, so that out itself is read and
 written once for eight rows of B. Where its columns are (B transposed), out is a set of dot products: EIGHT at a time,
 so that x is read once for eight columns and eight independent sums hide the latency of the additions.
+
+The outer product of two vectors is the opposite case, all writing: row by row, in the order of memory.
 """
 
 from kernels._jit import jit
@@ -73,3 +75,20 @@ def vector_matrix(x, ix, b, ib, rb, cb, bias, jb, mode, c, ic, N, K):
         _sum_of_rows(x, ix, b, ib, rb, c, ic, N, K)
     else:
         _dot_products(x, ix, b, ib, cb, c, ic, N, K)
+
+
+@jit
+def outer_product(a, ia, ra, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N):
+    """``c[ic + i*ldc + j] = a[ia + i*ra] * b[ib + j*cb] (+ bias[jb + j])`` for i < M, j < N."""
+    for i in range(M):
+        factor = a[ia + i * ra]
+        if cb == 1:
+            for j in range(0, N, lane_count(c)):
+                start = splat(c, 0.0)
+                if mode == BIAS:
+                    start = load_partial(bias, jb + j, N - j, 0.0)
+                row = load_partial(b, ib + j, N - j, 0.0)
+                store_partial(c, ic + i * ldc + j, N - j, fma(row, factor, start))
+        else:
+            for j in range(N):
+                c[ic + i * ldc + j] = factor * b[ib + j * cb] + (bias[jb + j] if mode == BIAS else 0)
