@@ -237,7 +237,8 @@ def measure(row: Row, threads: int, rounds: int) -> Result:
     with thread_count(threads), torch.inference_mode(not row.records):
         calls = build(row, threads)
         first_calls = {peer: timed(call) for peer, call in calls.items()}
-        set_threads(threads, threads)  # the first parallel call starts a pool, which may have resized another
+    # Once more: a first call may have loaded a library with a pool of its own, or started one that resized another.
+    with thread_count(threads), torch.inference_mode(not row.records):
         require_threads(threads)
         others = Others()
         times = interleave(calls, rounds)

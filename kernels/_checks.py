@@ -5,11 +5,15 @@ speaks ``__dlpack__`` or ``__array__`` (a CPU torch tensor) is viewed without a 
 """
 
 import ctypes
+import math
 
 import numpy as np
 from numpy import ndarray
 
 FLOAT32, FLOAT64, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
+BYTE = np.dtype(np.uint8)
+LINE = 64  # bytes of a cache line
+ALIGNED_FROM = 2**17  # bytes, at least 10 us of work; finding the first line takes 0.5 us
 
 
 def floats(operation: str, name: str, x) -> ndarray:
@@ -76,10 +80,20 @@ def same_shape(operation: str, **arrays: ndarray):
         raise ValueError(f"{operation}: shapes differ: {found}")
 
 
+def new(shape: tuple, dtype) -> ndarray:
+    """An array for a result, not initialised. A large one begins at a cache line: NumPy's begin anywhere, and half of
+    the vectors stored to them would straddle two lines."""
+    size = math.prod(shape) * dtype.itemsize
+    if size < ALIGNED_FROM:
+        return ndarray(shape, dtype)
+    memory = ndarray(size + LINE, BYTE)
+    return ndarray(shape, dtype, memory, -memory.ctypes.data % LINE)
+
+
 def output(operation: str, out, shape: tuple, dtype, name: str = "out") -> ndarray:
     """The array that receives the result: a new one where `out` is None, else `out` itself once it is seen to fit."""
     if out is None:
-        return ndarray(shape, dtype)
+        return new(shape, dtype)
     if not isinstance(out, ndarray):
         raise TypeError(f"{operation}: {name} must be a NumPy array, got {type(out).__name__}")
     if out.dtype != dtype:

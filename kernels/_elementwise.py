@@ -7,18 +7,17 @@ Every element goes through the same instructions wherever it lies, the last few 
 depend on how the loop is divided.
 """
 
-from functools import partial
-
 import numpy as np
-from numba import prange, typeof
+from numba import float64, prange
+from numba.types import Array
 from numpy import empty, ndarray
 
 from kernels import _threads
-from kernels._checks import FLOAT32, FLOAT64, floats, output, same_dtype, same_shape
-from kernels._jit import jit
+from kernels._checks import FLOAT32, FLOAT64, floats, new, output, same_dtype, same_shape
+from kernels._jit import Compiled, jit
 from kernels._threads import enter, leave
 from kernels.machine import cache_bytes
-from kernels.simd import store, store_partial
+from kernels.simd import address, flat, store, store_partial
 from kernels.simd.stream import load_wide_partial, store_streaming, streaming_done, until_aligned
 from kernels.simd.wide import load_wide, wide_count
 
@@ -26,69 +25,77 @@ from kernels.simd.wide import load_wide, wide_count
 PARALLEL_FROM = 2**15
 # Elements of one part of a parallel loop: long against its call, short enough that the parts divide evenly.
 BLOCK = 2**13
+# Numba compiles a callee anew for each literal argument; these are plain values to it.
+ZERO, NO = np.int64(0), np.bool_(False)
 
 
 class Loops:
     """A formula's loops over flat arrays.
 
-    ``serial(x, out, *parameters)`` or ``serial(dy, saved, out, *parameters)`` can be called from jitted code, too;
-    ``large((x,) or (dy, saved), out, parameters, streaming, threads)`` is for large arrays.
-
-    ``float32`` and ``float64`` are what `serial` calls for arrays of that dtype. Numba searches for it on each call,
-    which takes about as long as the loop over 1,000 elements; here it is found once.
+    ``serial(x, out, *parameters)`` or ``serial(dy, saved, out, *parameters)`` can be called from jitted code, too. It
+    returns whether it could: False, and nothing is done, where an input is not aligned or its elements lie apart.
+    ``large((x,) or (dy, saved), out, parameters, streaming, threads)`` is for large arrays, and ``compiled[dtype]`` is
+    `serial` as Python calls it.
     """
 
-    __slots__ = ("serial", "large", "float32", "float64")
+    __slots__ = ("serial", "large", "compiled")
 
-    def __init__(self, serial, large):
+    def __init__(self, serial, large, sources, parameters):
         self.serial, self.large = serial, large
-        self.float32, self.float64 = partial(self._first_call, "float32"), partial(self._first_call, "float64")
-
-    def _first_call(self, dtype, *arguments):
-        compiled = self.serial.compile(tuple(typeof(argument) for argument in arguments))
-        setattr(self, dtype, compiled)
-        compiled(*arguments)
+        self.compiled = Compiled(
+            serial, lambda kind: (Array(kind, 1, "A"),) * sources + (kind[::1],) + (float64,) * parameters
+        )
 
 
 def unary(formula, parameters: int = 0) -> Loops:
     """Loops of ``out[i] = formula(x[i], *parameters)``."""
-    span, large = _loops(formula, _load_one, _load_one_partial)
+    span, large = _loops(formula, _flat_one, _load_one, _load_one_partial)
 
     @jit
     def plain(x, out):
-        span((x,), out, 0, out.size, (), False)
+        return _is_plain(x) and span((flat(x),), flat(out), ZERO, out.size, (), NO)
 
     @jit
     def with_one(x, out, p):
-        span((x,), out, 0, out.size, (p,), False)
+        return _is_plain(x) and span((flat(x),), flat(out), ZERO, out.size, (p,), NO)
 
     @jit
     def with_two(x, out, p, q):
-        span((x,), out, 0, out.size, (p, q), False)
+        return _is_plain(x) and span((flat(x),), flat(out), ZERO, out.size, (p, q), NO)
 
-    return Loops((plain, with_one, with_two)[parameters], large)
+    return Loops((plain, with_one, with_two)[parameters], large, 1, parameters)
 
 
 def binary(formula, parameters: int = 0) -> Loops:
     """Loops of ``out[i] = formula(dy[i], saved[i], *parameters)``."""
-    span, large = _loops(formula, _load_two, _load_two_partial)
+    span, large = _loops(formula, _flat_two, _load_two, _load_two_partial)
 
     @jit
     def plain(dy, saved, out):
-        span((dy, saved), out, 0, out.size, (), False)
+        return _are_plain(dy, saved) and span((flat(dy), flat(saved)), flat(out), ZERO, out.size, (), NO)
 
     @jit
     def with_one(dy, saved, out, p):
-        span((dy, saved), out, 0, out.size, (p,), False)
+        return _are_plain(dy, saved) and span((flat(dy), flat(saved)), flat(out), ZERO, out.size, (p,), NO)
 
     @jit
     def with_two(dy, saved, out, p, q):
-        span((dy, saved), out, 0, out.size, (p, q), False)
+        return _are_plain(dy, saved) and span((flat(dy), flat(saved)), flat(out), ZERO, out.size, (p, q), NO)
 
-    return Loops((plain, with_one, with_two)[parameters], large)
+    return Loops((plain, with_one, with_two)[parameters], large, 2, parameters)
 
 
-def _loops(formula, load, load_partial):
+@jit(inline=True)
+def _is_plain(x):
+    return (x.size < 2 or x.strides[0] == x.itemsize) and address(x) % x.itemsize == 0
+
+
+@jit(inline=True)
+def _are_plain(x, y):
+    return _is_plain(x) and _is_plain(y)
+
+
+def _loops(formula, flatten, load, load_partial):
     """``out[i] = formula(*sources[i], *parameters)`` from `start` to `stop`, and over all on several threads."""
 
     @jit
@@ -105,23 +112,34 @@ def _loops(formula, load, load_partial):
             store_partial(out, i, stop - i, formula(*(load_partial(sources, i, stop - i) + parameters)))
         if streaming:
             streaming_done()
+        return True
 
     @jit(parallel=True)
     def large(sources, out, parameters, streaming, threads):
         # what is streamed starts at an aligned address; the few elements before it come first
         first = min(until_aligned(out, 0), out.size) if streaming else 0
         if first > 0:
-            span(sources, out, 0, first, parameters, False)
+            span(flatten(sources), flat(out), ZERO, first, parameters, NO)
         if threads == 1:
-            span(sources, out, first, out.size, parameters, streaming)
+            span(flatten(sources), flat(out), first, out.size, parameters, streaming)
         else:
             before = enter(threads)
             for part in prange((out.size - first + BLOCK - 1) // BLOCK):
-                start = first + part * BLOCK
-                span(sources, out, start, min(start + BLOCK, out.size), parameters, streaming)
+                start = first + np.int64(part) * BLOCK
+                span(flatten(sources), flat(out), start, min(start + BLOCK, out.size), parameters, streaming)
             leave(before)
 
     return span, large
+
+
+@jit(inline=True)
+def _flat_one(sources):
+    return (flat(sources[0]),)
+
+
+@jit(inline=True)
+def _flat_two(sources):
+    return flat(sources[0]), flat(sources[1])
 
 
 @jit(inline=True)
@@ -146,45 +164,38 @@ def _load_two_partial(sources, i, count):
 
 def forward(operation: str, loops: Loops, x, out, *parameters) -> ndarray:
     """Run `unary` loops on `x`, into `out` or a new array; `out` may be `x` itself."""
+    if out is None and x.__class__ is ndarray and not parameters:
+        # short plain vectors do not pay for the details; what does not fit falls through
+        shape, dtype = x.shape, x.dtype
+        loop = loops.compiled.get(dtype)
+        if loop is not None and len(shape) == 1 and shape[0] < PARALLEL_FROM:
+            out = empty(shape, dtype)
+            if loop(x, out):
+                return out
+            out = None
     x = floats(operation, "x", x)
-    dtype, shape = x.dtype, x.shape
     if out is None:
-        out = empty(shape, dtype)
+        out = new(x.shape, x.dtype)
     else:
-        output(operation, out, shape, dtype)
+        output(operation, out, x.shape, x.dtype)
         same_or_apart(operation, out, x=x)
-    if len(shape) != 1 or shape[0] >= PARALLEL_FROM:
-        run(loops, x, out, parameters=parameters)
-        return out
-    loop = loops.float32 if dtype is FLOAT32 else loops.float64 if dtype is FLOAT64 else loops.serial
-    if parameters:
-        loop(x, out, *parameters)
-    else:  # unpacking no parameters would take a tenth of a short call
-        loop(x, out)
+    run(loops, x, out, parameters=parameters)
     return out
 
 
 def backward(operation: str, loops: Loops, dy, name: str, saved, *parameters) -> ndarray:
     """Run `binary` loops on `dy` and the array `saved`, which the user knows as `name`."""
     dy, saved = pair(operation, dy, name, saved)
-    dtype, shape = dy.dtype, dy.shape
-    dx = empty(shape, dtype)
-    if len(shape) != 1 or shape[0] >= PARALLEL_FROM:
-        run(loops, dy, saved, dx, parameters=parameters)
-        return dx
-    loop = loops.float32 if dtype is FLOAT32 else loops.float64 if dtype is FLOAT64 else loops.serial
-    if parameters:
-        loop(dy, saved, dx, *parameters)
-    else:
-        loop(dy, saved, dx)
+    dx = new(dy.shape, dy.dtype)
+    run(loops, dy, saved, dx, parameters=parameters)
     return dx
 
 
 def run(loops: Loops, *arrays: ndarray, parameters: tuple = ()):
     """Run loops on checked arrays of one shape, the last of which receives the result."""
-    *sources, out = [array.reshape(-1) for array in arrays]
+    *sources, out = arrays if arrays[-1].ndim == 1 else [array.reshape(-1) for array in arrays]
     if out.size < PARALLEL_FROM:
-        loops.serial(*sources, out, *parameters)
+        loops.compiled[FLOAT32 if out.dtype == FLOAT32 else FLOAT64](*sources, out, *parameters)
     else:
         streaming = len(arrays) * out.nbytes > cache_bytes(3)  # no cache could keep the result until it is read
         loops.large(tuple(sources), out, parameters, streaming, _threads.get_num_threads())

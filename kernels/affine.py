@@ -14,7 +14,6 @@ Saved for it: x and W, and of the activation its output where f' is a function o
 """
 
 import numpy as np
-from numpy import ndarray
 
 from kernels import _checks, _elementwise
 from kernels._jit import jit
@@ -114,11 +113,12 @@ def linear(x, weight, bias=None, activation=None, *, out=None, preactivation=Non
         _checks.same_dtype("linear", x=x, weight=weight, bias=bias)
     if activation is not None:
         _checks.choice("linear", "activation", activation, ACTIVATIONS)
-    out = _checks.output("linear", out, (*shape[:-1], N), x.dtype)
-    target = (
-        out if preactivation is None else _checks.output("linear", preactivation, out.shape, x.dtype, "preactivation")
-    )
-    _checks.no_overlap("linear", target, x=x, weight=weight, bias=bias)
+    given = out is not None or preactivation is not None
+    target = out = _checks.output("linear", out, (*shape[:-1], N), x.dtype)
+    if preactivation is not None:
+        target = _checks.output("linear", preactivation, out.shape, x.dtype, "preactivation")
+    if given:
+        _checks.no_overlap("linear", target, x=x, weight=weight, bias=bias)
     if preactivation is not None and np.may_share_memory(out, target):
         raise ValueError("linear: out overlaps preactivation")
     M = out.size // N if N else 0
@@ -176,7 +176,7 @@ def linear_backward(dy, x, weight, activation=None, saved=None, *, needs=(True, 
         if saved.shape != dy.shape:
             raise ValueError(f"linear_backward: saved must have dy's shape {dy.shape}, got {saved.shape}")
         _checks.same_dtype("linear_backward", dy=dy, saved=saved)
-        dz = ndarray(dy.shape, dy.dtype)
+        dz = _checks.new(dy.shape, dy.dtype)
         _elementwise.run(_backward[activation], dy, saved, dz)
         dy = dz
     M = dy.size // N if N else x.size // K if K else 0

@@ -20,6 +20,7 @@ from kernels import machine, simd
 from kernels._jit import jit
 from kernels.simd import (
     absolute,
+    address,
     all_lanes,
     allocate,
     any_lanes,
@@ -325,15 +326,15 @@ def test_offsets_are_flat(dtype):
 
 
 @jit
-def _array(address, like):
-    x = array_at(address + 2 * like.itemsize, 3, like)
+def _array(owner):
+    x = array_at(address(owner) + 2 * owner.itemsize, 3, owner)
     x[0] = 8
-    return x.size, x.sum()
+    return x.size, x.sum(), address(owner)
 
 
 def test_arrays_over_memory(dtype):
     x = np.arange(6.0).astype(dtype)
-    assert _array(x.ctypes.data, x) == (3, 8 + 3 + 4)
+    assert _array(x) == (3, 8 + 3 + 4, x.ctypes.data)
 
 
 @jit

@@ -24,7 +24,7 @@ from numba.extending import register_jitable
 from numpy import empty
 
 from kernels import _threads, simd
-from kernels._checks import axis, floats, no_overlap, output, same_dtype
+from kernels._checks import axis, floats, new, no_overlap, output, same_dtype
 from kernels._elementwise import BLOCK, PARALLEL_FROM, pair, same_or_apart
 from kernels._jit import jit
 from kernels._threads import enter, leave
@@ -170,7 +170,7 @@ def prelu(x, weight, *, out=None):
     x = floats("prelu", "x", x)
     weight, shape = _channels("prelu", x, weight)
     if out is None:
-        out = empty(x.shape, x.dtype)
+        out = new(x.shape, x.dtype)
     else:
         output("prelu", out, x.shape, x.dtype)
         same_or_apart("prelu", out, x=x)
@@ -187,7 +187,7 @@ def prelu_backward(dy, x, weight):
     """Gradients ``(dx, dweight)`` of `prelu` at its arguments."""
     dy, x = pair("prelu_backward", dy, "x", x)
     weight, shape = _channels("prelu_backward", x, weight)
-    dx, view = empty(x.shape, x.dtype), x.reshape(shape)
+    dx, view = new(x.shape, x.dtype), x.reshape(shape)
     rows = shape[2] > 1 or weight.size == 1
     shares = empty(_prelu_parts(view, weight) * (1 if rows else weight.size), x.dtype)
     _prelu_backward(dy.reshape(shape), view, weight, dx.reshape(shape), shares, _threads_for(x))
@@ -309,7 +309,7 @@ def glu(x, dim=-1, *, out=None):
     x = floats("glu", "x", x)
     shape, halves = _halves("glu", x, dim)
     if out is None:
-        out = empty(shape, x.dtype)
+        out = new(shape, x.dtype)
     else:
         output("glu", out, shape, x.dtype)
         no_overlap("glu", out, x=x)
@@ -328,7 +328,7 @@ def glu_backward(dy, x, dim=-1):
     shape, halves = _halves("glu_backward", x, dim)
     if dy.shape != shape:
         raise ValueError(f"glu_backward: dy must have shape {shape}, got {dy.shape}")
-    dx = empty(x.shape, x.dtype)
+    dx = new(x.shape, x.dtype)
     _glu_backward(dy.reshape(halves[0], halves[2]), x.reshape(halves), dx.reshape(halves), _threads_for(x))
     return dx
 

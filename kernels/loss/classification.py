@@ -156,7 +156,7 @@ def _index_loops(n, inner, first, last, scratch, x, index, picked, weight, smoot
     """Losses of class indices."""
     _slice_statistics(n, inner, first, last, scratch, x, lse)
     peaks, log_totals, _ = scratch
-    epsilon = smoothing[0]
+    epsilon, weighted = smoothing[0], smoothing[1] > 0.0
     for j in range(last - first):
         s = first + j
         losses[s] = 0.0
@@ -167,7 +167,7 @@ def _index_loops(n, inner, first, last, scratch, x, index, picked, weight, smoot
         if epsilon > 0.0:
             spread = 0.0
             for c in range(n):
-                spread += (weight[c] if weight.size else 1.0) * _surprise(x[at + c * inner], peaks[j], log_totals[j])
+                spread += (weight[c] if weighted else 1.0) * _surprise(x[at + c * inner], peaks[j], log_totals[j])
             loss += epsilon / n * spread
         losses[s] = loss
 
@@ -178,13 +178,13 @@ def _probability_loops(n, inner, first, last, scratch, x, q, weight, smoothing, 
     """Losses of class probabilities."""
     _slice_statistics(n, inner, first, last, scratch, x, lse)
     peaks, log_totals, _ = scratch
-    epsilon = smoothing[0]
+    epsilon, weighted = smoothing[0], smoothing[1] > 0.0
     for j in range(last - first):
         at = slice_at(first + j, n, inner)
         loss = 0.0
         for c in range(n):
             share = (1.0 - epsilon) * q[at + c * inner] + epsilon / n
-            share *= weight[c] if weight.size else 1.0
+            share *= weight[c] if weighted else 1.0
             loss += share * _surprise(x[at + c * inner], peaks[j], log_totals[j])
         losses[first + j] = loss
 
@@ -231,11 +231,11 @@ def _index_backward_loops(
     n, inner, first, last, scratch, x, index, picked, weight, smoothing, dlosses, lse, factors, dx
 ):
     """dx = p factor, then minus q' w at each class."""
-    epsilon = smoothing[0]
+    epsilon, weighted = smoothing[0], smoothing[1] > 0.0
     whole = 0.0  # of the class weights
     if epsilon > 0.0:
         for c in range(n):
-            whole += weight[c] if weight.size else 1.0
+            whole += weight[c] if weighted else 1.0
     for s in range(first, last):
         counted = 0.0 if index[s] == IGNORED else dlosses[s]
         factors[s] = counted * _target_share(epsilon, n, picked[s], whole)
@@ -247,9 +247,9 @@ def _index_backward_loops(
         if epsilon > 0.0:
             for c in range(n):
                 if c != index[s]:
-                    share = epsilon / n * (weight[c] if weight.size else 1.0)
+                    share = epsilon / n * (weight[c] if weighted else 1.0)
                     _subtract(dx, at + c * inner, dlosses[s] * share)
-        share = _target_share(epsilon, n, picked[s], weight[index[s]] if weight.size else 1.0)
+        share = _target_share(epsilon, n, picked[s], weight[index[s]] if weighted else 1.0)
         _subtract(dx, at + index[s] * inner, dlosses[s] * share)
 
 
@@ -257,20 +257,20 @@ def _index_backward_loops(
 @jit
 def _probability_backward_loops(n, inner, first, last, scratch, x, q, weight, smoothing, dlosses, lse, factors, dx):
     """dx = p factor, then minus q' w at each class."""
-    epsilon = smoothing[0]
+    epsilon, weighted = smoothing[0], smoothing[1] > 0.0
     for s in range(first, last):
         at = slice_at(s, n, inner)
         total = 0.0
         for c in range(n):
             share = (1.0 - epsilon) * q[at + c * inner] + epsilon / n
-            total += share * (weight[c] if weight.size else 1.0)
+            total += share * (weight[c] if weighted else 1.0)
         factors[s] = dlosses[s] * total
     _scaled_softmax(n, inner, first, last, scratch, x, lse, factors, dx)
     for s in range(first, last):
         at = slice_at(s, n, inner)
         for c in range(n):
             share = (1.0 - epsilon) * q[at + c * inner] + epsilon / n
-            _subtract(dx, at + c * inner, dlosses[s] * share * (weight[c] if weight.size else 1.0))
+            _subtract(dx, at + c * inner, dlosses[s] * share * (weight[c] if weighted else 1.0))
 
 
 def cross_entropy_rows(x, target, out):
@@ -321,7 +321,7 @@ def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", l
     array(1.38629436)
     """
     problem = _Problem("cross_entropy", x, target, weight, ignore_index, reduction, True)
-    smoothing = _smoothing("cross_entropy", label_smoothing)
+    smoothing = _smoothing("cross_entropy", label_smoothing, weight)
     lse = _checks.output("cross_entropy", lse, problem.shape, problem.x.dtype, "lse").reshape(-1)
     losses = np.empty(problem.slices, problem.x.dtype)
     if problem.slices:
@@ -342,7 +342,7 @@ def cross_entropy_backward(
     """
     operation = "cross_entropy_backward"
     problem = _Problem(operation, x, target, weight, ignore_index, reduction, True)
-    smoothing = _smoothing(operation, label_smoothing)
+    smoothing = _smoothing(operation, label_smoothing, weight)
     dlosses = problem.loss_gradients(operation, dy, reduction)
     if lse is None:
         lse = logsumexp(problem.x, 0 if problem.x.ndim == 1 else 1)
@@ -350,7 +350,7 @@ def cross_entropy_backward(
         lse = _checks.floats(operation, "lse", lse)
         if lse.shape != problem.shape or lse.dtype != problem.x.dtype:
             raise ValueError(f"{operation}: lse must be {problem.x.dtype} of shape {problem.shape}, got {lse.shape}")
-    dx = np.empty_like(problem.x)
+    dx = _checks.new(problem.x.shape, problem.x.dtype)
     if problem.slices:
         sizes = (problem.slices // problem.inner, problem.n, problem.inner, problem.threads, problem.x.reshape(-1))
         rest = (problem.weight, smoothing, dlosses, lse.reshape(-1), np.empty_like(dlosses), dx.reshape(-1))
@@ -361,10 +361,11 @@ def cross_entropy_backward(
     return dx
 
 
-def _smoothing(operation, label_smoothing):
+def _smoothing(operation, label_smoothing, weight):
+    """The share that is spread, and whether by weight, as the loops take them."""
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"{operation}: label_smoothing must be from 0 to 1, got {label_smoothing}")
-    return np.array([label_smoothing], np.float64)
+    return np.array([label_smoothing, weight is not None], np.float64)
 
 
 # --- negative log-likelihood -----------------------------------------------------------------------------------------

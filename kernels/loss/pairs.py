@@ -61,7 +61,7 @@ class PairLoss:
         if reduction != "none" and weight is None:
             total = self.total(x.reshape(-1), target.reshape(-1), p, threads_for(x.size))
             return np.asarray(divided(total, reduction, x, batch), x.dtype)
-        losses = ndarray(x.shape, x.dtype)
+        losses = _checks.new(x.shape, x.dtype)
         _elementwise.run(self.terms, x, target, losses, parameters=(p,))
         if weight is not None:
             losses *= broadcast_weight(self.name, "weight", weight, x)
@@ -72,7 +72,7 @@ class PairLoss:
         operation = f"{self.name}_backward"
         x, target = checked(operation, x, target, reduction, batch)
         scale = loss_gradient(operation, dy, x, reduction, batch)
-        dx = ndarray(x.shape, x.dtype)
+        dx = _checks.new(x.shape, x.dtype)
         _elementwise.run(self.slopes, x, target, dx, parameters=(p,))
         dx *= scale
         if weight is not None:

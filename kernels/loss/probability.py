@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from kernels import _elementwise
+from kernels import _checks, _elementwise
 from kernels._jit import jit
 from kernels.activation.special import log1p_unit
 from kernels.loss.pairs import PairLoss, broadcast_weight, checked, loss_gradient, pair_sum, reduced
@@ -216,7 +216,7 @@ def binary_cross_entropy_with_logits_backward(dy, x, target, weight=None, reduct
 def _positive(operation, loops, x, target, pos_weight):
     """What `pos_weight` adds to the losses or slopes."""
     extra = broadcast_weight(operation, "pos_weight", pos_weight, x) - x.dtype.type(1)
-    out = np.empty_like(x)
+    out = _checks.new(x.shape, x.dtype)
     _elementwise.run(loops, x, target, out)
     return np.asarray(out * extra)
 

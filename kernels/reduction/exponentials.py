@@ -20,6 +20,7 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
+from kernels.machine import cache_bytes, lanes, vector_bytes
 from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, runs, split, threads_for
 from kernels.reduction.peaks import (
     INFINITY,
@@ -32,7 +33,7 @@ from kernels.reduction.peaks import (
     statistics,
     store_decay,
 )
-from kernels.reduction.ranges import over_range, read, sum_of, write
+from kernels.reduction.ranges import over_range, read, sum_of, write, write_past
 from kernels.simd import log
 
 # --- naive loops: the definition -------------------------------------------------------------------------------------
@@ -210,16 +211,26 @@ _dot = sum_of(_product)
 _sum = sum_of(_itself)
 
 
-@over_range
-@jit(inline=True)
-def _softmax_slope(i, count, dy, y, dx, dot):
-    write(dx, i, count, (read(dy, i, count, 0.0) - dot) * read(y, i, count, 0.0))
+def _softmax_slopes(put):
+    @over_range
+    @jit(inline=True)
+    def slopes(i, count, dy, y, dx, dot):
+        put(dx, i, count, (read(dy, i, count, 0.0) - dot) * read(y, i, count, 0.0))
+
+    return slopes
 
 
-@over_range
-@jit(inline=True)
-def _log_softmax_slope(i, count, dy, y, dx, total):
-    write(dx, i, count, read(dy, i, count, 0.0) - decay(read(y, i, count, 0.0)) * total)
+def _log_softmax_slopes(put):
+    @over_range
+    @jit(inline=True)
+    def slopes(i, count, dy, y, dx, total):
+        put(dx, i, count, read(dy, i, count, 0.0) - decay(read(y, i, count, 0.0)) * total)
+
+    return slopes
+
+
+_softmax_slope, _stream_softmax_slope = _softmax_slopes(write), _softmax_slopes(write_past)
+_log_softmax_slope, _stream_log_softmax_slope = _log_softmax_slopes(write), _log_softmax_slopes(write_past)
 
 
 @over_range
@@ -250,7 +261,7 @@ def _log_softmax_slope_columns(j, count, dy, y, dx, at, totals):
 
 @over_units
 @jit
-def softmax_backward_loops(n, inner, first, last, scratch, dy, y, dx):
+def softmax_backward_loops(n, inner, first, last, scratch, dy, y, dx, past_cache):
     """dx = y (dy - dot), dot = sum(dy y)."""
     dots = scratch[0]
     count = last - first
@@ -259,10 +270,14 @@ def softmax_backward_loops(n, inner, first, last, scratch, dy, y, dx):
             start = (first + row) * n
             dots[row] = _dot(dy, y, 0.0, start, start + n)
         for row in range(count):
-            _softmax_slope(dy, (first + row) * n, (first + row + 1) * n, dy, y, dx, dots[row])
+            if past_cache[0]:
+                _stream_softmax_slope(dy, (first + row) * n, (first + row + 1) * n, dy, y, dx, dots[row])
+            else:
+                _softmax_slope(dy, (first + row) * n, (first + row + 1) * n, dy, y, dx, dots[row])
     else:
         at = slice_at(first, n, inner)
-        dots[:count] = 0.0
+        for j in range(count):
+            dots[j] = 0.0
         for i in range(n):
             _add_products(dy, 0, count, dy, y, at + i * inner, dots)
         for i in range(n):
@@ -271,7 +286,7 @@ def softmax_backward_loops(n, inner, first, last, scratch, dy, y, dx):
 
 @over_units
 @jit
-def log_softmax_backward_loops(n, inner, first, last, scratch, dy, y, dx):
+def log_softmax_backward_loops(n, inner, first, last, scratch, dy, y, dx, past_cache):
     """dx = dy - exp(y) total, total = sum(dy)."""
     totals = scratch[0]
     count = last - first
@@ -280,10 +295,14 @@ def log_softmax_backward_loops(n, inner, first, last, scratch, dy, y, dx):
             start = (first + row) * n
             totals[row] = _sum(dy, dy, 0.0, start, start + n)
         for row in range(count):
-            _log_softmax_slope(dy, (first + row) * n, (first + row + 1) * n, dy, y, dx, totals[row])
+            if past_cache[0]:
+                _stream_log_softmax_slope(dy, (first + row) * n, (first + row + 1) * n, dy, y, dx, totals[row])
+            else:
+                _log_softmax_slope(dy, (first + row) * n, (first + row + 1) * n, dy, y, dx, totals[row])
     else:
         at = slice_at(first, n, inner)
-        totals[:count] = 0.0
+        for j in range(count):
+            totals[j] = 0.0
         for i in range(n):
             _add(dy, 0, count, dy, at + i * inner, totals)
         for i in range(n):
@@ -400,7 +419,7 @@ def log_softmax_backward(dy, y, dim=-1):
 def _forward(operation, loops, x, dim):
     x = _checks.floats(operation, "x", x)
     outer, n, inner = split(operation, x, dim)
-    y = np.empty(x.shape, x.dtype)
+    y = _checks.new(x.shape, x.dtype)
     if x.ndim == 1:
         loops(outer, n, inner, threads_for(n), x, y)
     elif x.size:
@@ -413,9 +432,12 @@ def _backward(operation, loops, dy, y, dim):
     _checks.same_dtype(operation, dy=dy, y=y)
     expect_shape(operation, "dy", dy, y.shape)
     outer, n, inner = split(operation, y, dim)
-    dx = np.empty(y.shape, y.dtype)
+    dx = _checks.new(y.shape, y.dtype)
     if y.size:
-        loops(outer, n, inner, threads_for(y.size), dy.ravel(), y.ravel(), dx.ravel())
+        aligned = dx.ctypes.data % vector_bytes() == 0 and n % lanes(dx.dtype) == 0
+        # past the caches where none could keep dx until it is read
+        past_cache = inner == 1 and aligned and 3 * dx.nbytes > cache_bytes(3)
+        loops(outer, n, inner, threads_for(y.size), dy.ravel(), y.ravel(), dx.ravel(), np.array([past_cache]))
     return dx
 
 
@@ -479,7 +501,7 @@ def logsumexp_backward(dy, x, y, dim, keepdim=False):
         order = tuple([axis for axis in order if axis not in axes]) + axes
         x = np.ascontiguousarray(x.transpose(order))
         layout = [(y.size, x.size // max(y.size, 1), 1)]
-    dx = np.empty(x.shape, x.dtype)
+    dx = _checks.new(x.shape, x.dtype)
     if x.size:
         logsumexp_backward_loops(*layout[0], threads_for(x.size), x.ravel(), dy.ravel(), y.ravel(), dx.ravel())
     return np.ascontiguousarray(dx.transpose(np.argsort(order)))

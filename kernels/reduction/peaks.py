@@ -16,8 +16,9 @@ from numba.extending import overload
 from kernels._jit import jit
 from kernels._threads import enter, leave
 from kernels.reduction.ranges import BLOCK, over_range, read, sum_of, write
-from kernels.simd import fma, lane_count, select, splat, store, sum_lanes
+from kernels.simd import allocate, flat_each, fma, lane_count, release, select, splat, store, sum_lanes
 from kernels.simd.math import EXP_32, EXP_64, LN2_HIGH_32, LN2_HIGH_64, LN2_LOW_32, LN2_LOW_64, LOG2_E, polynomial
+from kernels.simd.stream import streaming_done
 from kernels.simd.vector import Vector, power_of_two, round_even
 from kernels.simd.wide import larger_lane, larger_registers, load_wide, splat_wide, sum_registers, wide_count
 
@@ -209,16 +210,21 @@ def over_units(work):
     """Jitted ``loops(outer, n, inner, threads, *arrays)`` that calls ``work(n, inner, first, last, scratch, *arrays)``
     for the slices ``first <= slice < last`` of each unit.
 
-    `x`, the first of the arrays, gives the dtype. `scratch` is three arrays of STRIP elements, the third in float64,
-    which work may use as it likes.
+    work gets the arrays as `Memory`; `x`, the first, gives the dtype. `scratch` is room for three times STRIP elements,
+    the third in float64, which work may use as it likes.
     """
 
     @jit
     def task(outer, n, inner, share, number, x, *others):
-        scratch = np.empty(STRIP, x.dtype), np.empty(STRIP, x.dtype), np.empty(STRIP)
+        memory = flat_each((x, *others))
+        scratch = allocate(x, STRIP), allocate(x, STRIP), allocate(np.float64, STRIP)
         for unit in range(number * share, min((number + 1) * share, unit_count(outer, n, inner))):
             first, last = unit_slices(unit, outer, n, inner)
-            work(n, inner, first, last, scratch, x, *others)
+            work(n, inner, first, last, scratch, *memory)
+        streaming_done()
+        release(scratch[0])
+        release(scratch[1])
+        release(scratch[2])
 
     @jit(parallel=True)
     def loops(outer, n, inner, threads, *arrays):

@@ -4,12 +4,15 @@ from numba import types
 from numba.extending import overload
 
 from kernels._jit import jit
-from kernels.simd import lane_count, load, load_partial, store, store_partial, sum_lanes
+from kernels.simd import flat, lane_count, load, load_partial, splat, store, store_partial, sum_lanes
+from kernels.simd.stream import store_streaming
 from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
 
-# Elements summed in the array's own dtype before they enter a float64 total. A lane adds up 8 of them (at 16 lanes and
-# 4 accumulators), so a float32 sum of any length is as good as a pairwise one.
-BLOCK = 512
+# Elements summed in the array's own dtype before they enter a float64 total. A lane of an accumulator adds up 8 of them
+# (SPAN elements at 16 lanes and 4 registers), and a lane of the block's total 8 such sums, so a float32 sum of any
+# length is as good as a pairwise one. Adding up the lanes takes as long as a span; once a block, that hardly counts.
+SPAN = 512
+BLOCK = 8 * SPAN
 
 
 def read(x, i, count, fill):
@@ -43,6 +46,16 @@ def _choose_write(x, i, count, vector):
     return write_wide if isinstance(count, types.NoneType) else write_lanes
 
 
+def write_past(x, i, count, vector):
+    """`write` past the caches: to an aligned address, and whole vectors only; `streaming_done` must follow."""
+    raise NotImplementedError("write_past: for jitted code")
+
+
+@overload(write_past, jit_options={"forceinline": True})
+def _choose_write_past(x, i, count, vector):
+    return lambda x, i, count, vector: store_streaming(x, i, vector)
+
+
 def over_range(body):
     """Jitted ``loop(like, start, stop, *arguments)`` that calls ``body(i, count, *arguments)`` for the wide vectors
     of a range (count is None) and then for the vectors that are left.
@@ -70,19 +83,22 @@ def sum_of(term, fill=0.0):
     def block(x, z, p, start, stop):
         lanes, step = lane_count(x), wide_count(x)
         whole = start + (stop - start) // step * step
-        accumulators = splat_wide(x, 0.0)
-        for i in range(start, whole, step):
-            accumulators = accumulators + term(load_wide(x, i), load_wide(z, i), p)
-        total = sum_registers(accumulators)
+        total = splat(x, 0.0)
+        for first in range(start, whole, SPAN):
+            accumulators = splat_wide(x, 0.0)
+            for i in range(first, min(first + SPAN, whole), step):
+                accumulators = accumulators + term(load_wide(x, i), load_wide(z, i), p)
+            total = total + sum_registers(accumulators)
         for i in range(whole, stop, lanes):
             total = total + term(read(x, i, stop - i, fill), read(z, i, stop - i, 0.0), p)
         return sum_lanes(total)
 
     @jit(inline=True)
     def total(x, z, p, start, stop):
+        first, second = flat(x), flat(z)
         sum_of_blocks = 0.0
         for i in range(start, stop, BLOCK):
-            sum_of_blocks += block(x, z, p, i, min(i + BLOCK, stop))
+            sum_of_blocks += block(first, second, p, i, min(i + BLOCK, stop))
         return sum_of_blocks
 
     return total

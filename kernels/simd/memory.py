@@ -30,7 +30,7 @@ class Memory(types.Type):
 @register_default(Memory)
 class _MemoryModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type):
-        super().__init__(dmm, fe_type, dmm.lookup(fe_type.dtype).get_data_type().as_pointer())
+        super().__init__(dmm, fe_type, dmm.lookup(fe_type.dtype).get_data_type().as_pointer())  # as it lies in memory
 
 
 def emit_pointer(context, builder, array_type, array, offset):
@@ -52,6 +52,33 @@ def flat(typingctx, array):
 
 
 @intrinsic
+def flat_each(typingctx, arrays):
+    """The `Memory` of each array of a tuple; what is no array stays as it is."""
+    kinds = [Memory(kind.dtype) if isinstance(kind, types.Array) else kind for kind in arrays]
+
+    def lower(context, builder, signature, arguments):
+        values = []
+        for i, kind in enumerate(arrays):
+            value = builder.extract_value(arguments[0], i)
+            is_array = isinstance(kind, types.Array)
+            values.append(context.make_array(kind)(context, builder, value).data if is_array else value)
+        return context.make_tuple(builder, signature.return_type, values)
+
+    return types.Tuple(kinds)(arrays), lower
+
+
+@intrinsic
+def address(typingctx, array):
+    """Where in memory the first element of `array` lies."""
+
+    def lower(context, builder, signature, arguments):
+        first = emit_pointer(context, builder, array, arguments[0], context.get_constant(types.intp, 0))
+        return builder.ptrtoint(first, context.get_value_type(types.intp))
+
+    return types.intp(array), lower
+
+
+@intrinsic
 def array_at(typingctx, address, size, like):
     """The `size` elements at an address in memory as a 1-D array of `like`'s dtype; the caller keeps them alive."""
     result = types.Array(like.dtype, 1, "C")
@@ -69,7 +96,7 @@ def array_at(typingctx, address, size, like):
 
 @intrinsic
 def allocate(typingctx, like, count):
-    """`Memory` for `count` elements of `like`'s dtype, until it is given back to `release`."""
+    """`Memory` for `count` elements of `like`'s dtype (or of dtype `like`), until it is given back to `release`."""
 
     def lower(context, builder, signature, arguments):
         size = builder.mul(arguments[1], context.get_constant(types.intp, like.dtype.bitwidth // 8))
@@ -112,7 +139,8 @@ class _GetItem(AbstractTemplate):
 
 @lower_builtin(operator.getitem, Memory, types.Integer)
 def _get(context, builder, signature, arguments):
-    value = builder.load(builder.gep(arguments[0], [arguments[1]]))
+    memory, index = arguments
+    value = context.unpack_value(builder, signature.return_type, builder.gep(memory, [index]))
     return impl_ret_untracked(context, builder, signature.return_type, value)
 
 
@@ -127,5 +155,5 @@ class _SetItem(AbstractTemplate):
 @lower_builtin(operator.setitem, Memory, types.Integer, types.Any)
 def _set(context, builder, signature, arguments):
     memory, index, value = arguments
-    builder.store(value, builder.gep(memory, [index]))
+    context.pack_value(builder, signature.args[2], value, builder.gep(memory, [index]))
     return context.get_dummy_value()
