@@ -199,7 +199,8 @@ def _propagate(root, dy, retain_graph):
             elif end in leaves:
                 leaves[end] += g
             else:
-                leaves[end] = g.copy() if g is dy or g.base is not None else g
+                alone = g is not dy and (g.base is None or sys.getrefcount(g.base) <= 2)  # this view's, and the call's
+                leaves[end] = g if alone else g.copy()
         if not queue:
             break
         node = heappop(queue)[1]

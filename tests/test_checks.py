@@ -96,6 +96,20 @@ def test_indices(kind):
     np.testing.assert_array_equal(_checks.indices("op", "target", x[::2]), x[::2])
 
 
+@pytest.mark.parametrize("shape", [(), (0,), (3, 5), (2**17,), (300, 513), (0, 10**6)])
+def test_new(dtype, shape):
+    for _ in range(20):
+        x = _checks.new(shape, np.dtype(dtype))
+        assert x.shape == shape
+        assert x.dtype == dtype
+        assert x.flags.carray
+        if x.nbytes >= _checks.ALIGNED_FROM:
+            assert x.ctypes.data % _checks.LINE == 0
+            memory = x.base.ctypes.data
+            assert memory <= x.ctypes.data
+            assert x.ctypes.data + x.nbytes <= memory + x.base.nbytes
+
+
 def test_output():
     made = _checks.output("op", None, (2, 3), np.dtype(np.float32))
     assert (made.shape, made.dtype) == ((2, 3), np.float32)

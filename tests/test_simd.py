@@ -27,6 +27,7 @@ from kernels.simd import (
     array_at,
     copysign,
     flat,
+    flat_each,
     fma,
     lane_count,
     load,
@@ -360,6 +361,19 @@ def test_memory(dtype, end):
     turned = np.zeros(6, dtype)
     _through_memory(x.T, turned)  # in the order of memory
     np.testing.assert_array_equal(turned, out)
+
+
+@jit
+def _each(arrays):
+    numbers, flags, plain = flat_each(arrays)
+    flags[1] = flags[0]
+    return numbers[1] + plain, flags[1]
+
+
+def test_memory_of_each(dtype):
+    flags = np.array([True, False])
+    assert _each((np.arange(3.0).astype(dtype), flags, 5.0)) == (6.0, True)
+    assert flags.tolist() == [True, True]
 
 
 @jit

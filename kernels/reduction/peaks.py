@@ -15,7 +15,7 @@ from numba.extending import overload
 
 from kernels._jit import jit
 from kernels._threads import enter, leave
-from kernels.reduction.ranges import BLOCK, over_range, read, sum_of, write
+from kernels.reduction.ranges import SPAN, over_range, read, sum_of, write
 from kernels.simd import allocate, flat_each, fma, lane_count, release, select, splat, store, sum_lanes
 from kernels.simd.math import EXP_32, EXP_64, LN2_HIGH_32, LN2_HIGH_64, LN2_LOW_32, LN2_LOW_64, LOG2_E, polynomial
 from kernels.simd.stream import streaming_done
@@ -95,8 +95,8 @@ decay_total = sum_of(_shifted_decay, fill=-INFINITY)
 
 
 @jit(inline=True)
-def _store_block(x, y, start, stop, peak):
-    """``y = exp(x - peak)`` in a range of at most BLOCK elements, and its sum."""
+def _store_span(x, y, start, stop, peak):
+    """``y = exp(x - peak)`` in a range of at most SPAN elements, and its sum."""
     lanes, step = lane_count(x), wide_count(x)
     whole = start + (stop - start) // step * step
     totals = splat_wide(x, 0.0)
@@ -116,8 +116,8 @@ def _store_block(x, y, start, stop, peak):
 def store_decay(x, y, start, stop, peak):
     """``y[start:stop] = exp(x[start:stop] - peak)``, and its float64 sum."""
     total = 0.0
-    for i in range(start, stop, BLOCK):
-        total += _store_block(x, y, i, min(i + BLOCK, stop), peak)
+    for i in range(start, stop, SPAN):
+        total += _store_span(x, y, i, min(i + SPAN, stop), peak)
     return total
 
 

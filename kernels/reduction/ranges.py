@@ -1,17 +1,19 @@
 """Loops over a contiguous range of an array: the parts that reductions and losses are made of."""
 
+import numpy as np
 from numba import types
 from numba.extending import overload
 
+from kernels import machine
 from kernels._jit import jit
 from kernels.simd import flat, lane_count, load, load_partial, splat, store, store_partial, sum_lanes
 from kernels.simd.stream import store_streaming
-from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
+from kernels.simd.wide import WIDE, load_wide, splat_wide, sum_registers, wide_count
 
-# Elements summed in the array's own dtype before they enter a float64 total. A lane of an accumulator adds up 8 of them
-# (SPAN elements at 16 lanes and 4 registers), and a lane of the block's total 8 such sums, so a float32 sum of any
-# length is as good as a pairwise one. Adding up the lanes takes as long as a span; once a block, that hardly counts.
-SPAN = 512
+# Elements summed in the array's own dtype before they enter a float64 total. A lane of a float32 accumulator adds up 8
+# of them (a SPAN is 8 wide vectors), and a lane of the block's total 8 such sums, so a float32 sum of any length is as
+# good as a pairwise one. Adding up the lanes takes as long as a span; once a block, that hardly counts.
+SPAN = 8 * WIDE * machine.lanes(np.float32)
 BLOCK = 8 * SPAN
 
 
