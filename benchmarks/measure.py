@@ -40,7 +40,7 @@ ROUND_SECONDS = 2e-3  # 10,000 times the clock's step
 PEER_SECONDS = 3.0  # a slow peer leaves the rounds after this long, but not before the third
 FLOP_SLACK = 1.1  # clock frequency wanders; anything faster than this was not computed
 QUIET = 0.15  # cores that all other processes together may use
-BANDWIDTH_SLACK = 1.5  # a copy also fetches the lines that it overwrites, a plain read does not
+BANDWIDTH_SLACK = 1.5  # reading alone is faster than a copy
 
 
 @dataclass(frozen=True)

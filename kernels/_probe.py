@@ -1,10 +1,12 @@
 """The two loops that `machine` measures its limits with."""
 
+import numpy as np
 from numba import prange
 
 from kernels._jit import jit
 from kernels._threads import enter, leave
-from kernels.simd import lane_count, load, store, tile_outer, tile_store, tile_zeros
+from kernels.simd import lane_count, load, tile_outer, tile_store, tile_zeros
+from kernels.simd.stream import store_streaming, streaming_done, until_aligned
 
 ROWS, VECTORS = 12, 2
 CHAINS = ROWS * VECTORS  # independent accumulators: more than latency times rate of any CPU's fused multiply-add
@@ -33,18 +35,25 @@ def fma_chains(a, b, sink, steps, threads):
 @jit
 def _copy(source, target, start, stop):
     lanes = lane_count(source)
-    for i in range(start, stop - lanes + 1, lanes):
-        store(target, i, load(source, i))
+    first = min(start + until_aligned(target, start), stop)
+    whole = stop - (stop - first) % lanes
+    for i in range(start, first):
+        target[i] = source[i]
+    for i in range(first, whole, lanes):  # past the caches: a plain store would read the line that it overwrites
+        store_streaming(target, i, load(source, i))
+    for i in range(whole, stop):
+        target[i] = source[i]
+    streaming_done()
 
 
 @jit(parallel=True)
 def copy(source, target, threads):
-    """``target[:] = source``, by whole vectors, a contiguous share for each thread."""
+    """``target[:] = source``, a contiguous share for each thread."""
     if threads == 1:
         _copy(source, target, 0, source.size)
     else:
         before = enter(threads)
-        share = source.size // threads
-        for thread in prange(threads):
-            _copy(source, target, thread * share, (thread + 1) * share)
+        for number in prange(threads):
+            thread = np.int64(number)
+            _copy(source, target, thread * source.size // threads, (thread + 1) * source.size // threads)
         leave(before)

@@ -11,6 +11,7 @@ import pytest
 
 import kernels
 from kernels import machine
+from kernels._probe import copy
 
 
 def run(code, **variables):
@@ -110,3 +111,11 @@ def test_show_config_without_threadpoolctl(capsys, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     kernels.show_config()
     assert "thread pools   not known: threadpoolctl is not installed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("size", [1, 15, 16, 1000, 4099])
+def test_the_copy_that_is_timed_copies_all(size, threads):
+    source, target = np.arange(size, dtype=np.float32), np.full(size + 5, -1, np.float32)
+    copy(source, target[3 : size + 3], threads)
+    np.testing.assert_array_equal(target, [-1] * 3 + list(range(size)) + [-1] * 2)
