@@ -152,8 +152,8 @@ def gemm(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, pack
     """``C = A B`` or, with `mode` BIAS, ``C = A B + bias``, on strided matrices: five loops around the micro-kernel.
 
     Element (i, p) of A is ``a[ia + i*ra + p*ca]``, (p, j) of B is ``b[ib + p*rb + j*cb]``, (i, j) of C is
-    ``c[ic + i*ldc + j]``, and bias j is ``bias[jb + j]``. Each element of C is summed over blocks of KC in the same
-    order, whatever the packing and the tile that holds it.
+    ``c[ic + i*ldc + j]``, and bias j is ``bias[jb + j]``. Each element of C is summed over blocks of KC, and in these
+    over chains, in the same order, whatever the packing and the tile that holds it.
     """
     NR = NV * lane_count(c)
     KC = _even(K, KC_VECTORS * lane_count(c), 1)
@@ -266,27 +266,10 @@ def multiply_add(a, b, bias, mode, out):
     M, N = out.shape
     ra, ca = _steps(a)
     rb, cb = _steps(b)
-    C = flat(out)
     multiply(
-        flat(a),
-        ZERO,
-        ra,
-        ca,
-        flat(b),
-        ZERO,
-        rb,
-        cb,
-        flat(bias),
-        ZERO,
-        mode,
-        C,
-        ZERO,
-        N,
-        M,
-        N,
-        a.shape[1],
+        flat(a), ZERO, ra, ca, flat(b), ZERO, rb, cb, flat(bias), ZERO, mode, flat(out), ZERO, N, M, N, a.shape[1],
         M == 1 or N == 1,
-    )
+    )  # fmt: skip
 
 
 @jit(merge=True)

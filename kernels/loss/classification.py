@@ -131,7 +131,7 @@ class _Problem:
 
 
 # --- cross-entropy ---------------------------------------------------------------------------------------------------
-# `smoothing` is an array of one element: ε.
+# `smoothing` is an array of two elements: ε, and whether the classes are weighted.
 
 
 @jit(inline=True, fastmath=False)
