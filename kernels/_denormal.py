@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from kernels import _threads
 from kernels._jit import jit
-from kernels._threads import enter, leave
+from kernels._threads import arrive, enter, leave
 from kernels.simd.vector import call
 
 FLUSH_TO_ZERO, DENORMALS_ARE_ZERO = 0x8000, 0x0040
@@ -45,8 +45,9 @@ def _flush_everywhere(on, threads):
     # one of these iterations to each of their threads, which keeps the setting.
     _flush(on)
     if threads > 1:
-        before = enter(threads)
+        before, home = enter(threads)
         for _ in prange(threads):
+            arrive(home)
             _flush(on)
         leave(before)
 

@@ -15,7 +15,7 @@ from numpy import empty, ndarray
 from kernels import _threads
 from kernels._checks import FLOAT32, FLOAT64, floats, new, output, same_dtype, same_shape
 from kernels._jit import Compiled, jit
-from kernels._threads import enter, leave
+from kernels._threads import arrive, enter, leave
 from kernels.machine import cache_bytes
 from kernels.simd import address, flat, store, store_partial
 from kernels.simd.stream import load_wide_partial, store_streaming, streaming_done, until_aligned
@@ -123,8 +123,9 @@ def _loops(formula, flatten, load, load_partial):
         if threads == 1:
             span(flatten(sources), flat(out), first, out.size, parameters, streaming)
         else:
-            before = enter(threads)
+            before, home = enter(threads)
             for part in prange((out.size - first + BLOCK - 1) // BLOCK):
+                arrive(home)
                 start = first + np.int64(part) * BLOCK
                 span(flatten(sources), flat(out), start, min(start + BLOCK, out.size), parameters, streaming)
             leave(before)

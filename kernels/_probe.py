@@ -4,7 +4,7 @@ import numpy as np
 from numba import prange
 
 from kernels._jit import jit
-from kernels._threads import enter, leave
+from kernels._threads import arrive, enter, leave
 from kernels.simd import lane_count, load, tile_outer, tile_store, tile_zeros
 from kernels.simd.stream import store_streaming, streaming_done, until_aligned
 
@@ -26,8 +26,9 @@ def fma_chains(a, b, sink, steps, threads):
     if threads == 1:
         _chains(a, b, sink, 0, steps)
     else:
-        before = enter(threads)
+        before, home = enter(threads)
         for thread in prange(threads):
+            arrive(home)
             _chains(a, b, sink, thread * CHAINS * lane_count(a), steps)
         leave(before)
 
@@ -52,8 +53,9 @@ def copy(source, target, threads):
     if threads == 1:
         _copy(source, target, 0, source.size)
     else:
-        before = enter(threads)
+        before, home = enter(threads)
         for number in prange(threads):
+            arrive(home)
             thread = np.int64(number)
             _copy(source, target, thread * source.size // threads, (thread + 1) * source.size // threads)
         leave(before)

@@ -14,9 +14,14 @@ A parallel kernel has this form; its parts depend on shapes alone, never on the 
     if threads == 1:                       # never touches the pool
         for part in range(parts): work(part)
     else:
-        before = enter(threads)
-        for part in prange(parts): work(part)
+        before, home = enter(threads)
+        for part in prange(parts): arrive(home); work(part)
         leave(before)
+
+`arrive` cures a stall on Linux: a sleeping worker may be woken on the core of the thread that opened the region, though
+another core is idle (virtual machines invite it: their idle cores look taken), and as both spin at the end of a region
+they stay together, each waiting for the other until the scheduler's next tick, region after region (4 ms each, where
+0.2 ms was the work). A worker that finds itself there moves away.
 """
 
 import contextlib
@@ -66,6 +71,7 @@ def _first_layer() -> str:
 
 
 only_workqueue = _first_layer() == "workqueue"
+_MASK_WORDS = 16  # an affinity mask of 1,024 cores, as the C library's own
 _most = min(config.NUMBA_NUM_THREADS, machine.cores())
 _count = _most
 
@@ -117,22 +123,66 @@ for _name, _function in _region_calls.items():
 
 def _call(builder, name, result, arguments=()):
     # By symbol: an embedded address (as in Numba's own set_num_threads) would keep the caller out of the cache.
-    function_type = ir.FunctionType(result, [ir.IntType(32)] * len(arguments))
+    function_type = ir.FunctionType(result, [argument.type for argument in arguments])
     return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
+
+
+def _place(builder):
+    """The calling thread (upper 48 bits) and the core it runs on (16 bits) as one number; 0 on other systems."""
+    if sys.platform != "linux":
+        return ir.Constant(ir.IntType(64), 0)
+    thread = _call(builder, "pthread_self", ir.IntType(64))
+    core = _call(builder, "sched_getcpu", ir.IntType(32))
+    return builder.or_(builder.shl(thread, ir.Constant(ir.IntType(64), 16)), builder.zext(core, ir.IntType(64)))
 
 
 @intrinsic
 def enter(typingctx, threads):
-    """Let the parallel region that follows use `threads` threads; returns what `leave` must restore."""
+    """Let the parallel region that follows use `threads` threads; returns what `leave` must restore, and for `arrive`
+    where the calling thread is."""
 
     def lower(context, builder, signature, arguments):
         if only_workqueue:
             _call(builder, "innerloop_acquire", ir.VoidType())
         before = _call(builder, "get_num_threads", ir.IntType(64))  # declared so by Numba itself; it is an int
         _call(builder, "set_num_threads", ir.VoidType(), [builder.trunc(arguments[0], ir.IntType(32))])
-        return builder.sext(builder.trunc(before, ir.IntType(32)), ir.IntType(64))
+        before = builder.sext(builder.trunc(before, ir.IntType(32)), ir.IntType(64))
+        return context.make_tuple(builder, signature.return_type, [before, _place(builder)])
 
-    return types.intp(types.intp), lower
+    return types.UniTuple(types.int64, 2)(types.intp), lower
+
+
+@intrinsic
+def arrive(typingctx, home):
+    """Move the calling worker to another core if it runs on that of the thread which opened the region at `home`.
+
+    Its affinity is narrowed for the move alone, then restored: no thread is pinned.
+    """
+
+    def lower(context, builder, signature, arguments):
+        if sys.platform != "linux":
+            return context.get_dummy_value()
+        word, count = ir.IntType(64), ir.Constant(ir.IntType(64), 8 * _MASK_WORDS)
+        apart = builder.xor(_place(builder), arguments[0])
+        same_core = builder.icmp_unsigned("==", builder.trunc(apart, ir.IntType(16)), ir.Constant(ir.IntType(16), 0))
+        core = builder.and_(arguments[0], ir.Constant(word, 0xFFFF))
+        within = builder.icmp_unsigned("<", core, ir.Constant(word, 64 * _MASK_WORDS))
+        other_thread = builder.icmp_unsigned("!=", apart, ir.Constant(word, 0))
+        collides = builder.and_(builder.and_(other_thread, same_core), within)
+        with builder.if_then(collides, likely=False):
+            mask = cgutils.alloca_once(builder, ir.ArrayType(word, _MASK_WORDS))
+            this_thread = ir.Constant(ir.IntType(32), 0)
+            failed = _call(builder, "sched_getaffinity", ir.IntType(32), [this_thread, count, mask])
+            with builder.if_then(builder.icmp_signed("==", failed, ir.Constant(ir.IntType(32), 0))):
+                slot = builder.gep(mask, [this_thread, builder.lshr(core, ir.Constant(word, 6))])
+                allowed = builder.load(slot)
+                bit = builder.shl(ir.Constant(word, 1), builder.and_(core, ir.Constant(word, 63)))
+                for cores in (builder.and_(allowed, builder.not_(bit)), allowed):  # none left: refused, nothing moves
+                    builder.store(cores, slot)
+                    _call(builder, "sched_setaffinity", ir.IntType(32), [this_thread, count, mask])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), lower
 
 
 @intrinsic

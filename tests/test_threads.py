@@ -1,5 +1,6 @@
 """Tests of kernels._threads and kernels._denormal: several Python threads, forks, counts, and who computes."""
 
+import ctypes
 import os
 import platform
 import subprocess
@@ -150,7 +151,7 @@ def _region(threads):
     """Numba's number of threads before, within and after a region."""
     numbers = np.zeros(3, np.int64)
     numbers[0] = numba.get_num_threads()
-    before = _threads.enter(threads)
+    before, _ = _threads.enter(threads)
     numbers[1] = numba.get_num_threads()
     for i in numba.prange(1):
         numbers[2] += i
@@ -184,6 +185,33 @@ SAME_BITS = {
     "mse_loss": lambda x: kernels.mse_loss(x, x[::-1].copy()),
     "sigmoid": lambda x: kernels.sigmoid(x),
 }
+
+
+@jit
+def arrive_from(home):
+    _threads.arrive(home)
+
+
+@needs_two_cores
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are moved on Linux only")
+def test_worker_leaves_the_core_of_its_region():
+    allowed, this_core = os.sched_getaffinity(0), ctypes.CDLL(None).sched_getcpu
+    arrive_from(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})  # this thread is known to be there
+        another_thread_here = (1 << 16) | min(allowed)
+        arrive_from(another_thread_here)  # it may be nowhere else, so it stays
+        assert os.sched_getaffinity(0) == {min(allowed)}
+        os.sched_setaffinity(0, allowed)
+        moved = 0
+        for _ in range(20):
+            before = this_core()
+            arrive_from((1 << 16) | before)
+            moved += this_core() != before
+        assert moved >= 10  # the scheduler may take it back at any time
+        assert os.sched_getaffinity(0) == allowed
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 @needs_two_cores

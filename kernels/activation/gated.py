@@ -27,7 +27,7 @@ from kernels import _threads, simd
 from kernels._checks import axis, floats, new, no_overlap, output, same_dtype
 from kernels._elementwise import BLOCK, PARALLEL_FROM, pair, same_or_apart
 from kernels._jit import jit
-from kernels._threads import enter, leave
+from kernels._threads import arrive, enter, leave
 from kernels.activation.rectified import leaky_relu_backward_lanes, leaky_relu_lanes
 from kernels.activation.smooth import sigmoid_and_slope
 from kernels.simd import lane_count, load_partial, select, splat, store, store_partial, sum_lanes
@@ -94,8 +94,9 @@ def prelu_loops(x, weight, out):
 
 @jit(parallel=True)
 def _prelu_parallel(x, weight, out, threads):
-    before = enter(threads)
+    before, home = enter(threads)
     for part in prange(_prelu_parts(x, weight)):
+        arrive(home)
         _prelu_part(x, weight, out, part)
     leave(before)
 
@@ -132,8 +133,9 @@ def _prelu_backward(dy, x, weight, dx, shares, threads):
         for part in range(parts):
             _prelu_backward_part(dy, x, weight, dx, shares, part)
     else:
-        before = enter(threads)
+        before, home = enter(threads)
         for part in prange(parts):
+            arrive(home)
             _prelu_backward_part(dy, x, weight, dx, shares, part)
         leave(before)
 
@@ -260,8 +262,9 @@ def glu_loops(x, out):
 @jit(parallel=True)
 def _glu_parallel(x, out, threads):
     blocks = (x.shape[2] + BLOCK - 1) // BLOCK
-    before = enter(threads)
+    before, home = enter(threads)
     for part in prange(x.shape[0] * blocks):
+        arrive(home)
         _glu_part(x, out, part // blocks, part % blocks * BLOCK)
     leave(before)
 
@@ -273,8 +276,9 @@ def _glu_backward(dy, x, dx, threads):
         for part in range(x.shape[0] * blocks):
             _glu_backward_part(dy, x, dx, part // blocks, part % blocks * BLOCK)
     else:
-        before = enter(threads)
+        before, home = enter(threads)
         for part in prange(x.shape[0] * blocks):
+            arrive(home)
             _glu_backward_part(dy, x, dx, part // blocks, part % blocks * BLOCK)
         leave(before)
 

@@ -19,7 +19,7 @@ from numba.types import Array
 
 from kernels import _checks, _threads, machine
 from kernels._jit import Compiled, jit
-from kernels._threads import enter, leave
+from kernels._threads import arrive, enter, leave
 from kernels.gemm.micro import (
     ADD,
     BIAS,
@@ -326,8 +326,9 @@ def multiply_parallel(a, starts_a, b, starts_b, bias, mode, out, threads):
     if threads == 1:
         _multiply_share(ZERO, ONE, a, starts_a, b, starts_b, bias, mode, out)
     else:
-        before = enter(threads)
+        before, home = enter(threads)
         for part in prange(threads):
+            arrive(home)
             _multiply_share(np.int64(part), threads, a, starts_a, b, starts_b, bias, mode, out)
         leave(before)
 

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from kernels import _checks, _elementwise
 from kernels._jit import jit
-from kernels._threads import enter, leave
+from kernels._threads import arrive, enter, leave
 from kernels.reduction.layout import threads_for
 from kernels.reduction.ranges import sum_of
 
@@ -33,8 +33,9 @@ def pair_sum(term, fill=0.0):
             for part in range(parts):
                 sums[part] = sum_of_range(x, target, p, part * PART, min(part * PART + PART, x.size))
         else:
-            before = enter(threads)
+            before, home = enter(threads)
             for part in prange(parts):
+                arrive(home)
                 sums[part] = sum_of_range(x, target, p, part * PART, min(part * PART + PART, x.size))
             leave(before)
         result = 0.0

@@ -13,7 +13,7 @@ from numba import prange
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._threads import enter, leave
+from kernels._threads import arrive, enter, leave
 from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, split, threads_for
 from kernels.reduction.ranges import read, write
 from kernels.simd import any_lanes, flat, lane_count, load, max_lanes, maximum, select, splat, store
@@ -184,8 +184,9 @@ def max_axis(x, values, indices, outer, n, inner, threads):
         for task in range(tasks):
             _max_task(x, part_values, part_indices, n, inner, parts, task)
     else:
-        before = enter(threads)
+        before, home = enter(threads)
         for task in prange(tasks):
+            arrive(home)
             _max_task(x, part_values, part_indices, n, inner, parts, task)
         leave(before)
     if parts > 1:

@@ -14,7 +14,7 @@ from numba import prange, types
 from numba.extending import overload
 
 from kernels._jit import jit
-from kernels._threads import enter, leave
+from kernels._threads import arrive, enter, leave
 from kernels.reduction.ranges import SPAN, over_range, read, sum_of, write
 from kernels.simd import allocate, flat_each, fma, lane_count, release, select, splat, store, sum_lanes
 from kernels.simd.math import EXP_32, EXP_64, LN2_HIGH_32, LN2_HIGH_64, LN2_LOW_32, LN2_LOW_64, LOG2_E, polynomial
@@ -234,8 +234,9 @@ def over_units(work):
             for number in range(tasks):
                 task(outer, n, inner, share, number, *arrays)
         else:
-            before = enter(threads)
+            before, home = enter(threads)
             for number in prange(tasks):
+                arrive(home)
                 task(outer, n, inner, share, number, *arrays)
             leave(before)
 

@@ -15,7 +15,7 @@ from numba import prange
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._threads import enter, leave
+from kernels._threads import arrive, enter, leave
 from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, runs, threads_for
 from kernels.reduction.ranges import BLOCK, read, sum_of, write
 from kernels.simd import lane_count, splat
@@ -74,8 +74,9 @@ def sum_all(x, y, divisor, threads):
         for part in range(parts):
             totals[part] = sum_range(x, x, 0.0, part * PART, min((part + 1) * PART, x.size))
     else:
-        before = enter(threads)
+        before, home = enter(threads)
         for part in prange(parts):
+            arrive(home)
             totals[part] = sum_range(x, x, 0.0, part * PART, min((part + 1) * PART, x.size))
         leave(before)
     total = 0.0
@@ -182,8 +183,9 @@ def sum_axis(x, y, outer, n, inner, divisor, threads):
         for task in range(tasks):
             _sum_task(x, y, totals, n, inner, parts, divisor, task)
     else:
-        before = enter(threads)
+        before, home = enter(threads)
         for task in prange(tasks):
+            arrive(home)
             _sum_task(x, y, totals, n, inner, parts, divisor, task)
         leave(before)
     if totals.size:

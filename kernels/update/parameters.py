@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._threads import enter, get_num_threads, leave
+from kernels._threads import arrive, enter, get_num_threads, leave
 from kernels.simd import array_at
 
 PART = 16 * 1024  # elements: some 10 us of work, so that handing out a part costs nothing beside it
@@ -81,8 +81,9 @@ def over_parameters(loops, states):
             for part in range(cut.shape[0]):
                 work(table, cut, part, like, options)
         else:
-            before = enter(threads)
+            before, home = enter(threads)
             for part in prange(cut.shape[0]):
+                arrive(home)
                 work(table, cut, part, like, options)
             leave(before)
 
