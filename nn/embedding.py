@@ -4,6 +4,7 @@ import numpy as np
 
 from nn import functional as F
 from nn import init
+from nn.functional.embedding import checked_padding_idx
 from nn.module import Module, Parameter
 
 
@@ -35,7 +36,7 @@ class Embedding(Module):
     def __init__(self, num_embeddings, embedding_dim, padding_idx=None):
         super().__init__()
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.padding_idx = None if padding_idx is None else F.checked_padding_idx(padding_idx, num_embeddings)
+        self.padding_idx = None if padding_idx is None else checked_padding_idx(padding_idx, num_embeddings)
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), np.float32))
         self.reset_parameters()
 

@@ -1,0 +1,179 @@
+"""Activations, softmax and dropout. ``inplace=True`` leaves the result in `input`, too."""
+
+import numpy as np
+
+import kernels
+from nn import random
+from nn.functional.arguments import checked, in_place
+from nn.tensor import record
+
+
+def relu(input, inplace=False):
+    """max(0, x)."""
+    return in_place(input, checked("relu", input).relu(), inplace)
+
+
+def relu6(input, inplace=False):
+    """min(max(0, x), 6)."""
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+def leaky_relu(input, negative_slope=0.01, inplace=False):
+    """x where x > 0, else negative_slope · x."""
+    x = checked("leaky_relu", input).data
+
+    def backward(dy):
+        return kernels.leaky_relu_backward(dy, x, negative_slope)
+
+    y = record("leaky_relu", kernels.leaky_relu(x, negative_slope), (input,), backward, (input,))
+    return in_place(input, y, inplace)
+
+
+def prelu(input, weight):
+    """x where x > 0, else weight · x.
+
+    Parameters
+    ----------
+    input : Tensor (N, C, ...)
+    weight : Tensor (1,) or (C,)
+        One slope, or one for each channel.
+    """
+    x, w = checked("prelu", input).data, weight.data
+    return record(
+        "prelu", kernels.prelu(x, w), (input, weight), lambda dy: kernels.prelu_backward(dy, x, w), (input, weight)
+    )
+
+
+def elu(input, alpha=1.0, inplace=False):
+    """x where x > 0, else alpha · (exp(x) - 1)."""
+    x = checked("elu", input).data
+    y = record("elu", kernels.elu(x, alpha), (input,), lambda dy: kernels.elu_backward(dy, x, alpha), (input,))
+    return in_place(input, y, inplace)
+
+
+def selu(input, inplace=False):
+    """scale · (x where x > 0, else alpha · (exp(x) - 1)), with the constants that keep mean 0 and variance 1."""
+    y = kernels.selu(checked("selu", input).data)
+    result = record("selu", y, (input,), lambda dy: kernels.selu_backward(dy, y), saves_result=True)
+    return in_place(input, result, inplace)
+
+
+def celu(input, alpha=1.0, inplace=False):
+    """x where x > 0, else alpha · (exp(x / alpha) - 1)."""
+    x = checked("celu", input).data
+    y = record("celu", kernels.celu(x, alpha), (input,), lambda dy: kernels.celu_backward(dy, x, alpha), (input,))
+    return in_place(input, y, inplace)
+
+
+def gelu(input, approximate="none"):
+    """x · Φ(x), Φ the normal distribution function; ``approximate="tanh"`` for the approximation by tanh."""
+    x = checked("gelu", input).data
+
+    def backward(dy):
+        return kernels.gelu_backward(dy, x, approximate)
+
+    return record("gelu", kernels.gelu(x, approximate), (input,), backward, (input,))
+
+
+def silu(input, inplace=False):
+    """x · sigmoid(x)."""
+    x = checked("silu", input).data
+    y = record("silu", kernels.silu(x), (input,), lambda dy: kernels.silu_backward(dy, x), (input,))
+    return in_place(input, y, inplace)
+
+
+def mish(input, inplace=False):
+    """x · tanh(softplus(x))."""
+    x = checked("mish", input).data
+    y = record("mish", kernels.mish(x), (input,), lambda dy: kernels.mish_backward(dy, x), (input,))
+    return in_place(input, y, inplace)
+
+
+def sigmoid(input):
+    """1 / (1 + exp(-x))."""
+    return checked("sigmoid", input).sigmoid()
+
+
+def tanh(input):
+    """The hyperbolic tangent."""
+    return checked("tanh", input).tanh()
+
+
+def softplus(input, beta=1.0, threshold=20.0):
+    """log(1 + exp(beta · x)) / beta; x itself where beta · x > threshold."""
+    x = checked("softplus", input).data
+
+    def backward(dy):
+        return kernels.softplus_backward(dy, x, beta, threshold)
+
+    return record("softplus", kernels.softplus(x, beta, threshold), (input,), backward, (input,))
+
+
+def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
+    """x, but at least min_val and at most max_val."""
+    x = checked("hardtanh", input).data
+
+    def backward(dy):
+        return kernels.hardtanh_backward(dy, x, min_val, max_val)
+
+    y = record("hardtanh", kernels.hardtanh(x, min_val, max_val), (input,), backward, (input,))
+    return in_place(input, y, inplace)
+
+
+def hardswish(input, inplace=False):
+    """x · relu6(x + 3) / 6."""
+    x = checked("hardswish", input).data
+    y = record("hardswish", kernels.hardswish(x), (input,), lambda dy: kernels.hardswish_backward(dy, x), (input,))
+    return in_place(input, y, inplace)
+
+
+def hardsigmoid(input, inplace=False):
+    """relu6(x + 3) / 6."""
+    x = checked("hardsigmoid", input).data
+    y = record(
+        "hardsigmoid", kernels.hardsigmoid(x), (input,), lambda dy: kernels.hardsigmoid_backward(dy, x), (input,)
+    )
+    return in_place(input, y, inplace)
+
+
+def glu(input, dim=-1):
+    """a · sigmoid(b), a and b the halves of x along `dim`."""
+    x = checked("glu", input).data
+    return record("glu", kernels.glu(x, dim), (input,), lambda dy: kernels.glu_backward(dy, x, dim), (input,))
+
+
+def logsigmoid(input):
+    """log(sigmoid(x))."""
+    x = checked("logsigmoid", input).data
+    return record(
+        "logsigmoid", kernels.logsigmoid(x), (input,), lambda dy: kernels.logsigmoid_backward(dy, x), (input,)
+    )
+
+
+def softmax(input, dim):
+    """exp(x) / sum(exp(x)) along `dim`."""
+    return checked("softmax", input).softmax(dim)
+
+
+def log_softmax(input, dim):
+    """x - log(sum(exp(x))) along `dim`."""
+    return checked("log_softmax", input).log_softmax(dim)
+
+
+def dropout(input, p=0.5, training=True, inplace=False):
+    """In training, set each element to 0 with probability `p` and scale the others by 1 / (1 - p).
+
+    Raises
+    ------
+    ValueError
+        `p` is not in [0, 1].
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: p must be between 0 and 1, got {p}")
+    if not training or p == 0:
+        return input
+    x = checked("dropout", input).data
+    scale = (random.generator().random(x.shape, np.float32) >= p).astype(x.dtype)
+    if p < 1:
+        scale /= 1 - p
+    return in_place(input, record("dropout", x * scale, (input,), lambda dy: dy * scale), inplace)

@@ -1,0 +1,154 @@
+"""Losses. `reduction` is "none" for one loss an element, "mean" or "sum" of them."""
+
+import numpy as np
+
+import kernels
+from nn.functional.arguments import checked, constant
+from nn.tensor import Tensor, record
+
+
+def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+    """The cross-entropy between softmax(input) and the target classes.
+
+    Parameters
+    ----------
+    input : Tensor (C,), (N, C) or (N, C, d1, ...)
+        Scores, before softmax.
+    target : Tensor or array
+        Classes, int64 or int32, of the shape of `input` without C; or probabilities in the shape of `input`.
+    weight : Tensor or array (C,), optional
+        The weight of each class; "mean" divides by the weights of the targets.
+    ignore_index : int, default -100
+        Targets of this class do not count.
+    reduction : {"mean", "sum", "none"}
+    label_smoothing : float, default 0.0
+        How much of each target is spread evenly over all classes.
+    """
+    x, t, w = (
+        checked("cross_entropy", input).data,
+        constant("cross_entropy", target),
+        constant("cross_entropy", weight),
+    )
+    lse = np.empty(x.shape[:1] + x.shape[2:] if x.ndim > 1 else (), x.dtype) if input.requires_grad else None
+    y = kernels.cross_entropy(x, t, w, ignore_index, reduction, label_smoothing, lse=lse)
+
+    def backward(dy):
+        return kernels.cross_entropy_backward(dy, x, t, w, ignore_index, reduction, label_smoothing, lse=lse)
+
+    return record("cross_entropy", y, (input,), backward, (input,))
+
+
+def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
+    """The negative log-likelihood of the target classes, given log-probabilities; arguments as `cross_entropy`."""
+    x, t, w = checked("nll_loss", input).data, constant("nll_loss", target), constant("nll_loss", weight)
+    y = kernels.nll_loss(x, t, w, ignore_index, reduction)
+
+    def backward(dy):
+        return kernels.nll_loss_backward(dy, x, t, w, ignore_index, reduction)
+
+    return record("nll_loss", y, (input,), backward)
+
+
+def _pair_loss(name, forward, backward_kernel, input, target, *options):
+    """Record a loss of two operands of equal standing, both of which can get a gradient."""
+    target = target if isinstance(target, Tensor) else Tensor(target)
+    x, t = checked(name, input).data, target.data
+    needs = (input.requires_grad, target.requires_grad)
+
+    def backward(dy):
+        return backward_kernel(dy, x, t, *options, needs=needs)
+
+    return record(name, forward(x, t, *options), (input, target), backward, (input, target))
+
+
+def mse_loss(input, target, reduction="mean"):
+    """The squared difference of two tensors of one shape; the target may be an array."""
+    return _pair_loss("mse_loss", kernels.mse_loss, kernels.mse_loss_backward, input, target, reduction)
+
+
+def l1_loss(input, target, reduction="mean"):
+    """The absolute difference of two tensors of one shape; the target may be an array."""
+    return _pair_loss("l1_loss", kernels.l1_loss, kernels.l1_loss_backward, input, target, reduction)
+
+
+def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
+    """d² / (2 beta) where |d| < beta, else |d| - beta / 2; d is the difference, as in `l1_loss`."""
+    return _pair_loss(
+        "smooth_l1_loss", kernels.smooth_l1_loss, kernels.smooth_l1_loss_backward, input, target, reduction, beta
+    )
+
+
+def huber_loss(input, target, reduction="mean", delta=1.0):
+    """d² / 2 where |d| < delta, else delta · (|d| - delta / 2); d is the difference, as in `l1_loss`."""
+    return _pair_loss("huber_loss", kernels.huber_loss, kernels.huber_loss_backward, input, target, reduction, delta)
+
+
+def binary_cross_entropy(input, target, weight=None, reduction="mean"):
+    """The cross-entropy of probabilities `input` and `target`, element by element; logarithms are at least -100.
+
+    Parameters
+    ----------
+    input : Tensor
+    target : Tensor or array of the same shape
+    weight : Tensor or array, optional
+        Factor on each loss; broadcasts.
+    reduction : {"mean", "sum", "none"}
+    """
+    x, t, w = (
+        checked("binary_cross_entropy", input).data,
+        constant("binary_cross_entropy", target),
+        constant("binary_cross_entropy", weight),
+    )
+    y = kernels.binary_cross_entropy(x, t, w, reduction)
+
+    def backward(dy):
+        return kernels.binary_cross_entropy_backward(dy, x, t, w, reduction)
+
+    return record("binary_cross_entropy", y, (input,), backward, (input,))
+
+
+def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
+    """`binary_cross_entropy` of sigmoid(input), without its loss of precision.
+
+    Parameters
+    ----------
+    input : Tensor
+    target : Tensor or array of the same shape
+    weight : Tensor or array, optional
+        Factor on each loss; broadcasts.
+    reduction : {"mean", "sum", "none"}
+    pos_weight : Tensor or array, optional
+        Factor on the losses of positive targets; broadcasts.
+    """
+    x, t, w, p = (
+        checked("binary_cross_entropy_with_logits", input).data,
+        *(constant("binary_cross_entropy_with_logits", v) for v in (target, weight, pos_weight)),
+    )
+    y = kernels.binary_cross_entropy_with_logits(x, t, w, reduction, p)
+
+    def backward(dy):
+        return kernels.binary_cross_entropy_with_logits_backward(dy, x, t, w, reduction, p)
+
+    return record("binary_cross_entropy_with_logits", y, (input,), backward, (input,))
+
+
+def kl_div(input, target, reduction="mean", log_target=False):
+    """The divergence of the distribution `target` from `input`, element by element.
+
+    Parameters
+    ----------
+    input : Tensor
+        Log-probabilities.
+    target : Tensor or array
+        Probabilities; their logarithms with `log_target`.
+    reduction : {"mean", "batchmean", "sum", "none"}
+        "batchmean", the sum divided by the first dimension, is the divergence as mathematics defines it.
+    log_target : bool, default False
+    """
+    x, t = checked("kl_div", input).data, constant("kl_div", target)
+    y = kernels.kl_div(x, t, reduction, log_target)
+
+    def backward(dy):
+        return kernels.kl_div_backward(dy, x, t, reduction, log_target)
+
+    return record("kl_div", y, (input,), backward)
