@@ -9,7 +9,7 @@ larger than anything; of equal elements the first of the window is its largest, 
 
 A maximum over a window of several rows is one over rows, then along the combined row. Where the place of the largest
 element is wanted, all places are compared in their order instead. The backward needs that place only: its number
-within the window, one byte. Each dx is then a sum over the few windows that reach it, with no write shared by two.
+within the window, one byte.
 """
 
 import math
@@ -256,6 +256,9 @@ def _max_pool_backward(operation, dims, dy, shape, indices, kernel_size, stride,
     dx = _checks.new(tuple(shape), dy.dtype)
     numbers = _checks.contiguous(indices).reshape(w.result)
     arguments = (dy.reshape(w.result), numbers, w.sizes, dx.reshape(w.source))
-    lines = math.prod(w.source[:3])
-    places.max_pool_gather(arguments, lines, *shares(lines, dx.size + dy.size))
+    if w.stride[1:] == (2, 2) and max(w.kernel) <= 4 and w.dilation[1:] == (1, 1) and w.size[0] == 1:
+        loops, lines = places.max_pool_halves, w.planes * ((w.size[1] + w.padding[1] + 1) // 2)
+    else:
+        loops, lines = places.max_pool_numbered, w.planes
+    loops(arguments, lines, *shares(lines, dx.size + dy.size))
     return dx

@@ -1,8 +1,8 @@
 """Where the largest elements of windows are, and the loops that send a gradient or a value there.
 
-A place is a number within the window, one byte, or an int64 index within the plane. From numbers, each dx is the sum of
-the gradients of the few windows that reach it and took it: a line of dx is written by one thread, as vectors. From
-indices, which may point anywhere, gradients are added one by one, a plane being one thread's.
+A place is a number within the window, one byte, or an int64 index within the plane. In general gradients are added one
+by one, a plane being one thread's. The usual windows begin 2 apart, and only 2 x 2 of them reach an element: from their
+numbers, whole vectors of dx are gathered.
 """
 
 import math
@@ -14,25 +14,27 @@ from kernels._jit import jit
 from kernels.pooling.rows import (
     clear,
     inside,
-    join,
     over_lines,
     phase_count,
     pitch_of,
     place,
     splitter,
     unpack,
-    window_at,
 )
 from kernels.pooling.windows import expect, planes_of, shares
 from kernels.simd import (
     flat,
+    interleave_high,
+    interleave_low,
     lane_count,
+    lanes_before,
     load,
     load_bytes,
     load_partial,
     select,
     splat,
     store,
+    store_between,
     store_bytes,
     store_partial,
 )
@@ -60,6 +62,20 @@ def _write_indices(places, at, count, numbers, offsets, base, stride):
     """The indices of the largest elements in their plane, from those of the windows' beginnings."""
     for j in range(count):
         places[at + j] = base + j * stride + offsets[np.int64(numbers[j])]
+
+
+@jit
+def place_offsets(sizes, H, W):
+    """How far behind the beginning of a window each of its elements lies in the plane."""
+    kernel, _, _, dilation = unpack(sizes)
+    offsets = np.empty(kernel[0] * kernel[1] * kernel[2], np.int64)
+    number = 0
+    for kd in range(kernel[0]):
+        for kh in range(kernel[1]):
+            for kw in range(kernel[2]):
+                offsets[number] = (kd * dilation[0] * H + kh * dilation[1]) * W + kw * dilation[2]
+                number += 1
+    return offsets
 
 
 def _place_lines(write):
@@ -119,14 +135,7 @@ def _place_lines(write):
         pitch = pitch_of(x, x.shape[3], OW, kernel[2], stride[2], padding[2], dilation[2])
         phases = np.empty(phase_count(stride[2]) * pitch + lane_count(x), x.dtype)
         buffers = np.empty((3, OW + lane_count(x)), x.dtype)
-        _, H, W = x.shape[1:]
-        offsets = np.empty(kernel[0] * kernel[1] * kernel[2], np.int64)
-        number = 0
-        for kd in range(kernel[0]):
-            for kh in range(kernel[1]):
-                for kw in range(kernel[2]):
-                    offsets[number] = (kd * dilation[0] * H + kh * dilation[1]) * W + kw * dilation[2]
-                    number += 1
+        offsets = place_offsets(sizes, x.shape[2], x.shape[3])
         rows(x, sizes, y, places, phases, buffers, offsets, start, stop)
 
     return lines
@@ -146,63 +155,102 @@ def max_pool_places_loops(x, sizes, y, indices):
 
 
 @jit
-def _gather_rows(dy, places, sizes, dx, phases, margins, start, stop):
-    """Lines of dx from the places in the windows that reach them."""
-    kernel, stride, padding, dilation = unpack(sizes)
+def _numbered_lines(arguments, start, stop):
+    """Planes of dx from the numbers of the places that dy goes to."""
+    dy, places, sizes, dx = arguments
+    _, stride, padding, _ = unpack(sizes)
     _, D, H, W = dx.shape
     _, OD, OH, OW = dy.shape
-    source, taken, target, lanes = flat(dy), flat(places), flat(dx), lane_count(dy)
-    memory, gradients, numbers = flat(phases), flat(margins[0]), flat(margins[1])
-    KH, KW = kernel[1], kernel[2]
-    s, dw = phase_count(stride[2]), dilation[2]
-    pitch = pitch_of(dx, W, OW, KW, stride[2], padding[2], dw)
-    margin = ((KW - 1) * dw) >> (s - 1)
-    used = (W + padding[2] + s - 1) // s
-    for line in range(start, stop):
-        p, d, h = line // (D * H), line // H % D, line % H
-        clear(memory, s * pitch, 0.0)
-        for kd in range(kernel[0]):
-            od = window_at(d, kd, stride[0], padding[0], dilation[0], OD)
-            if od < 0:
-                continue
-            for kh in range(KH):
-                oh = window_at(h, kh, stride[1], padding[1], dilation[1], OH)
-                if oh < 0:
-                    continue
-                at, number = ((p * OD + od) * OH + oh) * OW, (kd * KH + kh) * KW
-                for j in range(0, OW, lanes):
-                    store(gradients, margin + j, load_partial(source, at + j, OW - j, 0.0))
-                    store(numbers, margin + j, load_bytes(taken, at + j, OW - j, source))
-                if s == stride[2]:
-                    for j in range(0, used, lanes):
-                        for r in range(s):
-                            total = load(memory, r * pitch + j)
-                            for k in range(KW):
-                                if (k * dw) & (s - 1) == r:
-                                    i = margin + j - ((k * dw) >> (s - 1))
-                                    total = total + select(load(numbers, i) == number + k, load(gradients, i), 0.0)
-                            store(memory, r * pitch + j, total)
-                else:
-                    for j in range(OW):
-                        k = np.int64(numbers[margin + j]) - number
-                        if 0 <= k < KW:
-                            memory[j * stride[2] + k * dw] += gradients[margin + j]
-        join(memory, pitch, s, padding[2], target, line * W, W)
+    gradients, numbers, target = flat(dy), flat(places), flat(dx)
+    offsets, size = place_offsets(sizes, H, W), D * H * W
+    for plane in range(start, stop):
+        for i in range(plane * size, (plane + 1) * size):
+            target[i] = 0.0
+        for od in range(OD):
+            for oh in range(OH):
+                at = ((plane * OD + od) * OH + oh) * OW
+                base = ((od * stride[0] - padding[0]) * H + oh * stride[1] - padding[1]) * W - padding[2]
+                for j in range(OW):
+                    i = base + j * stride[2] + offsets[numbers[at + j]]
+                    if 0 <= i < size:  # a number that no forward gave may lie in the padding
+                        target[plane * size + i] += gradients[at + j]
+
+
+@jit(inline=True)
+def _taken(g, n, g_before, n_before, number, KW, even, odd):
+    """Adds to even and odd elements of a padded row what windows, and those before, send from place `number` on."""
+    even = select(n == number, even + g, even)
+    if KW > 1:
+        odd = select(n == number + 1, odd + g, odd)
+    if KW > 2:
+        even = select(n_before == number + 2, even + g_before, even)
+    if KW > 3:
+        odd = select(n_before == number + 3, odd + g_before, odd)
+    return even, odd
+
+
+@jit(inline=True)
+def _put(x, at, w, W, vector):
+    """``x[at + w], x[at + w + 1], ... = vector``, but for what lies outside of a row of W elements."""
+    if w >= 0 and w + lane_count(x) <= W:
+        store(x, at + w, vector)
+    elif w >= 0:
+        store_partial(x, at + w, W - w, vector)
+    else:
+        store_between(x, at + w, -w, W - w, vector)
+
+
+@jit(inline=True)
+def _put_pairs(x, at, w, W, even, odd):
+    """``x[at + w], x[at + w + 1], x[at + w + 2], ... = even[0], odd[0], even[1], ...`` within a row of W elements."""
+    _put(x, at, w, W, interleave_low(even, odd))
+    _put(x, at, w + lane_count(x), W, interleave_high(even, odd))
 
 
 @jit
-def _gather_lines(arguments, start, stop):
+def _halved_lines(arguments, start, stop):
+    """The same for planes and windows of at most 4 x 4 elements that begin 2 apart; a line is two padded rows of dx.
+
+    Only the windows of two rows reach them: row m with its places' rows 0 and 1, row m - 1 with 2 and 3.
+    """
     dy, places, sizes, dx = arguments
-    kernel, stride, padding, dilation = unpack(sizes)
-    W, OW = dx.shape[3], dy.shape[3]
-    s = phase_count(stride[2])
-    pitch = pitch_of(dx, W, OW, kernel[2], stride[2], padding[2], dilation[2])
-    phases = np.empty(s * pitch + lane_count(dx), dx.dtype)
-    margins = np.zeros((2, pitch + 2 * (((kernel[2] - 1) * dilation[2]) >> (s - 1)) + 2 * lane_count(dx)), dx.dtype)
-    _gather_rows(dy, places, sizes, dx, phases, margins, start, stop)
+    kernel, _, padding, _ = unpack(sizes)
+    H, W, OH, OW = dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3]
+    gradients, numbers, target, lanes = flat(dy), flat(places), flat(dx), lane_count(dy)
+    KH, KW, zeros = kernel[1], kernel[2], splat(dy, 0.0)
+    pairs = (H + padding[1] + 1) >> 1
+    plane, m = start // pairs, start % pairs
+    for _ in range(start, stop):
+        h, at = 2 * m - padding[1], (plane * OH + m) * OW
+        g_last = n_last = g_last_above = n_last_above = zeros
+        for j in range(0, (W + padding[2] + 1) >> 1, lanes):
+            even = odd = next_even = next_odd = zeros
+            if m < OH:
+                g, n = load_partial(gradients, at + j, OW - j, 0.0), load_bytes(numbers, at + j, OW - j, gradients)
+                g_before, n_before = lanes_before(g_last, g), lanes_before(n_last, n)
+                even, odd = _taken(g, n, g_before, n_before, 0, KW, even, odd)
+                if KH > 1:
+                    next_even, next_odd = _taken(g, n, g_before, n_before, KW, KW, next_even, next_odd)
+                g_last, n_last = g, n
+            if KH > 2 and 0 < m <= OH:
+                i = at - OW + j
+                g, n = load_partial(gradients, i, OW - j, 0.0), load_bytes(numbers, i, OW - j, gradients)
+                g_before, n_before = lanes_before(g_last_above, g), lanes_before(n_last_above, n)
+                even, odd = _taken(g, n, g_before, n_before, 2 * KW, KW, even, odd)
+                if KH > 3:
+                    next_even, next_odd = _taken(g, n, g_before, n_before, 3 * KW, KW, next_even, next_odd)
+                g_last_above, n_last_above = g, n
+            row, w = (plane * H + h) * W, 2 * j - padding[2]
+            if h >= 0:
+                _put_pairs(target, row, w, W, even, odd)
+            if h + 1 < H:
+                _put_pairs(target, row + W, w, W, next_even, next_odd)
+        m += 1
+        if m == pairs:
+            plane, m = plane + 1, 0
 
 
-max_pool_gather = over_lines(_gather_lines)
+max_pool_numbered, max_pool_halves = over_lines(_numbered_lines), over_lines(_halved_lines)
 
 
 # --- by index --------------------------------------------------------------------------------------------------------

@@ -11,7 +11,16 @@ accumulator of a matrix product. Each function's docstring states its meaning as
 - `math`: exp, log, log1p, tanh, sigmoid, erf on vectors.
 """
 
-from kernels.simd.lanes import even_lanes, interleave_high, interleave_low, load_bytes, odd_lanes, store_bytes
+from kernels.simd.lanes import (
+    even_lanes,
+    interleave_high,
+    interleave_low,
+    lanes_before,
+    load_bytes,
+    odd_lanes,
+    store_between,
+    store_bytes,
+)
 from kernels.simd.math import erf, exp, log, log1p, sigmoid, tanh
 from kernels.simd.memory import address, allocate, array_at, flat, flat_each, release
 from kernels.simd.tile import (

@@ -9,7 +9,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from kernels.simd.memory import emit_pointer
-from kernels.simd.vector import Vector, call, emit_mask, vector_ir, vector_of
+from kernels.simd.vector import Vector, call, emit_mask, emit_masked_store, vector_ir, vector_of
 
 _INT32, _BYTE = ir.IntType(32), ir.IntType(8)
 
@@ -35,6 +35,23 @@ even_lanes = intrinsic(_shuffle(lambda lanes: list(range(0, 2 * lanes, 2))))
 odd_lanes = intrinsic(_shuffle(lambda lanes: list(range(1, 2 * lanes, 2))))
 interleave_low = intrinsic(_shuffle(lambda lanes: [lane // 2 + lane % 2 * lanes for lane in range(lanes)]))
 interleave_high = intrinsic(_shuffle(lambda lanes: [lane // 2 + lane % 2 * lanes for lane in range(lanes, 2 * lanes)]))
+
+# ``[before[-1], *x[:-1]]``: a row of vectors moved up by one element.
+lanes_before = intrinsic(_shuffle(lambda lanes: list(range(lanes - 1, 2 * lanes - 1))))
+
+
+@intrinsic
+def store_between(typingctx, array, i, first, stop, vector):
+    """``for lane in range(first, min(stop, lanes)): array[i + lane] = vector[lane]``, touching no other memory."""
+
+    def lower(context, builder, signature, arguments):
+        array_value, offset, first, stop, value = arguments
+        below, within = (emit_mask(builder, vector.lanes, bound) for bound in (first, stop))
+        pointer = emit_pointer(context, builder, array, array_value, offset)
+        emit_masked_store(builder, vector, value, pointer, builder.and_(within, builder.not_(below)))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp, vector), lower
 
 
 def _bytes_of(vector):
