@@ -20,12 +20,10 @@ from kernels import _checks
 from kernels._jit import jit
 from kernels.pooling import places
 from kernels.pooling.rows import clear, inside, over_lines, phase_count, pitch_of, place, splitter, unpack
-from kernels.pooling.windows import expect, gradient, shares, windows
+from kernels.pooling.windows import expect, gradient, is_vast, shares, windows
 from kernels.simd import flat, lane_count, load, maximum, store_partial
 
 MOST_BYTES = 256  # places that a byte can tell apart
-MOST_FAST = 2**16  # elements of a window for which places are found with vectors; beyond, nothing is gained
-WIDEST = 2**16  # elements of a window and its padding in one row that the phases are made for
 
 
 # --- naive loops: the definition -------------------------------------------------------------------------------------
@@ -198,11 +196,6 @@ def _max_pool(operation, dims, x, kernel_size, stride, padding, dilation, ceil_m
     else:
         loops(tuple(arguments), math.prod(w.result[:3]), share, threads)
     return (y, found) if return_indices else y
-
-
-def is_vast(w):
-    """Whether windows are so large, in all or along rows, that there is no gain in vectors and no room for phases."""
-    return math.prod(w.kernel) > MOST_FAST or w.kernel[2] * w.dilation[2] + w.stride[2] > WIDEST
 
 
 def max_pool1d_backward(dy, shape, indices, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):

@@ -30,7 +30,7 @@ def _shuffle(order):
     return function
 
 
-# ``[*a, *b][0::2]``, ``[*a, *b][1::2]``, and the two that undo them: the first and the last of a[0], b[0], a[1], b[1]...
+# ``[*a, *b][0::2]`` and ``[*a, *b][1::2]``; and what undoes them, the first and the last half of a[0], b[0], a[1], ...
 even_lanes = intrinsic(_shuffle(lambda lanes: list(range(0, 2 * lanes, 2))))
 odd_lanes = intrinsic(_shuffle(lambda lanes: list(range(1, 2 * lanes, 2))))
 interleave_low = intrinsic(_shuffle(lambda lanes: [lane // 2 + lane % 2 * lanes for lane in range(lanes)]))
