@@ -179,22 +179,26 @@ def _max_pool(operation, dims, x, kernel_size, stride, padding, dilation, ceil_m
             raise ValueError(
                 f"{operation}: numbers in windows are for at most {MOST_BYTES} elements, kernel_size is {w.kernel}"
             )
+    return run_max(x, w, return_indices)
+
+
+def run_max(x, w, return_indices):
+    """The largest elements, and their places in the wanted form."""
     y = _checks.new(w.shape, x.dtype)
-    arguments = [x.reshape(w.source), w.sizes, y.reshape(w.result)]
-    share, threads = shares(math.prod(w.result[:3]), x.size + y.size)
-    naive = is_vast(w)
+    source, target, lines = x.reshape(w.source), y.reshape(w.result), math.prod(w.result[:3])
+    work = lines, *shares(lines, x.size + y.size)
+    vast = is_vast(w)
     if return_indices == "window":
-        found, loops = _checks.new(w.shape, _checks.BYTE), places.max_pool_bytes
-    elif return_indices or naive:
-        found, loops = _checks.new(w.shape, _checks.INT64), places.max_pool_indices
-    if not return_indices and not naive:
-        max_pool_lines(tuple(arguments), math.prod(w.result[:3]), share, threads)
-        return y
-    arguments.append(found.reshape(w.result))
-    if naive and return_indices != "window":
-        max_pool_naive(*arguments)
+        found = _checks.new(w.shape, _checks.BYTE)
+        places.max_pool_bytes((source, w.sizes, target, found.reshape(w.result)), *work)
+    elif return_indices or vast:
+        found = _checks.new(w.shape, _checks.INT64)
+        if vast:
+            max_pool_naive(source, w.sizes, target, found.reshape(w.result))
+        else:
+            places.max_pool_indices((source, w.sizes, target, found.reshape(w.result)), *work)
     else:
-        loops(tuple(arguments), math.prod(w.result[:3]), share, threads)
+        max_pool_lines((source, w.sizes, target), *work)
     return (y, found) if return_indices else y
 
 
