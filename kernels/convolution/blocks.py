@@ -48,6 +48,33 @@ def copy_block(x, ix, sizes, first, extents, channels, block, pitch):
 
 
 @jit
+def copy_turned(x, ix, sizes, first, extents, channels, block, depth):
+    """`copy_block` of one plane with the channels of an element side by side, `depth` apart from those of the next;
+    channels that fill up the last vector are zero.
+
+    Up to lanes - 1 elements behind the last may be overwritten.
+    """
+    height, width = extents
+    lanes, plane = lane_count(x), sizes[1] * sizes[2]
+    left, right = min(max(-first[1], 0), width), min(max(sizes[2] - first[1], 0), width)
+    for c in range(0, channels, lanes):
+        for h in range(height):
+            to, at_h = h * width * depth + c, first[0] + h
+            if at_h < 0 or at_h >= sizes[1] or left >= right:
+                for w in range(width):
+                    store(block, to + w * depth, splat(block, 0.0))
+                continue
+            for w in range(left):
+                store(block, to + w * depth, splat(block, 0.0))
+            at = ix + c * plane + at_h * sizes[2] + first[1]
+            for w in range(left, right, lanes):
+                square = square_load_partial(x, at + w, plane, channels - c, right - w)
+                tile_store(block, to + w * depth, depth, square_transpose(square))
+            for w in range(right, width):  # what the last square wrote too far, among them
+                store(block, to + w * depth, splat(block, 0.0))
+
+
+@jit
 def copy_split(x, ix, sizes, first, extents, channels, block, pitch, stride):
     """`copy_block` with the elements of each row sorted by their position modulo `stride`: what a vector of outputs
     meets at one tap then lies side by side. Each of the `stride` parts is ``ceil(width / stride)`` long."""
