@@ -51,7 +51,7 @@ class Dropout1d(_Dropout):
 
 
 class Dropout2d(_Dropout):
-    """`Dropout` of whole channels of (N, C, H, W) or (C, H, W): neighbouring pixels are alike, one by one they tell all.
+    """`Dropout` of whole channels of (N, C, H, W) or (C, H, W), whose neighbouring pixels are alike.
 
     Reference: Tompson et al., "Efficient object localization using convolutional networks" (2015), section 3.2.
     """
