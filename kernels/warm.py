@@ -9,6 +9,7 @@ import sys
 import numpy as np
 
 import kernels
+from kernels.pooling.windows import windows
 
 VECTOR, SMALL, LARGE = (24,), (4, 6), (192, 256)  # LARGE is above every threshold of the elementwise kernels
 
@@ -92,6 +93,48 @@ def reductions(ones):
         yield "logsumexp_backward", (ones(()), x, ones(()), tuple(range(len(shape))))
 
 
+def pooling(ones):
+    # few planes and many; windows 2 apart for vectors, and others
+    for planes, height, width in ((2, 6, 9), (64, 40, 40)):
+        for dims in (1, 2, 3):
+            x = ones((1, planes, *(4, height, width)[-dims:]))
+            for window in ((3, 2, 1), (3, 3, 1)):
+                y = ones(windows("warm", x.shape, dims, *window).shape)
+                yield f"max_pool{dims}d", (x, *window)
+                for kind, places in ((True, np.zeros(y.shape, np.int64)), ("window", np.zeros(y.shape, np.uint8))):
+                    yield f"max_pool{dims}d", (x, *window), {"return_indices": kind}
+                    yield f"max_pool{dims}d_backward", (y, x.shape, places, *window)
+                yield f"avg_pool{dims}d", (x, *window)
+                yield f"avg_pool{dims}d_backward", (y, x.shape, *window)
+            y = ones(windows("warm", x.shape, dims, 2).shape)
+            yield f"lp_pool{dims}d", (x, 2, 2)
+            yield f"lp_pool{dims}d_backward", (y, x, y, 2, 2)
+            for size in (1, 2, 3):
+                y = ones((1, planes, *(size,) * dims))
+                yield f"adaptive_avg_pool{dims}d", (x, size)
+                yield f"adaptive_avg_pool{dims}d_backward", (y, x.shape)
+                yield f"adaptive_max_pool{dims}d", (x, size, True)
+                yield f"adaptive_max_pool{dims}d_backward", (y, x.shape, np.zeros(y.shape, np.int64))
+            places = np.zeros(x.shape, np.int64)
+            yield f"max_unpool{dims}d", (x, places, 2)
+            yield f"max_unpool{dims}d_backward", (x, places)
+        x, columns = ones((1, planes, height, width)), ones((1, 4 * planes, (height - 1) * (width - 1)))
+        yield "unfold", (x, 2)
+        yield "fold", (columns, (height, width), 2)
+        yield "unfold_backward", (columns, x.shape, 2)
+        yield "fold_backward", (x, columns.shape, 2)
+        yield "interpolate", (x, 8)
+        yield "interpolate_backward", (ones((1, planes, 8, 8)), x.shape, 8)
+    # windows so large that naive loops serve them
+    x, y = ones((1, 1, 9)), ones((1, 1, 10))
+    for name in ("max_pool1d", "avg_pool1d"):
+        yield name, (x, 2**17, 1, 2**16)
+    yield "avg_pool1d_backward", (y, x.shape, 2**17, 1, 2**16)
+    sizes = np.array([(1, 1, 1), (1, 1, 1), (0, 0, 0), (1, 1, 1)])
+    yield "im2col", (ones((1, 1, 1, 9)), sizes, ones((1, 1, 1, 1, 9)))
+    yield "col2im", (ones((1, 1, 1, 1, 9)), sizes, ones((1, 1, 1, 9)))
+
+
 def losses(ones):
     for shape in (SMALL, LARGE, (6, 5, 4), (64, 24, 48)):
         x, one = ones(shape), ones(())
@@ -136,7 +179,7 @@ def calls():
     """List of ``(name, arguments)`` or ``(name, arguments, options)`` for functions of `kernels`."""
     found = [("set_flush_denormal", (False,))]
     for dtype in (np.float32, np.float64):
-        for family in (activations, products, affine, reductions, losses, updates):
+        for family in (activations, products, affine, reductions, pooling, losses, updates):
             found += family(lambda shape, dtype=dtype: np.ones(shape, dtype))
     return found
 

@@ -4,7 +4,21 @@ from nn import functional as F
 from nn.module import Module
 
 
-class Dropout(Module):
+class _Dropout(Module):
+    def __init__(self, p=0.5, inplace=False):
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"{type(self).__name__}: p must be between 0 and 1, got {p}")
+        self.p, self.inplace = p, inplace
+
+    def forward(self, input):
+        return self._dropout(input, self.p, self.training, self.inplace)
+
+    def extra_repr(self):
+        return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout(_Dropout):
     """In training, set each element to 0 with probability `p` and scale the others by 1 / (1 - p); else pass it on.
 
     Parameters
@@ -27,14 +41,25 @@ class Dropout(Module):
     [0.0, 1.25]
     """
 
-    def __init__(self, p=0.5, inplace=False):
-        super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p must be between 0 and 1, got {p}")
-        self.p, self.inplace = p, inplace
+    _dropout = staticmethod(F.dropout)
 
-    def forward(self, input):
-        return F.dropout(input, self.p, self.training, self.inplace)
 
-    def extra_repr(self):
-        return f"p={self.p}, inplace={self.inplace}"
+class Dropout1d(_Dropout):
+    """`Dropout` of whole channels of (N, C, L) or (C, L)."""
+
+    _dropout = staticmethod(F.dropout1d)
+
+
+class Dropout2d(_Dropout):
+    """`Dropout` of whole channels of (N, C, H, W) or (C, H, W), whose neighbouring pixels are alike.
+
+    Reference: Tompson et al., "Efficient object localization using convolutional networks" (2015), section 3.2.
+    """
+
+    _dropout = staticmethod(F.dropout2d)
+
+
+class Dropout3d(_Dropout):
+    """`Dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+
+    _dropout = staticmethod(F.dropout3d)

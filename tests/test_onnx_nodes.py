@@ -140,6 +140,94 @@ def argmax(inputs, attributes):
     return [kernels.argmax(x, axis, keepdim)]
 
 
+def sides(shape, attributes, dims):
+    """Padding before and after each dimension, as ONNX spells it out or as its `auto_pad` means it."""
+    mode = attributes.get("auto_pad", b"NOTSET")
+    if mode == b"NOTSET":
+        pads = attributes.get("pads", [0] * (2 * dims))
+        return list(zip(pads[:dims], pads[dims:], strict=True))
+    strides, kernel = attributes.get("strides", [1] * dims), attributes["kernel_shape"]
+    totals = [max(0, (-(-n // s) - 1) * s + k - n) for n, s, k in zip(shape[-dims:], strides, kernel, strict=True)]
+    return [(t // 2, t - t // 2) if mode == b"SAME_UPPER" else (t - t // 2, t // 2) for t in totals]
+
+
+def window(x, attributes):
+    """Dimensions, kernel, stride, dilation, and padding: on both sides what the kernels take, else what comes before."""
+    kernel = tuple(attributes["kernel_shape"])
+    dims = len(kernel)
+    pads = sides(x.shape, attributes, dims)
+    plain = all(a == b <= k // 2 for (a, b), k in zip(pads, kernel, strict=True))
+    padding = tuple(a for a, _ in pads) if plain else 0
+    before = [] if plain else [width for pair in pads[::-1] for width in pair]
+    strides = tuple(attributes.get("strides", [1] * dims))
+    return dims, kernel, strides, tuple(attributes.get("dilations", [1] * dims)), padding, before
+
+
+def padded(x, widths, value):
+    return nn.functional.pad(nn.Tensor(x), widths, "constant", value).numpy()
+
+
+def max_pool(inputs, attributes):
+    (x,) = inputs
+    dims, kernel, strides, dilation, padding, before = window(x, attributes)
+    pool, ceil = getattr(kernels, f"max_pool{dims}d"), bool(attributes.get("ceil_mode", 0))
+    return list(pool(padded(x, before, -np.inf), kernel, strides, padding, dilation, ceil, True))
+
+
+def average_pool(inputs, attributes):
+    (x,) = inputs
+    dims, kernel, strides, _, padding, before = window(x, attributes)
+    pool, ceil = getattr(kernels, f"avg_pool{dims}d"), bool(attributes.get("ceil_mode", 0))
+    include = bool(attributes.get("count_include_pad", 0))
+    y = pool(padded(x, before, 0.0), kernel, strides, padding, ceil, include)
+    if before and not include:  # the padding has been counted, as it is part of the array
+        y = y / pool(padded(np.ones_like(x), before, 0.0), kernel, strides, padding, ceil, include)
+    return [y]
+
+
+def lp_pool(inputs, attributes):
+    x = np.abs(inputs[0])
+    dims, kernel, strides, _, padding, before = window(x, attributes)
+    if padding:
+        before = [width for width in padding[::-1] for _ in range(2)]
+    pool = getattr(kernels, f"lp_pool{dims}d")
+    return [pool(padded(x, before, 0.0), attributes.get("p", 2), kernel, strides, bool(attributes.get("ceil_mode", 0)))]
+
+
+def global_pool(name):
+    return lambda inputs, attributes: [getattr(kernels, f"{name}{inputs[0].ndim - 2}d")(inputs[0], 1)]
+
+
+def max_unpool(inputs, attributes):
+    x, indices, shape = (*inputs, None)[:3]
+    y = kernels.max_unpool2d(x, indices, tuple(attributes["kernel_shape"]), tuple(attributes["strides"]))
+    return [y if shape is None else padded(y, (0, int(shape[3]) - y.shape[3], 0, int(shape[2]) - y.shape[2]), 0.0)]
+
+
+def col2im(inputs, attributes):
+    x, size, kernel = inputs
+    dilations, pads, strides = (tuple(attributes.get(name, [n] * 2)[:2]) for name, n in
+                                (("dilations", 1), ("pads", 0), ("strides", 1)))  # fmt: skip
+    return [kernels.fold(x, tuple(map(int, size)), tuple(map(int, kernel)), dilations, pads, strides)]
+
+
+def pad(inputs, attributes):
+    x, pads, value, axes = (*inputs, None, None)[:4]
+    widths = [(0, 0)] * x.ndim
+    axes = range(x.ndim) if axes is None else [int(axis) for axis in axes]
+    for axis, pair in zip(axes, zip(*np.split(pads, 2), strict=True), strict=True):
+        widths[axis] = tuple(map(int, pair))
+    mode = {b"edge": "replicate", b"reflect": "reflect", b"wrap": "circular"}.get(attributes.get("mode"), "constant")
+    widths = [width for pair in widths[::-1] for width in pair]
+    value = 0.0 if value is None else float(value)
+    return [nn.functional.pad(nn.Tensor(x), widths, mode, value).numpy()]
+
+
+def upsample(inputs, attributes):
+    x, scales = inputs
+    return [kernels.interpolate(x, scale_factor=tuple(map(float, scales[2:])), mode=attributes["mode"].decode())]
+
+
 RUN = {
     "MatMul": lambda inputs, attributes: [kernels.matmul(*inputs)],
     "Gemm": gemm,
@@ -171,12 +259,22 @@ RUN = {
     "ReduceMax": reduction(maximum),
     "ReduceLogSumExp": reduction(kernels.logsumexp),
     "ArgMax": argmax,
+    "MaxPool": max_pool,
+    "AveragePool": average_pool,
+    "LpPool": lp_pool,
+    "GlobalAveragePool": global_pool("adaptive_avg_pool"),
+    "GlobalMaxPool": global_pool("adaptive_max_pool"),
+    "MaxUnpool": max_unpool,
+    "Col2Im": col2im,
+    "Pad": pad,
+    "Upsample": upsample,
 }
 
 OTHER_DTYPE = "kernels compute in float32 and float64"
 FIXED_SLOPE = "hardsigmoid's slope is fixed at 1/6, as in PyTorch"
 MASK = "dropout does not return its mask"
 RANDOM = "dropout draws from NumPy's generator, so the kept elements differ"
+DILATED = "an average or power pool has no dilation, as in PyTorch"
 NOT_EXPRESSED = {
     "test_gemm_default_matrix_bias": "linear's bias is one value for each output feature",
     "test_selu_example": "selu's two constants are fixed",
@@ -202,6 +300,16 @@ NOT_EXPRESSED = {
     "test_reduce_max_bool_inputs": OTHER_DTYPE,
     "test_reduce_max_empty_set": "the maximum of nothing is an error",
     "test_reduce_max_empty_set_bool": OTHER_DTYPE,
+    "test_maxpool_2d_uint8": OTHER_DTYPE,
+    "test_maxpool_with_argmax_2d_precomputed_strides": "indices count the elements row by row, not column by column",
+    "test_averagepool_2d_dilations": DILATED,
+    "test_averagepool_3d_dilations_small": DILATED,
+    "test_averagepool_3d_dilations_large_count_include_pad_is_0_ceil_mode_is_True": DILATED,
+    "test_averagepool_3d_dilations_large_count_include_pad_is_0_ceil_mode_is_False": DILATED,
+    "test_averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_True": DILATED,
+    "test_averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_False": DILATED,
+    "test_lppool_2d_dilations": DILATED,
+    "test_col2im_5d": "fold is for images, as in PyTorch",
 }
 
 PASSED = {
@@ -234,6 +342,15 @@ PASSED = {
     "ReduceMax": 8,
     "ReduceLogSumExp": 9,
     "ArgMax": 16,
+    "MaxPool": 17,
+    "AveragePool": 14,
+    "LpPool": 7,
+    "GlobalAveragePool": 2,
+    "GlobalMaxPool": 2,
+    "MaxUnpool": 2,
+    "Col2Im": 4,
+    "Pad": 6,
+    "Upsample": 1,
 }
 
 

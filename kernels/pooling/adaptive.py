@@ -1,7 +1,7 @@
 r"""Adaptive pooling: as many windows as are asked for, of sizes that fit.
 
-Window o of O, over n elements, holds those from ``floor(o n / O)`` to ``ceil((o + 1) n / O) - 1``; y is their average or
-their largest, and dx as in the other poolings. With O = 1 an average is a sum of neighbours (the global pool of a
+Window o of O, over n elements, holds those from ``floor(o n / O)`` to ``ceil((o + 1) n / O) - 1``; y is their average
+or their largest, and dx as in the other poolings. With O = 1 an average is a sum of neighbours (the global pool of a
 residual network); where O divides n the windows are alike, and the loops are those of the other poolings.
 """
 
@@ -27,15 +27,15 @@ from kernels.simd import flat, lane_count, load, load_partial, splat, store_part
 
 
 @jit(inline=True)
-def begin(o, n, O):
-    """The first element of window `o`."""
-    return o * n // O
+def begin(o, n, out):
+    """The first element of window `o` of `out` over `n` elements."""
+    return o * n // out
 
 
 @jit(inline=True)
-def end(o, n, O):
-    """One past the last element of window `o`."""
-    return ((o + 1) * n + O - 1) // O
+def end(o, n, out):
+    """One past its last. The windows that hold element i are those from ``begin(i, out, n)`` to ``end(i, out, n)``."""
+    return ((o + 1) * n + out - 1) // out
 
 
 # --- naive loops: the definition -------------------------------------------------------------------------------------
@@ -85,7 +85,7 @@ def _average_lines(arguments, start, stop):
 
 @jit
 def _spread_lines(arguments, start, stop):
-    """A line is a row of dx. The rows of dy that reach it are summed first; those hold element i: see `begin`, `end`."""
+    """A line is a row of dx; the rows of dy that reach it are summed first."""
     dy, dx = arguments
     _, D, H, W = dx.shape
     _, OD, OH, OW = dy.shape

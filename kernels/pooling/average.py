@@ -131,7 +131,7 @@ def _average_rows(x, sizes, include, divisor, y, phases, counts, start, stop):
                 target[line * OW + j] = total / (widths[j] * count)
 
 
-@jit
+@jit(merge=True)
 def _average_lines(arguments, start, stop):
     x, sizes, include, divisor, y = arguments
     kernel, stride, padding, dilation = unpack(sizes)
@@ -201,7 +201,7 @@ def _spread_rows(dy, sizes, include, divisor, dx, phases, rows, start, stop):
         join(memory, pitch, s, padding[2], target, line * W, W)
 
 
-@jit
+@jit(merge=True)
 def _spread_lines(arguments, start, stop):
     dy, sizes, include, divisor, dx = arguments
     kernel, stride, padding, dilation = unpack(sizes)

@@ -84,7 +84,7 @@ def _blend_rows(x, row, ds, d, dv, hs, h, hv, ws, w, wv, y, start, stop):
             y[p, od, oh, ow] = total_here
 
 
-@jit
+@jit(merge=True)
 def _blend_lines(arguments, start, stop):
     x, ds, d, dv, hs, h, hv, ws, w, wv, y = arguments
     _blend_rows(x, np.empty(x.shape[3], x.dtype), ds, d, dv, hs, h, hv, ws, w, wv, y, start, stop)

@@ -24,6 +24,7 @@ from kernels.pooling.windows import expect, gradient, is_vast, shares, windows
 from kernels.simd import flat, lane_count, load, maximum, store_partial
 
 MOST_BYTES = 256  # places that a byte can tell apart
+MOST_NUMBERED = 2**16  # places that are told apart by their numbers, which are floats while places are compared
 
 
 # --- naive loops: the definition -------------------------------------------------------------------------------------
@@ -85,7 +86,7 @@ def _value_rows(x, sizes, y, phases, start, stop):
                 target[line * OW + j] = best
 
 
-@jit
+@jit(merge=True)
 def _value_lines(arguments, start, stop):
     x, sizes, y = arguments
     kernel, stride, padding, dilation = unpack(sizes)
@@ -187,7 +188,7 @@ def run_max(x, w, return_indices):
     y = _checks.new(w.shape, x.dtype)
     source, target, lines = x.reshape(w.source), y.reshape(w.result), math.prod(w.result[:3])
     work = lines, *shares(lines, x.size + y.size)
-    vast = is_vast(w)
+    vast = is_vast(w) or (return_indices and math.prod(w.kernel) > MOST_NUMBERED)
     if return_indices == "window":
         found = _checks.new(w.shape, _checks.BYTE)
         places.max_pool_bytes((source, w.sizes, target, found.reshape(w.result)), *work)

@@ -139,7 +139,7 @@ def _col2im_rows(columns, sizes, x, phases, start, stop):
         join(memory, pitch, s, padding[2], target, line * W, W)
 
 
-@jit
+@jit(merge=True)
 def _col2im_lines(arguments, start, stop):
     columns, sizes, x = arguments
     kernel, stride, padding, dilation = unpack(sizes)

@@ -127,7 +127,7 @@ def _place_lines(write):
             base = (d * H + h) * W - padding[2]
             write(flat(places), line * OW, OW, numbers, offsets, base, stride[2])
 
-    @jit
+    @jit(merge=True)
     def lines(arguments, start, stop):
         x, sizes, y, places = arguments
         kernel, stride, padding, dilation = unpack(sizes)
@@ -243,7 +243,7 @@ def _halved_lines(arguments, start, stop):
             row, w = (plane * H + h) * W, 2 * j - padding[2]
             if h >= 0:
                 _put_pairs(target, row, w, W, even, odd)
-            if h + 1 < H:
+            if 0 <= h + 1 < H:
                 _put_pairs(target, row + W, w, W, next_even, next_odd)
         m += 1
         if m == pairs:

@@ -20,7 +20,6 @@ LAYOUT = {1: "(N, C, L) or (C, L)", 2: "(N, C, H, W) or (C, H, W)", 3: "(N, C, D
 SERIAL_BELOW = 2**15  # elements read and written: less work than entering a parallel region is worth
 SHARE = 2**15  # of which a part of a parallel loop has about so many
 
-MOST_FAST = 2**16  # elements of a window that vectors are made for; beyond, nothing is gained
 WIDEST = 2**16  # elements that a window spans in a row, padding included, for which there are phases
 
 
@@ -128,8 +127,8 @@ def _misses(size, stride, padding, dilation, out) -> bool:
 
 
 def is_vast(w):
-    """Whether windows are so large, in all or along rows, that there is no gain in vectors and no room for phases."""
-    return math.prod(w.kernel) > MOST_FAST or w.kernel[2] * w.dilation[2] + w.stride[2] > WIDEST
+    """Whether windows span so much of a row, most of it padding, that there would be no room for phases."""
+    return w.kernel[2] * w.dilation[2] + w.stride[2] > WIDEST
 
 
 def check_size(operation: str, shape: tuple):

@@ -168,12 +168,35 @@ def dropout(input, p=0.5, training=True, inplace=False):
     ValueError
         `p` is not in [0, 1].
     """
+    return _dropout("dropout", input, p, training, inplace, None)
+
+
+def dropout1d(input, p=0.5, training=True, inplace=False):
+    """`dropout` of whole channels of (N, C, L) or (C, L)."""
+    return _dropout("dropout1d", input, p, training, inplace, 1)
+
+
+def dropout2d(input, p=0.5, training=True, inplace=False):
+    """`dropout` of whole channels of (N, C, H, W) or (C, H, W)."""
+    return _dropout("dropout2d", input, p, training, inplace, 2)
+
+
+def dropout3d(input, p=0.5, training=True, inplace=False):
+    """`dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+    return _dropout("dropout3d", input, p, training, inplace, 3)
+
+
+def _dropout(name, input, p, training, inplace, dims):
+    """Dropout of elements, or of what lies along the last `dims` dimensions."""
     if not 0 <= p <= 1:
-        raise ValueError(f"dropout: p must be between 0 and 1, got {p}")
+        raise ValueError(f"{name}: p must be between 0 and 1, got {p}")
+    x = checked(name, input).data
+    if dims is not None and x.ndim not in (dims + 1, dims + 2):
+        raise ValueError(f"{name}: input must have {dims + 1} or {dims + 2} dimensions, got shape {x.shape}")
     if not training or p == 0:
         return input
-    x = checked("dropout", input).data
-    scale = (random.generator().random(x.shape, np.float32) >= p).astype(x.dtype)
+    shape = x.shape if dims is None else x.shape[:-dims] + (1,) * dims
+    scale = (random.generator().random(shape, np.float32) >= p).astype(x.dtype)
     if p < 1:
         scale /= 1 - p
-    return in_place(input, record("dropout", x * scale, (input,), lambda dy: dy * scale), inplace)
+    return in_place(input, record(name, x * scale, (input,), lambda dy: dy * scale), inplace)

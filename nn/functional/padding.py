@@ -13,7 +13,8 @@ def pad(input, pad, mode="constant", value=0.0):
     ----------
     input : Tensor
     pad : sequence of int
-        How much before and after the last dimension, then before and after the last but one, …
+        How much before and after the last dimension, then before and after the last but one, …; with mode "constant",
+        negative widths cut off.
     mode : {"constant", "reflect", "replicate", "circular"}
         What to fill with: `value`; the mirror image without the border; the border; the opposite end.
     value : float, default 0
@@ -21,19 +22,18 @@ def pad(input, pad, mode="constant", value=0.0):
     Raises
     ------
     ValueError
-        An unknown mode, a negative or odd number of widths, or more of them than dimensions.
+        An unknown mode, an odd number of widths, more of them than dimensions, a negative one or one that cuts off more
+        than there is.
     """
     modes = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
     x, widths = checked("pad", input).data, list(zip(pad[::2], pad[1::2], strict=False))
     if mode not in modes:
         raise ValueError(f"pad: mode must be one of {', '.join(modes)}, not {mode!r}")
-    if len(pad) % 2 or len(widths) > x.ndim or min(pad, default=0) < 0:
-        raise ValueError(f"pad: needs pairs of widths of at least 0 for at most {x.ndim} dimensions, got {tuple(pad)}")
+    least = "" if mode == "constant" else " of at least 0"
+    if len(pad) % 2 or len(widths) > x.ndim or (least and min(pad, default=0) < 0):
+        raise ValueError(f"pad: needs pairs of widths{least} for at most {x.ndim} dimensions, got {tuple(pad)}")
     if mode == "constant":
-        widths = [(0, 0)] * (x.ndim - len(widths)) + widths[::-1]
-        inner = tuple(slice(low, low + n) for (low, _), n in zip(widths, x.shape, strict=True))
-        y = np.pad(x, widths, constant_values=value)
-        return record("pad", y, (input,), lambda dy: dy[inner])
+        return _pad_constant(input, [(0, 0)] * (x.ndim - len(widths)) + widths[::-1], value)
     for i, width in enumerate(widths):
         dim = x.ndim - 1 - i
         longest = x.shape[dim] - (mode == "reflect")
@@ -42,3 +42,24 @@ def pad(input, pad, mode="constant", value=0.0):
         source = np.pad(np.arange(x.shape[dim]), width, mode=modes[mode])
         input = input[(slice(None),) * dim + (source,)]
     return input
+
+
+def _pad_constant(input, widths, value):
+    x = input.data
+    for n, width in zip(x.shape, widths, strict=True):
+        if n + sum(width) < 0:
+            raise ValueError(f"pad: {width} cuts off more than the {n} elements of a dimension")
+    kept = tuple([slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, widths, strict=True)])
+    part = x[kept]
+    added = [(max(a, 0), max(b, 0)) for a, b in widths]
+    inner = tuple([slice(a, a + n) for n, (a, _) in zip(part.shape, added, strict=True)])
+    shape, whole = x.shape, part.shape == x.shape
+
+    def backward(dy):
+        if whole:
+            return dy[inner]
+        dx = np.zeros(shape, dy.dtype)
+        dx[kept] = dy[inner]
+        return dx
+
+    return record("pad", np.pad(part, added, constant_values=value), (input,), backward)

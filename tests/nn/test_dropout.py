@@ -62,3 +62,24 @@ def test_repr_and_errors():
         nn.Dropout(1.5)
     with pytest.raises(ValueError, match="dropout: p must be between 0 and 1, got -0.1"):
         F.dropout(nn.ones(1), -0.1)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_of_whole_channels(dims):
+    nn.manual_seed(0)
+    layer = getattr(nn, f"Dropout{dims}d")(0.4)
+    for leading in ((50, 20), (1000,)):
+        x = nn.ones(*leading, *(3,) * dims, requires_grad=True)
+        y = layer(x)
+        y.sum().backward()
+        channels = y.numpy().reshape(*leading, -1)
+        assert (channels == channels[..., :1]).all()
+        np.testing.assert_allclose(np.unique(channels), [0, 1 / 0.6], rtol=1e-6)
+        np.testing.assert_allclose((channels == 0).mean(), 0.4, atol=0.06)
+        np.testing.assert_array_equal(x.grad.data, y.data)
+    assert layer.eval()(x) is x
+    assert repr(layer) == repr(getattr(torch.nn, f"Dropout{dims}d")(0.4))
+    with pytest.raises(ValueError, match=rf"dropout{dims}d: input must have {dims + 1} or {dims + 2} dimensions"):
+        getattr(F, f"dropout{dims}d")(nn.ones(2))
+    with pytest.raises(ValueError, match=rf"Dropout{dims}d: p must be between 0 and 1, got 2"):
+        getattr(nn, f"Dropout{dims}d")(2)

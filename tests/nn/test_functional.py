@@ -24,6 +24,13 @@ def test_arguments_are_those_of_torch(name):
     documented = {"linear": ["input", "weight", "bias"], "gelu": ["input", "approximate"]}
     documented |= {"prelu": ["input", "weight"], "logsigmoid": ["input"], "one_hot": ["input", "num_classes"]}
     documented |= {"softplus": ["input", "beta", "threshold"]}
+    documented |= {"pixel_shuffle": ["input", "upscale_factor"], "pixel_unshuffle": ["input", "downscale_factor"]}
+    average = ["input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"]
+    documented |= {f"avg_pool{d}d": average[: 6 if d == 1 else 7] for d in (1, 2, 3)}
+    documented |= {"adaptive_avg_pool1d": ["input", "output_size"]}
+    for d in (1, 2, 3):  # dispatched by return_indices, to functions of the same arguments
+        for pool in (f"max_pool{d}d", f"adaptive_max_pool{d}d"):
+            documented[pool] = list(inspect.signature(getattr(T, f"{pool}_with_indices")).parameters)
     theirs = documented.get(name) or list(inspect.signature(getattr(T, name)).parameters)
     assert [p for p in theirs if p in ours] == list(ours)
 
@@ -157,6 +164,9 @@ def test_one_hot():
         ((1, 2, 0, 3), "constant"),
         ((0, 1, 2, 0, 1, 1), "constant"),
         ((), "constant"),
+        ((-1, 2), "constant"),
+        ((-1, -1, 0, -2), "constant"),
+        ((-4, 1, 2, -3), "constant"),
         ((1, 2), "reflect"),
         ((2, 1), "replicate"),
         ((3, 3), "circular"),
@@ -175,9 +185,13 @@ def test_pad_of_two_dimensions(mode):
 
 def test_bad_padding():
     x = nn.ones(2, 3)
-    for wrong in ((1,), (-1, 0), (1, 1, 1, 1, 1, 1)):
-        with pytest.raises(ValueError, match="pad: needs pairs of widths of at least 0 for at most 2 dimensions"):
+    for wrong in ((1,), (1, 1, 1, 1, 1, 1)):
+        with pytest.raises(ValueError, match="pad: needs pairs of widths for at most 2 dimensions"):
             F.pad(x, wrong)
+    with pytest.raises(ValueError, match="pad: needs pairs of widths of at least 0 for at most 2 dimensions"):
+        F.pad(x, (-1, 0), "reflect")
+    with pytest.raises(ValueError, match=r"pad: \(-3, -1\) cuts off more than the 3 elements of a dimension"):
+        F.pad(x, (-3, -1))
     with pytest.raises(
         ValueError, match="pad: mode must be one of constant, reflect, replicate, circular, not 'mirror'"
     ):

@@ -1,0 +1,328 @@
+r"""Pooling and resampling in plain NumPy.
+
+Windows are made by `_windows`: the padded array seen as (..., *windows, *elements of a window), of its values and of
+the indices of its elements in their plane (-1 in the padding). A reduction over the last axes is then a pooling; adding
+at those indices is a gradient.
+"""
+
+import functools
+import math
+
+import numpy as np
+
+ieee = np.errstate(all="ignore")  # NaN and infinities are results here, not warnings
+
+
+# --- windows ---------------------------------------------------------------------------------------------------------
+
+
+def _each(value, dims):
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * dims
+
+
+def _sizes(shape, dims, kernel_size, stride, padding, dilation, ceil_mode):
+    """Kernel, stride, padding and dilation, one of each for a dimension; and the number of windows."""
+    kernel = _each(kernel_size, dims)
+    stride = kernel if stride is None else _each(stride, dims)
+    padding, dilation = _each(padding, dims), _each(dilation, dims)
+    out = []
+    for n, k, s, p, d in zip(shape[-dims:], kernel, stride, padding, dilation, strict=True):
+        count = (math.ceil if ceil_mode else math.floor)((n + 2 * p - d * (k - 1) - 1) / s) + 1
+        out.append(count - (ceil_mode and (count - 1) * s >= n + p))
+    return kernel, stride, padding, dilation, tuple(out)
+
+
+def _windows(x, sizes, fill):
+    """Shape (..., *out, prod(kernel)): the windows of the last axes of `x`, and `fill` around it."""
+    dims, widths = len(sizes[0]), []
+    for n, k, s, p, d, o in zip(x.shape[-dims:], *sizes, strict=True):
+        widths.append((p, max(0, (o - 1) * s + (k - 1) * d + 1 - p - n)))
+    padded = np.pad(x, [(0, 0)] * (x.ndim - dims) + widths, constant_values=fill)
+    spans = [d * (k - 1) + 1 for k, d in zip(sizes[0], sizes[3], strict=True)]
+    view = np.lib.stride_tricks.sliding_window_view(padded, spans, tuple(range(-dims, 0)))
+    chosen = [slice(None, o * s, s) for o, s in zip(sizes[4], sizes[1], strict=True)]
+    view = view[(..., *chosen, *[slice(None, None, d) for d in sizes[3]])]
+    return view.reshape(*view.shape[:-dims], -1)
+
+
+def _indices(shape, sizes):
+    """Shape (*out, prod(kernel)): where in a plane the elements of the windows are, -1 in the padding."""
+    plane = shape[-len(sizes[0]) :]
+    return _windows(np.arange(math.prod(plane)).reshape(plane), sizes, -1)
+
+
+def _add_at(values, indices, shape, dims):
+    """An array of `shape` where ``values[plane]`` is added at ``indices[plane]`` (or one for all); -1 is nowhere."""
+    planes, size = math.prod(shape[:-dims]), math.prod(shape[-dims:])
+    values = values.reshape(planes, -1)
+    indices = np.broadcast_to(indices.reshape(-1, values.shape[1]), values.shape)
+    total = np.zeros((planes, size + 1), values.dtype)
+    np.add.at(total, (np.arange(planes)[:, None], indices), values)
+    return total[:, :size].reshape(shape)
+
+
+# --- maximum ---------------------------------------------------------------------------------------------------------
+
+
+def _max_pool(dims, x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    """The largest element of each window; a NaN is larger than anything."""
+    sizes = _sizes(x.shape, dims, kernel_size, stride, padding, dilation, ceil_mode)
+    values, indices = _windows(x, sizes, -np.inf), _indices(x.shape, sizes)
+    number = _largest(values, indices >= 0)
+    y = np.take_along_axis(values, number[..., None], -1)[..., 0]
+    if not return_indices:
+        return y
+    if return_indices == "window":
+        return y, number.astype(np.uint8)
+    return y, np.take_along_axis(np.broadcast_to(indices, values.shape), number[..., None], -1)[..., 0]
+
+
+def _largest(values, valid):
+    """The place of the last NaN along the last axis, or else of the first of the largest valid elements."""
+    nan = np.isnan(values)
+    first = np.argmax((values == values.max(-1, keepdims=True)) & valid, -1)
+    return np.where(nan.any(-1), values.shape[-1] - 1 - np.argmax(nan[..., ::-1], -1), first)
+
+
+def _max_pool_backward(dims, dy, shape, indices, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """Each dy goes to the largest element of its window."""
+    if indices.dtype == np.uint8:
+        sizes = _sizes(shape, dims, kernel_size, stride, padding, dilation, ceil_mode)
+        every = np.broadcast_to(_indices(shape, sizes), (*dy.shape, math.prod(sizes[0])))
+        indices = np.take_along_axis(every, indices[..., None].astype(np.int64), -1)
+    return _add_at(dy, indices, shape, dims)
+
+
+# --- average ---------------------------------------------------------------------------------------------------------
+
+
+def _divisors(plane, sizes, count_include_pad, divisor_override):
+    """What each window's sum is divided by."""
+    if divisor_override:
+        return divisor_override
+    counted = np.ones(plane)
+    widths = [(p, p) for p in sizes[2]]
+    counted = np.pad(counted, widths, constant_values=float(count_include_pad))
+    unpadded = (sizes[0], sizes[1], (0,) * len(sizes[0]), sizes[3], sizes[4])
+    return _windows(counted, unpadded, 0.0).sum(-1)
+
+
+@ieee
+def _avg_pool(
+    dims, x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+):
+    """The average of each window."""
+    sizes = _sizes(x.shape, dims, kernel_size, stride, padding, 1, ceil_mode)
+    divisors = _divisors(x.shape[-dims:], sizes, count_include_pad, divisor_override)
+    return (_windows(x, sizes, 0).sum(-1) / divisors).astype(x.dtype)
+
+
+@ieee
+def _avg_pool_backward(
+    dims, dy, shape, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+):
+    """Each dy, divided, goes to all elements of its window."""
+    sizes = _sizes(shape, dims, kernel_size, stride, padding, 1, ceil_mode)
+    part = (dy / _divisors(shape[-dims:], sizes, count_include_pad, divisor_override)).astype(dy.dtype)
+    indices = _indices(shape, sizes)
+    return _add_at(np.broadcast_to(part[..., None], (*dy.shape, indices.shape[-1])), indices, shape, dims)
+
+
+@ieee
+def _lp_pool(dims, x, norm_type, kernel_size, stride=None, ceil_mode=False):
+    """The root of the sum of powers of each window, by way of their average."""
+    mean = _avg_pool(dims, x**norm_type, kernel_size, stride, 0, ceil_mode, True, None)
+    return (mean * math.prod(_each(kernel_size, dims))) ** (1 / norm_type)
+
+
+@ieee
+def _lp_pool_backward(dims, dy, x, y, norm_type, kernel_size, stride=None, ceil_mode=False):
+    """dx = x ** (p - 1) times the sum of dy * y ** (1 - p) over the windows."""
+    slope = np.where(y == 0, 0, dy * y ** (1 - norm_type)) * math.prod(_each(kernel_size, dims))
+    spread = _avg_pool_backward(dims, slope, x.shape, kernel_size, stride, 0, ceil_mode, True, None)
+    return spread * x ** (norm_type - 1)
+
+
+# --- adaptive --------------------------------------------------------------------------------------------------------
+
+
+def _parts(n, out):
+    """The slices of `out` windows that cover `n` elements."""
+    return [slice(o * n // out, -(-(o + 1) * n // out)) for o in range(out)]
+
+
+def _adaptive(shape, dims, output_size):
+    """The result's shape and, for each result, its position and its window in a plane."""
+    given = _each(output_size, dims)
+    out = [n if o is None else o for n, o in zip(shape[-dims:], given, strict=True)]
+    parts = [_parts(n, o) for n, o in zip(shape[-dims:], out, strict=True)]
+    cells = [((..., *o), (..., *[p[i] for p, i in zip(parts, o, strict=True)])) for o in np.ndindex(*out)]
+    return (*shape[:-dims], *out), cells
+
+
+def _adaptive_avg_pool(dims, x, output_size):
+    """The averages of `output_size` windows that cover each plane."""
+    shape, cells = _adaptive(x.shape, dims, output_size)
+    y = np.empty(shape, x.dtype)
+    for at, window in cells:
+        y[at] = x[window].mean(tuple(range(-dims, 0)))
+    return y
+
+
+def _adaptive_avg_pool_backward(dims, dy, shape):
+    """Each dy, divided, goes to all elements of its window."""
+    dx = np.zeros(shape, dy.dtype)
+    for at, window in _adaptive(shape, dims, dy.shape[-dims:])[1]:
+        part = dx[window]
+        part += (dy[at] / math.prod(part.shape[-dims:])).reshape(*dy.shape[:-dims], *[1] * dims)
+    return dx
+
+
+def _adaptive_max_pool(dims, x, output_size, return_indices=False):
+    """The largest elements of `output_size` windows that cover each plane."""
+    shape, cells = _adaptive(x.shape, dims, output_size)
+    y, indices = np.empty(shape, x.dtype), np.empty(shape, np.int64)
+    every = np.broadcast_to(np.arange(math.prod(x.shape[-dims:])).reshape(x.shape[-dims:]), x.shape)
+    for at, window in cells:
+        values, places = (a[window].reshape(*shape[:-dims], -1) for a in (x, every))
+        number = _largest(values, True)[..., None]
+        y[at] = np.take_along_axis(values, number, -1)[..., 0]
+        indices[at] = np.take_along_axis(places, number, -1)[..., 0]
+    return (y, indices) if return_indices else y
+
+
+def _adaptive_max_pool_backward(dims, dy, shape, indices):
+    """Each dy goes to its index."""
+    return _add_at(dy, indices, shape, dims)
+
+
+# --- unpool ----------------------------------------------------------------------------------------------------------
+
+
+def _max_unpool(dims, x, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """Each element at its index in a larger plane that is 0 elsewhere."""
+    kernel, padding = _each(kernel_size, dims), _each(padding, dims)
+    stride = kernel if stride is None else _each(stride, dims)
+    plane = [(n - 1) * s - 2 * p + k for n, s, p, k in zip(x.shape[-dims:], stride, padding, kernel, strict=True)]
+    plane = plane if output_size is None else output_size[-dims:]
+    planes = math.prod(x.shape[:-dims])
+    y = np.zeros((planes, math.prod(plane)), x.dtype)
+    np.put_along_axis(y, indices.reshape(planes, -1), x.reshape(planes, -1), 1)
+    return y.reshape(*x.shape[:-dims], *plane)
+
+
+def _max_unpool_backward(dims, dy, indices):
+    """The elements of dy at the indices."""
+    planes = math.prod(dy.shape[:-dims])
+    return np.take_along_axis(dy.reshape(planes, -1), indices.reshape(planes, -1), 1).reshape(indices.shape)
+
+
+# --- patches ---------------------------------------------------------------------------------------------------------
+
+
+def unfold(x, kernel_size, dilation=1, padding=0, stride=1):
+    """The patch that each window sees, as a column."""
+    columns = _windows(x, _sizes(x.shape, 2, kernel_size, stride, padding, dilation, False), 0)
+    columns = np.moveaxis(columns, -1, -3)
+    return columns.reshape(*x.shape[:-3], x.shape[-3] * columns.shape[-3], -1)
+
+
+def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    """The array of sums whose patches are columns."""
+    taken, size = math.prod(_each(kernel_size, 2)), _each(output_size, 2)
+    shape = (*x.shape[:-2], x.shape[-2] // taken, *size)
+    sizes = _sizes(shape, 2, kernel_size, stride, padding, dilation, False)
+    columns = np.moveaxis(x.reshape(*shape[:-2], taken, x.shape[-1]), -2, -1)
+    return _add_at(columns, _indices(shape, sizes), shape, 2)
+
+
+def unfold_backward(dy, shape, kernel_size, dilation=1, padding=0, stride=1):
+    """The gradient of `unfold` is `fold`."""
+    return fold(dy, tuple(shape[-2:]), kernel_size, dilation, padding, stride)
+
+
+def fold_backward(dy, shape, kernel_size, dilation=1, padding=0, stride=1):
+    """The gradient of `fold` is `unfold`."""
+    return unfold(dy, kernel_size, dilation, padding, stride)
+
+
+# --- interpolation ---------------------------------------------------------------------------------------------------
+
+
+def _resampling(mode, n, out, factor, align_corners):
+    """Matrix (out, n) whose product with n elements is their resampling."""
+    o = np.arange(out)
+    if mode.startswith("nearest"):  # in float32, as PyTorch has it
+        scale = np.float32(1 / factor if factor else np.float32(n) / np.float32(out))
+        at = np.floor((o.astype(np.float32) + np.float32(0.5 * (mode == "nearest-exact"))) * scale)
+        return np.eye(n)[np.minimum(at.astype(int), n - 1)]
+    if align_corners:
+        at = np.linspace(0, n - 1, out) if out > 1 else np.zeros(1)
+    else:
+        at = (o + 0.5) * (1 / factor if factor else n / out) - 0.5
+    if mode != "bicubic":
+        return np.maximum(0, 1 - np.abs(np.clip(at, 0, n - 1)[:, None] - np.arange(n)))
+    border = 3 + int(max(0, -at.min(), at.max() - n))
+    every = np.arange(-border, n + border)
+    t = np.abs(at[:, None] - every)
+    near, far = (1.25 * t - 2.25) * t * t + 1, -0.75 * (((t - 5) * t + 8) * t - 4)
+    weights = np.where(t <= 1, near, np.where(t < 2, far, 0))
+    return weights @ np.eye(n)[np.clip(every, 0, n - 1)]
+
+
+def _matrices(shape, size, scale_factor, mode, align_corners, recompute_scale_factor):
+    dims = len(shape) - 2
+    factors = (None,) * dims
+    if size is None:
+        factors = _each(scale_factor, dims)
+        size = [math.floor(n * f) for n, f in zip(shape[2:], factors, strict=True)]
+        factors = (None,) * dims if recompute_scale_factor else factors
+    return [_resampling(mode, *each, align_corners) for each in zip(shape[2:], _each(size, dims), factors, strict=True)]
+
+
+def interpolate(
+    x, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
+):
+    """Resample to another size: a matrix product along each dimension."""
+    matrices = _matrices(x.shape, size, scale_factor, mode, align_corners, recompute_scale_factor)
+    if mode == "area":
+        return _adaptive_avg_pool(x.ndim - 2, x, tuple(len(matrix) for matrix in matrices))
+    for axis, matrix in enumerate(matrices, 2):
+        x = np.moveaxis(np.moveaxis(x, axis, -1) @ matrix.T.astype(x.dtype), -1, axis)
+    return np.ascontiguousarray(x)
+
+
+def interpolate_backward(
+    dy, shape, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None
+):
+    """The products with the transposed matrices."""
+    if mode == "area":
+        return _adaptive_avg_pool_backward(dy.ndim - 2, dy, shape)
+    for axis, matrix in enumerate(_matrices(shape, size, scale_factor, mode, align_corners, recompute_scale_factor), 2):
+        dy = np.moveaxis(np.moveaxis(dy, axis, -1) @ matrix.astype(dy.dtype), -1, axis)
+    return np.ascontiguousarray(dy)
+
+
+# --- by number of dimensions -----------------------------------------------------------------------------------------
+
+
+def _each_dims(function):
+    return [functools.partial(function, dims) for dims in (1, 2, 3)]
+
+
+max_pool1d, max_pool2d, max_pool3d = _each_dims(_max_pool)
+max_pool1d_backward, max_pool2d_backward, max_pool3d_backward = _each_dims(_max_pool_backward)
+avg_pool1d, avg_pool2d, avg_pool3d = _each_dims(_avg_pool)
+avg_pool1d_backward, avg_pool2d_backward, avg_pool3d_backward = _each_dims(_avg_pool_backward)
+lp_pool1d, lp_pool2d, lp_pool3d = _each_dims(_lp_pool)
+lp_pool1d_backward, lp_pool2d_backward, lp_pool3d_backward = _each_dims(_lp_pool_backward)
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = _each_dims(_adaptive_avg_pool)
+adaptive_avg_pool1d_backward, adaptive_avg_pool2d_backward, adaptive_avg_pool3d_backward = _each_dims(
+    _adaptive_avg_pool_backward
+)
+max_unpool1d, max_unpool2d, max_unpool3d = _each_dims(_max_unpool)
+max_unpool1d_backward, max_unpool2d_backward, max_unpool3d_backward = _each_dims(_max_unpool_backward)
+adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = _each_dims(_adaptive_max_pool)
+adaptive_max_pool1d_backward, adaptive_max_pool2d_backward, adaptive_max_pool3d_backward = _each_dims(
+    _adaptive_max_pool_backward
+)

@@ -1,0 +1,121 @@
+"""Larger borders as modules; `padding` is one width, or two for each dimension, the last dimension's first."""
+
+from nn import functional as F
+from nn.module import Module
+
+
+class _Pad(Module):
+    def __init__(self, padding):
+        super().__init__()
+        self.padding = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,) * (2 * self._dims)
+        if len(self.padding) != 2 * self._dims:
+            name = type(self).__name__
+            raise ValueError(f"{name}: padding must be an int or {2 * self._dims} of them, got {padding}")
+
+    def forward(self, input):
+        return F.pad(input, self.padding, self._mode)
+
+    def extra_repr(self):
+        return f"{self.padding}"
+
+
+class _ConstantPad(_Pad):
+    def __init__(self, padding, value):
+        super().__init__(padding)
+        self.value = value
+
+    def forward(self, input):
+        return F.pad(input, self.padding, "constant", self.value)
+
+    def extra_repr(self):
+        return f"padding={self.padding}, value={self.value}"
+
+
+class ConstantPad1d(_ConstantPad):
+    """Elements `value` around the last dimension."""
+
+    _dims = 1
+
+
+class ConstantPad2d(_ConstantPad):
+    """Elements `value` around the last two dimensions."""
+
+    _dims = 2
+
+
+class ConstantPad3d(_ConstantPad):
+    """Elements `value` around the last three dimensions."""
+
+    _dims = 3
+
+
+class ZeroPad1d(_Pad):
+    """Zeros around the last dimension."""
+
+    _dims, _mode = 1, "constant"
+
+
+class ZeroPad2d(_Pad):
+    """Zeros around the last two dimensions."""
+
+    _dims, _mode = 2, "constant"
+
+
+class ZeroPad3d(_Pad):
+    """Zeros around the last three dimensions."""
+
+    _dims, _mode = 3, "constant"
+
+
+class ReflectionPad1d(_Pad):
+    """The mirror image, without the border itself, around the last dimension."""
+
+    _dims, _mode = 1, "reflect"
+
+
+class ReflectionPad2d(_Pad):
+    """The mirror image, without the border itself, around the last two dimensions."""
+
+    _dims, _mode = 2, "reflect"
+
+
+class ReflectionPad3d(_Pad):
+    """The mirror image, without the border itself, around the last three dimensions."""
+
+    _dims, _mode = 3, "reflect"
+
+
+class ReplicationPad1d(_Pad):
+    """Copies of the border around the last dimension."""
+
+    _dims, _mode = 1, "replicate"
+
+
+class ReplicationPad2d(_Pad):
+    """Copies of the border around the last two dimensions."""
+
+    _dims, _mode = 2, "replicate"
+
+
+class ReplicationPad3d(_Pad):
+    """Copies of the border around the last three dimensions."""
+
+    _dims, _mode = 3, "replicate"
+
+
+class CircularPad1d(_Pad):
+    """The opposite end around the last dimension."""
+
+    _dims, _mode = 1, "circular"
+
+
+class CircularPad2d(_Pad):
+    """The opposite end around the last two dimensions."""
+
+    _dims, _mode = 2, "circular"
+
+
+class CircularPad3d(_Pad):
+    """The opposite end around the last three dimensions."""
+
+    _dims, _mode = 3, "circular"
