@@ -21,14 +21,16 @@ def streamable(make):
 
     @jit(fastmath=False)
     def loop(y, start, stop, past, *arguments):
+        first = last = stop
         if past:
             first = min(start + until_aligned(y, start), stop)
             last = first + (stop - first) // lane_count(y) * lane_count(y)
-            plain(y, start, first, y, *arguments)
-            streaming(y, first, last, y, *arguments)
-            plain(y, last, stop, y, *arguments)
-        else:
-            plain(y, start, stop, y, *arguments)
+        low, high = start, first
+        for end in range(2):  # not written twice, for each copy of the loops takes its time to compile
+            plain(y, low, high, y, *arguments)
+            if end == 0 and past:
+                streaming(y, first, last, y, *arguments)
+            low, high = last, stop
 
     return loop
 
@@ -51,3 +53,10 @@ def folded(mean, rstd, weight, bias, like):
     center = like.dtype.type(mean)
     scale = rstd * weight
     return center, scale, bias - (mean - center) * scale
+
+
+@jit(inline=True)
+def update(running_mean, running_var, unit, mean, square, n, momentum):
+    """Running mean and (unbiased) variance move towards this batch's by `momentum`."""
+    running_mean[unit] = (1.0 - momentum) * running_mean[unit] + momentum * mean
+    running_var[unit] = (1.0 - momentum) * running_var[unit] + momentum * (square / (n - 1.0))

@@ -59,9 +59,9 @@ def channels(operation, x, least=2):
 
 def past_caches(result, arrays, piece):
     """Whether a pass over `arrays` arrays of the result's size should store around the caches: where none of them could
-    keep it, and its contiguous pieces are long.
+    keep it (other cores use the last one, too), and its contiguous pieces are long.
     """
-    return arrays * result.nbytes > cache_bytes(3) and piece * result.itemsize >= STREAMED
+    return 2 * arrays * result.nbytes > cache_bytes(3) and piece * result.itemsize >= STREAMED
 
 
 def wanted(gradients, needs):

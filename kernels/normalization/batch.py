@@ -95,14 +95,11 @@ def batch_norm_parallel(x, weight, bias, eps, mean, rstd, y):
 def _forward(x, N, C, L, weight, bias, eps, mean, rstd, running, momentum, least, y, threads):
     source, target = x.reshape(-1), y.reshape(-1)
     if L < lanes(x.dtype):
-        forward_columns(
-            (N, C, L), source, weight, bias, eps, mean, rstd, running, momentum, least, target, threads
-        )
+        shape, past = (N, C, L), past_caches(y, 2, C * L)
+        forward_columns(shape, source, weight, bias, eps, mean, rstd, running, momentum, least, past, target, threads)
     else:
         layout, past = batch_layout(N, C, L), past_caches(y, 2, L)
-        forward_pieces(
-            layout, source, weight, bias, eps, mean, rstd, running, momentum, least, past, target, threads
-        )
+        forward_pieces(layout, source, weight, bias, eps, mean, rstd, running, momentum, least, past, target, threads)
 
 
 @jit
@@ -134,8 +131,8 @@ def _backward(dy, x, y, N, C, L, weight, mean, rstd, training, dx, dweight, dbia
     arrays = [array.reshape(-1) for array in (dy, x, x if y is None else y)]
     threads = threads_for(x.size)
     if L < lanes(x.dtype):
-        gradients = dx.reshape(-1), dweight, dbias
-        backward_columns((N, C, L), *arrays[:2], weight, mean, rstd, training, *gradients, threads)
+        gradients, past = (dx.reshape(-1), dweight, dbias), past_caches(dx, 3, C * L)
+        backward_columns((N, C, L), *arrays[:2], weight, mean, rstd, training, past, *gradients, threads)
     else:
         loops = backward_pieces if y is None else backward_pieces_relu
         layout, past = batch_layout(N, C, L), past_caches(dx, 3, L)

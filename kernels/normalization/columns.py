@@ -1,8 +1,8 @@
 r"""Batch norm where vectors run over the channels: (N, C), and (N, C, L) with an L shorter than a vector.
 
-Seen as N rows of C L columns, neighbouring columns are contiguous. A strip of columns, whole channels of it, is read
-down all rows for the moments of each column; those of the L columns of a channel are merged; then the strip is read
-once more. Strips are shared out among the threads.
+Seen as N rows of C L columns, neighbouring columns are contiguous. Rows are shared out in parts, each of which finds
+the moments of all its columns; those of the parts, and of the L columns of a channel, are merged in a fixed order; then
+the rows are scaled, with a center, a scale and a shift for each column.
 """
 
 import numpy as np
@@ -10,91 +10,95 @@ from numba import prange
 
 from kernels._jit import jit
 from kernels._threads import arrive, enter, leave
-from kernels.normalization.affine import folded
+from kernels.normalization.affine import NOTHING, TASK, folded, streamable, update
 from kernels.normalization.moments import BLOCK_ROWS, column_moments, merge
 from kernels.reduction.ranges import over_range, read, write
-from kernels.simd import allocate, flat, flat_each, fma, lane_count, release, select
-from kernels.simd.wide import wide_count
+from kernels.simd import flat, fma, select
+from kernels.simd.stream import streaming_done
 
-MANY = 16  # strips at least, before they become as wide as a wide vector: narrower ones are more to share out
+MOST_PARTS = 32  # each has moments of its own
 
 
 @jit(inline=True)
-def _channels_of_strip(x, channels, length):
-    """How many channels make a strip: a vector of columns, or a wide vector of them where that leaves enough strips."""
-    width = wide_count(x) if channels * length >= MANY * wide_count(x) else lane_count(x)
-    return max(1, width // length)
+def _rows_of_part(rows, inner):
+    """At least one block, and about a task of elements."""
+    share = max(TASK // inner, (rows + MOST_PARTS - 1) // MOST_PARTS, 1)
+    return (share + BLOCK_ROWS - 1) // BLOCK_ROWS * BLOCK_ROWS
 
 
-@over_range
-@jit(inline=True, fastmath=False)
-def _scale_columns(j, count, x, y, at, inner, rows, centers, scales, shifts, least):
-    center, scale, shift = read(centers, j, count, 0.0), read(scales, j, count, 0.0), read(shifts, j, count, 0.0)
-    for row in range(rows):
-        z = fma(read(x, at + row * inner + j, count, 0.0) - center, scale, shift)
-        write(y, at + row * inner + j, count, select(z < least, least, z))
+@streamable
+def _scale_row(put):
+    """``y = max((x - center) * scale + shift, least)``; the coefficients begin `behind` elements before y does."""
+
+    @jit(inline=True, fastmath=False)
+    def body(i, count, y, x, centers, scales, shifts, behind, least):
+        j = i - behind
+        d = read(x, i, count, 0.0) - read(centers, j, count, 0.0)
+        z = fma(d, read(scales, j, count, 0.0), read(shifts, j, count, 0.0))
+        put(y, i, count, select(z < least, least, z))
+
+    return body
+
+
+@jit(fastmath=False)
+def _scale_rows(first, last, x, centers, scales, shifts, least, past, y):
+    source, target, inner = flat(x), flat(y), centers.size
+    center, scale, shift = flat(centers), flat(scales), flat(shifts)
+    for row in range(first, last):
+        start = row * inner
+        _scale_row(target, start, start + inner, past, source, center, scale, shift, start, least)
+    if past:
+        streaming_done()
 
 
 # --- forward ---------------------------------------------------------------------------------------------------------
 
 
 @jit(fastmath=False)
-def _forward_strip(shape, first, last, x, weight, bias, eps, mean, rstd, running, momentum, least, y, scratch, wide):
-    """Channels first <= c < last."""
+def _coefficients(shape, share, means, squares, weight, bias, eps, mean, rstd, running, momentum, coefficients):
+    """Merge the moments of the parts and columns of each channel, and make its coefficients of them."""
     rows, channels, length = shape
-    source, target = flat(x), flat(y)
-    centers, scales, shifts = scratch
-    means, squares = wide
-    inner, at, width = channels * length, first * length, (last - first) * length
-    column_moments(source, at, inner, rows, width, scratch, means, squares)
-    n = np.float64(rows * length)
-    for channel in range(first, last):
-        j = (channel - first) * length
-        average, square = means[j], squares[j]
-        for k in range(1, length):
-            before, more = np.float64(k * rows), np.float64(rows)
-            average, square = merge(before, average, square, more, means[j + k], squares[j + k])
+    for channel in range(channels):
+        average, square, n = 0.0, 0.0, 0.0
+        for part in range(len(means)):
+            more = np.float64(min(share, rows - part * share))
+            for j in range(channel * length, (channel + 1) * length):
+                average, square = merge(n, average, square, more, means[part, j], squares[part, j])
+                n += more
         deviation = 1.0 / np.sqrt(square / n + eps)
         mean[channel], rstd[channel] = average, deviation
         if running[0].size:
-            running[0][channel] = (1.0 - momentum) * running[0][channel] + momentum * average
-            running[1][channel] = (1.0 - momentum) * running[1][channel] + momentum * (square / (n - 1.0))
-        center, scale, shift = folded(average, deviation, weight[channel], bias[channel], x)
-        for k in range(j, j + length):
-            centers[k], scales[k], shifts[k] = center, scale, shift
-    _scale_columns(source, 0, width, source, target, at, inner, rows, centers, scales, shifts, least)
-
-
-@jit(fastmath=False)
-def _forward_strips(shape, share, first, last, x, weight, bias, eps, mean, rstd, running, momentum, least, y):
-    width = share * shape[2]
-    scratch = allocate(x, width), allocate(x, width), allocate(x, width)
-    wide = allocate(np.float64, width), allocate(np.float64, width)
-    for start in range(first, last, share):
-        stop = min(start + share, last)
-        _forward_strip(
-            shape, start, stop, x, weight, bias, eps, mean, rstd, running, momentum, least, y, scratch, wide
-        )
-    for i in range(3):
-        release(scratch[i])
-    for i in range(2):
-        release(wide[i])
+            update(running[0], running[1], channel, average, square, n, momentum)
+        center, scale, shift = folded(average, deviation, weight[channel], bias[channel], mean)
+        for j in range(channel * length, (channel + 1) * length):
+            coefficients[0, j], coefficients[1, j], coefficients[2, j] = center, scale, shift
 
 
 @jit(parallel=True, fastmath=False)
-def forward_columns(shape, x, weight, bias, eps, mean, rstd, running, momentum, least, y, threads):
-    """`pieces.forward_pieces` for an x of shape (rows, channels, length), in strips of columns."""
-    channels = shape[1]
-    share = _channels_of_strip(x, channels, shape[2])
+def forward_columns(shape, x, weight, bias, eps, mean, rstd, running, momentum, least, past, y, threads):
+    """`pieces.forward_pieces` for an x of shape (rows, channels, length), by columns."""
+    rows, inner = shape[0], shape[1] * shape[2]
+    share = _rows_of_part(rows, inner)
+    parts = (rows + share - 1) // share
+    means, squares, coefficients = np.empty((parts, inner)), np.empty((parts, inner)), np.empty((3, inner), x.dtype)
     if threads == 1:
-        _forward_strips(shape, share, 0, channels, x, weight, bias, eps, mean, rstd, running, momentum, least, y)
+        for part in range(parts):
+            number = min(share, rows - part * share)
+            column_moments(x, part * share * inner, inner, number, means[part], squares[part])
+        _coefficients(shape, share, means, squares, weight, bias, eps, mean, rstd, running, momentum, coefficients)
+        _scale_rows(0, rows, x, coefficients[0], coefficients[1], coefficients[2], least, past, y)
     else:
         before, home = enter(threads)
-        for strip in prange((channels + share - 1) // share):
+        for part in prange(parts):
             arrive(home)
-            first = np.int64(strip) * share
-            last = min(first + share, channels)
-            _forward_strips(shape, share, first, last, x, weight, bias, eps, mean, rstd, running, momentum, least, y)
+            first = np.int64(part) * share
+            column_moments(x, first * inner, inner, min(share, rows - first), means[part], squares[part])
+        _coefficients(shape, share, means, squares, weight, bias, eps, mean, rstd, running, momentum, coefficients)
+        for part in prange(parts):
+            arrive(home)
+            first = np.int64(part) * share
+            last = min(first + share, rows)
+            _scale_rows(first, last, x, coefficients[0], coefficients[1], coefficients[2], least, past, y)
         leave(before)
 
 
@@ -115,85 +119,98 @@ def _column_sums(j, count, dy, x, at, inner, rows, centers, sums, products):
     write(products, j, count, product)
 
 
-@over_range
-@jit(inline=True, fastmath=False)
-def _slope_columns(j, count, dy, x, dx, at, inner, rows, centers, scales, slants, shifts):
-    center, scale = read(centers, j, count, 0.0), read(scales, j, count, 0.0)
-    slant, shift = read(slants, j, count, 0.0), read(shifts, j, count, 0.0)
-    for row in range(rows):
-        i = at + row * inner + j
-        d = read(x, i, count, 0.0) - center
-        write(dx, i, count, fma(read(dy, i, count, 0.0), scale, fma(d, slant, shift)))
+@jit(fastmath=False)
+def _sum_rows(dy, x, at, rows, centers, sums, products):
+    """Sums of dy and of dy (x - center) for each column of some rows."""
+    gradient, source, center, inner = flat(dy), flat(x), flat(centers), centers.size
+    block = np.empty((2, inner), x.dtype)
+    block_sums, block_products = flat(block[0]), flat(block[1])
+    sums[:] = 0.0
+    products[:] = 0.0
+    for row in range(0, rows, BLOCK_ROWS):
+        number, start = min(BLOCK_ROWS, rows - row), at + row * inner
+        _column_sums(source, 0, inner, gradient, source, start, inner, number, center, block_sums, block_products)
+        for j in range(inner):
+            sums[j] += block[0, j]
+            products[j] += block[1, j]
+
+
+@streamable
+def _slope_row(put):
+    @jit(inline=True, fastmath=False)
+    def body(i, count, dx, dy, x, centers, scales, slants, shifts, behind):
+        j = i - behind
+        d = read(x, i, count, 0.0) - read(centers, j, count, 0.0)
+        along = fma(d, read(slants, j, count, 0.0), read(shifts, j, count, 0.0))
+        put(dx, i, count, fma(read(dy, i, count, 0.0), read(scales, j, count, 0.0), along))
+
+    return body
 
 
 @jit(fastmath=False)
-def _backward_strip(shape, first, last, dy, x, weight, mean, rstd, training, dx, dweight, dbias, scratch, wide):
+def _slope_rows(first, last, dy, x, coefficients, past, dx):
+    gradient, source, target, inner = flat(dy), flat(x), flat(dx), coefficients.shape[1]
+    centers, scales = flat(coefficients[0]), flat(coefficients[1])
+    slants, shifts = flat(coefficients[2]), flat(coefficients[3])
+    for row in range(first, last):
+        start = row * inner
+        _slope_row(target, start, start + inner, past, gradient, source, centers, scales, slants, shifts, start)
+    if past:
+        streaming_done()
+
+
+@jit(fastmath=False)
+def _slope_coefficients(shape, sums, products, weight, rstd, dweight, dbias, coefficients):
     rows, channels, length = shape
-    gradient, source, target = flat(dy), flat(x), flat(dx)
-    centers, scales, slants, shifts = scratch
-    totals, totals_by_x = wide
-    inner, at, width = channels * length, first * length, (last - first) * length
-    for j in range(width):
-        centers[j] = mean[first + j // length]
-        totals[j] = totals_by_x[j] = 0.0
-    for row in range(0, rows, BLOCK_ROWS):
-        number = min(BLOCK_ROWS, rows - row)
-        _column_sums(source, 0, width, gradient, source, at + row * inner, inner, number, centers, slants, shifts)
-        for j in range(width):
-            totals[j] += slants[j]
-            totals_by_x[j] += shifts[j]
     n = np.float64(rows * length)
-    for channel in range(first, last):
-        j, total, product = (channel - first) * length, 0.0, 0.0
-        for k in range(j, j + length):
-            total += totals[k]
-            product += totals_by_x[k]
+    for channel in range(channels):
+        total = product = 0.0
+        for part in range(len(sums)):
+            for j in range(channel * length, (channel + 1) * length):
+                total += sums[part, j]
+                product += products[part, j]
         deviation = np.float64(rstd[channel])
         dweight[channel], dbias[channel] = deviation * product, total
         scale = deviation * weight[channel]
-        for k in range(j, j + length):
-            scales[k] = scale
-            slants[k] = -scale * deviation * deviation * product / n
-            shifts[k] = -scale * total / n
-    if training:
-        _slope_columns(
-            source, 0, width, gradient, source, target, at, inner, rows, centers, scales, slants, shifts
-        )
-    else:  # mean and deviation are constants
-        for j in range(width):
-            centers[j] = shifts[j] = 0.0
-        least = -np.inf
-        _scale_columns(source, 0, width, gradient, target, at, inner, rows, centers, scales, shifts, least)
+        for j in range(channel * length, (channel + 1) * length):
+            coefficients[1, j], coefficients[3, j] = scale, -scale * total / n
+            coefficients[2, j] = -scale * deviation * deviation * product / n
 
 
 @jit(fastmath=False)
-def _backward_strips(shape, share, first, last, dy, x, weight, mean, rstd, training, dx, dweight, dbias):
-    width = share * shape[2]
-    scratch = allocate(x, width), allocate(x, width), allocate(x, width), allocate(x, width)
-    wide = allocate(np.float64, width), allocate(np.float64, width)
-    for start in range(first, last, share):
-        stop = min(start + share, last)
-        _backward_strip(
-            shape, start, stop, dy, x, weight, mean, rstd, training, dx, dweight, dbias, scratch, wide
-        )
-    for i in range(4):
-        release(scratch[i])
-    for i in range(2):
-        release(wide[i])
+def _slopes(first, last, dy, x, coefficients, training, past, dx):
+    if training:
+        _slope_rows(first, last, dy, x, coefficients, past, dx)
+    else:  # mean and deviation are constants
+        zeros = np.zeros(coefficients.shape[1], x.dtype)
+        _scale_rows(first, last, dy, zeros, coefficients[1], zeros, np.float64(NOTHING), past, dx)
 
 
 @jit(parallel=True, fastmath=False)
-def backward_columns(shape, dy, x, weight, mean, rstd, training, dx, dweight, dbias, threads):
+def backward_columns(shape, dy, x, weight, mean, rstd, training, past, dx, dweight, dbias, threads):
     """Gradients of `forward_columns`."""
-    channels = shape[1]
-    share = _channels_of_strip(x, channels, shape[2])
+    rows, inner = shape[0], shape[1] * shape[2]
+    share = _rows_of_part(rows, inner)
+    parts = (rows + share - 1) // share
+    sums, products, coefficients = np.empty((parts, inner)), np.empty((parts, inner)), np.empty((4, inner), x.dtype)
+    centers = coefficients[0]
+    for j in range(inner):
+        centers[j] = mean[j // shape[2]]
     if threads == 1:
-        _backward_strips(shape, share, 0, channels, dy, x, weight, mean, rstd, training, dx, dweight, dbias)
+        for part in range(parts):
+            number = min(share, rows - part * share)
+            _sum_rows(dy, x, part * share * inner, number, centers, sums[part], products[part])
+        _slope_coefficients(shape, sums, products, weight, rstd, dweight, dbias, coefficients)
+        _slopes(0, rows, dy, x, coefficients, training, past, dx)
     else:
         before, home = enter(threads)
-        for strip in prange((channels + share - 1) // share):
+        for part in prange(parts):
             arrive(home)
-            first = np.int64(strip) * share
-            last = min(first + share, channels)
-            _backward_strips(shape, share, first, last, dy, x, weight, mean, rstd, training, dx, dweight, dbias)
+            first = np.int64(part) * share
+            _sum_rows(dy, x, first * inner, min(share, rows - first), centers, sums[part], products[part])
+        _slope_coefficients(shape, sums, products, weight, rstd, dweight, dbias, coefficients)
+        for part in prange(parts):
+            arrive(home)
+            first = np.int64(part) * share
+            _slopes(first, min(first + share, rows), dy, x, coefficients, training, past, dx)
         leave(before)

@@ -68,9 +68,7 @@ def _forward(x, N, C, L, groups, weight, bias, eps, mean, rstd, running, momentu
         forward_rows(n, True, source, weight, bias, eps, mean, rstd, past, target, threads)
     else:
         layout, least = group_layout(N, C, L, groups), LEAST[None]
-        forward_pieces(
-            layout, source, weight, bias, eps, mean, rstd, running, momentum, least, past, target, threads
-        )
+        forward_pieces(layout, source, weight, bias, eps, mean, rstd, running, momentum, least, past, target, threads)
 
 
 def _backward(dy, x, N, C, L, groups, weight, mean, rstd, dx):

@@ -20,8 +20,6 @@ Saved for the backward: x, and mean and rstd: two numbers a row, against one mor
 .. [2] B. Zhang, R. Sennrich, "Root Mean Square Layer Normalization", NeurIPS 2019, section 4.
 """
 
-import math
-
 import numpy as np
 
 from kernels import _checks

@@ -96,9 +96,7 @@ def _backward_task(task, strips, shape, dy, x, size, factor, beta, k, dx):
     _, C, L = shape
     n, first = task // strips, task % strips * wide_count(x)
     last, terms, at = min(first + wide_count(x), L), allocate(x, C * wide_count(x)), n * C * L
-    _backward_strip(
-        x, first, last, flat(dy), flat(x), flat(dx), at, C, L, size, factor, beta, k, first, terms
-    )
+    _backward_strip(x, first, last, flat(dy), flat(x), flat(dx), at, C, L, size, factor, beta, k, first, terms)
     release(terms)
 
 
@@ -210,7 +208,5 @@ def local_response_norm_backward(dy, x, size, alpha=1e-4, beta=0.75, k=1.0):
     dx = _checks.new(x.shape, x.dtype)
     if x.size:
         source = x.reshape(-1)
-        _backward_loops(
-            shape, threads_for(x.size), source, (dy.reshape(-1), source, *parameters, dx.reshape(-1))
-        )
+        _backward_loops(shape, threads_for(x.size), source, (dy.reshape(-1), source, *parameters, dx.reshape(-1)))
     return dx

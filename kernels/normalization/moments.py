@@ -2,10 +2,13 @@ r"""Mean and sum of squared deviations, with each element read from memory once.
 
 The textbook formula for the variance reads x twice, first for the mean; E[x^2] - E[x]^2 reads it once, but subtracts
 two large numbers: with mean 1000 and deviation 1 it loses 6 of float32's 7 digits. Here x is taken in blocks that fit
-L1. A block is summed for its centre c, a number near its mean; then, while it is in L1, d = x - c (which is exact, or
-nearly) is summed together with its square:
+L1. The first one is summed for its mean c; then, while it is in L1, d = x - c (which is exact, or nearly) is summed
+together with its square:
 
     mean = c + sum d / n          square = sum d^2 - (sum d)^2 / n
+
+For each later block c is the mean of what came before, so it is passed over once. If it lies far from that, then the
+difference in the square is large, but so is the variance of the whole: relative to it, nothing is lost.
 
 The sums of at most 64 terms a lane are in the array's dtype, everything else is in float64. Blocks are merged by the
 update of Chan, Golub and LeVeque [1]_, where n, m, s and n', m', s' are the counts, means and squares of two parts:
@@ -20,7 +23,7 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels.reduction.ranges import over_range, read, write
-from kernels.simd import fma, lane_count, prefetch, splat, sum_lanes
+from kernels.simd import flat, fma, lane_count, prefetch, splat, sum_lanes
 from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
 
 BLOCK_VECTORS = 64  # wide vectors of a block: 16 KiB, half of L1, leave room for what the loops around it use
@@ -102,11 +105,12 @@ def _block_in_float64(x, at, pieces, stride, length):
 
 
 @jit(fastmath=False)
-def _block_moments(x, at, pieces, stride, length, center):
-    n = np.float64(pieces * length)
-    total, square = _block_deviations(x, at, pieces, stride, length, center)
-    shift = np.float64(total) / n
-    mean, square = np.float64(center) + shift, np.float64(square) - shift * np.float64(total)
+def _block_moments(x, at, pieces, stride, length, center, share):
+    """Mean and square of a block, by deviations from `center`; `share` is 1 / n."""
+    sums, squares = _block_deviations(x, at, pieces, stride, length, center)
+    total = np.float64(sums)
+    shift = total * share
+    mean, square = np.float64(center) + shift, np.float64(squares) - shift * total
     if not np.isfinite(square):
         return _block_in_float64(x, at, pieces, stride, length)
     return mean, max(square, 0.0)
@@ -116,18 +120,22 @@ def _block_moments(x, at, pieces, stride, length, center):
 def moments(x, at, pieces, stride, length):
     """Mean, and sum of squared deviations from it, of ``x[at + p * stride + i]`` for p < pieces and i < length."""
     block = BLOCK_VECTORS * wide_count(x)
+    if pieces * length <= block:
+        share = 1.0 / np.float64(pieces * length)
+        center = x.dtype.type(_block_sum(x, at, pieces, stride, length) * share)
+        return _block_moments(x, at, pieces, stride, length, center, share)
     together = max(1, block // length)  # short pieces of a block
     count, mean, square = 0.0, 0.0, 0.0
     for piece in range(0, pieces, together):
         number = min(together, pieces - piece)
         for i in range(0, length, block):
-            width = min(block, length - i)
+            start, width = at + piece * stride + i, min(block, length - i)
             more = np.float64(number * width)
-            start = at + piece * stride + i
+            share = 1.0 / more
             if count == 0.0:
-                mean = _block_sum(x, start, number, stride, width) / more
+                mean = _block_sum(x, start, number, stride, width) * share
             center = x.dtype.type(mean)
-            more_mean, more_square = _block_moments(x, start, number, stride, width, center)
+            more_mean, more_square = _block_moments(x, start, number, stride, width, center, share)
             mean, square = merge(count, mean, square, more, more_mean, more_square)
             count += more
     return mean, square
@@ -138,41 +146,45 @@ def moments(x, at, pieces, stride, length):
 
 @over_range
 @jit(inline=True, fastmath=False)
-def _column_deviations(j, count, x, at, inner, rows, centers, sums, squares):
+def _column_centers(j, count, x, at, inner, rows, centers):
     total = read(x, at + j, count, 0.0)
     for row in range(1, rows):
         total = total + read(x, at + row * inner + j, count, 0.0)
-    center = total * (1.0 / rows)
+    write(centers, j, count, total * (1.0 / rows))
+
+
+@over_range
+@jit(inline=True, fastmath=False)
+def _column_deviations(j, count, x, at, inner, rows, centers, sums, squares):
+    center = read(centers, j, count, 0.0)
     total = read(x, at + j, count, 0.0) - center
     square = total * total
     for row in range(1, rows):
         d = read(x, at + row * inner + j, count, 0.0) - center
         total, square = total + d, fma(d, d, square)
-    write(centers, j, count, center)
     write(sums, j, count, total)
     write(squares, j, count, square)
 
 
 @jit(fastmath=False)
-def column_moments(x, at, inner, rows, width, scratch, means, squares):
-    """Means and squares of `width` columns of `rows` elements, of which neighbours lie `inner` apart.
-
-    `scratch` is room for three times `width` elements of the array's dtype; means and squares are in float64.
-    """
-    centers, block_sums, block_squares = scratch
+def column_moments(x, at, inner, rows, means, squares):
+    """Means and squares of the `inner` columns of `rows` rows, which begin at x[at]."""
+    source, block = flat(x), np.empty((3, inner), x.dtype)
+    centers, sums, deviations = flat(block[0]), flat(block[1]), flat(block[2])
     for row in range(0, rows, BLOCK_ROWS):
-        number = min(BLOCK_ROWS, rows - row)
-        start = at + row * inner
-        _column_deviations(x, 0, width, x, start, inner, number, centers, block_sums, block_squares)
-        n, before = np.float64(number), np.float64(row)
-        for j in range(width):
-            shift = np.float64(block_sums[j]) / n
+        number, start = min(BLOCK_ROWS, rows - row), at + row * inner
+        if row == 0:
+            _column_centers(source, 0, inner, source, start, inner, number, centers)
+        _column_deviations(source, 0, inner, source, start, inner, number, centers, sums, deviations)
+        share, before = 1.0 / number, np.float64(row)
+        for j in range(inner):
+            shift = np.float64(sums[j]) * share
             mean = np.float64(centers[j]) + shift
-            square = np.float64(block_squares[j]) - shift * np.float64(block_sums[j])
-            if np.isfinite(square):
-                square = max(square, 0.0)
-            else:
-                mean, square = _block_in_float64(x, start + j, number, inner, 1)
+            square = np.float64(deviations[j]) - shift * np.float64(sums[j])
+            if not np.isfinite(square):
+                mean, square = _block_in_float64(source, start + j, number, inner, 1)
+            if square < 0.0:  # rounding; a NaN stays
+                square = 0.0
             if row:
-                mean, square = merge(before, means[j], squares[j], n, mean, square)
-            means[j], squares[j] = mean, square
+                mean, square = merge(before, means[j], squares[j], np.float64(number), mean, square)
+            means[j], squares[j], centers[j] = mean, square, mean

@@ -5,8 +5,8 @@ Seen as (N, C, L), an array's units of one mean and one deviation are made of pi
     batch norm: unit c            |c  .  .|c  .  .|c  .  .|     N pieces, C L apart
     group norm: unit (n, g)       |g  g  .|.  .  .|.  .  .|     C / G pieces side by side
 
-`layout` is (units, pieces, stride, length, per, step): piece p of unit u begins at ``u * per * length + p * stride`` and
-belongs to channel ``(u * per + p * step) % C``; a unit is `per` channels wide, and `step` is 1 where it has several.
+`layout` is (units, pieces, stride, length, per, step): piece p of unit u begins at ``u * per * length + p * stride``
+and belongs to channel ``(u * per + p * step) % C``. A unit is `per` channels wide; `step` is 1 where it has several.
 
 A unit is read once for its moments and once more to be scaled, last piece first: a unit larger than L2 still has its
 end there. Units are shared out among the threads, so batch norm needs as many channels as threads, at least.
@@ -17,7 +17,7 @@ from numba import prange
 
 from kernels._jit import jit
 from kernels._threads import arrive, enter, leave
-from kernels.normalization.affine import NOTHING, TASK, folded, scale_range, streamable
+from kernels.normalization.affine import NOTHING, TASK, folded, scale_range, streamable, update
 from kernels.normalization.moments import BLOCK_VECTORS, moments, prefetch_ahead
 from kernels.reduction.ranges import read
 from kernels.simd import flat, fma, select, splat, sum_lanes
@@ -44,13 +44,6 @@ def _units_of_task(layout):
     return max(1, TASK // (layout[1] * layout[3]))
 
 
-@jit(inline=True)
-def _update(running_mean, running_var, unit, mean, square, n, momentum):
-    """Running mean and (unbiased) variance move to this batch's by `momentum`."""
-    running_mean[unit] = (1.0 - momentum) * running_mean[unit] + momentum * mean
-    running_var[unit] = (1.0 - momentum) * running_var[unit] + momentum * (square / (n - 1.0))
-
-
 # --- forward ---------------------------------------------------------------------------------------------------------
 
 
@@ -65,7 +58,7 @@ def _forward_units(layout, first, last, x, weight, bias, eps, mean, rstd, runnin
         deviation = 1.0 / np.sqrt(square / n + eps)
         mean[unit], rstd[unit] = average, deviation
         if running[0].size:
-            _update(running[0], running[1], unit, average, square, n, momentum)
+            update(running[0], running[1], unit, average, square, n, momentum)
         for piece in range(pieces - 1, -1, -1):
             channel = (unit * per + piece * step) % weight.size
             center, scale, shift = folded(average, deviation, weight[channel], bias[channel], x)

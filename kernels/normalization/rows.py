@@ -14,7 +14,7 @@ from numba import prange
 from kernels._jit import jit
 from kernels._threads import arrive, enter, leave
 from kernels.normalization.affine import TASK, streamable
-from kernels.normalization.moments import BLOCK_VECTORS, moments
+from kernels.normalization.moments import BLOCK_VECTORS, moments, prefetch_ahead
 from kernels.reduction.ranges import read, sum_of, write
 from kernels.simd import allocate, flat, fma, release, splat, sum_lanes
 from kernels.simd.stream import streaming_done
@@ -62,6 +62,8 @@ def _scale_row(put):
 @jit(fastmath=False)
 def _forward_rows(first, last, n, centered, x, weight, bias, eps, mean, rstd, past, y):
     source, target, weights, biases = flat(x), flat(y), flat(weight), flat(bias)
+    share, width = 1.0 / np.float64(n), weight.size
+    offset = first * n % width
     for row in range(first, last):
         start = row * n
         if centered:
@@ -71,10 +73,11 @@ def _forward_rows(first, last, n, centered, x, weight, bias, eps, mean, rstd, pa
         else:
             average, square = 0.0, _sum_of_squares(source, start, n)
             center = x.dtype.type(0.0)
-        deviation = 1.0 / np.sqrt(square / n + eps)
+        deviation = 1.0 / np.sqrt(square * share + eps)
         rstd[row] = deviation
-        shift, behind = (center - average) * deviation, start - start % weight.size
+        shift, behind = (center - average) * deviation, start - offset
         _scale_row(target, start, start + n, past, source, center, deviation, shift, weights, biases, behind)
+        offset = offset + n if offset + n < width else 0
     if past:
         streaming_done()
 
@@ -104,10 +107,13 @@ def forward_rows(n, centered, x, weight, bias, eps, mean, rstd, past, y, threads
 def _block_sums(dy, x, weight, center, behind, start, stop):
     """Sums of g = dy * weight and of g * (x - center)."""
     lanes, step = lane_count(x), wide_count(x)
-    whole = start + (stop - start) // step * step
+    length = stop - start
+    whole = start + length // step * step
     sums, products = splat_wide(x, 0.0), splat_wide(x, 0.0)
     rest, rest_products = splat(x, 0.0), splat(x, 0.0)
     for i in range(start, whole, step):
+        prefetch_ahead(dy, i, stop, length, length)
+        prefetch_ahead(x, i, stop, length, length)
         g = load_wide(dy, i) * load_wide(weight, i - behind)
         sums, products = sums + g, fma(g, load_wide(x, i) - center, products)
     for i in range(whole, stop, lanes):
@@ -149,14 +155,15 @@ def _backward_rows(first, last, n, centered, dy, x, weight, mean, rstd, past, dx
     for k in range(width):
         dweight[k] = dbias[k] = 0.0
         products[k] = sums[k] = 0.0
+    share, offset = 1.0 / np.float64(n), first * n % width
     for row in range(first, last):
         start, deviation = row * n, np.float64(rstd[row])
-        center, behind = mean[row] if centered else x.dtype.type(0.0), start - start % width
+        center, behind = mean[row] if centered else x.dtype.type(0.0), start - offset
         total, product = _row_sums(gradient, source, weights, center, behind, start, start + n)
-        slant, shift = -(deviation**3) * product / n, -deviation * total / n if centered else 0.0
-        _slope_row(
-            target, start, start + n, past, gradient, source, center, deviation, slant, shift, weights, dweight, dbias, behind
-        )
+        slant, shift = -(deviation**3) * product * share, -deviation * total * share if centered else 0.0
+        arguments = gradient, source, center, deviation, slant, shift, weights, dweight, dbias, behind
+        _slope_row(target, start, start + n, past, *arguments)
+        offset = offset + n if offset + n < width else 0
         if (row - first) % BLOCK_ROWS == BLOCK_ROWS - 1 or row == last - 1:
             for k in range(width):
                 products[k] += dweight[k]
@@ -179,18 +186,14 @@ def backward_rows(n, centered, dy, x, weight, mean, rstd, past, dx, dweight, dbi
         for task in range(tasks):
             first = task * share
             last = min(first + share, rows)
-            _backward_rows(
-                first, last, n, centered, dy, x, weight, mean, rstd, past, dx, products[task], sums[task]
-            )
+            _backward_rows(first, last, n, centered, dy, x, weight, mean, rstd, past, dx, products[task], sums[task])
     else:
         before, home = enter(threads)
         for task in prange(tasks):
             arrive(home)
             first = np.int64(task) * share
             last = min(first + share, rows)
-            _backward_rows(
-                first, last, n, centered, dy, x, weight, mean, rstd, past, dx, products[task], sums[task]
-            )
+            _backward_rows(first, last, n, centered, dy, x, weight, mean, rstd, past, dx, products[task], sums[task])
         leave(before)
     for task in range(1, tasks):
         for k in range(weight.size):
