@@ -4,13 +4,16 @@ x - center comes first, for it is exact where x lies near its mean: with scale a
 cost three digits. What rounding the mean to `center` drops is part of `shift`.
 """
 
+import numpy as np
+
 from kernels._jit import jit
 from kernels.reduction.ranges import over_range, read, write, write_past
 from kernels.simd import fma, lane_count, select
 from kernels.simd.stream import until_aligned
 
 TASK = 16 * 1024  # elements of a task, some 5 us of work: handing it out costs nothing beside that
-NOTHING = float("-inf")  # the least value of a result, where none is cut off
+NOTHING = np.float64("-inf")  # the least value of a result, where none is cut off
+FIRST = np.int64(0)  # a plain value: Numba compiles a callee anew for each literal argument
 
 
 def streamable(make):

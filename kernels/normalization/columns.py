@@ -10,7 +10,7 @@ from numba import prange
 
 from kernels._jit import jit
 from kernels._threads import arrive, enter, leave
-from kernels.normalization.affine import NOTHING, TASK, folded, streamable, update
+from kernels.normalization.affine import FIRST, NOTHING, TASK, folded, streamable, update
 from kernels.normalization.moments import BLOCK_ROWS, column_moments, merge
 from kernels.reduction.ranges import over_range, read, write
 from kernels.simd import flat, fma, select
@@ -86,7 +86,7 @@ def forward_columns(shape, x, weight, bias, eps, mean, rstd, running, momentum, 
             number = min(share, rows - part * share)
             column_moments(x, part * share * inner, inner, number, means[part], squares[part])
         _coefficients(shape, share, means, squares, weight, bias, eps, mean, rstd, running, momentum, coefficients)
-        _scale_rows(0, rows, x, coefficients[0], coefficients[1], coefficients[2], least, past, y)
+        _scale_rows(FIRST, rows, x, coefficients[0], coefficients[1], coefficients[2], least, past, y)
     else:
         before, home = enter(threads)
         for part in prange(parts):
@@ -129,7 +129,7 @@ def _sum_rows(dy, x, at, rows, centers, sums, products):
     products[:] = 0.0
     for row in range(0, rows, BLOCK_ROWS):
         number, start = min(BLOCK_ROWS, rows - row), at + row * inner
-        _column_sums(source, 0, inner, gradient, source, start, inner, number, center, block_sums, block_products)
+        _column_sums(source, FIRST, inner, gradient, source, start, inner, number, center, block_sums, block_products)
         for j in range(inner):
             sums[j] += block[0, j]
             products[j] += block[1, j]
@@ -183,7 +183,7 @@ def _slopes(first, last, dy, x, coefficients, training, past, dx):
         _slope_rows(first, last, dy, x, coefficients, past, dx)
     else:  # mean and deviation are constants
         zeros = np.zeros(coefficients.shape[1], x.dtype)
-        _scale_rows(first, last, dy, zeros, coefficients[1], zeros, np.float64(NOTHING), past, dx)
+        _scale_rows(first, last, dy, zeros, coefficients[1], zeros, NOTHING, past, dx)
 
 
 @jit(parallel=True, fastmath=False)
@@ -201,7 +201,7 @@ def backward_columns(shape, dy, x, weight, mean, rstd, training, past, dx, dweig
             number = min(share, rows - part * share)
             _sum_rows(dy, x, part * share * inner, number, centers, sums[part], products[part])
         _slope_coefficients(shape, sums, products, weight, rstd, dweight, dbias, coefficients)
-        _slopes(0, rows, dy, x, coefficients, training, past, dx)
+        _slopes(FIRST, rows, dy, x, coefficients, training, past, dx)
     else:
         before, home = enter(threads)
         for part in prange(parts):

@@ -11,7 +11,7 @@ from numba import prange
 
 from kernels._jit import jit
 from kernels._threads import arrive, enter, leave
-from kernels.normalization.affine import TASK, streamable
+from kernels.normalization.affine import FIRST, TASK, streamable
 from kernels.reduction.ranges import read
 from kernels.simd import flat, fma, lane_count, select
 from kernels.simd.stream import streaming_done
@@ -72,7 +72,7 @@ def scale_channels(length, x, mean, var, weight, bias, eps, rstd, least, past, y
     size = scales.size if by_row else length
     segments, share = x.size // size, max(1, TASK // size)
     if threads == 1:
-        _scale_segments(0, segments, size, by_row, x, scales, shifts, least, past, y)
+        _scale_segments(FIRST, segments, size, by_row, x, scales, shifts, least, past, y)
     else:
         before, home = enter(threads)
         for task in prange((segments + share - 1) // share):

@@ -17,7 +17,7 @@ from numba import prange
 
 from kernels._jit import jit
 from kernels._threads import arrive, enter, leave
-from kernels.normalization.affine import NOTHING, TASK, folded, scale_range, streamable, update
+from kernels.normalization.affine import FIRST, NOTHING, TASK, folded, scale_range, streamable, update
 from kernels.normalization.moments import BLOCK_VECTORS, moments, prefetch_ahead
 from kernels.reduction.ranges import read
 from kernels.simd import flat, fma, select, splat, sum_lanes
@@ -26,7 +26,7 @@ from kernels.simd.vector import lane_count
 from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
 
 ZERO = np.float64(0.0)  # a plain value: Numba compiles a callee anew for each literal argument
-LEAST = np.float64(NOTHING)
+LEAST = NOTHING
 
 
 def batch_layout(N, C, L):
@@ -77,7 +77,7 @@ def forward_pieces(layout, x, weight, bias, eps, mean, rstd, running, momentum, 
     share = _units_of_task(layout)
     units = layout[0]
     if threads == 1:
-        _forward_units(layout, 0, units, x, weight, bias, eps, mean, rstd, running, momentum, least, past, y)
+        _forward_units(layout, FIRST, units, x, weight, bias, eps, mean, rstd, running, momentum, least, past, y)
     else:
         before, home = enter(threads)
         for task in prange((units + share - 1) // share):
@@ -89,6 +89,22 @@ def forward_pieces(layout, x, weight, bias, eps, mean, rstd, running, momentum, 
 
 
 # --- backward --------------------------------------------------------------------------------------------------------
+
+
+@jit
+def _add_pieces(layout, rstd, products, sums, dweight, dbias):
+    """Gradients of weight and bias from the sums of the pieces. (In a parallel function, np.zeros would be a parallel
+    region of its own, even for one thread.)
+    """
+    wide_dweight, wide_dbias = np.zeros(dweight.size), np.zeros(dweight.size)
+    units, pieces, _, _, per, step = layout
+    for unit in range(units):
+        for piece in range(pieces):
+            channel = (unit * per + piece * step) % dweight.size
+            wide_dweight[channel] += rstd[unit] * products[unit * pieces + piece]
+            wide_dbias[channel] += sums[unit * pieces + piece]
+    for channel in range(dweight.size):
+        dweight[channel], dbias[channel] = wide_dweight[channel], wide_dbias[channel]
 
 
 def backward_of(masked):
@@ -157,7 +173,7 @@ def backward_of(masked):
                 if training:
                     slopes(target, i, i + length, past, gradient, source, mask, center, scale, slant, shift)
                 else:  # mean and deviation are constants
-                    scale_range(target, i, i + length, past, gradient, ZERO, scale, ZERO, LEAST)
+                    scale_range(target, i, i + length, past, gradient, ZERO, scale, ZERO, NOTHING)
         if past:
             streaming_done()
 
@@ -170,7 +186,7 @@ def backward_of(masked):
         share, count, pieces = _units_of_task(layout), layout[0], layout[1]
         sums, products = np.empty(count * pieces), np.empty(count * pieces)
         if threads == 1:
-            units(layout, 0, count, dy, x, y, weight, mean, rstd, training, past, sums, products, dx)
+            units(layout, FIRST, count, dy, x, y, weight, mean, rstd, training, past, sums, products, dx)
         else:
             before, home = enter(threads)
             for task in prange((count + share - 1) // share):
@@ -179,14 +195,7 @@ def backward_of(masked):
                 last = min(first + share, count)
                 units(layout, first, last, dy, x, y, weight, mean, rstd, training, past, sums, products, dx)
             leave(before)
-        wide_dweight, wide_dbias = np.zeros(weight.size), np.zeros(weight.size)
-        for unit in range(count):
-            for piece in range(pieces):
-                channel = (unit * layout[4] + piece * layout[5]) % weight.size
-                wide_dweight[channel] += rstd[unit] * products[unit * pieces + piece]
-                wide_dbias[channel] += sums[unit * pieces + piece]
-        for channel in range(weight.size):
-            dweight[channel], dbias[channel] = wide_dweight[channel], wide_dbias[channel]
+        _add_pieces(layout, rstd, products, sums, dweight, dbias)
 
     return backward_pieces
 

@@ -13,7 +13,7 @@ from numba import prange
 
 from kernels._jit import jit
 from kernels._threads import arrive, enter, leave
-from kernels.normalization.affine import TASK, streamable
+from kernels.normalization.affine import FIRST, TASK, streamable
 from kernels.normalization.moments import BLOCK_VECTORS, moments, prefetch_ahead
 from kernels.reduction.ranges import read, sum_of, write
 from kernels.simd import allocate, flat, fma, release, splat, sum_lanes
@@ -90,7 +90,7 @@ def forward_rows(n, centered, x, weight, bias, eps, mean, rstd, past, y, threads
     """
     rows, share = rstd.size, max(1, TASK // n)
     if threads == 1:
-        _forward_rows(0, rows, n, centered, x, weight, bias, eps, mean, rstd, past, y)
+        _forward_rows(FIRST, rows, n, centered, x, weight, bias, eps, mean, rstd, past, y)
     else:
         before, home = enter(threads)
         for task in prange((rows + share - 1) // share):
