@@ -41,6 +41,18 @@ from nn.loss import (
     SmoothL1Loss,
 )
 from nn.module import Flatten, Identity, Module, ModuleDict, ModuleList, Parameter, Sequential
+from nn.normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+)
 from nn.random import generator, manual_seed, rand, randn
 from nn.tensor import (
     Tensor,
@@ -62,6 +74,9 @@ from nn.tensor import (
 )
 
 __all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "CELU",
@@ -72,15 +87,21 @@ __all__ = [
     "Flatten",
     "GELU",
     "GLU",
+    "GroupNorm",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "Mish",
@@ -93,6 +114,7 @@ __all__ = [
     "PReLU",
     "ReLU",
     "ReLU6",
+    "RMSNorm",
     "SELU",
     "Sequential",
     "Sigmoid",

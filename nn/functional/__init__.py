@@ -41,6 +41,14 @@ from nn.functional.loss import (
     nll_loss,
     smooth_l1_loss,
 )
+from nn.functional.normalization import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_norm,
+    rms_norm,
+)
 from nn.functional.padding import pad
 
 __all__ = [
@@ -66,6 +74,12 @@ __all__ = [
     "softmax",
     "log_softmax",
     "dropout",
+    "batch_norm",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "local_response_norm",
+    "rms_norm",
     "embedding",
     "one_hot",
     "pad",
