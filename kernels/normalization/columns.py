@@ -17,6 +17,7 @@ from kernels.simd import flat, fma, select
 from kernels.simd.stream import streaming_done
 
 MOST_PARTS = 32  # each has moments of its own
+SUM_ROWS = 16  # rows whose gradients are summed in the array's dtype before they enter float64 totals
 
 
 @jit(inline=True)
@@ -127,8 +128,8 @@ def _sum_rows(dy, x, at, rows, centers, sums, products):
     block_sums, block_products = flat(block[0]), flat(block[1])
     sums[:] = 0.0
     products[:] = 0.0
-    for row in range(0, rows, BLOCK_ROWS):
-        number, start = min(BLOCK_ROWS, rows - row), at + row * inner
+    for row in range(0, rows, SUM_ROWS):
+        number, start = min(SUM_ROWS, rows - row), at + row * inner
         _column_sums(source, FIRST, inner, gradient, source, start, inner, number, center, block_sums, block_products)
         for j in range(inner):
             sums[j] += block[0, j]
