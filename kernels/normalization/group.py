@@ -96,7 +96,7 @@ VARIANTS = {"group_norm": {"naive": group_norm_naive, "fast": group_norm_units}}
 def _check_groups(name, C, num_groups):
     if not isinstance(num_groups, (int, np.integer)) or isinstance(num_groups, bool):
         raise TypeError(f"{name}: num_groups must be an int, got {type(num_groups).__name__}")
-    if num_groups < 1 or C % num_groups:
+    if num_groups != C and (num_groups < 1 or C % num_groups):
         raise ValueError(f"{name}: num_groups must be positive and divide the channels, got {num_groups} for {C}")
     return int(num_groups)
 
@@ -271,7 +271,7 @@ def instance_norm(
     if L == 1:
         raise ValueError(f"{name}: more than one position is needed, x has shape {x.shape}")
     if running_mean is None or not x.size:
-        return _group_norm(name, x, C or 1, weight, bias, eps, mean, rstd)
+        return _group_norm(name, x, C, weight, bias, eps, mean, rstd)
     running = updated(name, x, C, running_mean, running_var)
     weight = parameter(name, "weight", weight, (C,), x, 1.0)
     bias = parameter(name, "bias", bias, (C,), x, 0.0)
@@ -293,4 +293,4 @@ def instance_norm_backward(dy, x, mean, rstd, weight=None, use_input_stats=True,
     if not use_input_stats:
         return batch_norm_backward(dy, x, mean, rstd, weight, training=False, needs=needs)
     x = floats(name, "x", x)
-    return _group_norm_backward(name, dy, x, channels(name, x)[1] or 1, mean, rstd, weight, needs)
+    return _group_norm_backward(name, dy, x, channels(name, x)[1], mean, rstd, weight, needs)
