@@ -75,6 +75,20 @@ from kernels.loss import (
     smooth_l1_loss_backward,
 )
 from kernels.machine import show_config
+from kernels.normalization import (
+    batch_norm,
+    batch_norm_backward,
+    group_norm,
+    group_norm_backward,
+    instance_norm,
+    instance_norm_backward,
+    layer_norm,
+    layer_norm_backward,
+    local_response_norm,
+    local_response_norm_backward,
+    rms_norm,
+    rms_norm_backward,
+)
 from kernels.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool1d_backward,

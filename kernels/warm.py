@@ -166,6 +166,28 @@ def losses(ones):
         yield "kl_div_backward", (one, x, x, "mean", True)
 
 
+def normalizations(ones):
+    for shape in ((6, 24), (256, 192), (6, 5, 4), (3, 4, 40), (8, 16, 24, 24)):  # columns and pieces, small and large
+        x, each, samples, C = ones(shape), ones(shape[1]), ones(shape[0]), shape[1]
+        for options in ({}, {"activation": "relu"}):
+            for training in (True, False):
+                yield "batch_norm", (x, each, each.copy(), each, each, training), options
+                saved = {"saved": x} if options else {}
+                yield "batch_norm_backward", (x, x, each, each, each, training), options | saved
+        yield "batch_norm", (x, None, None, None, None, True)
+        yield "layer_norm", (x, shape[1:])
+        yield "layer_norm_backward", (x, x, shape[1:], samples, samples)
+        yield "rms_norm", (x, shape[1:])
+        yield "rms_norm_backward", (x, x, shape[1:], samples)
+        yield "group_norm", (x, 1)
+        yield "group_norm_backward", (x, x, 1, samples[:, None], samples[:, None])
+        if len(shape) > 2:
+            yield "instance_norm", (x, each.copy(), each.copy())
+            yield "instance_norm_backward", (x, x, ones((shape[0], C)), ones((shape[0], C)))
+            yield "local_response_norm", (x, 3)
+            yield "local_response_norm_backward", (x, x, 3)
+
+
 def updates(ones):
     params, states = [ones(SMALL)], [[ones(SMALL)] for _ in range(3)]
     yield "sgd", (params, params, states[0]), {"lr": 0.0, "momentum": 0.9}
@@ -179,7 +201,7 @@ def calls():
     """List of ``(name, arguments)`` or ``(name, arguments, options)`` for functions of `kernels`."""
     found = [("set_flush_denormal", (False,))]
     for dtype in (np.float32, np.float64):
-        for family in (activations, products, affine, reductions, pooling, losses, updates):
+        for family in (activations, products, affine, reductions, pooling, normalizations, losses, updates):
             found += family(lambda shape, dtype=dtype: np.ones(shape, dtype))
     return found
 

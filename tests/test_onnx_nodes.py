@@ -228,6 +228,46 @@ def upsample(inputs, attributes):
     return [kernels.interpolate(x, scale_factor=tuple(map(float, scales[2:])), mode=attributes["mode"].decode())]
 
 
+def batch_norm(inputs, attributes):
+    x, scale, bias, mean, var = inputs
+    epsilon, keep = attributes.get("epsilon", 1e-5), attributes.get("momentum", 0.9)
+    if not attributes.get("training_mode"):
+        return [kernels.batch_norm(x, mean, var, scale, bias, eps=epsilon)]
+    new_mean, new_var, count = mean.copy(), var.copy(), x.size // x.shape[1]
+    y = kernels.batch_norm(x, new_mean, new_var, scale, bias, True, 1 - keep, epsilon)
+    kept = var * np.float32(keep)  # ONNX adds the biased variance to it, PyTorch and we the unbiased one
+    return [y, new_mean, kept + (new_var - kept) * np.float32((count - 1) / count)]
+
+
+def layer_norm(inputs, attributes):
+    x, scale, bias = (*inputs, None)[:3]
+    axis = attributes.get("axis", -1) % x.ndim
+    mean, rstd = (np.empty(x.shape[:axis], x.dtype) for _ in range(2))
+    y = kernels.layer_norm(x, x.shape[axis:], scale, bias, attributes.get("epsilon", 1e-5), mean=mean, rstd=rstd)
+    kept = x.shape[:axis] + (1,) * (x.ndim - axis)
+    return [y, mean.reshape(kept), rstd.reshape(kept)]
+
+
+def rms_norm(inputs, attributes):
+    x, scale = inputs
+    shape = x.shape[attributes.get("axis", -1) :]
+    return [kernels.rms_norm(x, shape, np.broadcast_to(scale, shape), attributes.get("epsilon", 1e-5))]
+
+
+def group_norm(inputs, attributes):
+    return [kernels.group_norm(inputs[0], attributes["num_groups"], *inputs[1:], attributes.get("epsilon", 1e-5))]
+
+
+def instance_norm(inputs, attributes):
+    x, scale, bias = inputs
+    return [kernels.instance_norm(x, None, None, scale, bias, eps=attributes.get("epsilon", 1e-5))]
+
+
+def local_response_norm(inputs, attributes):
+    numbers = attributes.get("alpha", 1e-4), attributes.get("beta", 0.75), attributes.get("bias", 1.0)
+    return [kernels.local_response_norm(*inputs, attributes["size"], *numbers)]
+
+
 RUN = {
     "MatMul": lambda inputs, attributes: [kernels.matmul(*inputs)],
     "Gemm": gemm,
@@ -268,6 +308,12 @@ RUN = {
     "Col2Im": col2im,
     "Pad": pad,
     "Upsample": upsample,
+    "BatchNormalization": batch_norm,
+    "LayerNormalization": layer_norm,
+    "RMSNormalization": rms_norm,
+    "GroupNormalization": group_norm,
+    "InstanceNormalization": instance_norm,
+    "LRN": local_response_norm,
 }
 
 OTHER_DTYPE = "kernels compute in float32 and float64"
@@ -351,6 +397,12 @@ PASSED = {
     "Col2Im": 4,
     "Pad": 6,
     "Upsample": 1,
+    "BatchNormalization": 4,
+    "LayerNormalization": 19,
+    "RMSNormalization": 19,
+    "GroupNormalization": 2,
+    "InstanceNormalization": 2,
+    "LRN": 2,
 }
 
 

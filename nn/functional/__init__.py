@@ -44,6 +44,14 @@ from nn.functional.loss import (
     nll_loss,
     smooth_l1_loss,
 )
+from nn.functional.normalization import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_norm,
+    rms_norm,
+)
 from nn.functional.padding import pad
 from nn.functional.pooling import (
     adaptive_avg_pool1d,
@@ -97,6 +105,12 @@ __all__ = [
     "dropout1d",
     "dropout2d",
     "dropout3d",
+    "batch_norm",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "local_response_norm",
+    "rms_norm",
     "embedding",
     "one_hot",
     "pad",

@@ -1,0 +1,319 @@
+r"""Batch norm: each channel of a batch gets mean 0 and variance 1, then a learned scale and shift [1]_.
+
+.. math::
+    \mu_c = \frac1n \sum x, \quad \sigma_c^2 = \frac1n \sum (x - \mu_c)^2, \qquad
+    y = \frac{x - \mu_c}{\sqrt{\sigma_c^2 + \epsilon}}\, w_c + b_c
+
+over the n = N L elements of channel c in x of shape (N, C, L). With r = 1 / sqrt(var + eps) (`rstd`):
+
+.. math::
+    db = \sum dy, \quad dw = r \sum dy\,(x - \mu), \qquad
+    dx = w r \left(dy - \frac{db}{n} - (x - \mu)\, r\, \frac{dw}{n}\right)
+
+In evaluation, mean and variance are the running ones: constants, so y is one multiply-add an element and dx = w r dy.
+
+8 FLOPs an element forward, 10 backward; 8 bytes forward and 12 backward (float32) where a channel fits L2, for then its
+second reading costs no memory traffic. The loops for long pieces are in `pieces`, those for short ones in `columns`,
+those of evaluation in `folded`, the one reading for both moments in `moments`.
+
+Saved for the backward: x, and mean and rstd, 2 C numbers that would take a pass over x to find again; with the fused
+ReLU also y, whose sign says where it was on.
+
+.. [1] S. Ioffe, C. Szegedy, "Batch Normalization", ICML 2015, algorithm 1.
+"""
+
+import numpy as np
+
+from kernels import _checks
+from kernels._checks import floats
+from kernels._jit import jit
+from kernels.activation import relu_backward
+from kernels.machine import lanes
+from kernels.normalization.arguments import LEAST, channels, gradient, matching, parameter, past_caches, wanted
+from kernels.normalization.columns import backward_columns, forward_columns
+from kernels.normalization.folded import scale_channels
+from kernels.normalization.moments import merge
+from kernels.normalization.pieces import backward_pieces, backward_pieces_relu, batch_layout, forward_pieces
+from kernels.reduction.layout import threads_for
+
+NO_RUNNING = {dtype: (np.empty(0, dtype), np.empty(0, dtype)) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
+
+# --- the ladder: y = (x - mean) * rstd * weight + bias on arrays (N, C, L) -------------------------------------------
+
+
+@jit
+def batch_norm_naive(x, weight, bias, eps, mean, rstd, y):
+    """The textbook: once over each channel for its mean, once more for its variance, and again for the result."""
+    N, C, L = x.shape
+    for c in range(C):
+        total = square = 0.0
+        for n in range(N):
+            for i in range(L):
+                total += x[n, c, i]
+        average = total / (N * L)
+        for n in range(N):
+            for i in range(L):
+                square += (x[n, c, i] - average) ** 2
+        mean[c], rstd[c] = average, 1 / np.sqrt(square / (N * L) + eps)
+        for n in range(N):
+            for i in range(L):
+                y[n, c, i] = (x[n, c, i] - average) * rstd[c] * weight[c] + bias[c]
+
+
+@jit
+def batch_norm_one_read(x, weight, bias, eps, mean, rstd, y):
+    """Adds blocks: the two passes for the moments run over one piece while it is in L1, and the pieces are merged."""
+    N, C, L = x.shape
+    for c in range(C):
+        average = square = 0.0
+        for n in range(N):
+            piece, total, deviations = x[n, c], 0.0, 0.0
+            for i in range(L):
+                total += piece[i]
+            center = total / L
+            for i in range(L):
+                deviations += (piece[i] - center) ** 2
+            average, square = merge(np.float64(n * L), average, square, np.float64(L), center, deviations)
+        mean[c], rstd[c] = average, 1 / np.sqrt(square / (N * L) + eps)
+        for n in range(N):
+            source, target = x[n, c], y[n, c]
+            for i in range(L):
+                target[i] = (source[i] - mean[c]) * (rstd[c] * weight[c]) + bias[c]
+
+
+def batch_norm_vectorised(x, weight, bias, eps, mean, rstd, y):
+    """Adds vectors, over the axis that is contiguous: the pieces, or the channels where those are short."""
+    _forward(x, *x.shape, weight, bias, eps, mean, rstd, NO_RUNNING[x.dtype], 0.0, LEAST[None], y, 1)
+
+
+def batch_norm_parallel(x, weight, bias, eps, mean, rstd, y):
+    """Adds threads: each has blocks of channels of its own."""
+    threads = threads_for(x.size)
+    _forward(x, *x.shape, weight, bias, eps, mean, rstd, NO_RUNNING[x.dtype], 0.0, LEAST[None], y, threads)
+
+
+def _forward(x, N, C, L, weight, bias, eps, mean, rstd, running, momentum, least, y, threads):
+    source, target = x.reshape(-1), y.reshape(-1)
+    if L < lanes(x.dtype):
+        shape, past = (N, C, L), past_caches(y, 2, C * L)
+        forward_columns(shape, source, weight, bias, eps, mean, rstd, running, momentum, least, past, target, threads)
+    else:
+        layout, past = batch_layout(N, C, L), past_caches(y, 2, L)
+        forward_pieces(layout, source, weight, bias, eps, mean, rstd, running, momentum, least, past, target, threads)
+
+
+@jit
+def batch_norm_backward_naive(dy, x, weight, mean, rstd, dx, dweight, dbias):
+    """The formulas of the gradients, a channel at a time."""
+    N, C, L = x.shape
+    for c in range(C):
+        total = product = 0.0
+        for n in range(N):
+            for i in range(L):
+                total += dy[n, c, i]
+                product += dy[n, c, i] * (x[n, c, i] - mean[c]) * rstd[c]
+        dweight[c], dbias[c] = product, total
+        for n in range(N):
+            for i in range(L):
+                normal = (x[n, c, i] - mean[c]) * rstd[c]
+                dx[n, c, i] = (dy[n, c, i] - (total + normal * product) / (N * L)) * rstd[c] * weight[c]
+
+
+def batch_norm_backward_parallel(dy, x, weight, mean, rstd, dx, dweight, dbias):
+    """Adds what the ladder of the forward adds, at once."""
+    _backward(dy, x, None, *x.shape, weight, mean, rstd, True, dx, dweight, dbias)
+
+
+def _backward(dy, x, y, N, C, L, weight, mean, rstd, training, dx, dweight, dbias):
+    """With y, through the fused ReLU."""
+    if y is not None and (L < lanes(x.dtype) or not training):
+        dy, y = relu_backward(dy, y), None
+    arrays = [array.reshape(-1) for array in (dy, x, x if y is None else y)]
+    threads = threads_for(x.size)
+    if L < lanes(x.dtype):
+        gradients, past = (dx.reshape(-1), dweight, dbias), past_caches(dx, 3, C * L)
+        backward_columns((N, C, L), *arrays[:2], weight, mean, rstd, training, past, *gradients, threads)
+    else:
+        loops = backward_pieces if y is None else backward_pieces_relu
+        layout, past = batch_layout(N, C, L), past_caches(dx, 3, L)
+        loops(layout, *arrays, weight, mean, rstd, training, past, dx.reshape(-1), dweight, dbias, threads)
+
+
+VARIANTS = {
+    "batch_norm": {
+        "naive": batch_norm_naive,
+        "one_read": batch_norm_one_read,
+        "vectorised": batch_norm_vectorised,
+        "parallel": batch_norm_parallel,
+    },
+    "batch_norm_backward": {"naive": batch_norm_backward_naive, "parallel": batch_norm_backward_parallel},
+}
+
+
+# --- public functions ------------------------------------------------------------------------------------------------
+
+
+def batch_norm(
+    x,
+    running_mean,
+    running_var,
+    weight=None,
+    bias=None,
+    training=False,
+    momentum=0.1,
+    eps=1e-5,
+    *,
+    activation=None,
+    mean=None,
+    rstd=None,
+):
+    """Normalise each channel over batch and positions, by the batch's moments (training) or the running ones.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Shape ``(N, C)`` or ``(N, C, ...)``.
+    running_mean, running_var : array, or None in training
+        Shape ``(C,)``, dtype of `x`. In training these NumPy arrays move towards the batch's mean and its unbiased
+        variance, in place; a batch without elements leaves them as they are.
+    weight, bias : array, optional
+        Shape ``(C,)``, dtype of `x`; without them 1 and 0.
+    training : bool
+    momentum : float
+        Share of the batch in the new running statistics.
+    eps : float
+        Added to the (biased) variance.
+    activation : {None, "relu"}
+        Applied to the result in the same pass.
+    mean, rstd : array, optional
+        C-contiguous, shape ``(C,)``: receive the mean and 1 / sqrt(variance + eps) used, for the backward.
+
+    Returns
+    -------
+    array
+        Like `x`.
+
+    Raises
+    ------
+    TypeError
+        Other dtypes, or different ones; running statistics that cannot be updated in place; a `momentum` of None.
+    ValueError
+        Shapes that do not fit; one value per channel, or an `eps` that is not positive, in training; no running
+        statistics in evaluation.
+
+    Reference
+    ---------
+    S. Ioffe, C. Szegedy, "Batch Normalization", ICML 2015, algorithms 1 and 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import batch_norm
+    >>> batch_norm(np.array([[1.0], [3.0]]), None, None, training=True, eps=1e-12)
+    array([[-1.],
+           [ 1.]])
+    """
+    name = "batch_norm"
+    x = floats(name, "x", x)
+    N, C, L = channels(name, x)
+    weight = parameter(name, "weight", weight, (C,), x, 1.0)
+    bias = parameter(name, "bias", bias, (C,), x, 0.0)
+    if activation not in LEAST:
+        _checks.choice(name, "activation", activation, tuple(LEAST))
+    if (running_mean is None) is not (running_var is None):
+        raise ValueError(f"{name}: running_mean and running_var must be given both or neither")
+    mean = _checks.output(name, mean, (C,), x.dtype, "mean")
+    rstd = _checks.output(name, rstd, (C,), x.dtype, "rstd")
+    y = _checks.new(x.shape, x.dtype)
+    if not training:
+        if running_mean is None:
+            raise ValueError(f"{name}: evaluation needs running_mean and running_var")
+        running_mean = matching(name, "running_mean", running_mean, (C,), x)
+        running_var = matching(name, "running_var", running_var, (C,), x)
+        mean[...] = running_mean
+        if x.size:
+            arrays, past = (x.reshape(-1), running_mean, running_var, weight, bias), past_caches(y, 2, C * L)
+            threads = threads_for(x.size)
+            scale_channels(L, *arrays, float(eps), rstd, LEAST[activation], past, y.reshape(-1), threads)
+        else:
+            rstd[...] = 1 / np.sqrt(running_var + eps)
+        return y
+    _check_training(name, x, N * L, momentum, eps)
+    momentum, eps = float(momentum), float(eps)
+    running = NO_RUNNING[x.dtype]
+    if running_mean is not None:
+        running = updated(name, x, C, running_mean, running_var)
+    if x.size:
+        threads = threads_for(x.size)
+        _forward(x, N, C, L, weight, bias, eps, mean, rstd, running, momentum, LEAST[activation], y, threads)
+    else:
+        mean[...] = rstd[...] = np.nan
+    return y
+
+
+def _check_training(name, x, count, momentum, eps):
+    if count == 1:
+        raise ValueError(f"{name}: training needs more than one value per channel, x has shape {x.shape}")
+    if not eps > 0:
+        raise ValueError(f"{name}: eps must be positive in training, got {eps}")
+    if not isinstance(momentum, (int, float, np.number)):
+        raise TypeError(f"{name}: momentum must be a number, got {type(momentum).__name__}")
+
+
+def updated(name, x, C, running_mean, running_var):
+    """The running statistics, seen to be arrays that can be written to."""
+    return (
+        _checks.output(name, running_mean, (C,), x.dtype, "running_mean"),
+        _checks.output(name, running_var, (C,), x.dtype, "running_var"),
+    )
+
+
+def batch_norm_backward(
+    dy, x, mean, rstd, weight=None, training=True, *, activation=None, saved=None, needs=(True, True, True)
+):
+    """Gradients of `batch_norm`.
+
+    Parameters
+    ----------
+    dy, x : array
+        Gradient of the result, and the forward's input.
+    mean, rstd : array
+        Shape ``(C,)``: what the forward put there.
+    weight : array, optional
+        The forward's.
+    training : bool
+        The forward's: in evaluation mean and rstd are constants.
+    activation : {None, "relu"}
+        The forward's.
+    saved : array
+        With "relu", the forward's result.
+    needs : tuple of bool
+        Which of the gradients are wanted.
+
+    Returns
+    -------
+    dx, dweight, dbias : array or None
+        Shapes as `x` and ``(C,)``, the latter also where the forward had no weight or bias.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that differ; an unknown activation, or one without `saved`.
+    """
+    name = "batch_norm_backward"
+    dy, x = gradient(name, dy, x)
+    N, C, L = channels(name, x)
+    mean, rstd = matching(name, "mean", mean, (C,), x), matching(name, "rstd", rstd, (C,), x)
+    weight = parameter(name, "weight", weight, (C,), x, 1.0)
+    if activation is not None:
+        _checks.choice(name, "activation", activation, tuple(LEAST))
+        if saved is None:
+            raise ValueError(f"{name}: activation {activation!r} needs saved")
+        saved = matching(name, "saved", saved, x.shape, x)
+    else:
+        saved = None
+    dx = _checks.new(x.shape, x.dtype)
+    dweight, dbias = np.zeros(C, x.dtype), np.zeros(C, x.dtype)
+    if x.size:
+        _backward(dy, x, saved, N, C, L, weight, mean, rstd, bool(training), dx, dweight, dbias)
+    return wanted((dx, dweight, dbias), needs)

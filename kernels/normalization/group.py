@@ -1,0 +1,296 @@
+r"""Group norm and instance norm: each group of channels of each sample gets mean 0 and variance 1 [1]_.
+
+.. math::
+    y_{nci} = (x_{nci} - \mu_{ng})\, r_{ng}\, w_c + b_c, \qquad r = \frac{1}{\sqrt{\sigma^2 + \epsilon}}
+
+where channel c of C belongs to group g of G, and mean and variance are over the n = C L / G elements of a group; L is
+the number of positions. Instance norm [2]_ is G = C. With g = w dy, in each group:
+
+.. math::
+    dx = r \left(g - \overline{g} - (x - \mu)\, r^2\, \overline{g (x - \mu)}\right), \qquad
+    dw_c = \sum dy\,(x - \mu)\, r, \quad db_c = \sum dy
+
+A group is contiguous and made of pieces of one channel each, so the loops are those of batch norm with another layout
+(`pieces`); where the pieces are shorter than a vector, they are those of layer norm, with weights repeated for the
+positions (`rows`). 8 FLOPs an element forward, 10 backward, on 8 and 12 bytes: a group stays in L1 or L2 between its
+two readings. Saved for the backward: x, mean and rstd, two numbers a group.
+
+.. [1] Y. Wu, K. He, "Group Normalization", ECCV 2018, section 3.
+.. [2] D. Ulyanov, A. Vedaldi, V. Lempitsky, "Instance Normalization", 2016.
+"""
+
+import numpy as np
+
+from kernels import _checks
+from kernels._checks import floats
+from kernels._jit import jit
+from kernels.machine import lanes
+from kernels.normalization.arguments import LEAST, channels, gradient, matching, parameter, past_caches, wanted
+from kernels.normalization.batch import NO_RUNNING, batch_norm, batch_norm_backward, updated
+from kernels.normalization.pieces import backward_pieces, forward_pieces, group_layout
+from kernels.normalization.rows import backward_rows, forward_rows
+from kernels.reduction.layout import threads_for
+
+# --- loops on arrays (N, C, L) ---------------------------------------------------------------------------------------
+
+
+@jit
+def group_norm_naive(x, weight, bias, eps, mean, rstd, y):
+    """The definition; mean and rstd are (N, G)."""
+    N, C, L = x.shape
+    G = mean.shape[1]
+    P = C // G  # channels of a group
+    for n in range(N):
+        for g in range(G):
+            group, total, square = x[n, g * P : (g + 1) * P], 0.0, 0.0
+            for value in group.flat:
+                total += value
+            for value in group.flat:
+                square += (value - total / (P * L)) ** 2
+            mean[n, g], rstd[n, g] = total / (P * L), 1 / np.sqrt(square / (P * L) + eps)
+            for c in range(g * P, (g + 1) * P):
+                for i in range(L):
+                    y[n, c, i] = (x[n, c, i] - mean[n, g]) * rstd[n, g] * weight[c] + bias[c]
+
+
+def group_norm_units(x, weight, bias, eps, mean, rstd, y):
+    """Adds vectors, threads, and the moments in one reading."""
+    _forward(x, *x.shape, mean.shape[1], weight, bias, eps, mean, rstd, NO_RUNNING[x.dtype], 0.0, y)
+
+
+def _forward(x, N, C, L, groups, weight, bias, eps, mean, rstd, running, momentum, y):
+    source, target, threads = x.reshape(-1), y.reshape(-1), threads_for(x.size)
+    mean, rstd = mean.reshape(-1), rstd.reshape(-1)
+    n = C // groups * L
+    past = past_caches(y, 2, L)
+    if L < lanes(x.dtype) and not running[0].size:
+        weight, bias = np.repeat(weight, L), np.repeat(bias, L)
+        forward_rows(n, True, source, weight, bias, eps, mean, rstd, past, target, threads)
+    else:
+        layout, least = group_layout(N, C, L, groups), LEAST[None]
+        forward_pieces(layout, source, weight, bias, eps, mean, rstd, running, momentum, least, past, target, threads)
+
+
+def _backward(dy, x, N, C, L, groups, weight, mean, rstd, dx):
+    """dweight and dbias."""
+    threads, past = threads_for(x.size), past_caches(dx, 3, L)
+    dy, x, mean, rstd, dx = (array.reshape(-1) for array in (dy, x, mean, rstd, dx))
+    if L < lanes(x.dtype):
+        weight = np.repeat(weight, L)
+        sums = np.empty((2, C, L), x.dtype)
+        flat_sums = sums.reshape(2, -1)
+        backward_rows(C // groups * L, True, dy, x, weight, mean, rstd, past, dx, *flat_sums, threads)
+        return tuple(sums.sum(axis=2))
+    dweight, dbias = np.empty(C, x.dtype), np.empty(C, x.dtype)
+    layout = group_layout(N, C, L, groups)
+    backward_pieces(layout, dy, x, x, weight, mean, rstd, True, past, dx, dweight, dbias, threads)
+    return dweight, dbias
+
+
+VARIANTS = {"group_norm": {"naive": group_norm_naive, "fast": group_norm_units}}
+
+
+# --- public functions ------------------------------------------------------------------------------------------------
+
+
+def _check_groups(name, C, num_groups):
+    if not isinstance(num_groups, (int, np.integer)) or isinstance(num_groups, bool):
+        raise TypeError(f"{name}: num_groups must be an int, got {type(num_groups).__name__}")
+    if num_groups != C and (num_groups < 1 or C % num_groups):
+        raise ValueError(f"{name}: num_groups must be positive and divide the channels, got {num_groups} for {C}")
+    return int(num_groups)
+
+
+def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5, *, mean=None, rstd=None):
+    """Normalise each group of channels of each sample.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Shape ``(N, C)`` or ``(N, C, ...)``.
+    num_groups : int
+        Divides C.
+    weight, bias : array, optional
+        Shape ``(C,)``, dtype of `x`; without them 1 and 0.
+    eps : float
+        Added to the variance.
+    mean, rstd : array, optional
+        C-contiguous, shape ``(N, num_groups)``: receive mean and 1 / sqrt(variance + eps), for the backward.
+
+    Returns
+    -------
+    array
+        Like `x`. A group of a single element becomes its bias.
+
+    Raises
+    ------
+    TypeError
+        Other dtypes, or different ones; `num_groups` is not an int.
+    ValueError
+        Shapes that do not fit; `num_groups` is not positive or does not divide C.
+
+    Reference
+    ---------
+    Y. Wu, K. He, "Group Normalization", ECCV 2018, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import group_norm
+    >>> group_norm(np.array([[1.0, 3.0, 10.0, 30.0]]), 2, eps=1e-12)
+    array([[-1.,  1., -1.,  1.]])
+    """
+    return _group_norm("group_norm", x, num_groups, weight, bias, eps, mean, rstd)
+
+
+def _group_norm(name, x, num_groups, weight, bias, eps, mean, rstd):
+    x = floats(name, "x", x)
+    N, C, L = channels(name, x)
+    num_groups = _check_groups(name, C, num_groups)
+    weight = parameter(name, "weight", weight, (C,), x, 1.0)
+    bias = parameter(name, "bias", bias, (C,), x, 0.0)
+    mean = _checks.output(name, mean, (N, num_groups), x.dtype, "mean")
+    rstd = _checks.output(name, rstd, (N, num_groups), x.dtype, "rstd")
+    y = _checks.new(x.shape, x.dtype)
+    if x.size:
+        running = NO_RUNNING[x.dtype]
+        _forward(x, N, C, L, num_groups, weight, bias, float(eps), mean, rstd, running, 0.0, y)
+    else:
+        mean[...] = rstd[...] = np.nan
+    return y
+
+
+def group_norm_backward(dy, x, num_groups, mean, rstd, weight=None, *, needs=(True, True, True)):
+    """Gradients of `group_norm`.
+
+    Parameters
+    ----------
+    dy, x : array
+        Gradient of the result, and the forward's input.
+    num_groups : int
+    mean, rstd : array
+        Shape ``(N, num_groups)``: what the forward put there.
+    weight : array, optional
+        The forward's.
+    needs : tuple of bool
+        Which of the gradients are wanted.
+
+    Returns
+    -------
+    dx, dweight, dbias : array or None
+        Shapes as `x` and ``(C,)``, the latter also where the forward had no weight or bias.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that differ; `num_groups` as in the forward.
+    """
+    return _group_norm_backward("group_norm_backward", dy, x, num_groups, mean, rstd, weight, needs)
+
+
+def _group_norm_backward(name, dy, x, num_groups, mean, rstd, weight, needs):
+    dy, x = gradient(name, dy, x)
+    N, C, L = channels(name, x)
+    num_groups = _check_groups(name, C, num_groups)
+    mean, rstd = (matching(name, what, a, (N, num_groups), x) for what, a in (("mean", mean), ("rstd", rstd)))
+    weight = parameter(name, "weight", weight, (C,), x, 1.0)
+    dx = _checks.new(x.shape, x.dtype)
+    if x.size:
+        dweight, dbias = _backward(dy, x, N, C, L, num_groups, weight, mean, rstd, dx)
+    else:
+        dweight, dbias = np.zeros(C, x.dtype), np.zeros(C, x.dtype)
+    return wanted((dx, dweight, dbias), needs)
+
+
+def instance_norm(
+    x,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-5,
+    *,
+    mean=None,
+    rstd=None,
+):
+    """Normalise each channel of each sample over its positions.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Shape ``(N, C, ...)``.
+    running_mean, running_var : array, optional
+        Shape ``(C,)``, dtype of `x`. With `use_input_stats`, these NumPy arrays move in place towards the average over
+        the batch of the samples' means and unbiased variances; without it they are used instead of those.
+    weight, bias : array, optional
+        Shape ``(C,)``, dtype of `x`; without them 1 and 0.
+    use_input_stats : bool
+    momentum : float
+        Share of the batch in the new running statistics.
+    eps : float
+        Added to the variance.
+    mean, rstd : array, optional
+        C-contiguous, shape ``(N, C)``, or ``(C,)`` without `use_input_stats`: receive mean and
+        1 / sqrt(variance + eps), for the backward.
+
+    Returns
+    -------
+    array
+        Like `x`.
+
+    Raises
+    ------
+    TypeError
+        Other dtypes, or different ones; running statistics that cannot be updated in place.
+    ValueError
+        Shapes that do not fit; a single position with `use_input_stats`, no running statistics without it.
+
+    Reference
+    ---------
+    D. Ulyanov, A. Vedaldi, V. Lempitsky, "Instance Normalization", 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import instance_norm
+    >>> instance_norm(np.array([[[1.0, 3.0], [10.0, 30.0]]]), eps=1e-12)
+    array([[[-1.,  1.],
+            [-1.,  1.]]])
+    """
+    name = "instance_norm"
+    x = floats(name, "x", x)
+    N, C, L = channels(name, x)
+    if (running_mean is None) is not (running_var is None):
+        raise ValueError(f"{name}: running_mean and running_var must be given both or neither")
+    if not use_input_stats:
+        if running_mean is None:
+            raise ValueError(f"{name}: without use_input_stats, running_mean and running_var are needed")
+        return batch_norm(x, running_mean, running_var, weight, bias, eps=eps, mean=mean, rstd=rstd)
+    if L == 1:
+        raise ValueError(f"{name}: more than one position is needed, x has shape {x.shape}")
+    if running_mean is None or not x.size:
+        return _group_norm(name, x, C, weight, bias, eps, mean, rstd)
+    running = updated(name, x, C, running_mean, running_var)
+    weight = parameter(name, "weight", weight, (C,), x, 1.0)
+    bias = parameter(name, "bias", bias, (C,), x, 0.0)
+    mean = _checks.output(name, mean, (N, C), x.dtype, "mean")
+    rstd = _checks.output(name, rstd, (N, C), x.dtype, "rstd")
+    y = _checks.new(x.shape, x.dtype)
+    each = np.tile(running[0], N), np.tile(running[1], N)  # each sample updates its own, and those are averaged
+    _forward(x, N, C, L, C, weight, bias, float(eps), mean, rstd, each, float(momentum), y)
+    for total, own in zip(running, each, strict=True):
+        total[...] = own.reshape(N, C).mean(axis=0)
+    return y
+
+
+def instance_norm_backward(dy, x, mean, rstd, weight=None, use_input_stats=True, *, needs=(True, True, True)):
+    """Gradients of `instance_norm`: dx, dweight and dbias; arguments and errors as of `group_norm_backward`, with mean
+    and rstd as the forward has put them there.
+    """
+    name = "instance_norm_backward"
+    if not use_input_stats:
+        return batch_norm_backward(dy, x, mean, rstd, weight, training=False, needs=needs)
+    x = floats(name, "x", x)
+    return _group_norm_backward(name, dy, x, channels(name, x)[1], mean, rstd, weight, needs)

@@ -1,0 +1,170 @@
+"""Normalisation. Mean and rstd of the forward are kept for the backward, and only where there is one."""
+
+import numpy as np
+
+import kernels
+from nn.functional.arguments import checked
+from nn.tensor import is_grad_enabled, record
+
+
+def _data(tensor):
+    return None if tensor is None else tensor.data
+
+
+def _needs(*tensors):
+    return tuple(tensor is not None and tensor.requires_grad for tensor in tensors)
+
+
+def _saved(needs, shape, dtype, names=("mean", "rstd")):
+    """The arrays that a forward fills for its backward, by name; none where nothing needs a gradient."""
+    return {name: np.empty(shape, dtype) for name in names} if any(needs) and is_grad_enabled() else {}
+
+
+def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    """Normalise each channel over the batch.
+
+    Parameters
+    ----------
+    input : Tensor (N, C) or (N, C, ...)
+    running_mean, running_var : Tensor (C,), or None in training
+        Used where not training; updated in place where training.
+    weight, bias : Tensor (C,), optional
+    training : bool, default False
+    momentum : float, default 0.1
+        Share of this batch in the new running statistics.
+    eps : float, default 1e-5
+    """
+    x, w, b, needs = checked("batch_norm", input).data, _data(weight), _data(bias), _needs(input, weight, bias)
+    saved = _saved(needs, x.shape[1:2], x.dtype)
+    running = _data(running_mean), _data(running_var)
+    y = kernels.batch_norm(x, *running, w, b, training, momentum, eps, **saved)
+    if training and running_mean is not None:
+        running_mean.mark_changed()
+        running_var.mark_changed()
+
+    def backward(dy):
+        return kernels.batch_norm_backward(dy, x, saved["mean"], saved["rstd"], w, training, needs=needs)
+
+    return record("batch_norm", y, (input, weight, bias), backward, (input, weight))
+
+
+def instance_norm(
+    input,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-5,
+):
+    """Normalise each channel of each sample over its positions.
+
+    Parameters
+    ----------
+    input : Tensor (N, C, ...)
+    running_mean, running_var : Tensor (C,), optional
+        Used without `use_input_stats`, else updated in place.
+    weight, bias : Tensor (C,), optional
+    use_input_stats : bool, default True
+    momentum : float, default 0.1
+    eps : float, default 1e-5
+    """
+    x, w, b, needs = checked("instance_norm", input).data, _data(weight), _data(bias), _needs(input, weight, bias)
+    saved = _saved(needs, x.shape[:2] if use_input_stats else x.shape[1:2], x.dtype)
+    running = _data(running_mean), _data(running_var)
+    y = kernels.instance_norm(x, *running, w, b, use_input_stats, momentum, eps, **saved)
+    if use_input_stats and running_mean is not None:
+        running_mean.mark_changed()
+        running_var.mark_changed()
+
+    def backward(dy):
+        return kernels.instance_norm_backward(dy, x, saved["mean"], saved["rstd"], w, use_input_stats, needs=needs)
+
+    return record("instance_norm", y, (input, weight, bias), backward, (input, weight))
+
+
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """Normalise over the last dimensions.
+
+    Parameters
+    ----------
+    input : Tensor (..., *normalized_shape)
+    normalized_shape : tuple of int
+    weight, bias : Tensor of `normalized_shape`, optional
+    eps : float, default 1e-5
+    """
+    x, w, b, needs = checked("layer_norm", input).data, _data(weight), _data(bias), _needs(input, weight, bias)
+    saved = _saved(needs, _leading(x, normalized_shape), x.dtype)
+    y = kernels.layer_norm(x, normalized_shape, w, b, eps, **saved)
+
+    def backward(dy):
+        return kernels.layer_norm_backward(dy, x, normalized_shape, saved["mean"], saved["rstd"], w, needs=needs)
+
+    return record("layer_norm", y, (input, weight, bias), backward, (input, weight))
+
+
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    """Divide by the root of the mean square over the last dimensions.
+
+    Parameters
+    ----------
+    input : Tensor (..., *normalized_shape)
+    normalized_shape : tuple of int
+    weight : Tensor of `normalized_shape`, optional
+    eps : float, optional
+        The dtype's machine epsilon by default.
+    """
+    x, w, needs = checked("rms_norm", input).data, _data(weight), _needs(input, weight)
+    saved = _saved(needs, _leading(x, normalized_shape), x.dtype, ("rstd",))
+    y = kernels.rms_norm(x, normalized_shape, w, eps, **saved)
+
+    def backward(dy):
+        return kernels.rms_norm_backward(dy, x, normalized_shape, saved["rstd"], w, needs=needs)
+
+    return record("rms_norm", y, (input, weight), backward, (input, weight))
+
+
+def _leading(x, normalized_shape):
+    """What precedes the normalised dimensions; wrong ones are for the kernel to refuse."""
+    count = 1 if isinstance(normalized_shape, (int, np.integer)) else len(normalized_shape)
+    return x.shape[: max(x.ndim - count, 0)]
+
+
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """Normalise each group of channels of each sample.
+
+    Parameters
+    ----------
+    input : Tensor (N, C) or (N, C, ...)
+    num_groups : int
+        Divides C.
+    weight, bias : Tensor (C,), optional
+    eps : float, default 1e-5
+    """
+    x, w, b, needs = checked("group_norm", input).data, _data(weight), _data(bias), _needs(input, weight, bias)
+    saved = _saved(needs, (*x.shape[:1], num_groups), x.dtype) if isinstance(num_groups, int) else {}
+    y = kernels.group_norm(x, num_groups, w, b, eps, **saved)
+
+    def backward(dy):
+        return kernels.group_norm_backward(dy, x, num_groups, saved["mean"], saved["rstd"], w, needs=needs)
+
+    return record("group_norm", y, (input, weight, bias), backward, (input, weight))
+
+
+def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
+    """Divide by ``(k + alpha * mean of the squares over `size` neighbouring channels) ** beta``.
+
+    Parameters
+    ----------
+    input : Tensor (N, C, ...), three dimensions at least
+    size : int
+    alpha, beta, k : float
+    """
+    x = checked("local_response_norm", input).data
+
+    def backward(dy):
+        return kernels.local_response_norm_backward(dy, x, size, alpha, beta, k)
+
+    y = kernels.local_response_norm(x, size, alpha, beta, k)
+    return record("local_response_norm", y, (input,), backward, (input,))

@@ -1,0 +1,343 @@
+"""Layers that normalise: batch, layer, RMS, group, instance and local response norm."""
+
+import numpy as np
+
+from nn import functional as F
+from nn.module import Module, Parameter
+from nn.tensor import Tensor
+
+
+class _ChannelNorm(Module):
+    """What batch and instance norm share: parameters, running statistics and the check of the input's dimensions."""
+
+    _dimensions = ()  # allowed ones; set by subclasses
+
+    def __init__(self, num_features, eps, momentum, affine, track_running_stats, bias):
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine and bias else None
+        shape = num_features if track_running_stats else None
+        self.register_buffer("running_mean", None if shape is None else Tensor(np.zeros(shape, np.float32)))
+        self.register_buffer("running_var", None if shape is None else Tensor(np.ones(shape, np.float32)))
+        self.register_buffer("num_batches_tracked", None if shape is None else Tensor(np.zeros((), np.int64)))
+
+    def reset_running_stats(self):
+        """Running mean 0, variance 1, no batches seen."""
+        if self.track_running_stats:
+            for buffer, value in ((self.running_mean, 0), (self.running_var, 1), (self.num_batches_tracked, 0)):
+                buffer.data[...] = value
+                buffer.mark_changed()
+
+    def reset_parameters(self):
+        """Forget the running statistics, and set weight to 1 and bias to 0."""
+        self.reset_running_stats()
+        _reset_affine(self)
+
+    def _check(self, input):
+        name = type(self).__name__
+        if input.ndim not in self._dimensions:
+            allowed = " or ".join(f"{n}-D" for n in self._dimensions)
+            raise ValueError(f"{name}: expected {allowed} input, got shape {input.shape}")
+
+    def extra_repr(self):
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+def _reset_affine(module):
+    for parameter, value in ((module.weight, 1), (getattr(module, "bias", None), 0)):
+        if parameter is not None:
+            parameter.data[...] = value
+            parameter.mark_changed()
+
+
+class _BatchNorm(_ChannelNorm):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, *, bias=True):
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias)
+
+    def forward(self, input):
+        self._check(input)
+        by_batch = self.training or self.running_mean is None
+        tracked = self.running_mean if not self.training or self.track_running_stats else None
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if self.training and self.num_batches_tracked is not None and tracked is not None:
+            self.num_batches_tracked.data[...] += 1
+            self.num_batches_tracked.mark_changed()
+            if self.momentum is None:  # the average of all batches so far
+                momentum = 1.0 / float(self.num_batches_tracked.data)
+        running = (None, None) if tracked is None else (self.running_mean, self.running_var)
+        return F.batch_norm(input, *running, self.weight, self.bias, by_batch, momentum, self.eps)
+
+
+class BatchNorm1d(_BatchNorm):
+    """Normalise each channel over the batch, and over the length where there is one.
+
+    In training by the mean and variance of the batch, which the running ones follow; in evaluation by those.
+
+    Parameters
+    ----------
+    num_features : int
+        C of the input (N, C) or (N, C, L).
+    eps : float, default 1e-5
+    momentum : float or None, default 0.1
+        Share of a batch in the running statistics; None for the plain average of all batches.
+    affine : bool, default True
+        Whether weight and bias are learned.
+    track_running_stats : bool, default True
+        Without them, evaluation normalises by the batch as well.
+    bias : bool, default True
+
+    Attributes
+    ----------
+    weight, bias : Parameter (C,) or None
+    running_mean, running_var : Tensor (C,) or None
+    num_batches_tracked : Tensor of int64, 0-d, or None
+
+    Raises
+    ------
+    ValueError
+        Input of other dimensions; one value per channel in training.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.BatchNorm1d(3)(nn.randn(8, 3)).shape
+    (8, 3)
+    """
+
+    _dimensions = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """`BatchNorm1d` of images (N, C, H, W)."""
+
+    _dimensions = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    """`BatchNorm1d` of volumes (N, C, D, H, W)."""
+
+    _dimensions = (5,)
+
+
+class _InstanceNorm(_ChannelNorm):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, *, bias=True):
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias)
+
+    def forward(self, input):
+        self._check(input)
+        unbatched = input.ndim == self._dimensions[0]
+        channels = input.shape[0 if unbatched else 1]
+        if channels != self.num_features and (self.affine or self.track_running_stats):
+            raise ValueError(f"{type(self).__name__}: expected {self.num_features} channels, got shape {input.shape}")
+        y = F.instance_norm(
+            input.unsqueeze(0) if unbatched else input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+        return y.squeeze(0) if unbatched else y
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Normalise each channel of each sample over its positions.
+
+    Parameters
+    ----------
+    num_features : int
+        C of the input (N, C, L) or (C, L).
+    eps : float, default 1e-5
+    momentum : float, default 0.1
+    affine : bool, default False
+        Whether weight and bias are learned.
+    track_running_stats : bool, default False
+        With them, evaluation normalises by the running statistics.
+    bias : bool, default True
+
+    Raises
+    ------
+    ValueError
+        Input of other dimensions, or with a single position.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.InstanceNorm1d(3)(nn.randn(8, 3, 5)).shape
+    (8, 3, 5)
+    """
+
+    _dimensions = (2, 3)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """`InstanceNorm1d` of images (N, C, H, W) or (C, H, W)."""
+
+    _dimensions = (3, 4)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """`InstanceNorm1d` of volumes (N, C, D, H, W) or (C, D, H, W)."""
+
+    _dimensions = (4, 5)
+
+
+def _shape(normalized_shape):
+    return (normalized_shape,) if isinstance(normalized_shape, (int, np.integer)) else tuple(normalized_shape)
+
+
+class LayerNorm(Module):
+    """Normalise over the last dimensions.
+
+    Parameters
+    ----------
+    normalized_shape : int or tuple of int
+        What the shape of the input ends in.
+    eps : float, default 1e-5
+    elementwise_affine : bool, default True
+        Whether weight and bias are learned.
+    bias : bool, default True
+
+    Attributes
+    ----------
+    weight, bias : Parameter of `normalized_shape`, or None
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.LayerNorm(16)(nn.randn(2, 5, 16)).shape
+    (2, 5, 16)
+    """
+
+    def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True):
+        super().__init__()
+        self.normalized_shape, self.eps, self.elementwise_affine = _shape(normalized_shape), eps, elementwise_affine
+        ones, zeros = np.ones(self.normalized_shape, np.float32), np.zeros(self.normalized_shape, np.float32)
+        self.weight = Parameter(ones) if elementwise_affine else None
+        self.bias = Parameter(zeros) if elementwise_affine and bias else None
+
+    def reset_parameters(self):
+        """Set weight to 1 and bias to 0."""
+        _reset_affine(self)
+
+    def forward(self, input):
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self):
+        affine, bias = self.elementwise_affine, self.bias is not None
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={affine}, bias={bias}"
+
+
+class RMSNorm(Module):
+    """Divide by the root of the mean square over the last dimensions.
+
+    Parameters
+    ----------
+    normalized_shape : int or tuple of int
+        What the shape of the input ends in.
+    eps : float, optional
+        The dtype's machine epsilon by default.
+    elementwise_affine : bool, default True
+        Whether a weight is learned.
+
+    Attributes
+    ----------
+    weight : Parameter of `normalized_shape`, or None
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.RMSNorm(16)(nn.randn(2, 5, 16)).shape
+    (2, 5, 16)
+    """
+
+    def __init__(self, normalized_shape, eps=None, elementwise_affine=True):
+        super().__init__()
+        self.normalized_shape, self.eps, self.elementwise_affine = _shape(normalized_shape), eps, elementwise_affine
+        self.weight = Parameter(np.ones(self.normalized_shape, np.float32)) if elementwise_affine else None
+
+    def reset_parameters(self):
+        """Set weight to 1."""
+        _reset_affine(self)
+
+    def forward(self, input):
+        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self):
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+class GroupNorm(Module):
+    """Normalise each group of channels of each sample.
+
+    Parameters
+    ----------
+    num_groups, num_channels : int
+        The second is a multiple of the first.
+    eps : float, default 1e-5
+    affine : bool, default True
+        Whether weight and bias are learned.
+    bias : bool, default True
+
+    Attributes
+    ----------
+    weight, bias : Parameter (num_channels,) or None
+
+    Raises
+    ------
+    ValueError
+        `num_groups` does not divide `num_channels`; input of fewer than two dimensions, or of other channels.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.GroupNorm(2, 6)(nn.randn(4, 6, 5, 5)).shape
+    (4, 6, 5, 5)
+    """
+
+    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, *, bias=True):
+        super().__init__()
+        if num_groups < 1 or num_channels % num_groups:
+            raise ValueError(f"GroupNorm: num_groups {num_groups} does not divide num_channels {num_channels}")
+        self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
+        self.weight = Parameter(np.ones(num_channels, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_channels, np.float32)) if affine and bias else None
+
+    def reset_parameters(self):
+        """Set weight to 1 and bias to 0."""
+        _reset_affine(self)
+
+    def forward(self, input):
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self):
+        groups, bias = f"{self.num_groups}, {self.num_channels}", self.bias is not None
+        return f"{groups}, eps={self.eps}, affine={self.affine}, bias={bias}"
+
+
+class LocalResponseNorm(Module):
+    """Divide each element by what its neighbours in the other channels amount to; see `functional.local_response_norm`.
+
+    Parameters
+    ----------
+    size : int
+        Channels of the window.
+    alpha, beta, k : float, default 1e-4, 0.75, 1.0
+    """
+
+    def __init__(self, size, alpha=1e-4, beta=0.75, k=1.0):
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input):
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self):
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
