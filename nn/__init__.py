@@ -26,8 +26,10 @@ from nn.activation import (
     Softplus,
     Tanh,
 )
+from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nn.dropout import Dropout
 from nn.embedding import Embedding
+from nn.fusion import fuse
 from nn.linear import Linear
 from nn.loss import (
     BCELoss,
@@ -65,6 +67,12 @@ __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "CELU",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "Dropout",
     "ELU",
@@ -110,6 +118,7 @@ __all__ = [
     "from_numpy",
     "full",
     "functional",
+    "fuse",
     "generator",
     "init",
     "is_grad_enabled",

@@ -24,6 +24,10 @@ def test_arguments_are_those_of_torch(name):
     documented = {"linear": ["input", "weight", "bias"], "gelu": ["input", "approximate"]}
     documented |= {"prelu": ["input", "weight"], "logsigmoid": ["input"], "one_hot": ["input", "num_classes"]}
     documented |= {"softplus": ["input", "beta", "threshold"]}
+    for n in (1, 2, 3):
+        first = ["input", "weight", "bias", "stride", "padding"]
+        documented[f"conv{n}d"] = [*first, "dilation", "groups"]
+        documented[f"conv_transpose{n}d"] = [*first, "output_padding", "groups", "dilation"]
     theirs = documented.get(name) or list(inspect.signature(getattr(T, name)).parameters)
     assert [p for p in theirs if p in ours] == list(ours)
 
