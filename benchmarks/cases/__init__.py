@@ -11,7 +11,7 @@ from benchmarks.cases.row import OURS, Row
 
 __all__ = ["FAMILIES", "OURS", "Row", "board", "pairs"]
 
-FAMILIES = ("gemm", "affine", "activation", "reduction", "loss", "update", "training")
+FAMILIES = ("gemm", "affine", "activation", "reduction", "loss", "update", "convolution", "training")
 
 
 @functools.cache
