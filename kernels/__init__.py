@@ -39,6 +39,20 @@ from kernels.activation import (
     tanh_backward,
 )
 from kernels.affine import linear, linear_backward, linear_loops
+from kernels.convolution import (
+    conv1d,
+    conv1d_backward,
+    conv2d,
+    conv2d_backward,
+    conv3d,
+    conv3d_backward,
+    conv_transpose1d,
+    conv_transpose1d_backward,
+    conv_transpose2d,
+    conv_transpose2d_backward,
+    conv_transpose3d,
+    conv_transpose3d_backward,
+)
 from kernels.gemm import matmul, matmul_backward, matmul_loops
 from kernels.loss import (
     binary_cross_entropy,

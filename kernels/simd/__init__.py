@@ -11,7 +11,7 @@ accumulator of a matrix product. Each function's docstring states its meaning as
 """
 
 from kernels.simd.math import erf, exp, log, log1p, sigmoid, tanh
-from kernels.simd.memory import address, allocate, array_at, flat, flat_each, release
+from kernels.simd.memory import address, allocate, array_at, flat, flat_each, release, shifted
 from kernels.simd.tile import (
     square_load,
     square_load_partial,

@@ -52,6 +52,16 @@ def flat(typingctx, array):
 
 
 @intrinsic
+def shifted(typingctx, memory, offset):
+    """`Memory` from element `offset` of `memory` on."""
+
+    def lower(context, builder, signature, arguments):
+        return builder.gep(arguments[0], [arguments[1]])
+
+    return memory(memory, types.intp), lower
+
+
+@intrinsic
 def flat_each(typingctx, arrays):
     """The `Memory` of each array of a tuple; what is no array stays as it is."""
     kinds = [Memory(kind.dtype) if isinstance(kind, types.Array) else kind for kind in arrays]

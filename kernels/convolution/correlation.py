@@ -1,0 +1,253 @@
+r"""The convolution by tiles that read x in place; its gradient for x and the transposed convolution run the same loops.
+
+Along each axis, output i of `count` sums over `rounds` taps, the one in round k at position
+``origin + i*stride + k*step`` of x; positions outside x count as zeros. For the convolution origin is -padding and step
+the dilation. In the gradient for x the roles turn: x's gradient takes from dy (a gather; a scatter of dy would need
+every element of dx many times). With stride s, only every s-th position of dx meets the same taps, so that the
+positions fall into s phases an axis, each of them such a sum with stride 1.
+
+A task is a part of the output channels on one region of one image. Its thread packs the part's weights once for all
+its regions, and copies each region's box of x, with the padding around it, to where it stays in L2. Where the weights of
+a block of NR output channels would not stay there beside it, the summed channels come in turns, and y is written as
+often.
+"""
+
+import numpy as np
+from numba import boolean, int64, prange
+
+from kernels import _threads, machine
+from kernels._jit import Compiled, jit
+from kernels._threads import arrive, enter, leave
+from kernels.convolution.blocks import copy_block, pack_weights, turned_size
+from kernels.convolution.micro import MR, correlate_tile, put_tile, tile_height, totals_size
+from kernels.gemm.micro import ADD, BIAS, NV, STORE
+from kernels.simd import allocate, flat, lane_count, prefetch, release, shifted
+
+# Rows of a plan; a column for each axis: depth, height, width.
+SIZE, ROUNDS, STEP, STRIDE, ORIGIN, COUNT, OUT_STEP, TAP_STEP, REGION = range(9)
+
+PANEL = BOX = machine.cache_bytes(2) // 2  # a block's panel and the box: they are read again for each tile
+PANELS = 5 * 2**18  # all panels of a part: with the box, not over 2 MiB a thread
+# A region is cut until there are FEW tasks to share out, unless it is small already (in multiply-adds).
+FEW, SMALL_REGION = 16, 2_000_000
+# Below this many multiply-adds a second thread costs more than it brings (as in `gemm.ladder`).
+PARALLEL_WORK = 600_000
+
+
+def set_regions(plan, images, channels, columns, itemsize):
+    """Write the extents of a region into `plan`; returns how many channels are summed at a time, and how many output
+    channels make a part."""
+    NR = NV * machine.vector_bytes() // itemsize
+    taps = int(plan[ROUNDS].prod())
+    turns = -(-channels * taps * NR * itemsize // PANEL)
+    at_once = max(-(-channels // turns), 1)
+    parts = -(-columns * at_once * taps * itemsize // PANELS)
+    part = -(-columns // (parts * NR)) * NR
+    region = plan[REGION]
+    region[:] = plan[COUNT]
+    while True:
+        extents = (region - 1) * plan[STRIDE] + (plan[ROUNDS] - 1) * plan[STEP] + 1
+        fits = int(extents.prod()) * at_once * itemsize <= BOX
+        tasks = images * parts * int((-(-plan[COUNT] // region)).prod())
+        if fits and (tasks >= FEW or int(region.prod()) * at_once * taps * min(part, columns) <= SMALL_REGION):
+            return at_once, part
+        if region[0] > 1:
+            region[0] = -(-region[0] // 2)
+        elif region[1] > 1:
+            region[1] = -(-region[1] // 2)
+        elif region[2] > 4 * MR:
+            region[2] = -(-region[2] // (2 * MR)) * MR
+        elif fits or at_once == 1:
+            return at_once, part
+        else:
+            at_once = -(-at_once // 2)
+
+
+@jit
+def region_counts(plan):
+    """Regions along each axis."""
+    return (
+        (plan[COUNT, 0] + plan[REGION, 0] - 1) // plan[REGION, 0],
+        (plan[COUNT, 1] + plan[REGION, 1] - 1) // plan[REGION, 1],
+        (plan[COUNT, 2] + plan[REGION, 2] - 1) // plan[REGION, 2],
+    )
+
+
+@jit(inline=True)
+def extent(plan, axis, outputs):
+    """How far the taps of `outputs` neighbouring outputs reach."""
+    return (outputs - 1) * plan[STRIDE, axis] + (plan[ROUNDS, axis] - 1) * plan[STEP, axis] + 1
+
+
+@jit
+def inside(plan):
+    """Whether no tap of any output lies outside x."""
+    for axis in range(3):
+        if plan[ORIGIN, axis] < 0 or plan[ORIGIN, axis] + extent(plan, axis, plan[COUNT, axis]) > plan[SIZE, axis]:
+            return False
+    return True
+
+
+@jit
+def _correlate_region(
+    x, pitches, rounds, strides, counts, panel, width, totals, bias, jb, mode, relu, turned,
+    out, at, out_steps, channel_step, columns,
+):  # fmt: skip
+    """All outputs of one region in one block of channels, tile by tile along the width.
+
+    `pitches` are the elements of x from one tap to the next: channel, depth, height, width; `strides` those from one
+    output to the next along the last three.
+    """
+    for d in range(counts[0]):
+        for h in range(counts[1]):
+            w = 0
+            while w < counts[2]:
+                rows = tile_height(counts[2] - w)
+                first = d * strides[0] + h * strides[1] + w * strides[2]
+                to = at + d * out_steps[0] + h * out_steps[1] + w * out_steps[2]
+                for j in range(columns):  # each in another page: ask for it before it is due
+                    prefetch(out, to + j * channel_step)
+                correlate_tile(rows, width, x, first, strides[2], rounds, pitches, panel, totals, False)
+                put_tile(
+                    totals, width, rows, columns, bias, jb, mode, relu, turned, out, to, channel_step, out_steps[2]
+                )
+                w += rows
+
+
+@jit
+def _correlate_share(
+    share, shares, x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap,
+    first_out, at_once, part,
+):  # fmt: skip
+    """The tasks that fall to one thread."""
+    lanes = lane_count(out)
+    X, W, B, Y = flat(x), flat(weight), flat(bias), flat(out)
+    sizes = (plan[SIZE, 0], plan[SIZE, 1], plan[SIZE, 2])
+    taps = weight.size // (groups * channels * columns)
+    out_channel = out.size // (images * groups * columns)
+    across, along = (taps, columns * taps) if turned_weight else (channels * taps, taps)
+    tap_rounds = (plan[ROUNDS, 0], plan[ROUNDS, 1], plan[ROUNDS, 2])
+    tap_steps = (plan[TAP_STEP, 0], plan[TAP_STEP, 1], plan[TAP_STEP, 2])
+    every = tap_rounds[0] * tap_rounds[1] * tap_rounds[2]
+    out_steps = (plan[OUT_STEP, 0], plan[OUT_STEP, 1], plan[OUT_STEP, 2])
+    NR = NV * lanes
+    parts = (columns + part - 1) // part
+    regions = region_counts(plan)
+    tasks_of_part = images * regions[0] * regions[1] * regions[2]
+    tasks = groups * parts * tasks_of_part
+    task, last = share * tasks // shares, (share + 1) * tasks // shares
+
+    block = at_once * every * NR
+    panels = allocate(out, (part + NR - 1) // NR * block + lanes * NR)
+    box = allocate(
+        out,
+        at_once
+        * extent(plan, 0, plan[REGION, 0])
+        * extent(plan, 1, plan[REGION, 1])
+        * extent(plan, 2, plan[REGION, 2]),
+    )
+    totals = allocate(out, totals_size(out))
+    turned = allocate(out, turned_size(max(taps, 1), lanes))
+    while task < last:
+        stop = min(last, (task // tasks_of_part + 1) * tasks_of_part)
+        group, first_column = task // tasks_of_part // parts, task // tasks_of_part % parts * part
+        present = min(part, columns - first_column)
+        for c in range(0, channels, at_once):
+            now = min(at_once, channels - c)
+            mode = ADD if c > 0 else BIAS if bias.size else STORE
+            for j in range(0, present, NR):
+                pack_weights(
+                    W, group * columns * channels * taps + (first_column + j) * across + c * along, across, along, taps,
+                    first_tap, tap_rounds, tap_steps, min(NR, present - j), now, tile_width(present - j, lanes),
+                    shifted(panels, j // NR * block), turned,
+                )  # fmt: skip
+            for number in range(task, stop):
+                image, region = divmod(number % tasks_of_part, regions[0] * regions[1] * regions[2])
+                d = region // (regions[1] * regions[2]) * plan[REGION, 0]
+                h = region // regions[2] % regions[1] * plan[REGION, 1]
+                w = region % regions[2] * plan[REGION, 2]
+                counts = (
+                    min(plan[REGION, 0], plan[COUNT, 0] - d),
+                    min(plan[REGION, 1], plan[COUNT, 1] - h),
+                    min(plan[REGION, 2], plan[COUNT, 2] - w),
+                )
+                start = (
+                    plan[ORIGIN, 0] + d * plan[STRIDE, 0],
+                    plan[ORIGIN, 1] + h * plan[STRIDE, 1],
+                    plan[ORIGIN, 2] + w * plan[STRIDE, 2],
+                )
+                extents = (extent(plan, 0, counts[0]), extent(plan, 1, counts[1]), extent(plan, 2, counts[2]))
+                slice, row = extents[1] * extents[2], extents[2]
+                pitch = extents[0] * slice
+                at_x = ((image * groups + group) * channels + c) * sizes[0] * sizes[1] * sizes[2]
+                copy_block(X, at_x, sizes, start, extents, now, box, pitch)
+                pitches = (pitch, plan[STEP, 0] * slice, plan[STEP, 1] * row, plan[STEP, 2])
+                strides = (plan[STRIDE, 0] * slice, plan[STRIDE, 1] * row, plan[STRIDE, 2])
+                for j in range(0, present, NR):
+                    column = group * columns + first_column + j
+                    at_out = (
+                        first_out + (image * groups * columns + column) * out_channel
+                        + d * out_steps[0] + h * out_steps[1] + w * out_steps[2]
+                    )  # fmt: skip
+                    _correlate_region(
+                        box, pitches, (now, *tap_rounds), strides, counts, shifted(panels, j // NR * block),
+                        tile_width(present - j, lanes), totals, B, column, mode, relu and c + now >= channels, turned,
+                        Y, at_out, out_steps, out_channel, min(NR, present - j),
+                    )  # fmt: skip
+        task = stop
+    release(panels)
+    release(box)
+    release(totals)
+    release(turned)
+
+
+@jit(inline=True)
+def tile_width(columns, lanes):
+    """Width of the tile where `columns` output channels are left."""
+    return NV * lanes if columns > lanes else lanes
+
+
+@jit(parallel=True)
+def correlate(
+    x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap, first_out,
+    at_once, part, threads,
+):  # fmt: skip
+    """``out[n, g, m] = relu(bias[m] + sum over channels c and taps of x[n, g, c] * weight[g, m, c])`` by `plan`.
+
+    Flat arrays: x is (images, groups, channels, *sizes), out (images, groups, columns, ...), weight (groups, columns,
+    channels, taps) or, if `turned_weight`, (groups, channels, columns, taps).
+    """
+    if threads == 1:
+        _correlate_share(
+            np.int64(0), np.int64(1), x, weight, bias, relu, out, plan, images, groups, channels, columns,
+            turned_weight, first_tap, first_out, at_once, part,
+        )  # fmt: skip
+    else:
+        before, home = enter(threads)
+        for share in prange(threads):
+            arrive(home)
+            _correlate_share(
+                np.int64(share), threads, x, weight, bias, relu, out, plan, images, groups, channels, columns,
+                turned_weight, first_tap, first_out, at_once, part,
+            )  # fmt: skip
+        leave(before)
+
+
+_compiled = Compiled(
+    correlate,
+    lambda kind: (
+        kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1], int64, int64, int64, int64, boolean,
+        int64, int64, int64, int64, int64,
+    ),
+)  # fmt: skip
+
+
+def run(x, weight, bias, relu, out, plan, groups, turned_weight=False, first_tap=0, first_out=0):
+    """`correlate` with the regions and the number of threads that suit the plan; arrays (N, C, D, H, W)."""
+    images, channels, columns = x.shape[0], x.shape[1] // groups, out.shape[1] // groups
+    at_once, part = set_regions(plan, images * groups, channels, columns, out.itemsize)
+    work = int(plan[ROUNDS].prod() * plan[COUNT].prod()) * channels * columns * groups * images
+    _compiled[out.dtype](
+        x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, images, groups, channels, columns,
+        turned_weight, first_tap, first_out, at_once, part, 1 if work < PARALLEL_WORK else _threads._count,
+    )  # fmt: skip

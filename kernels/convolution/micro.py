@@ -1,0 +1,169 @@
+r"""The tile of every convolution: a few pixels by NR channels, summed over taps that are read in place.
+
+As a matrix product, a convolution would need the patches of x as rows of a matrix (im2col), each element of x copied
+once a tap. But the micro-kernel takes the elements of A one at a time, and those of a patch stand in x already:
+
+        x, one channel            tile of y             panel of weights, packed
+    ┌──────────────────┐        NR channels             NR channels
+    │  p p+1 …  rows   │       ┌───────────┐           ┌───────────┐  c, kh, kw = 0, 0, 0
+    │  ┌─────┐         │  rows │ pixel p   │     +=    │           │              0, 0, 1
+    │  │taps │ of p    │       │ pixel p+1 │           │           │              …
+    │  └─────┘         │       └───────────┘           └───────────┘
+    └──────────────────┘
+
+Four nested loops walk over channels and taps. At each step all pixels of the tile see one tap (their elements of x lie
+`ra` apart) times one row of the panel. Only the numbers of rounds and the steps differ between the convolution, its
+gradient for x and its gradient for the weight, where the loops walk over images and pixels.
+"""
+
+import numpy as np
+
+from kernels import machine
+from kernels._jit import jit
+from kernels.activation.rectified import relu_lanes
+from kernels.gemm.micro import ADD, BIAS, CHAIN, NV
+from kernels.simd import (
+    lane_count,
+    load,
+    load_partial,
+    square_load,
+    square_transpose,
+    store,
+    store_partial,
+    tile_add,
+    tile_outer,
+    tile_store,
+    tile_zeros,
+)
+
+# Heights of a tile: the tallest fills the registers (see `gemm.micro`); the others serve rows of 7, 10, 28, 56 pixels.
+HEIGHTS = (14, 10, 8, 7, 5, 4, 2, 1) if machine.vector_registers() >= 32 else (6, 5, 4, 3, 2, 1)
+MR = HEIGHTS[0]
+
+
+def _micro_kernel(rows, vectors):
+    """The micro-kernel of `rows` pixels x `vectors` vectors of channels."""
+
+    @jit(inline=True)
+    def correlate(x, ix, ra, rounds, steps, panel, totals, keep):
+        width = vectors * lane_count(totals)
+        acc = tile_zeros(totals, rows, vectors)
+        if not keep:
+            tile_store(totals, 0, width, acc)
+        ib, chain = 0, 0
+        for i0 in range(rounds[0]):
+            for i1 in range(rounds[1]):
+                for i2 in range(rounds[2]):
+                    at = ix + i0 * steps[0] + i1 * steps[1] + i2 * steps[2]
+                    for i3 in range(rounds[3]):
+                        acc = tile_outer(acc, x, at + i3 * steps[3], ra, panel, ib)
+                        ib += width
+                    chain += rounds[3]
+                    if chain >= CHAIN:  # rounding errors grow along a chain of additions
+                        tile_add(totals, 0, width, acc)
+                        acc = tile_zeros(totals, rows, vectors)
+                        chain = 0
+        tile_add(totals, 0, width, acc)
+
+    return correlate
+
+
+def _of_any_height(vectors, heights=HEIGHTS):
+    """One function that calls the micro-kernel of the height it is asked for."""
+    height, *lower = heights
+    kernel = _micro_kernel(height, vectors)
+    other = _of_any_height(vectors, lower) if lower else None
+    if other is None:
+
+        @jit(inline=True)
+        def correlate(rows, x, ix, ra, rounds, steps, panel, totals, keep):
+            kernel(x, ix, ra, rounds, steps, panel, totals, keep)
+
+    else:
+
+        @jit(inline=True)
+        def correlate(rows, x, ix, ra, rounds, steps, panel, totals, keep):
+            if rows == height:
+                kernel(x, ix, ra, rounds, steps, panel, totals, keep)
+            else:
+                other(rows, x, ix, ra, rounds, steps, panel, totals, keep)
+
+    return correlate
+
+
+_correlate_wide = _of_any_height(NV)
+_correlate_narrow = _of_any_height(1)
+
+
+@jit
+def correlate_tile(rows, width, x, ix, ra, rounds, steps, panel, totals, keep):
+    """``totals[r, j] (+)= sum over i0, i1, i2, i3 of x[ix + r*ra + i0*steps[0] + … + i3*steps[3]] * panel[step, j]``.
+
+    r < rows, one of HEIGHTS; j < width, one vector or NV of them; ``rounds`` are the numbers of i0 to i3, and panel and
+    totals are C-contiguous, `width` elements a row. With `keep`, what is in `totals` is added to.
+    """
+    if width > lane_count(totals):
+        _correlate_wide(rows, x, ix, ra, rounds, steps, panel, totals, keep)
+    else:
+        _correlate_narrow(rows, x, ix, ra, rounds, steps, panel, totals, keep)
+
+
+def _first_heights(most):
+    """For each number of pixels up to `most`, the height of the first tile when all together take least time: a step
+    takes as long as its rows, but not less than four (see `gemm.micro`), and a tile's start and end one row more."""
+    least, first = [0], [0]
+    for rows in range(1, most + 1):
+        time, height = min((least[rows - h] + max(h, 4) + 1, -h) for h in HEIGHTS if h <= rows)
+        least.append(time)
+        first.append(-height)
+    return np.array(first)
+
+
+FIRST_HEIGHTS = _first_heights(4 * MR)
+
+
+@jit(inline=True)
+def tile_height(left):
+    """Pixels of the next tile where `left` remain in the row."""
+    return FIRST_HEIGHTS[min(left, 4 * MR)]
+
+
+@jit(inline=True)
+def totals_size(like):
+    """Elements of `totals`: whole squares of vectors, so that any tile can be turned in registers."""
+    lanes = lane_count(like)
+    return (MR + lanes - 1) // lanes * lanes * NV * lanes
+
+
+@jit
+def put_tile(totals, width, rows, columns, bias, jb, mode, relu, turned, out, at, channel_step, pixel_step):
+    """``out[at + j*channel_step + r*pixel_step] = totals[r, j]`` for r < rows, j < columns: turned in registers.
+
+    `mode` is STORE, ADD (to what is there) or BIAS (plus ``bias[jb + j]``); then `relu`. `turned` is room for
+    lanes x lanes elements.
+    """
+    lanes = lane_count(out)
+    for v in range(0, columns, lanes):
+        for r in range(0, rows, lanes):
+            tile_store(turned, 0, lanes, square_transpose(square_load(totals, r * width + v, width)))
+            count = min(lanes, rows - r)
+            for j in range(min(lanes, columns - v)):
+                y, to = load(turned, j * lanes), at + (v + j) * channel_step + r * pixel_step
+                if mode == BIAS:
+                    y = y + bias[jb + v + j]
+                if pixel_step == 1:
+                    if mode == ADD:
+                        y = y + load_partial(out, to, count, 0.0)
+                    if relu:
+                        y = relu_lanes(y)
+                    store_partial(out, to, count, y)
+                else:
+                    if mode == ADD:
+                        for i in range(count):
+                            turned[j * lanes + i] += out[to + i * pixel_step]
+                        y = load(turned, j * lanes)
+                    if relu:
+                        y = relu_lanes(y)
+                    store(turned, j * lanes, y)
+                    for i in range(count):
+                        out[to + i * pixel_step] = turned[j * lanes + i]
