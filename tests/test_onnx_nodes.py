@@ -140,6 +140,49 @@ def argmax(inputs, attributes):
     return [kernels.argmax(x, axis, keepdim)]
 
 
+def borders(attributes, sizes, total):
+    """Widths before and after each axis: the attribute's, or those that `total` of each axis asks for."""
+    auto = attributes.get("auto_pad", b"NOTSET").decode()
+    if auto == "NOTSET":
+        pads = attributes.get("pads", [0] * 2 * len(sizes))
+        return list(zip(pads[: len(sizes)], pads[len(sizes) :], strict=True))
+    if auto == "VALID":
+        return [(0, 0)] * len(sizes)
+    halves = [(both // 2, both - both // 2) for both in total]  # an odd one has its one more at the end
+    return halves if auto == "SAME_UPPER" else [half[::-1] for half in halves]
+
+
+def convolution(inputs, attributes):
+    """Pads first, because widths may differ at the two ends."""
+    x, weight, bias = (*inputs, None)[:3]
+    sizes, kernel = x.shape[2:], weight.shape[2:]
+    stride, dilation = (tuple(attributes.get(name, [1] * len(sizes))) for name in ("strides", "dilations"))
+    reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    total = [max(0, (-(-n // s) - 1) * s + r - n) for n, s, r in zip(sizes, stride, reach, strict=True)]
+    x = np.pad(x, [(0, 0), (0, 0), *borders(attributes, sizes, total)])
+    function = getattr(kernels, f"conv{len(sizes)}d")
+    return [function(x, weight, bias, stride, 0, dilation, attributes.get("group", 1))]
+
+
+def transposed_convolution(inputs, attributes):
+    """Cuts afterwards, because widths may differ at the two ends."""
+    x, weight, bias = (*inputs, None)[:3]
+    sizes, kernel = x.shape[2:], weight.shape[2:]
+    stride, dilation = (tuple(attributes.get(name, [1] * len(sizes))) for name in ("strides", "dilations"))
+    extra = attributes.get("output_padding", [0] * len(sizes))
+    full = [(n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(sizes, stride, dilation, kernel, strict=True)]
+    wanted = attributes.get("output_shape", [n * s for n, s in zip(sizes, stride, strict=True)])
+    total = [n + e - w for n, e, w in zip(full, extra, wanted, strict=True)]
+    if "output_shape" in attributes and "auto_pad" not in attributes:
+        attributes = {"auto_pad": b"SAME_LOWER"}
+    widths = borders(attributes, sizes, total)
+    more = tuple(max(0, e - after) for e, (_, after) in zip(extra, widths, strict=True))
+    function = getattr(kernels, f"conv_transpose{len(sizes)}d")
+    y = function(x, weight, bias, stride, 0, more, attributes.get("group", 1), dilation)
+    ends = [n + e - after for n, e, (_, after) in zip(full, extra, widths, strict=True)]
+    return [y[(..., *(slice(before, end) for (before, _), end in zip(widths, ends, strict=True)))]]
+
+
 RUN = {
     "MatMul": lambda inputs, attributes: [kernels.matmul(*inputs)],
     "Gemm": gemm,
@@ -171,6 +214,8 @@ RUN = {
     "ReduceMax": reduction(maximum),
     "ReduceLogSumExp": reduction(kernels.logsumexp),
     "ArgMax": argmax,
+    "Conv": convolution,
+    "ConvTranspose": transposed_convolution,
 }
 
 OTHER_DTYPE = "kernels compute in float32 and float64"
@@ -234,6 +279,8 @@ PASSED = {
     "ReduceMax": 8,
     "ReduceLogSumExp": 9,
     "ArgMax": 16,
+    "Conv": 6,
+    "ConvTranspose": 11,
 }
 
 
