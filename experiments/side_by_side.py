@@ -37,12 +37,15 @@ class Contender:
         return np.diff(marks).tolist()
 
 
-def contenders(build, optimizer, batches, label_smoothing):
+def contenders(build, optimizer, batches, label_smoothing, double):
     """(ours, PyTorch's): the same initial weights, the same batches."""
     import torch
 
     name, options = optimizer
     network, twin = build(nn), build(torch.nn)
+    if double:
+        network, twin = network.double(), twin.double()
+        batches = [(nn.Tensor(x.data.astype(np.float64)), target) for x, target in batches]
     twin.load_state_dict({key: torch.tensor(np.array(value.data)) for key, value in network.state_dict().items()})
     twin_batches = [(torch.tensor(x.data), torch.tensor(target.data)) for x, target in batches]
     ours, theirs = (
@@ -54,7 +57,7 @@ def contenders(build, optimizer, batches, label_smoothing):
     )
 
 
-def compare(build, optimizer, batches, threads, *, steps, rounds, turn=10, label_smoothing=0.0):
+def compare(build, optimizer, batches, threads, *, steps, rounds, turn=10, label_smoothing=0.0, double=False):
     """Train both for some steps and compare the losses, then take the time of further steps, in turns.
 
     Parameters
@@ -71,6 +74,8 @@ def compare(build, optimizer, batches, threads, *, steps, rounds, turn=10, label
     rounds, turn : int
         How many turns each library is timed, and how many steps a turn has.
     label_smoothing : float
+    double : bool
+        Whether the losses are compared in float64; the times are those of float32.
 
     Returns
     -------
@@ -82,8 +87,11 @@ def compare(build, optimizer, batches, threads, *, steps, rounds, turn=10, label
 
     kernels.set_num_threads(threads)
     torch.set_num_threads(threads)
-    ours, theirs = contenders(build, optimizer, batches, label_smoothing)
+    ours, theirs = contenders(build, optimizer, batches, label_smoothing, double)
     losses = [(ours.step(), theirs.step()) for _ in range(steps)]
+    if double:
+        ours, theirs = contenders(build, optimizer, batches, label_smoothing, double=False)
+        ours.timed_steps(3), theirs.timed_steps(3)  # which were not called in this precision yet
     # Starting one library's threads can change the other's number: assert after both have run.
     assert kernels.get_num_threads() == torch.get_num_threads() == threads
     ours_times, torch_times = [], []
