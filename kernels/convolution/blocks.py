@@ -48,6 +48,26 @@ def copy_block(x, ix, sizes, first, extents, channels, block, pitch):
 
 
 @jit
+def copy_split(x, ix, sizes, first, extents, channels, block, pitch, stride):
+    """`copy_block` with the elements of each row sorted by their position modulo `stride`: what a vector of outputs
+    meets at one tap then lies side by side. Each of the `stride` parts is ``ceil(width / stride)`` long."""
+    depth, height, width = extents
+    part = (width + stride - 1) // stride
+    for c in range(channels):
+        for d in range(depth):
+            for h in range(height):
+                to = c * pitch + (d * height + h) * part * stride
+                at_d, at_h = first[0] + d, first[1] + h
+                at = ix + ((c * sizes[0] + at_d) * sizes[1] + at_h) * sizes[2] + first[2]
+                outside = at_d < 0 or at_d >= sizes[0] or at_h < 0 or at_h >= sizes[1]
+                for phase in range(stride):
+                    for i in range(part):
+                        w = first[2] + i * stride + phase
+                        beyond = outside or w < 0 or w >= sizes[2]
+                        block[to + phase * part + i] = 0.0 if beyond else x[at + i * stride + phase]
+
+
+@jit
 def pack_weights(weight, iw, across, along, taps, first, rounds, steps, present, channels, width, panel, turned):
     """Pack the weights of `present` output channels, `across` apart, as rows of `width`: one for each summed channel
     (`along` apart) and tap.

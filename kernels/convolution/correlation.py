@@ -7,8 +7,8 @@ every element of dx many times). With stride s, only every s-th position of dx m
 positions fall into s phases an axis, each of them such a sum with stride 1.
 
 A task is a part of the output channels on one region of one image. Its thread packs the part's weights once for all
-its regions, and copies each region's box of x, with the padding around it, to where it stays in L2. Where the weights of
-a block of NR output channels would not stay there beside it, the summed channels come in turns, and y is written as
+its regions, and copies each region's box of x, with the padding around it, to where it stays in L2. Where a block of NR
+output channels has weights that would not stay there beside it, the summed channels come in turns, and y is written as
 often.
 """
 
@@ -18,8 +18,18 @@ from numba import boolean, int64, prange
 from kernels import _threads, machine
 from kernels._jit import Compiled, jit
 from kernels._threads import arrive, enter, leave
-from kernels.convolution.blocks import copy_block, pack_weights, turned_size
-from kernels.convolution.micro import MR, correlate_tile, put_tile, tile_height, totals_size
+from kernels.convolution.blocks import copy_block, copy_split, pack_weights, turned_size
+from kernels.convolution.micro import (
+    FEW_CHANNELS,
+    MR,
+    correlate_row,
+    correlate_tile,
+    put_row,
+    put_tile,
+    row_vectors,
+    tile_height,
+    totals_size,
+)
 from kernels.gemm.micro import ADD, BIAS, NV, STORE
 from kernels.simd import allocate, flat, lane_count, prefetch, release, shifted
 
@@ -30,6 +40,7 @@ PANEL = BOX = machine.cache_bytes(2) // 2  # a block's panel and the box: they a
 PANELS = 5 * 2**18  # all panels of a part: with the box, not over 2 MiB a thread
 # A region is cut until there are FEW tasks to share out, unless it is small already (in multiply-adds).
 FEW, SMALL_REGION = 16, 2_000_000
+SHORT = 64  # products to an output that are few
 # Below this many multiply-adds a second thread costs more than it brings (as in `gemm.ladder`).
 PARALLEL_WORK = 600_000
 
@@ -115,9 +126,31 @@ def _correlate_region(
 
 
 @jit
+def _correlate_rows(
+    x, pitches, rounds, strides, counts, taps, panel, width, totals, bias, jb, mode, relu, scratch,
+    out, at, out_steps, channel_step, columns,
+):  # fmt: skip
+    """`_correlate_region` for few output channels: the lanes are pixels."""
+    lanes = lane_count(out)
+    for d in range(counts[0]):
+        for h in range(counts[1]):
+            w = 0
+            while w < counts[2]:
+                vectors = row_vectors(columns, counts[2] - w, lanes)
+                pixels = min(vectors * lanes, counts[2] - w)
+                first = d * strides[0] + h * strides[1] + w
+                correlate_row(columns, vectors, x, first, rounds, pitches, taps, panel, width, totals)
+                put_row(
+                    totals, columns, vectors, pixels, bias, jb, mode, relu, scratch, out,
+                    at + d * out_steps[0] + h * out_steps[1] + w * out_steps[2], channel_step, out_steps[2],
+                )  # fmt: skip
+                w += pixels
+
+
+@jit
 def _correlate_share(
     share, shares, x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap,
-    first_out, at_once, part,
+    first_out, at_once, part, by_rows,
 ):  # fmt: skip
     """The tasks that fall to one thread."""
     lanes = lane_count(out)
@@ -130,24 +163,21 @@ def _correlate_share(
     tap_steps = (plan[TAP_STEP, 0], plan[TAP_STEP, 1], plan[TAP_STEP, 2])
     every = tap_rounds[0] * tap_rounds[1] * tap_rounds[2]
     out_steps = (plan[OUT_STEP, 0], plan[OUT_STEP, 1], plan[OUT_STEP, 2])
-    NR = NV * lanes
+    NR = min(FEW_CHANNELS, lanes) if by_rows else NV * lanes
     parts = (columns + part - 1) // part
     regions = region_counts(plan)
     tasks_of_part = images * regions[0] * regions[1] * regions[2]
     tasks = groups * parts * tasks_of_part
+    split = plan[STRIDE, 2] if by_rows else 1  # parts of a row in the box
     task, last = share * tasks // shares, (share + 1) * tasks // shares
 
-    block = at_once * every * NR
-    panels = allocate(out, (part + NR - 1) // NR * block + lanes * NR)
-    box = allocate(
-        out,
-        at_once
-        * extent(plan, 0, plan[REGION, 0])
-        * extent(plan, 1, plan[REGION, 1])
-        * extent(plan, 2, plan[REGION, 2]),
-    )
+    block = at_once * every * (lanes if by_rows else NR)
+    panels = allocate(out, (min(part, columns) + NR - 1) // NR * block + lanes * NV * lanes)
+    whole = extent(plan, 0, plan[REGION, 0]) * extent(plan, 1, plan[REGION, 1])
+    box = allocate(out, at_once * whole * (extent(plan, 2, plan[REGION, 2]) + split - 1) + 4 * lanes)
     totals = allocate(out, totals_size(out))
     turned = allocate(out, turned_size(max(taps, 1), lanes))
+    tap_places = allocate(np.int64, tap_rounds[2])
     while task < last:
         stop = min(last, (task // tasks_of_part + 1) * tasks_of_part)
         group, first_column = task // tasks_of_part // parts, task // tasks_of_part % parts * part
@@ -158,8 +188,8 @@ def _correlate_share(
             for j in range(0, present, NR):
                 pack_weights(
                     W, group * columns * channels * taps + (first_column + j) * across + c * along, across, along, taps,
-                    first_tap, tap_rounds, tap_steps, min(NR, present - j), now, tile_width(present - j, lanes),
-                    shifted(panels, j // NR * block), turned,
+                    first_tap, tap_rounds, tap_steps, min(NR, present - j), now,
+                    lanes if by_rows else tile_width(present - j, lanes), shifted(panels, j // NR * block), turned,
                 )  # fmt: skip
             for number in range(task, stop):
                 image, region = divmod(number % tasks_of_part, regions[0] * regions[1] * regions[2])
@@ -177,10 +207,18 @@ def _correlate_share(
                     plan[ORIGIN, 2] + w * plan[STRIDE, 2],
                 )
                 extents = (extent(plan, 0, counts[0]), extent(plan, 1, counts[1]), extent(plan, 2, counts[2]))
-                slice, row = extents[1] * extents[2], extents[2]
-                pitch = extents[0] * slice
+                part_of_row = (extents[2] + split - 1) // split
+                row = part_of_row * split
+                slice, pitch = extents[1] * row, extents[0] * extents[1] * row
                 at_x = ((image * groups + group) * channels + c) * sizes[0] * sizes[1] * sizes[2]
-                copy_block(X, at_x, sizes, start, extents, now, box, pitch)
+                if split == 1:
+                    copy_block(X, at_x, sizes, start, extents, now, box, pitch)
+                else:
+                    copy_split(X, at_x, sizes, start, extents, now, box, pitch, split)
+                if by_rows:
+                    for k in range(tap_rounds[2]):
+                        place = k * plan[STEP, 2]
+                        tap_places[k] = place % split * part_of_row + place // split
                 pitches = (pitch, plan[STEP, 0] * slice, plan[STEP, 1] * row, plan[STEP, 2])
                 strides = (plan[STRIDE, 0] * slice, plan[STRIDE, 1] * row, plan[STRIDE, 2])
                 for j in range(0, present, NR):
@@ -189,6 +227,14 @@ def _correlate_share(
                         first_out + (image * groups * columns + column) * out_channel
                         + d * out_steps[0] + h * out_steps[1] + w * out_steps[2]
                     )  # fmt: skip
+                    if by_rows:
+                        _correlate_rows(
+                            box, pitches, (now, *tap_rounds), strides, counts, tap_places,
+                            shifted(panels, j // NR * block), lanes, totals, B, column, mode,
+                            relu and c + now >= channels, turned, Y, at_out, out_steps, out_channel,
+                            min(NR, present - j),
+                        )  # fmt: skip
+                        continue
                     _correlate_region(
                         box, pitches, (now, *tap_rounds), strides, counts, shifted(panels, j // NR * block),
                         tile_width(present - j, lanes), totals, B, column, mode, relu and c + now >= channels, turned,
@@ -199,6 +245,7 @@ def _correlate_share(
     release(box)
     release(totals)
     release(turned)
+    release(tap_places)
 
 
 @jit(inline=True)
@@ -210,7 +257,7 @@ def tile_width(columns, lanes):
 @jit(parallel=True)
 def correlate(
     x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap, first_out,
-    at_once, part, threads,
+    at_once, part, by_rows, threads,
 ):  # fmt: skip
     """``out[n, g, m] = relu(bias[m] + sum over channels c and taps of x[n, g, c] * weight[g, m, c])`` by `plan`.
 
@@ -220,7 +267,7 @@ def correlate(
     if threads == 1:
         _correlate_share(
             np.int64(0), np.int64(1), x, weight, bias, relu, out, plan, images, groups, channels, columns,
-            turned_weight, first_tap, first_out, at_once, part,
+            turned_weight, first_tap, first_out, at_once, part, by_rows,
         )  # fmt: skip
     else:
         before, home = enter(threads)
@@ -228,7 +275,7 @@ def correlate(
             arrive(home)
             _correlate_share(
                 np.int64(share), threads, x, weight, bias, relu, out, plan, images, groups, channels, columns,
-                turned_weight, first_tap, first_out, at_once, part,
+                turned_weight, first_tap, first_out, at_once, part, by_rows,
             )  # fmt: skip
         leave(before)
 
@@ -237,7 +284,7 @@ _compiled = Compiled(
     correlate,
     lambda kind: (
         kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1], int64, int64, int64, int64, boolean,
-        int64, int64, int64, int64, int64,
+        int64, int64, int64, int64, boolean, int64,
     ),
 )  # fmt: skip
 
@@ -246,8 +293,12 @@ def run(x, weight, bias, relu, out, plan, groups, turned_weight=False, first_tap
     """`correlate` with the regions and the number of threads that suit the plan; arrays (N, C, D, H, W)."""
     images, channels, columns = x.shape[0], x.shape[1] // groups, out.shape[1] // groups
     at_once, part = set_regions(plan, images * groups, channels, columns, out.itemsize)
+    taps = int(plan[ROUNDS].prod())
+    # With few channels the lanes would be idle; with few products to an output, turning the tile would take longer.
+    by_rows = columns <= FEW_CHANNELS or (columns <= 2 * FEW_CHANNELS <= plan[COUNT, 2] and channels * taps <= SHORT)
     work = int(plan[ROUNDS].prod() * plan[COUNT].prod()) * channels * columns * groups * images
     _compiled[out.dtype](
         x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, images, groups, channels, columns,
-        turned_weight, first_tap, first_out, at_once, part, 1 if work < PARALLEL_WORK else _threads._count,
+        turned_weight, first_tap, first_out, at_once, part, by_rows,
+        1 if work < PARALLEL_WORK else _threads._count,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 import math
 
 from kernels import _checks
-from kernels.convolution import correlation, geometry, weight_gradient
+from kernels.convolution import correlation, depthwise, geometry, weight_gradient
 from kernels.gemm.ladder import NO_BIAS
 from kernels.reduction import sum as sum_over
 
@@ -64,7 +64,7 @@ def _correlate(x, weight, bias, relu, out, shape, groups):
         if relu and out.size:
             out.clip(0, out=out)
     else:
-        correlation.run(x, weight, bias, relu, out, geometry.forward_plan(shape), groups)
+        _run(x, weight, bias, relu, out, geometry.forward_plan(shape), groups)
 
 
 def _gather(dy, weight, bias, out, shape, groups):
@@ -75,7 +75,14 @@ def _gather(dy, weight, bias, out, shape, groups):
     if dy.size and out.size:
         for plan, first_tap, first_out in plans:
             if plan[correlation.ROUNDS].all():
-                correlation.run(dy, weight, bias, False, out, plan, groups, True, first_tap, first_out)
+                _run(dy, weight, bias, False, out, plan, groups, True, first_tap, first_out)
+
+
+def _run(x, weight, bias, relu, out, plan, groups, turned=False, first_tap=0, first_out=0):
+    if groups == x.shape[1] == out.shape[1]:
+        depthwise.run(x, weight, bias, relu, out, plan, first_tap, first_out)
+    else:
+        correlation.run(x, weight, bias, relu, out, plan, groups, turned, first_tap, first_out)
 
 
 def _weight_gradient(dy, x, weight, shape, groups):
@@ -83,7 +90,10 @@ def _weight_gradient(dy, x, weight, shape, groups):
         dweight = _checks.new(weight.shape, weight.dtype)
         dweight.fill(0)
         return dweight
-    return weight_gradient.run(dy, x, weight.shape, geometry.forward_plan(shape), groups)
+    plan = geometry.forward_plan(shape)
+    if groups == x.shape[1] == dy.shape[1]:
+        return depthwise.run_gradient(dy, x, _checks.new(weight.shape, weight.dtype), plan)
+    return weight_gradient.run(dy, x, weight.shape, plan, groups)
 
 
 def _bias_gradient(dy):

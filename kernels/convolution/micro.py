@@ -26,6 +26,7 @@ from kernels.simd import (
     lane_count,
     load,
     load_partial,
+    shifted,
     square_load,
     square_transpose,
     store,
@@ -132,7 +133,109 @@ def tile_height(left):
 def totals_size(like):
     """Elements of `totals`: whole squares of vectors, so that any tile can be turned in registers."""
     lanes = lane_count(like)
-    return (MR + lanes - 1) // lanes * lanes * NV * lanes
+    return (max(MR, FEW_CHANNELS) + lanes - 1) // lanes * lanes * NV * lanes
+
+
+# Where there are few output channels, the lanes of a vector are pixels instead: the tile is 8, 4 or 1 channels by up to
+# four vectors of pixels side by side, and x is its B. A channel too many costs less than one more micro-kernel.
+FEW_CHANNELS = 8
+
+
+def _row_kernel(rows, vectors):
+    """The micro-kernel of `rows` channels x `vectors` vectors of pixels."""
+
+    @jit(inline=True)
+    def correlate(x, ix, rounds, steps, taps, panel, width, totals):
+        acc, to = tile_zeros(totals, rows, vectors), vectors * lane_count(totals)
+        tile_store(totals, 0, to, acc)
+        ip, chain = 0, 0
+        for i0 in range(rounds[0]):
+            for i1 in range(rounds[1]):
+                for i2 in range(rounds[2]):
+                    at = ix + i0 * steps[0] + i1 * steps[1] + i2 * steps[2]
+                    for i3 in range(rounds[3]):
+                        acc = tile_outer(acc, panel, ip, 1, x, at + taps[i3])
+                        ip += width
+                    chain += rounds[3]
+                    if chain >= CHAIN:
+                        tile_add(totals, 0, to, acc)
+                        acc = tile_zeros(totals, rows, vectors)
+                        chain = 0
+        tile_add(totals, 0, to, acc)
+
+    return correlate
+
+
+_row_8_2, _row_8_1 = _row_kernel(8, 2), _row_kernel(8, 1)
+_row_4_4, _row_4_2, _row_4_1 = _row_kernel(4, 4), _row_kernel(4, 2), _row_kernel(4, 1)
+_row_1_4, _row_1_2, _row_1_1 = _row_kernel(1, 4), _row_kernel(1, 2), _row_kernel(1, 1)
+
+
+@jit(inline=True)
+def row_vectors(columns, pixels, lanes):
+    """Vectors of the next tile in a row of which `pixels` are left: the fewest that hold them, as far as there are
+    registers."""
+    most = 2 if columns > 4 else 4
+    return 1 if pixels <= lanes else 2 if pixels <= 2 * lanes or most == 2 else 4
+
+
+@jit
+def correlate_row(columns, vectors, x, ix, rounds, steps, taps, panel, width, totals):
+    """``totals[r, j] = sum over i0, i1, i2, i3 of panel[step, r] * x[ix + j + i0*steps[0] + … + taps[i3]]``.
+
+    r < columns, at most FEW_CHANNELS; j < vectors * lanes, all of which are read; `panel` has rows of `width` elements,
+    zeros past `columns`.
+    """
+    if columns > 4:
+        if vectors == 2:
+            _row_8_2(x, ix, rounds, steps, taps, panel, width, totals)
+        else:
+            _row_8_1(x, ix, rounds, steps, taps, panel, width, totals)
+    elif columns > 1:
+        if vectors == 4:
+            _row_4_4(x, ix, rounds, steps, taps, panel, width, totals)
+        elif vectors == 2:
+            _row_4_2(x, ix, rounds, steps, taps, panel, width, totals)
+        else:
+            _row_4_1(x, ix, rounds, steps, taps, panel, width, totals)
+    elif vectors == 4:
+        _row_1_4(x, ix, rounds, steps, taps, panel, width, totals)
+    elif vectors == 2:
+        _row_1_2(x, ix, rounds, steps, taps, panel, width, totals)
+    else:
+        _row_1_1(x, ix, rounds, steps, taps, panel, width, totals)
+
+
+@jit(inline=True)
+def put(y, count, mode, relu, scratch, out, to, step):
+    """``out[to + i*step] (+)= y[i]`` for i < count, then `relu`; `scratch` is room for a vector."""
+    if step == 1:
+        if mode == ADD:
+            y = y + load_partial(out, to, count, 0.0)
+        if relu:
+            y = relu_lanes(y)
+        store_partial(out, to, count, y)
+        return
+    store(scratch, 0, y)
+    if mode == ADD:
+        for i in range(count):
+            scratch[i] += out[to + i * step]
+    if relu:
+        store(scratch, 0, relu_lanes(load(scratch, 0)))
+    for i in range(count):
+        out[to + i * step] = scratch[i]
+
+
+@jit
+def put_row(totals, columns, vectors, pixels, bias, jb, mode, relu, scratch, out, at, channel_step, pixel_step):
+    """``out[at + r*channel_step + j*pixel_step] = totals[r, j]`` for r < columns, j < pixels; modes as `put_tile`."""
+    lanes = lane_count(out)
+    for r in range(columns):
+        for j in range(0, pixels, lanes):
+            y = load(totals, r * vectors * lanes + j)
+            if mode == BIAS:
+                y = y + bias[jb + r]
+            put(y, pixels - j, mode, relu, scratch, out, at + r * channel_step + j * pixel_step, pixel_step)
 
 
 @jit
@@ -146,24 +249,8 @@ def put_tile(totals, width, rows, columns, bias, jb, mode, relu, turned, out, at
     for v in range(0, columns, lanes):
         for r in range(0, rows, lanes):
             tile_store(turned, 0, lanes, square_transpose(square_load(totals, r * width + v, width)))
-            count = min(lanes, rows - r)
             for j in range(min(lanes, columns - v)):
                 y, to = load(turned, j * lanes), at + (v + j) * channel_step + r * pixel_step
                 if mode == BIAS:
                     y = y + bias[jb + v + j]
-                if pixel_step == 1:
-                    if mode == ADD:
-                        y = y + load_partial(out, to, count, 0.0)
-                    if relu:
-                        y = relu_lanes(y)
-                    store_partial(out, to, count, y)
-                else:
-                    if mode == ADD:
-                        for i in range(count):
-                            turned[j * lanes + i] += out[to + i * pixel_step]
-                        y = load(turned, j * lanes)
-                    if relu:
-                        y = relu_lanes(y)
-                    store(turned, j * lanes, y)
-                    for i in range(count):
-                        out[to + i * pixel_step] = turned[j * lanes + i]
+                put(y, min(lanes, rows - r), mode, relu, shifted(turned, j * lanes), out, to, pixel_step)

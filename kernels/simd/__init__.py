@@ -7,9 +7,20 @@ accumulator of a matrix product. Each function's docstring states its meaning as
 - `memory`: the memory of an array as a plain address.
 - `vector`: vectors, masks, their arithmetic, loads and stores (whole, or the first `count` lanes).
 - `tile`: tiles and their rank-1 update.
+- `lanes`: even and odd lanes taken apart and interleaved; small whole numbers as bytes.
 - `math`: exp, log, log1p, tanh, sigmoid, erf on vectors.
 """
 
+from kernels.simd.lanes import (
+    even_lanes,
+    interleave_high,
+    interleave_low,
+    lanes_before,
+    load_bytes,
+    odd_lanes,
+    store_between,
+    store_bytes,
+)
 from kernels.simd.math import erf, exp, log, log1p, sigmoid, tanh
 from kernels.simd.memory import address, allocate, array_at, flat, flat_each, release, shifted
 from kernels.simd.tile import (

@@ -1,0 +1,267 @@
+r"""Interpolation: an array resampled to another size.
+
+Along one dimension, every mode is a short sum with given places and weights, t = 1 (nearest), 2 (linear) or 4 (cubic):
+
+    y[o] = sum_t weight[o, t] x[place[o, t]]            dx[i] = sum of weight[o, t] dy[o] over all (o, t) with place i
+
+and along several dimensions, one after the other: here the rows first, as vectors, then along the row. With the scale
+r = n / O (or 1 / scale_factor), output o lies at r (o + 1/2) - 1/2 of the input, or with `align_corners`, which puts
+the outermost elements on one another, at o (n - 1) / (O - 1). Nearest takes floor(r o), "nearest-exact" floor(r (o +
+1/2)). Cubic weights are Keys' with a = -3/4 [1]_.
+
+.. [1] R. G. Keys, "Cubic convolution interpolation for digital image processing", 1981.
+"""
+
+import functools
+import math
+
+import numpy as np
+
+from kernels import _checks
+from kernels._jit import jit
+from kernels.pooling.adaptive import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool1d_backward,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    adaptive_avg_pool3d,
+    adaptive_avg_pool3d_backward,
+)
+from kernels.pooling.rows import over_lines
+from kernels.pooling.windows import check_size, gradient, numbers, shares
+from kernels.simd import flat, fma, lane_count, load_partial, splat, store_partial
+
+MODES = {
+    "nearest": (1, 2, 3),
+    "nearest-exact": (1, 2, 3),
+    "linear": (1,),
+    "bilinear": (2,),
+    "trilinear": (3,),
+    "bicubic": (2,),
+    "area": (1, 2, 3),
+}
+AREA = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
+AREA_BACKWARD = {1: adaptive_avg_pool1d_backward, 2: adaptive_avg_pool2d_backward, 3: adaptive_avg_pool3d_backward}
+
+
+# --- naive loops: the definition -------------------------------------------------------------------------------------
+
+
+@jit
+def interpolate_naive(x, tables, y):
+    """Each element by itself; `tables` has starts, places and weights for depth, height and width (see `_table`)."""
+    (ds, d, dv), (hs, h, hv), (ws, w, wv) = tables
+    for p, od, oh, ow in np.ndindex(y.shape):
+        total = x.dtype.type(0)
+        for a in range(ds[od], ds[od + 1]):
+            for b in range(hs[oh], hs[oh + 1]):
+                for c in range(ws[ow], ws[ow + 1]):
+                    total += dv[a] * hv[b] * wv[c] * x[p, d[a], h[b], w[c]]
+        y[p, od, oh, ow] = total
+
+
+# --- rows, then along the row ----------------------------------------------------------------------------------------
+
+
+@jit
+def _blend_rows(x, row, ds, d, dv, hs, h, hv, ws, w, wv, y, start, stop):
+    _, D, H, W = x.shape
+    _, OD, OH, OW = y.shape
+    source, blended, lanes = flat(x), flat(row), lane_count(x)
+    for line in range(start, stop):
+        p, od, oh = line // (OD * OH), line // OH % OD, line % OH
+        for j in range(0, W, lanes):
+            total = splat(x, 0.0)
+            for a in range(ds[od], ds[od + 1]):
+                for b in range(hs[oh], hs[oh + 1]):
+                    at = ((p * D + d[a]) * H + h[b]) * W + j
+                    total = fma(load_partial(source, at, W - j, 0.0), dv[a] * hv[b], total)
+            store_partial(blended, j, W - j, total)
+        for ow in range(OW):
+            total_here = x.dtype.type(0)
+            for c in range(ws[ow], ws[ow + 1]):
+                total_here += wv[c] * row[w[c]]
+            y[p, od, oh, ow] = total_here
+
+
+@jit
+def _blend_lines(arguments, start, stop):
+    x, ds, d, dv, hs, h, hv, ws, w, wv, y = arguments
+    _blend_rows(x, np.empty(x.shape[3], x.dtype), ds, d, dv, hs, h, hv, ws, w, wv, y, start, stop)
+
+
+interpolate_lines = over_lines(_blend_lines)
+
+
+@jit
+def interpolate_loops(x, tables, y):
+    """`interpolate_naive` by rows, on one thread, for use in your own jitted code. Nothing is checked."""
+    (ds, d, dv), (hs, h, hv), (ws, w, wv) = tables
+    _blend_lines((x, ds, d, dv, hs, h, hv, ws, w, wv, y), 0, y.shape[0] * y.shape[1] * y.shape[2])
+
+
+VARIANTS = {"interpolate": {"naive": interpolate_naive, "rows": interpolate_loops}}
+
+
+# --- places and weights ----------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(256)
+def tables(mode: str, n: int, out: int, factor: float | None, align_corners: bool, dtype, backward: bool):
+    """Starts, places and weights along one dimension from `n` elements to `out`, or of the gradient, back.
+
+    Result o is the sum of ``weights[a] * x[places[a]]`` for ``starts[o] <= a < starts[o + 1]``.
+    """
+    places, weights = (_nearest if mode.startswith("nearest") else _smooth)(mode, n, out, factor, align_corners)
+    taps = places.shape[1]
+    places, weights = places.reshape(-1), weights.reshape(-1).astype(dtype)
+    if not backward:
+        return np.arange(out + 1) * taps, places, weights
+    order = np.argsort(places, kind="stable")
+    starts = np.searchsorted(places[order], np.arange(n + 1))
+    return starts, order // taps, weights[order]
+
+
+def _nearest(mode, n, out, factor, align_corners):
+    # PyTorch computes these places in float32; to choose the same elements, so do we
+    scale = np.float32(1 / factor) if factor else np.float32(n) / np.float32(out)
+    middle = np.float32(0.5 if mode == "nearest-exact" else 0)
+    places = np.floor((np.arange(out, dtype=np.float32) + middle) * scale).astype(np.int64)
+    return np.minimum(places, n - 1)[:, None], np.ones((out, 1))
+
+
+def _smooth(mode, n, out, factor, align_corners):
+    if align_corners:
+        position = np.arange(out) * ((n - 1) / (out - 1) if out > 1 else 0.0)
+    else:
+        position = (np.arange(out) + 0.5) * (1 / factor if factor else n / out) - 0.5
+    if mode == "bicubic":
+        first = np.floor(position)
+        t = (position - first)[:, None]
+        distance = np.concatenate([1 + t, t, 1 - t, 2 - t], 1)
+        weights = np.where(
+            distance <= 1,
+            (1.25 * distance - 2.25) * distance**2 + 1,
+            ((-0.75 * distance + 3.75) * distance - 6) * distance + 3,
+        )
+        return np.clip(first.astype(np.int64)[:, None] + np.arange(-1, 3), 0, n - 1), weights
+    position = np.maximum(position, 0)
+    first = np.minimum(position.astype(np.int64), n - 1)
+    t = np.minimum(position - first, 1)
+    return np.stack([first, np.minimum(first + 1, n - 1)], 1), np.stack([1 - t, t], 1)
+
+
+# --- public functions ------------------------------------------------------------------------------------------------
+
+
+def interpolate(
+    x, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
+):
+    """Resample to another size.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Shape ``(N, C, L)``, ``(N, C, H, W)`` or ``(N, C, D, H, W)``.
+    size : int or tuple of int, optional
+        Length, or (depth,) height and width, of the result.
+    scale_factor : float or tuple of float, optional
+        The factor instead: the result has ``floor(n * scale_factor)`` elements.
+    mode : {"nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic", "area"}
+        linear for one dimension, bilinear and bicubic for two, trilinear for three; area is `adaptive_avg_pool2d`.
+    align_corners : bool, optional
+        Whether the outermost elements of both lie on one another; for linear modes and bicubic only.
+    recompute_scale_factor : bool, optional
+        Whether the scale is the ratio of the sizes, rather than `scale_factor` itself.
+    antialias : bool
+        Not supported.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(N, C, *size)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another dtype or number of dimensions, an unknown mode or one for other dimensions, neither or both of `size`
+        and `scale_factor`, a size below 1, an option that the mode does not have.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import interpolate
+    >>> interpolate(np.array([[[1.0, 3.0]]]), scale_factor=2.0, mode="linear")
+    array([[[1. , 1.5, 2.5, 3. ]]])
+    """
+    x = _checks.floats("interpolate", "x", x)
+    options = size, scale_factor, mode, align_corners, recompute_scale_factor
+    shape, factors = _arguments("interpolate", x.shape, *options, antialias)
+    if mode == "area":
+        return AREA[x.ndim - 2](x, shape[2:])
+    y = _checks.new(shape, x.dtype)
+    _run(x, y, [(n, o, f) for n, o, f in zip(x.shape[2:], shape[2:], factors, strict=True)], mode, align_corners, False)
+    return y
+
+
+def interpolate_backward(
+    dy, shape, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None
+):
+    """Gradient of `interpolate` with respect to `x`, of `shape`; the other arguments are the forward's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `interpolate`; also if `dy` has not the shape of the result.
+    """
+    options = size, scale_factor, mode, align_corners, recompute_scale_factor
+    result, factors = _arguments("interpolate_backward", tuple(shape), *options, False)
+    dy = gradient("interpolate_backward", dy, result)
+    if mode == "area":
+        return AREA_BACKWARD[dy.ndim - 2](dy, shape)
+    dx = _checks.new(tuple(shape), dy.dtype)
+    sizes = [(n, o, f) for n, o, f in zip(shape[2:], result[2:], factors, strict=True)]
+    _run(dy, dx, sizes, mode, align_corners, True)
+    return dx
+
+
+def _run(x, y, sizes, mode, align_corners, backward):
+    """The loops, from x to y, with the tables of each (n, out, factor)."""
+    planes, dims = math.prod(x.shape[:2]), x.ndim - 2
+    each = [tables("nearest", 1, 1, None, False, x.dtype, False)] * (3 - dims)
+    each += [tables(mode, *size, bool(align_corners), x.dtype, backward) for size in sizes]
+    ones = (1,) * (3 - dims)
+    source, target = x.reshape(planes, *ones, *x.shape[2:]), y.reshape(planes, *ones, *y.shape[2:])
+    lines = math.prod(target.shape[:3])
+    interpolate_lines((source, *each[0], *each[1], *each[2], target), lines, *shares(lines, x.size + y.size))
+
+
+def _arguments(operation, shape, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias):
+    """The result's shape, and for each dimension the scale factor that is to be used as it is, or None."""
+    _checks.choice(operation, "mode", mode, tuple(MODES))
+    dims = len(shape) - 2
+    if dims not in MODES[mode]:
+        raise ValueError(f"{operation}: mode {mode!r} is for {MODES[mode]} dimensions after N and C, x is {shape}")
+    if 0 in shape[2:]:
+        raise ValueError(f"{operation}: x must not be empty but for its batch and channels, got {shape}")
+    if antialias:
+        raise ValueError(f"{operation}: antialias is not supported")
+    if align_corners is not None and mode in ("nearest", "nearest-exact", "area"):
+        raise ValueError(f"{operation}: align_corners is for linear modes and bicubic, mode is {mode!r}")
+    if (size is None) == (scale_factor is None):
+        raise ValueError(f"{operation}: needs either size or scale_factor, got {size} and {scale_factor}")
+    if size is not None:
+        if recompute_scale_factor:
+            raise ValueError(f"{operation}: recompute_scale_factor is for scale_factor, got size {size}")
+        out, factors = numbers(operation, "size", size, dims, 1), (None,) * dims
+    else:
+        factors = tuple(scale_factor) if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * dims
+        if len(factors) != dims:
+            raise ValueError(f"{operation}: scale_factor must be a number or {dims} of them, got {scale_factor}")
+        if not all(math.isfinite(f) and f > 0 for f in factors):
+            raise ValueError(f"{operation}: scale_factor must be positive, got {scale_factor}")
+        out = tuple(math.floor(n * f) for n, f in zip(shape[2:], factors, strict=True))
+        out = numbers(operation, "the size by scale_factor", out, dims, 1)
+        factors = (None,) * dims if recompute_scale_factor else tuple(map(float, factors))
+    check_size(operation, (*shape[:2], *out))
+    return (*shape[:2], *out), factors

@@ -1,0 +1,157 @@
+"""Windows that slide over an array: their arguments, checked once for all kinds of pooling.
+
+One, two and three dimensions are the same thing here: an array (N, C, L), (N, C, H, W) or (N, C, D, H, W), the N left
+out or not, is seen as (planes, D, H, W) with D = H = 1 or D = 1 where they are missing.
+"""
+
+import functools
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from kernels import _checks
+from kernels._threads import get_num_threads
+
+LARGEST = 2**31 - 1  # of each argument; products of two of them still fit an int64
+MOST_ELEMENTS = 2**59  # of a result, whose bytes then fit an int64
+LAYOUT = {1: "(N, C, L) or (C, L)", 2: "(N, C, H, W) or (C, H, W)", 3: "(N, C, D, H, W) or (C, D, H, W)"}
+
+SERIAL_BELOW = 2**15  # elements read and written: less work than entering a parallel region is worth
+SHARE = 2**15  # of which a part of a parallel loop has about so many
+
+MOST_FAST = 2**16  # elements of a window that vectors are made for; beyond, nothing is gained
+WIDEST = 2**16  # elements that a window spans in a row, padding included, for which there are phases
+
+
+class Windows(NamedTuple):
+    """Sizes of a pooling: along depth, height and width, wherever there are three numbers."""
+
+    planes: int
+    size: tuple[int, int, int]
+    kernel: tuple[int, int, int]
+    stride: tuple[int, int, int]
+    padding: tuple[int, int, int]
+    dilation: tuple[int, int, int]
+    out: tuple[int, int, int]
+    shape: tuple[int, ...]  # of the result, as the user sees it
+    sizes: np.ndarray  # kernel, stride, padding and dilation as jitted loops take them: int64, (4, 3)
+
+    @property
+    def source(self):
+        """Shape of the input as (planes, D, H, W)."""
+        return (self.planes, *self.size)
+
+    @property
+    def result(self):
+        """Shape of the result as (planes, OD, OH, OW)."""
+        return (self.planes, *self.out)
+
+
+def numbers(operation: str, name: str, value, dims: int, least: int, most: int = LARGEST) -> tuple[int, ...]:
+    """An int, or one for each of `dims` dimensions, as a tuple, once they are seen to lie in their range."""
+    values = value if isinstance(value, (tuple, list)) else (value,)
+    if not all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in values):
+        raise TypeError(f"{operation}: {name} must be an int or {dims} of them, got {value!r}")
+    if len(values) not in (1, dims):
+        raise ValueError(f"{operation}: {name} must be an int or {dims} of them, got {value!r}")
+    if min(values) < least or max(values) > most:
+        raise ValueError(f"{operation}: {name} must be from {least} to {most}, got {value!r}")
+    return tuple(int(v) for v in values) if len(values) == dims else (int(values[0]),) * dims
+
+
+def planes_of(operation: str, shape: tuple, dims: int) -> int:
+    """Number of planes of an array of `shape`; ValueError unless it has one or two dimensions before its `dims`."""
+    if len(shape) not in (dims + 1, dims + 2):
+        raise ValueError(f"{operation}: x must have shape {LAYOUT[dims]}, got {shape}")
+    if 0 in shape[-dims:]:
+        raise ValueError(f"{operation}: x must not be empty but for its batch and channels, got {shape}")
+    return math.prod(shape[:-dims])
+
+
+def windows(operation, shape, dims, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False) -> Windows:
+    """The sizes of a pooling of an array of `shape` over its last `dims` dimensions."""
+    kernel = numbers(operation, "kernel_size", kernel_size, dims, 1)
+    stride = kernel if stride is None or stride == () else numbers(operation, "stride", stride, dims, 1)
+    padding = numbers(operation, "padding", padding, dims, 0)
+    dilation = numbers(operation, "dilation", dilation, dims, 1)
+    return _windows(operation, tuple(shape), dims, kernel, stride, padding, dilation, bool(ceil_mode))
+
+
+@functools.lru_cache(1024)
+def _windows(operation, shape, dims, kernel, stride, padding, dilation, ceil_mode) -> Windows:
+    planes, size = planes_of(operation, shape, dims), shape[-dims:]
+    for k, p, d in zip(kernel, padding, dilation, strict=True):
+        if p > (d * (k - 1) + 1) // 2:
+            raise ValueError(
+                f"{operation}: padding must be at most half of the window, got padding {padding} with kernel_size "
+                f"{kernel} and dilation {dilation}"
+            )
+    out = tuple(map(functools.partial(steps, ceil_mode=ceil_mode), size, kernel, stride, padding, dilation))
+    if min(out) < 1:
+        raise ValueError(
+            f"{operation}: the window is larger than the padded input: kernel_size {kernel}, dilation {dilation}, "
+            f"padding {padding} on {size}"
+        )
+    if any(map(_misses, size, stride, padding, dilation, out)):
+        raise ValueError(
+            f"{operation}: a window lies in the padding with all its elements: kernel_size {kernel}, dilation "
+            f"{dilation}, padding {padding} on {size}"
+        )
+    result = (*shape[:-dims], *out)
+    check_size(operation, result)
+    ones, zeros = (1,) * (3 - dims), (0,) * (3 - dims)
+    # neighbouring windows do not exist where there is one: the least stride then serves
+    stride = tuple(1 if o == 1 else s for s, o in zip(stride, out, strict=True))
+    each = ones + kernel, ones + stride, zeros + padding, ones + dilation
+    return Windows(planes, ones + size, *each, ones + out, result, np.array(each, np.int64))
+
+
+def steps(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
+    """How many windows there are along one dimension.
+
+    With `ceil_mode` the last one may reach beyond the right padding, but begins inside the input or the left padding.
+    """
+    room = size + 2 * padding - dilation * (kernel - 1) - 1
+    if not ceil_mode:
+        return room // stride + 1
+    count = -(-room // stride) + 1
+    return count - 1 if (count - 1) * stride >= size + padding else count
+
+
+def _misses(size, stride, padding, dilation, out) -> bool:
+    """Whether some window has all elements that lie inside the input between two of its own."""
+    if dilation == 1 or not padding:
+        return False
+    starts = range(-padding, min(0, (out - 1) * stride - padding + 1), stride)
+    return any(-start % dilation and start % dilation >= size for start in starts)
+
+
+def is_vast(w):
+    """Whether windows are so large, in all or along rows, that there is no gain in vectors and no room for phases."""
+    return math.prod(w.kernel) > MOST_FAST or w.kernel[2] * w.dilation[2] + w.stride[2] > WIDEST
+
+
+def check_size(operation: str, shape: tuple):
+    """ValueError where a result of `shape` is larger than an address space."""
+    if math.prod(shape) > MOST_ELEMENTS:
+        raise ValueError(f"{operation}: the result is too large: shape {shape}")
+
+
+def expect(operation: str, name: str, array, shape: tuple):
+    """ValueError unless `array` has `shape`."""
+    if array.shape != tuple(shape):
+        raise ValueError(f"{operation}: {name} must have shape {tuple(shape)}, got {array.shape}")
+
+
+def gradient(operation: str, dy, shape: tuple):
+    """`dy` as kernels take it, once it is seen to be a gradient of a result of `shape`."""
+    dy = _checks.floats(operation, "dy", dy)
+    expect(operation, "dy", dy, shape)
+    return dy
+
+
+def shares(lines: int, work: int) -> tuple[int, int]:
+    """Lines of one part of a parallel loop over `lines` lines, of `work` elements in all, and the threads for it."""
+    each = max(1, lines * SHARE // max(work, 1))
+    return each, 1 if work < SERIAL_BELOW or lines <= each else get_num_threads()

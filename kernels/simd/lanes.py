@@ -1,0 +1,100 @@
+"""Lanes moved between vectors, and vectors of small whole numbers kept as bytes.
+
+Where every second element of a row belongs together, as in windows that begin two elements apart, two vectors hold one
+vector of the even and one of the odd elements: two instructions take them apart, two put them together.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from kernels.simd.memory import emit_pointer
+from kernels.simd.vector import Vector, call, emit_mask, emit_masked_store, vector_ir, vector_of
+
+_INT32, _BYTE = ir.IntType(32), ir.IntType(8)
+
+
+def _shuffle(order):
+    """An intrinsic that picks from the lanes of `a` and then `b` those that ``order(lanes)`` lists."""
+
+    def function(typingctx, a, b):
+        if not isinstance(a, Vector) or a != b:
+            return None
+
+        def lower(context, builder, signature, arguments):
+            pattern = ir.Constant(ir.VectorType(_INT32, a.lanes), order(a.lanes))
+            return builder.shuffle_vector(*arguments, pattern)
+
+        return a(a, b), lower
+
+    return function
+
+
+# ``[*a, *b][0::2]`` and ``[*a, *b][1::2]``; and what undoes them, the first and the last half of a[0], b[0], a[1], ...
+even_lanes = intrinsic(_shuffle(lambda lanes: list(range(0, 2 * lanes, 2))))
+odd_lanes = intrinsic(_shuffle(lambda lanes: list(range(1, 2 * lanes, 2))))
+interleave_low = intrinsic(_shuffle(lambda lanes: [lane // 2 + lane % 2 * lanes for lane in range(lanes)]))
+interleave_high = intrinsic(_shuffle(lambda lanes: [lane // 2 + lane % 2 * lanes for lane in range(lanes, 2 * lanes)]))
+
+# ``[before[-1], *x[:-1]]``: a row of vectors moved up by one element.
+lanes_before = intrinsic(_shuffle(lambda lanes: list(range(lanes - 1, 2 * lanes - 1))))
+
+
+@intrinsic
+def store_between(typingctx, array, i, first, stop, vector):
+    """``for lane in range(first, min(stop, lanes)): array[i + lane] = vector[lane]``, touching no other memory."""
+
+    def lower(context, builder, signature, arguments):
+        array_value, offset, first, stop, value = arguments
+        below, within = (emit_mask(builder, vector.lanes, bound) for bound in (first, stop))
+        pointer = emit_pointer(context, builder, array, array_value, offset)
+        emit_masked_store(builder, vector, value, pointer, builder.and_(within, builder.not_(below)))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp, vector), lower
+
+
+def _bytes_of(vector):
+    return ir.VectorType(_BYTE, vector.lanes)
+
+
+def _byte_pointer(context, builder, kind, array, offset, vector):
+    return builder.bitcast(emit_pointer(context, builder, kind, array, offset), _bytes_of(vector).as_pointer())
+
+
+@intrinsic
+def load_bytes(typingctx, array, i, count, like):
+    """``[float(array[i + lane]) if lane < count else 0 for lane in range(lanes)]``, from uint8 to `like`'s dtype."""
+    if array.dtype != types.uint8:
+        return None
+    vector = vector_of(like)
+
+    def lower(context, builder, signature, arguments):
+        array_value, offset, count, _ = arguments
+        pointer = _byte_pointer(context, builder, array, array_value, offset, vector)
+        mask, zeros = emit_mask(builder, vector.lanes, count), ir.Constant(_bytes_of(vector), [0] * vector.lanes)
+        name = f"llvm.masked.load.v{vector.lanes}i8.p0"
+        loaded = call(builder, name, _bytes_of(vector), pointer, ir.Constant(_INT32, 1), mask, zeros)
+        wide = builder.zext(loaded, ir.VectorType(_INT32, vector.lanes))
+        return builder.sitofp(wide, vector_ir(vector))
+
+    return vector(array, types.intp, types.intp, like), lower
+
+
+@intrinsic
+def store_bytes(typingctx, array, i, count, vector):
+    """``for lane in range(min(count, lanes)): array[i + lane] = uint8(vector[lane])``, for whole numbers up to 255."""
+    if array.dtype != types.uint8 or not isinstance(vector, Vector):
+        return None
+
+    def lower(context, builder, signature, arguments):
+        array_value, offset, count, value = arguments
+        pointer = _byte_pointer(context, builder, array, array_value, offset, vector)
+        whole = builder.fptosi(value, ir.VectorType(_INT32, vector.lanes))
+        narrow = builder.trunc(whole, _bytes_of(vector))
+        mask = emit_mask(builder, vector.lanes, count)
+        name = f"llvm.masked.store.v{vector.lanes}i8.p0"
+        call(builder, name, ir.VoidType(), narrow, pointer, ir.Constant(_INT32, 1), mask)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, vector), lower
