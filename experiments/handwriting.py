@@ -9,13 +9,13 @@ the first 20 steps must agree within 1e-4, and the time per step is measured sid
 
 import argparse
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 
 import numpy as np
 
 import kernels
 import nn
+from experiments import side_by_side
+from experiments.pictures import BLUE, INK, ORANGE, draw_curves, figure
 from nn.data import DataLoader, mnist_subset
 from nn.training import accuracy, fit
 
@@ -27,8 +27,6 @@ EPOCHS = 20
 STEPS = 20  # whose losses must equal PyTorch's
 TOLERANCE = 1e-4
 ROUNDS = 30  # of ten timed steps of each library
-
-INK, BLUE, ORANGE, GREY = "#22223b", "#2a6f97", "#e07a5f", "#b8bfc6"
 
 
 def build(library):
@@ -73,115 +71,17 @@ def train(seed, epochs):
     return network, history, test
 
 
-class Contender:
-    """The network, optimiser and batches of one library; the step is the same text for both."""
-
-    def __init__(self, network, optimizer, cross_entropy, batches):
-        self.network, self.optimizer, self.cross_entropy, self.batches = network, optimizer, cross_entropy, batches
-        self.count = 0
-
-    def step(self):
-        """Train on the next batch, around and around, and return the loss."""
-        x, target = self.batches[self.count % len(self.batches)]
-        self.count += 1
-        self.optimizer.zero_grad()
-        value = self.cross_entropy(self.network(x), target, label_smoothing=LABEL_SMOOTHING)
-        value.backward()
-        self.optimizer.step()
-        return value.item()
-
-    def timed_steps(self, n):
-        """Seconds that each of the next n steps takes."""
-        marks = [perf_counter()]
-        for _ in range(n):
-            self.step()
-            marks.append(perf_counter())
-        return np.diff(marks).tolist()
-
-
-def contenders(seed):
-    """(ours, PyTorch's): the same initial weights, the same batches."""
-    import torch
-
+def compare(seed, threads, rounds=ROUNDS):
+    """What `side_by_side.compare` finds on this task."""
     training_set, _ = mnist_subset()
     nn.manual_seed(seed)
-    network, twin = build(nn), build(torch.nn)
     batches = list(DataLoader(training_set, BATCH_SIZE, shuffle=True, drop_last=True))
-    twin.load_state_dict({name: torch.tensor(np.array(weight.data)) for name, weight in network.state_dict().items()})
-    twin_batches = [(torch.tensor(x.data), torch.tensor(target.data)) for x, target in batches]
-    return (
-        Contender(network, nn.optim.SGD(network.parameters(), **SGD), nn.functional.cross_entropy, batches),
-        Contender(twin, torch.optim.SGD(twin.parameters(), **SGD), torch.nn.functional.cross_entropy, twin_batches),
+    return side_by_side.compare(
+        build, ("SGD", SGD), batches, threads, steps=STEPS, rounds=rounds, label_smoothing=LABEL_SMOOTHING
     )
 
 
-def compare(seed, threads, rounds=ROUNDS):
-    """Train both for `STEPS` steps and compare the losses, then take the time of further steps, in turns of ten.
-
-    Returns
-    -------
-    dict
-        ``ours`` and ``torch``: the losses; ``difference``: the largest relative one; ``ours_seconds`` and
-        ``torch_seconds``: the medians per step.
-    """
-    import torch
-
-    kernels.set_num_threads(threads)
-    torch.set_num_threads(threads)
-    ours, theirs = contenders(seed)
-    losses = [(ours.step(), theirs.step()) for _ in range(STEPS)]
-    # Starting one library's threads can change the other's number: assert after both have run.
-    assert kernels.get_num_threads() == torch.get_num_threads() == threads
-    ours_times, torch_times = [], []
-    for _ in range(rounds):
-        ours_times += ours.timed_steps(10)
-        torch_times += theirs.timed_steps(10)
-    assert kernels.get_num_threads() == torch.get_num_threads() == threads
-    return {
-        "ours": [a for a, _ in losses],
-        "torch": [b for _, b in losses],
-        "difference": max(abs(a - b) / abs(b) for a, b in losses),
-        "ours_seconds": median(ours_times),
-        "torch_seconds": median(torch_times),
-    }
-
-
 # --- pictures ---------------------------------------------------------------------------------------------------------
-
-
-def figure(width, height, rows=1, columns=1, **options):
-    """A figure and its axes, outside pyplot: no window, no global state."""
-    import seaborn
-    from matplotlib.figure import Figure
-
-    with seaborn.axes_style("ticks", {"axes.edgecolor": GREY, "text.color": INK, "axes.labelcolor": INK}):
-        canvas = Figure(figsize=(width, height), dpi=150, layout="constrained")
-        axes = canvas.subplots(rows, columns, **options)
-    return canvas, axes
-
-
-def draw_curves(history, path):
-    """Loss of every batch and of every epoch; accuracy of every epoch."""
-    from matplotlib.ticker import MaxNLocator
-
-    canvas, (left, right) = figure(10, 4, columns=2)
-    epochs = np.arange(1, len(history["loss"]) + 1)
-    batches = np.array(history["batch_loss"])
-    left.plot(np.arange(1, len(batches) + 1) * epochs[-1] / len(batches), batches, color=GREY, lw=0.6, label="batch")
-    left.plot(epochs, history["loss"], color=BLUE, lw=2, marker="o", ms=3, label="training, mean of the epoch")
-    left.plot(epochs, history["validation_loss"], color=ORANGE, lw=2, marker="o", ms=3, label="held out")
-    left.set(xlabel="epoch", ylabel=f"cross-entropy (labels smoothed by {LABEL_SMOOTHING})", title="Loss")
-    right.plot(epochs, history["accuracy"], color=BLUE, lw=2, marker="o", ms=3, label="training, mean of the epoch")
-    right.plot(epochs, history["validation_accuracy"], color=ORANGE, lw=2, marker="o", ms=3, label="held out")
-    last = history["validation_accuracy"][-1]
-    right.annotate(f"{last:.1%}", (epochs[-1], last), (0, -16), textcoords="offset points", ha="center", color=ORANGE)
-    right.yaxis.set_major_formatter("{x:.0%}")
-    right.set(xlabel="epoch", ylabel="accuracy", title="Accuracy")
-    for axes in (left, right):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(frameon=False)
-        axes.spines[["top", "right"]].set_visible(False)
-    canvas.savefig(path)
 
 
 def draw_confusion(predicted, actual, path):
@@ -217,24 +117,6 @@ def draw_mistakes(images, probabilities, actual, path, rows=3, columns=8):
     canvas.savefig(path)
 
 
-def draw_comparison(result, threads, path):
-    """The same losses, and the time for them."""
-    canvas, (left, right) = figure(10, 4, columns=2, width_ratios=(2, 1))
-    steps = np.arange(1, STEPS + 1)
-    left.plot(steps, result["torch"], color=GREY, lw=6, label="PyTorch")
-    left.plot(steps, result["ours"], color=BLUE, lw=1.5, marker="o", ms=3, label="innerloop")
-    left.set(xlabel="step", ylabel="loss", title=f"Same weights, same batches: equal within {result['difference']:.0e}")
-    left.set_xticks(steps[4::5])
-    left.legend(frameon=False)
-    times = [result["ours_seconds"] * 1e3, result["torch_seconds"] * 1e3]
-    bars = right.bar(["innerloop", "PyTorch"], times, color=[BLUE, GREY], width=0.6)
-    right.bar_label(bars, fmt="%.2f ms", padding=3)
-    right.set(ylabel="median time per step (ms)", title=f"{threads} thread{'s' if threads > 1 else ''}")
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-    canvas.savefig(path)
-
-
 # --- the experiment ---------------------------------------------------------------------------------------------------
 
 
@@ -256,19 +138,13 @@ def run(seed=0, epochs=EPOCHS, threads=None, folder=FIGURES, rounds=ROUNDS):
     with nn.no_grad():
         probabilities = nn.functional.softmax(network(images), dim=1).data
     folder.mkdir(parents=True, exist_ok=True)
-    draw_curves(history, folder / "handwriting_curves.png")
+    draw_curves(history, f"cross-entropy (labels smoothed by {LABEL_SMOOTHING})", folder / "handwriting_curves.png")
     draw_confusion(probabilities.argmax(axis=1), labels.data, folder / "handwriting_confusion.png")
     draw_mistakes(images.data, probabilities, labels.data, folder / "handwriting_mistakes.png")
 
     result = compare(seed, threads, rounds)
-    draw_comparison(result, threads, folder / "handwriting_comparison.png")
-    verdict = "equal" if result["difference"] <= TOLERANCE else "NOT equal"
-    print(f"losses of the first {STEPS} steps, ours and PyTorch's: {verdict} within {TOLERANCE:g}")
-    print(f"  largest relative difference {result['difference']:.1e}")
-    ours, theirs = result["ours_seconds"], result["torch_seconds"]
-    print(f"median time per step, batch {BATCH_SIZE}, {threads} thread{'s' if threads > 1 else ''} each:")
-    print(f"  innerloop {ours * 1e3:7.3f} ms")
-    print(f"  PyTorch   {theirs * 1e3:7.3f} ms  ({theirs / ours:.2f} times ours)")
+    side_by_side.draw_comparison({"": result}, threads, folder / "handwriting_comparison.png")
+    side_by_side.report(result, TOLERANCE, BATCH_SIZE, threads)
     print(f"pictures: {folder}/handwriting_*.png")
     return {"accuracy": held_out_accuracy, **result}
 

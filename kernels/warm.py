@@ -197,11 +197,40 @@ def updates(ones):
     yield "adagrad", (params, params, states[0]), {"step": 1, "lr": 0.0}
 
 
+def convolutions(ones):
+    # Batch, channels, output channels, groups, kernel, size: narrow and wide tiles, depthwise, few outputs, threads.
+    for N, C, M, groups, k, size in (
+        (1, 2, 2, 1, 3, 5), (1, 20, 40, 1, 3, 9), (1, 20, 40, 1, 1, 9), (1, 3, 3, 3, 3, 9), (1, 3, 6, 3, 5, 40),
+        (1, 40, 2, 1, 3, 9), (8, 32, 32, 1, 3, 28), (8, 32, 32, 32, 3, 56),
+    ):  # fmt: skip
+        for rank in (1, 2, 3) if size < 10 else (2,):
+            x, weight = ones((N, C, *(size,) * rank)), ones((M, C // groups, *(k,) * rank))
+            for stride in (1, 2):
+                y = ones((N, M, *((size - k) // stride + 1,) * rank))
+                geometry = {"stride": stride, "groups": groups}
+                for activation in (None, "relu"):
+                    yield f"conv{rank}d", (x, weight, ones(M)), geometry | {"activation": activation}
+                yield f"conv{rank}d_backward", (y, x, weight), geometry
+                wide = ones((N, C, *((size - k) // stride * stride + k,) * rank))
+                yield f"conv_transpose{rank}d", (y, weight), geometry
+                yield f"conv_transpose{rank}d_backward", (wide, y, weight), geometry
+
+
 def calls():
     """List of ``(name, arguments)`` or ``(name, arguments, options)`` for functions of `kernels`."""
     found = [("set_flush_denormal", (False,))]
     for dtype in (np.float32, np.float64):
-        for family in (activations, products, affine, reductions, pooling, normalizations, losses, updates):
+        for family in (
+            activations,
+            products,
+            affine,
+            convolutions,
+            reductions,
+            pooling,
+            normalizations,
+            losses,
+            updates,
+        ):
             found += family(lambda shape, dtype=dtype: np.ones(shape, dtype))
     return found
 

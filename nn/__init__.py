@@ -27,7 +27,10 @@ from nn.activation import (
     Tanh,
 )
 from nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
+)
+from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nn.embedding import Embedding
+from nn.fusion import fuse
 from nn.linear import Linear
 from nn.loss import (
     BCELoss,
@@ -139,6 +142,12 @@ __all__ = [
     "ConstantPad1d",
     "ConstantPad2d",
     "ConstantPad3d",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout1d",
@@ -219,6 +228,7 @@ __all__ = [
     "from_numpy",
     "full",
     "functional",
+    "fuse",
     "generator",
     "init",
     "is_grad_enabled",

@@ -268,6 +268,49 @@ def local_response_norm(inputs, attributes):
     return [kernels.local_response_norm(*inputs, attributes["size"], *numbers)]
 
 
+def borders(attributes, sizes, total):
+    """Widths before and after each axis: the attribute's, or those that `total` of each axis asks for."""
+    auto = attributes.get("auto_pad", b"NOTSET").decode()
+    if auto == "NOTSET":
+        pads = attributes.get("pads", [0] * 2 * len(sizes))
+        return list(zip(pads[: len(sizes)], pads[len(sizes) :], strict=True))
+    if auto == "VALID":
+        return [(0, 0)] * len(sizes)
+    halves = [(both // 2, both - both // 2) for both in total]  # an odd one has its one more at the end
+    return halves if auto == "SAME_UPPER" else [half[::-1] for half in halves]
+
+
+def convolution(inputs, attributes):
+    """Pads first, because widths may differ at the two ends."""
+    x, weight, bias = (*inputs, None)[:3]
+    sizes, kernel = x.shape[2:], weight.shape[2:]
+    stride, dilation = (tuple(attributes.get(name, [1] * len(sizes))) for name in ("strides", "dilations"))
+    reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    total = [max(0, (-(-n // s) - 1) * s + r - n) for n, s, r in zip(sizes, stride, reach, strict=True)]
+    x = np.pad(x, [(0, 0), (0, 0), *borders(attributes, sizes, total)])
+    function = getattr(kernels, f"conv{len(sizes)}d")
+    return [function(x, weight, bias, stride, 0, dilation, attributes.get("group", 1))]
+
+
+def transposed_convolution(inputs, attributes):
+    """Cuts afterwards, because widths may differ at the two ends."""
+    x, weight, bias = (*inputs, None)[:3]
+    sizes, kernel = x.shape[2:], weight.shape[2:]
+    stride, dilation = (tuple(attributes.get(name, [1] * len(sizes))) for name in ("strides", "dilations"))
+    extra = attributes.get("output_padding", [0] * len(sizes))
+    full = [(n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(sizes, stride, dilation, kernel, strict=True)]
+    wanted = attributes.get("output_shape", [n * s for n, s in zip(sizes, stride, strict=True)])
+    total = [n + e - w for n, e, w in zip(full, extra, wanted, strict=True)]
+    if "output_shape" in attributes and "auto_pad" not in attributes:
+        attributes = {"auto_pad": b"SAME_LOWER"}
+    widths = borders(attributes, sizes, total)
+    more = tuple(max(0, e - after) for e, (_, after) in zip(extra, widths, strict=True))
+    function = getattr(kernels, f"conv_transpose{len(sizes)}d")
+    y = function(x, weight, bias, stride, 0, more, attributes.get("group", 1), dilation)
+    ends = [n + e - after for n, e, (_, after) in zip(full, extra, widths, strict=True)]
+    return [y[(..., *(slice(before, end) for (before, _), end in zip(widths, ends, strict=True)))]]
+
+
 RUN = {
     "MatMul": lambda inputs, attributes: [kernels.matmul(*inputs)],
     "Gemm": gemm,
@@ -314,6 +357,8 @@ RUN = {
     "GroupNormalization": group_norm,
     "InstanceNormalization": instance_norm,
     "LRN": local_response_norm,
+    "Conv": convolution,
+    "ConvTranspose": transposed_convolution,
 }
 
 OTHER_DTYPE = "kernels compute in float32 and float64"
@@ -403,6 +448,8 @@ PASSED = {
     "GroupNormalization": 2,
     "InstanceNormalization": 2,
     "LRN": 2,
+    "Conv": 6,
+    "ConvTranspose": 11,
 }
 
 

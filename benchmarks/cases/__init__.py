@@ -11,7 +11,18 @@ from benchmarks.cases.row import OURS, Row
 
 __all__ = ["FAMILIES", "OURS", "Row", "board", "pairs"]
 
-FAMILIES = ("gemm", "affine", "activation", "reduction", "pooling", "normalization", "loss", "update", "training")
+FAMILIES = (
+    "gemm",
+    "affine",
+    "convolution",
+    "activation",
+    "reduction",
+    "pooling",
+    "normalization",
+    "loss",
+    "update",
+    "training",
+)
 
 
 @functools.cache

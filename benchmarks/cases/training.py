@@ -7,20 +7,24 @@ from importlib import import_module
 import numpy as np
 import torch
 
+from benchmarks.cases import networks
 from benchmarks.cases.loss import jax_cross_entropy
+from benchmarks.cases.networks import MLP, RESNET_BLOCKS, RESNET_STAGES
 from benchmarks.cases.row import FLOAT, HAS_JAX, ONE, OURS, PEERS, Calls, Row, named, reference
 
 if HAS_JAX:
     import jax
     import jax.numpy as jnp
 
-MLP = (784, 256, 128, 10)
-MLP_BATCH = 64
+MLP_BATCH = LENET_BATCH = 64
+RESNET_BATCH, RESNET_IMAGE = 32, (3, 32, 32)
 LEARNING_RATE = 1e-3
 
 
 def rows():
     yield mlp()
+    yield lenet5()
+    yield resnet20()
 
 
 def mlp() -> Row:
@@ -51,24 +55,29 @@ def mlp_calls() -> Calls:
     for i, o in itertools.pairwise(MLP):
         bound = i**-0.5
         params += [generator.uniform(-bound, bound, shape).astype(np.float32) for shape in ((o, i), (o,))]
-    nn = import_module("nn")
-    calls = {
-        OURS: user_step(nn, nn.optim, nn.tensor, params, x, target),
-        "numpy": numpy_step(params, x, target),
-        "torch": user_step(torch.nn, torch.optim, torch.tensor, params, x, target),
-        "torch-fused": user_step(torch.nn, torch.optim, torch.tensor, params, x, target, fused=True),
-    }
+    calls = user_steps(networks.mlp, params, x, target)
+    calls["numpy"] = numpy_step(params, x, target)
     if HAS_JAX:
         calls["jax"] = jax_step(params, x, target)
     return calls
 
 
-def user_step(nn, optim, tensor, params, x, target, **choice):
+def user_steps(build, params, x, target) -> Calls:
+    """The steps of our `nn` and of PyTorch, its optimiser as it is and fused."""
+    nn = import_module("nn")
+    return {
+        OURS: user_step(nn, nn.optim, nn.tensor, build, params, x, target),
+        "torch": user_step(torch.nn, torch.optim, torch.tensor, build, params, x, target),
+        "torch-fused": user_step(torch.nn, torch.optim, torch.tensor, build, params, x, target, fused=True),
+    }
+
+
+def user_step(nn, optim, tensor, build, params, x, target, **choice):
     """The step as a user writes it: the same lines for our `nn` and for ``torch.nn``."""
-    first, second, third = (nn.Linear(i, o) for i, o in itertools.pairwise(MLP))
-    model = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), third)
+    model = build(nn)
     names = [name for name, _ in model.named_parameters()]
-    model.load_state_dict({name: tensor(param) for name, param in zip(names, params, strict=True)})
+    values = {name: tensor(param) for name, param in zip(names, params, strict=True)}
+    model.load_state_dict(values, strict=False)  # running statistics begin alike
     criterion = nn.CrossEntropyLoss()
     optimizer = optim.Adam(model.parameters(), lr=LEARNING_RATE, **choice)
     x, target = tensor(x), tensor(target)
@@ -100,6 +109,109 @@ def numpy_step(params, x, target):
         dh1, dw2, db2 = affine.linear_backward(dh2, h1, w2, "relu", h2)
         _, dw1, db1 = affine.linear_backward(dh1, x, w1, "relu", h1, needs=(False, True, True))
         update.adam(params, [dw1, db1, dw2, db2, dw3, db3], means, squares, step=next(count), lr=LEARNING_RATE)
+        return value.item()
+
+    return step
+
+
+def lenet5() -> Row:
+    products = [28**2 * 6 * 25, 10**2 * 16 * 6 * 25, 400 * 120, 120 * 84, 84 * 10]
+    products = [2 * LENET_BATCH * n for n in products]
+    parameters = sum(map(np.size, initial(networks.lenet5)))
+    return Row(
+        family="training",
+        operation="lenet5",
+        shape=f"b{LENET_BATCH}",
+        kind="training",
+        flops=3 * sum(products) - products[0],
+        bytes=FLOAT * (10 * parameters + 2 * LENET_BATCH * 28**2),
+        build=lenet5_calls,
+        peers=(OURS, "numpy", "torch", "torch-fused"),
+        floor=3.0,
+        records=True,
+    )
+
+
+def lenet5_calls() -> Calls:
+    params = initial(networks.lenet5)
+    x, target = images(LENET_BATCH, 1, 28, 28)
+    calls = user_steps(networks.lenet5, params, x, target)
+    calls["numpy"] = numpy_lenet5_step(params, x, target)
+    return calls
+
+
+def resnet20() -> Row:
+    size, inputs = RESNET_IMAGE[1], RESNET_IMAGE[0]
+    products = [size**2 * 9 * inputs * RESNET_STAGES[0]]
+    widths = [RESNET_STAGES[0], *(width for width in RESNET_STAGES for _ in range(RESNET_BLOCKS))]
+    for i, o in itertools.pairwise(widths):
+        size = size * i // o
+        products += [size**2 * 9 * i * o, size**2 * 9 * o * o]
+    products = [2 * RESNET_BATCH * n * 4 // 9 for n in products]  # by Winograd's algorithm
+    parameters = sum(map(np.size, initial(networks.resnet20)))
+    return Row(
+        family="training",
+        operation="resnet20",
+        shape=f"{named(RESNET_IMAGE)}-b{RESNET_BATCH}",
+        kind="training",
+        flops=3 * sum(products) - products[0],
+        bytes=FLOAT * (10 * parameters + 2 * RESNET_BATCH * np.prod(RESNET_IMAGE).item()),
+        build=lambda: user_steps(networks.resnet20, initial(networks.resnet20), *images(RESNET_BATCH, *RESNET_IMAGE)),
+        peers=(OURS, "torch", "torch-fused"),  # 20 layers by hand in NumPy would show nothing that LeNet-5 does not
+        floor=1.4,
+        records=True,
+    )
+
+
+@functools.cache
+def initial(build) -> list[np.ndarray]:
+    """The network's parameters as our `nn` initialises them."""
+    nn = import_module("nn")
+    nn.manual_seed(0)
+    return [param.data for param in build(nn).parameters()]
+
+
+def images(*shape: int) -> tuple[np.ndarray, np.ndarray]:
+    """A batch of pixels and of classes."""
+    generator = np.random.default_rng(0)
+    return generator.random(shape, dtype=np.float32), generator.integers(0, 10, shape[0])
+
+
+def numpy_lenet5_step(params, x, target):
+    convolution, affine, loss, update = map(reference, ("convolution", "affine", "loss", "update"))
+    params = [param.copy() for param in params]
+    w1, b1, w2, b2, w3, b3, w4, b4, w5, b5 = params
+    means, squares = ([np.zeros_like(param) for param in params] for _ in range(2))
+    count = itertools.count(1)
+
+    def pool(x):
+        N, C, H, W = x.shape
+        return x.reshape(N, C, H // 2, 2, W // 2, 2).max(axis=(3, 5))
+
+    def pool_and_relu_backward(dy, x, y):
+        larger = lambda a: a.repeat(2, axis=2).repeat(2, axis=3)  # noqa: E731
+        return np.where((x == larger(y)) & (x > 0), larger(dy), np.float32(0))
+
+    def step():
+        h1 = convolution.conv2d(x, w1, b1, padding=2, activation="relu")
+        p1 = pool(h1)
+        h2 = convolution.conv2d(p1, w2, b2, activation="relu")
+        p2 = pool(h2)
+        flat = p2.reshape(len(x), -1)
+        h3 = affine.linear(flat, w3, b3, "relu")
+        h4 = affine.linear(h3, w4, b4, "relu")
+        logits = affine.linear(h4, w5, b5)
+        value = loss.cross_entropy(logits, target)
+        dlogits = loss.cross_entropy_backward(ONE, logits, target)
+        dh4, dw5, db5 = affine.linear_backward(dlogits, h4, w5)
+        dh3, dw4, db4 = affine.linear_backward(dh4, h3, w4, "relu", h4)
+        dflat, dw3, db3 = affine.linear_backward(dh3, flat, w3, "relu", h3)
+        dh2 = pool_and_relu_backward(dflat.reshape(p2.shape), h2, p2)
+        dp1, dw2, db2 = convolution.conv2d_backward(dh2, p1, w2)
+        dh1 = pool_and_relu_backward(dp1, h1, p1)
+        _, dw1, db1 = convolution.conv2d_backward(dh1, x, w1, padding=2, needs=(False, True, True))
+        gradients = [dw1, db1, dw2, db2, dw3, db3, dw4, db4, dw5, db5]
+        update.adam(params, gradients, means, squares, step=next(count), lr=LEARNING_RATE)
         return value.item()
 
     return step

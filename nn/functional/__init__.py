@@ -32,6 +32,14 @@ from nn.functional.activation import (
     tanh,
 )
 from nn.functional.affine import linear
+from nn.functional.convolution import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from nn.functional.embedding import embedding, one_hot
 from nn.functional.loss import (
     binary_cross_entropy,
@@ -81,6 +89,12 @@ from nn.functional.pooling import (
 
 __all__ = [
     "linear",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "relu",
     "relu6",
     "leaky_relu",

@@ -31,6 +31,10 @@ def test_arguments_are_those_of_torch(name):
     for d in (1, 2, 3):  # dispatched by return_indices, to functions of the same arguments
         for pool in (f"max_pool{d}d", f"adaptive_max_pool{d}d"):
             documented[pool] = list(inspect.signature(getattr(T, f"{pool}_with_indices")).parameters)
+    for n in (1, 2, 3):
+        first = ["input", "weight", "bias", "stride", "padding"]
+        documented[f"conv{n}d"] = [*first, "dilation", "groups"]
+        documented[f"conv_transpose{n}d"] = [*first, "output_padding", "groups", "dilation"]
     theirs = documented.get(name) or list(inspect.signature(getattr(T, name)).parameters)
     assert [p for p in theirs if p in ours] == list(ours)
 

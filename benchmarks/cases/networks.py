@@ -1,0 +1,69 @@
+"""The networks that are trained here and in the experiments, built of `nn` or of ``torch.nn`` by the same lines."""
+
+import itertools
+
+MLP = (784, 256, 128, 10)
+RESNET_STAGES = (16, 32, 64)  # channels; each stage but the first halves the image
+RESNET_BLOCKS = 3  # in each stage: 6 · 3 + 2 layers
+
+
+def mlp(library):
+    """A perceptron of 28 × 28 pixels with two hidden layers."""
+    first, second, third = (library.Linear(i, o) for i, o in itertools.pairwise(MLP))
+    return library.Sequential(first, library.ReLU(), second, library.ReLU(), third)
+
+
+def lenet5(library):
+    """LeNet-5 of 28 × 28 pixels, with rectifiers and maxima where the original has tanh and means.
+
+    Reference: LeCun et al., "Gradient-based learning applied to document recognition" (1998), section II.B.
+    """
+    return library.Sequential(
+        library.Conv2d(1, 6, 5, padding=2),
+        library.ReLU(),
+        library.MaxPool2d(2),
+        library.Conv2d(6, 16, 5),
+        library.ReLU(),
+        library.MaxPool2d(2),
+        library.Flatten(),
+        library.Linear(400, 120),
+        library.ReLU(),
+        library.Linear(120, 84),
+        library.ReLU(),
+        library.Linear(84, 10),
+    )
+
+
+def resnet20(library, channels=3):
+    """The residual network of 20 layers for small images of `channels` channels and 10 classes.
+
+    Where a block halves the image, its shortcut takes every second pixel and adds channels of zeros.
+
+    Reference: He et al., "Deep residual learning for image recognition" (2016), section 4.2.
+    """
+
+    def convolution(inputs, outputs, stride=1):
+        return library.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+
+    class Block(library.Module):
+        def __init__(self, inputs, outputs):
+            super().__init__()
+            self.stride, self.added = outputs // inputs, outputs - inputs
+            self.conv1 = convolution(inputs, outputs, self.stride)
+            self.bn1 = library.BatchNorm2d(outputs)
+            self.relu = library.ReLU()
+            self.conv2 = convolution(outputs, outputs)
+            self.bn2 = library.BatchNorm2d(outputs)
+
+        def forward(self, x):
+            y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+            if self.added:
+                x = x[:, :, :: self.stride, :: self.stride]
+                x = library.functional.pad(x, (0, 0, 0, 0, self.added // 2, self.added // 2))
+            return self.relu(y + x)
+
+    first = RESNET_STAGES[0]
+    widths = [first, *(width for width in RESNET_STAGES for _ in range(RESNET_BLOCKS))]
+    blocks = [Block(inputs, outputs) for inputs, outputs in itertools.pairwise(widths)]
+    head = [library.AdaptiveAvgPool2d(1), library.Flatten(), library.Linear(widths[-1], 10)]
+    return library.Sequential(convolution(channels, first), library.BatchNorm2d(first), library.ReLU(), *blocks, *head)
