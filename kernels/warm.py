@@ -216,6 +216,9 @@ def convolutions(ones):
                 yield f"conv_transpose{rank}d_backward", (wide, y, weight), geometry
 
 
+FAMILIES = activations, products, affine, convolutions, reductions, pooling, normalizations, losses, updates
+
+
 def calls():
     """List of ``(name, arguments)`` or ``(name, arguments, options)`` for functions of `kernels`."""
     found = [("set_flush_denormal", (False,))]

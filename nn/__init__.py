@@ -26,9 +26,8 @@ from nn.activation import (
     Softplus,
     Tanh,
 )
-from nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
-)
 from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from nn.embedding import Embedding
 from nn.fusion import fuse
 from nn.linear import Linear

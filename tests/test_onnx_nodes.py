@@ -152,7 +152,7 @@ def sides(shape, attributes, dims):
 
 
 def window(x, attributes):
-    """Dimensions, kernel, stride, dilation, and padding: on both sides what the kernels take, else what comes before."""
+    """Dimensions, kernel, stride, dilation; padding on both sides where the kernels take it, else what comes before."""
     kernel = tuple(attributes["kernel_shape"])
     dims = len(kernel)
     pads = sides(x.shape, attributes, dims)
