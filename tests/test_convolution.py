@@ -380,7 +380,7 @@ def test_relu_passes_nan_on(dtype):
     assert np.isnan(kernels.conv2d(x, weight, activation="relu")).all()
 
 
-@pytest.mark.parametrize("algorithm", [None, "direct", "winograd2", "winograd4"])
+@pytest.mark.parametrize("algorithm", [None, "direct", "winograd2"])
 def test_relu_of_every_algorithm(rng, dtype, algorithm):
     x, weight, bias = arrays(rng, PLAIN["3x3 33-31"], dtype)
     plain = kernels.conv2d(x, weight, bias, padding=1, algorithm=algorithm)

@@ -289,8 +289,8 @@ _compiled = Compiled(
 )  # fmt: skip
 
 
-def run(x, weight, bias, relu, out, plan, groups, turned_weight=False, first_tap=0, first_out=0):
-    """`correlate` with the regions and the number of threads that suit the plan; arrays (N, C, D, H, W)."""
+def run(x, weight, bias, relu, out, plan, groups, turned_weight=False, first_tap=0, first_out=0, threads=None):
+    """`correlate` with the regions, and if not told the number of threads, that suit the plan; arrays (N, C, ...)."""
     images, channels, columns = x.shape[0], x.shape[1] // groups, out.shape[1] // groups
     at_once, part = set_regions(plan, images * groups, channels, columns, out.itemsize)
     taps = int(plan[ROUNDS].prod())
@@ -300,5 +300,5 @@ def run(x, weight, bias, relu, out, plan, groups, turned_weight=False, first_tap
     _compiled[out.dtype](
         x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, images, groups, channels, columns,
         turned_weight, first_tap, first_out, at_once, part, by_rows,
-        1 if work < PARALLEL_WORK else _threads._count,
+        threads or (1 if work < PARALLEL_WORK else _threads._count),
     )  # fmt: skip

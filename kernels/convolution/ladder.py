@@ -13,8 +13,13 @@ KH KW times as large as x, so the upper rungs read x where it lies (see `micro`)
    2006, sec. 3.
 """
 
+import numpy as np
+
+from kernels import _threads
 from kernels._jit import jit
-from kernels.convolution import correlation, geometry
+from kernels.convolution import correlation, geometry, winograd
+from kernels.gemm.ladder import matmul_packed
+from kernels.pooling.patches import im2col
 
 
 @jit
@@ -38,10 +43,60 @@ def conv2d_naive(x, weight, bias, stride, padding, dilation, groups, out):
                     out[n, m, i, j] = total
 
 
+@jit
+def _columns_of_group(x, first, channels, sizes, columns):
+    im2col(x[first : first + channels], sizes, columns)
+
+
+def conv2d_im2col(x, weight, bias, stride, padding, dilation, groups, out):
+    """Adds the matrix product: the patches are written out as columns, KH KW times the memory of x, and multiplied."""
+    C, KH, KW = weight.shape[1:]
+    M, OH, OW = weight.shape[0] // groups, *out.shape[2:]
+    sizes = np.array([(1, KH, KW), (1, *stride), (0, *padding), (1, *dilation)], np.int64)
+    columns = np.empty((C, KH * KW, 1, OH, OW), x.dtype)
+    for image, result in zip(x, out, strict=True):
+        for group in range(groups):
+            part = slice(group * M, (group + 1) * M)
+            _columns_of_group(image[:, None], group * C, C, sizes, columns)
+            product = result[part].reshape(M, OH * OW)
+            matmul_packed(weight[part].reshape(M, -1), columns.reshape(-1, OH * OW), product)
+            if bias.size:
+                product += bias[part, None]
+
+
+def conv2d_in_place(x, weight, bias, stride, padding, dilation, groups, out):
+    """Adds reading in place: the micro-kernel takes the elements of a patch from x itself, and there are no columns;
+    what is copied is x with its padding, a region at a time, and the tile starts from the bias."""
+    _correlate(x, weight, bias, stride, padding, dilation, groups, out, 1)
+
+
 def conv2d_parallel(x, weight, bias, stride, padding, dilation, groups, out):
     """Adds threads: each takes some regions of some images."""
+    _correlate(x, weight, bias, stride, padding, dilation, groups, out, _threads._count)
+
+
+def _correlate(x, weight, bias, stride, padding, dilation, groups, out, threads):
     shape, _ = geometry.convolution("conv2d", x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    correlation.run(x, weight, bias, False, out, geometry.forward_plan(shape), groups)
+    correlation.run(x, weight, bias, False, out, geometry.forward_plan(shape), groups, threads=threads)
 
 
-VARIANTS = {"conv2d": {"naive": conv2d_naive, "parallel": conv2d_parallel}}
+def conv2d_winograd(x, weight, bias, stride, padding, dilation, groups, out):
+    """Adds Winograd's algorithm: 16 products where there were 36, for 3 x 3 taps with stride and dilation 1 (others are
+    left to the rung before)."""
+    shape, _ = geometry.convolution("conv2d", x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    plan = geometry.forward_plan(shape)
+    if winograd.fits(plan):
+        winograd.run(x, weight, bias, False, out, plan, groups)
+    else:
+        conv2d_parallel(x, weight, bias, stride, padding, dilation, groups, out)
+
+
+VARIANTS = {
+    "conv2d": {
+        "naive": conv2d_naive,
+        "im2col": conv2d_im2col,
+        "in place": conv2d_in_place,
+        "parallel": conv2d_parallel,
+        "winograd": conv2d_winograd,
+    }
+}
