@@ -24,8 +24,11 @@ def _operands(operation, rank, weight, bias, groups, **arrays):
             )
     if weight.ndim != rank + 2:
         raise ValueError(f"{operation}: weight must have {rank + 2} dimensions, got {weight.shape}")
+    if len({array.ndim for array in arrays.values()}) > 1:
+        found = ", ".join(f"{name} is {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"{operation}: either all arrays have a batch axis or none: {found}")
     batched = array.ndim == rank + 2
-    batches = [array if array.ndim == rank + 2 else array[None] for array in arrays.values()]
+    batches = [array if batched else array[None] for array in arrays.values()]
     bias = given.get("bias", NO_BIAS[weight.dtype])
     return *batches, weight, bias, geometry.whole(operation, "groups", groups), batched
 

@@ -60,7 +60,7 @@ def _micro_kernel(rows, vectors):
                         acc = tile_outer(acc, x, at + i3 * steps[3], ra, panel, ib)
                         ib += width
                     chain += rounds[3]
-                    if chain >= CHAIN:  # rounding errors grow along a chain of additions
+                    if chain > CHAIN - rounds[3]:  # rounding errors grow along a chain of additions
                         tile_add(totals, 0, width, acc)
                         acc = tile_zeros(totals, rows, vectors)
                         chain = 0
@@ -157,7 +157,7 @@ def _row_kernel(rows, vectors):
                         acc = tile_outer(acc, panel, ip, 1, x, at + taps[i3])
                         ip += width
                     chain += rounds[3]
-                    if chain >= CHAIN:
+                    if chain > CHAIN - rounds[3]:
                         tile_add(totals, 0, to, acc)
                         acc = tile_zeros(totals, rows, vectors)
                         chain = 0

@@ -57,7 +57,7 @@ PIECES = cache_bytes(2) // 4  # bytes of the pieces of a region: read again for 
 MOST_PIECES = 2**19  # bytes of a single row of them
 
 
-@jit(inline=True)
+@jit(inline=True, fastmath=False)
 def _difference(x0, x1, x2, x3):
     """Bᵀ of four values."""
     return x0 - x2, x1 + x2, x2 - x1, x1 - x3
@@ -96,7 +96,7 @@ def _put_places(pieces, to, place, values):
     store(pieces, to + 3 * place, values[3])
 
 
-@jit(inline=True)
+@jit(inline=True, fastmath=False)
 def _spread(g0, g1, g2):
     """G of three values."""
     sum = (g0 + g2) * 0.5
@@ -121,7 +121,7 @@ def _transform_weights(panel, channels, width, weights, place):
             _put_places(weights, to + 12 * place, place, _spread(g0[3], g1[3], g2[3]))
 
 
-@jit(inline=True)
+@jit(inline=True, fastmath=False)
 def _collect(x0, x1, x2, x3):
     """Aᵀ of four values."""
     return (x0 + x1) + x2, (x1 - x2) - x3
@@ -151,7 +151,7 @@ def _collect_column(sums, at, place):
     return _collect(load(sums, at), load(sums, at + 4 * place), load(sums, at + 8 * place), load(sums, at + 12 * place))
 
 
-@jit
+@jit(merge=True)
 def _multiply_places(pieces, channels, depth, count, from_place, weights, width, sums, to_place):
     """``sums[place, t] = sum over c of pieces[place, t, c] * weights[place, c]``: sixteen matrix products."""
     turns = (channels + CHAIN - 1) // CHAIN
