@@ -23,11 +23,10 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels.reduction.ranges import over_range, read, write
-from kernels.simd import flat, fma, lane_count, prefetch, splat, sum_lanes
+from kernels.simd import flat, fma, lane_count, splat, sum_lanes
 from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
 
 BLOCK_VECTORS = 64  # wide vectors of a block: 16 KiB, half of L1, leave room for what the loops around it use
-AHEAD = 1024  # elements, 4 KiB of float32: as long as memory takes to answer
 BLOCK_ROWS = 64  # rows of a block of columns: a wide vector of them is as much
 
 
@@ -37,18 +36,6 @@ def merge(count, mean, square, more, more_mean, more_square):
     delta = more_mean - mean
     share = more / (count + more)
     return mean + delta * share, square + more_square + (count * delta) * (delta * share)
-
-
-@jit(inline=True)
-def prefetch_ahead(x, i, stop, stride, length):
-    """Ask for the wide vector AHEAD elements after the one at `i`: where the piece ends before that, in the next one,
-    of which the processor's own prefetching knows nothing.
-    """
-    ahead = i + min(AHEAD, length)
-    if ahead >= stop:
-        ahead += stride - length
-    for line in range(0, wide_count(x), lane_count(x)):
-        prefetch(x, ahead + line)
 
 
 # --- contiguous pieces -----------------------------------------------------------------------------------------------
@@ -81,7 +68,6 @@ def _block_deviations(x, at, pieces, stride, length, center):
         stop = start + length
         whole = start + length // step * step
         for i in range(start, whole, step):
-            prefetch_ahead(x, i, stop, stride, length)
             d = load_wide(x, i) - center
             sums, squares = sums + d, fma(d, d, squares)
         for i in range(whole, stop, lanes):

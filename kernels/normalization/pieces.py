@@ -18,7 +18,7 @@ from numba import prange
 from kernels._jit import jit
 from kernels._threads import arrive, enter, leave
 from kernels.normalization.affine import FIRST, NOTHING, TASK, folded, scale_range, streamable, update
-from kernels.normalization.moments import BLOCK_VECTORS, moments, prefetch_ahead
+from kernels.normalization.moments import BLOCK_VECTORS, moments
 from kernels.reduction.ranges import read
 from kernels.simd import flat, fma, select, splat, sum_lanes
 from kernels.simd.stream import streaming_done
@@ -117,14 +117,12 @@ def backward_of(masked):
         return read(dy, i, count, 0.0)
 
     @jit(inline=True, fastmath=False)
-    def block_sums(dy, x, y, center, start, stop, stride, length):
+    def block_sums(dy, x, y, center, start, stop):
         lanes, step = lane_count(x), wide_count(x)
         whole = start + (stop - start) // step * step
         sums, products = splat_wide(x, 0.0), splat_wide(x, 0.0)
         rest, rest_products = splat(x, 0.0), splat(x, 0.0)
         for i in range(start, whole, step):
-            prefetch_ahead(dy, i, stop, stride, length)
-            prefetch_ahead(x, i, stop, stride, length)
             dz = slope(dy, y, i, None)
             sums, products = sums + dz, fma(dz, load_wide(x, i) - center, products)
         for i in range(whole, stop, lanes):
@@ -134,12 +132,11 @@ def backward_of(masked):
         return sum_lanes(sum_registers(sums) + rest), sum_lanes(sum_registers(products) + rest_products)
 
     @jit(fastmath=False)
-    def piece_sums(dy, x, y, center, start, length, stride):
+    def piece_sums(dy, x, y, center, start, stop):
         """Sums of dy and of dy (x - center)."""
         total, product, block = 0.0, 0.0, BLOCK_VECTORS * wide_count(x)
-        stop = start + length
         for i in range(start, stop, block):
-            more, more_product = block_sums(dy, x, y, center, i, min(i + block, stop), stride, length)
+            more, more_product = block_sums(dy, x, y, center, i, min(i + block, stop))
             total += more
             product += more_product
         return total, product
@@ -164,7 +161,7 @@ def backward_of(masked):
             for piece in range(pieces):
                 w, i = np.float64(weight[(unit * per + piece * step) % weight.size]), at + piece * stride
                 k = unit * pieces + piece
-                sums[k], products[k] = piece_sums(gradient, source, mask, center, i, length, stride)
+                sums[k], products[k] = piece_sums(gradient, source, mask, center, i, i + length)
                 total += w * sums[k]
                 product += w * products[k]
             shift, slant = -deviation * total / n, -(deviation**3) * product / n

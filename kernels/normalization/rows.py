@@ -14,7 +14,7 @@ from numba import prange
 from kernels._jit import jit
 from kernels._threads import arrive, enter, leave
 from kernels.normalization.affine import FIRST, TASK, streamable
-from kernels.normalization.moments import BLOCK_VECTORS, moments, prefetch_ahead
+from kernels.normalization.moments import BLOCK_VECTORS, moments
 from kernels.reduction.ranges import read, sum_of, write
 from kernels.simd import allocate, flat, fma, release, splat, sum_lanes
 from kernels.simd.stream import streaming_done
@@ -107,13 +107,10 @@ def forward_rows(n, centered, x, weight, bias, eps, mean, rstd, past, y, threads
 def _block_sums(dy, x, weight, center, behind, start, stop):
     """Sums of g = dy * weight and of g * (x - center)."""
     lanes, step = lane_count(x), wide_count(x)
-    length = stop - start
-    whole = start + length // step * step
+    whole = start + (stop - start) // step * step
     sums, products = splat_wide(x, 0.0), splat_wide(x, 0.0)
     rest, rest_products = splat(x, 0.0), splat(x, 0.0)
     for i in range(start, whole, step):
-        prefetch_ahead(dy, i, stop, length, length)
-        prefetch_ahead(x, i, stop, length, length)
         g = load_wide(dy, i) * load_wide(weight, i - behind)
         sums, products = sums + g, fma(g, load_wide(x, i) - center, products)
     for i in range(whole, stop, lanes):
