@@ -27,7 +27,6 @@ from kernels.pooling.rows import (
     place,
     splitter,
     unpack,
-    window_at,
 )
 from kernels.pooling.windows import gradient, is_vast, shares, windows
 from kernels.simd import flat, lane_count, load, load_partial, store, store_partial
@@ -90,10 +89,12 @@ _split_sum = splitter(_plus)
 
 
 @jit
-def _fill_counts(counts, kernel, stride, padding, size, include, divisor):
+def _fill_counts(counts, out, kernel, stride, padding, size, include, divisor):
     """The part of the divisor that depends on the place along the row; all of it where it is given."""
     for o in range(counts.size):
-        counts[o] = divisor if divisor != 0 else count_of(o, kernel, stride, padding, size, include)
+        counts[o] = 1
+        if o < out:
+            counts[o] = divisor if divisor != 0 else count_of(o, kernel, stride, padding, size, include)
 
 
 @jit
@@ -138,8 +139,8 @@ def _average_lines(arguments, start, stop):
     W, OW = x.shape[3], y.shape[3]
     pitch = pitch_of(x, W, OW, kernel[2], stride[2], padding[2], dilation[2])
     phases = np.empty(phase_count(stride[2]) * pitch + lane_count(x), x.dtype)
-    counts = np.ones(OW + lane_count(x), x.dtype)
-    _fill_counts(counts[:OW], kernel[2], stride[2], padding[2], W, include, divisor)
+    counts = np.empty(OW + lane_count(x), x.dtype)
+    _fill_counts(counts, OW, kernel[2], stride[2], padding[2], W, include, divisor)
     _average_rows(x, sizes, include, divisor, y, phases, counts, start, stop)
 
 
@@ -173,12 +174,11 @@ def _spread_rows(dy, sizes, include, divisor, dx, phases, rows, start, stop):
         p, d, h = line // (D * H), line // H % D, line % H
         clear(memory, s * pitch, zero)
         clear(totals, OW, zero)
-        for kd in range(kernel[0]):
-            od = window_at(d, kd, stride[0], padding[0], dilation[0], OD)
-            for kh in range(kernel[1] if od >= 0 else 0):
-                oh = window_at(h, kh, stride[1], padding[1], dilation[1], OH)
-                if oh < 0:
-                    continue
+        last_od, last_oh = (d + padding[0]) // stride[0], (h + padding[1]) // stride[1]
+        first_od = (d + padding[0] - kernel[0]) // stride[0] + 1
+        first_oh = (h + padding[1] - kernel[1]) // stride[1] + 1
+        for od in range(max(first_od, 0), min(last_od + 1, OD)):
+            for oh in range(max(first_oh, 0), min(last_oh + 1, OH)):
                 count = one
                 if divisor == 0:
                     count = dy.dtype.type(
@@ -208,8 +208,8 @@ def _spread_lines(arguments, start, stop):
     W, OW = dx.shape[3], dy.shape[3]
     pitch = pitch_of(dx, W, OW, kernel[2], stride[2], padding[2], dilation[2])
     phases = np.empty(phase_count(stride[2]) * pitch + lane_count(dx), dx.dtype)
-    rows = np.ones((2, OW + lane_count(dx)), dx.dtype)
-    _fill_counts(rows[1, :OW], kernel[2], stride[2], padding[2], W, include, divisor)
+    rows = np.empty((2, OW + lane_count(dx)), dx.dtype)
+    _fill_counts(rows[1], OW, kernel[2], stride[2], padding[2], W, include, divisor)
     _spread_rows(dy, sizes, include, divisor, dx, phases, rows, start, stop)
 
 
