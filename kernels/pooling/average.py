@@ -27,6 +27,7 @@ from kernels.pooling.rows import (
     place,
     splitter,
     unpack,
+    window_at,
 )
 from kernels.pooling.windows import gradient, is_vast, shares, windows
 from kernels.simd import flat, lane_count, load, load_partial, store, store_partial
@@ -174,11 +175,12 @@ def _spread_rows(dy, sizes, include, divisor, dx, phases, rows, start, stop):
         p, d, h = line // (D * H), line // H % D, line % H
         clear(memory, s * pitch, zero)
         clear(totals, OW, zero)
-        last_od, last_oh = (d + padding[0]) // stride[0], (h + padding[1]) // stride[1]
-        first_od = (d + padding[0] - kernel[0]) // stride[0] + 1
-        first_oh = (h + padding[1] - kernel[1]) // stride[1] + 1
-        for od in range(max(first_od, 0), min(last_od + 1, OD)):
-            for oh in range(max(first_oh, 0), min(last_oh + 1, OH)):
+        for kd in range(kernel[0]):
+            od = window_at(d, kd, stride[0], padding[0], dilation[0], OD)
+            for kh in range(kernel[1] if od >= 0 else 0):
+                oh = window_at(h, kh, stride[1], padding[1], dilation[1], OH)
+                if oh < 0:
+                    continue
                 count = one
                 if divisor == 0:
                     count = dy.dtype.type(
