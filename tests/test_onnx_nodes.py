@@ -153,6 +153,7 @@ def sides(shape, attributes, dims):
 
 def window(x, attributes):
     """Dimensions, kernel, stride, dilation; padding on both sides where the kernels take it, else what comes before."""
+    """Dimensions, kernel, stride, dilation, and padding: on both sides what kernels take, else what comes before."""
     kernel = tuple(attributes["kernel_shape"])
     dims = len(kernel)
     pads = sides(x.shape, attributes, dims)
@@ -191,7 +192,8 @@ def lp_pool(inputs, attributes):
     if padding:
         before = [width for width in padding[::-1] for _ in range(2)]
     pool = getattr(kernels, f"lp_pool{dims}d")
-    return [pool(padded(x, before, 0.0), attributes.get("p", 2), kernel, strides, bool(attributes.get("ceil_mode", 0)))]
+    ceil = bool(attributes.get("ceil_mode", 0))
+    return [pool(padded(x, before, 0.0), attributes.get("p", 2), kernel, strides, ceil)]
 
 
 def global_pool(name):

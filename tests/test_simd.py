@@ -26,15 +26,21 @@ from kernels.simd import (
     any_lanes,
     array_at,
     copysign,
+    even_lanes,
     flat,
     flat_each,
     fma,
+    interleave_high,
+    interleave_low,
     lane_count,
+    lanes_before,
     load,
+    load_bytes,
     load_partial,
     max_lanes,
     maximum,
     minimum,
+    odd_lanes,
     prefetch,
     release,
     select,
@@ -44,6 +50,8 @@ from kernels.simd import (
     square_load_partial,
     square_transpose,
     store,
+    store_between,
+    store_bytes,
     store_partial,
     sum_lanes,
     tile_add,
@@ -556,6 +564,65 @@ def test_partial_square_loads(dtype, end):
         out = np.empty((lanes, lanes), dtype)
         _load_square(x, columns, rows, columns, out)
         np.testing.assert_array_equal(out, np.pad(x, ((0, lanes - rows), (0, lanes - columns))))
+
+
+# --- lanes moved -----------------------------------------------------------------------------------------------------
+
+
+@jit
+def _shuffled(a, b, out):
+    x, y, lanes = load(a, 0), load(b, 0), lane_count(a)
+    store(out, 0, even_lanes(x, y))
+    store(out, lanes, odd_lanes(x, y))
+    store(out, 2 * lanes, interleave_low(x, y))
+    store(out, 3 * lanes, interleave_high(x, y))
+    store(out, 4 * lanes, lanes_before(x, y))
+
+
+def test_shuffles(dtype):
+    lanes = machine.lanes(dtype)
+    both, out = np.arange(2 * lanes).astype(dtype), np.empty(5 * lanes, dtype)
+    a, b = both[:lanes].copy(), both[lanes:].copy()
+    _shuffled(a, b, out)
+    between = np.stack([a, b], 1).ravel()
+    expected = [both[::2], both[1::2], between[:lanes], between[lanes:], both[lanes - 1 : -1]]
+    np.testing.assert_array_equal(out, np.concatenate(expected))
+
+
+@jit
+def _store_between(out, first, stop, x):
+    store_between(out, -first, first, stop, load(x, 0))
+
+
+@ends
+def test_store_between(dtype, end):
+    lanes = machine.lanes(dtype)
+    x = np.arange(1, lanes + 1).astype(dtype)
+    for first in range(lanes):
+        for stop in (first + 1, lanes // 2, lanes, lanes + 3):
+            kept = max(min(stop, lanes) - first, 0)
+            out = place(np.zeros(max(kept, 1), dtype), end)
+            _store_between(out, first, stop, x)
+            np.testing.assert_array_equal(out[:kept], x[first : first + kept])
+
+
+@jit
+def _bytes_there_and_back(small, like, wide, back):
+    lanes = lane_count(like)
+    for i in range(0, small.size, lanes):
+        x = load_bytes(small, i, small.size - i, like)
+        store_partial(wide, i, small.size - i, x)
+        store_bytes(back, i, small.size - i, x)
+
+
+@ends
+@pytest.mark.parametrize("size", [1, 3, 4, 15, 16, 17, 256])
+def test_bytes(dtype, end, size):
+    small = place(np.linspace(0, 255, size).astype(np.uint8), end)
+    wide, back = place(np.zeros(size, dtype), end), place(np.zeros(size, np.uint8), end)
+    _bytes_there_and_back(small, wide, wide, back)
+    np.testing.assert_array_equal(wide, small)
+    np.testing.assert_array_equal(back, small)
 
 
 # --- maths -----------------------------------------------------------------------------------------------------------

@@ -90,10 +90,12 @@ _split_sum = splitter(_plus)
 
 
 @jit
-def _fill_counts(counts, kernel, stride, padding, size, include, divisor):
+def _fill_counts(counts, out, kernel, stride, padding, size, include, divisor):
     """The part of the divisor that depends on the place along the row; all of it where it is given."""
     for o in range(counts.size):
-        counts[o] = divisor if divisor != 0 else count_of(o, kernel, stride, padding, size, include)
+        counts[o] = 1
+        if o < out:
+            counts[o] = divisor if divisor != 0 else count_of(o, kernel, stride, padding, size, include)
 
 
 @jit
@@ -138,8 +140,8 @@ def _average_lines(arguments, start, stop):
     W, OW = x.shape[3], y.shape[3]
     pitch = pitch_of(x, W, OW, kernel[2], stride[2], padding[2], dilation[2])
     phases = np.empty(phase_count(stride[2]) * pitch + lane_count(x), x.dtype)
-    counts = np.ones(OW + lane_count(x), x.dtype)
-    _fill_counts(counts[:OW], kernel[2], stride[2], padding[2], W, include, divisor)
+    counts = np.empty(OW + lane_count(x), x.dtype)
+    _fill_counts(counts, OW, kernel[2], stride[2], padding[2], W, include, divisor)
     _average_rows(x, sizes, include, divisor, y, phases, counts, start, stop)
 
 
@@ -208,8 +210,8 @@ def _spread_lines(arguments, start, stop):
     W, OW = dx.shape[3], dy.shape[3]
     pitch = pitch_of(dx, W, OW, kernel[2], stride[2], padding[2], dilation[2])
     phases = np.empty(phase_count(stride[2]) * pitch + lane_count(dx), dx.dtype)
-    rows = np.ones((2, OW + lane_count(dx)), dx.dtype)
-    _fill_counts(rows[1, :OW], kernel[2], stride[2], padding[2], W, include, divisor)
+    rows = np.empty((2, OW + lane_count(dx)), dx.dtype)
+    _fill_counts(rows[1], OW, kernel[2], stride[2], padding[2], W, include, divisor)
     _spread_rows(dy, sizes, include, divisor, dx, phases, rows, start, stop)
 
 

@@ -33,7 +33,10 @@ from kernels.simd import (
 
 
 def over_lines(work):
-    """Jitted ``run(arguments, lines, share, threads)``: ``work(arguments, start, stop)`` on all lines, by parts."""
+    """Jitted ``run(arguments, lines, share, threads)``: ``work(arguments, start, stop)`` on all lines, by parts.
+
+    Where `work` is merged into it, it must not fill arrays (np.zeros, a[:] = 0): here, that would be a parallel loop.
+    """
 
     @jit(parallel=True)
     def run(arguments, lines, share, threads):

@@ -47,7 +47,7 @@ def pad(input, pad, mode="constant", value=0.0):
 def _pad_constant(input, widths, value):
     x = input.data
     for n, width in zip(x.shape, widths, strict=True):
-        if n + sum(width) < 0:
+        if n + min(width[0], 0) + min(width[1], 0) < 0:
             raise ValueError(f"pad: {width} cuts off more than the {n} elements of a dimension")
     kept = tuple([slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, widths, strict=True)])
     part = x[kept]
