@@ -148,11 +148,16 @@ def _correlate_rows(
 
 
 @jit
-def _correlate_share(
+def correlate(
     share, shares, x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap,
     first_out, at_once, part, by_rows,
 ):  # fmt: skip
-    """The tasks that fall to one thread."""
+    """``out[n, g, m] = relu(bias[m] + sum over channels c and taps of x[n, g, c] * weight[g, m, c])`` by `plan`: the
+    tasks that fall to share number `share` of `shares`.
+
+    Flat arrays: x is (images, groups, channels, *sizes), out (images, groups, columns, ...), weight (groups, columns,
+    channels, taps) or, if `turned_weight`, (groups, channels, columns, taps).
+    """
     lanes = lane_count(out)
     X, W, B, Y = flat(x), flat(weight), flat(bias), flat(out)
     sizes = (plan[SIZE, 0], plan[SIZE, 1], plan[SIZE, 2])
@@ -255,38 +260,30 @@ def tile_width(columns, lanes):
 
 
 @jit(parallel=True)
-def correlate(
+def _correlate_in_parallel(
     x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap, first_out,
     at_once, part, by_rows, threads,
 ):  # fmt: skip
-    """``out[n, g, m] = relu(bias[m] + sum over channels c and taps of x[n, g, c] * weight[g, m, c])`` by `plan`.
-
-    Flat arrays: x is (images, groups, channels, *sizes), out (images, groups, columns, ...), weight (groups, columns,
-    channels, taps) or, if `turned_weight`, (groups, channels, columns, taps).
-    """
-    if threads == 1:
-        _correlate_share(
-            np.int64(0), np.int64(1), x, weight, bias, relu, out, plan, images, groups, channels, columns,
+    before, home = enter(threads)
+    for share in prange(threads):
+        arrive(home)
+        correlate(
+            np.int64(share), threads, x, weight, bias, relu, out, plan, images, groups, channels, columns,
             turned_weight, first_tap, first_out, at_once, part, by_rows,
         )  # fmt: skip
-    else:
-        before, home = enter(threads)
-        for share in prange(threads):
-            arrive(home)
-            _correlate_share(
-                np.int64(share), threads, x, weight, bias, relu, out, plan, images, groups, channels, columns,
-                turned_weight, first_tap, first_out, at_once, part, by_rows,
-            )  # fmt: skip
-        leave(before)
+    leave(before)
 
 
-_compiled = Compiled(
-    correlate,
-    lambda kind: (
+def _types(kind):
+    return (
         kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1], int64, int64, int64, int64, boolean,
-        int64, int64, int64, int64, boolean, int64,
-    ),
-)  # fmt: skip
+        int64, int64, int64, int64, boolean,
+    )  # fmt: skip
+
+
+# Two entries, for a function with both loops would be compiled, micro-kernels and all, twice as long.
+_compiled = Compiled(correlate, lambda kind: (int64, int64, *_types(kind)))
+_compiled_parallel = Compiled(_correlate_in_parallel, lambda kind: (*_types(kind), int64))
 
 
 def run(x, weight, bias, relu, out, plan, groups, turned_weight=False, first_tap=0, first_out=0, threads=None):
@@ -297,8 +294,12 @@ def run(x, weight, bias, relu, out, plan, groups, turned_weight=False, first_tap
     # With few channels the lanes would be idle; with few products to an output, turning the tile would take longer.
     by_rows = columns <= FEW_CHANNELS or (columns <= 2 * FEW_CHANNELS <= plan[COUNT, 2] and channels * taps <= SHORT)
     work = int(plan[ROUNDS].prod() * plan[COUNT].prod()) * channels * columns * groups * images
-    _compiled[out.dtype](
+    arguments = (
         x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, images, groups, channels, columns,
         turned_weight, first_tap, first_out, at_once, part, by_rows,
-        threads or (1 if work < PARALLEL_WORK else _threads._count),
     )  # fmt: skip
+    threads = threads or (1 if work < PARALLEL_WORK else _threads._count)
+    if threads == 1:
+        _compiled[out.dtype](0, 1, *arguments)
+    else:
+        _compiled_parallel[out.dtype](*arguments, threads)

@@ -131,8 +131,9 @@ def _correlate_box(box, plan, counts, steps, places, weights, bias, relu, scratc
 
 
 @jit
-def _correlate_planes(first, last, x, weight, bias, relu, out, plan, channels, first_tap, first_out):
-    """The planes ``first <= plane < last`` of all images' channels."""
+def correlate(x, weight, bias, relu, out, plan, channels, first_tap, first_out, first, last):
+    """`correlation.correlate` with one channel and one column a group, for the planes from `first` to `last` - 1 of all
+    images' channels; flat arrays."""
     X, W, Y = flat(x), flat(weight), flat(out)
     plane_x, taps = plan[SIZE, 0] * plan[SIZE, 1] * plan[SIZE, 2], weight.size // channels
     plane_out = out.size // (x.size // plane_x)
@@ -160,28 +161,15 @@ def _correlate_planes(first, last, x, weight, bias, relu, out, plan, channels, f
     release(places)
 
 
-@jit(inline=True)
-def _planes_of_part(plan):
-    """Planes that make a part of about PART multiply-adds."""
-    work = plan[COUNT, 0] * plan[COUNT, 1] * plan[COUNT, 2] * plan[ROUNDS, 0] * plan[ROUNDS, 1] * plan[ROUNDS, 2]
-    return max(PART // max(work, 1), 1)
-
-
 @jit(parallel=True)
-def correlate(x, weight, bias, relu, out, plan, channels, first_tap, first_out, threads):
-    """`correlation.correlate` with one channel and one column a group; flat arrays."""
-    planes = x.size // (plan[SIZE, 0] * plan[SIZE, 1] * plan[SIZE, 2])
-    share = _planes_of_part(plan)
-    if threads == 1:
-        _correlate_planes(np.int64(0), planes, x, weight, bias, relu, out, plan, channels, first_tap, first_out)
-    else:
-        before, home = enter(threads)
-        for part in prange((planes + share - 1) // share):
-            arrive(home)
-            first = np.int64(part) * share
-            last = min(first + share, planes)
-            _correlate_planes(first, last, x, weight, bias, relu, out, plan, channels, first_tap, first_out)
-        leave(before)
+def _correlate_in_parallel(x, weight, bias, relu, out, plan, channels, first_tap, first_out, planes, share, threads):
+    before, home = enter(threads)
+    for part in prange((planes + share - 1) // share):
+        arrive(home)
+        first = np.int64(part) * share
+        last = min(first + share, planes)
+        correlate(x, weight, bias, relu, out, plan, channels, first_tap, first_out, first, last)
+    leave(before)
 
 
 @jit
@@ -217,7 +205,7 @@ def _sum_box(dy, at, rows, box, plan, counts, steps, places, out, to):
                 tap += 1
 
 
-@jit
+@jit(merge=True)
 def _sum_channel(channel, dy, x, out, plan, images, channels):
     """The gradient of one channel's weight, image by image."""
     DY, X, OUT = flat(dy), flat(x), flat(out)
@@ -239,46 +227,67 @@ def _sum_channel(channel, dy, x, out, plan, images, channels):
     release(places)
 
 
+@jit
+def weight_gradient(dy, x, out, plan, images, channels, first, last):
+    """`weight_gradient.weight_gradient` with one channel and one column a group, for the channels from `first` to
+    `last` - 1; flat arrays."""
+    for channel in range(first, last):
+        _sum_channel(channel, dy, x, out, plan, images, channels)
+
+
 @jit(parallel=True)
-def weight_gradient(dy, x, out, plan, images, channels, threads):
-    """`weight_gradient.weight_gradient` with one channel and one column a group; flat arrays."""
-    if threads == 1:
-        for channel in range(channels):
-            _sum_channel(channel, dy, x, out, plan, images, channels)
-    else:
-        before, home = enter(threads)
-        for channel in prange(channels):
-            arrive(home)
-            _sum_channel(np.int64(channel), dy, x, out, plan, images, channels)
-        leave(before)
+def _weight_gradient_in_parallel(dy, x, out, plan, images, channels, threads):
+    before, home = enter(threads)
+    for channel in prange(channels):
+        arrive(home)
+        number = np.int64(channel)
+        weight_gradient(dy, x, out, plan, images, channels, number, number + 1)
+    leave(before)
 
 
-_compiled = Compiled(
-    correlate,
-    lambda kind: (kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1]) + (int64,) * 4,
-)
-_compiled_gradient = Compiled(
-    weight_gradient, lambda kind: (kind[::1], kind[::1], kind[::1], int64[:, ::1]) + (int64,) * 3
-)
+def _types(kind):
+    return kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1], *(int64,) * 5
+
+
+def _gradient_types(kind):
+    return kind[::1], kind[::1], kind[::1], int64[:, ::1], int64, int64
+
+
+_compiled = Compiled(correlate, _types)
+_compiled_parallel = Compiled(_correlate_in_parallel, lambda kind: (*_types(kind), int64))
+_compiled_gradient = Compiled(weight_gradient, lambda kind: (*_gradient_types(kind), int64, int64))
+_compiled_gradient_parallel = Compiled(_weight_gradient_in_parallel, lambda kind: (*_gradient_types(kind), int64))
 
 
 def _threads_for(plan, planes):
     """Sets the regions, too."""
     set_regions(plan, planes, 1, 1, 8)
-    return 1 if int(plan[ROUNDS].prod() * plan[COUNT].prod()) * planes < PARALLEL_WORK else _threads._count
+    return 1 if _work(plan) * planes < PARALLEL_WORK else _threads._count
+
+
+def _work(plan):
+    """Multiply-adds of a plane."""
+    return int(plan[ROUNDS].prod() * plan[COUNT].prod())
 
 
 def run(x, weight, bias, relu, out, plan, first_tap, first_out):
     """`correlation.run` for as many groups as channels."""
     planes = x.shape[0] * x.shape[1]
-    _compiled[out.dtype](
-        x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, x.shape[1], first_tap, first_out,
-        _threads_for(plan, planes),
-    )  # fmt: skip
+    threads = _threads_for(plan, planes)
+    arguments = x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, x.shape[1], first_tap, first_out
+    if threads == 1:
+        _compiled[out.dtype](*arguments, 0, planes)
+    else:
+        _compiled_parallel[out.dtype](*arguments, planes, max(PART // max(_work(plan), 1), 1), threads)
 
 
 def run_gradient(dy, x, out, plan):
     """`weight_gradient.run` for as many groups as channels, into `out`."""
-    threads = _threads_for(plan, x.shape[0] * x.shape[1])
-    _compiled_gradient[x.dtype](dy.reshape(-1), x.reshape(-1), out.reshape(-1), plan, x.shape[0], x.shape[1], threads)
+    images, channels = x.shape[:2]
+    threads = _threads_for(plan, images * channels)
+    arguments = dy.reshape(-1), x.reshape(-1), out.reshape(-1), plan, images, channels
+    if threads == 1:
+        _compiled_gradient[x.dtype](*arguments, 0, channels)
+    else:
+        _compiled_gradient_parallel[x.dtype](*arguments, threads)
     return out

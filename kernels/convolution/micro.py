@@ -38,7 +38,7 @@ from kernels.simd import (
 )
 
 # Heights of a tile: the tallest fills the registers (see `gemm.micro`); the others serve rows of 7, 10, 28, 56 pixels.
-HEIGHTS = (14, 10, 8, 7, 5, 4, 2, 1) if machine.vector_registers() >= 32 else (6, 5, 4, 3, 2, 1)
+HEIGHTS = (14, 10, 8, 7, 4, 2, 1) if machine.vector_registers() >= 32 else (6, 5, 4, 3, 2, 1)
 MR = HEIGHTS[0]
 
 
@@ -51,7 +51,7 @@ def _micro_kernel(rows, vectors):
         acc = tile_zeros(totals, rows, vectors)
         if not keep:
             tile_store(totals, 0, width, acc)
-        ib, chain = 0, 0
+        ib, chain, left = 0, 0, rounds[0] * rounds[1] * rounds[2]
         for i0 in range(rounds[0]):
             for i1 in range(rounds[1]):
                 for i2 in range(rounds[2]):
@@ -59,12 +59,11 @@ def _micro_kernel(rows, vectors):
                     for i3 in range(rounds[3]):
                         acc = tile_outer(acc, x, at + i3 * steps[3], ra, panel, ib)
                         ib += width
-                    chain += rounds[3]
-                    if chain > CHAIN - rounds[3]:  # rounding errors grow along a chain of additions
+                    chain, left = chain + rounds[3], left - 1
+                    if chain > CHAIN - rounds[3] or left == 0:  # rounding errors grow along a chain of additions
                         tile_add(totals, 0, width, acc)
                         acc = tile_zeros(totals, rows, vectors)
                         chain = 0
-        tile_add(totals, 0, width, acc)
 
     return correlate
 
@@ -76,13 +75,13 @@ def _of_any_height(vectors, heights=HEIGHTS):
     other = _of_any_height(vectors, lower) if lower else None
     if other is None:
 
-        @jit(inline=True)
+        @jit(merge=True)
         def correlate(rows, x, ix, ra, rounds, steps, panel, totals, keep):
             kernel(x, ix, ra, rounds, steps, panel, totals, keep)
 
     else:
 
-        @jit(inline=True)
+        @jit(merge=True)
         def correlate(rows, x, ix, ra, rounds, steps, panel, totals, keep):
             if rows == height:
                 kernel(x, ix, ra, rounds, steps, panel, totals, keep)
@@ -148,7 +147,7 @@ def _row_kernel(rows, vectors):
     def correlate(x, ix, rounds, steps, taps, panel, width, totals):
         acc, to = tile_zeros(totals, rows, vectors), vectors * lane_count(totals)
         tile_store(totals, 0, to, acc)
-        ip, chain = 0, 0
+        ip, chain, left = 0, 0, rounds[0] * rounds[1] * rounds[2]
         for i0 in range(rounds[0]):
             for i1 in range(rounds[1]):
                 for i2 in range(rounds[2]):
@@ -156,12 +155,11 @@ def _row_kernel(rows, vectors):
                     for i3 in range(rounds[3]):
                         acc = tile_outer(acc, panel, ip, 1, x, at + taps[i3])
                         ip += width
-                    chain += rounds[3]
-                    if chain > CHAIN - rounds[3]:
+                    chain, left = chain + rounds[3], left - 1
+                    if chain > CHAIN - rounds[3] or left == 0:
                         tile_add(totals, 0, to, acc)
                         acc = tile_zeros(totals, rows, vectors)
                         chain = 0
-        tile_add(totals, 0, to, acc)
 
     return correlate
 

@@ -140,7 +140,7 @@ def _put_tiles(tiles, size, width, channels, taps, present, turned, out, at, out
             row += rows
 
 
-@jit
+@jit(merge=True)
 def _sum_task(dy, x, out, plan, images, groups, channels, columns, chunk, together, task, splits):
     """One task: the images that fall to its split, region by region."""
     lanes = lane_count(out)
@@ -214,26 +214,37 @@ def _sum_task(dy, x, out, plan, images, groups, channels, columns, chunk, togeth
     release(turned)
 
 
-@jit(parallel=True)
-def weight_gradient(dy, x, out, plan, images, groups, channels, columns, chunk, together, splits, threads):
-    """``out[s, g, m, c, t] = sum over images n of split s and pixels i of dy[n, g, m, i] * x[n, g, c, tap t of i]``.
+@jit
+def weight_gradient(dy, x, out, plan, images, groups, channels, columns, chunk, together, first, last, splits):
+    """``out[s, g, m, c, t] = sum over images n of split s, pixels i of dy[n, g, m, i] * x[n, g, c, tap t of i]``: the
+    tasks from `first` to `last` - 1.
 
     Flat arrays: dy (images, groups, columns, pixels), x (images, groups, channels, *sizes).
     """
-    NR = NV * lane_count(out)
-    tasks = groups * ((columns + NR - 1) // NR) * ((channels + chunk - 1) // chunk) * splits
-    if threads == 1:
-        for task in range(tasks):
-            _sum_task(dy, x, out, plan, images, groups, channels, columns, chunk, together, task, splits)
-    else:
-        before, home = enter(threads)
-        for task in prange(tasks):
-            arrive(home)
-            _sum_task(dy, x, out, plan, images, groups, channels, columns, chunk, together, np.int64(task), splits)
-        leave(before)
+    for task in range(first, last):
+        _sum_task(dy, x, out, plan, images, groups, channels, columns, chunk, together, task, splits)
 
 
-_compiled = Compiled(weight_gradient, lambda kind: (kind[::1], kind[::1], kind[::1], int64[:, ::1]) + (int64,) * 8)
+@jit(parallel=True)
+def _weight_gradient_in_parallel(
+    dy, x, out, plan, images, groups, channels, columns, chunk, together, tasks, splits, threads
+):  # fmt: skip
+    before, home = enter(threads)
+    for task in prange(tasks):
+        arrive(home)
+        number = np.int64(task)
+        weight_gradient(
+            dy, x, out, plan, images, groups, channels, columns, chunk, together, number, number + 1, splits
+        )
+    leave(before)
+
+
+def _types(kind):
+    return (kind[::1], kind[::1], kind[::1], int64[:, ::1], *(int64,) * 9)
+
+
+_compiled = Compiled(weight_gradient, _types)
+_compiled_parallel = Compiled(_weight_gradient_in_parallel, _types)
 
 
 def run(dy, x, shape, plan, groups):
@@ -245,8 +256,12 @@ def run(dy, x, shape, plan, groups):
     work = int(plan[ROUNDS].prod() * plan[COUNT].prod()) * channels * columns * groups * images
     splits = min(images, -(-FEW // tasks), max(work // PARALLEL_WORK, 1))
     out = _checks.new((splits, *shape), x.dtype)
-    _compiled[x.dtype](
-        dy.reshape(-1), x.reshape(-1), out.reshape(-1), plan, images, groups, channels, columns, chunk, together,
-        splits, 1 if work < PARALLEL_WORK else _threads._count,
+    arguments = (
+        dy.reshape(-1), x.reshape(-1), out.reshape(-1), plan, images, groups, channels, columns, chunk, together
     )  # fmt: skip
+    tasks *= splits
+    if work < PARALLEL_WORK or _threads._count == 1:
+        _compiled[x.dtype](*arguments, 0, tasks, splits)
+    else:
+        _compiled_parallel[x.dtype](*arguments, tasks, splits, _threads._count)
     return out[0] if splits == 1 else sum_over(out, 0)

@@ -169,11 +169,12 @@ def _multiply_places(pieces, channels, depth, count, from_place, weights, width,
 
 
 @jit
-def _convolve_share(
+def convolve(
     share, shares, x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap,
     rows_at_once, part,
 ):  # fmt: skip
-    """The tasks of one thread: a part of the output channels, on some rows of pieces of an image."""
+    """`correlation.correlate` for 3 x 3 taps one element apart and stride 1; a task is a part of the output channels on
+    some rows of pieces of an image."""
     lanes = lane_count(out)
     X, W, B, Y = flat(x), flat(weight), flat(bias), flat(out)
     NR = NV * lanes
@@ -250,34 +251,29 @@ def _convolve_share(
 
 
 @jit(parallel=True)
-def convolve(
+def _convolve_in_parallel(
     x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap, rows_at_once, part,
     threads,
 ):  # fmt: skip
-    """`correlation.correlate` for 3 x 3 taps one element apart and stride 1."""
-    if threads == 1:
-        _convolve_share(
-            np.int64(0), np.int64(1), x, weight, bias, relu, out, plan, images, groups, channels, columns,
+    before, home = enter(threads)
+    for share in prange(threads):
+        arrive(home)
+        convolve(
+            np.int64(share), threads, x, weight, bias, relu, out, plan, images, groups, channels, columns,
             turned_weight, first_tap, rows_at_once, part,
         )  # fmt: skip
-    else:
-        before, home = enter(threads)
-        for share in prange(threads):
-            arrive(home)
-            _convolve_share(
-                np.int64(share), threads, x, weight, bias, relu, out, plan, images, groups, channels, columns,
-                turned_weight, first_tap, rows_at_once, part,
-            )  # fmt: skip
-        leave(before)
+    leave(before)
 
 
-_compiled = Compiled(
-    convolve,
-    lambda kind: (
+def _types(kind):
+    return (
         kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1], int64, int64, int64, int64, boolean,
-        int64, int64, int64, int64,
-    ),
-)  # fmt: skip
+        int64, int64, int64,
+    )  # fmt: skip
+
+
+_compiled = Compiled(convolve, lambda kind: (int64, int64, *_types(kind)))
+_compiled_parallel = Compiled(_convolve_in_parallel, lambda kind: (*_types(kind), int64))
 
 
 def fits(plan) -> bool:
@@ -308,7 +304,11 @@ def run(x, weight, bias, relu, out, plan, groups, turned_weight=False, first_tap
         at_once = -(-at_once // 2)
     at_once = -(-rows // -(-rows // at_once))  # evenly
     work = int(plan[COUNT].prod()) * 9 * channels * columns * groups * images
-    _compiled[out.dtype](
+    arguments = (
         x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, images, groups, channels, columns,
-        turned_weight, first_tap, at_once, part, 1 if work < PARALLEL_WORK else _threads._count,
+        turned_weight, first_tap, at_once, part,
     )  # fmt: skip
+    if work < PARALLEL_WORK or _threads._count == 1:
+        _compiled[out.dtype](0, 1, *arguments)
+    else:
+        _compiled_parallel[out.dtype](*arguments, _threads._count)
