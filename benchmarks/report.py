@@ -23,8 +23,13 @@ from benchmarks.measure import BOARD_FILE, RESULTS, Result, load, on
 from benchmarks.verdict import duration, means, share, shortfalls
 
 README = Path(__file__).parent.parent / "README.md"
-LADDERS = {"matmul": "gemm"}  # operation: the kernel file whose VARIANTS are its rungs
-LADDER_SHAPE = "512-512-512"
+# operation: the kernel file whose VARIANTS are its rungs, the shape of its table, and whether that shows rates
+LADDERS = {
+    "matmul": ("gemm", "512-512-512", True),
+    "conv2d": ("convolution", "56-64-64-3x3", False),  # the rungs differ in FLOPs
+    "batch_norm": ("normalization", "32-64-56-56", False),
+}
+DRAWN = "matmul"  # the ladder that has a picture, too
 
 # Okabe and Ito's palette, and a shape for each peer: told apart without colour, too.
 STYLE = {
@@ -44,7 +49,7 @@ def pictures(path: Path = BOARD_FILE) -> list[Path]:
     with plt.rc_context(FRAME):
         if any({OURS, "torch"} <= result.seconds.keys() for result in results):
             drawn.append(roofline(sheet, results))
-        drawn += [ladder(sheet, results, name) for name in LADDERS if ladder_results(results, name)]
+        drawn += [ladder(sheet, results, DRAWN)] if ladder_results(results, DRAWN) else []
     return drawn
 
 
@@ -109,7 +114,7 @@ def ladder_results(results: list[Result], name: str) -> list[Result]:
 
 def rungs(name: str) -> dict:
     """The variants of a ladder in their order, from the kernel file itself."""
-    return import_module(f"kernels.{LADDERS[name]}").VARIANTS[name]
+    return import_module(f"kernels.{LADDERS[name][0]}").VARIANTS[name]
 
 
 def ladder(sheet: dict, results: list[Result], name: str) -> Path:
@@ -120,7 +125,7 @@ def ladder(sheet: dict, results: list[Result], name: str) -> Path:
     peaks = {int(n): flops / 1e9 for n, flops in sheet["peak_flops"].items() if int(n) in (1, threads)}
     figure, (bars, lines) = plt.subplots(1, 2, figsize=(11, 4.8), layout="constrained", sharey=True)
 
-    shown = next((r for r in rows if r.shape == LADDER_SHAPE), rows[-1])
+    shown = next((r for r in rows if r.shape == LADDERS[name][1]), rows[-1])
     names = list(shown.seconds)
     heights = [shown.flops / shown.seconds[each] / 1e9 for each in names]
     colors = {each: RUNG_COLORS[i % len(RUNG_COLORS)] for i, each in enumerate(rungs(name))}
@@ -167,23 +172,31 @@ def markdown(header: list[str], rows: list[list[str]], left: int = 1) -> str:
 
 
 def ladder_table(sheet: dict, results: list[Result], name: str) -> str:
-    """Each rung's GFLOP/s and share of the peak, what it bought, and the idea, from its own docstring."""
-    rows = {r.threads: r for r in ladder_results(results, name) if r.shape == LADDER_SHAPE}
+    """Each rung's GFLOP/s and share of the peak, or its time; what it bought, and the idea, from its own docstring."""
+    _, shape, shows_rate = LADDERS[name]
+    rows = {r.threads: r for r in ladder_results(results, name) if r.shape == shape}
     counts = sorted(rows)
     header = ["rung", "its idea", *(on(n) for n in counts), "bought"]
+
+    def cell(result, seconds):
+        if not shows_rate:
+            return duration(seconds)
+        speed = result.flops / seconds
+        return f"{speed / 1e9:.3g} ({speed / sheet['peak_flops'][str(result.threads)]:.0%})"
+
     lines, before = [], None
     for rung, function in [*rungs(name).items(), ("numpy", None), ("torch", None)]:
-        speeds = {n: rows[n].flops / rows[n].seconds[rung] for n in counts if rung in rows[n].seconds}
-        if not speeds:
+        seconds = {n: rows[n].seconds[rung] for n in counts if rung in rows[n].seconds}
+        if not seconds:
             continue
-        cells = [f"{speeds[n] / 1e9:.3g} ({speeds[n] / sheet['peak_flops'][str(n)]:.0%})" for n in counts]
-        best = max(speeds.values())
-        bought = f"{best / before:.1f}×" if before and function else ""
+        best = min(seconds.values())
+        bought = f"{before / best:.1f}×" if before and function else ""
         before = best
         idea = " ".join(function.__doc__.split("\n\n")[0].split()) if function else "the same task"
+        cells = [cell(rows[n], seconds[n]) for n in counts]
         lines.append([rung.replace("_", " ") if function else f"*{rung}*", idea, *cells, bought])
-    size = LADDER_SHAPE.replace("-", " × ")
-    return f"GFLOP/s at {size}, float32 (share of the measured peak):\n\n" + markdown(header, lines, left=2)
+    unit = "GFLOP/s (share of the measured peak)" if shows_rate else "Time"
+    return f"{unit} at {shape.replace('-', ' × ')}, float32:\n\n" + markdown(header, lines, left=2)
 
 
 def board_table(results: list[Result]) -> str:

@@ -246,7 +246,7 @@ def test_report(roofline, tmp_path, monkeypatch):
     ]
     path, readme = tmp_path / "board.json", tmp_path / "README.md"
     measure.save(path, measure.machine_sheet([1, 2]), results)
-    names = ("ladder:matmul", "board", "machine")
+    names = (*(f"ladder:{name}" for name in report.LADDERS), "board", "machine")
     readme.write_text(
         "before\n" + "\nbetween\n".join(f"<!-- {name} -->old<!-- /{name} -->" for name in names) + "\nafter"
     )
@@ -260,7 +260,7 @@ def test_report(roofline, tmp_path, monkeypatch):
     text = readme.read_text()
     assert "old" not in text
     assert text.startswith("before\n<!-- ladder:matmul -->\n") and text.endswith("<!-- /machine -->\nafter")
-    assert text.count("\nbetween\n") == 2
+    assert text.count("\nbetween\n") == len(names) - 1
     assert "| naive |" in text and "50 (50%)" in text  # 50 GFLOP/s of 100
     assert "| relu | 1000 |" in text and "✗" in text  # 1.5 where 2 is the floor
     report.write_readme(path, readme)

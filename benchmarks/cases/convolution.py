@@ -1,7 +1,7 @@
 """Convolutions of real networks: a shape is kernel-C-OC-size; each has a row for y, for dx, and for dw with db.
 
 The FLOPs of a 3×3 kernel of stride 1 are those of Winograd's F(2×2, 3×3), which needs 4 products where the definition
-needs 9: counting 9 would allow a share of the limit above 1. A ladder, which sets both side by side, counts 9.
+needs 9: counting 9 would allow a share of the limit above 1.
 """
 
 import functools
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.cases.gemm import kind_of
-from benchmarks.cases.row import FLOAT, HAS_JAX, Row, calls, jitted, named, normals, pullback, reference
+from benchmarks.cases.row import FLOAT, HAS_JAX, Row, calls, climb, jitted, named, normals, pullback, reference
 
 if HAS_JAX:
     import jax
@@ -227,15 +227,9 @@ def conv2d_ladder(case: Case) -> Row:
         operation="conv2d_ladder",
         shape=f"{case.size[0]}-{case.C}-{case.OC}-3x3",
         kind="ladder",
-        flops=case.products,
+        flops=case.flops,
         bytes=FLOAT * sum(map(prod, case.shapes)),
         build=build,
         peers=(*variants, "numpy", "torch"),
         floor=None,
     )
-
-
-def climb(function, *arguments):
-    """A rung writes into its last argument."""
-    function(*arguments)
-    return arguments[-1]

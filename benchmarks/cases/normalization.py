@@ -1,14 +1,16 @@
 """Batch norm of a ResNet stage, layer and RMS norm of a transformer's rows, group norm of a U-Net stage."""
 
+import functools
 import math
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 import kernels
-from benchmarks.cases.row import FLOAT, HAS_JAX, Row, calls, jitted, named, normals, pullback
+from benchmarks.cases.row import FLOAT, HAS_JAX, Row, calls, climb, jitted, named, normals, pullback, reference
 
 if HAS_JAX:
     import jax.numpy as jnp
@@ -24,6 +26,7 @@ def rows():
     yield batch_norm_backward()
     yield from (layer_norm(), layer_norm_backward(), rms_norm(), rms_norm_backward())
     yield from (group_norm(), group_norm_backward())
+    yield batch_norm_ladder()
 
 
 def row(operation, dims, flops, arrays, floor, build) -> Row:
@@ -201,3 +204,21 @@ def group_norm_backward() -> Row:
         return calls("normalization", "group_norm_backward", (dy, x), torch_call, *settings, jax_call=jax_call)
 
     return row("group_norm_backward", GROUPED, 10, 3, 1.2, build)
+
+
+def batch_norm_ladder() -> Row:
+    """Every variant of the training forward on one shape, so that each rung shows what it bought."""
+    N, C, H, W = IMAGES
+    variants = import_module("kernels.normalization").VARIANTS["batch_norm"]
+
+    def build():
+        x, weight, bias = normals((N, C, H * W), (C,), (C,))
+        outputs = np.empty(C, np.float32), np.empty(C, np.float32), np.empty_like(x)
+        made = {name: functools.partial(climb, rung, x, weight, bias, EPS, *outputs) for name, rung in variants.items()}
+        arrays = x, np.zeros(C, np.float32), np.ones(C, np.float32), weight, bias
+        made["numpy"] = functools.partial(reference("normalization").batch_norm, *arrays, True)
+        made["torch"] = functools.partial(F.batch_norm, *map(torch.from_numpy, arrays), True)
+        return made
+
+    ladder = row("batch_norm_ladder", IMAGES, 8, 2, None, build)
+    return replace(ladder, kind="ladder", peers=(*variants, "numpy", "torch"))

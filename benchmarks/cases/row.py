@@ -95,6 +95,12 @@ def calls(family: str, name: str, arrays, torch_call, *options, jax_call=None, *
     return made
 
 
+def climb(rung, *arguments):
+    """Call a rung of a ladder, which writes its result into its last argument; returns that."""
+    rung(*arguments)
+    return arguments[-1]
+
+
 def jitted(function, *arrays):
     """`function` compiled by JAX, as a call that returns when the result is there; None without JAX."""
     if not HAS_JAX:
