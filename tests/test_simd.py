@@ -44,6 +44,7 @@ from kernels.simd import (
     prefetch,
     release,
     select,
+    shifted,
     splat,
     sqrt,
     square_load,
@@ -353,8 +354,9 @@ def _through_memory(x, out):
         between[i] = source[i] + source.dtype.type(1)
     target = flat(target)
     target[0] = between[0]
+    rest = shifted(target, 1)
     for i in range(1, x.size):
-        target[i] = 2 * between[i]
+        rest[i - 1] = 2 * between[i]
     release(between)
 
 
