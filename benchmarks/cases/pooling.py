@@ -50,7 +50,7 @@ def row(operation: str, window: str, flops: int, sizes: int, build) -> Row:
         flops=flops,
         bytes=sizes,
         build=build,
-        floor=FLOOR if kind == "memory" else 1.0,
+        floor=FLOOR,
     )
 
 
