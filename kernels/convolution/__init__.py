@@ -1,8 +1,9 @@
 """Convolutions over one, two and three axes, transposed ones, and their gradients.
 
-Read `ladder` first: from the definition to im2col and to loops that read x where it lies. `micro` is the tile that all
-of them are made of, `blocks` what is copied for it; `correlation` runs the convolution, its gradient for x and the
-transposed convolution, `weight_gradient` the gradient for the weight; `geometry` and `functions` are the Python before.
+Read `ladder` first: from the definition to im2col, to loops that read x where it lies, and to Winograd's algorithm.
+`micro` is the tile that they are made of, `blocks` what is copied for it; `correlation` runs the convolution, its
+gradient for x and the transposed convolution, `weight_gradient` the gradient for the weight, `depthwise` both where
+each channel is on its own, `winograd` 3 x 3 taps; `geometry` and `functions` are the Python before them.
 """
 
 from kernels.convolution.functions import (

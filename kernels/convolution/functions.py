@@ -211,7 +211,8 @@ def conv2d(
         Applied to the result while it is in registers.
     algorithm : {None, "direct", "winograd2"}
         "winograd2" is F(2 × 2, 3 × 3), for 3 × 3 taps with stride and dilation 1: less work, and errors of up to three
-        times those of "direct". None takes it where it is faster, from two vectors of channels on.
+        times those of "direct"; a NaN or infinity in `x` makes NaN of all outputs of the 2 × 2 pieces that see it. None
+        takes it where it is faster, from two vectors of channels on.
     out : array, optional
         C-contiguous, of the result's shape and dtype, not overlapping the others.
 
