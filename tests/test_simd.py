@@ -494,6 +494,11 @@ def _narrow_product(a, b, c, depth, columns):
     tile_store(c, 0, VECTORS * lane_count(a), acc)
 
 
+def whole(x):
+    """As integers: BLAS may raise the flag of an invalid operation over the NaNs beside a guarded array."""
+    return x.astype(np.int64)
+
+
 @ends
 def test_outer_products_of_short_rows(dtype, rng, end):
     width, depth = VECTORS * machine.lanes(dtype), 5
@@ -502,7 +507,7 @@ def test_outer_products_of_short_rows(dtype, rng, end):
         b = place(rng.integers(-9, 9, (depth, columns)).astype(dtype), end)
         c = np.empty((ROWS, width), dtype)
         _narrow_product(a, b, c, depth, columns)
-        np.testing.assert_array_equal(c, np.pad(a @ b, ((0, 0), (0, width - columns))))
+        np.testing.assert_array_equal(c, np.pad(whole(a) @ whole(b), ((0, 0), (0, width - columns))))
 
 
 @jit
