@@ -476,14 +476,14 @@ def test_outer_products_and_stores(dtype, rng, end, add):
     start = rng.integers(-9, 9, (ROWS, width)).astype(dtype)
     c = place(start, end)
     _product(a, b, c, depth, 0, int(add))
-    np.testing.assert_array_equal(c, a @ b + add * start)
+    np.testing.assert_array_equal(c, whole(a) @ whole(b) + add * start)
     c = place(start, end)
     _product(a, b, c, depth, 0, 4)
-    np.testing.assert_array_equal(c, a @ b + start)
+    np.testing.assert_array_equal(c, whole(a) @ whole(b) + start)
     for columns in range(1, width + 1):
         c = place(start[:, :columns].copy(), end)
         _product(a, b, c, depth, columns, 2 + add)
-        np.testing.assert_array_equal(c, (a @ b + add * start)[:, :columns])
+        np.testing.assert_array_equal(c, (whole(a) @ whole(b) + add * start)[:, :columns])
 
 
 @jit
@@ -541,7 +541,7 @@ def test_dot_products(dtype, rng, end):
         b = place(rng.integers(-9, 9, (VECTORS, depth)).astype(dtype), end)
         sums = place(np.ones((ROWS, VECTORS + 1), dtype), end)
         _dots(a, b, sums, depth)
-        np.testing.assert_array_equal(sums[:, 1:], 1 + a @ b.T)
+        np.testing.assert_array_equal(sums[:, 1:], 1 + whole(a) @ whole(b).T)
         assert (sums[:, 0] == 1).all()
 
 
