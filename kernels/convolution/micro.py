@@ -16,12 +16,10 @@ Four nested loops walk over channels and taps. At each step all pixels of the ti
 gradient for x and its gradient for the weight, where the loops walk over images and pixels.
 """
 
-import numpy as np
-
 from kernels import machine
 from kernels._jit import jit
 from kernels.activation.rectified import relu_lanes
-from kernels.gemm.micro import ADD, BIAS, CHAIN, NV
+from kernels.gemm.micro import ADD, BIAS, CHAIN, NV, first_heights
 from kernels.simd import (
     lane_count,
     load,
@@ -108,18 +106,7 @@ def correlate_tile(rows, width, x, ix, ra, rounds, steps, panel, totals, keep):
         _correlate_narrow(rows, x, ix, ra, rounds, steps, panel, totals, keep)
 
 
-def _first_heights(most):
-    """For each number of pixels up to `most`, the height of the first tile when all together take least time: a step
-    takes as long as its rows, but not less than four (see `gemm.micro`), and a tile's start and end one row more."""
-    least, first = [0], [0]
-    for rows in range(1, most + 1):
-        time, height = min((least[rows - h] + max(h, 4) + 1, -h) for h in HEIGHTS if h <= rows)
-        least.append(time)
-        first.append(-height)
-    return np.array(first)
-
-
-FIRST_HEIGHTS = _first_heights(4 * MR)
+FIRST_HEIGHTS = first_heights(4 * MR, HEIGHTS)
 
 
 @jit(inline=True)

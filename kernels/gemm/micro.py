@@ -143,7 +143,7 @@ def micro_kernel(rows, a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, j
         _multiply_narrow(rows, a, ia, ra, ca, b, ib, rb, K, c, ic, ldc, columns, bias, jb, mode, totals)
 
 
-def _first_heights(most: int) -> np.ndarray:
+def first_heights(most: int, heights: tuple) -> np.ndarray:
     """For each number of rows up to `most`, the height of the first tile when all tiles together take least time.
 
     A step of a tile takes as long as its rows, but not less than four: a fused multiply-add is that many times slower
@@ -151,13 +151,13 @@ def _first_heights(most: int) -> np.ndarray:
     """
     least, first = [0], [0]
     for rows in range(1, most + 1):
-        time, height = min((least[rows - h] + max(h, 4) + 1, -h) for h in HEIGHTS if h <= rows)
+        time, height = min((least[rows - h] + max(h, 4) + 1, -h) for h in heights if h <= rows)
         least.append(time)
         first.append(-height)
     return np.array(first)
 
 
-FIRST_HEIGHTS = _first_heights(8 * MR)
+FIRST_HEIGHTS = first_heights(8 * MR, HEIGHTS)
 
 
 @jit(inline=True)
