@@ -8,16 +8,16 @@ depend on how the loop is divided.
 """
 
 import numpy as np
-from numba import float64, prange
+from numba import float64
 from numba.types import Array
 from numpy import empty, ndarray
 
 from kernels import _threads
 from kernels._checks import FLOAT32, FLOAT64, floats, new, output, same_dtype, same_shape
 from kernels._jit import Compiled, jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import share_out
 from kernels.machine import cache_bytes
-from kernels.simd import address, flat, store, store_partial
+from kernels.simd import address, flat, shifted, store, store_partial
 from kernels.simd.stream import load_wide_partial, store_streaming, streaming_done, until_aligned
 from kernels.simd.wide import load_wide, wide_count
 
@@ -49,38 +49,38 @@ class Loops:
 
 def unary(formula, parameters: int = 0) -> Loops:
     """Loops of ``out[i] = formula(x[i], *parameters)``."""
-    span, large = _loops(formula, _flat_one, _load_one, _load_one_partial)
+    span, large = _loops(formula, _flat_one, _later_one, _load_one, _load_one_partial)
 
     @jit
     def plain(x, out):
-        return _is_plain(x) and span((flat(x),), flat(out), ZERO, out.size, (), NO)
+        return _is_plain(x) and span(ZERO, out.size, (flat(x),), flat(out), (), NO)
 
     @jit
     def with_one(x, out, p):
-        return _is_plain(x) and span((flat(x),), flat(out), ZERO, out.size, (p,), NO)
+        return _is_plain(x) and span(ZERO, out.size, (flat(x),), flat(out), (p,), NO)
 
     @jit
     def with_two(x, out, p, q):
-        return _is_plain(x) and span((flat(x),), flat(out), ZERO, out.size, (p, q), NO)
+        return _is_plain(x) and span(ZERO, out.size, (flat(x),), flat(out), (p, q), NO)
 
     return Loops((plain, with_one, with_two)[parameters], large, 1, parameters)
 
 
 def binary(formula, parameters: int = 0) -> Loops:
     """Loops of ``out[i] = formula(dy[i], saved[i], *parameters)``."""
-    span, large = _loops(formula, _flat_two, _load_two, _load_two_partial)
+    span, large = _loops(formula, _flat_two, _later_two, _load_two, _load_two_partial)
 
     @jit
     def plain(dy, saved, out):
-        return _are_plain(dy, saved) and span((flat(dy), flat(saved)), flat(out), ZERO, out.size, (), NO)
+        return _are_plain(dy, saved) and span(ZERO, out.size, (flat(dy), flat(saved)), flat(out), (), NO)
 
     @jit
     def with_one(dy, saved, out, p):
-        return _are_plain(dy, saved) and span((flat(dy), flat(saved)), flat(out), ZERO, out.size, (p,), NO)
+        return _are_plain(dy, saved) and span(ZERO, out.size, (flat(dy), flat(saved)), flat(out), (p,), NO)
 
     @jit
     def with_two(dy, saved, out, p, q):
-        return _are_plain(dy, saved) and span((flat(dy), flat(saved)), flat(out), ZERO, out.size, (p, q), NO)
+        return _are_plain(dy, saved) and span(ZERO, out.size, (flat(dy), flat(saved)), flat(out), (p, q), NO)
 
     return Loops((plain, with_one, with_two)[parameters], large, 2, parameters)
 
@@ -95,11 +95,11 @@ def _are_plain(x, y):
     return _is_plain(x) and _is_plain(y)
 
 
-def _loops(formula, flatten, load, load_partial):
+def _loops(formula, flatten, later, load, load_partial):
     """``out[i] = formula(*sources[i], *parameters)`` from `start` to `stop`, and over all on several threads."""
 
     @jit
-    def span(sources, out, start, stop, parameters, streaming):
+    def span(start, stop, sources, out, parameters, streaming):
         i, step = start, wide_count(out)
         while i + step <= stop:
             y = formula(*(load(sources, i) + parameters))
@@ -114,21 +114,14 @@ def _loops(formula, flatten, load, load_partial):
             streaming_done()
         return True
 
-    @jit(parallel=True)
+    @jit
     def large(sources, out, parameters, streaming, threads):
         # what is streamed starts at an aligned address; the few elements before it come first
         first = min(until_aligned(out, 0), out.size) if streaming else 0
         if first > 0:
-            span(flatten(sources), flat(out), ZERO, first, parameters, NO)
-        if threads == 1:
-            span(flatten(sources), flat(out), first, out.size, parameters, streaming)
-        else:
-            before, home = enter(threads)
-            for part in prange((out.size - first + BLOCK - 1) // BLOCK):
-                arrive(home)
-                start = first + np.int64(part) * BLOCK
-                span(flatten(sources), flat(out), start, min(start + BLOCK, out.size), parameters, streaming)
-            leave(before)
+            span(ZERO, first, flatten(sources), flat(out), parameters, NO)
+        memory, target = later(flatten(sources), first), shifted(flat(out), first)
+        share_out(span, out.size - first, BLOCK, threads, (memory, target, parameters, streaming))
 
     return span, large
 
@@ -141,6 +134,16 @@ def _flat_one(sources):
 @jit(inline=True)
 def _flat_two(sources):
     return flat(sources[0]), flat(sources[1])
+
+
+@jit(inline=True)
+def _later_one(sources, first):
+    return (shifted(sources[0], first),)
+
+
+@jit(inline=True)
+def _later_two(sources, first):
+    return shifted(sources[0], first), shifted(sources[1], first)
 
 
 @jit(inline=True)

@@ -183,9 +183,9 @@ def jit(function=None, *, fastmath=True, parallel=False, inline=False, merge=Fal
     """Compile `function` on first call: no GIL, IEEE division, the house's fast-math set, cached on disk.
 
     ``fastmath=False`` is for code whose rounding must stay as written (error-compensated polynomials);
-    ``inline=True`` tells LLVM to merge the function into its callers. ``merge=True`` lets Numba do so before it
-    compiles them: for thin layers over large functions, since a layer compiled on its own optimises all below it once
-    more. Nothing is compiled at import.
+    ``inline=True`` tells LLVM to merge the function into its callers, which are jitted; called from Python, it runs as
+    Python. ``merge=True`` lets Numba do so before it compiles them: for thin layers over large functions, since a layer
+    compiled on its own optimises all below it once more. Nothing is compiled at import.
     """
     if function is None:
         return functools.partial(jit, fastmath=fastmath, parallel=parallel, inline=inline, merge=merge)
@@ -196,7 +196,12 @@ def jit(function=None, *, fastmath=True, parallel=False, inline=False, merge=Fal
         inline="always" if merge else "never",
         nogil=True,
         error_model="numpy",
+        no_cpython_wrapper=inline,  # a wrapper takes as long to compile as a small function
+        no_cfunc_wrapper=True,
     )(function)
+    if inline:  # Numba must not find the wrapper that is not there
+        dispatcher._insert = lambda *overload: None
+        dispatcher._compile_for_args = lambda *arguments, **options: function
     # Only this package's own functions: the digest covers no other sources.
     if cache_folder() is not None and Path(function.__code__.co_filename).is_relative_to(Path(__file__).parent):
         dispatcher._cache = _Cache(function, (fastmath, parallel, inline, _threads.only_workqueue))

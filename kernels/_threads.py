@@ -9,14 +9,11 @@ pip wheel it is found only after its library has been loaded globally, before th
 only workqueue is left, a lock lets one Python thread at a time into a parallel region of ours. No pool starts at
 import. ``NUMBA_THREADING_LAYER`` and ``NUMBA_THREADING_LAYER_PRIORITY`` remain the user's.
 
-A parallel kernel has this form; its parts depend on shapes alone, never on the number of threads:
+A parallel region has this form (kernels share one, see `_shares.share_out`):
 
-    if threads == 1:                       # never touches the pool
-        for part in range(parts): work(part)
-    else:
-        before, home = enter(threads)
-        for part in prange(parts): arrive(home); work(part)
-        leave(before)
+    before, home = enter(threads)
+    for part in prange(parts): arrive(home); work(part)
+    leave(before)
 
 `arrive` cures a stall on Linux: a sleeping worker may be woken on the core of the thread that opened the region, though
 another core is idle (virtual machines invite it: their idle cores look taken), and as both spin at the end of a region

@@ -19,7 +19,6 @@ Both backwards need x.
 import math
 
 import numpy as np
-from numba import prange
 from numba.extending import register_jitable
 from numpy import empty
 
@@ -27,7 +26,7 @@ from kernels import _threads, simd
 from kernels._checks import axis, floats, new, no_overlap, output, same_dtype
 from kernels._elementwise import BLOCK, PARALLEL_FROM, pair, same_or_apart
 from kernels._jit import jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import FIRST, share_out
 from kernels.activation.rectified import leaky_relu_backward_lanes, leaky_relu_lanes
 from kernels.activation.smooth import sigmoid_and_slope
 from kernels.simd import lane_count, load_partial, select, splat, store, store_partial, sum_lanes
@@ -86,19 +85,20 @@ def _prelu_part(x, weight, out, part):
 
 
 @jit
+def _prelu_range(first, last, x, weight, out):
+    for part in range(first, last):
+        _prelu_part(x, weight, out, part)
+
+
+@jit
 def prelu_loops(x, weight, out):
     """x, out: (N, C, inner), or (1, 1, elements) with one weight for all; weight: (C,); C-contiguous, not checked."""
-    for part in range(_prelu_parts(x, weight)):
-        _prelu_part(x, weight, out, part)
+    _prelu_range(FIRST, _prelu_parts(x, weight), x, weight, out)
 
 
-@jit(parallel=True)
+@jit
 def _prelu_parallel(x, weight, out, threads):
-    before, home = enter(threads)
-    for part in prange(_prelu_parts(x, weight)):
-        arrive(home)
-        _prelu_part(x, weight, out, part)
-    leave(before)
+    share_out(_prelu_range, _prelu_parts(x, weight), 1, threads, (x, weight, out))
 
 
 @jit
@@ -126,18 +126,15 @@ def _prelu_backward_part(dy, x, weight, dx, shares, part):
             store_partial(shares, part * C + c, rest, share)
 
 
-@jit(parallel=True)
+@jit
+def _prelu_backward_range(first, last, dy, x, weight, dx, shares):
+    for part in range(first, last):
+        _prelu_backward_part(dy, x, weight, dx, shares, part)
+
+
+@jit
 def _prelu_backward(dy, x, weight, dx, shares, threads):
-    parts = _prelu_parts(x, weight)
-    if threads == 1:
-        for part in range(parts):
-            _prelu_backward_part(dy, x, weight, dx, shares, part)
-    else:
-        before, home = enter(threads)
-        for part in prange(parts):
-            arrive(home)
-            _prelu_backward_part(dy, x, weight, dx, shares, part)
-        leave(before)
+    share_out(_prelu_backward_range, _prelu_parts(x, weight), 1, threads, (dy, x, weight, dx, shares))
 
 
 def _channels(operation, x, weight):
@@ -251,36 +248,38 @@ def _glu_backward_part(dy, x, dx, row, start):
         store_partial(dx, b + i, rest, db)
 
 
+@jit(inline=True)
+def _blocks(x):
+    """In how many parts a row falls."""
+    return (x.shape[2] + BLOCK - 1) // BLOCK
+
+
+@jit
+def _glu_range(first, last, x, out):
+    for part in range(first, last):
+        _glu_part(x, out, part // _blocks(x), part % _blocks(x) * BLOCK)
+
+
 @jit
 def glu_loops(x, out):
     """x: (outer, 2, inner); out: (outer, inner); C-contiguous, not checked."""
-    for row in range(x.shape[0]):
-        for start in range(0, x.shape[2], BLOCK):
-            _glu_part(x, out, row, start)
+    _glu_range(FIRST, x.shape[0] * _blocks(x), x, out)
 
 
-@jit(parallel=True)
+@jit
 def _glu_parallel(x, out, threads):
-    blocks = (x.shape[2] + BLOCK - 1) // BLOCK
-    before, home = enter(threads)
-    for part in prange(x.shape[0] * blocks):
-        arrive(home)
-        _glu_part(x, out, part // blocks, part % blocks * BLOCK)
-    leave(before)
+    share_out(_glu_range, x.shape[0] * _blocks(x), 1, threads, (x, out))
 
 
-@jit(parallel=True)
+@jit
+def _glu_backward_range(first, last, dy, x, dx):
+    for part in range(first, last):
+        _glu_backward_part(dy, x, dx, part // _blocks(x), part % _blocks(x) * BLOCK)
+
+
+@jit
 def _glu_backward(dy, x, dx, threads):
-    blocks = (x.shape[2] + BLOCK - 1) // BLOCK
-    if threads == 1:
-        for part in range(x.shape[0] * blocks):
-            _glu_backward_part(dy, x, dx, part // blocks, part % blocks * BLOCK)
-    else:
-        before, home = enter(threads)
-        for part in prange(x.shape[0] * blocks):
-            arrive(home)
-            _glu_backward_part(dy, x, dx, part // blocks, part % blocks * BLOCK)
-        leave(before)
+    share_out(_glu_backward_range, x.shape[0] * _blocks(x), 1, threads, (dy, x, dx))
 
 
 def _halves(operation, x, dim):

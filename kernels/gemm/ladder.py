@@ -14,12 +14,12 @@ Gradients: dA = dC Bᵀ and dB = Aᵀ dC are matrix products themselves, with on
 """
 
 import numpy as np
-from numba import int64, prange
+from numba import int64
 from numba.types import Array
 
 from kernels import _checks, _threads, machine
 from kernels._jit import Compiled, jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import share_out
 from kernels.gemm.micro import (
     ADD,
     BIAS,
@@ -52,8 +52,8 @@ PACK_VECTORS = machine.cache_bytes(2) // machine.vector_bytes()
 SHORT = 64
 # Below this many multiply-adds a second thread costs more than it brings (a parallel region takes about 5 us).
 PARALLEL_WORK = 600_000
-# Numba compiles a callee anew for each literal argument; these are plain values to it.
-ZERO, ONE = np.int64(0), np.int64(1)
+# Numba compiles a callee anew for each literal argument; this is a plain value to it.
+ZERO = np.int64(0)
 
 
 @jit
@@ -296,15 +296,17 @@ def _share(part, parts, items, unit):
     return min(part * units // parts * unit, items), min((part + 1) * units // parts * unit, items)
 
 
-@jit(merge=True)
-def _multiply_share(part, parts, a, starts_a, b, starts_b, bias, mode, out):
+@jit
+def _multiply_share(part, stop, parts, a, starts_a, b, starts_b, bias, mode, out):
+    """The cells of the grid that fall to part number `part` of `parts`, or to all parts up to `stop` - 1."""
     count, M, N = out.shape
     K = a.shape[2]
     next_a, next_b = a.strides[0] // a.itemsize, b.strides[0] // b.itemsize
     ra, ca = _steps(a)
     rb, cb = _steps(b)
     rows, columns = (1, 1) if count >= parts else _grid(parts, M, N, NV * lane_count(out))
-    first, last = _share(part, parts, count * rows * columns, 1)
+    cells = count * rows * columns
+    first, last = part * cells // parts, stop * cells // parts
     for item in range(first, last):
         n, cell = divmod(item, rows * columns)
         top, bottom = _share(cell // columns, rows, M, MR)
@@ -316,21 +318,14 @@ def _multiply_share(part, parts, a, starts_a, b, starts_b, bias, mode, out):
         )  # fmt: skip
 
 
-@jit(parallel=True)
+@jit
 def multiply_parallel(a, starts_a, b, starts_b, bias, mode, out, threads):
     """C is cut into a grid, and each thread multiplies its cell's rows of A and columns of B.
 
     Product n of the batch is that of the matrices ``a[starts_a[n]]`` and ``b[starts_b[n]]`` (3-D arrays, any strides);
     a batch of at least `threads` products is shared out whole.
     """
-    if threads == 1:
-        _multiply_share(ZERO, ONE, a, starts_a, b, starts_b, bias, mode, out)
-    else:
-        before, home = enter(threads)
-        for part in prange(threads):
-            arrive(home)
-            _multiply_share(np.int64(part), threads, a, starts_a, b, starts_b, bias, mode, out)
-        leave(before)
+    share_out(_multiply_share, threads, 1, threads, (threads, a, starts_a, b, starts_b, bias, mode, out))
 
 
 _compiled_add = Compiled(

@@ -5,12 +5,11 @@ is taken in float64 over fixed parts, in the order of the parts, so it has the s
 """
 
 import numpy as np
-from numba import prange
 from numpy import ndarray
 
 from kernels import _checks, _elementwise
 from kernels._jit import jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import share_out
 from kernels.reduction.layout import threads_for
 from kernels.reduction.ranges import sum_of
 
@@ -25,19 +24,16 @@ def pair_sum(term, fill=0.0):
     """
     sum_of_range = sum_of(term, fill)
 
-    @jit(parallel=True)
+    @jit
+    def sum_parts(first, last, x, target, p, sums):
+        for part in range(first, last):
+            sums[part] = sum_of_range(x, target, p, part * PART, min(part * PART + PART, x.size))
+
+    @jit
     def total(x, target, p, threads):
         parts = (x.size + PART - 1) // PART
         sums = np.empty(parts)
-        if threads == 1:
-            for part in range(parts):
-                sums[part] = sum_of_range(x, target, p, part * PART, min(part * PART + PART, x.size))
-        else:
-            before, home = enter(threads)
-            for part in prange(parts):
-                arrive(home)
-                sums[part] = sum_of_range(x, target, p, part * PART, min(part * PART + PART, x.size))
-            leave(before)
+        share_out(sum_parts, parts, 1, threads, (x, target, p, sums))
         result = 0.0
         for part in range(parts):
             result += sums[part]

@@ -13,7 +13,6 @@ from kernels.simd.stream import until_aligned
 
 TASK = 16 * 1024  # elements of a task, some 5 us of work: handing it out costs nothing beside that
 NOTHING = np.float64("-inf")  # the least value of a result, where none is cut off
-FIRST = np.int64(0)  # a plain value: Numba compiles a callee anew for each literal argument
 
 
 def streamable(make):

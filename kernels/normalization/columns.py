@@ -6,11 +6,10 @@ the rows are scaled, with a center, a scale and a shift for each column.
 """
 
 import numpy as np
-from numba import prange
 
 from kernels._jit import jit
-from kernels._threads import arrive, enter, leave
-from kernels.normalization.affine import FIRST, NOTHING, TASK, folded, streamable, update
+from kernels._shares import FIRST, share_out
+from kernels.normalization.affine import NOTHING, TASK, folded, streamable, update
 from kernels.normalization.moments import BLOCK_ROWS, column_moments, merge
 from kernels.reduction.ranges import over_range, read, write
 from kernels.simd import flat, fma, select
@@ -75,32 +74,24 @@ def _coefficients(shape, share, means, squares, weight, bias, eps, mean, rstd, r
             coefficients[0, j], coefficients[1, j], coefficients[2, j] = center, scale, shift
 
 
-@jit(parallel=True, fastmath=False)
+@jit(fastmath=False)
+def _moments_of_parts(first, last, share, rows, inner, x, means, squares):
+    for part in range(first, last):
+        row = part * share
+        column_moments(x, row * inner, inner, min(share, rows - row), means[part], squares[part])
+
+
+@jit(fastmath=False)
 def forward_columns(shape, x, weight, bias, eps, mean, rstd, running, momentum, least, past, y, threads):
     """`pieces.forward_pieces` for an x of shape (rows, channels, length), by columns."""
     rows, inner = shape[0], shape[1] * shape[2]
     share = _rows_of_part(rows, inner)
     parts = (rows + share - 1) // share
     means, squares, coefficients = np.empty((parts, inner)), np.empty((parts, inner)), np.empty((3, inner), x.dtype)
-    if threads == 1:
-        for part in range(parts):
-            number = min(share, rows - part * share)
-            column_moments(x, part * share * inner, inner, number, means[part], squares[part])
-        _coefficients(shape, share, means, squares, weight, bias, eps, mean, rstd, running, momentum, coefficients)
-        _scale_rows(FIRST, rows, x, coefficients[0], coefficients[1], coefficients[2], least, past, y)
-    else:
-        before, home = enter(threads)
-        for part in prange(parts):
-            arrive(home)
-            first = np.int64(part) * share
-            column_moments(x, first * inner, inner, min(share, rows - first), means[part], squares[part])
-        _coefficients(shape, share, means, squares, weight, bias, eps, mean, rstd, running, momentum, coefficients)
-        for part in prange(parts):
-            arrive(home)
-            first = np.int64(part) * share
-            last = min(first + share, rows)
-            _scale_rows(first, last, x, coefficients[0], coefficients[1], coefficients[2], least, past, y)
-        leave(before)
+    share_out(_moments_of_parts, parts, 1, threads, (share, rows, inner, x, means, squares))
+    _coefficients(shape, share, means, squares, weight, bias, eps, mean, rstd, running, momentum, coefficients)
+    arguments = x, coefficients[0], coefficients[1], coefficients[2], least, past, y
+    share_out(_scale_rows, rows, share, threads, arguments)
 
 
 # --- backward --------------------------------------------------------------------------------------------------------
@@ -187,7 +178,14 @@ def _slopes(first, last, dy, x, coefficients, training, past, dx):
         _scale_rows(first, last, dy, zeros, coefficients[1], zeros, NOTHING, past, dx)
 
 
-@jit(parallel=True, fastmath=False)
+@jit(fastmath=False)
+def _sums_of_parts(first, last, share, rows, inner, dy, x, centers, sums, products):
+    for part in range(first, last):
+        row = part * share
+        _sum_rows(dy, x, row * inner, min(share, rows - row), centers, sums[part], products[part])
+
+
+@jit(fastmath=False)
 def backward_columns(shape, dy, x, weight, mean, rstd, training, past, dx, dweight, dbias, threads):
     """Gradients of `forward_columns`."""
     rows, inner = shape[0], shape[1] * shape[2]
@@ -197,21 +195,6 @@ def backward_columns(shape, dy, x, weight, mean, rstd, training, past, dx, dweig
     centers = coefficients[0]
     for j in range(inner):
         centers[j] = mean[j // shape[2]]
-    if threads == 1:
-        for part in range(parts):
-            number = min(share, rows - part * share)
-            _sum_rows(dy, x, part * share * inner, number, centers, sums[part], products[part])
-        _slope_coefficients(shape, sums, products, weight, rstd, dweight, dbias, coefficients)
-        _slopes(FIRST, rows, dy, x, coefficients, training, past, dx)
-    else:
-        before, home = enter(threads)
-        for part in prange(parts):
-            arrive(home)
-            first = np.int64(part) * share
-            _sum_rows(dy, x, first * inner, min(share, rows - first), centers, sums[part], products[part])
-        _slope_coefficients(shape, sums, products, weight, rstd, dweight, dbias, coefficients)
-        for part in prange(parts):
-            arrive(home)
-            first = np.int64(part) * share
-            _slopes(first, min(first + share, rows), dy, x, coefficients, training, past, dx)
-        leave(before)
+    share_out(_sums_of_parts, parts, 1, threads, (share, rows, inner, dy, x, centers, sums, products))
+    _slope_coefficients(shape, sums, products, weight, rstd, dweight, dbias, coefficients)
+    share_out(_slopes, rows, share, threads, (dy, x, coefficients, training, past, dx))

@@ -7,11 +7,10 @@ with a scale and a shift for each element of the row.
 """
 
 import numpy as np
-from numba import prange
 
 from kernels._jit import jit
-from kernels._threads import arrive, enter, leave
-from kernels.normalization.affine import FIRST, TASK, streamable
+from kernels._shares import share_out
+from kernels.normalization.affine import TASK, streamable
 from kernels.reduction.ranges import read
 from kernels.simd import flat, fma, lane_count, select
 from kernels.simd.stream import streaming_done
@@ -52,7 +51,7 @@ def _scale_segments(first, last, size, by_row, x, scales, shifts, least, past, y
         streaming_done()
 
 
-@jit(parallel=True)
+@jit
 def scale_channels(length, x, mean, var, weight, bias, eps, rstd, least, past, y, threads):
     """``y = max((x - mean) / sqrt(var + eps) * weight + bias, least)`` for an x of shape (rows, channels, length).
 
@@ -71,13 +70,5 @@ def scale_channels(length, x, mean, var, weight, bias, eps, rstd, least, past, y
             scales[k], shifts[k] = scale, shift
     size = scales.size if by_row else length
     segments, share = x.size // size, max(1, TASK // size)
-    if threads == 1:
-        _scale_segments(FIRST, segments, size, by_row, x, scales, shifts, least, past, y)
-    else:
-        before, home = enter(threads)
-        for task in prange((segments + share - 1) // share):
-            arrive(home)
-            first = np.int64(task) * share
-            last = min(first + share, segments)
-            _scale_segments(first, last, size, by_row, x, scales, shifts, least, past, y)
-        leave(before)
+    arguments = size, by_row, x, scales, shifts, least, past, y
+    share_out(_scale_segments, segments, share, threads, arguments)

@@ -14,12 +14,11 @@ over the positions. d is computed anew in the backward: kept, it would be an arr
 """
 
 import numpy as np
-from numba import prange
 
 from kernels import _checks
 from kernels._checks import floats
 from kernels._jit import jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import share_out
 from kernels.normalization.arguments import channels, gradient
 from kernels.reduction.layout import threads_for
 from kernels.reduction.ranges import over_range, read, write
@@ -105,18 +104,15 @@ def _over_strips(run):
     of positions of each sample; x, which gives the dtype, is the last array but one.
     """
 
-    @jit(parallel=True)
+    @jit
+    def tasks(first, last, strips, shape, arguments):
+        for task in range(first, last):
+            run(task, strips, shape, *arguments)
+
+    @jit
     def loops(shape, threads, x, arguments):
         strips = (shape[2] + wide_count(x) - 1) // wide_count(x)
-        if threads == 1:
-            for task in range(shape[0] * strips):
-                run(task, strips, shape, *arguments)
-        else:
-            before, home = enter(threads)
-            for task in prange(shape[0] * strips):
-                arrive(home)
-                run(np.int64(task), strips, shape, *arguments)
-            leave(before)
+        share_out(tasks, shape[0] * strips, 1, threads, (strips, shape, arguments))
 
     return loops
 

@@ -13,11 +13,10 @@ end there. Units are shared out among the threads, so batch norm needs as many c
 """
 
 import numpy as np
-from numba import prange
 
 from kernels._jit import jit
-from kernels._threads import arrive, enter, leave
-from kernels.normalization.affine import FIRST, NOTHING, TASK, folded, scale_range, streamable, update
+from kernels._shares import share_out
+from kernels.normalization.affine import NOTHING, TASK, folded, scale_range, streamable, update
 from kernels.normalization.moments import BLOCK_VECTORS, moments
 from kernels.reduction.ranges import read
 from kernels.simd import flat, fma, select, splat, sum_lanes
@@ -48,7 +47,7 @@ def _units_of_task(layout):
 
 
 @jit(fastmath=False)
-def _forward_units(layout, first, last, x, weight, bias, eps, mean, rstd, running, momentum, least, past, y):
+def _forward_units(first, last, layout, x, weight, bias, eps, mean, rstd, running, momentum, least, past, y):
     _, pieces, stride, length, per, step = layout
     source, target = flat(x), flat(y)
     n = np.float64(pieces * length)
@@ -68,24 +67,14 @@ def _forward_units(layout, first, last, x, weight, bias, eps, mean, rstd, runnin
         streaming_done()
 
 
-@jit(parallel=True, fastmath=False)
+@jit(fastmath=False)
 def forward_pieces(layout, x, weight, bias, eps, mean, rstd, running, momentum, least, past, y, threads):
     """``y = max((x - mean) * rstd * weight + bias, least)`` by the moments of each unit, which go to mean and rstd.
 
     `running` is the pair of running statistics, one element a unit, or none.
     """
-    share = _units_of_task(layout)
-    units = layout[0]
-    if threads == 1:
-        _forward_units(layout, FIRST, units, x, weight, bias, eps, mean, rstd, running, momentum, least, past, y)
-    else:
-        before, home = enter(threads)
-        for task in prange((units + share - 1) // share):
-            arrive(home)
-            first = np.int64(task) * share
-            last = min(first + share, units)
-            _forward_units(layout, first, last, x, weight, bias, eps, mean, rstd, running, momentum, least, past, y)
-        leave(before)
+    arguments = layout, x, weight, bias, eps, mean, rstd, running, momentum, least, past, y
+    share_out(_forward_units, layout[0], _units_of_task(layout), threads, arguments)
 
 
 # --- backward --------------------------------------------------------------------------------------------------------
@@ -151,7 +140,7 @@ def backward_of(masked):
         return body
 
     @jit(fastmath=False)
-    def units(layout, first, last, dy, x, y, weight, mean, rstd, training, past, sums, products, dx):
+    def units(first, last, layout, dy, x, y, weight, mean, rstd, training, past, sums, products, dx):
         _, pieces, stride, length, per, step = layout
         gradient, source, mask, target = flat(dy), flat(x), flat(y), flat(dx)
         n = np.float64(pieces * length)
@@ -174,24 +163,16 @@ def backward_of(masked):
         if past:
             streaming_done()
 
-    @jit(parallel=True, fastmath=False)
+    @jit(fastmath=False)
     def backward_pieces(layout, dy, x, y, weight, mean, rstd, training, past, dx, dweight, dbias, threads):
         """Gradients of `forward_pieces`, with the mean and deviation of each unit.
 
         The sums of each piece are kept; those of a channel are added up at the end, in the order of the pieces.
         """
-        share, count, pieces = _units_of_task(layout), layout[0], layout[1]
+        count, pieces = layout[0], layout[1]
         sums, products = np.empty(count * pieces), np.empty(count * pieces)
-        if threads == 1:
-            units(layout, FIRST, count, dy, x, y, weight, mean, rstd, training, past, sums, products, dx)
-        else:
-            before, home = enter(threads)
-            for task in prange((count + share - 1) // share):
-                arrive(home)
-                first = np.int64(task) * share
-                last = min(first + share, count)
-                units(layout, first, last, dy, x, y, weight, mean, rstd, training, past, sums, products, dx)
-            leave(before)
+        arguments = layout, dy, x, y, weight, mean, rstd, training, past, sums, products, dx
+        share_out(units, count, _units_of_task(layout), threads, arguments)
         _add_pieces(layout, rstd, products, sums, dweight, dbias)
 
     return backward_pieces

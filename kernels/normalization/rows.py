@@ -9,11 +9,10 @@ added up at the end. Tasks depend on the shape only, and so do all sums.
 """
 
 import numpy as np
-from numba import prange
 
 from kernels._jit import jit
-from kernels._threads import arrive, enter, leave
-from kernels.normalization.affine import FIRST, TASK, streamable
+from kernels._shares import share_out
+from kernels.normalization.affine import TASK, streamable
 from kernels.normalization.moments import BLOCK_VECTORS, moments
 from kernels.reduction.ranges import read, sum_of, write
 from kernels.simd import allocate, flat, fma, release, splat, sum_lanes
@@ -82,22 +81,14 @@ def _forward_rows(first, last, n, centered, x, weight, bias, eps, mean, rstd, pa
         streaming_done()
 
 
-@jit(parallel=True, fastmath=False)
+@jit(fastmath=False)
 def forward_rows(n, centered, x, weight, bias, eps, mean, rstd, past, y, threads):
     """``y = (x - mean) * rstd * weight + bias`` for rows of n elements; mean and rstd get one element a row.
 
     Not `centered`, the mean is 0 and nothing is written there.
     """
-    rows, share = rstd.size, max(1, TASK // n)
-    if threads == 1:
-        _forward_rows(FIRST, rows, n, centered, x, weight, bias, eps, mean, rstd, past, y)
-    else:
-        before, home = enter(threads)
-        for task in prange((rows + share - 1) // share):
-            arrive(home)
-            first = np.int64(task) * share
-            _forward_rows(first, min(first + share, rows), n, centered, x, weight, bias, eps, mean, rstd, past, y)
-        leave(before)
+    arguments = n, centered, x, weight, bias, eps, mean, rstd, past, y
+    share_out(_forward_rows, rstd.size, max(1, TASK // n), threads, arguments)
 
 
 # --- backward --------------------------------------------------------------------------------------------------------
@@ -172,26 +163,23 @@ def _backward_rows(first, last, n, centered, dy, x, weight, mean, rstd, past, dx
         streaming_done()
 
 
-@jit(parallel=True, fastmath=False)
+@jit(fastmath=False)
+def _backward_tasks(first_task, last_task, share, n, centered, dy, x, weight, mean, rstd, past, dx, products, sums):
+    for task in range(first_task, last_task):
+        first = task * share
+        last = min(first + share, rstd.size)
+        _backward_rows(first, last, n, centered, dy, x, weight, mean, rstd, past, dx, products[task], sums[task])
+
+
+@jit(fastmath=False)
 def backward_rows(n, centered, dy, x, weight, mean, rstd, past, dx, dweight, dbias, threads):
     """Gradients of `forward_rows`."""
     rows = rstd.size
     share = max(LEAST_ROWS, TASK // n, (rows + MOST_TASKS - 1) // MOST_TASKS)
     tasks = (rows + share - 1) // share
     products, sums = np.empty((tasks, weight.size)), np.empty((tasks, weight.size))
-    if threads == 1:
-        for task in range(tasks):
-            first = task * share
-            last = min(first + share, rows)
-            _backward_rows(first, last, n, centered, dy, x, weight, mean, rstd, past, dx, products[task], sums[task])
-    else:
-        before, home = enter(threads)
-        for task in prange(tasks):
-            arrive(home)
-            first = np.int64(task) * share
-            last = min(first + share, rows)
-            _backward_rows(first, last, n, centered, dy, x, weight, mean, rstd, past, dx, products[task], sums[task])
-        leave(before)
+    arguments = share, n, centered, dy, x, weight, mean, rstd, past, dx, products, sums
+    share_out(_backward_tasks, tasks, 1, threads, arguments)
     for task in range(1, tasks):
         for k in range(weight.size):
             products[0, k] += products[task, k]

@@ -11,6 +11,7 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
+from kernels._shares import FIRST
 from kernels.pooling.average import (
     avg_pool_backward_lines,
     avg_pool_backward_naive,
@@ -60,7 +61,7 @@ def adaptive_avg_pool_naive(x, y):
 
 
 @jit
-def _average_lines(arguments, start, stop):
+def _average_lines(start, stop, arguments):
     """A line is a row of y. The rows of its windows are summed first, then parts of the sum."""
     x, y = arguments
     _, D, H, W = x.shape
@@ -84,7 +85,7 @@ def _average_lines(arguments, start, stop):
 
 
 @jit
-def _spread_lines(arguments, start, stop):
+def _spread_lines(start, stop, arguments):
     """A line is a row of dx; the rows of dy that reach it are summed first."""
     dy, dx = arguments
     _, D, H, W = dx.shape
@@ -107,7 +108,7 @@ def _spread_lines(arguments, start, stop):
 
 
 @jit
-def _max_lines(arguments, start, stop):
+def _max_lines(start, stop, arguments):
     """A line is a row of y; `indices` count the elements of a plane."""
     x, y, indices = arguments
     _, D, H, W = x.shape
@@ -140,7 +141,7 @@ _sum_range = sum_of(_itself)
 
 
 @jit
-def _global_lines(arguments, start, stop):
+def _global_lines(start, stop, arguments):
     """``y[plane] = mean(x[plane])``; short planes in the array's own dtype, long ones as any sum."""
     x, y = arguments
     source, lanes, n = flat(x), lane_count(x), x.shape[1]
@@ -158,7 +159,7 @@ def _global_lines(arguments, start, stop):
 
 
 @jit
-def _constant_lines(arguments, start, stop):
+def _constant_lines(start, stop, arguments):
     """``dx[plane] = dy[plane] / n``"""
     dy, dx = arguments
     target, lanes, n = flat(dx), lane_count(dx), dx.shape[1]
@@ -174,7 +175,7 @@ global_average, global_spread = over_lines(_global_lines), over_lines(_constant_
 @jit
 def adaptive_avg_pool_loops(x, y):
     """Adaptive average pooling of `x` (planes, D, H, W) to `y` (planes, OD, OH, OW) on one thread, for jitted code."""
-    _average_lines((x, y), 0, y.shape[0] * y.shape[1] * y.shape[2])
+    _average_lines(FIRST, y.shape[0] * y.shape[1] * y.shape[2], (x, y))
 
 
 VARIANTS = {"adaptive_avg_pool": {"naive": adaptive_avg_pool_naive, "rows": adaptive_avg_pool_loops}}

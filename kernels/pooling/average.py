@@ -17,6 +17,7 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
+from kernels._shares import FIRST
 from kernels.pooling.rows import (
     clear,
     inside,
@@ -98,7 +99,7 @@ def _fill_counts(counts, out, kernel, stride, padding, size, include, divisor):
             counts[o] = divisor if divisor != 0 else count_of(o, kernel, stride, padding, size, include)
 
 
-@jit
+@jit(merge=True)
 def _average_rows(x, sizes, include, divisor, y, phases, counts, start, stop):
     kernel, stride, padding, dilation = unpack(sizes)
     _, D, H, W = x.shape
@@ -133,8 +134,8 @@ def _average_rows(x, sizes, include, divisor, y, phases, counts, start, stop):
                 target[line * OW + j] = total / (widths[j] * count)
 
 
-@jit(merge=True)
-def _average_lines(arguments, start, stop):
+@jit
+def _average_lines(start, stop, arguments):
     x, sizes, include, divisor, y = arguments
     kernel, stride, padding, dilation = unpack(sizes)
     W, OW = x.shape[3], y.shape[3]
@@ -156,13 +157,13 @@ def avg_pool_loops(x, sizes, include, divisor, y):
     padding and dilation (1), each for depth, height and width. `include` is whether the padding counts, `divisor` what
     to divide by, or 0. Nothing is checked.
     """
-    _average_lines((x, sizes, include, divisor, y), 0, y.shape[0] * y.shape[1] * y.shape[2])
+    _average_lines(FIRST, y.shape[0] * y.shape[1] * y.shape[2], (x, sizes, include, divisor, y))
 
 
 # --- backward: rows of dy, then along the row ------------------------------------------------------------------------
 
 
-@jit
+@jit(merge=True)
 def _spread_rows(dy, sizes, include, divisor, dx, phases, rows, start, stop):
     kernel, stride, padding, dilation = unpack(sizes)
     _, D, H, W = dx.shape
@@ -203,8 +204,8 @@ def _spread_rows(dy, sizes, include, divisor, dx, phases, rows, start, stop):
         join(memory, pitch, s, padding[2], target, line * W, W)
 
 
-@jit(merge=True)
-def _spread_lines(arguments, start, stop):
+@jit
+def _spread_lines(start, stop, arguments):
     dy, sizes, include, divisor, dx = arguments
     kernel, stride, padding, dilation = unpack(sizes)
     W, OW = dx.shape[3], dy.shape[3]
@@ -221,7 +222,7 @@ avg_pool_backward_lines = over_lines(_spread_lines)
 @jit
 def avg_pool_backward_loops(dy, sizes, include, divisor, dx):
     """The gradient of `avg_pool_loops` on one thread, for use in your own jitted code."""
-    _spread_lines((dy, sizes, include, divisor, dx), 0, dx.shape[0] * dx.shape[1] * dx.shape[2])
+    _spread_lines(FIRST, dx.shape[0] * dx.shape[1] * dx.shape[2], (dy, sizes, include, divisor, dx))
 
 
 VARIANTS = {

@@ -19,6 +19,7 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
+from kernels._shares import FIRST
 from kernels.pooling.adaptive import (
     adaptive_avg_pool1d,
     adaptive_avg_pool1d_backward,
@@ -63,7 +64,7 @@ def interpolate_naive(x, tables, y):
 # --- rows, then along the row ----------------------------------------------------------------------------------------
 
 
-@jit
+@jit(merge=True)
 def _blend_rows(x, row, ds, d, dv, hs, h, hv, ws, w, wv, y, start, stop):
     _, D, H, W = x.shape
     _, OD, OH, OW = y.shape
@@ -84,8 +85,8 @@ def _blend_rows(x, row, ds, d, dv, hs, h, hv, ws, w, wv, y, start, stop):
             y[p, od, oh, ow] = total_here
 
 
-@jit(merge=True)
-def _blend_lines(arguments, start, stop):
+@jit
+def _blend_lines(start, stop, arguments):
     x, ds, d, dv, hs, h, hv, ws, w, wv, y = arguments
     _blend_rows(x, np.empty(x.shape[3], x.dtype), ds, d, dv, hs, h, hv, ws, w, wv, y, start, stop)
 
@@ -97,7 +98,7 @@ interpolate_lines = over_lines(_blend_lines)
 def interpolate_loops(x, tables, y):
     """`interpolate_naive` by rows, on one thread, for use in your own jitted code. Nothing is checked."""
     (ds, d, dv), (hs, h, hv), (ws, w, wv) = tables
-    _blend_lines((x, ds, d, dv, hs, h, hv, ws, w, wv, y), 0, y.shape[0] * y.shape[1] * y.shape[2])
+    _blend_lines(FIRST, y.shape[0] * y.shape[1] * y.shape[2], (x, ds, d, dv, hs, h, hv, ws, w, wv, y))
 
 
 VARIANTS = {"interpolate": {"naive": interpolate_naive, "rows": interpolate_loops}}

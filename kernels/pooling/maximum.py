@@ -18,6 +18,7 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
+from kernels._shares import FIRST
 from kernels.pooling import places
 from kernels.pooling.rows import clear, inside, over_lines, phase_count, pitch_of, place, splitter, unpack
 from kernels.pooling.windows import expect, gradient, is_vast, shares, windows
@@ -53,7 +54,7 @@ def max_pool_naive(x, sizes, y, indices):
 _split_maximum = splitter(maximum)
 
 
-@jit
+@jit(merge=True)
 def _value_rows(x, sizes, y, phases, start, stop):
     """Lines `start` to `stop` of y, a line being a row of one plane."""
     kernel, stride, padding, dilation = unpack(sizes)
@@ -86,8 +87,8 @@ def _value_rows(x, sizes, y, phases, start, stop):
                 target[line * OW + j] = best
 
 
-@jit(merge=True)
-def _value_lines(arguments, start, stop):
+@jit
+def _value_lines(start, stop, arguments):
     x, sizes, y = arguments
     kernel, stride, padding, dilation = unpack(sizes)
     pitch = pitch_of(x, x.shape[3], y.shape[3], kernel[2], stride[2], padding[2], dilation[2])
@@ -105,7 +106,7 @@ def max_pool_loops(x, sizes, y):
     `x` (planes, D, H, W) and `y` (planes, OD, OH, OW) are C-contiguous. `sizes` is int64 (4, 3): kernel, stride,
     padding and dilation, each for depth, height and width. Nothing is checked.
     """
-    _value_lines((x, sizes, y), 0, y.shape[0] * y.shape[1] * y.shape[2])
+    _value_lines(FIRST, y.shape[0] * y.shape[1] * y.shape[2], (x, sizes, y))
 
 
 VARIANTS = {

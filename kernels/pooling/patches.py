@@ -16,6 +16,7 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
+from kernels._shares import FIRST
 from kernels.pooling.rows import clear, join, over_lines, phase_count, pitch_of, place, unpack, window_at
 from kernels.pooling.windows import check_size, gradient, numbers, shares, steps
 from kernels.simd import even_lanes, flat, lane_count, load, load_partial, splat, store, store_partial
@@ -82,7 +83,7 @@ def _copy_row(x, at, stride, y, to, count):
 
 
 @jit
-def _im2col_lines(arguments, start, stop):
+def _im2col_lines(start, stop, arguments):
     """Line c * prod(kernel) + k is ``columns[c, k]``."""
     x, sizes, columns = arguments
     kernel, stride, padding, dilation = unpack(sizes)
@@ -109,7 +110,7 @@ def _im2col_lines(arguments, start, stop):
                 _zeros(target, to + last, to + OW)
 
 
-@jit
+@jit(merge=True)
 def _col2im_rows(columns, sizes, x, phases, start, stop):
     kernel, stride, padding, dilation = unpack(sizes)
     _, D, H, W = x.shape
@@ -139,8 +140,8 @@ def _col2im_rows(columns, sizes, x, phases, start, stop):
         join(memory, pitch, s, padding[2], target, line * W, W)
 
 
-@jit(merge=True)
-def _col2im_lines(arguments, start, stop):
+@jit
+def _col2im_lines(start, stop, arguments):
     columns, sizes, x = arguments
     kernel, stride, padding, dilation = unpack(sizes)
     pitch = pitch_of(x, x.shape[3], columns.shape[4], kernel[2], stride[2], padding[2], dilation[2])
@@ -164,13 +165,13 @@ def im2col(x, sizes, columns):
     columns : array (C, KD * KH * KW, OD, OH, OW)
         C-contiguous: as a matrix (C * KD * KH * KW, OD * OH * OW), a column is a patch. Nothing is checked.
     """
-    _im2col_lines((x, sizes, columns), 0, columns.shape[0] * columns.shape[1])
+    _im2col_lines(FIRST, columns.shape[0] * columns.shape[1], (x, sizes, columns))
 
 
 @jit
 def col2im(columns, sizes, x):
     """Write to `x` the sums of the patches in `columns`, on one thread; arguments as of `im2col`."""
-    _col2im_lines((columns, sizes, x), 0, x.shape[0] * x.shape[1] * x.shape[2])
+    _col2im_lines(FIRST, x.shape[0] * x.shape[1] * x.shape[2], (columns, sizes, x))
 
 
 VARIANTS = {

@@ -11,6 +11,7 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
+from kernels._shares import FIRST
 from kernels.pooling.rows import (
     clear,
     inside,
@@ -81,7 +82,7 @@ def place_offsets(sizes, H, W):
 def _place_lines(write):
     """Jitted loops over lines that also write where the largest elements are."""
 
-    @jit
+    @jit(merge=True)
     def rows(x, sizes, y, places, phases, rows, offsets, start, stop):
         kernel, stride, padding, dilation = unpack(sizes)
         _, D, H, W = x.shape
@@ -127,8 +128,8 @@ def _place_lines(write):
             base = (d * H + h) * W - padding[2]
             write(flat(places), line * OW, OW, numbers, offsets, base, stride[2])
 
-    @jit(merge=True)
-    def lines(arguments, start, stop):
+    @jit
+    def lines(start, stop, arguments):
         x, sizes, y, places = arguments
         kernel, stride, padding, dilation = unpack(sizes)
         OW = y.shape[3]
@@ -148,14 +149,14 @@ max_pool_bytes, max_pool_indices = over_lines(_lines_with_bytes), over_lines(_li
 @jit
 def max_pool_places_loops(x, sizes, y, indices):
     """`max_pool_loops` that also fills `indices`, int64 like y: of the largest elements in their plane."""
-    _lines_with_indices((x, sizes, y, indices), 0, y.shape[0] * y.shape[1] * y.shape[2])
+    _lines_with_indices(FIRST, y.shape[0] * y.shape[1] * y.shape[2], (x, sizes, y, indices))
 
 
 # --- backward --------------------------------------------------------------------------------------------------------
 
 
 @jit
-def _numbered_lines(arguments, start, stop):
+def _numbered_lines(start, stop, arguments):
     """Planes of dx from the numbers of the places that dy goes to."""
     dy, places, sizes, dx = arguments
     _, stride, padding, _ = unpack(sizes)
@@ -208,7 +209,7 @@ def _put_pairs(x, at, w, W, even, odd):
 
 
 @jit
-def _halved_lines(arguments, start, stop):
+def _halved_lines(start, stop, arguments):
     """The same for planes and windows of at most 4 x 4 elements that begin 2 apart; a line is two padded rows of dx.
 
     Only the windows of two rows reach them: row m with its places' rows 0 and 1, row m - 1 with 2 and 3.
@@ -266,7 +267,7 @@ def first_outside(indices, size):
 
 
 @jit
-def _add_at_lines(arguments, start, stop):
+def _add_at_lines(start, stop, arguments):
     """``y[plane, indices[plane, i]] += x[plane, i]``, from y = 0."""
     x, indices, y = arguments
     for plane in range(start, stop):
@@ -277,7 +278,7 @@ def _add_at_lines(arguments, start, stop):
 
 
 @jit
-def _put_at_lines(arguments, start, stop):
+def _put_at_lines(start, stop, arguments):
     """``y[plane, indices[plane, i]] = x[plane, i]`` where y = 0 elsewhere."""
     x, indices, y = arguments
     for plane in range(start, stop):
@@ -288,7 +289,7 @@ def _put_at_lines(arguments, start, stop):
 
 
 @jit
-def _take_at_lines(arguments, start, stop):
+def _take_at_lines(start, stop, arguments):
     """``y[plane, i] = x[plane, indices[plane, i]]``"""
     x, indices, y = arguments
     for plane in range(start, stop):

@@ -33,7 +33,7 @@ def _power(x, p):
 
 
 @jit
-def _power_lines(arguments, start, stop):
+def _power_lines(start, stop, arguments):
     """``y[i] = x[i] ** p``"""
     x, p, y = arguments
     for i in range(start, stop):
@@ -41,7 +41,7 @@ def _power_lines(arguments, start, stop):
 
 
 @jit
-def _root_lines(arguments, start, stop):
+def _root_lines(start, stop, arguments):
     """``y[i] = (factor * y[i]) ** (1 / p)``"""
     y, p, factor = arguments
     root = y.dtype.type(1) / p
@@ -51,7 +51,7 @@ def _root_lines(arguments, start, stop):
 
 
 @jit
-def _slope_lines(arguments, start, stop):
+def _slope_lines(start, stop, arguments):
     """``g[i] = factor * dy[i] * y[i] ** (1 - p)``, 0 where y is 0."""
     dy, y, p, factor, g = arguments
     for i in range(start, stop):
@@ -60,7 +60,7 @@ def _slope_lines(arguments, start, stop):
 
 
 @jit
-def _times_power_lines(arguments, start, stop):
+def _times_power_lines(start, stop, arguments):
     """``dx[i] *= x[i] ** (p - 1)``"""
     dx, x, p = arguments
     for i in range(start, stop):

@@ -13,11 +13,8 @@ read element by element.
 All that is read or written past the elements in use lies in the phases' own memory, which is PITCH elements a phase.
 """
 
-import numpy as np
-from numba import prange
-
 from kernels._jit import jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import share_out
 from kernels.simd import (
     even_lanes,
     interleave_high,
@@ -33,22 +30,11 @@ from kernels.simd import (
 
 
 def over_lines(work):
-    """Jitted ``run(arguments, lines, share, threads)``: ``work(arguments, start, stop)`` on all lines, by parts.
+    """Jitted ``run(arguments, lines, share, threads)``: ``work(start, stop, arguments)`` on all lines, by parts."""
 
-    Where `work` is merged into it, it must not fill arrays (np.zeros, a[:] = 0): here, that would be a parallel loop.
-    """
-
-    @jit(parallel=True)
+    @jit
     def run(arguments, lines, share, threads):
-        if threads == 1:
-            work(arguments, 0, lines)
-        else:
-            before, home = enter(threads)
-            for part in prange((lines + share - 1) // share):
-                arrive(home)
-                start = np.int64(part) * share
-                work(arguments, start, min(start + share, lines))
-            leave(before)
+        share_out(work, lines, share, threads, (arguments,))
 
     return run
 

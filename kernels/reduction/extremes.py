@@ -9,11 +9,10 @@ first place that holds it.
 """
 
 import numpy as np
-from numba import prange
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import share_out
 from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, split, threads_for
 from kernels.reduction.ranges import read, write
 from kernels.simd import any_lanes, flat, lane_count, load, max_lanes, maximum, select, splat, store
@@ -167,7 +166,13 @@ def _max_task(x, values, indices, n, inner, parts, task):
             indices[row] = place - row * n
 
 
-@jit(parallel=True)
+@jit
+def _max_tasks(first, last, x, values, indices, n, inner, parts):
+    for task in range(first, last):
+        _max_task(x, values, indices, n, inner, parts, task)
+
+
+@jit
 def max_axis(x, values, indices, outer, n, inner, threads):
     """``values[o, j], indices[o, j] = max_i x[o, i, j]`` and the first i that has it; flat arrays, n > 0."""
     parts = (n + PART - 1) // PART if inner == 1 else 1
@@ -180,15 +185,7 @@ def max_axis(x, values, indices, outer, n, inner, threads):
         tasks = (outer + share - 1) // share
     else:
         tasks = outer * ((inner + STRIP - 1) // STRIP)
-    if threads == 1:
-        for task in range(tasks):
-            _max_task(x, part_values, part_indices, n, inner, parts, task)
-    else:
-        before, home = enter(threads)
-        for task in prange(tasks):
-            arrive(home)
-            _max_task(x, part_values, part_indices, n, inner, parts, task)
-        leave(before)
+    share_out(_max_tasks, tasks, 1, threads, (x, part_values, part_indices, n, inner, parts))
     if parts > 1:
         for row in range(outer):
             best = row * parts

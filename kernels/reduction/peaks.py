@@ -10,11 +10,11 @@ rows run side by side, and the block is small enough to be still in L1. A long r
 """
 
 import numpy as np
-from numba import prange, types
+from numba import types
 from numba.extending import overload
 
 from kernels._jit import jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import share_out
 from kernels.reduction.ranges import SPAN, over_range, read, sum_of, write
 from kernels.simd import allocate, flat_each, fma, lane_count, release, select, splat, store, sum_lanes
 from kernels.simd.math import EXP_32, EXP_64, LN2_HIGH_32, LN2_HIGH_64, LN2_LOW_32, LN2_LOW_64, LOG2_E, polynomial
@@ -215,10 +215,10 @@ def over_units(work):
     """
 
     @jit
-    def task(outer, n, inner, share, number, x, *others):
-        memory = flat_each((x, *others))
+    def units(start, stop, outer, n, inner, arrays):
+        x, memory = arrays[0], flat_each(arrays)
         scratch = allocate(x, STRIP), allocate(x, STRIP), allocate(np.float64, STRIP)
-        for unit in range(number * share, min((number + 1) * share, unit_count(outer, n, inner))):
+        for unit in range(start, stop):
             first, last = unit_slices(unit, outer, n, inner)
             work(n, inner, first, last, scratch, *memory)
         streaming_done()
@@ -226,19 +226,10 @@ def over_units(work):
         release(scratch[1])
         release(scratch[2])
 
-    @jit(parallel=True)
+    @jit
     def loops(outer, n, inner, threads, *arrays):
-        share = units_of_task(n, inner)
-        tasks = (unit_count(outer, n, inner) + share - 1) // share
-        if threads == 1:
-            for number in range(tasks):
-                task(outer, n, inner, share, number, *arrays)
-        else:
-            before, home = enter(threads)
-            for number in prange(tasks):
-                arrive(home)
-                task(outer, n, inner, share, number, *arrays)
-            leave(before)
+        arguments = outer, n, inner, arrays
+        share_out(units, unit_count(outer, n, inner), units_of_task(n, inner), threads, arguments)
 
     return loops
 

@@ -11,11 +11,10 @@ in float64, always in the same order, however many threads share the work.
 import math
 
 import numpy as np
-from numba import prange
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import share_out
 from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, runs, threads_for
 from kernels.reduction.ranges import BLOCK, read, sum_of, write
 from kernels.simd import lane_count, splat
@@ -62,7 +61,13 @@ def _itself(x, z, p):
 sum_range = sum_of(_itself)
 
 
-@jit(parallel=True)
+@jit
+def _sum_parts(first, last, x, totals):
+    for part in range(first, last):
+        totals[part] = sum_range(x, x, 0.0, part * PART, min((part + 1) * PART, x.size))
+
+
+@jit
 def sum_all(x, y, divisor, threads):
     """``y[()] = sum(x) / divisor`` for a 1-D array."""
     parts = (x.size + PART - 1) // PART
@@ -70,15 +75,7 @@ def sum_all(x, y, divisor, threads):
         y[()] = sum_range(x, x, 0.0, 0, x.size) / divisor
         return
     totals = np.empty(parts)
-    if threads == 1:
-        for part in range(parts):
-            totals[part] = sum_range(x, x, 0.0, part * PART, min((part + 1) * PART, x.size))
-    else:
-        before, home = enter(threads)
-        for part in prange(parts):
-            arrive(home)
-            totals[part] = sum_range(x, x, 0.0, part * PART, min((part + 1) * PART, x.size))
-        leave(before)
+    share_out(_sum_parts, parts, 1, threads, (x, totals))
     total = 0.0
     for part in range(parts):
         total += totals[part]
@@ -166,7 +163,13 @@ def _sum_task(x, y, totals, n, inner, parts, divisor, task):
         _many_rows(x, at, min(share, n - first), inner, width, totals, (o * parts + part) * inner + j)
 
 
-@jit(parallel=True)
+@jit
+def _sum_tasks(first, last, x, y, totals, n, inner, parts, divisor):
+    for task in range(first, last):
+        _sum_task(x, y, totals, n, inner, parts, divisor, task)
+
+
+@jit
 def sum_axis(x, y, outer, n, inner, divisor, threads):
     """``y[o, j] = sum_i x[o, i, j] / divisor``; x and y are flat."""
     parts, totals = 1, np.empty(0)
@@ -179,15 +182,7 @@ def sum_axis(x, y, outer, n, inner, divisor, threads):
             parts = (n + share - 1) // share
             totals = np.empty(outer * parts * inner)
         tasks = outer * parts * ((inner + STRIP - 1) // STRIP)
-    if threads == 1:
-        for task in range(tasks):
-            _sum_task(x, y, totals, n, inner, parts, divisor, task)
-    else:
-        before, home = enter(threads)
-        for task in prange(tasks):
-            arrive(home)
-            _sum_task(x, y, totals, n, inner, parts, divisor, task)
-        leave(before)
+    share_out(_sum_tasks, tasks, 1, threads, (x, y, totals, n, inner, parts, divisor))
     if totals.size:
         for o in range(outer):
             first = o * parts * inner

@@ -8,12 +8,12 @@ most PART elements of one parameter.
 import ctypes
 
 import numpy as np
-from numba import prange
 from numpy import ndarray
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._threads import arrive, enter, get_num_threads, leave
+from kernels._shares import share_out
+from kernels._threads import get_num_threads
 from kernels.simd import array_at
 
 PART = 16 * 1024  # elements: some 10 us of work, so that handing out a part costs nothing beside it
@@ -73,19 +73,16 @@ def over_parameters(loops, states):
         else:
             loops(p, g, state, _elements(table, 4, cut, part, like), _elements(table, 5, cut, part, like), *options)
 
-    @jit(parallel=True)
+    @jit
+    def parts(first, last, table, cut, like, options):
+        for part in range(first, last):
+            work(table, cut, part, like, options)
+
+    @jit
     def run(table, like, options, threads):
         _follow(table)
         cut = _cut(table[0])
-        if threads == 1:
-            for part in range(cut.shape[0]):
-                work(table, cut, part, like, options)
-        else:
-            before, home = enter(threads)
-            for part in prange(cut.shape[0]):
-                arrive(home)
-                work(table, cut, part, like, options)
-            leave(before)
+        share_out(parts, cut.shape[0], 1, threads, (table, cut, like, options))
 
     return run
 

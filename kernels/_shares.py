@@ -1,0 +1,103 @@
+"""The form of a parallel kernel: ``share_out`` calls a jitted function on one range of items after another.
+
+    @jit
+    def _rows(first, last, x, y): ...               # the items from `first` to `last` - 1; may not raise
+
+    @jit
+    def loops(x, y, threads):
+        share_out(_rows, rows, share, threads, (x, y))
+
+What a range holds depends on shapes alone, never on the number of threads: `share` items go to a thread at a time, the
+last range is what is left. One thread gets all items in one call and never touches the pool.
+
+There is one parallel region for all kernels. (A `prange` in each would compile what it calls four times over: in the
+loop's body, which Numba makes a function of its own, in two layers around that, and in the loop for one thread.) It
+knows its task as two addresses: of a function made here, and of the arguments, which stay on the caller's stack.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba import prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from kernels._jit import jit
+from kernels._threads import arrive, enter, leave
+
+FIRST = np.int64(0)  # a plain value: Numba compiles a callee anew for each literal argument
+
+_WORD = ir.IntType(64)
+_BYTES = ir.IntType(8).as_pointer()
+_TASK = ir.FunctionType(ir.VoidType(), [_BYTES, _WORD, _WORD])
+
+
+@jit(parallel=True)
+def _region(task, arguments, items, share, threads):
+    before, home = enter(threads)
+    for part in prange((items + share - 1) // share):
+        arrive(home)
+        first = np.int64(part) * share
+        _call(task, arguments, first, min(first + share, items))
+    leave(before)
+
+
+@intrinsic
+def _call(typingctx, task, arguments, first, last):
+    def lower(context, builder, signature, values):
+        task, place = builder.inttoptr(values[0], _TASK.as_pointer()), builder.inttoptr(values[1], _BYTES)
+        builder.call(task, [place, *values[2:]])
+        return context.get_dummy_value()
+
+    return types.void(*(types.int64,) * 4), lower
+
+
+@intrinsic
+def share_out(typingctx, work, items, share, threads, arguments):
+    """``work(first, last, *arguments)`` on all `items`, by `threads` threads: `share` items at a time, or all at once.
+
+    `arguments` is a tuple, without literals; `work` takes each by its name, none by a star.
+    """
+    kinds = (types.int64, types.int64, *arguments)
+    work_signature = typingctx.resolve_function_type(work, kinds, {})
+    region_signature = typingctx.resolve_function_type(types.Dispatcher(_region), (types.int64,) * 5, {})
+
+    def lower(context, builder, signature, values):
+        _, items, share, threads, packed = values
+        zero, one = ir.Constant(_WORD, 0), ir.Constant(_WORD, 1)
+        parts = [builder.extract_value(packed, i) for i in range(len(arguments))]
+        place = cgutils.alloca_once(builder, ir.LiteralStructType([part.type for part in parts]))
+        with builder.if_else(builder.icmp_signed("==", threads, one)) as (alone, together):
+            with alone:
+                _call_compiled(context, builder, work.dispatcher, work_signature, [zero, items, *parts])
+            with together:
+                for i, part in enumerate(parts):
+                    builder.store(part, cgutils.gep_inbounds(builder, place, 0, i))
+                task = _task(context, builder.module, place.type, work.dispatcher, work_signature)
+                addresses = [builder.ptrtoint(pointer, _WORD) for pointer in (task, place)]
+                _call_compiled(context, builder, _region, region_signature, [*addresses, items, share, threads])
+        return context.get_dummy_value()
+
+    return types.void(work, *(types.int64,) * 3, arguments), lower
+
+
+def _task(context, module, kind, work, signature):
+    """A function that takes the arguments of `work` from memory of the pointer type `kind`."""
+    task = ir.Function(module, _TASK, module.get_unique_name("task"))
+    task.linkage = "internal"
+    builder = ir.IRBuilder(task.append_basic_block())
+    place = builder.bitcast(task.args[0], kind)
+    parts = [builder.load(cgutils.gep_inbounds(builder, place, 0, i)) for i in range(len(signature.args) - 2)]
+    _call_compiled(context, builder, work, signature, [*task.args[1:], *parts])
+    builder.ret_void()
+    return task
+
+
+def _call_compiled(context, builder, dispatcher, signature, values):
+    """Call a jitted function that neither returns anything nor raises."""
+    compiled = dispatcher.get_compile_result(signature)
+    context.active_code_library.add_linking_library(compiled.library)
+    function = context.declare_function(builder.module, compiled.fndesc)
+    # not inlined: one copy of it is enough
+    context.call_conv.call_function(
+        builder, function, signature.return_type, signature.args, values, attrs=("noinline",)
+    )
