@@ -15,6 +15,8 @@ loop's body, which Numba makes a function of its own, in two layers around that,
 knows its task as two addresses: of a function made here, and of the arguments, which stay on the caller's stack.
 """
 
+import sys
+
 import numpy as np
 from llvmlite import ir
 from numba import prange, types
@@ -39,6 +41,88 @@ def _region(task, arguments, items, share, threads):
         first = np.int64(part) * share
         _call(task, arguments, first, min(first + share, items))
     leave(before)
+
+
+# --- threads that wait for each other ---------------------------------------------------------------------------------
+
+MEETING = 3  # int64, zeros at first: how many have come, what was decided, how many have reached the meetings so far
+_TOGETHER, _APART = np.int64(1), np.int64(2)
+_COME, _DECISION, _REACHED = np.int64(0), np.int64(1), np.int64(2)
+_PATIENCE = 2000  # looks, each followed by giving way to other threads: about a millisecond
+_SPINS = 200  # looks at a counter between giving way
+
+
+@jit
+def assembled(meeting, threads):
+    """Whether all `threads` shares of a region run at the same time: the same answer to each, and never a wait for one
+    that has no thread (a busy pool may run shares one after the other, a forked child does)."""
+    if _atomic_add(meeting, _COME) + 1 == threads:
+        _atomic_decide(meeting, _DECISION, _TOGETHER)
+    looks = 0
+    while _atomic_load(meeting, _DECISION) == 0:
+        looks += 1
+        if looks > _PATIENCE:
+            _atomic_decide(meeting, _DECISION, _APART)
+        _give_way()
+    return _atomic_load(meeting, _DECISION) == _TOGETHER
+
+
+@jit
+def meet(meeting, threads, number):
+    """Wait until all threads have come to meeting `number`, counted from 1; what they wrote before is seen after."""
+    _atomic_add(meeting, _REACHED)
+    looks = 0
+    while _atomic_load(meeting, _REACHED) < threads * number:
+        looks += 1
+        if looks % _SPINS == 0:
+            _give_way()
+
+
+@intrinsic
+def _atomic_add(typingctx, meeting, i):
+    def lower(context, builder, signature, values):
+        return builder.atomic_rmw("add", _slot(context, builder, meeting, *values), ir.Constant(_WORD, 1), "seq_cst")
+
+    return types.int64(meeting, types.intp), lower
+
+
+@intrinsic
+def _atomic_load(typingctx, meeting, i):
+    def lower(context, builder, signature, values):
+        return builder.load_atomic(_slot(context, builder, meeting, *values), "seq_cst", 8)
+
+    return types.int64(meeting, types.intp), lower
+
+
+@intrinsic
+def _atomic_decide(typingctx, meeting, i, decision):
+    """Write the decision, unless there is one."""
+
+    def lower(context, builder, signature, values):
+        place = _slot(context, builder, meeting, *values[:2])
+        builder.cmpxchg(place, ir.Constant(_WORD, 0), values[2], "seq_cst", "seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(meeting, types.intp, types.int64), lower
+
+
+def _slot(context, builder, kind, array, i):
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [i])
+
+
+@intrinsic
+def _give_way(typingctx):
+    def lower(context, builder, signature, values):
+        if sys.platform != "win32":
+            builder.call(
+                cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), []), "sched_yield"), []
+            )
+        return context.get_dummy_value()
+
+    return types.void(), lower
+
+
+# --- the region -------------------------------------------------------------------------------------------------------
 
 
 @intrinsic

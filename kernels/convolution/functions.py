@@ -3,7 +3,7 @@
 import math
 
 from kernels import _checks
-from kernels.convolution import correlation, depthwise, geometry, weight_gradient, winograd
+from kernels.convolution import correlation, depthwise, geometry, row_gradient, weight_gradient, winograd
 from kernels.gemm.ladder import NO_BIAS
 from kernels.reduction import sum as sum_over
 
@@ -108,6 +108,8 @@ def _weight_gradient(dy, x, weight, shape, groups):
     plan = geometry.forward_plan(shape)
     if groups == x.shape[1] == dy.shape[1]:
         return depthwise.run_gradient(dy, x, _checks.new(weight.shape, weight.dtype), plan)
+    if row_gradient.fits(plan, x.shape[1] // groups):
+        return row_gradient.run(dy, x, weight.shape, plan, groups)
     return weight_gradient.run(dy, x, weight.shape, plan, groups)
 
 

@@ -10,16 +10,16 @@ What does not wait for time is left for products over all steps at once: ``dx = 
 """
 
 import numpy as np
-from numba import boolean, int64, prange
+from numba import boolean, int64
 
 from kernels import _checks, machine
 from kernels._jit import Compiled, jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import share_out
 from kernels.gemm.ladder import NO_BIAS as NONE
 from kernels.gemm.micro import MR, NV, pack_strips
 from kernels.gemm.product import matmul
 from kernels.recurrent.arguments import NO_MATRIX
-from kernels.recurrent.forward import CONTINUE, PLAIN, ZERO, copy_rows, multiply_panel, padded, shares, strips_of
+from kernels.recurrent.forward import CONTINUE, ONE, PLAIN, ZERO, copy_rows, multiply_panel, padded, shares, strips_of
 from kernels.recurrent.gates import BLOCKS, GATES, GRU, LSTM, activate_backward
 from kernels.reduction import sum as sum_over
 from kernels.simd import allocate, flat, lane_count, load_partial, release, store_partial, tanh
@@ -51,8 +51,8 @@ def raw_outputs(gates, cells, row, rows, H, out):
 
 @jit
 def walk_back(
-    share, bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H, reverse, dh, dc, dgates,
-    dprojected, raw,
+    share, stop, bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H, reverse, dh, dc,
+    dgates, dprojected, raw,
 ):  # fmt: skip
     """Share number `share` of the batch, sequences ``bounds[share]`` to ``bounds[share + 1]``, back through all steps.
 
@@ -113,30 +113,25 @@ def walk_back(
     release(totals)
 
 
-@jit(parallel=True)
-def _walk_back_in_parallel(
-    threads, bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H, reverse, dh, dc,
-    dgates, dprojected, raw,
+@jit
+def _walk_back_shared_out(
+    bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H, reverse, dh, dc, dgates,
+    dprojected, raw,
 ):  # fmt: skip
-    before, home = enter(threads)
-    for share in prange(threads):
-        arrive(home)
-        walk_back(
-            np.int64(share), bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H,
-            reverse, dh, dc, dgates, dprojected, raw,
-        )  # fmt: skip
-    leave(before)
-
-
-def _types(kind):
-    matrix, vector = kind[:, ::1], kind[::1]
-    return (
-        int64, int64[::1], int64, matrix, vector, vector, matrix, matrix, matrix, matrix, matrix, int64[::1],
-        int64[::1], int64, boolean, matrix, matrix, matrix, matrix, matrix,
+    arguments = (
+        bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H, reverse, dh, dc, dgates,
+        dprojected, raw,
     )  # fmt: skip
+    share_out(walk_back, bounds.size - 1, ONE, bounds.size - 1, arguments)
 
 
-_compiled, _compiled_parallel = Compiled(walk_back, _types), Compiled(_walk_back_in_parallel, _types)
+_compiled = Compiled(
+    _walk_back_shared_out,
+    lambda kind: (
+        int64[::1], int64, kind[:, ::1], *(kind[::1],) * 2, *(kind[:, ::1],) * 5, int64[::1], int64[::1], int64,
+        boolean, *(kind[:, ::1],) * 5,
+    ),
+)  # fmt: skip
 _compiled_pack = Compiled(pack_columns, lambda kind: (kind[:, ::1], kind[::1]))
 
 
@@ -161,14 +156,11 @@ def run(kind, layer, dy, y, gates, cells, begin, end, reverse, needs):
     dgates = _checks.new((rows, BLOCKS[kind] * H), dtype)
     dprojected, raw = (_checks.new((rows, width), dtype) if projects else NO_MATRIX[dtype] for width in (P, H))
     bounds = shares(layer.sizes, layer.batch, rows * layer.weight_hh.size)
-    arguments = (
-        bounds, kind, dy, packed(layer.weight_hh), packed(layer.weight_hr) if projects else NONE[dtype], *begin, y,
-        gates, cells, layer.starts, layer.sizes, H, reverse, *end, dgates, dprojected, raw,
-    )  # fmt: skip
-    if rows and len(bounds) == 2:
-        _compiled[dtype](0, *arguments)
-    elif rows:
-        _compiled_parallel[dtype](len(bounds) - 1, *arguments)
+    if rows:
+        _compiled[dtype](
+            bounds, kind, dy, packed(layer.weight_hh), packed(layer.weight_hr) if projects else NONE[dtype], *begin,
+            y, gates, cells, layer.starts, layer.sizes, H, reverse, *end, dgates, dprojected, raw,
+        )  # fmt: skip
 
     # columns of dgates behind the rows of weight_hh: the GRU's candidate has a part of its own from h
     parts = [slice(0, count * H)] if kind != GRU else [slice(0, 2 * H), slice(3 * H, 4 * H)]

@@ -6,11 +6,11 @@ it is about to use. Threads share the hidden units, each computing all gates of 
 """
 
 import numpy as np
-from numba import boolean, int64, prange
+from numba import boolean, int64
 
 from kernels import _threads
 from kernels._jit import Compiled, jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import share_out
 from kernels.gemm.ladder import PARALLEL_WORK, gemm
 from kernels.gemm.micro import NV
 from kernels.gemm.vector import dot_products
@@ -32,16 +32,17 @@ def _add_product(x, B, K, weight, row, units, z, to, ldz):
 
 @jit
 def step(
-    share, shares, kind, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, out, c_out, gates, keep
+    share, stop, shares, kind, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, out, c_out, gates, keep
 ):  # fmt: skip
-    """The hidden units that fall to share number `share` of `shares`: x (B, I), h and c (B, H) to out, c_out and gates.
+    """The hidden units that fall to the shares from `share` to `stop` - 1 of `shares`: x (B, I), h and c (B, H) to out,
+    c_out and gates.
 
     A bias of size 0 counts as zeros, and c is of the LSTM alone.
     """
     B, inputs, H = x.shape[0], x.shape[1], out.shape[1]
     count, blocks = (4, 4) if kind == LSTM else (3, 4) if kind == GRU else (1, 1)
     unit, strips = NV * lane_count(out), strips_of(H, out)
-    first, last = share * strips // shares * unit, min((share + 1) * strips // shares * unit, H)
+    first, last = share * strips // shares * unit, min(stop * strips // shares * unit, H)
     units = last - first
     if units <= 0:
         return
@@ -70,32 +71,20 @@ def step(
     release(z)
 
 
-@jit(parallel=True)
-def _step_in_parallel(
-    threads, kind, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, out, c_out, gates, keep
-):  # fmt: skip
-    before, home = enter(threads)
-    for share in prange(threads):
-        arrive(home)
-        step(np.int64(share), threads, kind, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, out, c_out, gates, keep)
-    leave(before)
+@jit
+def _step_shared_out(kind, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, out, c_out, gates, keep, threads):
+    arguments = threads, kind, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, out, c_out, gates, keep
+    share_out(step, threads, ONE, threads, arguments)
 
 
-def _types(kind):
-    matrix, vector = kind[:, ::1], kind[::1]
-    return (
-        int64, matrix, matrix, matrix, matrix, matrix, vector, vector, matrix, matrix, matrix, boolean,
-    )  # fmt: skip
+_compiled = Compiled(
+    _step_shared_out,
+    lambda kind: (int64, *(kind[:, ::1],) * 5, *(kind[::1],) * 2, *(kind[:, ::1],) * 3, boolean, int64),
+)
 
 
-_compiled = Compiled(step, lambda kind: (int64, int64, *_types(kind)))
-_compiled_parallel = Compiled(_step_in_parallel, lambda kind: (int64, *_types(kind)))
-
-
-def run(kind, x, *arrays_and_keep):
+def run(kind, x, *arguments):
     """`step` on as many threads as it is worth; arguments as its own from `kind` on."""
-    weight_ih, weight_hh = arrays_and_keep[2:4]
-    if len(x) * (weight_ih.size + weight_hh.size) < PARALLEL_WORK or _threads._count == 1:
-        _compiled[x.dtype](0, 1, kind, x, *arrays_and_keep)
-    else:
-        _compiled_parallel[x.dtype](_threads._count, kind, x, *arrays_and_keep)
+    weight_ih, weight_hh = arguments[2:4]
+    worth = len(x) * (weight_ih.size + weight_hh.size) >= PARALLEL_WORK
+    _compiled[x.dtype](kind, x, *arguments, _threads._count if worth else 1)

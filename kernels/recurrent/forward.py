@@ -3,8 +3,9 @@ r"""The walk through time: one layer of an RNN, GRU or LSTM in one direction.
     z_t = x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh          then the gates (`gates`)
 
 The sequences of a batch know nothing of each other, so that each thread takes some of them through all of time and
-never waits for another. It reads weights that are packed once for the whole walk, strip by strip as the micro-kernel
-of `gemm` wants them, each gate in strips of its own:
+never waits for another. A sequence alone is walked by all threads together, each computing hidden units of its own and
+waiting for the others at the end of a step, if a step is worth that. The weights are packed once for the whole walk,
+strip by strip as the micro-kernel of `gemm` wants them, each gate in strips of its own:
 
     for a block of steps:        enough of them to give the micro-kernel rows:
         z = x W_ihᵀ + biases       all of the block in one product
@@ -18,11 +19,11 @@ Steps are packed as in PyTorch: step t holds the first ``sizes[t]`` sequences, i
 """
 
 import numpy as np
-from numba import boolean, int64, prange
+from numba import boolean, int64
 
 from kernels import _threads, machine
 from kernels._jit import Compiled, jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import MEETING, assembled, meet, share_out
 from kernels.gemm.ladder import NO_BIAS as NONE
 from kernels.gemm.ladder import PARALLEL_WORK
 from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, micro_kernel, pack_strips, tile_height
@@ -32,6 +33,9 @@ from kernels.simd import allocate, flat, lane_count, release, shifted
 # Numba compiles a callee anew for each literal argument; these are plain values to it.
 ZERO, ONE = np.int64(0), np.int64(1)
 START, CONTINUE, PLAIN = np.int64(BIAS), np.int64(ADD), np.int64(STORE)  # what becomes of a tile, as in `gemm`
+# Weights from which on the step of one sequence (8 us) is worth waiting for another thread at its end.
+TOGETHER_FROM = 2**17
+NO_MEETING = np.zeros(0, np.int64)
 # Rows of x that are multiplied at a time where a step has fewer: two tiles.
 ROWS = 2 * MR
 
@@ -97,10 +101,11 @@ def pack_gates(weight, gates, H, depth, panels):
 
 @jit
 def walk(
-    share, bounds, kind, x, weight_ih, weight_hh, weight_hr, bias, h, c, y, gates, cells, starts, sizes, H, reverse,
-    keep,
+    share, stop, bounds, meeting, kind, x, weight_ih, weight_hh, weight_hr, bias, h, c, y, gates, cells, starts, sizes,
+    H, reverse, keep,
 ):  # fmt: skip
-    """Share number `share` of the batch, sequences ``bounds[share]`` to ``bounds[share + 1]``, through all steps.
+    """Share number `share` of the batch, sequences ``bounds[share]`` to ``bounds[share + 1]``, through all steps; or,
+    with a `meeting`, the share of the hidden units of the only sequence. `stop` is share + 1.
 
     x (rows, I); weight_ih and weight_hh packed by `pack_gates`, weight_hr (P, H) likewise or of size 0; bias, one value
     a unit and block; h (B, P) and c (B, H) hold the initial state and receive the last one; y (rows, P), gates and
@@ -112,8 +117,15 @@ def walk(
     count, blocks = (4, 4) if kind == LSTM else (3, 4) if kind == GRU else (1, 1)
     strips = strips_of(H, y)
     block = strips * NR
-    first = bounds[share]
-    R = bounds[share + 1] - first
+    first, R, threads = bounds[share], bounds[share + 1] - bounds[share], bounds.size - 1
+    units, stop_units, joint = ZERO, strips, False
+    if meeting.size > 0:
+        joint = assembled(meeting, threads)
+        if joint:
+            units, stop_units = share * strips // threads, (share + 1) * strips // threads
+        elif share > 0:
+            return
+        first, R = ZERO, ONE
     X, Y, h_all, c_all, G, C = flat(x), flat(y), flat(h), flat(c), flat(gates), flat(cells)
     panels_x, panels_h, panels_p, biases = flat(weight_ih), flat(weight_hh), flat(weight_hr), flat(bias)
     at_once = min(max(ROWS // R, 1), T)
@@ -135,7 +147,7 @@ def walk(
             copy_rows(X, (starts[t] + first) * inputs, inputs, active, inputs, rows_x, s * R * ldx, ldx)
             rows = max(rows, s * R + active)
         for gate in range(count):
-            for strip in range(strips):
+            for strip in range(units, stop_units):
                 to = gate * block + strip * NR
                 multiply_panel(
                     rows_x, ZERO, ldx, rows, inputs, panels_x, (gate * strips + strip) * inputs * NR,
@@ -150,7 +162,7 @@ def walk(
             row = starts[t] + first
             out, ldo = (raw, ldm) if weight_hr.size else (Y, P)
             to = ZERO if weight_hr.size else row * P
-            for strip in range(strips):
+            for strip in range(units, stop_units):
                 columns = min(NR, H - strip * NR)
                 for gate in range(count):
                     place = s * R * ldz + (gate + (blocks - count) * (gate // 2)) * block + strip * NR
@@ -168,8 +180,11 @@ def walk(
                         raw, ZERO, ldm, active, H, panels_p, strip * H * NR, min(NR, P - strip * NR),
                         Y, row * P + strip * NR, P, biases, ZERO, PLAIN, totals,
                     )  # fmt: skip
+            if joint:
+                meet(meeting, threads, w + s + 1)
             copy_rows(Y, row * P, P, active, P, before, ZERO, ldh)
-    copy_rows(before, ZERO, ldh, R, P, h_all, first * P, P)
+    if units == 0:
+        copy_rows(before, ZERO, ldh, R, P, h_all, first * P, P)
     release(rows_x)
     release(before)
     release(raw)
@@ -177,30 +192,25 @@ def walk(
     release(totals)
 
 
-@jit(parallel=True)
-def _walk_in_parallel(
-    threads, bounds, kind, x, weight_ih, weight_hh, weight_hr, bias, h, c, y, gates, cells, starts, sizes, H, reverse,
+@jit
+def _walk_shared_out(
+    bounds, meeting, kind, x, weight_ih, weight_hh, weight_hr, bias, h, c, y, gates, cells, starts, sizes, H, reverse,
     keep,
 ):  # fmt: skip
-    before, home = enter(threads)
-    for share in prange(threads):
-        arrive(home)
-        walk(
-            np.int64(share), bounds, kind, x, weight_ih, weight_hh, weight_hr, bias, h, c, y, gates, cells, starts,
-            sizes, H, reverse, keep,
-        )  # fmt: skip
-    leave(before)
-
-
-def _types(kind):
-    matrix, vector = kind[:, ::1], kind[::1]
-    return (
-        int64, int64[::1], int64, matrix, vector, vector, vector, vector, matrix, matrix, matrix, matrix, matrix,
-        int64[::1], int64[::1], int64, boolean, boolean,
+    arguments = (
+        bounds, meeting, kind, x, weight_ih, weight_hh, weight_hr, bias, h, c, y, gates, cells, starts, sizes, H,
+        reverse, keep,
     )  # fmt: skip
+    share_out(walk, bounds.size - 1, ONE, bounds.size - 1, arguments)
 
 
-_compiled, _compiled_parallel = Compiled(walk, _types), Compiled(_walk_in_parallel, _types)
+_compiled = Compiled(
+    _walk_shared_out,
+    lambda kind: (
+        int64[::1], int64[::1], int64, kind[:, ::1], *(kind[::1],) * 4, *(kind[:, ::1],) * 5, int64[::1], int64[::1],
+        int64, boolean, boolean,
+    ),
+)  # fmt: skip
 _compiled_pack = Compiled(pack_gates, lambda kind: (kind[:, ::1], int64, int64, int64, kind[::1]))
 
 
@@ -245,13 +255,14 @@ def run(kind, layer, bias_ih, bias_hh, h, c, y, gates, cells, reverse, threads=N
     """
     x, count, H = layer.x, GATES[kind], layer.units
     bounds = shares(layer.sizes, len(h), len(x) * (layer.weight_ih.size + layer.weight_hh.size), threads)
-    arguments = (
-        bounds, kind, x, packed(layer.weight_ih, count), packed(layer.weight_hh, count),
+    meeting = NO_MEETING
+    if len(h) == 1 and layer.weight_hr is None and layer.weight_hh.size >= TOGETHER_FROM:
+        threads = min(threads or _threads._count, -(-H * x.itemsize // (NV * machine.vector_bytes())))
+        if threads > 1:
+            bounds, meeting = np.array([0] + [1] * threads), np.zeros(MEETING, np.int64)
+    _compiled[x.dtype](
+        bounds, meeting, kind, x, packed(layer.weight_ih, count), packed(layer.weight_hh, count),
         NONE[x.dtype] if layer.weight_hr is None else packed(layer.weight_hr, 1),
         biases(kind, H, x.dtype, bias_ih, bias_hh), h, c, y, gates, cells, layer.starts, layer.sizes, H, reverse,
         gates.size > 0,
     )  # fmt: skip
-    if len(bounds) == 2:
-        _compiled[x.dtype](0, *arguments)
-    else:
-        _compiled_parallel[x.dtype](len(bounds) - 1, *arguments)
