@@ -154,7 +154,11 @@ class _Cache(FunctionCache):
     def load_overload(self, sig, target_context):
         # Whatever is wrong with the folder, the function can still be compiled.
         with contextlib.suppress(OSError):
-            return super().load_overload(sig, target_context)
+            loaded = super().load_overload(sig, target_context)
+            if loaded is not None:
+                # What starts the threads has to reach the entries of the callers; Numba drops it when it loads.
+                loaded.library._reload_init.update(loaded.reload_init)
+            return loaded
 
     def save_overload(self, sig, data):
         # A full disk or a folder that vanished must not break a call that has already compiled.

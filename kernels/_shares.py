@@ -148,7 +148,9 @@ def share_out(typingctx, work, items, share, threads, arguments):
     def lower(context, builder, signature, values):
         _, items, share, threads, packed = values
         zero, one = ir.Constant(_WORD, 0), ir.Constant(_WORD, 1)
-        parts = [builder.extract_value(packed, i) for i in range(len(arguments))]
+        parts = [
+            _borrowed(context, builder, kind, builder.extract_value(packed, i)) for i, kind in enumerate(arguments)
+        ]
         place = cgutils.alloca_once(builder, ir.LiteralStructType([part.type for part in parts]))
         with builder.if_else(builder.icmp_signed("==", threads, one)) as (alone, together):
             with alone:
@@ -162,6 +164,20 @@ def share_out(typingctx, work, items, share, threads, arguments):
         return context.get_dummy_value()
 
     return types.void(work, *(types.int64,) * 3, arguments), lower
+
+
+def _borrowed(context, builder, kind, value):
+    """The same value, in which arrays have no owner: threads that count its references would wait for each other."""
+    if isinstance(kind, types.BaseTuple):
+        for i, each in enumerate(kind):
+            part = _borrowed(context, builder, each, builder.extract_value(value, i))
+            value = builder.insert_value(value, part, i)
+    elif isinstance(kind, types.Array):
+        array = context.make_array(kind)(context, builder, value)
+        for owner in ("meminfo", "parent"):
+            setattr(array, owner, ir.Constant(getattr(array, owner).type, None))
+        value = array._getvalue()
+    return value
 
 
 def _task(context, module, kind, work, signature):

@@ -104,6 +104,14 @@ def test_second_process_loads_what_the_first_compiled(copy, step):
     assert_steps(copy.run(step), compiled=False)
 
 
+def test_callers_of_a_loaded_parallel_region_can_be_loaded(copy):
+    """One process compiles the region, the next a kernel that calls it; the last one loads nothing but the kernel."""
+    kernel = "import numpy as np, kernels\nprint(kernels.sum(np.ones(100_000)))"
+    assert_steps(copy.run(PARALLEL_STEP), compiled=True)
+    for _ in range(2):
+        assert copy.run(kernel) == ["100000.0"]
+
+
 def test_edit_of_a_callee_is_seen(copy):
     assert_steps(copy.run(), compiled=True)
     copy.edit("simd/vector.py", "_bind_operator(operator.sub, lambda builder, a, b: builder.fsub(a, b))",
