@@ -135,6 +135,17 @@ from kernels.pooling import (
     unfold,
     unfold_backward,
 )
+from kernels.recurrent import (
+    gru,
+    gru_backward,
+    gru_cell,
+    lstm,
+    lstm_backward,
+    lstm_cell,
+    rnn,
+    rnn_backward,
+    rnn_cell,
+)
 from kernels.reduction import (
     argmax,
     log_softmax,

@@ -45,7 +45,7 @@ def _sum_of_rows(x, ix, b, ib, rb, c, ic, N, K):
 
 
 @jit
-def _dot_products(x, ix, b, ib, cb, c, ic, N, K):
+def dot_products(x, ix, b, ib, cb, c, ic, N, K):
     """``c[j] += sum over p of x[p] * b[p + j*cb]`` for j < N."""
     lanes = lane_count(c)
     j = 0
@@ -74,7 +74,7 @@ def vector_matrix(x, ix, b, ib, rb, cb, bias, jb, mode, c, ic, N, K):
     if cb == 1:
         _sum_of_rows(x, ix, b, ib, rb, c, ic, N, K)
     else:
-        _dot_products(x, ix, b, ib, cb, c, ic, N, K)
+        dot_products(x, ix, b, ib, cb, c, ic, N, K)
 
 
 @jit

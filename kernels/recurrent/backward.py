@@ -1,0 +1,207 @@
+r"""Back through time: the gradients of the walk in `forward`.
+
+The walk is taken backwards. With dh the gradient of h_t, that of y_t and that of the later steps together, a step turns
+it and dc into the gradients dz of the pre-activations (`gates`), which are kept, and into those of the step before:
+
+    dh_{t-1} = dz_t W_hh
+
+What does not wait for time is left for products over all steps at once: ``dx = dz W_ih``, ``dW_ih = dzᵀ x``,
+``dW_hh = dzᵀ h_before``, ``db = sum dz``. With a projection, h = m W_hrᵀ, the walk keeps dh and m as well.
+"""
+
+import numpy as np
+from numba import boolean, int64, prange
+
+from kernels import _checks, machine
+from kernels._jit import Compiled, jit
+from kernels._threads import arrive, enter, leave
+from kernels.gemm.ladder import NO_BIAS as NONE
+from kernels.gemm.micro import ADD, MR, NV, STORE, pack_strips
+from kernels.gemm.product import matmul
+from kernels.recurrent.arguments import NO_MATRIX
+from kernels.recurrent.forward import copy_rows, multiply_panel, padded, shares, strips_of
+from kernels.recurrent.gates import BLOCKS, GATES, GRU, LSTM, activate_backward
+from kernels.reduction import sum as sum_over
+from kernels.simd import allocate, flat, lane_count, load_partial, release, store_partial, tanh
+
+
+@jit
+def pack_columns(weight, panels):
+    """The weight (depth, columns) as the strips that a product with it needs, rather than with its transpose."""
+    depth, columns = weight.shape
+    pack_strips(flat(weight), 0, columns, 1, columns, depth, flat(panels))
+
+
+@jit
+def add_elements(x, ix, count, out, to):
+    """``out[i] += x[i]``."""
+    for i in range(count):
+        out[to + i] += x[ix + i]
+
+
+@jit
+def raw_outputs(gates, cells, row, rows, H, out):
+    """``out = o tanh(c)``: what the projection was applied to."""
+    lanes = lane_count(out)
+    for r in range(row, row + rows):
+        for j in range(0, H, lanes):
+            o = load_partial(gates, (r * 4 + 3) * H + j, H - j, 0.0)
+            store_partial(out, r * H + j, H - j, o * tanh(load_partial(cells, r * H + j, H - j, 0.0)))
+
+
+@jit
+def walk_back(
+    share, bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H, reverse, dh, dc, dgates,
+    dprojected, raw,
+):  # fmt: skip
+    """Share number `share` of the batch, sequences ``bounds[share]`` to ``bounds[share + 1]``, back through all steps.
+
+    dh and dc hold the gradients of the last state and receive those of the first one; dgates receives those of the
+    pre-activations. weight_hh and weight_hr are packed by `pack_columns`. dprojected and raw, of size 0 without a
+    projection, receive dh and m of all steps.
+    """
+    NR = NV * lane_count(dh)
+    P, T = dh.shape[1], sizes.size
+    count, width = (4, 4) if kind == LSTM else (3, 4) if kind == GRU else (1, 1)
+    first = bounds[share]
+    R = bounds[share + 1] - first
+    DY, Y, H0, C0, G, C = flat(dy), flat(y), flat(h0), flat(c0), flat(gates), flat(cells)
+    DH, DC, DG, DP, M = flat(dh), flat(dc), flat(dgates), flat(dprojected), flat(raw)
+    panels_h, panels_p = flat(weight_hh), flat(weight_hr)
+    depth = count * H
+    ldz = padded(depth, dh)
+    projects = weight_hr.size > 0
+    dz = allocate(dh, R * ldz)
+    draw = allocate(dh, R * H)
+    totals = allocate(dh, MR * NR)
+    for w in range(T):
+        t = w if reverse else T - 1 - w
+        later = t + 1 if reverse else t - 1  # the step that the walk came from
+        active = max(min(sizes[t] - first, R), 0)
+        known = max(min(sizes[later] - first, active), 0) if 0 <= later < T else 0  # the others began with h0 and c0
+        row = starts[t] + first
+        if dy.size:
+            add_elements(DY, row * P, active * P, DH, first * P)
+        if projects:
+            copy_rows(DH, first * P, P, active, P, DP, row * P, P)
+            raw_outputs(G, C, row, active, H, M)
+            for strip in range(strips_of(H, dh)):
+                multiply_panel(
+                    DH, first * P, P, active, P, panels_p, strip * P * NR, min(NR, H - strip * NR),
+                    draw, strip * NR, H, draw, 0, STORE, totals,
+                )  # fmt: skip
+        slope, at = (draw, 0) if projects else (DH, first * P)
+        if known > 0:
+            begin = starts[later] + first
+            activate_backward(
+                kind, known, slope, at, DC, first * H, Y, row * P, Y, begin * P, C, begin * H, G, row * width * H,
+                C, row * H, DG, dz, 0, ldz, H,
+            )  # fmt: skip
+        if known < active:
+            at, row, begin = at + known * H, row + known, first + known
+            activate_backward(
+                kind, active - known, slope, at, DC, begin * H, Y, row * P, H0, begin * P, C0, begin * H,
+                G, row * width * H, C, row * H, DG, dz, known * ldz, ldz, H,
+            )  # fmt: skip
+        for strip in range(strips_of(P, dh)):
+            multiply_panel(
+                dz, 0, ldz, active, depth, panels_h, strip * depth * NR, min(NR, P - strip * NR),
+                DH, first * P + strip * NR, P, DH, 0, ADD if kind == GRU else STORE, totals,
+            )  # fmt: skip
+    release(dz)
+    release(draw)
+    release(totals)
+
+
+@jit(parallel=True)
+def _walk_back_in_parallel(
+    threads, bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H, reverse, dh, dc,
+    dgates, dprojected, raw,
+):  # fmt: skip
+    before, home = enter(threads)
+    for share in prange(threads):
+        arrive(home)
+        walk_back(
+            np.int64(share), bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H,
+            reverse, dh, dc, dgates, dprojected, raw,
+        )  # fmt: skip
+    leave(before)
+
+
+def _types(kind):
+    matrix, vector = kind[:, ::1], kind[::1]
+    return (
+        int64, int64[::1], int64, matrix, vector, vector, matrix, matrix, matrix, matrix, matrix, int64[::1],
+        int64[::1], int64, boolean, matrix, matrix, matrix, matrix, matrix,
+    )  # fmt: skip
+
+
+_compiled, _compiled_parallel = Compiled(walk_back, _types), Compiled(_walk_back_in_parallel, _types)
+_compiled_pack = Compiled(pack_columns, lambda kind: (kind[:, ::1], kind[::1]))
+
+
+def packed(weight):
+    """The weight (depth, columns) as `walk_back` reads it."""
+    depth, columns = weight.shape
+    NR = NV * machine.vector_bytes() // weight.itemsize
+    panels = np.empty(-(-columns // NR) * NR * depth + NR * NR, weight.dtype)
+    _compiled_pack[weight.dtype](weight, panels)
+    return panels
+
+
+def run(kind, layer, dy, y, gates, cells, begin, end, reverse, needs):
+    """`walk_back` on as many threads as it is worth, then the products over all steps.
+
+    `begin` are the initial states, `end` the gradients of the last ones, which are replaced by those of the initial
+    ones. Returns the gradients of x, weight_ih, weight_hh, bias_ih, bias_hh and weight_hr, None where not needed
+    (`needs` has their order).
+    """
+    x, dtype, rows, count, H, P = layer.x, layer.x.dtype, len(layer.x), GATES[kind], layer.units, layer.outputs
+    projects = layer.weight_hr is not None
+    dgates = _checks.new((rows, BLOCKS[kind] * H), dtype)
+    dprojected, raw = (_checks.new((rows, width), dtype) if projects else NO_MATRIX[dtype] for width in (P, H))
+    bounds = shares(layer.sizes, layer.batch, rows * layer.weight_hh.size)
+    arguments = (
+        bounds, kind, dy, packed(layer.weight_hh), packed(layer.weight_hr) if projects else NONE[dtype], *begin, y,
+        gates, cells, layer.starts, layer.sizes, H, reverse, *end, dgates, dprojected, raw,
+    )  # fmt: skip
+    if rows and len(bounds) == 2:
+        _compiled[dtype](0, *arguments)
+    elif rows:
+        _compiled_parallel[dtype](len(bounds) - 1, *arguments)
+
+    # columns of dgates behind the rows of weight_hh: the GRU's candidate has a part of its own from h
+    parts = [slice(0, count * H)] if kind != GRU else [slice(0, 2 * H), slice(3 * H, 4 * H)]
+    from_x = dgates[:, : count * H]
+    dx = matmul(from_x, layer.weight_ih) if needs[0] else None
+    dweight_ih = matmul(from_x.T, x) if needs[1] else None
+    dweight_hh = dbias_ih = dbias_hh = None
+    if needs[2]:
+        before = _states_before(y, begin[0], layer.starts, layer.sizes, reverse)
+        dweight_hh = np.concatenate([matmul(dgates[:, part].T, before) for part in parts])
+    if needs[3] or needs[4]:
+        total = sum_over(dgates, 0)
+        dbias_ih = total[: count * H].copy() if needs[3] else None
+        dbias_hh = np.concatenate([total[part] for part in parts]) if needs[4] else None
+    dweight_hr = matmul(dprojected.T, raw) if projects and needs[5] else None
+    return dx, dweight_ih, dweight_hh, dbias_ih, dbias_hh, dweight_hr
+
+
+def _states_before(y, h0, starts, sizes, reverse):
+    """For each row of y, the state that its step began with."""
+    before = _checks.new(y.shape, y.dtype)
+    if not y.size:
+        return before
+    if sizes[0] == sizes[-1]:
+        batch = sizes[0]
+        if reverse:
+            before[:-batch], before[-batch:] = y[batch:], h0
+        else:
+            before[batch:], before[:batch] = y[:-batch], h0
+        return before
+    for t, (start, size) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True)):
+        other = t + 1 if reverse else t - 1
+        known = min(size, int(sizes[other])) if 0 <= other < len(sizes) else 0
+        before[start : start + known] = y[starts[other] : starts[other] + known] if known else 0
+        before[start + known : start + size] = h0[known:size]
+    return before

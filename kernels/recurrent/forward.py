@@ -1,0 +1,238 @@
+r"""The walk through time: one layer of an RNN, GRU or LSTM in one direction.
+
+    z_t = x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh          then the gates (`gates`)
+
+The sequences of a batch know nothing of each other, so that each thread takes some of them through all of time and
+never waits for another. It reads weights that are packed once for the whole walk, strip by strip as the micro-kernel
+of `gemm` wants them, each gate in strips of its own:
+
+    for a block of steps:        enough of them to give the micro-kernel rows:
+        z = x W_ihᵀ + biases       all of the block in one product
+        for each step of it:
+            for each strip of hidden units:
+                z += h W_hhᵀ       for each gate
+                gates(z) -> c, h   while z is in L1
+
+Steps are packed as in PyTorch: step t holds the first ``sizes[t]`` sequences, its rows beginning with row
+``starts[t]``; a full batch is the special case of equal sizes.
+"""
+
+import numpy as np
+from numba import boolean, int64, prange
+
+from kernels import _threads, machine
+from kernels._jit import Compiled, jit
+from kernels._threads import arrive, enter, leave
+from kernels.gemm.ladder import NO_BIAS as NONE
+from kernels.gemm.ladder import PARALLEL_WORK
+from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, micro_kernel, pack_strips, tile_height
+from kernels.recurrent.gates import BLOCKS, GATES, GRU, LSTM, activate
+from kernels.simd import allocate, flat, lane_count, release, shifted
+
+# Rows of x that are multiplied at a time where a step has fewer: two tiles.
+ROWS = 2 * MR
+
+
+@jit
+def multiply_panel(a, ia, lda, rows, depth, panel, ib, columns, c, ic, ldc, bias, jb, mode, totals):
+    """One strip of a product: ``c[r, j] (+)= sum over p of a[r, p] * panel[p, j]``, tile by tile; modes as `gemm`'s."""
+    NR = NV * lane_count(c)
+    i = 0
+    while i < rows:
+        height = tile_height(rows - i)
+        micro_kernel(
+            height, a, ia + i * lda, lda, 1, panel, ib, NR, depth, c, ic + i * ldc, ldc, columns, bias, jb, mode, totals
+        )
+        i += height
+
+
+@jit
+def copy_rows(x, ix, ldx, rows, columns, out, to, ldo):
+    """``out[r, j] = x[r, j]``."""
+    for r in range(rows):
+        for j in range(columns):
+            out[to + r * ldo + j] = x[ix + r * ldx + j]
+
+
+@jit(inline=True)
+def padded(columns, like):
+    """A row of `columns` elements and one vector more: rows a power of two apart would fall on few sets of L1."""
+    lanes = lane_count(like)
+    return (columns + lanes - 1) // lanes * lanes + lanes
+
+
+@jit(inline=True)
+def strips_of(columns, like):
+    """Strips of NR columns."""
+    NR = NV * lane_count(like)
+    return (columns + NR - 1) // NR
+
+
+@jit
+def pack_gates(weight, gates, H, depth, panels):
+    """The weight (gates * H, depth) as strips, each gate's in turn."""
+    size = strips_of(H, weight) * NV * lane_count(weight) * depth
+    for gate in range(gates):
+        pack_strips(flat(weight), gate * H * depth, 1, depth, H, depth, shifted(flat(panels), gate * size))
+
+
+@jit
+def walk(
+    share, bounds, kind, x, weight_ih, weight_hh, weight_hr, bias, h, c, y, gates, cells, starts, sizes, H, reverse,
+    keep,
+):  # fmt: skip
+    """Share number `share` of the batch, sequences ``bounds[share]`` to ``bounds[share + 1]``, through all steps.
+
+    x (rows, I); weight_ih and weight_hh packed by `pack_gates`, weight_hr (P, H) likewise or of size 0; bias, one value
+    a unit and block; h (B, P) and c (B, H) hold the initial state and receive the last one; y (rows, P), gates and
+    cells, where `keep`, receive the results.
+    """
+    lanes = lane_count(y)
+    NR = NV * lanes
+    inputs, P, T = x.shape[1], h.shape[1], sizes.size
+    count, blocks = (4, 4) if kind == LSTM else (3, 4) if kind == GRU else (1, 1)
+    strips = strips_of(H, y)
+    block = strips * NR
+    first = bounds[share]
+    R = bounds[share + 1] - first
+    X, Y, h_all, c_all, G, C = flat(x), flat(y), flat(h), flat(c), flat(gates), flat(cells)
+    panels_x, panels_h, panels_p, biases = flat(weight_ih), flat(weight_hh), flat(weight_hr), flat(bias)
+    at_once = min(max(ROWS // R, 1), T)
+    ldx, ldh, ldm, ldz = padded(inputs, y), padded(P, y), padded(H, y), padded(blocks * block, y)
+    rows_x = allocate(y, at_once * R * ldx)
+    before = allocate(y, R * ldh)
+    raw = allocate(y, R * ldm)
+    z = allocate(y, at_once * R * ldz)
+    totals = allocate(y, MR * NR)
+    for i in range(at_once * R * ldx):
+        rows_x[i] = 0
+    copy_rows(h_all, first * P, P, R, P, before, 0, ldh)
+
+    for w in range(0, T, at_once):
+        now, rows = min(at_once, T - w), 0
+        for s in range(now):
+            t = T - 1 - w - s if reverse else w + s
+            active = max(min(sizes[t] - first, R), 0)
+            copy_rows(X, (starts[t] + first) * inputs, inputs, active, inputs, rows_x, s * R * ldx, ldx)
+            rows = max(rows, s * R + active)
+        for gate in range(count):
+            for strip in range(strips):
+                to = gate * block + strip * NR
+                multiply_panel(
+                    rows_x, 0, ldx, rows, inputs, panels_x, (gate * strips + strip) * inputs * NR,
+                    min(NR, H - strip * NR), z, to, ldz, biases, to, BIAS, totals,
+                )  # fmt: skip
+        if kind == GRU:  # the candidate's part from h starts from its bias alone
+            for row in range(rows):
+                copy_rows(biases, 3 * block, 0, 1, H, z, row * ldz + 3 * block, 0)
+        for s in range(now):
+            t = T - 1 - w - s if reverse else w + s
+            active = max(min(sizes[t] - first, R), 0)
+            row = starts[t] + first
+            out, ldo = (raw, ldm) if weight_hr.size else (Y, P)
+            to = 0 if weight_hr.size else row * P
+            for strip in range(strips):
+                columns = min(NR, H - strip * NR)
+                for gate in range(count):
+                    place = s * R * ldz + (gate + (blocks - count) * (gate // 2)) * block + strip * NR
+                    multiply_panel(
+                        before, 0, ldh, active, P, panels_h, (gate * strips + strip) * P * NR,
+                        columns, z, place, ldz, biases, 0, ADD, totals,
+                    )  # fmt: skip
+                activate(
+                    kind, active, strip * NR, strip * NR + columns, z, s * R * ldz, ldz, block, before, ldh,
+                    c_all, first * H, out, to, ldo, G, row * 4 * H, C, row * H, H, keep,
+                )  # fmt: skip
+            if weight_hr.size:
+                for strip in range(strips_of(P, y)):
+                    multiply_panel(
+                        raw, 0, ldm, active, H, panels_p, strip * H * NR, min(NR, P - strip * NR),
+                        Y, row * P + strip * NR, P, biases, 0, STORE, totals,
+                    )  # fmt: skip
+            copy_rows(Y, row * P, P, active, P, before, 0, ldh)
+    copy_rows(before, 0, ldh, R, P, h_all, first * P, P)
+    release(rows_x)
+    release(before)
+    release(raw)
+    release(z)
+    release(totals)
+
+
+@jit(parallel=True)
+def _walk_in_parallel(
+    threads, bounds, kind, x, weight_ih, weight_hh, weight_hr, bias, h, c, y, gates, cells, starts, sizes, H, reverse,
+    keep,
+):  # fmt: skip
+    before, home = enter(threads)
+    for share in prange(threads):
+        arrive(home)
+        walk(
+            np.int64(share), bounds, kind, x, weight_ih, weight_hh, weight_hr, bias, h, c, y, gates, cells, starts,
+            sizes, H, reverse, keep,
+        )  # fmt: skip
+    leave(before)
+
+
+def _types(kind):
+    matrix, vector = kind[:, ::1], kind[::1]
+    return (
+        int64, int64[::1], int64, matrix, vector, vector, vector, vector, matrix, matrix, matrix, matrix, matrix,
+        int64[::1], int64[::1], int64, boolean, boolean,
+    )  # fmt: skip
+
+
+_compiled, _compiled_parallel = Compiled(walk, _types), Compiled(_walk_in_parallel, _types)
+_compiled_pack = Compiled(pack_gates, lambda kind: (kind[:, ::1], int64, int64, int64, kind[::1]))
+
+
+def packed(weight, gates):
+    """The weight (gates * H, depth) as `walk` reads it."""
+    H, depth = weight.shape[0] // gates, weight.shape[1]
+    NR = NV * machine.vector_bytes() // weight.itemsize
+    panels = np.empty(gates * -(-H // NR) * NR * depth + NR * NR, weight.dtype)
+    _compiled_pack[weight.dtype](weight, gates, H, depth, panels)
+    return panels
+
+
+def biases(kind, H, dtype, bias_ih, bias_hh):
+    """One bias a unit and block of pre-activations, as `walk` reads them."""
+    NR = NV * machine.vector_bytes() // dtype.itemsize
+    blocks, gates = BLOCKS[kind], GATES[kind]
+    bias = np.zeros((blocks, -(-H // NR) * NR), dtype)
+    if bias_ih is not None:
+        bias[:gates, :H] += bias_ih.reshape(gates, H)
+    if bias_hh is not None:
+        bias_hh = bias_hh.reshape(gates, H)
+        bias[: gates - (kind == GRU), :H] += bias_hh[: gates - (kind == GRU)]
+        if kind == GRU:
+            bias[3, :H] = bias_hh[2]
+    return bias.reshape(-1)
+
+
+def shares(sizes, batch, work, threads=None):
+    """Where the batch is cut so that each thread has about as many rows; threads that the work is worth, if None."""
+    threads = min(threads or (1 if work < PARALLEL_WORK else _threads._count), batch)
+    if threads == 1:
+        return np.array([0, batch])
+    steps = np.zeros(batch + 1, np.int64)  # of the sequences before each one
+    steps[1:] = np.cumsum((sizes[:, None] > np.arange(batch)).sum(0))
+    return np.searchsorted(steps, np.arange(threads + 1) * steps[-1] / threads)
+
+
+def run(kind, layer, bias_ih, bias_hh, h, c, y, gates, cells, reverse, threads=None):
+    """`walk`, if not told the number of threads on as many as it is worth.
+
+    y, gates and cells by rows, the last two of size 0 where they are not kept; h and c are replaced by the last state.
+    """
+    x, count, H = layer.x, GATES[kind], layer.units
+    bounds = shares(layer.sizes, len(h), len(x) * (layer.weight_ih.size + layer.weight_hh.size), threads)
+    arguments = (
+        bounds, kind, x, packed(layer.weight_ih, count), packed(layer.weight_hh, count),
+        NONE[x.dtype] if layer.weight_hr is None else packed(layer.weight_hr, 1),
+        biases(kind, H, x.dtype, bias_ih, bias_hh), h, c, y, gates, cells, layer.starts, layer.sizes, H, reverse,
+        gates.size > 0,
+    )  # fmt: skip
+    if len(bounds) == 2:
+        _compiled[x.dtype](0, *arguments)
+    else:
+        _compiled_parallel[x.dtype](len(bounds) - 1, *arguments)
