@@ -175,7 +175,7 @@ def lstm_backward(
         dh[:n] = da[rows] @ weight_hh
     dx, *dweights = _gradients(da, da, x, _before(y, h0, steps, B), weight_ih, needs)
     dweight_hr = dout.T @ (o * squashed) if needs[6] and weight_hr is not None else None
-    return dx, (dh, dc) if needs[1] else None, *dweights, dweight_hr
+    return dx, (dh, dc) if needs[1] else (None, None), *dweights, dweight_hr
 
 
 # --- GRU --------------------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def _lstm_backward(dy, dstates, x, states, weights, y, saved, *, needs, **option
     dx, dhx, *dweights = kernels.lstm_backward(
         dy, dstates, x, _both(states), wi, wh, y, *saved.values(), *wr, needs=(*needs, False)[:7], **options
     )
-    return dx, dhx or (None, None), dweights
+    return dx, dhx, dweights
 
 
 def _both(states):
