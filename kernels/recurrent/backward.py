@@ -16,10 +16,10 @@ from kernels import _checks, machine
 from kernels._jit import Compiled, jit
 from kernels._threads import arrive, enter, leave
 from kernels.gemm.ladder import NO_BIAS as NONE
-from kernels.gemm.micro import ADD, MR, NV, STORE, pack_strips
+from kernels.gemm.micro import MR, NV, pack_strips
 from kernels.gemm.product import matmul
 from kernels.recurrent.arguments import NO_MATRIX
-from kernels.recurrent.forward import copy_rows, multiply_panel, padded, shares, strips_of
+from kernels.recurrent.forward import CONTINUE, PLAIN, ZERO, copy_rows, multiply_panel, padded, shares, strips_of
 from kernels.recurrent.gates import BLOCKS, GATES, GRU, LSTM, activate_backward
 from kernels.reduction import sum as sum_over
 from kernels.simd import allocate, flat, lane_count, load_partial, release, store_partial, tanh
@@ -78,7 +78,7 @@ def walk_back(
         t = w if reverse else T - 1 - w
         later = t + 1 if reverse else t - 1  # the step that the walk came from
         active = max(min(sizes[t] - first, R), 0)
-        known = max(min(sizes[later] - first, active), 0) if 0 <= later < T else 0  # the others began with h0 and c0
+        known = max(min(sizes[later] - first, active), 0) if 0 <= later < T else ZERO  # the others began with h0 and c0
         row = starts[t] + first
         if dy.size:
             add_elements(DY, row * P, active * P, DH, first * P)
@@ -88,14 +88,14 @@ def walk_back(
             for strip in range(strips_of(H, dh)):
                 multiply_panel(
                     DH, first * P, P, active, P, panels_p, strip * P * NR, min(NR, H - strip * NR),
-                    draw, strip * NR, H, draw, 0, STORE, totals,
+                    draw, strip * NR, H, draw, ZERO, PLAIN, totals,
                 )  # fmt: skip
-        slope, at = (draw, 0) if projects else (DH, first * P)
+        slope, at = (draw, ZERO) if projects else (DH, first * P)
         if known > 0:
             begin = starts[later] + first
             activate_backward(
                 kind, known, slope, at, DC, first * H, Y, row * P, Y, begin * P, C, begin * H, G, row * width * H,
-                C, row * H, DG, dz, 0, ldz, H,
+                C, row * H, DG, dz, ZERO, ldz, H,
             )  # fmt: skip
         if known < active:
             at, row, begin = at + known * H, row + known, first + known
@@ -105,8 +105,8 @@ def walk_back(
             )  # fmt: skip
         for strip in range(strips_of(P, dh)):
             multiply_panel(
-                dz, 0, ldz, active, depth, panels_h, strip * depth * NR, min(NR, P - strip * NR),
-                DH, first * P + strip * NR, P, DH, 0, ADD if kind == GRU else STORE, totals,
+                dz, ZERO, ldz, active, depth, panels_h, strip * depth * NR, min(NR, P - strip * NR),
+                DH, first * P + strip * NR, P, DH, ZERO, CONTINUE if kind == GRU else PLAIN, totals,
             )  # fmt: skip
     release(dz)
     release(draw)

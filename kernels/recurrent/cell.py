@@ -12,20 +12,22 @@ from kernels import _threads
 from kernels._jit import Compiled, jit
 from kernels._threads import arrive, enter, leave
 from kernels.gemm.ladder import PARALLEL_WORK, gemm
-from kernels.gemm.micro import ADD, NV
+from kernels.gemm.micro import NV
 from kernels.gemm.vector import dot_products
-from kernels.recurrent.forward import copy_rows, strips_of
+from kernels.recurrent.forward import CONTINUE, ONE, ZERO, copy_rows, strips_of
 from kernels.recurrent.gates import GRU, LSTM, activate
 from kernels.simd import allocate, flat, lane_count, release
 
+NO, YES = np.bool_(False), np.bool_(True)  # plain values to Numba, which compiles a callee anew for each literal
 
-@jit
+
+@jit(merge=True)
 def _add_product(x, B, K, weight, row, units, z, to, ldz):
     """``z[b, u] += x[b] · weight[row + u]`` for `units` rows of the weight."""
     if B == 1:
-        dot_products(x, 0, weight, row * K, K, z, to, units, K)
+        dot_products(x, ZERO, weight, row * K, K, z, to, units, K)
     else:
-        gemm(x, 0, K, 1, weight, row * K, 1, K, z, 0, ADD, z, to, ldz, B, units, K, False, True)
+        gemm(x, ZERO, K, ONE, weight, row * K, ONE, K, z, ZERO, CONTINUE, z, to, ldz, B, units, K, NO, YES)
 
 
 @jit
@@ -62,8 +64,8 @@ def step(
     if kind == LSTM:
         copy_rows(flat(c), first, H, B, units, flat(c_out), first, H)
     activate(
-        kind, B, first, last, z, -first, ldz, units, Y, H, flat(c_out), 0, flat(out), 0, H, flat(gates), 0,
-        flat(c_out), 0, H, keep,
+        kind, B, first, last, z, -first, ldz, units, Y, H, flat(c_out), ZERO, flat(out), ZERO, H, flat(gates), ZERO,
+        flat(c_out), ZERO, H, keep,
     )  # fmt: skip
     release(z)
 

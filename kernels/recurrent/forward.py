@@ -29,6 +29,9 @@ from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, micro_kernel, pack_stri
 from kernels.recurrent.gates import BLOCKS, GATES, GRU, LSTM, activate
 from kernels.simd import allocate, flat, lane_count, release, shifted
 
+# Numba compiles a callee anew for each literal argument; these are plain values to it.
+ZERO, ONE = np.int64(0), np.int64(1)
+START, CONTINUE, PLAIN = np.int64(BIAS), np.int64(ADD), np.int64(STORE)  # what becomes of a tile, as in `gemm`
 # Rows of x that are multiplied at a time where a step has fewer: two tiles.
 ROWS = 2 * MR
 
@@ -41,7 +44,23 @@ def multiply_panel(a, ia, lda, rows, depth, panel, ib, columns, c, ic, ldc, bias
     while i < rows:
         height = tile_height(rows - i)
         micro_kernel(
-            height, a, ia + i * lda, lda, 1, panel, ib, NR, depth, c, ic + i * ldc, ldc, columns, bias, jb, mode, totals
+            height,
+            a,
+            ia + i * lda,
+            lda,
+            ONE,
+            panel,
+            ib,
+            NR,
+            depth,
+            c,
+            ic + i * ldc,
+            ldc,
+            columns,
+            bias,
+            jb,
+            mode,
+            totals,
         )
         i += height
 
@@ -106,10 +125,10 @@ def walk(
     totals = allocate(y, MR * NR)
     for i in range(at_once * R * ldx):
         rows_x[i] = 0
-    copy_rows(h_all, first * P, P, R, P, before, 0, ldh)
+    copy_rows(h_all, first * P, P, R, P, before, ZERO, ldh)
 
     for w in range(0, T, at_once):
-        now, rows = min(at_once, T - w), 0
+        now, rows = min(at_once, T - w), ZERO
         for s in range(now):
             t = T - 1 - w - s if reverse else w + s
             active = max(min(sizes[t] - first, R), 0)
@@ -119,25 +138,25 @@ def walk(
             for strip in range(strips):
                 to = gate * block + strip * NR
                 multiply_panel(
-                    rows_x, 0, ldx, rows, inputs, panels_x, (gate * strips + strip) * inputs * NR,
-                    min(NR, H - strip * NR), z, to, ldz, biases, to, BIAS, totals,
+                    rows_x, ZERO, ldx, rows, inputs, panels_x, (gate * strips + strip) * inputs * NR,
+                    min(NR, H - strip * NR), z, to, ldz, biases, to, START, totals,
                 )  # fmt: skip
         if kind == GRU:  # the candidate's part from h starts from its bias alone
             for row in range(rows):
-                copy_rows(biases, 3 * block, 0, 1, H, z, row * ldz + 3 * block, 0)
+                copy_rows(biases, 3 * block, ZERO, ONE, H, z, row * ldz + 3 * block, ZERO)
         for s in range(now):
             t = T - 1 - w - s if reverse else w + s
             active = max(min(sizes[t] - first, R), 0)
             row = starts[t] + first
             out, ldo = (raw, ldm) if weight_hr.size else (Y, P)
-            to = 0 if weight_hr.size else row * P
+            to = ZERO if weight_hr.size else row * P
             for strip in range(strips):
                 columns = min(NR, H - strip * NR)
                 for gate in range(count):
                     place = s * R * ldz + (gate + (blocks - count) * (gate // 2)) * block + strip * NR
                     multiply_panel(
-                        before, 0, ldh, active, P, panels_h, (gate * strips + strip) * P * NR,
-                        columns, z, place, ldz, biases, 0, ADD, totals,
+                        before, ZERO, ldh, active, P, panels_h, (gate * strips + strip) * P * NR,
+                        columns, z, place, ldz, biases, ZERO, CONTINUE, totals,
                     )  # fmt: skip
                 activate(
                     kind, active, strip * NR, strip * NR + columns, z, s * R * ldz, ldz, block, before, ldh,
@@ -146,11 +165,11 @@ def walk(
             if weight_hr.size:
                 for strip in range(strips_of(P, y)):
                     multiply_panel(
-                        raw, 0, ldm, active, H, panels_p, strip * H * NR, min(NR, P - strip * NR),
-                        Y, row * P + strip * NR, P, biases, 0, STORE, totals,
+                        raw, ZERO, ldm, active, H, panels_p, strip * H * NR, min(NR, P - strip * NR),
+                        Y, row * P + strip * NR, P, biases, ZERO, PLAIN, totals,
                     )  # fmt: skip
-            copy_rows(Y, row * P, P, active, P, before, 0, ldh)
-    copy_rows(before, 0, ldh, R, P, h_all, first * P, P)
+            copy_rows(Y, row * P, P, active, P, before, ZERO, ldh)
+    copy_rows(before, ZERO, ldh, R, P, h_all, first * P, P)
     release(rows_x)
     release(before)
     release(raw)
@@ -211,7 +230,7 @@ def biases(kind, H, dtype, bias_ih, bias_hh):
 
 def shares(sizes, batch, work, threads=None):
     """Where the batch is cut so that each thread has about as many rows; threads that the work is worth, if None."""
-    threads = min(threads or (1 if work < PARALLEL_WORK else _threads._count), batch)
+    threads = max(min(threads or (1 if work < PARALLEL_WORK else _threads._count), batch), 1)
     if threads == 1:
         return np.array([0, batch])
     steps = np.zeros(batch + 1, np.int64)  # of the sequences before each one
