@@ -37,7 +37,7 @@ LENGTH = 300  # of a sample
 STEPS = 20  # whose losses must equal PyTorch's
 TOLERANCE = 1e-3
 ROUNDS = 5  # of timed steps of each library
-PARAGRAPH = "\n\n"
+LINE = 16  # characters, from which on a line is somebody's sentence
 SENTENCE = 'An "if" statement is used for conditional execution, as in the example.'
 SHOWN = 24  # units in the picture of the gates
 
@@ -52,16 +52,16 @@ def reference_text():
 class Text:
     """A text as numbers, each character's place in the sorted list of all: what is learned from, and what is held out.
 
-    The last twentieth is held out. Topics repeat each other, so a paragraph that also stands there is not learned from.
+    The last twentieth is held out. Topics repeat each other, so a line that also stands there is not learned from.
     """
 
     def __init__(self, text):
         self.characters = sorted(set(text))
         self.numbers = {character: number for number, character in enumerate(self.characters)}
         cut = len(text) - len(text) // 20
-        hidden = set(text[cut:].split(PARAGRAPH))
-        learned = [paragraph for paragraph in text[:cut].split(PARAGRAPH) if paragraph not in hidden]
-        self.learned, self.held_out = self.encode(PARAGRAPH.join(learned)), self.encode(text[cut:])
+        hidden = {line.strip() for line in text[cut:].split("\n") if len(line.strip()) >= LINE}
+        learned = "\n".join(line for line in text[:cut].split("\n") if line.strip() not in hidden)
+        self.learned, self.held_out = self.encode(learned), self.encode(text[cut:])
 
     def encode(self, text):
         """The numbers of the characters, int64; a character that is not in the text is an error."""

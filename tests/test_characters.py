@@ -39,9 +39,9 @@ def test_what_is_held_out_is_not_learned():
     text = characters.Text(characters.reference_text())
     written = ["".join(text.characters[i] for i in ids) for ids in (text.learned, text.held_out)]
     assert characters.reference_text().endswith(written[1])
-    paragraphs = [set(part.split(characters.PARAGRAPH)) for part in written]
-    assert len(paragraphs[1]) > 100
-    assert not paragraphs[0] & paragraphs[1]
+    lines = [{line.strip() for line in part.split("\n") if len(line.strip()) >= characters.LINE} for part in written]
+    assert len(lines[1]) > 200
+    assert not lines[0] & lines[1]
     assert len(text.learned) > 0.9 * len(characters.reference_text())
 
 
