@@ -26,7 +26,6 @@ from kernels.simd import (
     square_load_partial,
     square_transpose,
     store,
-    store_partial,
     tile_add,
     tile_add_partial,
     tile_outer,
@@ -47,6 +46,8 @@ STORE, ADD, BIAS = 0, 1, 2  # what becomes of the tile: C = tile, C += tile, C =
 # Rounding errors grow along a chain of additions, so at most CHAIN products are summed in one; the sums of the chains
 # are added up in `totals`, memory for one tile.
 CHAIN = 192
+# Rows that lie in pages of their own are asked for this many rows before they are packed: the CPU foresees no page.
+AHEAD = 16
 
 
 @jit(inline=True)
@@ -190,13 +191,14 @@ def pack_panel(x, ix, across, along, present, width, depth, panel, start):
     lanes = lane_count(x)
     if across == 1 and present == width and width % lanes == 0:  # the elements of one p lie side by side
         for p in range(depth):
+            prefetch(x, ix + (p + AHEAD) * along)
             for r in range(0, width, lanes):
                 store(panel, start + p * width + r, load(x, ix + p * along + r))
     elif across == 1:
         for p in range(depth):
+            prefetch(x, ix + (p + AHEAD) * along)
             for r in range(0, width, lanes):
-                vector = load_partial(x, ix + p * along + r, present - r, 0.0)
-                store_partial(panel, start + p * width + r, width - r, vector)
+                store(panel, start + p * width + r, load_partial(x, ix + p * along + r, present - r, 0.0))
     elif along == 1:  # contiguous along p: transpose lanes x lanes blocks in registers
         for r in range(0, width, lanes):
             for p in range(0, depth, lanes):
