@@ -28,6 +28,7 @@ LADDERS = {
     "matmul": ("gemm", "512-512-512", True),
     "conv2d": ("convolution", "56-64-64-3x3", False),  # the rungs differ in FLOPs
     "batch_norm": ("normalization", "32-64-56-56", False),
+    "lstm": ("recurrent", "128-32-128-256", True),
 }
 DRAWN = "matmul"  # the ladder that has a picture, too
 

@@ -44,6 +44,7 @@ MEANS = (
         1.3,
         lambda r: r.family == "activation" or r.operation.startswith(ROWWISE),
     ),
+    Mean("recurrent layers, forward", "torch", 1.2, lambda r: r.operation in ("lstm", "gru", "rnn")),
     Mean("all but BLAS", "numpy", 10.0, lambda r: not r.blas),
 )
 

@@ -216,24 +216,30 @@ def convolutions(ones):
                 yield f"conv_transpose{rank}d_backward", (wide, y, weight), geometry
 
 
-FAMILIES = activations, products, affine, convolutions, reductions, pooling, normalizations, losses, updates
+def recurrents(ones):
+    # one sequence, few and many, the last for several threads
+    for T, B, inputs, H in ((2, 1, 4, 5), (2, 3, 4, 5), (8, 32, 128, 128)):
+        x, h, y = ones((T, B, inputs)), ones((B, H)), ones((T, B, H))
+        for name, gates, saved in (("lstm", 4, (4, 1)), ("gru", 3, (4,)), ("rnn", 1, ())):
+            weights, biases = (ones((gates * H, inputs)), ones((gates * H, H))), (ones(gates * H), ones(gates * H))
+            state, kept = (h, h) if name == "lstm" else h, [ones((T, B, width * H)) for width in saved]
+            yield f"{name}_cell", (x[0], state, *weights, *biases)
+            yield name, (x, state, *weights, *biases)
+            yield f"{name}_backward", (y, state, x, state, *weights, y, *kept)
+        projected, weights = ones((T, B, 2)), (ones((4 * H, inputs)), ones((4 * H, 2)))
+        yield "lstm", (x, None, *weights, None, None, ones((2, H)))
+        gates, cells = ones((T, B, 4 * H)), ones((T, B, H))
+        yield "lstm_backward", (projected, None, x, None, *weights, projected, gates, cells, ones((2, H)))
+
+
+FAMILIES = activations, products, affine, convolutions, reductions, pooling, normalizations, recurrents, losses, updates
 
 
 def calls():
     """List of ``(name, arguments)`` or ``(name, arguments, options)`` for functions of `kernels`."""
     found = [("set_flush_denormal", (False,))]
     for dtype in (np.float32, np.float64):
-        for family in (
-            activations,
-            products,
-            affine,
-            convolutions,
-            reductions,
-            pooling,
-            normalizations,
-            losses,
-            updates,
-        ):
+        for family in FAMILIES:
             found += family(lambda shape, dtype=dtype: np.ones(shape, dtype))
     return found
 

@@ -100,6 +100,7 @@ from nn.pooling import (
     UpsamplingNearest2d,
 )
 from nn.random import generator, manual_seed, rand, randn
+from nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from nn.tensor import (
     Tensor,
     arange,
@@ -159,6 +160,8 @@ __all__ = [
     "GELU",
     "GLU",
     "GroupNorm",
+    "GRU",
+    "GRUCell",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
@@ -178,6 +181,8 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTM",
+    "LSTMCell",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
@@ -203,6 +208,8 @@ __all__ = [
     "ReplicationPad2d",
     "ReplicationPad3d",
     "RMSNorm",
+    "RNN",
+    "RNNCell",
     "SELU",
     "Sequential",
     "Sigmoid",

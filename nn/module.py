@@ -397,13 +397,17 @@ class _BackwardGate:
         )
 
     def leave(self, output):
-        """The output, its tensors that need a gradient behind nodes of their own."""
-        outputs = output if isinstance(output, tuple) else (output,)
-        self.grad_output = [None] * len(outputs)
-        outputs = tuple(
-            self._output(i, t) if isinstance(t, Tensor) and t.requires_grad else t for i, t in enumerate(outputs)
-        )
-        return outputs if isinstance(output, tuple) else outputs[0]
+        """The output, its tensors that need a gradient, also those in tuples in it, behind nodes of their own."""
+        self.grad_output = []
+        return self._leave(output)
+
+    def _leave(self, output):
+        if isinstance(output, tuple):
+            parts = [self._leave(part) for part in output]
+            return type(output)(*parts) if hasattr(output, "_fields") else tuple(parts)
+        self.grad_output.append(None)
+        needs = isinstance(output, Tensor) and output.requires_grad
+        return self._output(len(self.grad_output) - 1, output) if needs else output
 
     def _node(self, edges, backward):
         return Node(type(self.module).__name__, edges, backward)

@@ -161,6 +161,49 @@ def record(name, data, inputs, backward, saved=(), *, saves_result=False, view=F
     return result
 
 
+def record_several(name, arrays, inputs, backward, saved=(), *, saves_results=()):
+    """As `record`, for an operation with several results: `backward` takes a dy for each, None where none has arrived.
+
+    Each result has a node of its own that keeps its dy and sends a bit on to the node of the operation. Bits add up on
+    their way, as gradients do: the sum says which results this backward has come through.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray
+        The results.
+    saves_results : tuple of int
+        Those that `backward` reads, by their numbers.
+    name, inputs, backward, saved
+        As for `record`; `backward` returns a tuple.
+
+    Returns
+    -------
+    tuple of Tensor
+    """
+    results = tuple(_wrap(array) for array in arrays)
+    if not (_mode.enabled and _any_requires_grad(inputs)):
+        return results
+    arrived = [None] * len(results)
+
+    def joined(bits):
+        gradients = [dy if bits >> i & 1 else None for i, dy in enumerate(arrived)]
+        arrived[:] = [None] * len(arrived)
+        return backward(*gradients)
+
+    watched = [t for t in saved if t is not None] + [results[i] for i in saves_results]
+    edges = [None if t is None else edge(t) for t in inputs]
+    operation = Node(name, edges, joined, [(t._memory, t._memory.version) for t in watched])
+    for i, result in enumerate(results):
+
+        def keep(dy, i=i):
+            arrived[i] = dy
+            return np.asarray(1 << i)
+
+        result._requires_grad = True
+        result._node = Node(name, [operation], keep)
+    return results
+
+
 def edge(tensor):
     """Where the gradient of a tensor goes: its node, the tensor itself if it is a leaf, None if it needs none."""
     return (tensor._node or tensor) if tensor._requires_grad else None

@@ -50,6 +50,10 @@ class Operation:
     out: bool = False
 
     @property
+    def kernels(self):
+        return kernels
+
+    @property
     def reference(self):
         return importlib.import_module(f"kernels.reference.{self.family}")
 
@@ -169,7 +173,7 @@ def check(operation, *arguments, lengths=1, **options):
     placements |= {f", {end} guard": lambda array, end=end: guarded(array, end) for end in ("front", "back")}
     for where, place in placements.items():
         out = operation.out and bool(where)
-        actual, actual_gradients = _evaluate(kernels, operation, arguments, dy, options, place, out)
+        actual, actual_gradients = _evaluate(operation.kernels, operation, arguments, dy, options, place, out)
         label = f"{operation.name}{where}"
         _assert_triple(actual, expected, peer, dtype, lengths[0], scales[0], label)
         for i, parts in enumerate(zip(actual_gradients, expected_gradients, peer_gradients, strict=True)):
@@ -181,7 +185,7 @@ def check_accuracy(operation, x, *, pieces=40, **options):
     """On each piece of an increasing `x`, the largest error is at most 1.5 times PyTorch's, or 2 eps of the values."""
     __tracebackhide__ = True
     expected = getattr(operation.reference, operation.name)(x.astype(np.float64), **options)
-    actual = getattr(kernels, operation.name)(x, **options)
+    actual = getattr(operation.kernels, operation.name)(x, **options)
     peer = operation.peer(torch.from_numpy(x), **options).numpy()
     for part in np.array_split(np.arange(x.size), pieces):
         wanted = expected[part]
@@ -196,9 +200,9 @@ def check_accuracy(operation, x, *, pieces=40, **options):
 def check_finite_differences(operation, *arguments, step=1e-6, **options):
     """The float64 gradients against central differences of the kernel itself."""
     __tracebackhide__ = True
-    forward = getattr(kernels, operation.name)
+    forward = getattr(operation.kernels, operation.name)
     dy = np.random.default_rng(1).standard_normal(_first(forward(*arguments, **options)).shape)
-    _, gradients = _evaluate(kernels, operation, arguments, np.asarray(dy), options)
+    _, gradients = _evaluate(operation.kernels, operation, arguments, np.asarray(dy), options)
     for position, gradient in zip(operation.differentiable, gradients, strict=True):
         numeric = np.empty_like(arguments[position])
         for index in np.ndindex(numeric.shape):

@@ -67,3 +67,24 @@ def resnet20(library, channels=3):
     blocks = [Block(inputs, outputs) for inputs, outputs in itertools.pairwise(widths)]
     head = [library.AdaptiveAvgPool2d(1), library.Flatten(), library.Linear(widths[-1], 10)]
     return library.Sequential(convolution(channels, first), library.BatchNorm2d(first), library.ReLU(), *blocks, *head)
+
+
+def character_model(library, symbols=103, width=256):
+    """A vector for each character, two layers of LSTM, and a score for each character that may follow."""
+
+    class CharacterModel(library.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = library.Embedding(symbols, width)
+            self.lstm = library.LSTM(width, width, num_layers=2)
+            self.head = library.Linear(width, symbols)
+
+        def walk(self, ids, hx=None):
+            """Scores (T, B, symbols) after each of the characters (T, B), and the states after the last."""
+            y, hx = self.lstm(self.embedding(ids), hx)
+            return self.head(y), hx
+
+        def forward(self, ids):
+            return self.walk(ids)[0].reshape(-1, symbols)
+
+    return CharacterModel()

@@ -18,6 +18,7 @@ if HAS_JAX:
 
 MLP_BATCH = LENET_BATCH = 64
 RESNET_BATCH, RESNET_IMAGE = 32, (3, 32, 32)
+CHARACTERS_STEPS, CHARACTERS_BATCH, SYMBOLS, WIDTH = 64, 32, 103, 256
 LEARNING_RATE = 1e-3
 
 
@@ -25,6 +26,7 @@ def rows():
     yield mlp()
     yield lenet5()
     yield resnet20()
+    yield characters()
 
 
 def mlp() -> Row:
@@ -161,6 +163,30 @@ def resnet20() -> Row:
         floor=1.4,
         records=True,
     )
+
+
+def characters() -> Row:
+    rows = CHARACTERS_STEPS * CHARACTERS_BATCH
+    products = 2 * rows * (2 * 4 * WIDTH * 2 * WIDTH + WIDTH * SYMBOLS)
+    parameters = sum(map(np.size, initial(networks.character_model)))
+    return Row(
+        family="training",
+        operation="characters",
+        shape=f"{named((2, WIDTH))}-t{CHARACTERS_STEPS}-b{CHARACTERS_BATCH}",
+        kind="training",
+        flops=3 * products,
+        bytes=FLOAT * 10 * parameters,
+        build=characters_calls,
+        peers=(OURS, "torch", "torch-fused"),
+        floor=1.4,
+        records=True,
+    )
+
+
+def characters_calls() -> Calls:
+    generator = np.random.default_rng(0)
+    ids = generator.integers(0, SYMBOLS, (CHARACTERS_STEPS + 1, CHARACTERS_BATCH))
+    return user_steps(networks.character_model, initial(networks.character_model), ids[:-1], ids[1:].ravel())
 
 
 @functools.cache

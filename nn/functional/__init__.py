@@ -86,6 +86,7 @@ from nn.functional.pooling import (
     pixel_unshuffle,
     unfold,
 )
+from nn.functional.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
 
 __all__ = [
     "linear",
@@ -151,6 +152,12 @@ __all__ = [
     "interpolate",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "lstm",
+    "lstm_cell",
+    "gru",
+    "gru_cell",
+    "rnn",
+    "rnn_cell",
     "cross_entropy",
     "nll_loss",
     "mse_loss",

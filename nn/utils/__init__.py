@@ -1,5 +1,6 @@
 """What ``torch.nn.utils`` offers and is covered here."""
 
 from nn.clip import clip_grad_norm_, clip_grad_value_
+from nn.utils import rnn
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "rnn"]

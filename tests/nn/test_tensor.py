@@ -11,6 +11,7 @@ import torch
 
 import kernels
 import nn
+from nn.tensor import record_several
 from tests.nn.compare import same_as_torch
 
 RNG = np.random.default_rng(0)
@@ -801,3 +802,47 @@ def test_read_only_memory_is_not_written():
         nn.Tensor(array).add_(1)
     with pytest.raises(ValueError, match="read-only"):
         nn.zeros(1).expand(3)[0] = 1
+
+
+def test_operation_with_several_results():
+    """Each backward brings the gradients of the results it came through, and of no others."""
+    x = nn.tensor([1.0, 2.0], requires_grad=True)
+    seen = []
+
+    def backward(*gradients):
+        seen.append([None if g is None else g.tolist() for g in gradients])
+        return (sum(g * k for k, g in enumerate(gradients, 1) if g is not None),)
+
+    a, b, c = record_several("several", [x.data * k for k in (1, 2, 3)], (x,), backward, saves_results=(1,))
+    (a + a).sum().backward(retain_graph=True)
+    c.sum().backward(retain_graph=True)
+    b.retain_grad()
+    (a * 5 + b).sum().backward(retain_graph=True)
+    assert seen == [[[2, 2], None, None], [None, None, [1, 1]], [[5, 5], [1, 1], None]]
+    assert x.grad.tolist() == [12, 12]
+    assert b.grad.tolist() == [1, 1]
+    b.data[...] = 0
+    b.mark_changed()
+    with pytest.raises(RuntimeError, match="several saved"):
+        c.sum().backward()
+    with nn.no_grad():
+        assert not any(r.requires_grad for r in record_several("several", [x.data], (x,), backward))
+
+
+def test_several_results_after_a_backward_that_failed():
+    x, seen = nn.tensor([1.0, 2.0], requires_grad=True), []
+
+    def backward(da, db):
+        seen.append((da is not None, db is not None))
+        return (da,)
+
+    def fail(gradient):
+        raise ArithmeticError
+
+    a, b = record_several("several", [x.data, x.data], (x,), backward)
+    handle = a.register_hook(fail)  # after the gradient of b has arrived
+    with pytest.raises(ArithmeticError):
+        (a + b).sum().backward(retain_graph=True)
+    handle.remove()
+    a.sum().backward()
+    assert seen == [(True, False)]

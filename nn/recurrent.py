@@ -1,0 +1,426 @@
+"""Recurrent networks and their cells."""
+
+import math
+import warnings
+
+import numpy as np
+
+from nn import functional as F
+from nn import init
+from nn.module import Module, Parameter
+from nn.tensor import cat, stack
+from nn.utils.rnn import PackedSequence
+
+
+class _Recurrent(Module):
+    """Layers of recurrent units, each one or two directions; what RNN, GRU and LSTM share."""
+
+    _gates = 1
+    _states = 1
+
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        num_layers=1,
+        bias=True,
+        batch_first=False,
+        dropout=0.0,
+        bidirectional=False,
+        proj_size=0,
+        *,
+        checkpoint_every=None,
+    ):
+        super().__init__()
+        name = type(self).__name__
+        for key, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"{name}: {key} must be an int, got {type(value).__name__}")
+            if value < 1:
+                raise ValueError(f"{name}: {key} must be at least 1, got {value}")
+        for key, value in (("bias", bias), ("batch_first", batch_first)):
+            if not isinstance(value, bool):
+                raise TypeError(f"{name}: {key} must be a bool, got {type(value).__name__}")
+        if isinstance(dropout, bool) or not 0 <= dropout <= 1:
+            raise ValueError(f"{name}: dropout must be a number between 0 and 1, got {dropout}")
+        if not 0 <= proj_size < hidden_size:
+            raise ValueError(
+                f"{name}: proj_size must be from 0 to hidden_size - 1 = {hidden_size - 1}, got {proj_size}"
+            )
+        if checkpoint_every is not None and checkpoint_every < 1:
+            raise ValueError(f"{name}: checkpoint_every must be at least 1, got {checkpoint_every}")
+        if dropout > 0 and num_layers == 1:
+            warnings.warn(
+                f"{name}: dropout acts between layers, so dropout={dropout} does nothing with num_layers=1",
+                stacklevel=3,
+            )
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
+        self.bidirectional, self.proj_size, self.checkpoint_every = bidirectional, proj_size, checkpoint_every
+        self._names = [self._add(layer, suffix) for layer in range(num_layers) for suffix in self._suffixes()]
+        self.reset_parameters()
+
+    def _suffixes(self):
+        return ("", "_reverse") if self.bidirectional else ("",)
+
+    def _add(self, layer, suffix):
+        """Make the parameters of one direction of one layer; return their names as its function takes them."""
+        H, P, rows = self.hidden_size, self._output_size(), self._gates * self.hidden_size
+        inputs = P * len(self._suffixes()) if layer else self.input_size
+        shapes = {"weight_ih": (rows, inputs), "weight_hh": (rows, P)}
+        if self.bias:
+            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+        if self.proj_size:
+            shapes["weight_hr"] = (P, H)
+        for kind, shape in shapes.items():
+            setattr(self, f"{kind}_l{layer}{suffix}", Parameter(np.empty(shape, np.float32)))
+        return {kind: f"{kind}_l{layer}{suffix}" for kind in shapes}
+
+    def _output_size(self):
+        return self.proj_size or self.hidden_size
+
+    def reset_parameters(self):
+        """Draw all parameters uniformly from ±1 / √hidden_size."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def flatten_parameters(self):
+        """Do nothing: in PyTorch, this is for GPUs."""
+
+    def forward(self, input, hx=None):
+        states = (None,) * self._states if hx is None else hx if self._states > 1 else (hx,)
+        if isinstance(input, PackedSequence):
+            x, sizes, order, original = input
+            B = int(sizes.data[0])
+        else:
+            x, sizes, order, original = input, None, None, None
+            if x.ndim not in (2, 3):
+                raise ValueError(f"{type(self).__name__}: input must have 2 or 3 dimensions, got shape {x.shape}")
+            B = None if x.ndim == 2 else x.shape[0 if self.batch_first else 1]
+        self._check(x, states, B)
+        if B is None:
+            x, states = x.unsqueeze(1), [state if state is None else state.unsqueeze(1) for state in states]
+        elif sizes is None and self.batch_first:
+            x = x.transpose(0, 1)
+        y, states = self._layers(x, [_permuted(state, order) for state in states], sizes)
+        states = [_permuted(state, original) for state in states]
+        if B is None:
+            y, states = y.squeeze(1), [state.squeeze(1) for state in states]
+        elif sizes is not None:
+            y = PackedSequence(y, sizes, order, original)
+        elif self.batch_first:
+            y = y.transpose(0, 1)
+        return y, tuple(states) if self._states > 1 else states[0]
+
+    def _check(self, x, states, B):
+        """The last dimension of x, and all of each state's."""
+        name = type(self).__name__
+        if x.shape[-1] != self.input_size:
+            raise ValueError(f"{name}: input must have {self.input_size} features, got shape {x.shape}")
+        batch = () if B is None else (B,)
+        for key, state, width in zip(("h0", "c0"), states, (self._output_size(), self.hidden_size), strict=False):
+            shape = (len(self._names), *batch, width)
+            if state is not None and state.shape != shape:
+                raise ValueError(f"{name}: {key} must have shape {shape}, got {state.shape}")
+
+    def _layers(self, x, states, sizes):
+        """One layer after the other on steps first; the final states of all stand below each other."""
+        directions, finals = len(self._suffixes()), []
+        for first in range(0, len(self._names), directions):
+            outputs = []
+            for i in range(first, first + directions):
+                weights = {kind: getattr(self, name) for kind, name in self._names[i].items()}
+                walk = {"reverse": i > first, "batch_sizes": sizes, "checkpoint_every": self.checkpoint_every}
+                initial = [None if state is None else state[i] for state in states]
+                y, final = self._walk(x, initial, **weights, **walk)
+                outputs.append(y)
+                finals.append(final)
+            x = outputs[0] if directions == 1 else cat(outputs, -1)
+            if self.dropout and first + directions < len(self._names):
+                x = F.dropout(x, self.dropout, self.training)
+        return x, [stack(parts) for parts in zip(*finals, strict=True)]
+
+    def _walk(self, x, initial, **options):
+        """One direction of one layer: the output and the tuple of final states."""
+        raise NotImplementedError
+
+    def extra_repr(self):
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        defaults = {
+            "proj_size": 0,
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0,
+            "bidirectional": False,
+            "checkpoint_every": None,
+        }
+        parts += [f"{key}={getattr(self, key)}" for key, value in defaults.items() if getattr(self, key) != value]
+        return ", ".join(parts)
+
+
+def _permuted(state, order):
+    """The sequences of a state in another order."""
+    return state if state is None or order is None else state[:, order]
+
+
+class RNN(_Recurrent):
+    """Elman's network: ``h = tanh(W_ih x + b_ih + W_hh h + b_hh)``, in layers.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    num_layers : int, default 1
+    nonlinearity : {"tanh", "relu"}
+    bias : bool, default True
+    batch_first : bool, default False
+        Whether input and output are (B, T, features) rather than (T, B, features); states are not affected.
+    dropout : float, default 0.0
+        In training, the probability to drop an output of any layer but the last.
+    bidirectional : bool, default False
+        Whether each layer also walks back from the last step; its outputs stand behind the other's.
+    checkpoint_every : int, optional
+        Save the states of every so many steps only and compute the gates anew in the backward: less memory, more time.
+
+    Attributes
+    ----------
+    weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0 : Parameter
+        Of layer 0, and so on; those of the way back end in ``_reverse``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A size below 1, `dropout` outside [0, 1], an unknown `nonlinearity`; an argument of another type.
+
+    Examples
+    --------
+    >>> import nn
+    >>> y, h_n = nn.RNN(10, 20, num_layers=2)(nn.zeros(5, 3, 10))
+    >>> y.shape, h_n.shape
+    ((5, 3, 20), (2, 3, 20))
+    """
+
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        num_layers=1,
+        nonlinearity="tanh",
+        bias=True,
+        batch_first=False,
+        dropout=0.0,
+        bidirectional=False,
+        *,
+        checkpoint_every=None,
+    ):
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"RNN: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
+        options = {"checkpoint_every": checkpoint_every}
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options)
+        self.nonlinearity = nonlinearity
+
+    def _walk(self, x, initial, **options):
+        y, h = F.rnn(x, *initial, nonlinearity=self.nonlinearity, **options)
+        return y, (h,)
+
+    def extra_repr(self):
+        extra = super().extra_repr()
+        return extra if self.nonlinearity == "tanh" else f"{extra}, nonlinearity={self.nonlinearity}"
+
+
+class GRU(_Recurrent):
+    """Gated recurrent units, in layers.
+
+    r and z are gates between 0 and 1, n is the new state, of which z keeps a share of the old:
+
+    ``r, z = sigmoid(W_ih x + b_ih + W_hh h + b_hh)``, ``n = tanh(W_in x + b_in + r (W_hn h + b_hn))`` and
+    ``h = (1 - z) n + z h``.
+
+    Parameters
+    ----------
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, checkpoint_every
+        As of `RNN`.
+
+    Reference: Cho et al., "Learning phrase representations using RNN encoder-decoder" (2014), section 2.3, as cuDNN has
+    it: r applies behind the product with W_hn.
+
+    Examples
+    --------
+    >>> import nn
+    >>> y, h_n = nn.GRU(10, 20, batch_first=True, bidirectional=True)(nn.zeros(3, 5, 10))
+    >>> y.shape, h_n.shape
+    ((3, 5, 40), (2, 3, 20))
+    """
+
+    _gates = 3
+
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        num_layers=1,
+        bias=True,
+        batch_first=False,
+        dropout=0.0,
+        bidirectional=False,
+        *,
+        checkpoint_every=None,
+    ):
+        options = {"checkpoint_every": checkpoint_every}
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options)
+
+    def _walk(self, x, initial, **options):
+        y, h = F.gru(x, *initial, **options)
+        return y, (h,)
+
+
+class LSTM(_Recurrent):
+    """Long short-term memory, in layers.
+
+    The gates i, f and o between 0 and 1 say how much of the new g enters the cell c, how much of c is kept, and how
+    much of it is shown:
+
+    ``i, f, o = sigmoid(W_ih x + b_ih + W_hh h + b_hh)``, ``g = tanh(the same)``, ``c = f c + i g`` and
+    ``h = o tanh(c)``, or with projections W_hr times that.
+
+    Parameters
+    ----------
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, checkpoint_every
+        As of `RNN`.
+    proj_size : int, default 0
+        The size that h is projected to; 0 for no projection.
+
+    Attributes
+    ----------
+    weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, weight_hr_l0 : Parameter
+        As of `RNN`; the rows of the first four belong to i, f, g and o.
+
+    Reference: Hochreiter and Schmidhuber, "Long short-term memory" (1997), with the forget gate of Gers et al. (2000);
+    projections: Sak et al. (2014), section 2.
+
+    Examples
+    --------
+    >>> import nn
+    >>> y, (h_n, c_n) = nn.LSTM(10, 20, proj_size=7)(nn.zeros(5, 3, 10))
+    >>> y.shape, h_n.shape, c_n.shape
+    ((5, 3, 7), (1, 3, 7), (1, 3, 20))
+    """
+
+    _gates = 4
+    _states = 2
+
+    def _walk(self, x, initial, **options):
+        return F.lstm(x, None if initial[0] is None else initial, **options)
+
+
+class _Cell(Module):
+    """One step of a layer; what the three cells share."""
+
+    _gates = 1
+    _states = 1
+
+    def __init__(self, input_size, hidden_size, bias=True):
+        super().__init__()
+        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
+        rows = self._gates * hidden_size
+        self.weight_ih = Parameter(np.empty((rows, input_size), np.float32))
+        self.weight_hh = Parameter(np.empty((rows, hidden_size), np.float32))
+        self.bias_ih = Parameter(np.empty(rows, np.float32)) if bias else None
+        self.bias_hh = Parameter(np.empty(rows, np.float32)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw all parameters uniformly from ±1 / √hidden_size."""
+        bound = 1 / math.sqrt(self.hidden_size) if self.hidden_size else 0
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def forward(self, input, hx=None):
+        if input.ndim == 2:
+            return self._step(input, hx, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        if input.ndim != 1:
+            raise ValueError(f"{type(self).__name__}: input must have 1 or 2 dimensions, got shape {input.shape}")
+        if hx is not None:
+            hx = tuple(h.unsqueeze(0) for h in hx) if self._states > 1 else hx.unsqueeze(0)
+        after = self(input.unsqueeze(0), hx)
+        return tuple(h.squeeze(0) for h in after) if self._states > 1 else after.squeeze(0)
+
+    def _step(self, input, hx, *weights):
+        """The state after the step."""
+        raise NotImplementedError
+
+    def extra_repr(self):
+        return f"{self.input_size}, {self.hidden_size}{'' if self.bias else ', bias=False'}"
+
+
+class RNNCell(_Cell):
+    """One step of `RNN`.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    bias : bool, default True
+    nonlinearity : {"tanh", "relu"}
+
+    Attributes
+    ----------
+    weight_ih, weight_hh, bias_ih, bias_hh : Parameter
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.RNNCell(10, 20)(nn.zeros(3, 10)).shape
+    (3, 20)
+    """
+
+    def __init__(self, input_size, hidden_size, bias=True, nonlinearity="tanh"):
+        super().__init__(input_size, hidden_size, bias)
+        self.nonlinearity = nonlinearity
+
+    def _step(self, input, hx, *weights):
+        return F.rnn_cell(input, hx, *weights, nonlinearity=self.nonlinearity)
+
+    def extra_repr(self):
+        extra = super().extra_repr()
+        return extra if self.nonlinearity == "tanh" else f"{extra}, nonlinearity={self.nonlinearity}"
+
+
+class GRUCell(_Cell):
+    """One step of `GRU`.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    bias : bool, default True
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.GRUCell(10, 20)(nn.zeros(3, 10)).shape
+    (3, 20)
+    """
+
+    _gates = 3
+    _step = staticmethod(F.gru_cell)
+
+
+class LSTMCell(_Cell):
+    """One step of `LSTM`; takes and returns the pair of states (h, c).
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    bias : bool, default True
+
+    Examples
+    --------
+    >>> import nn
+    >>> h, c = nn.LSTMCell(10, 20)(nn.zeros(3, 10))
+    >>> h.shape, c.shape
+    ((3, 20), (3, 20))
+    """
+
+    _gates = 4
+    _states = 2
+    _step = staticmethod(F.lstm_cell)
