@@ -108,7 +108,7 @@ def _weight_gradient(dy, x, weight, shape, groups):
     plan = geometry.forward_plan(shape)
     if groups == x.shape[1] == dy.shape[1]:
         return depthwise.run_gradient(dy, x, _checks.new(weight.shape, weight.dtype), plan)
-    if row_gradient.fits(plan, x.shape[1] // groups):
+    if row_gradient.fits(plan, x.shape[1] // groups, dy.shape[1] // groups, x.itemsize):
         return row_gradient.run(dy, x, weight.shape, plan, groups)
     return weight_gradient.run(dy, x, weight.shape, plan, groups)
 

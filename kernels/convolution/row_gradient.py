@@ -176,9 +176,12 @@ def _shared(dy, x, out, plan, images, groups, channels, columns, height, splits,
 _compiled = Compiled(_shared, lambda kind: (kind[::1], kind[::1], kind[::1], int64[:, ::1], *(int64,) * 7))
 
 
-def fits(plan, channels):
-    """Whether the loops can compute it, and have enough to do."""
-    return plan[STRIDE, 2] == 1 and channels < FEW_CHANNELS
+def fits(plan, channels, columns, itemsize):
+    """Whether the loops can compute it and are likely the faster ones: x has few channels, and rows of outputs fill
+    the lanes better than channels of dy do."""
+    lanes, width = machine.vector_bytes() // itemsize, int(plan[COUNT, 2])
+    filled = width / (-(-width // lanes) * lanes)
+    return plan[STRIDE, 2] == 1 and channels < FEW_CHANNELS and (filled >= 0.75 or columns <= lanes // 2)
 
 
 def run(dy, x, shape, plan, groups):
