@@ -135,6 +135,7 @@ GROUPED = {
     "depthwise, 1x1": case((1, 4, 9, 20), (4, 1, 1, 1), groups=4),
     "depthwise, one-pixel output": case((1, 4, 3, 5), (4, 1, 3, 5), groups=4),
     "depthwise, wide": case((1, 2, 3, 200), (2, 1, 3, 3), padding=1, groups=2),
+    "depthwise, tall": case((2, 2, 70, 5), (2, 1, 3, 3), padding=1, groups=2),
     "depthwise, same with an even kernel": case((1, 3, 6, 5), (3, 1, 2, 4), padding="same", groups=3),
     "depthwise, multiplier 2": case((2, 5, 7, 8), (10, 1, 3, 3), padding=1, groups=5),
     "depthwise, multiplier 2, stride 2": case((2, 5, 7, 8), (10, 1, 3, 3), padding=1, stride=2, groups=5),
