@@ -28,7 +28,6 @@ from kernels.convolution.blocks import copy_turned, pack_weights, turned_size
 from kernels.convolution.correlation import (
     COUNT,
     FEW,
-    ORIGIN,
     OUT_STEP,
     PARALLEL_WORK,
     REGION,
@@ -37,6 +36,8 @@ from kernels.convolution.correlation import (
     STEP,
     STRIDE,
     TAP_STEP,
+    region_at,
+    region_counts,
     tile_width,
 )
 from kernels.convolution.micro import MR, correlate_tile, put_tile, tile_height
@@ -78,10 +79,10 @@ def _loops(side):
     @jit
     def take_pieces(x, at, image_step, sizes, start, region, channels, box, half, pieces, depth, place):
         """``pieces[place, t, c] = (Bᵀ d B)[place]`` for the pieces t of a region's images, rows and columns."""
-        row = side * region[2] + 2
+        row, corner = side * region[2] + 2, (start[1], start[2])
         to = 0
         for image in range(region[0]):
-            copy_turned(x, at + image * image_step, sizes, start, (side * region[1] + 2, row), channels, box, depth)
+            copy_turned(x, at + image * image_step, sizes, corner, (side * region[1] + 2, row), channels, box, depth)
             for i in range(region[1]):
                 for j in range(region[2]):
                     for c in range(0, channels, lane_count(x)):
@@ -107,10 +108,10 @@ def _loops(side):
 
     @jit
     def put_outputs(
-        sums, place, region, width, half, lines, line, heights, pixels, present, bias, column, mode, relu,
+        sums, place, region, width, half, lines, line, counts, present, bias, column, mode, relu,
         turned, out, at, image_step, row_step, plane,
     ):  # fmt: skip
-        """The outputs ``Aᵀ M A`` of a region's pieces, as far as there are `heights` rows and `pixels` in a row."""
+        """The outputs ``Aᵀ M A`` of a region's pieces, as far as they are among the ``counts`` in each image."""
         at_sums = 0
         for image in range(region[0]):
             for i in range(region[1]):
@@ -119,134 +120,132 @@ def _loops(side):
                         to = side * j * width + m
                         transform_sums(sums, at_sums + m, edge * place, place, half, lines, to, line, width)
                     at_sums += width
-                for k in range(min(side, heights - side * i)):
+                for k in range(min(side, counts[1] - side * i)):
                     to = at + image * image_step + (side * i + k) * row_step
                     put_tile(
-                        shifted(lines, k * line), width, pixels, present, bias, column, mode, relu, turned, out, to,
+                        shifted(lines, k * line), width, counts[2], present, bias, column, mode, relu, turned, out, to,
                         plane, ONE,
                     )  # fmt: skip
 
     return take_pieces, take_weights, put_outputs
 
 
+@jit
+def _layout(side, lanes, at_once, region, blocks, in_turns):
+    """Elements from one pixel to the next, from one place to the next (of weights, sums and pieces), from one block to
+    the next (of weights and sums), and of all buffers (weights, sums, pieces, box, panel, turned, lines, half)."""
+    NR, places = NV * lanes, (side + 2) ** 2
+    lines = (region[2] + lanes) * NR
+    depth = (at_once + lanes - 1) // lanes * lanes
+    depth += lanes if depth % (32 * lanes) == 0 else 0  # the pixels of a tile not in the same cache set
+    count = region[0] * (region[1] // side) * (region[2] // side)
+    apart = (at_once * NR + lanes, count * NR + lanes, count * depth + lanes)  # and the places neither
+    block = (0, places * apart[1]) if in_turns else (places * apart[0], 0)
+    sizes = (
+        places * apart[0] + (blocks - 1) * block[0], places * apart[1] + (blocks - 1) * block[1], places * apart[2],
+        ((region[1] + 2) * (region[2] + 2) + lanes) * depth, (min(at_once, PACKED) * TAPS + lanes) * NR,
+        turned_size(TAPS, lanes), side * lines, places * lanes,
+    )  # fmt: skip
+    return depth, apart, block, sizes, lines
+
+
 def _convolution(side):
     take_pieces, take_weights, put_outputs = _loops(side)
-    places = np.int64((side + 2) ** 2)
+    side, places = np.int64(side), np.int64((side + 2) ** 2)
 
     @jit
     def convolve(
-        share, shares, x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap,
+        share, shares, x, weight, bias, relu, out, plan, groups, channels, columns, turned_weight, first_tap,
         at_once, part,
     ):  # fmt: skip
-        """`correlation.correlate` for 3 x 3 taps one element apart and stride 1; ``plan[REGION]`` are the images, rows
-        and columns of pieces of a region."""
-        lanes = lane_count(out)
-        X, W, B, Y = flat(x), flat(weight), flat(bias), flat(out)
-        NR = NV * lanes
-        sizes, counts = (plan[SIZE, 0], plan[SIZE, 1], plan[SIZE, 2]), (plan[COUNT, 1], plan[COUNT, 2])
-        x_plane, out_plane = sizes[1] * sizes[2], counts[0] * counts[1]
+        """`correlation.correlate` for 3 x 3 taps one element apart and stride 1; the images stand for the depth."""
+        X, W, B, Y, lanes = flat(x), flat(weight), flat(bias), flat(out), lane_count(out)
+        sizes, row, NR = (plan[SIZE, 0], plan[SIZE, 1], plan[SIZE, 2]), plan[COUNT, 2], NV * lanes
+        x_plane, out_plane = sizes[1] * sizes[2], plan[COUNT, 1] * row
         across, along = (TAPS, columns * TAPS) if turned_weight else (channels * TAPS, TAPS)
         tap_steps = (plan[TAP_STEP, 0], plan[TAP_STEP, 1], plan[TAP_STEP, 2])
+        regions, parts = region_counts(plan), (columns + part - 1) // part
+        tasks_of_part = regions[0] * regions[1] * regions[2]
+        tasks, in_turns, packed = groups * parts * tasks_of_part, channels > at_once, np.int64(-1)
         most = (plan[REGION, 0], plan[REGION, 1], plan[REGION, 2])
-        across_region = ((counts[1] + side - 1) // side + most[2] - 1) // most[2]
-        down = ((counts[0] + side - 1) // side + most[1] - 1) // most[1]
-        regions = (images + most[0] - 1) // most[0] * down * across_region
-        parts, blocks = (columns + part - 1) // part, (part + NR - 1) // NR
-        tasks = groups * parts * regions
-        task, last = share * tasks // shares, (share + 1) * tasks // shares
-        in_turns = channels > at_once
-
-        depth = (at_once + lanes - 1) // lanes * lanes
-        depth += lanes if depth % (32 * lanes) == 0 else 0  # the pixels of a tile not in the same cache set
-        count, line = most[0] * most[1] * most[2], (side * most[2] + lanes) * NR
-        # ... and the places neither
-        place, sums_place, weights_place = count * depth + lanes, count * NR + lanes, at_once * NR + lanes
-        weights_block, sums_block = (0, places * sums_place) if in_turns else (places * weights_place, 0)
-        box_size = ((side * most[1] + 2) * (side * most[2] + 2) + lanes) * depth
-        panel_size = min(at_once, PACKED) * TAPS * NR + lanes * NR
-        room = allocate(
-            out, places * (place + sums_place + weights_place) + blocks * (weights_block + sums_block) + box_size
-            + panel_size + turned_size(TAPS, lanes) + side * line + places * lanes + lanes,
-        )  # fmt: skip
-        weights = shifted(room, -address(room) // out.itemsize % lanes)  # on a cache line's edge, as all that follow
-        sums = shifted(weights, places * weights_place + blocks * weights_block)
-        pieces = shifted(sums, places * sums_place + blocks * sums_block)
-        box = shifted(pieces, places * place)
-        panel = shifted(box, box_size)
-        turned = shifted(panel, panel_size)
-        lines = shifted(turned, turned_size(TAPS, lanes))
-        half = shifted(lines, side * line)
-        packed = np.int64(-1)  # the part whose weights are kept
-        for number in range(task, last):
-            group, j0 = number // regions // parts, number // regions % parts * part
-            present, region = min(part, columns - j0), number % regions
-            image, i0, k0 = (
-                region // (down * across_region) * most[0], region // across_region % down * most[1],
-                region % across_region * most[2],
-            )  # fmt: skip
-            extents = (
-                min(most[0], images - image), min(most[1], (counts[0] + side - 1) // side - i0),
-                min(most[2], (counts[1] + side - 1) // side - k0),
-            )  # fmt: skip
-            start = (plan[ORIGIN, 1] + side * i0, plan[ORIGIN, 2] + side * k0)
+        depth, apart, block, room, line = _layout(side, lanes, at_once, most, (part + NR - 1) // NR, in_turns)
+        whole = allocate(out, room[0] + room[1] + room[2] + room[3] + room[4] + room[5] + room[6] + room[7] + lanes)
+        weights = shifted(whole, -address(whole) // out.itemsize % lanes)  # on a cache line's edge, as all that follow
+        sums = shifted(weights, room[0])
+        pieces = shifted(sums, room[1])
+        box = shifted(pieces, room[2])
+        panel = shifted(box, room[3])
+        turned = shifted(panel, room[4])
+        lines = shifted(turned, room[5])
+        half = shifted(lines, room[6])
+        for task in range(share * tasks // shares, (share + 1) * tasks // shares):
+            group, j0 = task // tasks_of_part // parts, task // tasks_of_part % parts * part
+            first, counts, start = region_at(plan, task % tasks_of_part, regions)
+            extents = (counts[0], (counts[1] + side - 1) // side, (counts[2] + side - 1) // side)
             for c in range(0, channels, at_once):
-                now = min(at_once, channels - c)
-                at_x = ((image * groups + group) * channels + c) * x_plane
+                now, at = min(at_once, channels - c), ((first[0] * groups + group) * channels + c) * x_plane
                 take_pieces(
-                    X, at_x, groups * channels * x_plane, sizes, start, extents, now, box, half, pieces, depth, place
+                    X, at, groups * channels * x_plane, sizes, start, extents, now, box, half, pieces, depth, apart[2]
                 )
-                for j in range(0, present, NR):
-                    column, width, these = j0 + j, tile_width(present - j, lanes), min(NR, present - j)
-                    to_weights = shifted(weights, j // NR * weights_block)
-                    to_sums = shifted(sums, j // NR * sums_block)
-                    if in_turns or packed != number // regions:
-                        at = group * columns * channels * TAPS + column * across + c * along
-                        take_weights(
-                            W, at, across, along, first_tap, tap_steps, these, now, width, panel, turned, half,
-                            to_weights, weights_place,
-                        )  # fmt: skip
-                    _multiply_places(
-                        places, pieces, now, depth, extents[0] * extents[1] * extents[2], place, to_weights,
-                        weights_place, width, to_sums, sums_place, c > 0,
+                for j in range(0, min(part, columns - j0), NR):
+                    column, these = group * columns + j0 + j, min(NR, columns - j0 - j)
+                    width, w, y = (
+                        tile_width(these, lanes), shifted(weights, j // NR * block[0]),
+                        shifted(sums, j // NR * block[1]),
                     )  # fmt: skip
-                    if c + now == channels:
-                        at = (image * groups * columns + group * columns + column) * out_plane
-                        put_outputs(
-                            to_sums, sums_place, extents, width, half, lines, line, counts[0] - side * i0,
-                            min(side * extents[2], counts[1] - side * k0), these, B, group * columns + column,
-                            BIAS if bias.size else STORE, relu, turned, Y,
-                            at + side * (i0 * counts[1] + k0), groups * columns * out_plane, counts[1], out_plane,
+                    if in_turns or packed != task // tasks_of_part:
+                        at = group * columns * channels * TAPS + (j0 + j) * across + c * along
+                        take_weights(
+                            W, at, across, along, first_tap, tap_steps, these, now, width, panel, turned, half, w,
+                            apart[0],
                         )  # fmt: skip
-            packed = number // regions
-        release(room)
+                    count = extents[0] * extents[1] * extents[2]
+                    _multiply_places(
+                        places, pieces, now, depth, count, apart[2], w, apart[0], width, y, apart[1], c > 0
+                    )
+                    if c + now == channels:
+                        at = (first[0] * groups * columns + column) * out_plane + first[1] * row + first[2]
+                        put_outputs(
+                            y, apart[1], extents, width, half, lines, line, counts, these, B, column,
+                            BIAS if bias.size else STORE, relu, turned, Y, at, groups * columns * out_plane, row,
+                            out_plane,
+                        )  # fmt: skip
+            packed = task // tasks_of_part
+        release(whole)
 
+    return convolve
+
+
+def _in_parallel(convolve):
     @jit(parallel=True)
     def convolve_in_parallel(
-        x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap, at_once, part,
+        x, weight, bias, relu, out, plan, groups, channels, columns, turned_weight, first_tap, at_once, part,
         threads,
     ):  # fmt: skip
         before, home = enter(threads)
         for share in prange(threads):
             arrive(home)
             convolve(
-                np.int64(share), threads, x, weight, bias, relu, out, plan, images, groups, channels, columns,
+                np.int64(share), threads, x, weight, bias, relu, out, plan, groups, channels, columns,
                 turned_weight, first_tap, at_once, part,
             )  # fmt: skip
         leave(before)
 
-    return Compiled(convolve, lambda kind: (int64, int64, *_types(kind))), Compiled(
-        convolve_in_parallel, lambda kind: (*_types(kind), int64)
-    )
+    return convolve_in_parallel
 
 
 def _types(kind):
     return (
-        kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1], int64, int64, int64, int64, boolean,
+        kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1], int64, int64, int64, boolean,
         int64, int64, int64,
     )  # fmt: skip
 
 
-_compiled = {f"winograd{side}": (side, *_convolution(side)) for side in TRANSFORMS}
+_convolve = {f"winograd{side}": _convolution(side) for side in TRANSFORMS}
+_compiled = {name: Compiled(loops, lambda kind: (int64, int64, *_types(kind))) for name, loops in _convolve.items()}
+_compiled_parallel = {
+    name: Compiled(_in_parallel(loops), lambda kind: (*_types(kind), int64)) for name, loops in _convolve.items()
+}
 
 
 def fits(plan) -> bool:
@@ -263,17 +262,17 @@ def pays(channels, columns, itemsize) -> bool:
 
 
 def set_regions(plan, side, images, groups, channels, columns, itemsize, threads):
-    """Write the images, rows and columns of a region into `plan`; returns the channels of a turn and the output
-    channels of a part."""
+    """Write a region's images and outputs into `plan`, whose depth becomes the images; returns the channels of a turn
+    and the output channels of a part."""
     NR, places = NV * vector_bytes() // itemsize, (side + 2) ** 2
     blocks, room = -(-columns // NR), KEPT // (places * NR * itemsize)  # of blocks' weights or sums, an element each
-    kept = channels <= CHAIN and channels * blocks <= room
-    at_once = channels if kept else -(-channels // -(-channels // TURN))
+    in_turns = channels > CHAIN or channels > max(TURN, room // blocks)
+    at_once = -(-channels // -(-channels // TURN)) if in_turns else channels
 
     def size(images, rows, columns):
-        """Elements of pieces, box, lines, and the sums where they are not kept."""
+        """Elements of pieces, box, lines, and the sums of one block where they are not kept."""
         box, lines = (side * rows + 2) * (side * columns + 2) * at_once, side * side * columns * NR
-        return images * rows * columns * places * (at_once + kept * NR) + box + lines
+        return images * rows * columns * places * (at_once + (not in_turns) * NR) + box + lines
 
     every = max(images, 1), *(-(-int(plan[COUNT, axis]) // side) for axis in (1, 2))
     region = [1, 1, 1]
@@ -282,15 +281,15 @@ def set_regions(plan, side, images, groups, channels, columns, itemsize, threads
         region[axis] = _evenly(every[axis], (PIECES // itemsize - fixed) // (more - fixed))
         if region[axis] < every[axis]:
             break
-    part = blocks
-    if kept:
+    if in_turns:
+        tasks = _count(every, region) * groups * blocks
+        part = min((room - at_once) // math.prod(region), tasks // (2 * threads) if threads > 1 else blocks)
+    else:
+        part = room // channels
         while threads > 1 and math.prod(region) > 4 * MR and region[1] > 1 and _count(every, region) * groups < FEW:
             axis = 0 if region[0] > 1 else 1
             region[axis] = -(-region[axis] // 2)
-    else:
-        tasks = _count(every, region) * groups * blocks
-        part = min((room - at_once) // math.prod(region), tasks // (2 * threads) if threads > 1 else blocks)
-    plan[REGION] = region
+    plan[REGION], plan[COUNT, 0] = (region[0], side * region[1], side * region[2]), images
     return at_once, _evenly(blocks, part) * NR
 
 
@@ -307,15 +306,15 @@ def _evenly(count, most):
 def run(x, weight, bias, relu, out, plan, groups, turned_weight=False, first_tap=0, algorithm="winograd2"):
     """The convolution with the regions and the number of threads that suit the plan; arrays (N, C, H, W)."""
     images, channels, columns = x.shape[0], x.shape[1] // groups, out.shape[1] // groups
-    side, alone, in_parallel = _compiled[algorithm]
+    side = int(algorithm[-1])
     work = int(plan[COUNT].prod()) * 9 * channels * columns * groups * images
     threads = 1 if work < PARALLEL_WORK else _threads._count
     at_once, part = set_regions(plan, side, images, groups, channels, columns, out.itemsize, threads)
     arguments = (
-        x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, images, groups, channels, columns,
+        x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, groups, channels, columns,
         turned_weight, first_tap, at_once, part,
     )  # fmt: skip
     if threads == 1:
-        alone[out.dtype](0, 1, *arguments)
+        _compiled[algorithm][out.dtype](0, 1, *arguments)
     else:
-        in_parallel[out.dtype](*arguments, threads)
+        _compiled_parallel[algorithm][out.dtype](*arguments, threads)
