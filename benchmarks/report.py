@@ -10,6 +10,7 @@ import sys
 from collections import defaultdict
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 
@@ -23,14 +24,27 @@ from benchmarks.measure import BOARD_FILE, RESULTS, Result, load, on
 from benchmarks.verdict import duration, means, share, shortfalls
 
 README = Path(__file__).parent.parent / "README.md"
-# operation: the kernel file whose VARIANTS are its rungs, the shape of its table, and whether that shows rates
+
+
+class Ladder(NamedTuple):
+    """How the rungs of one operation are shown."""
+
+    folder: str  # in kernels/, whose VARIANTS are the rungs
+    shape: str  # of the table and the bars
+    in_rates: bool  # the table's, or else times
+    limit: str = "peak_flops"  # in the machine sheet, of the picture
+    factor: float = 1.0  # the definition's FLOPs to those that are counted
+    sizes: str = ""  # what the first number of a shape is
+
+
 LADDERS = {
-    "matmul": ("gemm", "512-512-512", True),
-    "conv2d": ("convolution", "56-64-64-3x3", False),  # the rungs differ in FLOPs
-    "batch_norm": ("normalization", "32-64-56-56", False),
-    "lstm": ("recurrent", "128-32-128-256", True),
+    "matmul": Ladder("gemm", "512-512-512", True, sizes="M = N = K"),
+    # the rungs differ in FLOPs: Winograd's, which are counted, are 4/9 of the definition's
+    "conv2d": Ladder("convolution", "56-64-64-3x3", False, factor=9 / 4, sizes="pixels a side (channels: 3584 / side)"),
+    "batch_norm": Ladder("normalization", "32-64-56-56", False, limit="bandwidth"),
+    "lstm": Ladder("recurrent", "128-32-128-256", True),
 }
-DRAWN = "matmul"  # the ladder that has a picture, too
+LIMITS = {"peak_flops": ("GFLOP/s", "measured peak"), "bandwidth": ("GB/s", "measured copy")}
 
 # Okabe and Ito's palette, and a shape for each peer: told apart without colour, too.
 STYLE = {
@@ -50,7 +64,7 @@ def pictures(path: Path = BOARD_FILE) -> list[Path]:
     with plt.rc_context(FRAME):
         if any({OURS, "torch"} <= result.seconds.keys() for result in results):
             drawn.append(roofline(sheet, results))
-        drawn += [ladder(sheet, results, DRAWN)] if ladder_results(results, DRAWN) else []
+        drawn += [ladder(sheet, results, name) for name in LADDERS if ladder_results(results, name)]
     return drawn
 
 
@@ -115,47 +129,71 @@ def ladder_results(results: list[Result], name: str) -> list[Result]:
 
 def rungs(name: str) -> dict:
     """The variants of a ladder in their order, from the kernel file itself."""
-    return import_module(f"kernels.{LADDERS[name][0]}").VARIANTS[name]
+    return import_module(f"kernels.{LADDERS[name].folder}").VARIANTS[name]
 
 
 def ladder(sheet: dict, results: list[Result], name: str) -> Path:
-    """What each rung reaches at one size, and how all of them go with size, up to the measured peak."""
-    rows = ladder_results(results, name)
+    """What each rung reaches at one size, and where there are several, how all of them go with size; with the machine's
+    limit."""
+    shown, rows = LADDERS[name], ladder_results(results, name)
     threads = max(result.threads for result in rows)
-    rows = [result for result in rows if result.threads == threads]
-    peaks = {int(n): flops / 1e9 for n, flops in sheet["peak_flops"].items() if int(n) in (1, threads)}
-    figure, (bars, lines) = plt.subplots(1, 2, figsize=(11, 4.8), layout="constrained", sharey=True)
-
-    shown = next((r for r in rows if r.shape == LADDERS[name][1]), rows[-1])
-    names = list(shown.seconds)
-    heights = [shown.flops / shown.seconds[each] / 1e9 for each in names]
+    rows = sorted((r for r in rows if r.threads == threads), key=_size)
+    limits = {int(n): value / 1e9 for n, value in sheet[shown.limit].items() if int(n) in (1, threads)}
+    several = len(rows) > 1
+    figure, panels = plt.subplots(
+        1, 1 + several, figsize=(11 if several else 6, 4.8), layout="constrained", sharey=True, squeeze=False
+    )
     colors = {each: RUNG_COLORS[i % len(RUNG_COLORS)] for i, each in enumerate(rungs(name))}
     colors |= {each: STYLE[each]["color"] for each in ("numpy", "torch")}
-    drawn = bars.bar(names, heights, color=[colors[each] for each in names], edgecolor="black", linewidth=0.4)
-    bars.bar_label(drawn, [f"{height:.3g}" for height in heights], padding=2, fontsize=9)
-    bars.set_xticks(range(len(names)), [each.replace(" ", "\n") for each in names], fontsize=8)
-    bars.set(ylabel="GFLOP/s", title=f"{name} {shown.shape.replace('-', ' × ')}")
 
-    for each, marker in zip(dict.fromkeys(peer for r in rows for peer in r.seconds), "ovP*Xd<>^s", strict=False):
-        points = [(int(r.shape.split("-")[0]), r.flops / r.seconds[each] / 1e9) for r in rows if each in r.seconds]
-        dashed = "--" if each in STYLE else "-"
-        lines.plot(*zip(*sorted(points), strict=True), dashed, marker=marker, color=colors[each], label=each,
-                   markeredgecolor="black", markeredgewidth=0.4)  # fmt: skip
-    sizes = sorted({int(r.shape.split("-")[0]) for r in rows})
-    lines.set_xscale("log", base=2)
-    lines.set_xticks(sizes, map(str, sizes))
-    lines.set(xlabel="M = N = K", title="by size")
-    figure.legend(*lines.get_legend_handles_labels(), frameon=False, fontsize=9, loc="outside right center")
-    for axes in (bars, lines):
+    def rate(result, peer):
+        work = result.flops * shown.factor if shown.limit == "peak_flops" else result.bytes
+        return work / result.seconds[peer] / 1e9
+
+    row = next((r for r in rows if r.shape == shown.shape), rows[-1])
+    rates = {each: rate(row, each) for each in row.seconds}
+    highest = max(*limits.values(), *(rate(r, each) for r in rows for each in r.seconds))
+    _draw_rungs(panels[0, 0], rates, colors)
+    unit, label = LIMITS[shown.limit]
+    counted = " of the definition" if shown.factor != 1 else ""
+    panels[0, 0].set(ylabel=unit + counted, title=f"{name} {row.shape.replace('-', ' × ')}", ylim=(0, 1.08 * highest))
+    if several:
+        _draw_sizes(panels[0, 1], rows, rate, colors)
+        panels[0, 1].set(xlabel=shown.sizes, title="by size")
+        figure.legend(*panels[0, 1].get_legend_handles_labels(), frameon=False, fontsize=9, loc="outside right center")
+    for axes in panels.flat:
         axes.grid(axis="y", alpha=0.25)
-        for n, peak in peaks.items():
-            axes.axhline(peak, color="black", linewidth=1, linestyle="-" if n == threads else ":")
-    for n, peak in peaks.items():
-        label = f"measured peak, {on(n)}"
-        bars.annotate(label, (-0.4, peak), (0, -4), textcoords="offset points", va="top", fontsize=8)
-    bars.set_ylim(0, 1.04 * max(*peaks.values(), *heights))
+        for n, limit in limits.items():
+            axes.axhline(limit, color="black", linewidth=1, linestyle="-" if n == threads else ":")
+    for n, limit in limits.items():
+        place = {"xytext": (0, 3), "textcoords": "offset points", "fontsize": 8}
+        panels[0, 0].annotate(f"{label}, {on(n)}", (-0.4, limit), **place)
     figure.suptitle(f"{sheet['cpu']}, {on(threads)}, float32", fontsize=10)
     return finish(figure, f"ladder_{name}.png")
+
+
+def _size(result: Result) -> int:
+    return int(result.shape.split("-")[0])
+
+
+def _draw_rungs(axes, rates: dict, colors: dict) -> None:
+    """A bar for each rung and peer."""
+    of_each = [colors[each] for each in rates]
+    drawn = axes.bar(list(rates), rates.values(), color=of_each, edgecolor="black", linewidth=0.4)
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # no line runs through a number
+    axes.bar_label(drawn, [f"{each:.3g}" for each in rates.values()], padding=3, fontsize=9, bbox=ground)
+    axes.set_xticks(range(len(rates)), [each.replace("_", " ").replace(" ", "\n") for each in rates], fontsize=8)
+
+
+def _draw_sizes(axes, rows: list[Result], rate, colors: dict) -> None:
+    """A line for each rung and peer, over the first number of the rows' shapes."""
+    for each, marker in zip(dict.fromkeys(peer for r in rows for peer in r.seconds), "ovP*Xd<>^s", strict=False):
+        points = [(_size(r), rate(r, each)) for r in rows if each in r.seconds]
+        style = {"color": colors[each], "label": each, "markeredgecolor": "black", "markeredgewidth": 0.4}
+        axes.plot(*zip(*points, strict=True), "--" if each in STYLE else "-", marker=marker, **style)
+    sizes = sorted({_size(r) for r in rows})
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sizes, map(str, sizes))
 
 
 def finish(figure, name: str) -> Path:
@@ -174,13 +212,13 @@ def markdown(header: list[str], rows: list[list[str]], left: int = 1) -> str:
 
 def ladder_table(sheet: dict, results: list[Result], name: str) -> str:
     """Each rung's GFLOP/s and share of the peak, or its time; what it bought, and the idea, from its own docstring."""
-    _, shape, shows_rate = LADDERS[name]
+    shape, in_rates = LADDERS[name].shape, LADDERS[name].in_rates
     rows = {r.threads: r for r in ladder_results(results, name) if r.shape == shape}
     counts = sorted(rows)
     header = ["rung", "its idea", *(on(n) for n in counts), "bought"]
 
     def cell(result, seconds):
-        if not shows_rate:
+        if not in_rates:
             return duration(seconds)
         speed = result.flops / seconds
         return f"{speed / 1e9:.3g} ({speed / sheet['peak_flops'][str(result.threads)]:.0%})"
@@ -196,7 +234,7 @@ def ladder_table(sheet: dict, results: list[Result], name: str) -> str:
         idea = " ".join(function.__doc__.split("\n\n")[0].split()) if function else "the same task"
         cells = [cell(rows[n], seconds[n]) for n in counts]
         lines.append([rung.replace("_", " ") if function else f"*{rung}*", idea, *cells, bought])
-    unit = "GFLOP/s (share of the measured peak)" if shows_rate else "Time"
+    unit = "GFLOP/s (share of the measured peak)" if in_rates else "Time"
     return f"{unit} at {shape.replace('-', ' × ')}, float32:\n\n" + markdown(header, lines, left=2)
 
 

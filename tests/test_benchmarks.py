@@ -254,7 +254,8 @@ def test_report(roofline, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "RESULTS", tmp_path)
     for picture in report.pictures(path):
         assert picture.read_bytes().startswith(b"\x89PNG")
-    assert {picture.name for picture in tmp_path.glob("*.png")} == {"roofline.png", "ladder_matmul.png"}
+    drawn = {picture.name for picture in tmp_path.glob("*.png")}
+    assert drawn == {"roofline.png", *(f"ladder_{name}.png" for name in report.LADDERS)}
 
     report.write_readme(path, readme)
     text = readme.read_text()

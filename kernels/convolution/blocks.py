@@ -11,15 +11,15 @@ from kernels.simd import (
     square_load_partial,
     square_transpose,
     store,
-    store_partial,
     tile_store,
 )
 
 
 @jit(inline=True)
 def _zeros(block, start, stop):
+    """At least these; up to lanes - 1 elements behind them, too."""
     for i in range(start, stop, lane_count(block)):
-        store_partial(block, i, stop - i, splat(block, 0.0))
+        store(block, i, splat(block, 0.0))
 
 
 @jit
@@ -27,9 +27,11 @@ def copy_block(x, ix, sizes, first, extents, channels, block, pitch):
     """Copy a box of x, `channels` channels from the one at `ix`, with zeros where it reaches past x.
 
     The box begins at position ``first`` (which may be negative) and has ``extents`` elements along depth, height and
-    width; in `block` its channels lie `pitch` apart.
+    width; in `block` its channels lie `pitch` apart. All is written front to back in whole vectors, each over the
+    surplus of the one before: up to lanes - 1 elements behind the last may be overwritten.
     """
     depth, height, width = extents
+    plane = sizes[0] * sizes[1] * sizes[2]
     left, right = min(max(-first[2], 0), width), min(max(sizes[2] - first[2], 0), width)
     for c in range(channels):
         for d in range(depth):
@@ -41,10 +43,9 @@ def copy_block(x, ix, sizes, first, extents, channels, block, pitch):
                     continue
                 at = ix + ((c * sizes[0] + at_d) * sizes[1] + at_h) * sizes[2] + first[2]
                 _zeros(block, to, to + left)
-                for i in range(left, right, lane_count(x)):  # contiguous in both
-                    prefetch(x, at + i + sizes[0] * sizes[1] * sizes[2])  # the next channel lies in another page
-                    store_partial(block, to + i, right - i, load_partial(x, at + i, right - i, 0.0))
-                _zeros(block, to + right, to + width)
+                for i in range(left, width, lane_count(x)):  # contiguous in both; zeros from `right` on
+                    prefetch(x, at + i + plane)  # the next channel lies in another page
+                    store(block, to + i, load_partial(x, at + i, right - i, 0.0))
 
 
 @jit

@@ -90,6 +90,24 @@ def extent(plan, axis, outputs):
     return (outputs - 1) * plan[STRIDE, axis] + (plan[ROUNDS, axis] - 1) * plan[STEP, axis] + 1
 
 
+@jit(inline=True)
+def region_at(plan, number, regions):
+    """Region `number` of ``regions`` along each axis: its first output, its numbers of outputs, and where the box that
+    they see begins."""
+    d = number // (regions[1] * regions[2]) * plan[REGION, 0]
+    h = number // regions[2] % regions[1] * plan[REGION, 1]
+    w = number % regions[2] * plan[REGION, 2]
+    counts = (
+        min(plan[REGION, 0], plan[COUNT, 0] - d), min(plan[REGION, 1], plan[COUNT, 1] - h),
+        min(plan[REGION, 2], plan[COUNT, 2] - w),
+    )  # fmt: skip
+    start = (
+        plan[ORIGIN, 0] + d * plan[STRIDE, 0], plan[ORIGIN, 1] + h * plan[STRIDE, 1],
+        plan[ORIGIN, 2] + w * plan[STRIDE, 2],
+    )  # fmt: skip
+    return (d, h, w), counts, start
+
+
 @jit
 def inside(plan):
     """Whether no tap of any output lies outside x."""
@@ -147,6 +165,73 @@ def _correlate_rows(
                 w += pixels
 
 
+@jit(inline=True)
+def tile_width(columns, lanes):
+    """Width of the tile where `columns` output channels are left."""
+    return NV * lanes if columns > lanes else lanes
+
+
+@jit(merge=True)
+def _pack_part(
+    weight, at, across, along, taps, first_tap, plan, channels, columns, NR, by_rows, panels, block, turned
+):  # fmt: skip
+    """The weights of all blocks of a part, `block` elements from one to the next."""
+    rounds = (plan[ROUNDS, 0], plan[ROUNDS, 1], plan[ROUNDS, 2])
+    steps = (plan[TAP_STEP, 0], plan[TAP_STEP, 1], plan[TAP_STEP, 2])
+    lanes = lane_count(weight)
+    for j in range(0, columns, NR):
+        width = lanes if by_rows else tile_width(columns - j, lanes)
+        pack_weights(
+            weight, at + j * across, across, along, taps, first_tap, rounds, steps, min(NR, columns - j), channels,
+            width, shifted(panels, j // NR * block), turned,
+        )  # fmt: skip
+
+
+@jit(merge=True)
+def _take_box(x, at, plan, start, counts, channels, split, box, tap_places):
+    """Copy what the outputs of a region see; returns the pitches and strides of `_correlate_region`.
+
+    Where the elements of each row are sorted into `split` parts, ``tap_places`` becomes the places of its taps.
+    """
+    sizes = (plan[SIZE, 0], plan[SIZE, 1], plan[SIZE, 2])
+    extents = (extent(plan, 0, counts[0]), extent(plan, 1, counts[1]), extent(plan, 2, counts[2]))
+    part = (extents[2] + split - 1) // split
+    row = part * split
+    slice, pitch = extents[1] * row, extents[0] * extents[1] * row
+    if split == 1:
+        copy_block(x, at, sizes, start, extents, channels, box, pitch)
+    else:
+        copy_split(x, at, sizes, start, extents, channels, box, pitch, split)
+    for k in range(plan[ROUNDS, 2]):
+        place = k * plan[STEP, 2]
+        tap_places[k] = place % split * part + place // split
+    pitches = (pitch, plan[STEP, 0] * slice, plan[STEP, 1] * row, plan[STEP, 2])
+    return pitches, (plan[STRIDE, 0] * slice, plan[STRIDE, 1] * row, plan[STRIDE, 2])
+
+
+@jit(merge=True)
+def _correlate_blocks(
+    box, pitches, rounds, strides, counts, tap_places, panels, block, columns, NR, by_rows, totals, bias, first_column,
+    mode, relu, turned, out, at, out_steps, channel_step,
+):  # fmt: skip
+    """The outputs of one region in all blocks of a part."""
+    lanes = lane_count(out)
+    for j in range(0, columns, NR):
+        panel, to, column, present = (
+            shifted(panels, j // NR * block), at + j * channel_step, first_column + j, min(NR, columns - j)
+        )  # fmt: skip
+        if by_rows:
+            _correlate_rows(
+                box, pitches, rounds, strides, counts, tap_places, panel, lanes, totals, bias, column, mode, relu,
+                turned, out, to, out_steps, channel_step, present,
+            )  # fmt: skip
+        else:
+            _correlate_region(
+                box, pitches, rounds, strides, counts, panel, tile_width(columns - j, lanes), totals, bias, column,
+                mode, relu, turned, out, to, out_steps, channel_step, present,
+            )  # fmt: skip
+
+
 @jit
 def correlate(
     share, shares, x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap,
@@ -160,103 +245,51 @@ def correlate(
     """
     lanes = lane_count(out)
     X, W, B, Y = flat(x), flat(weight), flat(bias), flat(out)
-    sizes = (plan[SIZE, 0], plan[SIZE, 1], plan[SIZE, 2])
+    x_channel, out_channel = x.size // (images * groups * channels), out.size // (images * groups * columns)
     taps = weight.size // (groups * channels * columns)
-    out_channel = out.size // (images * groups * columns)
     across, along = (taps, columns * taps) if turned_weight else (channels * taps, taps)
-    tap_rounds = (plan[ROUNDS, 0], plan[ROUNDS, 1], plan[ROUNDS, 2])
-    tap_steps = (plan[TAP_STEP, 0], plan[TAP_STEP, 1], plan[TAP_STEP, 2])
-    every = tap_rounds[0] * tap_rounds[1] * tap_rounds[2]
+    rounds = (plan[ROUNDS, 0], plan[ROUNDS, 1], plan[ROUNDS, 2])
     out_steps = (plan[OUT_STEP, 0], plan[OUT_STEP, 1], plan[OUT_STEP, 2])
     NR = min(FEW_CHANNELS, lanes) if by_rows else NV * lanes
-    parts = (columns + part - 1) // part
-    regions = region_counts(plan)
+    parts, regions = (columns + part - 1) // part, region_counts(plan)
     tasks_of_part = images * regions[0] * regions[1] * regions[2]
     tasks = groups * parts * tasks_of_part
     split = plan[STRIDE, 2] if by_rows else 1  # parts of a row in the box
     task, last = share * tasks // shares, (share + 1) * tasks // shares
 
-    block = at_once * every * (lanes if by_rows else NR)
+    block = at_once * rounds[0] * rounds[1] * rounds[2] * (lanes if by_rows else NR)
     panels = allocate(out, (min(part, columns) + NR - 1) // NR * block + lanes * NV * lanes)
     whole = extent(plan, 0, plan[REGION, 0]) * extent(plan, 1, plan[REGION, 1])
     box = allocate(out, at_once * whole * (extent(plan, 2, plan[REGION, 2]) + split - 1) + 4 * lanes)
-    totals = allocate(out, totals_size(out))
-    turned = allocate(out, turned_size(max(taps, 1), lanes))
-    tap_places = allocate(np.int64, tap_rounds[2])
+    totals, turned = allocate(out, totals_size(out)), allocate(out, turned_size(max(taps, 1), lanes))
+    tap_places = allocate(np.int64, rounds[2])
     while task < last:
         stop = min(last, (task // tasks_of_part + 1) * tasks_of_part)
-        group, first_column = task // tasks_of_part // parts, task // tasks_of_part % parts * part
-        present = min(part, columns - first_column)
+        group, j = task // tasks_of_part // parts, task // tasks_of_part % parts * part
+        present = min(part, columns - j)
         for c in range(0, channels, at_once):
             now = min(at_once, channels - c)
             mode = ADD if c > 0 else BIAS if bias.size else STORE
-            for j in range(0, present, NR):
-                pack_weights(
-                    W, group * columns * channels * taps + (first_column + j) * across + c * along, across, along, taps,
-                    first_tap, tap_rounds, tap_steps, min(NR, present - j), now,
-                    lanes if by_rows else tile_width(present - j, lanes), shifted(panels, j // NR * block), turned,
-                )  # fmt: skip
+            at = group * columns * channels * taps + j * across + c * along
+            _pack_part(W, at, across, along, taps, first_tap, plan, now, present, NR, by_rows, panels, block, turned)
             for number in range(task, stop):
                 image, region = divmod(number % tasks_of_part, regions[0] * regions[1] * regions[2])
-                d = region // (regions[1] * regions[2]) * plan[REGION, 0]
-                h = region // regions[2] % regions[1] * plan[REGION, 1]
-                w = region % regions[2] * plan[REGION, 2]
-                counts = (
-                    min(plan[REGION, 0], plan[COUNT, 0] - d),
-                    min(plan[REGION, 1], plan[COUNT, 1] - h),
-                    min(plan[REGION, 2], plan[COUNT, 2] - w),
-                )
-                start = (
-                    plan[ORIGIN, 0] + d * plan[STRIDE, 0],
-                    plan[ORIGIN, 1] + h * plan[STRIDE, 1],
-                    plan[ORIGIN, 2] + w * plan[STRIDE, 2],
-                )
-                extents = (extent(plan, 0, counts[0]), extent(plan, 1, counts[1]), extent(plan, 2, counts[2]))
-                part_of_row = (extents[2] + split - 1) // split
-                row = part_of_row * split
-                slice, pitch = extents[1] * row, extents[0] * extents[1] * row
-                at_x = ((image * groups + group) * channels + c) * sizes[0] * sizes[1] * sizes[2]
-                if split == 1:
-                    copy_block(X, at_x, sizes, start, extents, now, box, pitch)
-                else:
-                    copy_split(X, at_x, sizes, start, extents, now, box, pitch, split)
-                if by_rows:
-                    for k in range(tap_rounds[2]):
-                        place = k * plan[STEP, 2]
-                        tap_places[k] = place % split * part_of_row + place // split
-                pitches = (pitch, plan[STEP, 0] * slice, plan[STEP, 1] * row, plan[STEP, 2])
-                strides = (plan[STRIDE, 0] * slice, plan[STRIDE, 1] * row, plan[STRIDE, 2])
-                for j in range(0, present, NR):
-                    column = group * columns + first_column + j
-                    at_out = (
-                        first_out + (image * groups * columns + column) * out_channel
-                        + d * out_steps[0] + h * out_steps[1] + w * out_steps[2]
-                    )  # fmt: skip
-                    if by_rows:
-                        _correlate_rows(
-                            box, pitches, (now, *tap_rounds), strides, counts, tap_places,
-                            shifted(panels, j // NR * block), lanes, totals, B, column, mode,
-                            relu and c + now >= channels, turned, Y, at_out, out_steps, out_channel,
-                            min(NR, present - j),
-                        )  # fmt: skip
-                        continue
-                    _correlate_region(
-                        box, pitches, (now, *tap_rounds), strides, counts, shifted(panels, j // NR * block),
-                        tile_width(present - j, lanes), totals, B, column, mode, relu and c + now >= channels, turned,
-                        Y, at_out, out_steps, out_channel, min(NR, present - j),
-                    )  # fmt: skip
+                first, counts, start = region_at(plan, region, regions)
+                at = ((image * groups + group) * channels + c) * x_channel
+                pitches, strides = _take_box(X, at, plan, start, counts, now, split, box, tap_places)
+                at = first_out + ((image * groups + group) * columns + j) * out_channel
+                at += first[0] * out_steps[0] + first[1] * out_steps[1] + first[2] * out_steps[2]
+                _correlate_blocks(
+                    box, pitches, (now, *rounds), strides, counts, tap_places, panels, block, present, NR, by_rows,
+                    totals, B, group * columns + j, mode, relu and c + now >= channels, turned, Y, at, out_steps,
+                    out_channel,
+                )  # fmt: skip
         task = stop
     release(panels)
     release(box)
     release(totals)
     release(turned)
     release(tap_places)
-
-
-@jit(inline=True)
-def tile_width(columns, lanes):
-    """Width of the tile where `columns` output channels are left."""
-    return NV * lanes if columns > lanes else lanes
 
 
 @jit(parallel=True)

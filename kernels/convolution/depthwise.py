@@ -1,8 +1,10 @@
 r"""Depthwise convolution: each channel on its own.
 
 There is no sum over channels to share x among outputs: KH KW products an element, memory is nearly the limit. The lanes
-of a vector are pixels of a row, and ROWS rows of outputs are summed side by side, so that no addition waits for the one
-before. The plan is that of `correlation`; a plane is copied with its padding, which is read KH KW times.
+of a vector are pixels of a row. Three by three taps that keep the size of their plane, by far the most frequent, read
+it in place: each row is loaded once and goes into three rows of sums, which are in registers. For all others a plane is
+copied with its padding, which is read KH KW times, and ROWS rows of outputs are summed side by side, so that no
+addition waits for the one before. The plan is that of `correlation`.
 """
 
 import numpy as np
@@ -24,29 +26,37 @@ from kernels.convolution.correlation import (
     STRIDE,
     TAP_STEP,
     extent,
-    region_counts,
     set_regions,
 )
 from kernels.convolution.micro import put
 from kernels.gemm.micro import STORE
-from kernels.simd import allocate, flat, fma, lane_count, load, load_partial, release, splat, sum_lanes
+from kernels.simd import (
+    allocate,
+    flat,
+    fma,
+    lane_count,
+    lanes_before,
+    load,
+    load_partial,
+    release,
+    splat,
+    store,
+    sum_lanes,
+)
 
 ROWS = 4  # rows of outputs summed side by side
+STRIP = 32  # rows of a plane read in place at a time, vector by vector: what the next vector needs of them is in L1
 PART = 200_000  # multiply-adds of a part, about 30 us: parts divide evenly among threads
 
 
 @jit
-def _take_box(x, at, plan, region, box, places):
-    """Copy the box of one plane's region; returns the region's first output, its outputs and the steps in the box.
+def _take_box(x, at, plan, first, box, places):
+    """Copy the box of the region of one plane whose outputs begin at `first`; returns the numbers of those outputs and
+    the steps in the box.
 
     ``places[k]`` becomes the place of tap k in a row of the box, relative to that of its output.
     """
-    regions = region_counts(plan)
     split = plan[STRIDE, 2]
-    first = (
-        region // (regions[1] * regions[2]) * plan[REGION, 0], region // regions[2] % regions[1] * plan[REGION, 1],
-        region % regions[2] * plan[REGION, 2],
-    )  # fmt: skip
     counts = (
         min(plan[REGION, 0], plan[COUNT, 0] - first[0]), min(plan[REGION, 1], plan[COUNT, 1] - first[1]),
         min(plan[REGION, 2], plan[COUNT, 2] - first[2]),
@@ -57,37 +67,73 @@ def _take_box(x, at, plan, region, box, places):
     )  # fmt: skip
     extents = (extent(plan, 0, counts[0]), extent(plan, 1, counts[1]), extent(plan, 2, counts[2]))
     sizes = (plan[SIZE, 0], plan[SIZE, 1], plan[SIZE, 2])
-    part = (extents[2] + split - 1) // split
     if split == 1:
         copy_block(x, at, sizes, start, extents, 1, box, 0)
-    else:
-        copy_split(x, at, sizes, start, extents, 1, box, 0, split)
+        for k in range(plan[ROUNDS, 2]):
+            places[k] = k * plan[STEP, 2]
+        return counts, (extents[1] * extents[2], extents[2])
+    copy_split(x, at, sizes, start, extents, 1, box, 0, split)
+    part = (extents[2] + split - 1) // split
     for k in range(plan[ROUNDS, 2]):
         place = k * plan[STEP, 2]
         places[k] = place % split * part + place // split
-    return first, counts, (extents[1] * part * split, part * split)
+    return counts, (extents[1] * part * split, part * split)
 
 
 @jit(inline=True)
 def _box_size(plan, like):
-    """Elements of the box of a region; a vector may read past the last row's end."""
+    """Elements of the box of a region; a vector may read past its end."""
     rows = extent(plan, 0, plan[REGION, 0]) * extent(plan, 1, plan[REGION, 1])
     return rows * (extent(plan, 2, plan[REGION, 2]) + plan[STRIDE, 2]) + lane_count(like)
 
 
+@jit
+def _is_same(plan):
+    """Whether the plan is one of 3 x 3 neighbouring taps on planes that keep their size: they are read in place."""
+    for axis in range(1, 3):
+        if plan[ROUNDS, axis] != 3 or plan[STEP, axis] != 1 or plan[STRIDE, axis] != 1 or plan[ORIGIN, axis] != -1:
+            return False
+        if plan[COUNT, axis] != plan[SIZE, axis]:
+            return False
+    return plan[ROUNDS, 0] == plan[COUNT, 0] == plan[SIZE, 0] == 1 and plan[OUT_STEP, 2] == 1
+
+
 @jit(inline=True)
-def _add_three_rows(box, ix, row, places, width, weights, tap, y0, y1, y2, y3):
-    """The taps of a kernel three rows high, for ROWS neighbouring rows of outputs: six rows of x, each loaded once."""
-    for k in range(width):
-        at = ix + places[k]
-        upper, middle, lower = weights[tap + k], weights[tap + width + k], weights[tap + 2 * width + k]
-        x0, x1, x2 = load(box, at), load(box, at + row), load(box, at + 2 * row)
-        x3, x4, x5 = load(box, at + 3 * row), load(box, at + 4 * row), load(box, at + 5 * row)
-        y0 = fma(x2, lower, fma(x1, middle, fma(x0, upper, y0)))
-        y1 = fma(x3, lower, fma(x2, middle, fma(x1, upper, y1)))
-        y2 = fma(x4, lower, fma(x3, middle, fma(x2, upper, y2)))
-        y3 = fma(x5, lower, fma(x4, middle, fma(x3, upper, y3)))
-    return y0, y1, y2, y3
+def _near(x, at, before, count):
+    """What the three taps of a row see, ``x[at - 1 + lane]``, ``x[at + lane]`` and ``x[at + 1 + lane]``, where of the
+    row only `count` elements from `at` on exist, and `before` (0 or lanes) in front of them; zeros elsewhere."""
+    middle = load_partial(x, at, count, 0.0)
+    left = lanes_before(load_partial(x, at - lane_count(x), before, 0.0), middle)
+    return left, middle, load_partial(x, at + 1, count - 1, 0.0)
+
+
+@jit(inline=True)
+def _add_row(y, x, weights, tap):
+    """`y` and what the row's taps, three from `tap` on, make of x."""
+    return fma(x[2], weights[tap + 2], fma(x[1], weights[tap + 1], fma(x[0], weights[tap], y)))
+
+
+@jit
+def _correlate_plane(x, at_x, height, width, weights, bias, relu, scratch, out, at):
+    """The outputs of a plane that keeps its size: each row of x goes into three rows of outputs, which are in
+    registers. Rows that would lie outside are left out."""
+    lanes = lane_count(x)
+    for top in range(0, height, STRIP):
+        bottom = min(top + STRIP, height)
+        for w in range(0, width, lanes):
+            before, count = min(w, lanes), width - w
+            y0 = y1 = splat(x, bias)  # of the rows above row h, and of row h
+            for h in range(max(top - 1, 0), min(bottom + 1, height)):
+                row = _near(x, at_x + h * width + w, before, count)
+                y0, y1, y2 = (
+                    _add_row(y0, row, weights, 6), _add_row(y1, row, weights, 3),
+                    _add_row(splat(x, bias), row, weights, 0),
+                )  # fmt: skip
+                if h > top:
+                    put(y0, count, STORE, relu, scratch, out, at + (h - 1) * width + w, 1)
+                y0, y1 = y1, y2
+            if bottom == height:
+                put(y0, count, STORE, relu, scratch, out, at + (height - 1) * width + w, 1)
 
 
 @jit
@@ -96,7 +142,6 @@ def _correlate_box(box, plan, counts, steps, places, weights, bias, relu, scratc
     slice, row = plan[STRIDE, 0] * steps[0], plan[STRIDE, 1] * steps[1]
     depth_step, height_step = plan[STEP, 0] * steps[0], plan[STEP, 1] * steps[1]
     down, right = plan[OUT_STEP, 1], plan[OUT_STEP, 2]
-    shared = plan[ROUNDS, 1] == 3 and height_step == row
     for d in range(counts[0]):
         for h in range(0, counts[1], ROWS):
             rows = min(ROWS, counts[1] - h)
@@ -106,12 +151,6 @@ def _correlate_box(box, plan, counts, steps, places, weights, bias, relu, scratc
                 y0 = y1 = y2 = y3 = splat(box, bias)
                 tap, to = 0, d * slice + h * row + w
                 for i in range(plan[ROUNDS, 0]):
-                    if shared and rows == ROWS:
-                        y0, y1, y2, y3 = _add_three_rows(
-                            box, to + i * depth_step, row, places, plan[ROUNDS, 2], weights, tap, y0, y1, y2, y3
-                        )
-                        tap += 3 * plan[ROUNDS, 2]
-                        continue
                     for j in range(plan[ROUNDS, 1]):
                         for k in range(plan[ROUNDS, 2]):
                             factor, ix = weights[tap], to + i * depth_step + j * height_step + places[k]
@@ -137,8 +176,8 @@ def correlate(x, weight, bias, relu, out, plan, channels, first_tap, first_out, 
     X, W, Y = flat(x), flat(weight), flat(out)
     plane_x, taps = plan[SIZE, 0] * plan[SIZE, 1] * plan[SIZE, 2], weight.size // channels
     plane_out = out.size // (x.size // plane_x)
-    regions = region_counts(plan)
-    box = allocate(out, _box_size(plan, out))
+    in_place = _is_same(plan)
+    box = allocate(out, 0 if in_place else _box_size(plan, out))
     weights = allocate(out, plan[ROUNDS, 0] * plan[ROUNDS, 1] * plan[ROUNDS, 2])
     scratch, places = allocate(out, lane_count(out)), allocate(np.int64, plan[ROUNDS, 2])
     for plane in range(first, last):
@@ -150,11 +189,16 @@ def correlate(x, weight, bias, relu, out, plan, channels, first_tap, first_out, 
                     weights[tap] = W[at + i * plan[TAP_STEP, 0] + j * plan[TAP_STEP, 1] + k * plan[TAP_STEP, 2]]
                     tap += 1
         start = bias[channel] if bias.size else out.dtype.type(0)
-        for region in range(regions[0] * regions[1] * regions[2]):
-            origin, counts, steps = _take_box(X, plane * plane_x, plan, region, box, places)
-            at = first_out + plane * plane_out
-            at += origin[0] * plan[OUT_STEP, 0] + origin[1] * plan[OUT_STEP, 1] + origin[2] * plan[OUT_STEP, 2]
-            _correlate_box(box, plan, counts, steps, places, weights, start, relu, scratch, Y, at)
+        at = first_out + plane * plane_out
+        if in_place:
+            _correlate_plane(X, plane * plane_x, plan[SIZE, 1], plan[SIZE, 2], weights, start, relu, scratch, Y, at)
+            continue
+        for d in range(0, plan[COUNT, 0], plan[REGION, 0]):
+            for h in range(0, plan[COUNT, 1], plan[REGION, 1]):
+                for w in range(0, plan[COUNT, 2], plan[REGION, 2]):
+                    counts, steps = _take_box(X, plane * plane_x, plan, (d, h, w), box, places)
+                    to = at + d * plan[OUT_STEP, 0] + h * plan[OUT_STEP, 1] + w * plan[OUT_STEP, 2]
+                    _correlate_box(box, plan, counts, steps, places, weights, start, relu, scratch, Y, to)
     release(box)
     release(weights)
     release(scratch)
@@ -173,75 +217,103 @@ def _correlate_in_parallel(x, weight, bias, relu, out, plan, channels, first_tap
 
 
 @jit
-def _sum_box(dy, at, rows, box, plan, counts, steps, places, out, to):
-    """``out[to + tap] += sum over the region's outputs i of dy[i] * x[tap of i]`` for each tap."""
-    tap, lanes = 0, lane_count(box)
+def _sum_box(dy, at, rows, box, plan, counts, steps, places, totals):
+    """``totals[tap] += sum over the region's outputs i of dy[i] * x[tap of i]`` for each tap, a vector of sums."""
+    to, lanes = 0, lane_count(box)
     for i in range(plan[ROUNDS, 0]):
         for j in range(plan[ROUNDS, 1]):
             for k in range(plan[ROUNDS, 2]):
-                y0 = y1 = y2 = y3 = splat(box, 0.0)
+                y0 = y1 = splat(box, 0.0)
+                down, next = plan[STRIDE, 1] * steps[1], plan[COUNT, 2]
                 for d in range(counts[0]):
                     ix = (d * plan[STRIDE, 0] + i * plan[STEP, 0]) * steps[0] + j * plan[STEP, 1] * steps[1] + places[k]
                     iy = at + d * rows * plan[COUNT, 2]
-                    for h in range(0, counts[1] - counts[1] % ROWS, ROWS):
-                        xs, ys = ix + h * plan[STRIDE, 1] * steps[1], iy + h * plan[COUNT, 2]
-                        down, next = plan[STRIDE, 1] * steps[1], plan[COUNT, 2]
-                        for w in range(0, counts[2], lanes):
-                            left = counts[2] - w
-                            y0 = fma(load_partial(dy, ys + w, left, 0.0), load_partial(box, xs + w, left, 0.0), y0)
-                            xs1, ys1 = xs + down + w, ys + next + w
-                            y1 = fma(load_partial(dy, ys1, left, 0.0), load_partial(box, xs1, left, 0.0), y1)
-                            xs2, ys2 = xs1 + down, ys1 + next
-                            y2 = fma(load_partial(dy, ys2, left, 0.0), load_partial(box, xs2, left, 0.0), y2)
-                            y3 = fma(
-                                load_partial(dy, ys2 + next, left, 0.0), load_partial(box, xs2 + down, left, 0.0), y3
-                            )
-                    for h in range(counts[1] - counts[1] % ROWS, counts[1]):
-                        xs, ys = ix + h * plan[STRIDE, 1] * steps[1], iy + h * plan[COUNT, 2]
-                        for w in range(0, counts[2], lanes):
-                            left = counts[2] - w
-                            y0 = fma(load_partial(dy, ys + w, left, 0.0), load_partial(box, xs + w, left, 0.0), y0)
-                out[to + tap] += sum_lanes((y0 + y1) + (y2 + y3))
-                tap += 1
+                    for w in range(0, counts[2], lanes):
+                        left = counts[2] - w
+                        for h in range(0, counts[1] - 1, 2):
+                            xs, ys = ix + h * down + w, iy + h * next + w
+                            y0 = fma(load_partial(dy, ys, left, 0.0), load_partial(box, xs, left, 0.0), y0)
+                            ys += next
+                            y1 = fma(load_partial(dy, ys, left, 0.0), load_partial(box, xs + down, left, 0.0), y1)
+                        if counts[1] % 2:
+                            xs, ys = ix + (counts[1] - 1) * down + w, iy + (counts[1] - 1) * next + w
+                            y0 = fma(load_partial(dy, ys, left, 0.0), load_partial(box, xs, left, 0.0), y0)
+                store(totals, to, load(totals, to) + (y0 + y1))
+                to += lanes
 
 
-@jit(merge=True)
-def _sum_channel(channel, dy, x, out, plan, images, channels):
-    """The gradient of one channel's weight, image by image."""
-    DY, X, OUT = flat(dy), flat(x), flat(out)
-    plane_x, plane_y = (
-        plan[SIZE, 0] * plan[SIZE, 1] * plan[SIZE, 2], plan[COUNT, 0] * plan[COUNT, 1] * plan[COUNT, 2]
-    )  # fmt: skip
-    taps = plan[ROUNDS, 0] * plan[ROUNDS, 1] * plan[ROUNDS, 2]
-    regions = region_counts(plan)
-    box, places = allocate(out, _box_size(plan, out)), allocate(np.int64, plan[ROUNDS, 2])
-    for tap in range(taps):
-        OUT[channel * taps + tap] = 0
-    for image in range(images):
-        plane = image * channels + channel
-        for region in range(regions[0] * regions[1] * regions[2]):
-            origin, counts, steps = _take_box(X, plane * plane_x, plan, region, box, places)
-            at = plane * plane_y + (origin[0] * plan[COUNT, 1] + origin[1]) * plan[COUNT, 2] + origin[2]
-            _sum_box(DY, at, plan[COUNT, 1], box, plan, counts, steps, places, OUT, channel * taps)
-    release(box)
-    release(places)
+@jit(inline=True)
+def _add_three(totals, at, lanes, a, b, c):
+    store(totals, at, load(totals, at) + a)
+    store(totals, at + lanes, load(totals, at + lanes) + b)
+    store(totals, at + 2 * lanes, load(totals, at + 2 * lanes) + c)
+
+
+@jit
+def _sum_plane(dy, at, x, at_x, height, width, totals):
+    """`_sum_box` of a plane that keeps its size, read in place: nine sums side by side, for which each row of dy is
+    read once and each of x at its three places."""
+    lanes, zeros = lane_count(x), splat(x, 0.0)
+    a0 = a1 = a2 = b0 = b1 = b2 = c0 = c1 = c2 = zeros
+    for top in range(0, height, STRIP):
+        for w in range(0, width, lanes):
+            before, count = min(w, lanes), width - w
+            x0 = x1 = x2 = zeros
+            if top > 0:
+                x0, x1, x2 = _near(x, at_x + (top - 1) * width + w, before, count)
+            y0, y1, y2 = _near(x, at_x + top * width + w, before, count)
+            for h in range(top, min(top + STRIP, height)):
+                z0 = z1 = z2 = zeros
+                if h + 1 < height:
+                    z0, z1, z2 = _near(x, at_x + (h + 1) * width + w, before, count)
+                d = load_partial(dy, at + h * width + w, count, 0.0)
+                a0, a1, a2 = fma(d, x0, a0), fma(d, x1, a1), fma(d, x2, a2)
+                b0, b1, b2 = fma(d, y0, b0), fma(d, y1, b1), fma(d, y2, b2)
+                c0, c1, c2 = fma(d, z0, c0), fma(d, z1, c1), fma(d, z2, c2)
+                x0, x1, x2, y0, y1, y2 = y0, y1, y2, z0, z1, z2
+    _add_three(totals, 0, lanes, a0, a1, a2)
+    _add_three(totals, 3 * lanes, lanes, b0, b1, b2)
+    _add_three(totals, 6 * lanes, lanes, c0, c1, c2)
 
 
 @jit
 def weight_gradient(dy, x, out, plan, images, channels, first, last):
     """`weight_gradient.weight_gradient` with one channel and one column a group, for the channels from `first` to
     `last` - 1; flat arrays."""
+    DY, X, OUT, lanes = flat(dy), flat(x), flat(out), lane_count(out)
+    plane_x = plan[SIZE, 0] * plan[SIZE, 1] * plan[SIZE, 2]
+    plane_y = plan[COUNT, 0] * plan[COUNT, 1] * plan[COUNT, 2]
+    taps = plan[ROUNDS, 0] * plan[ROUNDS, 1] * plan[ROUNDS, 2]
+    in_place = _is_same(plan)
+    box, places = allocate(out, 0 if in_place else _box_size(plan, out)), allocate(np.int64, plan[ROUNDS, 2])
+    totals = allocate(out, taps * lanes)
     for channel in range(first, last):
-        _sum_channel(channel, dy, x, out, plan, images, channels)
+        for tap in range(taps):
+            store(totals, tap * lanes, splat(totals, 0.0))
+        for plane in range(channel, images * channels, channels):
+            if in_place:
+                _sum_plane(DY, plane * plane_y, X, plane * plane_x, plan[SIZE, 1], plan[SIZE, 2], totals)
+                continue
+            for d in range(0, plan[COUNT, 0], plan[REGION, 0]):
+                for h in range(0, plan[COUNT, 1], plan[REGION, 1]):
+                    for w in range(0, plan[COUNT, 2], plan[REGION, 2]):
+                        counts, steps = _take_box(X, plane * plane_x, plan, (d, h, w), box, places)
+                        at = plane * plane_y + (d * plan[COUNT, 1] + h) * plan[COUNT, 2] + w
+                        _sum_box(DY, at, plan[COUNT, 1], box, plan, counts, steps, places, totals)
+        for tap in range(taps):
+            OUT[channel * taps + tap] = sum_lanes(load(totals, tap * lanes))
+    release(box)
+    release(places)
+    release(totals)
 
 
 @jit(parallel=True)
-def _weight_gradient_in_parallel(dy, x, out, plan, images, channels, threads):
+def _weight_gradient_in_parallel(dy, x, out, plan, images, channels, share, threads):
     before, home = enter(threads)
-    for channel in prange(channels):
+    for part in prange((channels + share - 1) // share):
         arrive(home)
-        number = np.int64(channel)
-        weight_gradient(dy, x, out, plan, images, channels, number, number + 1)
+        first = np.int64(part) * share
+        weight_gradient(dy, x, out, plan, images, channels, first, min(first + share, channels))
     leave(before)
 
 
@@ -250,13 +322,13 @@ def _types(kind):
 
 
 def _gradient_types(kind):
-    return kind[::1], kind[::1], kind[::1], int64[:, ::1], int64, int64
+    return kind[::1], kind[::1], kind[::1], int64[:, ::1], *(int64,) * 4
 
 
 _compiled = Compiled(correlate, _types)
 _compiled_parallel = Compiled(_correlate_in_parallel, lambda kind: (*_types(kind), int64))
-_compiled_gradient = Compiled(weight_gradient, lambda kind: (*_gradient_types(kind), int64, int64))
-_compiled_gradient_parallel = Compiled(_weight_gradient_in_parallel, lambda kind: (*_gradient_types(kind), int64))
+_compiled_gradient = Compiled(weight_gradient, _gradient_types)
+_compiled_gradient_parallel = Compiled(_weight_gradient_in_parallel, _gradient_types)
 
 
 def _threads_for(plan, planes):
@@ -289,5 +361,6 @@ def run_gradient(dy, x, out, plan):
     if threads == 1:
         _compiled_gradient[x.dtype](*arguments, 0, channels)
     else:
-        _compiled_gradient_parallel[x.dtype](*arguments, threads)
+        share = max(PART // max(_work(plan) * images, 1), 1)
+        _compiled_gradient_parallel[x.dtype](*arguments, share, threads)
     return out

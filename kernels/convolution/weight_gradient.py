@@ -20,7 +20,6 @@ from kernels.convolution.correlation import (
     BOX,
     COUNT,
     FEW,
-    ORIGIN,
     PANEL,
     PARALLEL_WORK,
     REGION,
@@ -30,6 +29,7 @@ from kernels.convolution.correlation import (
     STRIDE,
     extent,
     inside,
+    region_at,
     region_counts,
     tile_width,
 )
@@ -141,6 +141,23 @@ def _put_tiles(tiles, size, width, channels, taps, present, turned, out, at, out
 
 
 @jit(merge=True)
+def _take_boxes(x, at, image_step, plan, start, counts, images, channels, in_place, box):
+    """What a region's outputs see in x, in each image: copied into the box, or where it lies; and the elements from one
+    image, channel, slice and row to the next."""
+    sizes = (plan[SIZE, 0], plan[SIZE, 1], plan[SIZE, 2])
+    if in_place:
+        slice, row = sizes[1] * sizes[2], sizes[2]
+        return shifted(x, at + start[0] * slice + start[1] * row + start[2]), image_step, sizes[0] * slice, slice, row
+    extents = (extent(plan, 0, counts[0]), extent(plan, 1, counts[1]), extent(plan, 2, counts[2]))
+    pitch, lanes = extents[0] * extents[1] * extents[2], lane_count(x)
+    pitch += lanes if pitch % (4 * lanes) == 0 else 0  # not all channels in the same cache set
+    for n in range(images):
+        to = shifted(box, n * channels * pitch)
+        copy_block(x, at + n * image_step, sizes, start, extents, channels, to, pitch)
+    return box, channels * pitch, pitch, extents[1] * extents[2], extents[2]
+
+
+@jit(merge=True)
 def _sum_task(dy, x, out, plan, images, groups, channels, columns, chunk, together, task, splits):
     """One task: the images that fall to its split, region by region."""
     lanes = lane_count(out)
@@ -153,8 +170,8 @@ def _sum_task(dy, x, out, plan, images, groups, channels, columns, chunk, togeth
     width = tile_width(present, lanes)
     taps = (plan[ROUNDS, 0], plan[ROUNDS, 1], plan[ROUNDS, 2])
     every = taps[0] * taps[1] * taps[2]
-    sizes, counts = (plan[SIZE, 0], plan[SIZE, 1], plan[SIZE, 2]), (plan[COUNT, 0], plan[COUNT, 1], plan[COUNT, 2])
-    x_plane, y_plane = sizes[0] * sizes[1] * sizes[2], counts[0] * counts[1] * counts[2]
+    counts = (plan[COUNT, 0], plan[COUNT, 1], plan[COUNT, 2])
+    x_plane, y_plane = plan[SIZE, 0] * plan[SIZE, 1] * plan[SIZE, 2], counts[0] * counts[1] * counts[2]
     regions = region_counts(plan)
     in_place = inside(plan)
     size = totals_size(out)
@@ -171,34 +188,16 @@ def _sum_task(dy, x, out, plan, images, groups, channels, columns, chunk, togeth
     for image in range(first, last, together):
         several = min(together, last - image)
         for region in range(regions[0] * regions[1] * regions[2]):
-            d = region // (regions[1] * regions[2]) * plan[REGION, 0]
-            h = region // regions[2] % regions[1] * plan[REGION, 1]
-            w = region % regions[2] * plan[REGION, 2]
-            extents = (
-                min(plan[REGION, 0], counts[0] - d), min(plan[REGION, 1], counts[1] - h),
-                min(plan[REGION, 2], counts[2] - w),
-            )  # fmt: skip
-            start = (
-                plan[ORIGIN, 0] + d * plan[STRIDE, 0], plan[ORIGIN, 1] + h * plan[STRIDE, 1],
-                plan[ORIGIN, 2] + w * plan[STRIDE, 2],
-            )  # fmt: skip
+            origin, extents, start = region_at(plan, region, regions)
             pixels = extents[0] * extents[1] * extents[2]
-            boxed = (extent(plan, 0, extents[0]), extent(plan, 1, extents[1]), extent(plan, 2, extents[2]))
-            pitch = boxed[0] * boxed[1] * boxed[2]
-            pitch += lanes if pitch % (4 * lanes) == 0 else 0  # not all channels in the same cache set
             for n in range(several):
-                at_dy = ((image + n) * groups + group) * columns + column
-                at_dy = at_dy * y_plane + (d * counts[1] + h) * counts[2] + w
-                _pack_region(DY, at_dy, counts, extents, present, width, panel, n * pixels * width)
-                if not in_place:
-                    at_x = (((image + n) * groups + group) * channels + c) * x_plane
-                    copy_block(X, at_x, sizes, start, boxed, now, shifted(box, n * now * pitch), pitch)
-            source, image_step, slice, row = box, now * pitch, boxed[1] * boxed[2], boxed[2]
-            if in_place:
-                pitch, slice, row = x_plane, sizes[1] * sizes[2], sizes[2]
-                image_step = groups * channels * x_plane
-                at_x = ((image * groups + group) * channels + c) * x_plane
-                source = shifted(X, at_x + start[0] * slice + start[1] * row + start[2])
+                at = ((image + n) * groups + group) * columns + column
+                at = at * y_plane + (origin[0] * counts[1] + origin[1]) * counts[2] + origin[2]
+                _pack_region(DY, at, counts, extents, present, width, panel, n * pixels * width)
+            at = ((image * groups + group) * channels + c) * x_plane
+            source, image_step, pitch, slice, row = _take_boxes(
+                X, at, groups * channels * x_plane, plan, start, extents, several, now, in_place, box
+            )
             _add_region(
                 source, now, pitch, taps, (plan[STEP, 0] * slice, plan[STEP, 1] * row, plan[STEP, 2]),
                 (several, *extents), (image_step, plan[STRIDE, 0] * slice, plan[STRIDE, 1] * row, plan[STRIDE, 2]),
