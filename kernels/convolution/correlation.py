@@ -13,11 +13,11 @@ often.
 """
 
 import numpy as np
-from numba import boolean, int64, prange
+from numba import boolean, int64
 
 from kernels import _threads, machine
 from kernels._jit import Compiled, jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import share_out
 from kernels.convolution.blocks import copy_block, copy_split, pack_weights, turned_size
 from kernels.convolution.micro import (
     FEW_CHANNELS,
@@ -234,11 +234,11 @@ def _correlate_blocks(
 
 @jit
 def correlate(
-    share, shares, x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap,
-    first_out, at_once, part, by_rows,
+    share, stop_share, shares, x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight,
+    first_tap, first_out, at_once, part, by_rows,
 ):  # fmt: skip
     """``out[n, g, m] = relu(bias[m] + sum over channels c and taps of x[n, g, c] * weight[g, m, c])`` by `plan`: the
-    tasks that fall to share number `share` of `shares`.
+    tasks that fall to the shares from `share` to `stop_share` - 1 of `shares`.
 
     Flat arrays: x is (images, groups, channels, *sizes), out (images, groups, columns, ...), weight (groups, columns,
     channels, taps) or, if `turned_weight`, (groups, channels, columns, taps).
@@ -255,7 +255,7 @@ def correlate(
     tasks_of_part = images * regions[0] * regions[1] * regions[2]
     tasks = groups * parts * tasks_of_part
     split = plan[STRIDE, 2] if by_rows else 1  # parts of a row in the box
-    task, last = share * tasks // shares, (share + 1) * tasks // shares
+    task, last = share * tasks // shares, stop_share * tasks // shares
 
     block = at_once * rounds[0] * rounds[1] * rounds[2] * (lanes if by_rows else NR)
     panels = allocate(out, (min(part, columns) + NR - 1) // NR * block + lanes * NV * lanes)
@@ -292,31 +292,25 @@ def correlate(
     release(tap_places)
 
 
-@jit(parallel=True)
-def _correlate_in_parallel(
+@jit
+def _correlate_shared_out(
     x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap, first_out,
     at_once, part, by_rows, threads,
 ):  # fmt: skip
-    before, home = enter(threads)
-    for share in prange(threads):
-        arrive(home)
-        correlate(
-            np.int64(share), threads, x, weight, bias, relu, out, plan, images, groups, channels, columns,
-            turned_weight, first_tap, first_out, at_once, part, by_rows,
-        )  # fmt: skip
-    leave(before)
-
-
-def _types(kind):
-    return (
-        kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1], int64, int64, int64, int64, boolean,
-        int64, int64, int64, int64, boolean,
+    arguments = (
+        threads, x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap,
+        first_out, at_once, part, by_rows,
     )  # fmt: skip
+    share_out(correlate, threads, 1, threads, arguments)
 
 
-# Two entries, for a function with both loops would be compiled, micro-kernels and all, twice as long.
-_compiled = Compiled(correlate, lambda kind: (int64, int64, *_types(kind)))
-_compiled_parallel = Compiled(_correlate_in_parallel, lambda kind: (*_types(kind), int64))
+_compiled = Compiled(
+    _correlate_shared_out,
+    lambda kind: (
+        kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1], int64, int64, int64, int64, boolean,
+        int64, int64, int64, int64, boolean, int64,
+    ),
+)  # fmt: skip
 
 
 def run(x, weight, bias, relu, out, plan, groups, turned_weight=False, first_tap=0, first_out=0, threads=None):
@@ -327,12 +321,8 @@ def run(x, weight, bias, relu, out, plan, groups, turned_weight=False, first_tap
     # With few channels the lanes would be idle; with few products to an output, turning the tile would take longer.
     by_rows = columns <= FEW_CHANNELS or (columns <= 2 * FEW_CHANNELS <= plan[COUNT, 2] and channels * taps <= SHORT)
     work = int(plan[ROUNDS].prod() * plan[COUNT].prod()) * channels * columns * groups * images
-    arguments = (
+    _compiled[out.dtype](
         x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, images, groups, channels, columns,
         turned_weight, first_tap, first_out, at_once, part, by_rows,
+        threads or (1 if work < PARALLEL_WORK else _threads._count),
     )  # fmt: skip
-    threads = threads or (1 if work < PARALLEL_WORK else _threads._count)
-    if threads == 1:
-        _compiled[out.dtype](0, 1, *arguments)
-    else:
-        _compiled_parallel[out.dtype](*arguments, threads)

@@ -9,12 +9,11 @@ A task is one block of NR channels of dy and up to `chunk` channels of x, over a
 element. Where there are too few of those, the images are shared out, too, into as many sums as the shape says.
 """
 
-import numpy as np
-from numba import int64, prange
+from numba import int64
 
 from kernels import _checks, _threads
 from kernels._jit import Compiled, jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import share_out
 from kernels.convolution.blocks import copy_block
 from kernels.convolution.correlation import (
     BOX,
@@ -214,7 +213,7 @@ def _sum_task(dy, x, out, plan, images, groups, channels, columns, chunk, togeth
 
 
 @jit
-def weight_gradient(dy, x, out, plan, images, groups, channels, columns, chunk, together, first, last, splits):
+def weight_gradient(first, last, dy, x, out, plan, images, groups, channels, columns, chunk, together, splits):
     """``out[s, g, m, c, t] = sum over images n of split s, pixels i of dy[n, g, m, i] * x[n, g, c, tap t of i]``: the
     tasks from `first` to `last` - 1.
 
@@ -224,26 +223,17 @@ def weight_gradient(dy, x, out, plan, images, groups, channels, columns, chunk, 
         _sum_task(dy, x, out, plan, images, groups, channels, columns, chunk, together, task, splits)
 
 
-@jit(parallel=True)
-def _weight_gradient_in_parallel(
+@jit
+def _weight_gradient_shared_out(
     dy, x, out, plan, images, groups, channels, columns, chunk, together, tasks, splits, threads
 ):  # fmt: skip
-    before, home = enter(threads)
-    for task in prange(tasks):
-        arrive(home)
-        number = np.int64(task)
-        weight_gradient(
-            dy, x, out, plan, images, groups, channels, columns, chunk, together, number, number + 1, splits
-        )
-    leave(before)
+    arguments = dy, x, out, plan, images, groups, channels, columns, chunk, together, splits
+    share_out(weight_gradient, tasks, 1, threads, arguments)
 
 
-def _types(kind):
-    return (kind[::1], kind[::1], kind[::1], int64[:, ::1], *(int64,) * 9)
-
-
-_compiled = Compiled(weight_gradient, _types)
-_compiled_parallel = Compiled(_weight_gradient_in_parallel, _types)
+_compiled = Compiled(
+    _weight_gradient_shared_out, lambda kind: (kind[::1], kind[::1], kind[::1], int64[:, ::1], *(int64,) * 9)
+)
 
 
 def run(dy, x, shape, plan, groups):
@@ -255,12 +245,8 @@ def run(dy, x, shape, plan, groups):
     work = int(plan[ROUNDS].prod() * plan[COUNT].prod()) * channels * columns * groups * images
     splits = min(images, -(-FEW // tasks), max(work // PARALLEL_WORK, 1))
     out = _checks.new((splits, *shape), x.dtype)
-    arguments = (
-        dy.reshape(-1), x.reshape(-1), out.reshape(-1), plan, images, groups, channels, columns, chunk, together
+    _compiled[x.dtype](
+        dy.reshape(-1), x.reshape(-1), out.reshape(-1), plan, images, groups, channels, columns, chunk, together,
+        tasks * splits, splits, 1 if work < PARALLEL_WORK else _threads._count,
     )  # fmt: skip
-    tasks *= splits
-    if work < PARALLEL_WORK or _threads._count == 1:
-        _compiled[x.dtype](*arguments, 0, tasks, splits)
-    else:
-        _compiled_parallel[x.dtype](*arguments, tasks, splits, _threads._count)
     return out[0] if splits == 1 else sum_over(out, 0)

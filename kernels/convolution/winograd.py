@@ -19,11 +19,11 @@ the part, and their weights once for all pieces of the region.
 import math
 
 import numpy as np
-from numba import boolean, int64, prange
+from numba import boolean, int64
 
 from kernels import _threads
 from kernels._jit import Compiled, jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import share_out
 from kernels.convolution.blocks import copy_turned, pack_weights, turned_size
 from kernels.convolution.correlation import (
     COUNT,
@@ -155,8 +155,8 @@ def _convolution(side):
 
     @jit
     def convolve(
-        share, shares, x, weight, bias, relu, out, plan, groups, channels, columns, turned_weight, first_tap,
-        at_once, part,
+        share, stop_share, shares, x, weight, bias, relu, out, plan, groups, channels, columns, turned_weight,
+        first_tap, at_once, part,
     ):  # fmt: skip
         """`correlation.correlate` for 3 x 3 taps one element apart and stride 1; the images stand for the depth."""
         X, W, B, Y, lanes = flat(x), flat(weight), flat(bias), flat(out), lane_count(out)
@@ -178,7 +178,7 @@ def _convolution(side):
         turned = shifted(panel, room[4])
         lines = shifted(turned, room[5])
         half = shifted(lines, room[6])
-        for task in range(share * tasks // shares, (share + 1) * tasks // shares):
+        for task in range(share * tasks // shares, stop_share * tasks // shares):
             group, j0 = task // tasks_of_part // parts, task // tasks_of_part % parts * part
             first, counts, start = region_at(plan, task % tasks_of_part, regions)
             extents = (counts[0], (counts[1] + side - 1) // side, (counts[2] + side - 1) // side)
@@ -216,36 +216,29 @@ def _convolution(side):
     return convolve
 
 
-def _in_parallel(convolve):
-    @jit(parallel=True)
-    def convolve_in_parallel(
+def _shared_out(convolve):
+    @jit
+    def convolve_shared_out(
         x, weight, bias, relu, out, plan, groups, channels, columns, turned_weight, first_tap, at_once, part,
         threads,
     ):  # fmt: skip
-        before, home = enter(threads)
-        for share in prange(threads):
-            arrive(home)
-            convolve(
-                np.int64(share), threads, x, weight, bias, relu, out, plan, groups, channels, columns,
-                turned_weight, first_tap, at_once, part,
-            )  # fmt: skip
-        leave(before)
+        arguments = (
+            threads, x, weight, bias, relu, out, plan, groups, channels, columns, turned_weight, first_tap, at_once,
+            part,
+        )  # fmt: skip
+        share_out(convolve, threads, 1, threads, arguments)
 
-    return convolve_in_parallel
+    return convolve_shared_out
 
 
 def _types(kind):
     return (
         kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1], int64, int64, int64, boolean,
-        int64, int64, int64,
+        int64, int64, int64, int64,
     )  # fmt: skip
 
 
-_convolve = {f"winograd{side}": _convolution(side) for side in TRANSFORMS}
-_compiled = {name: Compiled(loops, lambda kind: (int64, int64, *_types(kind))) for name, loops in _convolve.items()}
-_compiled_parallel = {
-    name: Compiled(_in_parallel(loops), lambda kind: (*_types(kind), int64)) for name, loops in _convolve.items()
-}
+_compiled = {f"winograd{side}": Compiled(_shared_out(_convolution(side)), _types) for side in TRANSFORMS}
 
 
 def fits(plan) -> bool:
@@ -310,11 +303,7 @@ def run(x, weight, bias, relu, out, plan, groups, turned_weight=False, first_tap
     work = int(plan[COUNT].prod()) * 9 * channels * columns * groups * images
     threads = 1 if work < PARALLEL_WORK else _threads._count
     at_once, part = set_regions(plan, side, images, groups, channels, columns, out.itemsize, threads)
-    arguments = (
+    _compiled[algorithm][out.dtype](
         x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, groups, channels, columns,
-        turned_weight, first_tap, at_once, part,
+        turned_weight, first_tap, at_once, part, threads,
     )  # fmt: skip
-    if threads == 1:
-        _compiled[algorithm][out.dtype](0, 1, *arguments)
-    else:
-        _compiled_parallel[algorithm][out.dtype](*arguments, threads)
