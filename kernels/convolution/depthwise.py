@@ -38,7 +38,9 @@ from kernels.simd import (
     lanes_before,
     load,
     load_partial,
+    prefetch,
     release,
+    shifted,
     splat,
     store,
     sum_lanes,
@@ -124,6 +126,7 @@ def _correlate_plane(x, at_x, height, width, weights, bias, relu, scratch, out, 
             before, count = min(w, lanes), width - w
             y0 = y1 = splat(x, bias)  # of the rows above row h, and of row h
             for h in range(max(top - 1, 0), min(bottom + 1, height)):
+                prefetch(x, at_x + (height + h) * width + w)  # the next plane
                 row = _near(x, at_x + h * width + w, before, count)
                 y0, y1, y2 = (
                     _add_row(y0, row, weights, 6), _add_row(y1, row, weights, 3),
@@ -250,9 +253,9 @@ def _add_three(totals, at, lanes, a, b, c):
 
 
 @jit
-def _sum_plane(dy, at, x, at_x, height, width, totals):
+def _sum_plane(dy, at, x, at_x, height, width, ahead, totals):
     """`_sum_box` of a plane that keeps its size, read in place: nine sums side by side, for which each row of dy is
-    read once and each of x at its three places."""
+    read once and each of x at its three places. The plane that follows lies `ahead` elements further."""
     lanes, zeros = lane_count(x), splat(x, 0.0)
     a0 = a1 = a2 = b0 = b1 = b2 = c0 = c1 = c2 = zeros
     for top in range(0, height, STRIP):
@@ -266,6 +269,8 @@ def _sum_plane(dy, at, x, at_x, height, width, totals):
                 z0 = z1 = z2 = zeros
                 if h + 1 < height:
                     z0, z1, z2 = _near(x, at_x + (h + 1) * width + w, before, count)
+                prefetch(x, at_x + h * width + w + ahead)
+                prefetch(dy, at + h * width + w + ahead)
                 d = load_partial(dy, at + h * width + w, count, 0.0)
                 a0, a1, a2 = fma(d, x0, a0), fma(d, x1, a1), fma(d, x2, a2)
                 b0, b1, b2 = fma(d, y0, b0), fma(d, y1, b1), fma(d, y2, b2)
@@ -276,32 +281,42 @@ def _sum_plane(dy, at, x, at_x, height, width, totals):
     _add_three(totals, 6 * lanes, lanes, c0, c1, c2)
 
 
-@jit
-def weight_gradient(dy, x, out, plan, images, channels, first, last):
-    """`weight_gradient.weight_gradient` with one channel and one column a group, for the channels from `first` to
-    `last` - 1; flat arrays."""
-    DY, X, OUT, lanes = flat(dy), flat(x), flat(out), lane_count(out)
+@jit(merge=True)
+def _sum_channels(dy, x, out, plan, images, channels, first, last, box, places, totals):
+    """The gradients of the channels from `first` to `last` - 1: image by image, for their planes lie side by side."""
+    lanes, in_place = lane_count(box), _is_same(plan)
     plane_x = plan[SIZE, 0] * plan[SIZE, 1] * plan[SIZE, 2]
     plane_y = plan[COUNT, 0] * plan[COUNT, 1] * plan[COUNT, 2]
     taps = plan[ROUNDS, 0] * plan[ROUNDS, 1] * plan[ROUNDS, 2]
-    in_place = _is_same(plan)
-    box, places = allocate(out, 0 if in_place else _box_size(plan, out)), allocate(np.int64, plan[ROUNDS, 2])
-    totals = allocate(out, taps * lanes)
-    for channel in range(first, last):
-        for tap in range(taps):
-            store(totals, tap * lanes, splat(totals, 0.0))
-        for plane in range(channel, images * channels, channels):
+    for i in range((last - first) * taps):
+        store(totals, i * lanes, splat(totals, 0.0))
+    for image in range(images):
+        for channel in range(first, last):
+            plane, sums = image * channels + channel, shifted(totals, (channel - first) * taps * lanes)
             if in_place:
-                _sum_plane(DY, plane * plane_y, X, plane * plane_x, plan[SIZE, 1], plan[SIZE, 2], totals)
+                ahead = plane_x if last - first > 1 else channels * plane_x
+                _sum_plane(dy, plane * plane_y, x, plane * plane_x, plan[SIZE, 1], plan[SIZE, 2], ahead, sums)
                 continue
             for d in range(0, plan[COUNT, 0], plan[REGION, 0]):
                 for h in range(0, plan[COUNT, 1], plan[REGION, 1]):
                     for w in range(0, plan[COUNT, 2], plan[REGION, 2]):
-                        counts, steps = _take_box(X, plane * plane_x, plan, (d, h, w), box, places)
+                        counts, steps = _take_box(x, plane * plane_x, plan, (d, h, w), box, places)
                         at = plane * plane_y + (d * plan[COUNT, 1] + h) * plan[COUNT, 2] + w
-                        _sum_box(DY, at, plan[COUNT, 1], box, plan, counts, steps, places, totals)
-        for tap in range(taps):
-            OUT[channel * taps + tap] = sum_lanes(load(totals, tap * lanes))
+                        _sum_box(dy, at, plan[COUNT, 1], box, plan, counts, steps, places, sums)
+    for i in range((last - first) * taps):
+        out[first * taps + i] = sum_lanes(load(totals, i * lanes))
+
+
+@jit
+def weight_gradient(dy, x, out, plan, images, channels, share, first, last):
+    """`weight_gradient.weight_gradient` with one channel and one column a group, for the channels from `first` to
+    `last` - 1, `share` at a time; flat arrays."""
+    taps = plan[ROUNDS, 0] * plan[ROUNDS, 1] * plan[ROUNDS, 2]
+    box, places = allocate(out, 0 if _is_same(plan) else _box_size(plan, out)), allocate(np.int64, plan[ROUNDS, 2])
+    totals = allocate(out, share * taps * lane_count(out))
+    for start in range(first, last, share):
+        stop = min(start + share, last)
+        _sum_channels(flat(dy), flat(x), flat(out), plan, images, channels, start, stop, box, places, totals)
     release(box)
     release(places)
     release(totals)
@@ -313,7 +328,7 @@ def _weight_gradient_in_parallel(dy, x, out, plan, images, channels, share, thre
     for part in prange((channels + share - 1) // share):
         arrive(home)
         first = np.int64(part) * share
-        weight_gradient(dy, x, out, plan, images, channels, first, min(first + share, channels))
+        weight_gradient(dy, x, out, plan, images, channels, share, first, min(first + share, channels))
     leave(before)
 
 
@@ -327,7 +342,7 @@ def _gradient_types(kind):
 
 _compiled = Compiled(correlate, _types)
 _compiled_parallel = Compiled(_correlate_in_parallel, lambda kind: (*_types(kind), int64))
-_compiled_gradient = Compiled(weight_gradient, _gradient_types)
+_compiled_gradient = Compiled(weight_gradient, lambda kind: (*_gradient_types(kind), int64))
 _compiled_gradient_parallel = Compiled(_weight_gradient_in_parallel, _gradient_types)
 
 
@@ -357,10 +372,10 @@ def run_gradient(dy, x, out, plan):
     """`weight_gradient.run` for as many groups as channels, into `out`."""
     images, channels = x.shape[:2]
     threads = _threads_for(plan, images * channels)
-    arguments = dy.reshape(-1), x.reshape(-1), out.reshape(-1), plan, images, channels
+    share = min(max(PART // max(_work(plan) * images, 1), 1), channels)
+    arguments = dy.reshape(-1), x.reshape(-1), out.reshape(-1), plan, images, channels, share
     if threads == 1:
         _compiled_gradient[x.dtype](*arguments, 0, channels)
     else:
-        share = max(PART // max(_work(plan) * images, 1), 1)
-        _compiled_gradient_parallel[x.dtype](*arguments, share, threads)
+        _compiled_gradient_parallel[x.dtype](*arguments, threads)
     return out
