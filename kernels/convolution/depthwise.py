@@ -8,11 +8,11 @@ addition waits for the one before. The plan is that of `correlation`.
 """
 
 import numpy as np
-from numba import boolean, int64, prange
+from numba import boolean, int64
 
 from kernels import _threads
 from kernels._jit import Compiled, jit
-from kernels._threads import arrive, enter, leave
+from kernels._shares import share_out
 from kernels.convolution.blocks import copy_block, copy_split
 from kernels.convolution.correlation import (
     COUNT,
@@ -173,7 +173,7 @@ def _correlate_box(box, plan, counts, steps, places, weights, bias, relu, scratc
 
 
 @jit
-def correlate(x, weight, bias, relu, out, plan, channels, first_tap, first_out, first, last):
+def correlate(first, last, x, weight, bias, relu, out, plan, channels, first_tap, first_out):
     """`correlation.correlate` with one channel and one column a group, for the planes from `first` to `last` - 1 of all
     images' channels; flat arrays."""
     X, W, Y = flat(x), flat(weight), flat(out)
@@ -208,15 +208,10 @@ def correlate(x, weight, bias, relu, out, plan, channels, first_tap, first_out, 
     release(places)
 
 
-@jit(parallel=True)
-def _correlate_in_parallel(x, weight, bias, relu, out, plan, channels, first_tap, first_out, planes, share, threads):
-    before, home = enter(threads)
-    for part in prange((planes + share - 1) // share):
-        arrive(home)
-        first = np.int64(part) * share
-        last = min(first + share, planes)
-        correlate(x, weight, bias, relu, out, plan, channels, first_tap, first_out, first, last)
-    leave(before)
+@jit
+def _correlate_shared_out(x, weight, bias, relu, out, plan, channels, first_tap, first_out, planes, share, threads):
+    arguments = x, weight, bias, relu, out, plan, channels, first_tap, first_out
+    share_out(correlate, planes, share, threads, arguments)
 
 
 @jit
@@ -308,7 +303,7 @@ def _sum_channels(dy, x, out, plan, images, channels, first, last, box, places, 
 
 
 @jit
-def weight_gradient(dy, x, out, plan, images, channels, share, first, last):
+def weight_gradient(first, last, dy, x, out, plan, images, channels, share):
     """`weight_gradient.weight_gradient` with one channel and one column a group, for the channels from `first` to
     `last` - 1, `share` at a time; flat arrays."""
     taps = plan[ROUNDS, 0] * plan[ROUNDS, 1] * plan[ROUNDS, 2]
@@ -322,28 +317,18 @@ def weight_gradient(dy, x, out, plan, images, channels, share, first, last):
     release(totals)
 
 
-@jit(parallel=True)
-def _weight_gradient_in_parallel(dy, x, out, plan, images, channels, share, threads):
-    before, home = enter(threads)
-    for part in prange((channels + share - 1) // share):
-        arrive(home)
-        first = np.int64(part) * share
-        weight_gradient(dy, x, out, plan, images, channels, share, first, min(first + share, channels))
-    leave(before)
+@jit
+def _weight_gradient_shared_out(dy, x, out, plan, images, channels, share, threads):
+    share_out(weight_gradient, channels, share, threads, (dy, x, out, plan, images, channels, share))
 
 
-def _types(kind):
-    return kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1], *(int64,) * 5
-
-
-def _gradient_types(kind):
-    return kind[::1], kind[::1], kind[::1], int64[:, ::1], *(int64,) * 4
-
-
-_compiled = Compiled(correlate, _types)
-_compiled_parallel = Compiled(_correlate_in_parallel, lambda kind: (*_types(kind), int64))
-_compiled_gradient = Compiled(weight_gradient, lambda kind: (*_gradient_types(kind), int64))
-_compiled_gradient_parallel = Compiled(_weight_gradient_in_parallel, _gradient_types)
+_compiled = Compiled(
+    _correlate_shared_out,
+    lambda kind: (kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1], *(int64,) * 6),
+)
+_compiled_gradient = Compiled(
+    _weight_gradient_shared_out, lambda kind: (kind[::1], kind[::1], kind[::1], int64[:, ::1], *(int64,) * 4)
+)
 
 
 def _threads_for(plan, planes):
@@ -361,11 +346,11 @@ def run(x, weight, bias, relu, out, plan, first_tap, first_out):
     """`correlation.run` for as many groups as channels."""
     planes = x.shape[0] * x.shape[1]
     threads = _threads_for(plan, planes)
-    arguments = x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, x.shape[1], first_tap, first_out
-    if threads == 1:
-        _compiled[out.dtype](*arguments, 0, planes)
-    else:
-        _compiled_parallel[out.dtype](*arguments, planes, max(PART // max(_work(plan), 1), 1), threads)
+    share = max(PART // max(_work(plan), 1), 1)
+    _compiled[out.dtype](
+        x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, x.shape[1], first_tap, first_out, planes,
+        share, threads,
+    )  # fmt: skip
 
 
 def run_gradient(dy, x, out, plan):
@@ -373,9 +358,5 @@ def run_gradient(dy, x, out, plan):
     images, channels = x.shape[:2]
     threads = _threads_for(plan, images * channels)
     share = min(max(PART // max(_work(plan) * images, 1), 1), channels)
-    arguments = dy.reshape(-1), x.reshape(-1), out.reshape(-1), plan, images, channels, share
-    if threads == 1:
-        _compiled_gradient[x.dtype](*arguments, 0, channels)
-    else:
-        _compiled_gradient_parallel[x.dtype](*arguments, threads)
+    _compiled_gradient[x.dtype](dy.reshape(-1), x.reshape(-1), out.reshape(-1), plan, images, channels, share, threads)
     return out
