@@ -430,7 +430,7 @@ def test_infinite_inputs(rng, dtype, name, special):
 # --- the same bits ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("T", "B", "H"), [(6, 33, 128), (40, 1, 96), (4, 7, 200)])
+@pytest.mark.parametrize(("T", "B", "H"), [(6, 33, 128), (40, 1, 96), (12, 1, 370), (4, 7, 200)])
 @each_kind
 def test_same_bits_at_any_thread_count(rng, dtype, at_thread_counts, kind, T, B, H):
     arguments = layer(rng, kind, T, B, 40, H, dtype)

@@ -7,7 +7,7 @@ import pytest
 
 from kernels import machine
 from kernels._jit import jit
-from kernels._shares import share_out
+from kernels._shares import MEETING, assembled, meet, share_out
 
 needs_two_cores = pytest.mark.skipif(machine.cores() < 2, reason="needs two usable cores")
 
@@ -53,3 +53,41 @@ def test_references_to_arrays_are_given_back(threads):
     for _ in range(10):
         _notes(5, 2, threads, starts, sums, offsets)
     assert [sys.getrefcount(array) for array in (starts, sums, offsets[1])] == before
+
+
+@jit
+def _relay(first, last, threads, meeting, tokens, agreed):
+    """All shares together: each reads what every other one wrote before the last meeting, round after round."""
+    for share in range(first, last):
+        agreed[share] = assembled(meeting, threads)
+        if not agreed[share]:
+            continue
+        for number in range(1, 1 + tokens.shape[0] - 1):
+            tokens[number, share] = 1 + tokens[number - 1].sum()
+            meet(meeting, threads, number)
+
+
+@jit
+def _relays(threads, tokens, agreed):
+    share_out(_relay, threads, 1, threads, (threads, np.zeros(MEETING, np.int64), tokens, agreed))
+
+
+@needs_two_cores
+def test_shares_that_meet_see_what_the_others_wrote():
+    tokens, agreed = np.zeros((200, 2), np.uint64), np.zeros(2, np.bool_)
+    _relays(2, tokens, agreed)
+    assert agreed.all() or not agreed.any()
+    for number in range(1, 60 if agreed.all() else 0):
+        np.testing.assert_array_equal(tokens[number], 1 + tokens[number - 1].sum())
+
+
+@jit
+def _assembled(meeting, threads):
+    return assembled(meeting, threads)
+
+
+def test_shares_that_run_one_after_the_other_are_told_so():
+    meeting = np.zeros(MEETING, np.int64)
+    assert not _assembled(meeting, 2)  # nobody else comes
+    assert not _assembled(meeting, 2)  # and so it stays, though all have come now
+    assert _assembled(np.zeros(MEETING, np.int64), 1)
