@@ -164,13 +164,17 @@ def run(kind, layer, dy, y, gates, cells, begin, end, reverse, needs):
 
     # columns of dgates behind the rows of weight_hh: the GRU's candidate has a part of its own from h
     parts = [slice(0, count * H)] if kind != GRU else [slice(0, 2 * H), slice(3 * H, 4 * H)]
-    from_x = dgates[:, : count * H]
-    dx = matmul(from_x, layer.weight_ih) if needs[0] else None
-    dweight_ih = matmul(from_x.T, x) if needs[1] else None
-    dweight_hh = dbias_ih = dbias_hh = None
-    if needs[2]:
-        before = _states_before(y, begin[0], layer.starts, layer.sizes, reverse)
-        dweight_hh = np.concatenate([matmul(dgates[:, part].T, before) for part in parts])
+    dx = matmul(dgates[:, : count * H], layer.weight_ih) if needs[0] else None
+    dweight_ih = dweight_hh = dbias_ih = dbias_hh = None
+    if needs[1] or needs[2]:  # in one product where both have the same columns, so that those are packed once
+        both, inputs = _step_inputs(x, y, begin[0], layer.starts, layer.sizes, reverse), x.shape[1]
+        total = matmul(dgates[:, parts[0]].T, both)
+        dweight_ih, dweight_hh = [total[:, :inputs]], [total[:, inputs:]]
+        if kind == GRU:
+            dweight_ih.append(matmul(dgates[:, 2 * H : 3 * H].T, x))
+            dweight_hh.append(matmul(dgates[:, parts[1]].T, both[:, inputs:]))
+        dweight_ih = np.concatenate(dweight_ih) if needs[1] else None
+        dweight_hh = np.concatenate(dweight_hh) if needs[2] else None
     if needs[3] or needs[4]:
         total = sum_over(dgates, 0)
         dbias_ih = total[: count * H].copy() if needs[3] else None
@@ -179,21 +183,22 @@ def run(kind, layer, dy, y, gates, cells, begin, end, reverse, needs):
     return dx, dweight_ih, dweight_hh, dbias_ih, dbias_hh, dweight_hr
 
 
-def _states_before(y, h0, starts, sizes, reverse):
-    """For each row of y, the state that its step began with."""
-    before = _checks.new(y.shape, y.dtype)
-    if not y.size:
-        return before
+def _step_inputs(x, y, h0, starts, sizes, reverse):
+    """For each row, x beside the state that its step began with."""
+    both = _checks.new((len(x), x.shape[1] + y.shape[1]), x.dtype)
+    if not both.size:
+        return both
+    both[:, : x.shape[1]], before = x, both[:, x.shape[1] :]
     if sizes[0] == sizes[-1]:
         batch = sizes[0]
         if reverse:
             before[:-batch], before[-batch:] = y[batch:], h0
         else:
             before[batch:], before[:batch] = y[:-batch], h0
-        return before
+        return both
     for t, (start, size) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True)):
         other = t + 1 if reverse else t - 1
         known = min(size, int(sizes[other])) if 0 <= other < len(sizes) else 0
         before[start : start + known] = y[starts[other] : starts[other] + known] if known else 0
         before[start + known : start + size] = h0[known:size]
-    return before
+    return both
