@@ -42,7 +42,7 @@ LADDERS = {
     # the rungs differ in FLOPs: Winograd's, which are counted, are 4/9 of the definition's
     "conv2d": Ladder("convolution", "56-64-64-3x3", False, factor=9 / 4, sizes="pixels a side (channels: 3584 / side)"),
     "batch_norm": Ladder("normalization", "32-64-56-56", False, limit="bandwidth"),
-    "lstm": Ladder("recurrent", "128-32-128-256", True),
+    "lstm": Ladder("recurrent", "128-32-128-256", True, sizes="T (B × I × H: 8 × 32 × 64, then 32 × 128 × 256)"),
 }
 LIMITS = {"peak_flops": ("GFLOP/s", "measured peak"), "bandwidth": ("GB/s", "measured copy")}
 
