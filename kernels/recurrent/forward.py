@@ -128,7 +128,7 @@ def walk(
         first, R = ZERO, ONE
     X, Y, h_all, c_all, G, C = flat(x), flat(y), flat(h), flat(c), flat(gates), flat(cells)
     panels_x, panels_h, panels_p, biases = flat(weight_ih), flat(weight_hh), flat(weight_hr), flat(bias)
-    at_once = min(max(ROWS // R, 1), T)
+    at_once = min(max(ROWS // max(R, 1), 1), T)  # very unequal lengths may leave a share without a sequence
     ldx, ldh, ldm, ldz = padded(inputs, y), padded(P, y), padded(H, y), padded(blocks * block, y)
     rows_x = allocate(y, at_once * R * ldx)
     before = allocate(y, R * ldh)
