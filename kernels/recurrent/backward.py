@@ -20,7 +20,7 @@ from kernels.gemm.micro import MR, NV, pack_strips
 from kernels.gemm.product import matmul
 from kernels.recurrent.arguments import NO_MATRIX
 from kernels.recurrent.forward import CONTINUE, ONE, PLAIN, ZERO, copy_rows, multiply_panel, padded, shares, strips_of
-from kernels.recurrent.gates import BLOCKS, GATES, GRU, LSTM, activate_backward
+from kernels.recurrent.gates import BLOCKS, GATES, GRU, activate_backward, gates_and_blocks
 from kernels.reduction import sum as sum_over
 from kernels.simd import allocate, flat, lane_count, load_partial, release, store_partial, tanh
 
@@ -62,7 +62,7 @@ def walk_back(
     """
     NR = NV * lane_count(dh)
     P, T = dh.shape[1], sizes.size
-    count, width = (4, 4) if kind == LSTM else (3, 4) if kind == GRU else (1, 1)
+    count, width = gates_and_blocks(kind)
     first = bounds[share]
     R = bounds[share + 1] - first
     DY, Y, H0, C0, G, C = flat(dy), flat(y), flat(h0), flat(c0), flat(gates), flat(cells)
@@ -76,9 +76,11 @@ def walk_back(
     totals = allocate(dh, MR * NR)
     for w in range(T):
         t = w if reverse else T - 1 - w
-        later = t + 1 if reverse else t - 1  # the step that the walk came from
+        earlier = t + 1 if reverse else t - 1  # the step that the walk forward came from
         active = max(min(sizes[t] - first, R), 0)
-        known = max(min(sizes[later] - first, active), 0) if 0 <= later < T else ZERO  # the others began with h0 and c0
+        known = (
+            max(min(sizes[earlier] - first, active), 0) if 0 <= earlier < T else ZERO
+        )  # the others began with h0 and c0
         row = starts[t] + first
         if dy.size:
             add_elements(DY, row * P, active * P, DH, first * P)
@@ -92,7 +94,7 @@ def walk_back(
                 )  # fmt: skip
         slope, at = (draw, ZERO) if projects else (DH, first * P)
         if known > 0:
-            begin = starts[later] + first
+            begin = starts[earlier] + first
             activate_backward(
                 kind, known, slope, at, DC, first * H, Y, row * P, Y, begin * P, C, begin * H, G, row * width * H,
                 C, row * H, DG, dz, ZERO, ldz, H,

@@ -15,7 +15,7 @@ from kernels.gemm.ladder import PARALLEL_WORK, gemm
 from kernels.gemm.micro import NV
 from kernels.gemm.vector import dot_products
 from kernels.recurrent.forward import CONTINUE, ONE, ZERO, copy_rows, strips_of
-from kernels.recurrent.gates import GRU, LSTM, activate
+from kernels.recurrent.gates import GRU, LSTM, activate, gates_and_blocks
 from kernels.simd import allocate, flat, lane_count, release
 
 NO, YES = np.bool_(False), np.bool_(True)  # plain values to Numba, which compiles a callee anew for each literal
@@ -40,7 +40,7 @@ def step(
     A bias of size 0 counts as zeros, and c is of the LSTM alone.
     """
     B, inputs, H = x.shape[0], x.shape[1], out.shape[1]
-    count, blocks = (4, 4) if kind == LSTM else (3, 4) if kind == GRU else (1, 1)
+    count, blocks = gates_and_blocks(kind)
     unit, strips = NV * lane_count(out), strips_of(H, out)
     first, last = share * strips // shares * unit, min(stop * strips // shares * unit, H)
     units = last - first

@@ -27,7 +27,7 @@ from kernels._shares import MEETING, assembled, meet, share_out
 from kernels.gemm.ladder import NO_BIAS as NONE
 from kernels.gemm.ladder import PARALLEL_WORK
 from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, micro_kernel, pack_strips, tile_height
-from kernels.recurrent.gates import BLOCKS, GATES, GRU, LSTM, activate
+from kernels.recurrent.gates import BLOCKS, GATES, GRU, activate, gates_and_blocks
 from kernels.simd import allocate, flat, lane_count, release, shifted
 
 # Numba compiles a callee anew for each literal argument; these are plain values to it.
@@ -48,24 +48,9 @@ def multiply_panel(a, ia, lda, rows, depth, panel, ib, columns, c, ic, ldc, bias
     while i < rows:
         height = tile_height(rows - i)
         micro_kernel(
-            height,
-            a,
-            ia + i * lda,
-            lda,
-            ONE,
-            panel,
-            ib,
-            NR,
-            depth,
-            c,
-            ic + i * ldc,
-            ldc,
-            columns,
-            bias,
-            jb,
-            mode,
+            height, a, ia + i * lda, lda, ONE, panel, ib, NR, depth, c, ic + i * ldc, ldc, columns, bias, jb, mode,
             totals,
-        )
+        )  # fmt: skip
         i += height
 
 
@@ -114,7 +99,7 @@ def walk(
     lanes = lane_count(y)
     NR = NV * lanes
     inputs, P, T = x.shape[1], h.shape[1], sizes.size
-    count, blocks = (4, 4) if kind == LSTM else (3, 4) if kind == GRU else (1, 1)
+    count, blocks = gates_and_blocks(kind)
     strips = strips_of(H, y)
     block = strips * NR
     first, R, threads = bounds[share], bounds[share + 1] - bounds[share], bounds.size - 1

@@ -21,6 +21,12 @@ BLOCKS = {RNN_TANH: 1, RNN_RELU: 1, GRU: 4, LSTM: 4}
 
 
 @jit(inline=True)
+def gates_and_blocks(kind):
+    """`GATES` and `BLOCKS` of a kind."""
+    return (4, 4) if kind == LSTM else (3, 4) if kind == GRU else (1, 1)
+
+
+@jit(inline=True)
 def _rnn_unit(kind, z, at, out, to, count):
     """``out = tanh(z)`` or relu, for `count` units."""
     pre = load_partial(z, at, count, 0.0)
