@@ -39,6 +39,7 @@ from kernels.activation import (
     tanh_backward,
 )
 from kernels.affine import linear, linear_backward, linear_loops
+from kernels.attention import scaled_dot_product_attention
 from kernels.convolution import (
     conv1d,
     conv1d_backward,
