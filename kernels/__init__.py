@@ -39,7 +39,13 @@ from kernels.activation import (
     tanh_backward,
 )
 from kernels.affine import linear, linear_backward, linear_loops
-from kernels.attention import scaled_dot_product_attention
+from kernels.attention import (
+    alibi_slopes,
+    rotary_embedding,
+    rotary_embedding_backward,
+    rotary_tables,
+    scaled_dot_product_attention,
+)
 from kernels.convolution import (
     conv1d,
     conv1d_backward,

@@ -2,7 +2,9 @@
 
 - `ladder`: from three loops to the tiles, rung by rung.
 - `scores`: what a row of scores goes through between the two products; `forward`, `backward`: the products.
+- `positions`: rotary embedding, and the slopes of ALiBi.
 - `functions`: the public functions; `arguments`: their checks.
 """
 
 from kernels.attention.functions import scaled_dot_product_attention
+from kernels.attention.positions import alibi_slopes, rotary_embedding, rotary_embedding_backward, rotary_tables
