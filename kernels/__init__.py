@@ -45,6 +45,7 @@ from kernels.attention import (
     rotary_embedding_backward,
     rotary_tables,
     scaled_dot_product_attention,
+    scaled_dot_product_attention_backward,
 )
 from kernels.convolution import (
     conv1d,

@@ -76,14 +76,29 @@ def copy_rows(x, ix, ldx, rows, columns, factor, out, to, ldo, width):
 
 
 @jit
-def multiply_seen(p, ip, ldp, height, columns, v, ldv, out, io, ldo, width):
-    """``out[r, :] += sum over keys j with p[r, j] != 0 of p[r, j] v[j, :]``: an unseen infinity is not multiplied."""
-    for r in range(height):
-        for j in range(columns):
-            weight = p[ip + r * ldp + j]
-            if weight != 0:
-                for e in range(width):
-                    out[io + r * ldo + e] += weight * v[j * ldv + e]
+def multiply_add(finite, a, ia, ra, ca, rows, depth, b, ib, ldb, width, out, to, ldo, totals):
+    """``out[r, :] += sum over p of a[r, p] b[p, :]``, tile by tile; rows of b have room for whole strips.
+
+    Where b is not `finite`, products with a weight of exactly 0 are left out: what is not seen is not multiplied.
+    """
+    NR = NV * lane_count(out)
+    if not finite:
+        for r in range(rows):
+            for p in range(depth):
+                weight = a[ia + r * ra + p * ca]
+                if weight != 0:
+                    for j in range(width):
+                        out[to + r * ldo + j] += weight * b[ib + p * ldb + j]
+        return
+    r = ZERO
+    while r < rows:
+        height = tile_height(rows - r)
+        for j in range(0, width, NR):
+            micro_kernel(
+                height, a, ia + r * ra, ra, ca, b, ib + j, ldb, depth, out, to + r * ldo + j, ldo,
+                min(NR, width - j), totals, ZERO, ADDED, totals,
+            )  # fmt: skip
+        r += height
 
 
 @jit
@@ -193,7 +208,7 @@ def attend_rows(n, head, first_row, rows, q, k, v, rule, out, lse, scratch):
         )
         finite = copy_rows(
             vals, n * value_steps[0] + head * value_steps[1] + first * value_steps[2], value_steps[2], count, Ev,
-            rule[0] / rule[0], values, ZERO, ldv, width,
+            ONE, values, ZERO, ldv, width,
         )  # fmt: skip
         r = ZERO
         while r < rows:
@@ -206,15 +221,10 @@ def attend_rows(n, head, first_row, rows, q, k, v, rule, out, lse, scratch):
                     shifted(peaks, r), shifted(sums, r), factors, slopes,
                 )  # fmt: skip
                 scale_rows(result, r * ldv, ldv, height, width, factors)
-                if finite:
-                    for e in range(0, width, NR):
-                        micro_kernel(
-                            height, s, start, lds, ONE, values, start * ldv + e, ldv, stop - start,
-                            result, r * ldv + e, ldv, NR, totals, ZERO, ADDED, totals,
-                        )  # fmt: skip
-                else:
-                    seen = shifted(values, start * ldv)
-                    multiply_seen(s, start, lds, height, stop - start, seen, ldv, result, r * ldv, ldv, Ev)
+                multiply_add(
+                    finite, s, start, lds, ONE, height, stop - start, values, start * ldv, ldv, width,
+                    result, r * ldv, ldv, totals,
+                )  # fmt: skip
             r += height
     write_result(n, head * group, first_row, rows, result, ldv, peaks, sums, out, lse)
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy import ndarray
 
 from kernels import _checks, _threads
-from kernels.attention import arguments, forward
+from kernels.attention import arguments, backward, forward
 from kernels.gemm.ladder import PARALLEL_WORK
 
 NO_LSE = {dtype: np.zeros((0, 0, 0), dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
@@ -125,3 +125,85 @@ def _given(operation, out, shape, q, k, v):
         )
     _checks.no_overlap(operation, out, query=q, key=k, value=v)
     return result
+
+
+def scaled_dot_product_attention_backward(
+    dout, query, key, value, out, lse, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False, *,
+    causal_offset=0, window=None, softcap=0.0, alibi=None, seed=0, needs=(True, True, True, False),
+):  # fmt: skip
+    """Gradients of `scaled_dot_product_attention`, which computes the weights anew instead of keeping them.
+
+    Parameters
+    ----------
+    dout : array (..., Hq, L, Ev)
+        Gradient of the result.
+    query, key, value : array
+        The forward's operands.
+    out, lse : array
+        Its result, and what it filled.
+    needs : tuple of bool
+        Which gradients are wanted; that of the mask, where it is additive, takes memory for all scores.
+
+    The other arguments are the forward's.
+
+    Returns
+    -------
+    dquery, dkey, dvalue, dattn_mask : array or None
+        None where not wanted; the first three come together. Each lies in memory as what it belongs to.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As the forward; also where dout, out or lse does not have its shape and dtype, or the gradient of a mask is
+        wanted that is not additive.
+
+    References
+    ----------
+    .. [1] Dao, "FlashAttention-2: faster attention with better parallelism and work partitioning", 2023, section 3.1.
+    """
+    operation = "scaled_dot_product_attention_backward"
+    problem = arguments.checked(
+        operation, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, causal_offset, window,
+        softcap, alibi, seed,
+    )  # fmt: skip
+    q, k, v = problem.q, problem.k, problem.v
+    shape, dtype = (*problem.rows, v.shape[3]), q.dtype
+    dout, out = (_like_result(operation, *each, shape, dtype, q) for each in (("dout", dout), ("out", out)))
+    lse = _checks.floats(operation, "lse", lse)
+    if lse.dtype != dtype or lse.shape != problem.rows:
+        raise ValueError(f"{operation}: lse must be {dtype} of shape {problem.rows}, got {lse.dtype} of {lse.shape}")
+    mask = problem.mask
+    if needs[3] and (mask is None or mask.dtype != dtype):
+        raise ValueError(f"{operation}: the gradient of a mask needs an additive one, got {attn_mask!r:.60}")
+    dmask = np.zeros((*q.shape[:3], k.shape[2]) if needs[3] else (0, 0, 0, 0), dtype)
+    dq, dk, dv = (arguments.result_like(x, x.shape[3]) for x in (q, k, v))
+    if q.size and k.size:
+        parts = backward.parts_of_head(k.shape[0] * k.shape[1], k.shape[2])
+        dqs = dq[None] if parts == 1 else np.empty((parts, *q.shape), dtype)
+        backward.compiled[dtype](
+            dout, q, k, v, out, lse.reshape(q.shape[:3]), problem.rule, dqs, dk, dv, dmask, threads(q, k, v)
+        )
+        if parts > 1:
+            np.sum(dqs, axis=0, out=dq)
+    else:
+        for gradient in (dq, dk, dv):
+            gradient[...] = 0
+    if needs[3]:
+        dmask = _sum_to(dmask.reshape(*problem.rows, k.shape[2]), mask.shape)
+    gradients = (dq.reshape(np.shape(query)), dk.reshape(np.shape(key)), dv.reshape(np.shape(value)), dmask)
+    return tuple(gradient if wanted else None for gradient, wanted in zip(gradients, needs, strict=True))
+
+
+def _like_result(operation, name, x, shape, dtype, q):
+    """`x` as four axes, once it is seen to be of the result's shape and dtype."""
+    x = arguments.readable(operation, name, x)
+    if x.dtype != dtype or x.shape != shape:
+        raise ValueError(f"{operation}: {name} must be {dtype} of shape {shape}, got {x.dtype} of {x.shape}")
+    return x.reshape(*q.shape[:3], shape[-1])
+
+
+def _sum_to(gradient, shape):
+    """Sum over the axes along which a mask of `shape` was broadcast."""
+    added = gradient.ndim - len(shape)
+    stretched = tuple(i + added for i, size in enumerate(shape) if size == 1 and gradient.shape[i + added] != 1)
+    return gradient.sum(axis=(*range(added), *stretched), keepdims=True).reshape(shape)
