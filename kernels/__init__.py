@@ -55,6 +55,7 @@ from kernels.convolution import (
     conv_transpose3d_backward,
 )
 from kernels.gemm import matmul, matmul_backward, matmul_loops
+from kernels.lookup import embedding, embedding_backward, embedding_bag, embedding_bag_backward
 from kernels.loss import (
     binary_cross_entropy,
     binary_cross_entropy_backward,
