@@ -115,6 +115,8 @@ def embedding_backward(dy, input, num_embeddings, padding_idx=None, scale_grad_b
     dy, ids = _checks.floats(operation, "dy", dy), _checks.indices(operation, "input", input)
     if dy.shape[:-1] != ids.shape or not dy.ndim:
         raise ValueError(f"{operation}: dy must have shape (*{ids.shape}, E), got {dy.shape}")
+    if num_embeddings < 0:
+        raise ValueError(f"{operation}: num_embeddings must not be negative, got {num_embeddings}")
     padding = _row(operation, padding_idx, num_embeddings)
     within(operation, "input", ids, num_embeddings)
     shape = num_embeddings, dy.shape[-1]
@@ -290,6 +292,8 @@ def _lookup(operation, input, weight, padding_idx, max_norm, norm_type):
         _row(operation, padding_idx, len(table))
     within(operation, "input", ids, len(table))
     if max_norm is not None:
+        if not max_norm >= 0:  # a NaN, too
+            raise ValueError(f"{operation}: max_norm must not be negative, got {max_norm}")
         given = _checks.as_array(operation, "weight", weight)
         if not (given.flags.writeable and given.flags.aligned and given.dtype.isnative):
             raise ValueError(f"{operation}: max_norm changes weight, which is read-only or not aligned in memory")

@@ -19,12 +19,10 @@ from kernels._jit import jit
 from kernels._shares import share_out
 from kernels.lookup.grouping import grouped
 from kernels.reduction.ranges import over_range, read, sum_of, write
-from kernels.simd import flat, fma, prefetch, shifted
+from kernels.simd import flat, fma, shifted
 
 TASK = 2**13  # elements of a part of a parallel loop, at least 2 us of work
 BLOCK = 64  # rows summed in registers before they are added to what is in memory: a sum of sums rounds less
-AHEAD = 2  # rows from the one that is copied to the one that is fetched
-LINE = 64  # bytes of a cache line
 NOBODY = np.int64(-1)  # no row, no place
 
 
@@ -72,9 +70,6 @@ def _copy_rows(first, last, ids, weight, out):
     E = weight.shape[1]
     table, target = flat(weight), flat(out)
     for i in range(first, last):
-        ahead = ids[min(i + AHEAD, last - 1)] * E
-        for j in range(0, E, LINE // weight.itemsize):  # rows lie anywhere: no hardware sees the next one coming
-            prefetch(table, ahead + j)
         _copy_row(table, 0, E, table, ids[i] * E, target, i * E)
 
 
