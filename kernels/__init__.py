@@ -163,4 +163,4 @@ from kernels.reduction import (
     sum,
     sum_backward,
 )
-from kernels.update import adagrad, adam, adamw, rmsprop, sgd
+from kernels.update import adagrad, adam, adamw, clip_grad_norm, rmsprop, sgd

@@ -195,6 +195,7 @@ def updates(ones):
         yield name, (params, params, *states), {"step": 1, "lr": 0.0}
     yield "rmsprop", (params, params, *states), {"lr": 0.0}
     yield "adagrad", (params, params, states[0]), {"step": 1, "lr": 0.0}
+    yield "clip_grad_norm", ([ones(SMALL)], 1.0)
 
 
 def lookups(ones):
