@@ -295,6 +295,24 @@ def test_bags_of_one_size(rng, dtype, shape, mode):
         check_bag(ids, weight, None, normal(rng, shape, dtype), mode=mode, padding_idx=3)
 
 
+@hypothesis.given(
+    sizes=st.lists(st.integers(0, 80), min_size=1, max_size=6),
+    table=st.tuples(st.integers(1, 300), st.integers(0, 150)),
+    layouts=st.tuples(st.sampled_from(sorted(ID_LAYOUTS)), st.sampled_from(sorted(LAYOUTS))),
+    mode=st.sampled_from(MODES),
+    padding_idx=st.none() | st.just(-1),
+    weighted=st.booleans(),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 100),
+)
+def test_any_bags(sizes, table, layouts, mode, padding_idx, weighted, dtype, seed):
+    rng = np.random.default_rng(seed)
+    ids, weight = rng.integers(0, table[0], sum(sizes)), normal(rng, table, dtype)
+    factors = LAYOUTS[layouts[1]](normal(rng, ids.shape, dtype)) if weighted and mode == "sum" else None
+    ids, weight = ID_LAYOUTS[layouts[0]](ids), LAYOUTS[layouts[1]](weight)
+    check_bag(ids, weight, np.cumsum(sizes) - sizes, factors, mode=mode, padding_idx=padding_idx)
+
+
 @each_mode
 def test_no_bags_and_empty_bags(dtype, mode):
     weight = np.ones((3, 4), dtype)

@@ -97,7 +97,7 @@ def embedding_bag(
     options = {"include_last_offset": include_last_offset, "padding_idx": padding_idx, "per_sample_weights": factors}
     if mode == "max":
         bags = len(ids) if ids.ndim == 2 else 0 if starts is None else max(len(starts) - include_last_offset, 0)
-        options["indices"] = np.empty((bags, table.shape[1]), np.int64)
+        options["indices"] = np.empty((bags, *table.shape[1:]), np.int64)
     y = kernels.embedding_bag(ids, table, starts, max_norm, norm_type, scale_grad_by_freq, mode, **options)
     if max_norm is not None:
         weight.mark_changed()
