@@ -13,7 +13,7 @@ __all__ = ["FAMILIES", "OURS", "Row", "board", "pairs"]
 
 FAMILIES = (
     "gemm", "affine", "convolution", "activation", "reduction", "pooling", "normalization", "recurrent", "loss",
-    "update", "training",
+    "lookup", "update", "training",
 )  # fmt: skip
 
 
