@@ -7,8 +7,6 @@ from kernels import _checks, _threads
 from kernels.attention import arguments, backward, forward
 from kernels.gemm.ladder import PARALLEL_WORK
 
-NO_LSE = {dtype: np.zeros((0, 0, 0), dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
-
 
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False, *,
@@ -93,7 +91,7 @@ def scaled_dot_product_attention(
         _checks.output(operation, lse, problem.rows, q.dtype, "lse")
     result = arguments.result_like(q, v.shape[3]) if out is None else _given(operation, out, shape, q, k, v)
     if q.size and k.size:
-        kept = NO_LSE[q.dtype] if lse is None else lse.reshape(q.shape[:3])
+        kept = forward.NO_LSE[q.dtype] if lse is None else lse.reshape(q.shape[:3])
         forward.compiled[q.dtype](q, k, v, problem.rule, result, kept, threads(q, k, v))
     else:
         result[...] = 0
