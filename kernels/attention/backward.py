@@ -100,7 +100,8 @@ def slopes_of_tile(
                 dmask[n, h, i, first + j] = d[row + j]
         if rule[1] > 0:
             for j in range(start, stop):
-                d[row + j] *= caps[j]
+                if d[row + j] != 0:
+                    d[row + j] *= caps[j]
 
 
 @jit

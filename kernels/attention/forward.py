@@ -149,7 +149,7 @@ def weigh_tile(
     for r in range(0, height, lane_count(s)):
         store(factors, r, decay(load(factors, r)))
     for r in range(height):
-        row = r * lds
+        row, i = r * lds, (first_row + r) % L
         for j in range(start, ranges[2 * r]):
             s[row + j] = 0
         for j in range(ranges[2 * r + 1], stop):

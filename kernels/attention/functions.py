@@ -166,10 +166,11 @@ def scaled_dot_product_attention_backward(
     )  # fmt: skip
     q, k, v = problem.q, problem.k, problem.v
     shape, dtype = (*problem.rows, v.shape[3]), q.dtype
-    dout, out = (_like_result(operation, *each, shape, dtype, q) for each in (("dout", dout), ("out", out)))
+    dout, out = (_like_result(operation, *each, shape, q) for each in (("dout", dout), ("out", out)))
     lse = _checks.floats(operation, "lse", lse)
-    if lse.dtype != dtype or lse.shape != problem.rows:
-        raise ValueError(f"{operation}: lse must be {dtype} of shape {problem.rows}, got {lse.dtype} of {lse.shape}")
+    _checks.same_dtype(operation, query=q, dout=dout, out=out, lse=lse)
+    if lse.shape != problem.rows:
+        raise ValueError(f"{operation}: lse must have shape {problem.rows}, got {lse.shape}")
     mask = problem.mask
     if needs[3] and (mask is None or mask.dtype != dtype):
         raise ValueError(f"{operation}: the gradient of a mask needs an additive one, got {attn_mask!r:.60}")
@@ -192,11 +193,11 @@ def scaled_dot_product_attention_backward(
     return tuple(gradient if wanted else None for gradient, wanted in zip(gradients, needs, strict=True))
 
 
-def _like_result(operation, name, x, shape, dtype, q):
-    """`x` as four axes, once it is seen to be of the result's shape and dtype."""
+def _like_result(operation, name, x, shape, q):
+    """`x` as four axes, once it is seen to be of the result's shape."""
     x = arguments.readable(operation, name, x)
-    if x.dtype != dtype or x.shape != shape:
-        raise ValueError(f"{operation}: {name} must be {dtype} of shape {shape}, got {x.dtype} of {x.shape}")
+    if x.shape != shape:
+        raise ValueError(f"{operation}: {name} must have shape {shape}, got {x.shape}")
     return x.reshape(*q.shape[:3], shape[-1])
 
 
