@@ -62,6 +62,7 @@ from kernels.convolution import (
     conv_transpose3d_backward,
 )
 from kernels.gemm import matmul, matmul_backward, matmul_loops
+from kernels.lookup import embedding, embedding_backward, embedding_bag, embedding_bag_backward
 from kernels.loss import (
     binary_cross_entropy,
     binary_cross_entropy_backward,
@@ -169,4 +170,4 @@ from kernels.reduction import (
     sum,
     sum_backward,
 )
-from kernels.update import adagrad, adam, adamw, rmsprop, sgd
+from kernels.update import adagrad, adam, adamw, clip_grad_norm, rmsprop, sgd

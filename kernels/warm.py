@@ -195,6 +195,28 @@ def updates(ones):
         yield name, (params, params, *states), {"step": 1, "lr": 0.0}
     yield "rmsprop", (params, params, *states), {"lr": 0.0}
     yield "adagrad", (params, params, states[0]), {"step": 1, "lr": 0.0}
+    yield "clip_grad_norm", ([ones(SMALL)], 1.0)
+
+
+def lookups(ones):
+    ids, offsets = np.zeros((6, 4), np.int64), np.array([0, 5])
+    for rows, columns in ((5, 24), (300, 192)):
+        weight, dy, bags = ones((rows, columns)), ones((*ids.shape, columns)), ones((len(ids), columns))
+        yield "embedding", (ids, weight, None, 1.0)
+        yield "embedding_backward", (dy, ids, rows)
+        for mode, more in (("mean", {}), ("sum", {"per_sample_weights": ones(ids.shape)}), ("max", {})):
+            winners = {"indices": np.zeros(bags.shape, np.int64)} if mode == "max" else {}
+            yield "embedding_bag", (ids, weight), {"mode": mode} | more | winners
+            yield "embedding_bag_backward", (bags, ids, weight), {"mode": mode} | more | winners
+        yield "embedding_bag", (ids.reshape(-1), weight, offsets)
+
+
+def positions(ones):
+    x, tables = ones((2, 3, 4, 8)), (ones((4, 4)), ones((4, 4)))
+    yield "rotary_tables", (4, 8)
+    yield "alibi_slopes", (4,)
+    yield "rotary_embedding", (x, *tables)
+    yield "rotary_embedding_backward", (x, *tables)
 
 
 def convolutions(ones):
@@ -232,7 +254,10 @@ def recurrents(ones):
         yield "lstm_backward", (projected, None, x, None, *weights, projected, gates, cells, ones((2, H)))
 
 
-FAMILIES = activations, products, affine, convolutions, reductions, pooling, normalizations, recurrents, losses, updates
+FAMILIES = (
+    activations, products, affine, convolutions, reductions, pooling, normalizations, recurrents, losses, lookups,
+    positions, updates,
+)  # fmt: skip
 
 
 def calls():

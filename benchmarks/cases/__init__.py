@@ -13,7 +13,7 @@ __all__ = ["FAMILIES", "OURS", "Row", "board", "pairs"]
 
 FAMILIES = (
     "gemm", "affine", "convolution", "activation", "reduction", "pooling", "normalization", "attention", "recurrent",
-    "loss", "update", "training",
+    "loss", "lookup", "update", "training",
 )  # fmt: skip
 
 

@@ -1,8 +1,7 @@
 """The products of a few queries, where each key and value is read once and used once: memory is the limit.
 
-Nothing is packed. A key's score is a dot product along its contiguous width, a vector of keys at a time, so that the
-sums across the lanes are taken together; the values are added up row by row. While the scores of a block are computed
-its values are fetched, and while those are added up the next block's keys are, so that memory never rests.
+Nothing is packed. A key's score is a dot product along its contiguous width; a vector of keys is taken at a time, so
+that the sums across their lanes are taken together. The values are added up row by row.
 """
 
 import numpy as np
@@ -10,41 +9,47 @@ import numpy as np
 from kernels._jit import jit
 from kernels.gemm.micro import ADD, NV, micro_kernel, tile_height
 from kernels.simd import (
-    fma,
     lane_count,
-    load,
-    load_partial,
-    splat,
     square_load,
     square_sums,
     store,
     tile_add,
+    tile_dot,
     tile_outer,
+    tile_store,
     tile_zeros,
 )
 
 ZERO, ONE, ADDED = np.int64(0), np.int64(1), np.int64(ADD)
-FOUR = 4  # vectors of a row of values that are added up side by side, to hide the latency of the additions
+FOUR = 4  # sums side by side hide the latency of the additions: of keys, or of vectors of a row of values
 
 
 @jit
 def multiply_dots(a, ia, lda, height, depth, keys, at, step, start, stop, out, ldo, partial):
-    """``out[r, j] = sum over p of a[r, p] * keys[at + j*step + p]`` for start <= j < stop; fetches as many values."""
+    """``out[r, j] = sum over p of a[r, p] * keys[at + j*step + p]`` for start <= j < stop.
+
+    `partial` is room for a square tile: a row of partial sums for each key of a vector.
+    """
     lanes = lane_count(out)
     whole = depth - depth % lanes
     for first in range(start, stop, lanes):
         present = min(lanes, stop - first)
         for r in range(height):
-            for j in range(present):
-                key = at + (first + j) * step
-                total = splat(out, 0.0)
+            x, j = ia + r * lda, ZERO
+            while j + FOUR <= present:
+                acc, key = tile_zeros(out, 1, FOUR), at + (first + j) * step
                 for p in range(0, whole, lanes):
-                    total = fma(load(keys, key + p), load(a, ia + r * lda + p), total)
+                    acc = tile_dot(acc, a, x + p, ZERO, keys, key + p, step, lanes)
                 if whole < depth:
-                    rest = depth - whole
-                    here = load_partial(keys, key + whole, rest, 0.0)
-                    total = fma(here, load_partial(a, ia + r * lda + whole, rest, 0.0), total)
-                store(partial, j * lanes, total)
+                    acc = tile_dot(acc, a, x + whole, ZERO, keys, key + whole, step, depth - whole)
+                tile_store(partial, j * lanes, ZERO, acc)
+                j += FOUR
+            while j < present:
+                single, key = tile_zeros(out, 1, 1), at + (first + j) * step
+                for p in range(0, depth, lanes):
+                    single = tile_dot(single, a, x + p, ZERO, keys, key + p, step, depth - p)
+                tile_store(partial, j * lanes, ZERO, single)
+                j += 1
             store(out, r * ldo + first, square_sums(square_load(partial, ZERO, lanes)))
 
 

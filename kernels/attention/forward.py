@@ -21,6 +21,7 @@ import math
 import numpy as np
 from numba import int64, types
 
+from kernels._checks import FLOAT32, FLOAT64
 from kernels._jit import Compiled, jit
 from kernels._shares import share_out
 from kernels.attention.decoding import add_values, multiply_dots
@@ -339,3 +340,4 @@ def _types(kind):
 
 
 compiled = Compiled(attention_loops, _types)
+NO_LSE = {dtype: np.zeros((0, 0, 0), dtype) for dtype in (FLOAT32, FLOAT64)}

@@ -28,7 +28,6 @@ from kernels.simd.tile import (
     square_load_partial,
     square_sums,
     square_transpose,
-    square_zeros,
     tile_add,
     tile_add_partial,
     tile_dot,

@@ -139,18 +139,6 @@ def square_transpose(typingctx, acc):
 
 
 @intrinsic
-def square_zeros(typingctx, like):
-    """A tile of lanes x 1 vectors of zeros."""
-    vector = vector_of(like)
-    tile = Tile(vector, vector.lanes, 1)
-
-    def lower(context, builder, signature, arguments):
-        return ir.Constant(context.get_value_type(tile), None)
-
-    return tile(like), lower
-
-
-@intrinsic
 def square_sums(typingctx, acc):
     """``[sum(acc[r, :]) for r in range(lanes)]`` of a square tile, as a vector: the transpose's rounds, each adding the
     halves that it interleaves."""

@@ -40,7 +40,7 @@ from nn.functional.convolution import (
     conv_transpose2d,
     conv_transpose3d,
 )
-from nn.functional.embedding import embedding, one_hot
+from nn.functional.embedding import embedding, embedding_bag, one_hot
 from nn.functional.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -86,6 +86,7 @@ from nn.functional.pooling import (
     pixel_unshuffle,
     unfold,
 )
+from nn.functional.positions import rotary_embedding
 from nn.functional.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
 
 __all__ = [
@@ -127,7 +128,9 @@ __all__ = [
     "local_response_norm",
     "rms_norm",
     "embedding",
+    "embedding_bag",
     "one_hot",
+    "rotary_embedding",
     "pad",
     "max_pool1d",
     "max_pool2d",

@@ -18,6 +18,7 @@ CUBE = RNG.standard_normal((2, 6, 3))
 
 
 OWN = {"lstm", "gru", "rnn", "rnn_cell"}  # one layer in one direction, any nonlinearity: not functions of torch's
+OWN |= {"rotary_embedding"}  # torch has none
 
 
 @pytest.mark.parametrize("name", sorted(set(F.__all__) - OWN))
@@ -164,6 +165,39 @@ def test_one_hot():
         F.one_hot(ids, 2)
     with pytest.raises(TypeError, match="one_hot: input must be int64 or int32, got float64"):
         F.one_hot(X, 2)
+
+
+@pytest.mark.parametrize("interleaved", [False, True])
+@pytest.mark.parametrize("positions", [None, [3, 0, 1], [[3, 0, 1], [1, 1, 2]]], ids=str)
+def test_rotary_embedding(interleaved, positions):
+    cos, sin = kernels.rotary_tables(4, 6, dtype=np.float64)
+    at = np.arange(3) if positions is None else np.array(positions)
+
+    def reference(x):
+        c, s = (torch.tensor(table[at if at.ndim == 1 else at[:, None]]) for table in (cos, sin))
+        pairs = (x[..., 0:6:2], x[..., 1:6:2]) if interleaved else (x[..., :3], x[..., 3:6])
+        turned = pairs[0] * c - pairs[1] * s, pairs[1] * c + pairs[0] * s
+        first = torch.stack(turned, -1).flatten(-2) if interleaved else torch.cat(turned, -1)
+        return torch.cat((first, x[..., 6:]), -1)
+
+    def ours(x):
+        where = None if positions is None else nn.tensor(positions)
+        return F.rotary_embedding(x, nn.tensor(cos), sin, where, interleaved)
+
+    x = RNG.standard_normal((2, 5, 3, 8))
+    same_as_torch(ours, x, reference=reference)
+    turned = np.moveaxis(x, 1, 2)
+    same_as_torch(lambda x: ours(x.transpose(1, 2)), turned, reference=lambda x: reference(x.transpose(1, 2)))
+
+
+def test_rotary_embedding_errors():
+    cos, sin = kernels.rotary_tables(4, 6)
+    with pytest.raises(TypeError, match="rotary_embedding: input must be a Tensor, got ndarray"):
+        F.rotary_embedding(X, cos, sin)
+    with pytest.raises(IndexError, match="rotary_embedding: positions must be from 0 to 3, got 4"):
+        F.rotary_embedding(nn.ones(1, 6), cos, sin, [4])
+    with pytest.raises(ValueError, match="rotary_embedding: has a gradient for input only"):
+        F.rotary_embedding(nn.ones(1, 6), nn.tensor(cos, requires_grad=True), sin)
 
 
 @pytest.mark.parametrize(
