@@ -657,8 +657,8 @@ def test_finite_differences(rng, options):
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (2, 13, 8), (1, 33, 31), (3, 65, 64), (1, 200, 80)], ids=str)
 @pytest.mark.parametrize("variant", kernels.attention.VARIANTS[NAME])
 def test_variants(rng, dtype, variant, sizes, is_causal):
-    q, k, v = rng.standard_normal((3, *sizes)).astype(dtype)
-    out = guarded(np.full(sizes, np.nan, dtype))
+    q, k, v = (rng.standard_normal((*sizes[:2], width)).astype(dtype) for width in (sizes[2], sizes[2], sizes[2] + 3))
+    out = guarded(np.full(v.shape, np.nan, dtype))
     kernels.attention.VARIANTS[NAME][variant](*map(guarded, (q, k, v)), dtype(0.3), is_causal, out)
     expected = reference.scaled_dot_product_attention(
         *(x.astype(np.float64) for x in (q, k, v)), scale=0.3, is_causal=is_causal
