@@ -289,6 +289,14 @@ def test_window(rng, window, is_causal):
         check_attention(q, k, v, window=window, is_causal=is_causal, causal_offset=offset)
 
 
+def test_window_without_end(rng):
+    """Larger than any number that the loops count with."""
+    q, k, v = inputs(rng, L=15, S=33)
+    for reach in (2**31, sys.maxsize, 10**30):
+        out = kernels.scaled_dot_product_attention(q, k, v, window=(reach, reach), causal_offset=9)
+        np.testing.assert_array_equal(out, kernels.scaled_dot_product_attention(q, k, v))
+
+
 def test_long_window(rng):
     """Blocks of keys outside the window are left out: what stands there is never touched."""
     q, k, v = inputs(rng, N=1, Hq=1, L=600, S=1000)
@@ -700,6 +708,8 @@ def ones(*shape, dtype=np.float64):
         (ValueError, r"dropout_p.*nan", {"dropout_p": float("nan")}),
         (ValueError, r"window.*-1", {"window": (-1, None)}),
         (ValueError, r"window.*-2", {"window": (3, -2)}),
+        (ValueError, r"causal_offset.*9223372036854775807", {"causal_offset": sys.maxsize}),
+        (ValueError, r"causal_offset.*-10995116277", {"causal_offset": -(2**40) - 1}),
         (ValueError, r"softcap.*-1", {"softcap": -1.0}),
         (ValueError, r"softcap.*nan", {"softcap": float("nan")}),
         (ValueError, r"alibi.*\(3,\)", {"alibi": ones(3)}),
