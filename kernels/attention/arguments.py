@@ -105,7 +105,7 @@ def _misfit(query, key, value, enable_gqa):
     if not enable_gqa:
         return "query and key heads differ, which needs enable_gqa=True"
     if not key[-3] or query[-3] % key[-3]:
-        return "the number of query heads must be a multiple of the key heads"
+        return f"the number of query heads must be a multiple of the key heads, got {query[-3]} and {key[-3]}"
     return None
 
 

@@ -121,7 +121,7 @@ def ranges_of_rows(first_row, height, L, keys, first, low, high, ranges):
     return start, stop
 
 
-@jit
+@jit(merge=True)
 def multiply_strips(a, ia, lda, height, depth, strips, start, stop, out, to, ldo, bias, totals):
     """``out[r, j] = sum over p of a[r, p] b[p, j]`` for all strips that hold a column start <= j < stop."""
     NR = NV * lane_count(out)
@@ -149,7 +149,7 @@ def weigh_tile(
     for r in range(0, height, lane_count(s)):
         store(factors, r, decay(load(factors, r)))
     for r in range(height):
-        row, i = r * lds, (first_row + r) % L
+        row = r * lds
         for j in range(start, ranges[2 * r]):
             s[row + j] = 0
         for j in range(ranges[2 * r + 1], stop):
@@ -192,7 +192,7 @@ def strides_of(x):
     return x.strides[0] // x.itemsize, x.strides[1] // x.itemsize, x.strides[2] // x.itemsize
 
 
-@jit
+@jit(merge=True)
 def block_of_few(
     n, head, heads, L, rows, first, count, E, Ev, keys, at_k, step_k, vals, at_v, step_v, ldq, lds, ldv, rule, scratch
 ):
@@ -228,7 +228,7 @@ def add_rows(x, out, count):
     return residue == 0
 
 
-@jit
+@jit(merge=True)
 def attend_rows(n, head, first_row, rows, q, k, v, rule, out, lse, scratch):
     """Query rows first_row ... of the heads that share key head `head`, all keys; the result into out and lse."""
     queries, strips, values, s, result, peaks, sums, factors, slopes, totals, ranges = scratch
