@@ -104,7 +104,7 @@ def scale(operation, arguments, dout, options):
         operation.reference.scaled_dot_product_attention_backward(dout, *arguments, **options),
     )
     score = factor * size(q) * size(k) * q.shape[-1] ** 0.5
-    dscore = size(dout) * size(v) * v.shape[-1] ** 0.5
+    dscore = size(dout) * size(v) * v.shape[-1] ** 0.5 / (1 - options.get("dropout_p", 0.0))
     L, S = q.shape[-2], max(1, k.shape[-2])
     crowd = max(1.0, math.sqrt(q[..., 0, 0].size / max(1, k[..., 0, 0].size) * L) / S)  # queries that share a key
     copies = 1 if mask is None or not mask.size else out.size / v.shape[-1] * S / mask.size
