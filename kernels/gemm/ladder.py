@@ -33,6 +33,7 @@ from kernels.gemm.micro import (
     padding,
     tile_height,
 )
+from kernels.gemm.turned import gemm_turned, pays
 from kernels.gemm.vector import outer_product, vector_matrix
 from kernels.simd import allocate, flat, lane_count, prefetch, release, tile_add, tile_outer, tile_store, tile_zeros
 
@@ -48,6 +49,8 @@ NC_VECTORS = 4096 // machine.vector_bytes()
 FEW_STRIPS = 4
 # A block of A or B with more vectors than this is copied into panels: it would not stay in L2 meanwhile.
 PACK_VECTORS = machine.cache_bytes(2) // machine.vector_bytes()
+# Columns of a transposed B that lie a multiple of 2 KiB apart would fall on two sets of L1: they must be packed.
+APART = 2048 // machine.vector_bytes()
 # Where K is at most SHORT, C is most of the traffic: it is written row of tiles by row of tiles.
 SHORT = 64
 # Below this many multiply-adds a second thread costs more than it brings (a parallel region takes about 5 us).
@@ -251,6 +254,9 @@ def multiply(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, 
         vector_matrix(a, ia, b, ib, rb, cb, bias, jb, mode, c, ic, N, K)
     elif vector and rb == 1 and ldc == 1 and mode == STORE and (ra == 1 or ca == 1):  # C is a column: Cᵀ = Bᵀ Aᵀ
         vector_matrix(b, ib, a, ia, ca, ra, bias, jb, mode, c, ic, M, K)
+    elif rb == 1 and pays(M, c) and N >= MR and cb % (APART * lane_count(c)):
+        KC = _even(K, KC_VECTORS * lane_count(c), 1)
+        gemm_turned(a, ia, ra, ca, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N, K, KC)
     else:
         # Packing pays where a panel is used often and its original would not stay in L2 meanwhile; B must be
         # packed where its rows are not contiguous.
