@@ -162,7 +162,7 @@ def scaling(T: int) -> Row:
 def ladder(T: int) -> Row:
     """Every variant on causal heads of one length, so that each rung shows what it bought: shapes are T-heads-D."""
     H, D = LADDER_HEADS, SHAPES[0][-1]
-    variants = getattr(import_module("kernels.attention"), "VARIANTS", {NAME: {}})[NAME]
+    variants = import_module("kernels.attention").VARIANTS[NAME]
 
     def build() -> Calls:
         q, k, v = arrays = normals(*[(H, T, D)] * 3)

@@ -111,14 +111,16 @@ def _misfit(query, key, value, enable_gqa):
 
 def _window(operation, window, is_causal, offset):
     """Query i sees the keys from i + low to i + high."""
+    if abs(offset) > FAR:
+        raise ValueError(f"{operation}: causal_offset must be at most 2**40 either way, got {offset}")
     if window is None:
         return -FAR, offset if is_causal else FAR
     left, right = window
     for name, reach in (("left", left), ("right", right)):
         if reach is not None and reach < 0:
             raise ValueError(f"{operation}: window must be at least 0 on either side, got {window} ({name})")
-    low = -FAR if left is None else offset - operator.index(left)
-    high = FAR if right is None else offset + operator.index(right)
+    low = -FAR if left is None else max(offset - operator.index(left), -FAR)
+    high = FAR if right is None else min(offset + operator.index(right), FAR)
     return low, min(high, offset) if is_causal else high
 
 

@@ -240,9 +240,8 @@ def attend_rows(n, head, first_row, rows, q, k, v, rule, out, lse, scratch):
     key_steps, value_steps = strides_of(k), strides_of(v)
     keys, vals = flat(k), flat(v)
     at_head_k, at_head_v = n * key_steps[0] + head * key_steps[1], n * value_steps[0] + head * value_steps[1]
-    few = (
-        first_row == 0 and rows <= FEW and (Ev % NR == 0 or Ev % NR <= lane_count(out))
-    )  # the micro-kernel reads whole strips
+    # the micro-kernel reads whole strips; a later item of so few rows is the rest of many
+    few = first_row == 0 and rows <= FEW and (Ev % NR == 0 or Ev % NR <= lane_count(out))
     copy_heads(q, n, head * group, first_row, rows, rule[0], queries, ldq, E)
     for r in range(rows):
         peaks[r], sums[r] = -INFINITY, 0
