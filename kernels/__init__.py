@@ -67,6 +67,8 @@ from kernels.loss import (
     kl_div_backward,
     l1_loss,
     l1_loss_backward,
+    linear_cross_entropy,
+    linear_cross_entropy_backward,
     mse_loss,
     mse_loss_backward,
     nll_loss,

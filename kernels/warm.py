@@ -165,6 +165,12 @@ def losses(ones):
         yield "kl_div", (x, x, "mean", True)
         yield "kl_div_backward", (one, x, x, "mean", True)
 
+    for rows in (6, 192):
+        x, weight, target = ones((rows, 24)), ones((400, 24)), np.zeros(rows, np.int64)
+        for bias in (None, ones(400)):
+            yield "linear_cross_entropy", (x, weight, target), {"linear_bias": bias}
+            yield "linear_cross_entropy_backward", (ones(()), x, weight, target), {"linear_bias": bias}
+
 
 def normalizations(ones):
     for shape in ((6, 24), (256, 192), (6, 5, 4), (3, 4, 40), (8, 16, 24, 24)):  # columns and pieces, small and large

@@ -149,7 +149,8 @@ def _even(items, most, unit):
 
 @jit
 def gemm(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, pack_a, pack_b):
-    """``C = A B`` or, with `mode` BIAS, ``C = A B + bias``, on strided matrices: five loops around the micro-kernel.
+    """``C = A B``, with `mode` BIAS ``A B + bias``, with ADD ``C + A B``, on strided matrices: five loops around the
+    micro-kernel.
 
     Element (i, p) of A is ``a[ia + i*ra + p*ca]``, (p, j) of B is ``b[ib + p*rb + j*cb]``, (i, j) of C is
     ``c[ic + i*ldc + j]``, and bias j is ``bias[jb + j]``. Each element of C is summed over blocks of KC, and in these
@@ -244,7 +245,8 @@ def multiply(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, 
     if M == 0 or N == 0 or K == 0:
         for i in range(M):
             for j in range(N):
-                c[ic + i * ldc + j] = bias[jb + j] if mode == BIAS else 0
+                if mode != ADD:
+                    c[ic + i * ldc + j] = bias[jb + j] if mode == BIAS else 0
     elif K == 1:
         outer_product(a, ia, ra, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N)
     elif vector and M == 1 and ca == 1 and (rb == 1 or cb == 1):
@@ -262,7 +264,7 @@ def multiply(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, 
 
 @jit(merge=True)
 def multiply_add(a, b, bias, mode, out):
-    """``out = A B`` or, with `mode` BIAS, ``A B + bias``, on one thread; arguments as for `matmul_loops`."""
+    """``out = A B``, modes as `gemm`'s, on one thread; arguments as for `matmul_loops`."""
     M, N = out.shape
     ra, ca = _steps(a)
     rb, cb = _steps(b)
@@ -342,7 +344,7 @@ NO_BIAS = {dtype: np.empty(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOA
 
 
 def product(a, b, bias, mode, out):
-    """``out = A B (+ bias)``, of 2-D arrays with any strides, on as many threads as it is worth."""
+    """``out = A B``, modes as `gemm`'s, of 2-D arrays with any strides, on as many threads as it is worth."""
     if out.size * a.shape[1] < PARALLEL_WORK or _threads._count == 1:
         _compiled_add[out.dtype](a, b, bias, mode, out)
     else:

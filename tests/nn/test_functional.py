@@ -281,6 +281,36 @@ def test_cross_entropy_hands_the_logsumexp_to_its_backward(monkeypatch):
     assert seen["cross_entropy"] is None
 
 
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, {"ignore_index": 4}, {"weighted": True}], ids=str)
+def test_linear_cross_entropy(reduction, options):
+    options = {"reduction": reduction, **options}
+    weight = np.arange(1.0, 6.0) if options.pop("weighted", False) else None
+    x, w, b, t = RNG.standard_normal((7, 3)), RNG.standard_normal((5, 3)), RNG.standard_normal(5), targets((7, 5))
+    for bias in (b, None):
+        same_as_torch(
+            lambda x, w, *b: F.linear_cross_entropy(x, w, t, linear_bias=b[0] if b else None, weight=weight, **options),
+            x,
+            w,
+            *() if bias is None else (bias,),
+            reference=lambda x, w, *b: T.cross_entropy(
+                T.linear(x, w, *b), torch.tensor(t), None if weight is None else torch.tensor(weight), **options
+            ),
+        )
+
+
+def test_linear_cross_entropy_goes_back_twice_and_only_where_it_must():
+    x, w = nn.randn(4, 3, requires_grad=True), nn.randn(5, 3)
+    loss = F.linear_cross_entropy(x, w, np.array([0, 4, 2, 1]))
+    (2 * loss).backward(retain_graph=True)
+    first = x.grad.numpy().copy()
+    (2 * loss).backward()
+    np.testing.assert_allclose(x.grad.numpy(), 2 * first, rtol=1e-6)
+    assert w.grad is None
+    with nn.no_grad():
+        assert F.linear_cross_entropy(x, w, np.array([0, 4, 2, 1])).item() == loss.item()
+
+
 PAIRS = {
     "mse_loss": {},
     "l1_loss": {},
