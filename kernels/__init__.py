@@ -78,6 +78,8 @@ from kernels.loss import (
 )
 from kernels.machine import show_config
 from kernels.normalization import (
+    add_layer_norm,
+    add_layer_norm_backward,
     batch_norm,
     batch_norm_backward,
     group_norm,

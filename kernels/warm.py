@@ -183,6 +183,8 @@ def normalizations(ones):
         yield "batch_norm", (x, None, None, None, None, True)
         yield "layer_norm", (x, shape[1:])
         yield "layer_norm_backward", (x, x, shape[1:], samples, samples)
+        yield "add_layer_norm", (x, x, shape[1:])
+        yield "add_layer_norm_backward", (x, x, shape[1:], samples, samples)
         yield "rms_norm", (x, shape[1:])
         yield "rms_norm_backward", (x, x, shape[1:], samples)
         yield "group_norm", (x, 1)

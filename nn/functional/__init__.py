@@ -54,6 +54,7 @@ from nn.functional.loss import (
     smooth_l1_loss,
 )
 from nn.functional.normalization import (
+    add_layer_norm,
     batch_norm,
     group_norm,
     instance_norm,
@@ -125,6 +126,7 @@ __all__ = [
     "group_norm",
     "instance_norm",
     "layer_norm",
+    "add_layer_norm",
     "local_response_norm",
     "rms_norm",
     "embedding",

@@ -18,6 +18,7 @@ CUBE = RNG.standard_normal((2, 6, 3))
 
 
 OWN = {"lstm", "gru", "rnn", "rnn_cell"}  # one layer in one direction, any nonlinearity: not functions of torch's
+OWN |= {"add_layer_norm", "feed_forward"}  # several of torch's in one
 
 
 @pytest.mark.parametrize("name", sorted(set(F.__all__) - OWN))
@@ -392,3 +393,42 @@ def test_ignoring_every_target_gives_nan_as_in_torch():
     x = nn.randn(2, 3, requires_grad=True)
     assert np.isnan(F.cross_entropy(x, np.array([-100, -100])).item())
     assert F.cross_entropy(x, np.array([-100, -100]), reduction="sum").item() == 0
+
+
+# --- layer norm of a sum ----------------------------------------------------------------------------------------------
+
+
+def test_add_layer_norm():
+    x, r, w, b = (RNG.standard_normal(shape) for shape in ((4, 3, 5), (4, 3, 5), 5, 5))
+    same_as_torch(
+        lambda x, r, w, b: F.add_layer_norm(x, r, (5,), w, b, 1e-3),
+        x,
+        r,
+        w,
+        b,
+        reference=lambda x, r, w, b: T.layer_norm(x + r, (5,), w, b, 1e-3),
+    )
+    same_as_torch(lambda x, r: F.add_layer_norm(x, r, 5), x, r, reference=lambda x, r: T.layer_norm(x + r, (5,)))
+    same_as_torch(
+        lambda x, r, w: F.add_layer_norm(x, r, 5, w) * F.add_layer_norm(x, r, 5, w, return_sum=True)[1],
+        x,
+        r,
+        w,
+        reference=lambda x, r, w: T.layer_norm(x + r, (5,), w) * (x + r),
+    )
+
+    def both(x, r, w):
+        y, total = F.add_layer_norm(x, r, 5, w, return_sum=True)
+        return y * total + total
+
+    same_as_torch(both, x, r, w, reference=lambda x, r, w: (T.layer_norm(x + r, (5,), w) + 1) * (x + r))
+
+
+def test_the_gradients_of_both_addends_are_arrays_of_their_own():
+    x, r = nn.randn(3, 4, requires_grad=True), nn.randn(3, 4, requires_grad=True)
+    for _ in range(2):
+        (F.add_layer_norm(x, r, 4) * nn.tensor(X[:3, :4], dtype="float32")).sum().backward()
+    assert not np.may_share_memory(x.grad.data, r.grad.data)
+    np.testing.assert_array_equal(x.grad.data, r.grad.data)
+    with nn.no_grad():
+        assert not F.add_layer_norm(x, r, 4).requires_grad
