@@ -93,6 +93,7 @@ from kernels.normalization import (
     rms_norm,
     rms_norm_backward,
 )
+from kernels.perceptron import feed_forward, feed_forward_backward
 from kernels.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool1d_backward,

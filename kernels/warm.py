@@ -18,6 +18,7 @@ ELEMENTWISE = (
     "hardtanh", "hardswish", "hardsigmoid", "logsigmoid",
 )  # fmt: skip
 ACTIVATIONS = (None, "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh")
+FEED_FORWARDS = ("relu", "gelu", "gelu_tanh", "silu", "swiglu")
 PAIRED_LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div")
 # Left operand, right operand: dot product, matrix and vector, sizes with and without packing, one row, batches.
 PRODUCTS = (
@@ -67,6 +68,16 @@ def affine(ones):
             yield "linear", (x, weight, bias, activation)
             yield "linear", (x, weight, bias, activation), {"preactivation": ones((rows, outputs))}
             yield "linear_backward", (y, x, weight, activation, y)
+
+
+def perceptrons(ones):
+    for rows in (6, 400):
+        for activation in FEED_FORWARDS:
+            x, weight1, weight2 = ones((rows, 24)), ones((96 * (1 + (activation == "swiglu")), 24)), ones((24, 96))
+            kept = ones((2, rows, 96) if activation == "swiglu" else (rows, 96))
+            for biases in ((None, None), (ones(len(weight1)), ones(24))):
+                yield "feed_forward", (x, weight1, biases[0], weight2, biases[1], activation)
+            yield "feed_forward_backward", (x, x, weight1, weight2, kept, activation)
 
 
 def reductions(ones):
@@ -240,7 +251,19 @@ def recurrents(ones):
         yield "lstm_backward", (projected, None, x, None, *weights, projected, gates, cells, ones((2, H)))
 
 
-FAMILIES = activations, products, affine, convolutions, reductions, pooling, normalizations, recurrents, losses, updates
+FAMILIES = (
+    activations,
+    products,
+    affine,
+    perceptrons,
+    convolutions,
+    reductions,
+    pooling,
+    normalizations,
+    recurrents,
+    losses,
+    updates,
+)
 
 
 def calls():

@@ -31,7 +31,7 @@ from nn.functional.activation import (
     softplus,
     tanh,
 )
-from nn.functional.affine import linear
+from nn.functional.affine import feed_forward, linear
 from nn.functional.convolution import (
     conv1d,
     conv2d,
@@ -92,6 +92,7 @@ from nn.functional.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cel
 
 __all__ = [
     "linear",
+    "feed_forward",
     "conv1d",
     "conv2d",
     "conv3d",

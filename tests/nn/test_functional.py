@@ -432,3 +432,30 @@ def test_the_gradients_of_both_addends_are_arrays_of_their_own():
     np.testing.assert_array_equal(x.grad.data, r.grad.data)
     with nn.no_grad():
         assert not F.add_layer_norm(x, r, 4).requires_grad
+
+
+# --- feed-forward -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "gelu_tanh", "silu", "swiglu"])
+def test_feed_forward(activation):
+    formulas = {"relu": T.relu, "gelu": T.gelu, "gelu_tanh": lambda z: T.gelu(z, approximate="tanh"), "silu": T.silu}
+    formulas["swiglu"] = lambda z: T.silu(z[..., :6]) * z[..., 6:]
+    rows = 12 if activation == "swiglu" else 6
+    x, w1, b1, w2, b2 = (RNG.standard_normal(shape) for shape in ((2, 4, 3), (rows, 3), rows, (5, 6), 5))
+    same_as_torch(
+        lambda *inputs: F.feed_forward(*inputs, activation),
+        x,
+        w1,
+        b1,
+        w2,
+        b2,
+        reference=lambda x, w1, b1, w2, b2: T.linear(formulas[activation](T.linear(x, w1, b1)), w2, b2),
+    )
+    same_as_torch(
+        lambda x, w1, w2: F.feed_forward(x, w1, None, w2, None, activation),
+        x,
+        w1,
+        w2,
+        reference=lambda x, w1, w2: T.linear(formulas[activation](T.linear(x, w1)), w2),
+    )
