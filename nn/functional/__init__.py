@@ -32,6 +32,7 @@ from nn.functional.activation import (
     tanh,
 )
 from nn.functional.affine import linear
+from nn.functional.attention import scaled_dot_product_attention
 from nn.functional.convolution import (
     conv1d,
     conv2d,
@@ -126,6 +127,7 @@ __all__ = [
     "layer_norm",
     "local_response_norm",
     "rms_norm",
+    "scaled_dot_product_attention",
     "embedding",
     "one_hot",
     "pad",
