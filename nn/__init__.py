@@ -3,7 +3,7 @@
 `nn` is thin: the arithmetic is in `kernels`, and the tape that connects it is in `nn.tensor`.
 """
 
-from nn import checkpoint, data, functional, init, optim, training, utils
+from nn import checkpoint, data, functional, init, models, optim, training, utils
 from nn.activation import (
     CELU,
     ELU,
@@ -255,6 +255,7 @@ __all__ = [
     "manual_seed",
     "maximum",
     "minimum",
+    "models",
     "no_grad",
     "ones",
     "optim",
