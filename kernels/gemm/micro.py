@@ -173,6 +173,13 @@ def padding(x):
     return lane_count(x) * max(NV * lane_count(x), MR)
 
 
+@jit(inline=True)
+def padded(columns, like):
+    """A row of `columns` elements and one vector more: rows a power of two apart would fall on few sets of L1."""
+    lanes = lane_count(like)
+    return (columns + lanes - 1) // lanes * lanes + lanes
+
+
 @jit
 def pack_panel(x, ix, across, along, present, width, depth, panel, start):
     """Copy a strip of a matrix so that the micro-kernel reads it front to back.
