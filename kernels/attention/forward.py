@@ -150,7 +150,7 @@ def weigh_tile(
         total = store_decay(s, s, row + ranges[2 * r], row + ranges[2 * r + 1], peak)
         sums[r] = sums[r] * factors[r] + total
         if rule[9] > 0:
-            place = (n * heads + h + (first_row + r) // L) * L + i
+            place = (n * heads + h + (first_row + r) // L) * L + (first_row + r) % L
             drop_out(s, row, ranges[2 * r], ranges[2 * r + 1], first, place, rule)
 
 
