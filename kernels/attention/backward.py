@@ -31,7 +31,7 @@ from kernels.attention.forward import (
     ranges_of_rows,
     strides_of,
 )
-from kernels.attention.scores import drop_out, finish_scores, rule_types, seen_keys
+from kernels.attention.scores import drop_out, finish_scores, is_plain, rule_types, seen_keys
 from kernels.gemm.micro import MR, NV, pack_strips, padded, padding, tile_height
 from kernels.reduction.peaks import decay
 from kernels.reduction.ranges import over_range, read, sum_of, write
@@ -75,6 +75,7 @@ def slopes_of_tile(
     p, d, at, ldp, height, first_row, columns, first, ranges, n, h, heads, L, rule, lse, delta, caps, dmask
 ):
     """Scores p and weights' gradients d of a tile, in place, to weights and scores' gradients: 0 for unseen keys."""
+    plain = is_plain(rule)
     for r in range(height):
         row, i = at + r * ldp, first_row + r
         start, stop = ranges[2 * r], ranges[2 * r + 1]
@@ -86,7 +87,8 @@ def slopes_of_tile(
             p[row + j] = d[row + j] = 0
         if start == stop:
             continue
-        finish_scores(p, row, start, stop, first, n, h, i, rule, caps, ZERO)
+        if not plain:
+            finish_scores(p, row, start, stop, first, n, h, i, rule, caps, ZERO)
         place = (n * heads + h) * L + i
         if rule[9] > 0:
             drop_out(d, row, start, stop, first, place, rule)
@@ -102,11 +104,11 @@ def slopes_of_tile(
 
 
 @jit
-def ranges_of_block(first_row, rows, count, first, rule):
+def ranges_of_block(first_row, rows, count, first, low, high):
     """From which key of a block on and up to which any of the rows sees one."""
     begin, end = count, ZERO
     for r in range(rows):
-        start, stop = seen_keys(first_row + r, count, first, rule)
+        start, stop = seen_keys(first_row + r, count, first, low, high)
         if stop > start:
             begin, end = min(begin, start), max(end, stop)
     return begin, end
@@ -126,7 +128,7 @@ def rows_back(n, h, first, count, dout, q, lse, rule, dq, dmask, delta, finite, 
     one = ONE
     for first_row in range(0, L, ROWS):
         rows = min(ROWS, L - first_row)
-        begin, end = ranges_of_block(first_row, rows, count, first, rule)
+        begin, end = ranges_of_block(first_row, rows, count, first, rule[2], rule[3])
         if begin >= end:
             continue
         finite_rows = copy_rows(
@@ -138,7 +140,7 @@ def rows_back(n, h, first, count, dout, q, lse, rule, dq, dmask, delta, finite, 
         r = ZERO
         while r < rows:
             height, at = tile_height(rows - r), r * ldp
-            start, stop = ranges_of_rows(first_row + r, height, L, count, first, rule, ranges)
+            start, stop = ranges_of_rows(first_row + r, height, L, count, first, rule[2], rule[3], ranges)
             multiply_strips(queries, r * ldk, ldk, height, E, strips, start, stop, p, at, ldp, totals, totals)
             multiply_strips(douts, r * ldv, ldv, height, Ev, value_strips, start, stop, d, at, ldp, totals, totals)
             slopes_of_tile(

@@ -23,20 +23,20 @@ from numba import int64, types
 
 from kernels._jit import Compiled, jit
 from kernels._shares import share_out
-from kernels.attention.scores import drop_out, finish_scores, rule_types, seen_keys
+from kernels.attention.scores import drop_out, finish_scores, is_plain, rule_types, seen_keys
 from kernels.gemm.micro import ADD, CHAIN, MR, NV, STORE, micro_kernel, pack_strips, padded, padding, tile_height
 from kernels.reduction.peaks import decay, peak_of, store_decay
+from kernels.reduction.ranges import read, write
 from kernels.simd import (
     allocate,
     flat,
+    fma,
     lane_count,
     load,
-    load_partial,
     release,
     shifted,
     splat,
     store,
-    store_partial,
     sum_lanes,
 )
 
@@ -68,10 +68,12 @@ def copy_rows(x, ix, ldx, rows, columns, factor, out, to, ldo, width):
     lanes = lane_count(x)
     residue = splat(x, 0.0)
     for r in range(rows):
+        of_row = splat(x, 0.0)
         for j in range(0, width, lanes):
-            value = load_partial(x, ix + r * ldx + j, columns - j, 0.0) * factor
-            residue = residue + value * 0.0
-            store_partial(out, to + r * ldo + j, width - j, value)
+            value = read(x, ix + r * ldx + j, columns - j, 0.0) * factor
+            of_row = fma(value, 0.0, of_row)
+            write(out, to + r * ldo + j, width - j, value)
+        residue = residue + of_row
     return sum_lanes(residue) == 0
 
 
@@ -102,14 +104,16 @@ def multiply_add(finite, a, ia, ra, ca, rows, depth, b, ib, ldb, width, out, to,
 
 
 @jit
-def ranges_of_rows(first_row, height, L, keys, first, rule, ranges):
+def ranges_of_rows(first_row, height, L, keys, first, low, high, ranges):
     """The seen keys of each row, of the `keys` from `first` on, into ``ranges[2 r]`` and ``ranges[2 r + 1]``; returns
     from which on and up to which any row sees one. Row r is query r % L of head r // L of its group."""
     start, stop = keys, ZERO
+    i = first_row % L
     for r in range(height):
-        ranges[2 * r], ranges[2 * r + 1] = seen_keys((first_row + r) % L, keys, first, rule)
+        ranges[2 * r], ranges[2 * r + 1] = seen_keys(i, keys, first, low, high)
         if ranges[2 * r + 1] > ranges[2 * r]:
             start, stop = min(start, ranges[2 * r]), max(stop, ranges[2 * r + 1])
+        i = i + 1 if i + 1 < L else ZERO
     return start, stop
 
 
@@ -129,12 +133,12 @@ def weigh_tile(
 ):
     """Scores to weights, in place: ``p = exp(s - peak)``, with the peaks and sums of the rows brought up to date and
     the factors by which what has been summed before is to be multiplied."""
+    if not is_plain(rule):
+        for r in range(height):
+            head, i = h + (first_row + r) // L, (first_row + r) % L
+            finish_scores(s, r * lds, ranges[2 * r], ranges[2 * r + 1], first, n, head, i, rule, slopes, ZERO)
     for r in range(height):
-        row, i = r * lds, (first_row + r) % L
-        finish_scores(
-            s, row, ranges[2 * r], ranges[2 * r + 1], first, n, h + (first_row + r) // L, i, rule, slopes, ZERO
-        )
-        before = peaks[r]
+        row, before = r * lds, peaks[r]
         now = max(before, peak_of(s, row + ranges[2 * r], row + ranges[2 * r + 1]))
         peaks[r] = now
         factors[r] = before - now if now > -INFINITY else 0
@@ -149,9 +153,10 @@ def weigh_tile(
         peak = peaks[r] if peaks[r] > -INFINITY else s.dtype.type(0)
         total = store_decay(s, s, row + ranges[2 * r], row + ranges[2 * r + 1], peak)
         sums[r] = sums[r] * factors[r] + total
-        if rule[9] > 0:
-            place = (n * heads + h + (first_row + r) // L) * L + (first_row + r) % L
-            drop_out(s, row, ranges[2 * r], ranges[2 * r + 1], first, place, rule)
+    if rule[9] > 0:
+        for r in range(height):  # rows are numbered head by head
+            place = (n * heads + h) * L + first_row + r
+            drop_out(s, r * lds, ranges[2 * r], ranges[2 * r + 1], first, place, rule)
 
 
 @jit
@@ -168,10 +173,13 @@ def scale_rows(x, to, ldx, rows, width, factors):
 def copy_heads(x, n, head, first_row, rows, factor, out, ldo, width):
     """Rows first_row ... of the group of heads that begins with `head` of x (N, heads, L, E): ``out[r] = factor x``."""
     steps, L, columns = strides_of(x), x.shape[2], x.shape[3]
-    for r in range(rows):
+    r = ZERO
+    while r < rows:
         h, i = head + (first_row + r) // L, (first_row + r) % L
+        count = min(L - i, rows - r)
         at = n * steps[0] + h * steps[1] + i * steps[2]
-        copy_rows(flat(x), at, ZERO, ONE, columns, factor, out, r * ldo, ZERO, width)
+        copy_rows(flat(x), at, steps[2], count, columns, factor, out, r * ldo, ldo, width)
+        r += count
 
 
 @jit(inline=True)
@@ -186,7 +194,7 @@ def attend_rows(n, head, first_row, rows, q, k, v, rule, out, lse, scratch):
     queries, strips, values, s, result, peaks, sums, factors, slopes, totals, ranges = scratch
     NR = NV * lane_count(out)
     Hq, L, E, H, S, Ev = q.shape[1], q.shape[2], q.shape[3], k.shape[1], k.shape[2], v.shape[3]
-    group = Hq // H
+    group, low, high = Hq // H, rule[2], rule[3]
     width = (Ev + NR - 1) // NR * NR
     ldq, lds, ldv = padded(E, out), padded(KEYS, out), padded(width, out)
     key_steps, value_steps = strides_of(k), strides_of(v)
@@ -198,7 +206,7 @@ def attend_rows(n, head, first_row, rows, q, k, v, rule, out, lse, scratch):
         result[j] = 0
     begin, end = S, ZERO
     for r in range(rows):
-        start, stop = seen_keys((first_row + r) % L, S, ZERO, rule)
+        start, stop = seen_keys((first_row + r) % L, S, ZERO, low, high)
         if stop > start:
             begin, end = min(begin, start), max(end, stop)
     for first in range(begin, end, KEYS):
@@ -213,7 +221,7 @@ def attend_rows(n, head, first_row, rows, q, k, v, rule, out, lse, scratch):
         r = ZERO
         while r < rows:
             height = tile_height(rows - r)
-            start, stop = ranges_of_rows(first_row + r, height, L, count, first, rule, ranges)
+            start, stop = ranges_of_rows(first_row + r, height, L, count, first, low, high, ranges)
             if start < stop:
                 multiply_strips(queries, r * ldq, ldq, height, E, strips, start, stop, s, ZERO, lds, totals, totals)
                 weigh_tile(
@@ -233,12 +241,13 @@ def attend_rows(n, head, first_row, rows, q, k, v, rule, out, lse, scratch):
 def write_result(n, head, first_row, rows, result, ldr, peaks, sums, out, lse):
     """The rows of `result` by their sums into out, and ``lse = peak + log(sum)``; 0 and -inf where no key is seen."""
     steps, L, width = strides_of(out), out.shape[2], out.shape[3]
-    to = flat(out)
+    to, lanes = flat(out), lane_count(out)
     for r in range(rows):
         h, i = head + (first_row + r) // L, (first_row + r) % L
         factor = out.dtype.type(1) / sums[r] if sums[r] != 0 else sums[r]
         at = n * steps[0] + h * steps[1] + i * steps[2]
-        copy_rows(result, r * ldr, ZERO, ONE, width, factor, to, at, ZERO, width)
+        for j in range(0, width, lanes):
+            write(to, at + j, width - j, load(result, r * ldr + j) * factor)
         if lse.size > 0:
             lse[n, h, i] = peaks[r] + math.log(sums[r]) if sums[r] != 0 else -INFINITY
 

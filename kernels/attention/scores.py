@@ -32,12 +32,17 @@ def rule_types(kind):
     )  # fmt: skip
 
 
-@jit
-def seen_keys(i, keys, first, rule):
+@jit(inline=True)
+def seen_keys(i, keys, first, low, high):
     """The keys that query i sees among the `keys` from `first` on: from which one on, and up to which (exclusive)."""
-    low, high = rule[2], rule[3]
     start = min(max(i + low - first, 0), keys)
     return start, max(min(i + high + 1 - first, keys), start)
+
+
+@jit(inline=True)
+def is_plain(rule):
+    """Whether `finish_scores` has nothing to do."""
+    return rule[1] == 0 and rule[5].size == 0 and rule[6] == NO_MASK
 
 
 @jit

@@ -53,6 +53,8 @@ AHEAD = 16
 @jit(inline=True)
 def chain_length(K):
     """Length of the chains that K products are cut into, about equally."""
+    if K <= CHAIN:  # short products would feel the divisions
+        return K
     chains = (K + CHAIN - 1) // CHAIN
     return (K + chains - 1) // chains
 
