@@ -39,6 +39,14 @@ from kernels.activation import (
     tanh_backward,
 )
 from kernels.affine import linear, linear_backward, linear_loops
+from kernels.attention import (
+    alibi_slopes,
+    rotary_embedding,
+    rotary_embedding_backward,
+    rotary_tables,
+    scaled_dot_product_attention,
+    scaled_dot_product_attention_backward,
+)
 from kernels.convolution import (
     conv1d,
     conv1d_backward,

@@ -88,3 +88,62 @@ def character_model(library, symbols=103, width=256):
             return self.walk(ids)[0].reshape(-1, symbols)
 
     return CharacterModel()
+
+
+def gpt(library, symbols=103, context=128, width=128, layers=4, heads=4, tied=True):
+    """The decoder of `nn.models`, with a row of scores for each character; for PyTorch it is written out here."""
+
+    class Block(library.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm1 = library.LayerNorm(width)
+            self.attention = Attention()
+            self.norm2 = library.LayerNorm(width)
+            self.expand = library.Linear(width, 4 * width)
+            self.contract = library.Linear(4 * width, width)
+
+        def forward(self, x):
+            x = x + self.attention(self.norm1(x))
+            return x + self.contract(library.functional.gelu(self.expand(self.norm2(x))))
+
+    class Attention(library.Module):
+        def __init__(self):
+            super().__init__()
+            self.qkv = library.Linear(width, 3 * width)
+            self.output = library.Linear(width, width)
+
+        def forward(self, x):
+            B, T, _ = x.shape
+            shape = (B, T, heads, width // heads)
+            q, k, v = (part.reshape(shape).transpose(1, 2) for part in self.qkv(x).split(width, -1))
+            y = library.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            return self.output(y.transpose(1, 2).reshape(B, T, width))
+
+    class Decoder(library.Module):
+        def __init__(self):
+            super().__init__()
+            self.token = library.Embedding(symbols, width)
+            self.position = library.Embedding(context, width)
+            self.blocks = library.ModuleList([Block() for _ in range(layers)])
+            self.norm = library.LayerNorm(width)
+            self.head = library.Linear(width, symbols, bias=False)
+            if tied:
+                self.head.weight = self.token.weight
+
+        def forward(self, ids):
+            x = self.token(ids) + self.position.weight[: ids.shape[1]]
+            for block in self.blocks:
+                x = block(x)
+            return self.head(self.norm(x))
+
+    class Trained(library.Module):
+        def __init__(self):
+            super().__init__()
+            sizes = {"context": context, "width": width, "layers": layers, "heads": heads, "tied": tied}
+            ours = hasattr(library, "models")
+            self.decoder = library.models.GPT(symbols, **sizes) if ours else Decoder()
+
+        def forward(self, ids):
+            return self.decoder(ids).reshape(-1, symbols)
+
+    return Trained()

@@ -53,6 +53,8 @@ AHEAD = 16
 @jit(inline=True)
 def chain_length(K):
     """Length of the chains that K products are cut into, about equally."""
+    if K <= CHAIN:  # short products would feel the divisions
+        return K
     chains = (K + CHAIN - 1) // CHAIN
     return (K + chains - 1) // chains
 
@@ -171,6 +173,13 @@ def tile_height(left):
 def padding(x):
     """Elements that a buffer of panels must have behind its last one."""
     return lane_count(x) * max(NV * lane_count(x), MR)
+
+
+@jit(inline=True)
+def padded(columns, like):
+    """A row of `columns` elements and one vector more: rows a power of two apart would fall on few sets of L1."""
+    lanes = lane_count(like)
+    return (columns + lanes - 1) // lanes * lanes + lanes
 
 
 @jit

@@ -26,7 +26,7 @@ from kernels._jit import Compiled, jit
 from kernels._shares import MEETING, assembled, meet, share_out
 from kernels.gemm.ladder import NO_BIAS as NONE
 from kernels.gemm.ladder import PARALLEL_WORK
-from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, micro_kernel, pack_strips, tile_height
+from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, micro_kernel, pack_strips, padded, tile_height
 from kernels.recurrent.gates import BLOCKS, GATES, GRU, activate, gates_and_blocks
 from kernels.simd import allocate, flat, lane_count, release, shifted
 
@@ -60,13 +60,6 @@ def copy_rows(x, ix, ldx, rows, columns, out, to, ldo):
     for r in range(rows):
         for j in range(columns):
             out[to + r * ldo + j] = x[ix + r * ldx + j]
-
-
-@jit(inline=True)
-def padded(columns, like):
-    """A row of `columns` elements and one vector more: rows a power of two apart would fall on few sets of L1."""
-    lanes = lane_count(like)
-    return (columns + lanes - 1) // lanes * lanes + lanes
 
 
 @jit(inline=True)

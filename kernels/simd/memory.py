@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 _BYTES = ir.IntType(8).as_pointer()
+LINE = 64  # bytes of a cache line
 
 
 class Memory(types.Type):
@@ -106,11 +107,20 @@ def array_at(typingctx, address, size, like):
 
 @intrinsic
 def allocate(typingctx, like, count):
-    """`Memory` for `count` elements of `like`'s dtype (or of dtype `like`), until it is given back to `release`."""
+    """`Memory` for `count` elements of `like`'s dtype (or of dtype `like`), until it is given back to `release`.
+
+    It begins at a cache line, so that no vector of a packed panel straddles two.
+    """
 
     def lower(context, builder, signature, arguments):
+        word = context.get_value_type(types.intp)
         size = builder.mul(arguments[1], context.get_constant(types.intp, like.dtype.bitwidth // 8))
-        return builder.bitcast(context.nrt.allocate(builder, size), context.get_value_type(signature.return_type))
+        whole = context.nrt.allocate(builder, builder.add(size, ir.Constant(word, 2 * LINE)))
+        # the first line boundary after the start; what `release` needs stands in the word before it
+        start = builder.add(builder.ptrtoint(whole, word), ir.Constant(word, 2 * LINE - 1))
+        aligned = builder.inttoptr(builder.and_(start, ir.Constant(word, -LINE)), _BYTES)
+        builder.store(whole, _before(builder, aligned))
+        return builder.bitcast(aligned, context.get_value_type(signature.return_type))
 
     return Memory(like.dtype)(like, types.intp), lower
 
@@ -120,10 +130,15 @@ def release(typingctx, memory):
     """Give back what `allocate` gave."""
 
     def lower(context, builder, signature, arguments):
-        context.nrt.free(builder, builder.bitcast(arguments[0], _BYTES))
+        context.nrt.free(builder, builder.load(_before(builder, builder.bitcast(arguments[0], _BYTES))))
         return context.get_dummy_value()
 
     return types.void(memory), lower
+
+
+def _before(builder, aligned):
+    """Where the address of the whole allocation stands."""
+    return builder.gep(builder.bitcast(aligned, _BYTES.as_pointer()), [ir.Constant(ir.IntType(64), -1)])
 
 
 @infer_getattr

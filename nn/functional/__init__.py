@@ -32,6 +32,7 @@ from nn.functional.activation import (
     tanh,
 )
 from nn.functional.affine import feed_forward, linear
+from nn.functional.attention import scaled_dot_product_attention
 from nn.functional.convolution import (
     conv1d,
     conv2d,
@@ -130,6 +131,7 @@ __all__ = [
     "add_layer_norm",
     "local_response_norm",
     "rms_norm",
+    "scaled_dot_product_attention",
     "embedding",
     "one_hot",
     "pad",

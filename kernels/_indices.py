@@ -1,0 +1,22 @@
+"""Numbers of rows or classes, whose contents are checked: one out of range is an error, never a wild read."""
+
+import numpy as np
+
+from kernels._jit import jit
+
+
+@jit
+def _first_outside(ids, number):
+    """Place of the first id that is not from 0 to number - 1, or -1."""
+    for i in range(ids.size):
+        if ids[i] < 0 or ids[i] >= number:
+            return i
+    return -1
+
+
+def within(operation: str, name: str, ids: np.ndarray, number: int):
+    """IndexError unless all of the C-contiguous int64 `ids` are from 0 to number - 1."""
+    bad = _first_outside(ids if ids.ndim == 1 else ids.reshape(-1), number)
+    if bad >= 0:
+        place = tuple(int(i) for i in np.unravel_index(bad, ids.shape)) if ids.ndim else ()
+        raise IndexError(f"{operation}: {name} must be from 0 to {number - 1}, got {ids.flat[bad]} at {place}")

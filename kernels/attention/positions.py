@@ -1,0 +1,380 @@
+r"""Positions in attention: the rotary embedding of queries and keys, and ALiBi's slopes.
+
+The rotary embedding takes R of the D channels of a row at position p in pairs, and turns pair i by the angle
+:math:`p\,\theta_i`, :math:`\theta_i = base^{-2i/R}`:
+
+.. math:: y_1 = x_1 \cos p\theta_i - x_2 \sin p\theta_i, \qquad y_2 = x_2 \cos p\theta_i + x_1 \sin p\theta_i
+
+so that a product q·k of two turned rows depends on their positions only by the distance. Which channels are a pair is a
+matter of layout: i and i + R/2 (half-split), or 2i and 2i + 1 (interleaved). The channels from R on pass.
+
+6 FLOPs a pair; x is read and y written once, the tables lie in cache: memory is the limit. The backward turns back:
+it is the same loop with the sine negated, and needs nothing saved.
+
+ALiBi instead lowers the score of a query i and a key j by slope × |i - j|, with a slope for each head, a geometric
+sequence from :math:`2^{-8/H}` to :math:`2^{-8}`.
+
+- Su et al. 2021, "RoFormer", section 3.2.2 and equation 34.
+- Press, Smith and Lewis 2022, "Train short, test long", section 3.
+"""
+
+import math
+
+import numpy as np
+from numba import boolean, int64
+from numba.types import Array
+
+from kernels import _checks
+from kernels._indices import within
+from kernels._jit import Compiled, jit
+from kernels._shares import share_out
+from kernels.reduction.layout import threads_for
+from kernels.simd import (
+    even_lanes,
+    flat,
+    fma,
+    interleave_high,
+    interleave_low,
+    lane_count,
+    load_partial,
+    odd_lanes,
+    store_partial,
+)
+
+TASK = 2**14  # elements of a part of a parallel loop, some 3 us of work
+
+
+@jit
+def rotary_naive(x, cos, sin, interleaved, out):
+    """The definition, for one sequence x (T, D), at the positions 0 to T - 1."""
+    half = cos.shape[1]
+    for t in range(x.shape[0]):
+        for d in range(2 * half, x.shape[1]):
+            out[t, d] = x[t, d]
+        for i in range(half):
+            first, second = (2 * i, 2 * i + 1) if interleaved else (i, half + i)
+            out[t, first] = x[t, first] * cos[t, i] - x[t, second] * sin[t, i]
+            out[t, second] = x[t, second] * cos[t, i] + x[t, first] * sin[t, i]
+
+
+@jit(inline=True)
+def _turned(x1, x2, cosine, sine):
+    return fma(x1, cosine, -(x2 * sine)), fma(x2, cosine, x1 * sine)
+
+
+@jit(inline=True)
+def _turn_halves(x, at, cos, sin, angle, half, sign, out, to):
+    for i in range(0, half, lane_count(x)):
+        left = half - i
+        x1, x2 = load_partial(x, at + i, left, 0.0), load_partial(x, at + half + i, left, 0.0)
+        cosine, sine = load_partial(cos, angle + i, left, 0.0), load_partial(sin, angle + i, left, 0.0) * sign
+        y1, y2 = _turned(x1, x2, cosine, sine)
+        store_partial(out, to + i, left, y1)
+        store_partial(out, to + half + i, left, y2)
+
+
+@jit(inline=True)
+def _turn_neighbours(x, at, cos, sin, angle, half, sign, out, to):
+    # two vectors of neighbours are taken apart into one of first and one of second channels, and put together again
+    lanes = lane_count(x)
+    for i in range(0, half, lanes):
+        left, low, high = half - i, 2 * i, 2 * i + lanes
+        a, b = load_partial(x, at + low, 2 * left, 0.0), load_partial(x, at + high, 2 * left - lanes, 0.0)
+        cosine, sine = load_partial(cos, angle + i, left, 0.0), load_partial(sin, angle + i, left, 0.0) * sign
+        y1, y2 = _turned(even_lanes(a, b), odd_lanes(a, b), cosine, sine)
+        store_partial(out, to + low, 2 * left, interleave_low(y1, y2))
+        store_partial(out, to + high, 2 * left - lanes, interleave_high(y1, y2))
+
+
+@jit(inline=True)
+def _offset(x, a, b, c):
+    """Place of ``x[a, b, c, 0]`` in the memory of x, in elements."""
+    return (a * x.strides[0] + b * x.strides[1] + c * x.strides[2]) // x.itemsize
+
+
+@jit
+def _turn_rows(first, last, x, cos, sin, positions, interleaved, sign, out):
+    """The rows of x (A, B, C, D) with the numbers first <= row < last; the channels of a row are contiguous."""
+    A, B, C, D = x.shape
+    half, lanes = cos.shape[1], lane_count(x)
+    source, target, cosines, sines = flat(x), flat(out), flat(cos), flat(sin)
+    a, b, c = first // (B * C), first // C % B, first % C
+    for _ in range(first, last):
+        at, to, angle = _offset(x, a, b, c), _offset(out, a, b, c), positions[a, b, c] * half
+        if interleaved:
+            _turn_neighbours(source, at, cosines, sines, angle, half, sign, target, to)
+        else:
+            _turn_halves(source, at, cosines, sines, angle, half, sign, target, to)
+        for d in range(2 * half, D, lanes):
+            store_partial(target, to + d, D - d, load_partial(source, at + d, D - d, 0.0))
+        c += 1  # counted, since a division takes as long as turning a dozen channels
+        if c == C:
+            c, b = 0, b + 1
+            if b == B:
+                b, a = 0, a + 1
+
+
+@jit
+def _turn(x, cos, sin, positions, interleaved, sign, out, threads):
+    A, B, C, D = x.shape
+    share_out(_turn_rows, A * B * C, max(1, TASK // D), threads, (x, cos, sin, positions, interleaved, sign, out))
+
+
+@jit
+def rotary_loops(x, cos, sin, interleaved, out):
+    """Adds vectors: `rotary_naive` for use in your own jitted code; contiguous arrays of one dtype, not checked."""
+    T, D = x.shape
+    positions = np.arange(T).reshape(1, 1, T)
+    one = x.dtype.type(1)
+    _turn_rows(0, T, x.reshape(1, 1, T, D), cos, sin, positions, interleaved, one, out.reshape(1, 1, T, D))
+
+
+VARIANTS = {"rotary_embedding": {"naive": rotary_naive, "fast": rotary_loops}}
+
+_compiled = Compiled(
+    _turn,
+    lambda kind: (
+        *(Array(kind, 4, "A"), kind[:, ::1], kind[:, ::1], Array(int64, 3, "A")),
+        *(boolean, kind, Array(kind, 4, "A"), int64),
+    ),
+)
+
+
+# --- public functions ------------------------------------------------------------------------------------------------
+
+
+def rotary_embedding(x, cos, sin, positions=None, *, interleaved=False, out=None):
+    """Turn pairs of channels by angles that grow with the position.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Queries or keys, shape ``(..., T, D)``. A view is read in place if its last axis is contiguous.
+    cos, sin : array
+        Shape ``(P, R / 2)``, dtype of `x`: for each position and pair the cosine and sine of its angle, R <= D (see
+        `rotary_tables`).
+    positions : array of int64 or int32, optional
+        Row of the tables that each row of `x` takes: shape ``(T,)``, or ``(N, T)`` where N is the first axis of `x`,
+        or what broadcasts to ``x.shape[:-1]``. By default 0 to T - 1.
+    interleaved : bool, default False
+        Whether the channels 2i and 2i + 1 are a pair, instead of i and i + R/2.
+    out : array, optional
+        Receives the result: shape and dtype of `x`, last axis contiguous. May be `x` itself.
+
+    Returns
+    -------
+    array
+        Of the shape of `x`, with its axes in the same order in memory.
+
+    Raises
+    ------
+    TypeError
+        Other dtypes, or different ones.
+    ValueError
+        Shapes that do not fit, more rows than positions in the tables, an unsuitable `out`.
+    IndexError
+        A position that the tables do not have.
+
+    Reference: Su et al. 2021, section 3.2.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import rotary_embedding, rotary_tables
+    >>> cos, sin = rotary_tables(3, 2)
+    >>> rotary_embedding(np.array([[1, 0], [1, 0]], np.float32), cos, sin).round(3)
+    array([[1.   , 0.   ],
+           [0.54 , 0.841]], dtype=float32)
+    """
+    return _rotary("rotary_embedding", "x", x, cos, sin, positions, interleaved, 1.0, out)
+
+
+def rotary_embedding_backward(dy, cos, sin, positions=None, *, interleaved=False):
+    """Gradient of `rotary_embedding` with respect to `x`: `dy`, turned back.
+
+    Parameters
+    ----------
+    dy : array
+        Gradient of the result, shape ``(..., T, D)``.
+    cos, sin, positions, interleaved
+        The forward's.
+
+    Returns
+    -------
+    dx : array
+        Shape of `dy`, its axes in the same order in memory.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `rotary_embedding`.
+    """
+    return _rotary("rotary_embedding_backward", "dy", dy, cos, sin, positions, interleaved, -1.0, None)
+
+
+def rotary_tables(positions, width, base=10000.0, dtype=np.float32):
+    """Cosines and sines of the angles ``p * base ** (-2 * i / width)``, computed in float64.
+
+    Parameters
+    ----------
+    positions : int
+        How many: the tables hold the positions 0 to positions - 1.
+    width : int
+        Number R of channels that are turned, even.
+    base : float, default 10000
+        What the slowest pair's wavelength grows with.
+    dtype : float32 or float64
+
+    Returns
+    -------
+    cos, sin : array
+        Shape ``(positions, width // 2)``.
+
+    Raises
+    ------
+    TypeError
+        Another dtype.
+    ValueError
+        A negative number of positions, an odd width or one below 2, a base that is not positive.
+
+    Reference: Su et al. 2021, section 3.2.2.
+    """
+    if positions < 0:
+        raise ValueError(f"rotary_tables: positions must not be negative, got {positions}")
+    if width < 2 or width % 2:
+        raise ValueError(f"rotary_tables: width must be even and at least 2, got {width}")
+    if not base > 0:
+        raise ValueError(f"rotary_tables: base must be positive, got {base}")
+    angles = np.outer(np.arange(positions), float(base) ** (np.arange(0, width, 2) / -width))
+    dtype = _float("rotary_tables", dtype)
+    return np.cos(angles).astype(dtype), np.sin(angles).astype(dtype)
+
+
+def alibi_slopes(heads, dtype=np.float32):
+    """Slope for each head, by which ALiBi multiplies the distance of a query and a key.
+
+    For a power of two, ``2 ** (-8 * (h + 1) / heads)``; else those of the next smaller power of two, and then every
+    second one of the next larger, as in the paper's published code.
+
+    Parameters
+    ----------
+    heads : int
+    dtype : float32 or float64
+
+    Returns
+    -------
+    array
+        Shape ``(heads,)``.
+
+    Raises
+    ------
+    TypeError
+        Another dtype.
+    ValueError
+        No head.
+
+    Reference: Press, Smith and Lewis 2022, section 3.
+
+    Examples
+    --------
+    >>> from kernels import alibi_slopes
+    >>> alibi_slopes(3)
+    array([0.0625    , 0.00390625, 0.25      ], dtype=float32)
+    """
+    if heads < 1:
+        raise ValueError(f"alibi_slopes: heads must be at least 1, got {heads}")
+    power = 2 ** int(math.log2(heads))
+    steps = [2 * (h + 1) if h < power else 2 * (h - power) + 1 for h in range(heads)]
+    return np.exp2(np.array(steps) * (-4.0 / power)).astype(_float("alibi_slopes", dtype))
+
+
+def _float(operation, dtype):
+    dtype = np.dtype(dtype)
+    if dtype not in (_checks.FLOAT32, _checks.FLOAT64):
+        raise TypeError(f"{operation}: dtype must be float32 or float64, got {dtype}")
+    return dtype
+
+
+def _rotary(operation, name, x, cos, sin, positions, interleaved, sign, out):
+    x = _with_contiguous_rows(operation, name, x)
+    cos, sin = _checks.floats(operation, "cos", cos), _checks.floats(operation, "sin", sin)
+    if not (x.dtype is cos.dtype is sin.dtype):
+        _checks.same_dtype(operation, **{name: x, "cos": cos, "sin": sin})
+    if x.ndim < 2:
+        raise ValueError(f"{operation}: {name} must have at least 2 dimensions, got shape {x.shape}")
+    if cos.ndim != 2 or cos.shape != sin.shape:
+        raise ValueError(f"{operation}: cos and sin must be of one shape (P, R / 2), got {cos.shape} and {sin.shape}")
+    if 2 * cos.shape[1] > x.shape[-1]:
+        raise ValueError(f"{operation}: the tables turn {2 * cos.shape[1]} channels, {name} has {x.shape[-1]}")
+    positions = _positions(operation, name, x, positions, len(cos))
+    source = _four_axes(x)
+    # rows are visited in the order in which they lie in memory
+    strides = [abs(stride) for stride in source.strides[:3]]
+    order = (*sorted(range(3), key=lambda axis: -strides[axis]), 3)
+    if out is None:
+        target = _checks.new(tuple([source.shape[axis] for axis in order]), x.dtype)
+        result = target.transpose([order.index(axis) for axis in range(4)]).reshape(x.shape)
+    else:
+        result, target = out, _output(operation, name, out, x, cos, sin).transpose(order)
+    if target.size:
+        source, positions = source.transpose(order), _four_axes(positions[..., None])[..., 0].transpose(order[:3])
+        _compiled[x.dtype](source, cos, sin, positions, bool(interleaved), sign, target, threads_for(x.size))
+    return result
+
+
+def _with_contiguous_rows(operation, name, x):
+    """`x` itself if the elements of its last axis are contiguous, else a copy."""
+    x = _checks.as_array(operation, name, x)
+    if x.dtype not in (_checks.FLOAT32, _checks.FLOAT64):
+        raise TypeError(f"{operation}: {name} must be float32 or float64, got {x.dtype}")
+    if x.flags.aligned and x.dtype.isnative and x.ndim and (x.strides[-1] == x.itemsize or x.shape[-1] == 1):
+        return x
+    return _checks.contiguous(x)
+
+
+def _positions(operation, name, x, positions, number):
+    """The position of every row of `x`: shape ``x.shape[:-1]``."""
+    T = x.shape[-2]
+    if positions is None:
+        if T > number:
+            raise ValueError(f"{operation}: {name} has {T} rows, cos and sin have {number} positions")
+        return np.broadcast_to(np.arange(T), x.shape[:-1])
+    positions = _checks.indices(operation, "positions", positions)
+    within(operation, "positions", positions, number)
+    shape = positions.shape
+    if len(shape) == 2 < x.ndim:
+        shape = (shape[0], *(1,) * (x.ndim - 3), shape[1])
+    try:
+        return np.broadcast_to(positions.reshape(shape), x.shape[:-1])
+    except ValueError:
+        message = f"{operation}: positions of shape {positions.shape} do not fit {name} of shape {x.shape}"
+        raise ValueError(message) from None
+
+
+def _four_axes(x):
+    """`x` (..., T, D) seen as (A, B, T, D)."""
+    shape = x.shape
+    if len(shape) == 4:
+        return x
+    first = shape[0] if len(shape) > 2 else 1
+    return x.reshape(first, math.prod(shape[1:-2]), *shape[-2:])
+
+
+def _output(operation, name, out, x, cos, sin):
+    """The four axes of a given `out`, once it is seen to fit."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"{operation}: out must be a NumPy array, got {type(out).__name__}")
+    if out.dtype != x.dtype:
+        raise TypeError(f"{operation}: out must be {x.dtype}, got {out.dtype}")
+    if out.shape != x.shape:
+        raise ValueError(f"{operation}: out must have shape {x.shape}, got {out.shape}")
+    if not out.flags.writeable:
+        raise ValueError(f"{operation}: out is read-only")
+    target = _four_axes(out)
+    rows = out.flags.aligned and (out.strides[-1] == out.itemsize or out.shape[-1] == 1)
+    if not rows or (out.size and not np.may_share_memory(target, out)):
+        raise ValueError(f"{operation}: out must be aligned, its rows contiguous, its strides are {out.strides}")
+    _checks.no_overlap(operation, out, cos=cos, sin=sin)
+    if np.may_share_memory(out, x) and (out.ctypes.data, out.strides) != (x.ctypes.data, x.strides):
+        raise ValueError(f"{operation}: out overlaps {name} without being the same memory")
+    return target
