@@ -13,7 +13,7 @@ __all__ = ["FAMILIES", "OURS", "Row", "board", "pairs"]
 
 FAMILIES = (
     "gemm", "affine", "perceptron", "convolution", "activation", "reduction", "pooling", "normalization", "recurrent",
-    "loss", "update", "training",
+    "loss", "update", "training", "inference",
 )  # fmt: skip
 
 
