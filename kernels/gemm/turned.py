@@ -7,6 +7,7 @@ the micro-kernel spreads, and only A is packed. What comes out is Cᵀ, block by
 
 import numpy as np
 
+from kernels import machine
 from kernels._jit import jit
 from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, micro_kernel, pack_panel, padding, tile_height
 from kernels.simd import (
@@ -24,6 +25,8 @@ from kernels.simd import (
 ZERO, ONE, PLAIN, ADDED = np.int64(0), np.int64(1), np.int64(STORE), np.int64(ADD)
 # Rows from which on packing B is cheap beside the product.
 ROWS = 10 * MR
+# Columns of B that lie a multiple of 2 KiB apart would fall on two sets of L1: they must be packed.
+APART = 2048 // machine.vector_bytes()
 # Columns of C that are turned back at a time: their block, 4 * 112 * 32 B, is in L1.
 COLUMNS = 8 * MR
 
@@ -35,10 +38,11 @@ def width_of(rows, like):
 
 
 @jit(inline=True)
-def pays(M, like):
-    """Whether M rows are few, and nearly fill vectors."""
+def is_turned(like, M, N, rb, cb):
+    """Whether a product is better turned: B is transposed, M rows are few and nearly fill vectors."""
     lanes = lane_count(like)
-    return M <= ROWS and 4 * M >= 3 * ((M + lanes - 1) // lanes * lanes)
+    few = M <= ROWS and 4 * M >= 3 * ((M + lanes - 1) // lanes * lanes)
+    return few and N >= COLUMNS and rb == 1 and cb % (APART * lanes) != 0
 
 
 @jit
