@@ -1,19 +1,16 @@
 """A network learns to write: two layers of LSTM on Python's own reference, character by character, beside PyTorch.
 
-The text is the one that Python carries for ``help()``: 465,126 characters, 103 different ones, nothing to download. The
-network reads windows of 64 characters and learns to tell the next from each; the last twentieth of the text is held
-out, and what it shares with the rest is not learned from. The score is bits per character: log2 of how many choices are
-left on average. Then PyTorch gets the same initial weights and batches: the losses of the first 20 steps must agree
-within 1e-3, and the time per step is measured side by side at the same number of threads. The pictures in
-``experiments/figures/``: loss and accuracy, the same losses, and what the gates of the second layer do while it reads a
-sentence.
+The text is the one that Python carries for ``help()``. The network reads windows of 64 characters and learns to tell
+the next from each; the last twentieth of the text is held out, and what it shares with the rest is not learned from.
+The score is bits per character: log2 of how many choices are left on average. Then PyTorch gets the same initial
+weights and batches: the losses of the first 20 steps must agree within 1e-3, and the time per step is measured side by
+side at the same number of threads. The pictures in ``experiments/figures/``: loss and accuracy, the same losses, and
+what the gates of the second layer do while it reads a sentence.
 
     python -m experiments.characters [--threads N] [--epochs N] [--seed N] [--text FILE]
 """
 
-import argparse
 import math
-from itertools import islice
 from pathlib import Path
 from time import perf_counter
 
@@ -24,87 +21,19 @@ import nn
 from benchmarks.cases.networks import character_model
 from experiments import side_by_side
 from experiments.pictures import INK, draw_curves, figure
-from nn.data import DataLoader
-from nn.training import accuracy, fit
+from experiments.text import SENTENCE, Text, Windows, arguments, first_batches, reference_text, train
 
 FIGURES = Path(__file__).parent / "figures"
 WIDTH = 256
 STEPS_OF_TIME, BATCH_SIZE = 64, 32
 STREAMS = 8  # in which the held-out text is read
 EPOCHS = 4
-ADAM = {"lr": 3e-3}
+OPTIMIZER = ("Adam", {"lr": 3e-3})
 LENGTH = 300  # of a sample
 STEPS = 20  # whose losses must equal PyTorch's
 TOLERANCE = 1e-3
 ROUNDS = 5  # of timed steps of each library
-LINE = 16  # characters, from which on a line is somebody's sentence
-SENTENCE = 'An "if" statement is used for conditional execution, as in the example.'
 SHOWN = 24  # units in the picture of the gates
-
-
-def reference_text():
-    """The topics of ``help()``, one after the other."""
-    from pydoc_data.topics import topics
-
-    return "".join(topics.values())
-
-
-class Text:
-    """A text as numbers, each character's place in the sorted list of all: what is learned from, and what is held out.
-
-    The last twentieth is held out. Topics repeat each other, so a line that also stands there is not learned from.
-    """
-
-    def __init__(self, text):
-        self.characters = sorted(set(text))
-        self.numbers = {character: number for number, character in enumerate(self.characters)}
-        cut = len(text) - len(text) // 20
-        hidden = {line.strip() for line in text[cut:].split("\n") if len(line.strip()) >= LINE}
-        learned = "\n".join(line for line in text[:cut].split("\n") if line.strip() not in hidden)
-        self.learned, self.held_out = self.encode(learned), self.encode(text[cut:])
-
-    def encode(self, text):
-        """The numbers of the characters, int64; a character that is not in the text is an error."""
-        return np.array([self.numbers[character] for character in text], np.int64)
-
-    def streams(self):
-        """What is held out, cut into `STREAMS` to be read side by side: (input, target)."""
-        steps = (len(self.held_out) - 1) // STREAMS
-        x, target = (self.held_out[i : i + steps * STREAMS].reshape(STREAMS, steps).T for i in (0, 1))
-        return nn.Tensor(np.ascontiguousarray(x)), nn.Tensor(target.reshape(-1))
-
-
-class Windows:
-    """Windows of what is learned from, each beginning somewhere else whenever it is fetched."""
-
-    def __init__(self, text):
-        self.ids = text.learned
-
-    def __len__(self):
-        return len(self.ids) // STEPS_OF_TIME - 1
-
-    def batch(self, indices):
-        starts = indices * STEPS_OF_TIME + nn.generator().integers(0, STEPS_OF_TIME, len(indices))
-        windows = self.ids[starts + np.arange(STEPS_OF_TIME + 1)[:, None]]
-        return nn.Tensor(windows[:-1]), nn.Tensor(windows[1:].reshape(-1))
-
-
-def train(text, seed, epochs, build):
-    """Train from scratch with Adam and a cosine schedule; return the network and what `fit` reports."""
-    nn.manual_seed(seed)
-    network = build(nn)
-    optimizer = nn.optim.Adam(network.parameters(), **ADAM)
-    history = fit(
-        network,
-        DataLoader(Windows(text), BATCH_SIZE, shuffle=True, drop_last=True),
-        optimizer,
-        nn.functional.cross_entropy,
-        epochs=epochs,
-        validation=[text.streams()],
-        metrics={"accuracy": accuracy},
-        scheduler=nn.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs),
-    )
-    return network, history
 
 
 def sample(network, text, start, temperature, length=LENGTH):
@@ -186,14 +115,14 @@ def run(
     kernels.set_num_threads(threads)
     folder.mkdir(parents=True, exist_ok=True)
     text = Text(reference_text() if text is None else text)
-    count = len(text.characters)
+    windows, count = Windows(text, STEPS_OF_TIME), len(text.characters)
     print(f"{count} different characters; {len(text.learned):,} to learn from, {len(text.held_out):,} held out")
 
     def build(library):
         return character_model(library, count, width)
 
     begin = perf_counter()
-    network, history = train(text, seed, epochs, build)
+    network, history = train(build, windows, BATCH_SIZE, text.streams(STREAMS), OPTIMIZER, seed, epochs)
     seconds = perf_counter() - begin
     bits = history["validation_loss"][-1] / math.log(2)
     print(f"held-out text: {bits:.3f} bits per character, after {seconds:.0f} s of training")
@@ -204,9 +133,8 @@ def run(
     draw_curves(history, "cross-entropy (nats)", folder / "characters_curves.png", "LSTM on Python's reference")
     draw_gates(network, text, SENTENCE, folder / "characters_gates.png")
 
-    nn.manual_seed(seed)
-    batches = list(islice(DataLoader(Windows(text), BATCH_SIZE, shuffle=True, drop_last=True), STEPS))
-    result = side_by_side.compare(build, ("Adam", ADAM), batches, threads, steps=STEPS, rounds=rounds, turn=4)
+    batches = first_batches(windows, BATCH_SIZE, STEPS, seed)
+    result = side_by_side.compare(build, OPTIMIZER, batches, threads, steps=STEPS, rounds=rounds, turn=4)
     side_by_side.report(result, TOLERANCE, BATCH_SIZE, threads)
     side_by_side.draw_comparison({"": result}, threads, folder / "characters_comparison.png")
     print(f"pictures: {folder}/characters_*.png")
@@ -214,15 +142,8 @@ def run(
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Learn to write like Python's reference, beside PyTorch.")
-    parser.add_argument("--threads", type=int, help="threads of both libraries (default: all that kernels would use)")
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--text", type=Path, help="a file to learn from instead")
-    options = parser.parse_args()
-    text = None if options.text is None else options.text.read_text()
-    result = run(options.seed, options.epochs, options.threads, text)
-    raise SystemExit(result["difference"] > TOLERANCE)
+    options = arguments("Learn to write like Python's reference, beside PyTorch.", EPOCHS)
+    raise SystemExit(run(**options)["difference"] > TOLERANCE)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,8 @@ from kernels.loss import (
     kl_div_backward,
     l1_loss,
     l1_loss_backward,
+    linear_cross_entropy,
+    linear_cross_entropy_backward,
     mse_loss,
     mse_loss_backward,
     nll_loss,
@@ -85,6 +87,8 @@ from kernels.loss import (
 )
 from kernels.machine import show_config
 from kernels.normalization import (
+    add_layer_norm,
+    add_layer_norm_backward,
     batch_norm,
     batch_norm_backward,
     group_norm,
@@ -98,6 +102,7 @@ from kernels.normalization import (
     rms_norm,
     rms_norm_backward,
 )
+from kernels.perceptron import feed_forward, feed_forward_backward
 from kernels.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool1d_backward,

@@ -3,7 +3,7 @@
 `nn` is thin: the arithmetic is in `kernels`, and the tape that connects it is in `nn.tensor`.
 """
 
-from nn import checkpoint, data, functional, init, optim, training, utils
+from nn import checkpoint, data, functional, init, models, optim, training, utils
 from nn.activation import (
     CELU,
     ELU,
@@ -26,6 +26,7 @@ from nn.activation import (
     Softplus,
     Tanh,
 )
+from nn.attention import MultiheadAttention
 from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from nn.embedding import Embedding, EmbeddingBag
@@ -119,6 +120,13 @@ from nn.tensor import (
     where,
     zeros,
 )
+from nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -195,6 +203,7 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "MSELoss",
+    "MultiheadAttention",
     "NLLLoss",
     "Parameter",
     "PixelShuffle",
@@ -220,6 +229,11 @@ __all__ = [
     "Softplus",
     "Tanh",
     "Tensor",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "Unfold",
     "Upsample",
     "UpsamplingBilinear2d",
@@ -242,6 +256,7 @@ __all__ = [
     "manual_seed",
     "maximum",
     "minimum",
+    "models",
     "no_grad",
     "ones",
     "optim",

@@ -161,7 +161,7 @@ def record(name, data, inputs, backward, saved=(), *, saves_result=False, view=F
     return result
 
 
-def record_several(name, arrays, inputs, backward, saved=(), *, saves_results=()):
+def record_several(name, arrays, inputs, backward, saved=(), *, saves_results=(), view=False):
     """As `record`, for an operation with several results: `backward` takes a dy for each, None where none has arrived.
 
     Each result has a node of its own that keeps its dy and sends a bit on to the node of the operation. Bits add up on
@@ -173,14 +173,17 @@ def record_several(name, arrays, inputs, backward, saved=(), *, saves_results=()
         The results.
     saves_results : tuple of int
         Those that `backward` reads, by their numbers.
-    name, inputs, backward, saved
-        As for `record`; `backward` returns a tuple.
+    name, inputs, backward, saved, view
+        As for `record`; `backward` returns a tuple, or the array if there is one input.
 
     Returns
     -------
     tuple of Tensor
     """
     results = tuple(_wrap(array) for array in arrays)
+    if view:
+        for result in results:
+            inputs[0]._memory.share(inputs[0], result)
     if not (_mode.enabled and _any_requires_grad(inputs)):
         return results
     arrived = [None] * len(results)
@@ -1077,7 +1080,14 @@ class Tensor:
             raise ValueError(f"split: {list(split_size)} does not add up to {length}, the length of dimension {dim}")
         before = (slice(None),) * (dim % self.data.ndim)
         ends = itertools.accumulate(sizes)
-        return tuple(self[(*before, slice(end - size, end))] for size, end in zip(sizes, ends, strict=True))
+        parts = [self.data[(*before, slice(end - size, end))] for size, end in zip(sizes, ends, strict=True)]
+        shapes, dtype = [part.shape for part in parts], self.data.dtype
+
+        def backward(*dys):
+            filled = (np.zeros(shape, dtype) if dy is None else dy for dy, shape in zip(dys, shapes, strict=True))
+            return np.concatenate(tuple(filled), axis=dim)
+
+        return record_several("split", parts, (self,), backward, view=True)
 
     def chunk(self, chunks, dim=0):
         """At most `chunks` parts of equal length along `dim`, the last maybe shorter."""

@@ -9,6 +9,7 @@ pytest.importorskip("tqdm")
 import kernels
 import nn
 from experiments import characters
+from experiments.text import SENTENCE, Text, reference_text
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def restored_threads():
 def test_short_run(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(characters, "STEPS", 3)
     monkeypatch.setattr(characters, "LENGTH", 20)
-    text = characters.reference_text()[:60_000] + characters.SENTENCE
+    text = reference_text()[:60_000] + SENTENCE
     result = characters.run(epochs=1, threads=1, text=text, folder=tmp_path / "figures", width=32, rounds=1)
     assert 2 < result["bits"] < 5.5  # 6.5 are as good as guessing
     assert len(result["ours"]) == len(result["torch"]) == 3
@@ -33,29 +34,6 @@ def test_short_run(tmp_path, capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert "bits per character" in printed and "equal within 0.001" in printed
     assert "temperature 0.5" in printed and "temperature 1.0" in printed
-
-
-def test_what_is_held_out_is_not_learned():
-    text = characters.Text(characters.reference_text())
-    written = ["".join(text.characters[i] for i in ids) for ids in (text.learned, text.held_out)]
-    assert characters.reference_text().endswith(written[1])
-    lines = [{line.strip() for line in part.split("\n") if len(line.strip()) >= characters.LINE} for part in written]
-    assert len(lines[1]) > 200
-    assert not lines[0] & lines[1]
-    assert len(text.learned) > 0.9 * len(characters.reference_text())
-
-
-def test_windows_and_streams():
-    nn.manual_seed(0)
-    text = characters.Text("".join(chr(33 + i % 90) for i in range(90 * 60)))
-    windows = characters.Windows(text)
-    x, target = windows.batch(np.arange(len(windows)))
-    assert x.shape == (64, len(windows))
-    np.testing.assert_array_equal((x.data + 1) % 90, target.data.reshape(x.shape))
-    assert len(set(x.data[0].tolist())) > 10
-    x, target = text.streams()
-    assert x.shape == (33, 8)
-    np.testing.assert_array_equal((x.data + 1) % 90, target.data.reshape(x.shape))
 
 
 def test_gates_are_those_of_the_network():
@@ -73,7 +51,7 @@ def test_gates_are_those_of_the_network():
 
 def test_samples_follow_the_temperature():
     nn.manual_seed(0)
-    text = characters.Text("abcd" * 30)
+    text = Text("abcd" * 30)
     network = characters.character_model(nn, 4, 8)
     network.head.bias.data[...] = [0, 0, 9, 0]
     cold, hot = (characters.sample(network, text, "ab", t, 200) for t in (0.1, 100.0))

@@ -88,3 +88,91 @@ def character_model(library, symbols=103, width=256):
             return self.walk(ids)[0].reshape(-1, symbols)
 
     return CharacterModel()
+
+
+def gpt(library, symbols=103, context=128, width=128, layers=4, heads=4, tied=True):
+    """The decoder of `nn.models`, with a row of scores for each character; for PyTorch it is written out here."""
+
+    class Block(library.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm1 = library.LayerNorm(width)
+            self.attention = Attention()
+            self.norm2 = library.LayerNorm(width)
+            self.expand = library.Linear(width, 4 * width)
+            self.contract = library.Linear(4 * width, width)
+
+        def forward(self, x):
+            x = x + self.attention(self.norm1(x))
+            return x + self.contract(library.functional.gelu(self.expand(self.norm2(x))))
+
+    class Attention(library.Module):
+        def __init__(self):
+            super().__init__()
+            self.qkv = library.Linear(width, 3 * width)
+            self.output = library.Linear(width, width)
+
+        def forward(self, x):
+            B, T, _ = x.shape
+            shape = (B, T, heads, width // heads)
+            q, k, v = (part.reshape(shape).transpose(1, 2) for part in self.qkv(x).split(width, -1))
+            y = library.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            return self.output(y.transpose(1, 2).reshape(B, T, width))
+
+    class Decoder(library.Module):
+        def __init__(self):
+            super().__init__()
+            self.token = library.Embedding(symbols, width)
+            self.position = library.Embedding(context, width)
+            self.blocks = library.ModuleList([Block() for _ in range(layers)])
+            self.norm = library.LayerNorm(width)
+            self.head = library.Linear(width, symbols, bias=False)
+            if tied:
+                self.head.weight = self.token.weight
+
+        def forward(self, ids):
+            x = self.token(ids) + self.position.weight[: ids.shape[1]]
+            for block in self.blocks:
+                x = block(x)
+            return self.head(self.norm(x))
+
+    class Trained(library.Module):
+        def __init__(self):
+            super().__init__()
+            sizes = {"context": context, "width": width, "layers": layers, "heads": heads, "tied": tied}
+            ours = hasattr(library, "models")
+            self.decoder = library.models.GPT(symbols, **sizes) if ours else Decoder()
+
+        def forward(self, ids):
+            return self.decoder(ids).reshape(-1, symbols)
+
+    return Trained()
+
+
+def bert(torch, weights, ids, attention_mask=None, heads=12, eps=1e-12):
+    """The vectors (B, T, width) of `nn.models.BERT` by PyTorch's functions; `weights` has the names of its state."""
+    F = torch.nn.functional
+
+    def linear(name, x):
+        return F.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
+
+    def normalized(name, x):
+        return F.layer_norm(
+            x, x.shape[-1:], weights[f"{name}.LayerNorm.weight"], weights[f"{name}.LayerNorm.bias"], eps
+        )
+
+    B, T = ids.shape
+    mask = None if attention_mask is None else attention_mask[:, None, None, :].bool()
+    words, places, kinds = (weights[f"embeddings.{n}_embeddings.weight"] for n in ("word", "position", "token_type"))
+    x = normalized("embeddings", F.embedding(ids, words) + places[:T] + kinds[0])
+    shape = B, T, heads, x.shape[-1] // heads
+    for layer in itertools.count():
+        name = f"encoder.layer.{layer}"
+        if f"{name}.output.dense.weight" not in weights:
+            return x
+        parts = (linear(f"{name}.attention.self.{part}", x) for part in ("query", "key", "value"))
+        q, k, v = (part.view(shape).transpose(1, 2) for part in parts)
+        y = F.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).reshape(x.shape)
+        x = normalized(f"{name}.attention.output", linear(f"{name}.attention.output.dense", y) + x)
+        y = linear(f"{name}.output.dense", F.gelu(linear(f"{name}.intermediate.dense", x)))
+        x = normalized(f"{name}.output", y + x)

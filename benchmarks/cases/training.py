@@ -19,6 +19,7 @@ if HAS_JAX:
 MLP_BATCH = LENET_BATCH = 64
 RESNET_BATCH, RESNET_IMAGE = 32, (3, 32, 32)
 CHARACTERS_STEPS, CHARACTERS_BATCH, SYMBOLS, WIDTH = 64, 32, 103, 256
+GPT_CONTEXT, GPT_BATCH, GPT_WIDTH, GPT_LAYERS = 128, 16, 128, 4
 LEARNING_RATE = 1e-3
 
 
@@ -27,6 +28,7 @@ def rows():
     yield lenet5()
     yield resnet20()
     yield characters()
+    yield gpt()
 
 
 def mlp() -> Row:
@@ -187,6 +189,33 @@ def characters_calls() -> Calls:
     generator = np.random.default_rng(0)
     ids = generator.integers(0, SYMBOLS, (CHARACTERS_STEPS + 1, CHARACTERS_BATCH))
     return user_steps(networks.character_model, initial(networks.character_model), ids[:-1], ids[1:].ravel())
+
+
+def gpt() -> Row:
+    rows = GPT_CONTEXT * GPT_BATCH
+    blocks = 2 * rows * GPT_LAYERS * 12 * GPT_WIDTH**2
+    scores = 2 * rows * GPT_LAYERS * GPT_CONTEXT * GPT_WIDTH  # two products, half of each, for each token sees half
+    head = 2 * rows * GPT_WIDTH * SYMBOLS
+    parameters = sum(map(np.size, initial(networks.gpt)))
+    return Row(
+        family="training",
+        operation="gpt",
+        shape=f"{named((GPT_LAYERS, GPT_WIDTH))}-t{GPT_CONTEXT}-b{GPT_BATCH}",
+        kind="training",
+        flops=3 * (blocks + head) + 7 * scores // 2,  # the backward of attention computes the scores anew
+        bytes=FLOAT * 10 * parameters,
+        build=gpt_calls,
+        peers=(OURS, "torch", "torch-fused"),
+        floor=1.6,
+        records=True,
+    )
+
+
+def gpt_calls() -> Calls:
+    generator = np.random.default_rng(0)
+    ids = generator.integers(0, SYMBOLS, (GPT_BATCH, GPT_CONTEXT + 1))
+    x, target = np.ascontiguousarray(ids[:, :-1]), ids[:, 1:].ravel()
+    return user_steps(networks.gpt, initial(networks.gpt), x, target)
 
 
 @functools.cache

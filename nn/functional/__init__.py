@@ -31,7 +31,8 @@ from nn.functional.activation import (
     softplus,
     tanh,
 )
-from nn.functional.affine import linear
+from nn.functional.affine import feed_forward, linear
+from nn.functional.attention import scaled_dot_product_attention
 from nn.functional.convolution import (
     conv1d,
     conv2d,
@@ -48,11 +49,13 @@ from nn.functional.loss import (
     huber_loss,
     kl_div,
     l1_loss,
+    linear_cross_entropy,
     mse_loss,
     nll_loss,
     smooth_l1_loss,
 )
 from nn.functional.normalization import (
+    add_layer_norm,
     batch_norm,
     group_norm,
     instance_norm,
@@ -91,6 +94,7 @@ from nn.functional.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cel
 
 __all__ = [
     "linear",
+    "feed_forward",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -125,8 +129,10 @@ __all__ = [
     "group_norm",
     "instance_norm",
     "layer_norm",
+    "add_layer_norm",
     "local_response_norm",
     "rms_norm",
+    "scaled_dot_product_attention",
     "embedding",
     "embedding_bag",
     "one_hot",
@@ -162,6 +168,7 @@ __all__ = [
     "rnn",
     "rnn_cell",
     "cross_entropy",
+    "linear_cross_entropy",
     "nll_loss",
     "mse_loss",
     "l1_loss",

@@ -5,10 +5,10 @@ import numpy as np
 from nn.tensor import Tensor, is_grad_enabled
 
 
-def checked(name, value):
+def checked(name, value, argument="input"):
     """`value`, once it is seen to be a Tensor."""
     if not isinstance(value, Tensor):
-        raise TypeError(f"{name}: input must be a Tensor, got {type(value).__name__}")
+        raise TypeError(f"{name}: {argument} must be a Tensor, got {type(value).__name__}")
     return value
 
 

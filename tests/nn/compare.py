@@ -6,7 +6,7 @@ import torch
 import nn
 
 
-def agree(ours, theirs, rtol=1e-10):
+def agree(ours, theirs, rtol=1e-10, atol=1e-12):
     """Assert that a tensor or None equals PyTorch's in shape, dtype and value."""
     if theirs is None:
         assert ours is None
@@ -14,7 +14,7 @@ def agree(ours, theirs, rtol=1e-10):
     theirs = theirs.detach().numpy()
     assert ours.shape == theirs.shape
     assert ours.dtype == theirs.dtype
-    np.testing.assert_allclose(ours.detach().numpy(), theirs, rtol=rtol, atol=1e-12)
+    np.testing.assert_allclose(ours.detach().numpy(), theirs, rtol=rtol, atol=atol)
 
 
 def same_as_torch(function, *arrays, reference=None, rtol=1e-10):
@@ -31,3 +31,25 @@ def same_as_torch(function, *arrays, reference=None, rtol=1e-10):
     expected.backward(torch.tensor(dy))
     for mine, other in zip(ours, theirs, strict=True):
         agree(mine.grad, other.grad, rtol)
+
+
+def same_layers(ours, theirs, arguments, their_arguments, rtol=1e-8, atol=1e-12):
+    """Assert that the results of two modules, and the gradients of all their parameters, agree.
+
+    The modules return a tensor or a tuple with tensors and None. The loss is an arbitrary fixed sum of all results;
+    the gradients of the arguments are left in them.
+    """
+    results, expected = (y if isinstance(y, tuple) else (y,) for y in (ours(*arguments), theirs(*their_arguments)))
+    rng = np.random.default_rng(0)
+    loss = expected_loss = 0
+    for mine, other in zip(results, expected, strict=True):
+        agree(mine, other, rtol, atol)
+        if other is not None:
+            weight = rng.standard_normal(mine.shape).astype(mine.dtype)
+            loss = loss + (mine * weight).sum()
+            expected_loss = expected_loss + (other * torch.from_numpy(weight)).sum()
+    loss.backward()
+    expected_loss.backward()
+    for (name, parameter), (their_name, other) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
+        assert name == their_name
+        agree(parameter.grad, other.grad, rtol, atol)

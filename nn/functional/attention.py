@@ -1,0 +1,89 @@
+"""Attention. What a query, key or value is a view of is read where it lies; its gradient lies likewise."""
+
+import numpy as np
+
+import kernels
+from nn import random
+from nn.functional.arguments import checked, constant
+from nn.tensor import Tensor, is_grad_enabled, record
+
+
+def scaled_dot_product_attention(
+    query,
+    key,
+    value,
+    attn_mask=None,
+    dropout_p=0.0,
+    is_causal=False,
+    scale=None,
+    enable_gqa=False,
+    *,
+    causal_offset=0,
+    window=None,
+    softcap=0.0,
+    alibi=None,
+):
+    """``softmax(scale * query @ key.mT + attn_mask) @ value``, without the matrix of scores ever being in memory.
+
+    A query that may attend to no key gets zeros, and no gradient.
+
+    Parameters
+    ----------
+    query : Tensor (..., Hq, L, E)
+    key : Tensor (..., H, S, E)
+    value : Tensor (..., H, S, Ev)
+    attn_mask : Tensor or array, optional
+        Broadcasts to (..., Hq, L, S): bool, True where a key is attended to, or numbers that are added to the scores.
+    dropout_p : float, default 0.0
+        The probability to drop a weight; there is no training mode here, so pass 0 in evaluation.
+    is_causal : bool, default False
+        Whether query i attends to the keys j <= i + `causal_offset` only; a mask may be given as well.
+    scale : float, optional
+        1 / sqrt(E) by default.
+    enable_gqa : bool, default False
+        Whether there may be fewer key than query heads: query head h then reads key head h // (Hq // H).
+    causal_offset : int, default 0
+        How many keys precede the first query, as with a cache.
+    window : (int or None, int or None), optional
+        How many keys to the left and to the right of its own position a query attends to; None for all.
+    softcap : float, default 0.0
+        Where positive, scores s become softcap · tanh(s / softcap).
+    alibi : Tensor or array (Hq,), optional
+        Of each head, what is subtracted from a score for each step of distance.
+
+    Returns
+    -------
+    Tensor (..., Hq, L, Ev)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `kernels.scaled_dot_product_attention`.
+    """
+    name = "scaled_dot_product_attention"
+    q, k, v = (checked(name, tensor, which).data for tensor, which in zip((query, key, value), INPUTS, strict=True))
+    bias = attn_mask if isinstance(attn_mask, Tensor) else None
+    mask = bias.data if bias is not None else attn_mask
+    needs = tuple(t is not None and t.requires_grad for t in (query, key, value, bias))
+    options = {
+        "attn_mask": mask,
+        "dropout_p": dropout_p,
+        "is_causal": is_causal,
+        "scale": scale,
+        "enable_gqa": enable_gqa,
+        "causal_offset": causal_offset,
+        "window": window,
+        "softcap": softcap,
+        "alibi": constant(name, alibi),
+        "seed": int(random.generator().integers(2**63)) if dropout_p else 0,
+    }
+    lse = np.empty(q.shape[:-1], q.dtype) if any(needs) and is_grad_enabled() else None
+    out = kernels.scaled_dot_product_attention(q, k, v, **options, lse=lse)
+
+    def backward(dout):
+        return kernels.scaled_dot_product_attention_backward(dout, q, k, v, out, lse, **options, needs=needs)
+
+    return record(name, out, (query, key, value, bias), backward, (query, key, value, bias), saves_result=True)
+
+
+INPUTS = ("query", "key", "value")

@@ -1,0 +1,155 @@
+"""Text from a decoder, token by token."""
+
+import numpy as np
+
+from nn import random
+from nn.tensor import Tensor, no_grad
+
+
+def generate(
+    model,
+    ids,
+    length,
+    *,
+    temperature=1.0,
+    top_k=None,
+    top_p=None,
+    stop=None,
+    cache=True,
+    generator=None,
+):
+    """Continue texts by tokens drawn from what a model expects.
+
+    Parameters
+    ----------
+    model : GPT
+        In evaluation mode meanwhile.
+    ids : Tensor or array of int64 (B, T)
+        The beginnings, of one length.
+    length : int
+        How many tokens are added.
+    temperature, top_k, top_p
+        As of `distribution`; temperature 0 takes the likeliest token.
+    stop : int, optional
+        A token that ends a text: it is repeated up to the end, which comes early when all texts have stopped.
+    cache : bool, default True
+        Whether each token is read once, its keys and values kept, rather than all of them for every new one.
+    generator : numpy.random.Generator, optional
+        The source of randomness; that of `nn` by default, which `nn.manual_seed` seeds.
+
+    Returns
+    -------
+    Tensor (B, T + at most `length`)
+        The beginnings and what follows.
+
+    Raises
+    ------
+    ValueError
+        No beginning, or more tokens than the model can read; as `distribution`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> model = nn.models.GPT(100, context=16, width=32, layers=2, heads=4)
+    >>> nn.models.generate(model, nn.tensor([[5, 1, 99]]), 4, top_k=10).shape
+    (1, 7)
+    """
+    ids = np.asarray(ids.data if isinstance(ids, Tensor) else ids)
+    if ids.ndim != 2 or not ids.shape[1] or length < 0:
+        raise ValueError(f"generate: needs ids (B, T), T at least 1, and no negative length, got {ids.shape}, {length}")
+    if ids.shape[1] + length - 1 > model.context:  # the last one is not read
+        raise ValueError(
+            f"generate: the model reads at most {model.context} tokens, the beginning has {ids.shape[1]}, "
+            f"and {length} are to follow"
+        )
+    distribution(np.zeros((1, 1)), temperature, top_k, top_p)  # wrong arguments are found before there is work
+    generator = random.generator() if generator is None else generator
+    training = model.training
+    model.eval()
+    try:
+        with no_grad():
+            return Tensor(_continued(model, ids, length, (temperature, top_k, top_p), stop, cache, generator))
+    finally:
+        model.train(training)
+
+
+def _continued(model, ids, length, choice, stop, cached, generator):
+    B, T = ids.shape
+    cache = model.cache(B, T + length) if cached else None
+    new, stopped = ids, np.zeros((B, 1), bool)
+    for _ in range(length):
+        last = model.hidden(new if cached else ids, cache)[:, -1]
+        new = _draw(distribution(model.head(last).data, *choice), generator)
+        if stop is not None:
+            new = np.where(stopped, stop, new)
+            stopped |= new == stop
+        ids = np.concatenate((ids, new), axis=1)
+        if stopped.all():
+            break
+    return ids
+
+
+def _draw(chances, generator):
+    """One token (B, 1) from each distribution (B, V), where its sum first exceeds a random share of the whole."""
+    sums = chances.cumsum(-1)
+    return (sums > generator.random((len(chances), 1)) * sums[:, -1:]).argmax(-1, keepdims=True)
+
+
+def distribution(scores, temperature=1.0, top_k=None, top_p=None):
+    """The chances of tokens.
+
+    Parameters
+    ----------
+    scores : array (..., V)
+    temperature : float, default 1.0
+        Divides the scores: the lower, the more a likely token is preferred; 0 takes the first of the likeliest.
+    top_k : int, optional
+        How many of the likeliest tokens are kept.
+    top_p : float, optional
+        Of these, no more of the likeliest are kept than are needed for this share of their chances.
+
+    Returns
+    -------
+    array (..., V), float64
+        Their sum is 1.
+
+    Raises
+    ------
+    ValueError
+        A negative temperature, `top_k` below 1, `top_p` not above 0 or above 1; scores that are NaN, infinite or, all
+        of them, -inf.
+
+    Reference: Holtzman et al., "The curious case of neural text degeneration" (2020), section 3.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nn.models import distribution
+    >>> distribution(np.log([0.5, 0.3, 0.2]), top_p=0.6).round(3)
+    array([0.625, 0.375, 0.   ])
+    """
+    if not temperature >= 0:
+        raise ValueError(f"distribution: temperature must not be negative, got {temperature}")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"distribution: top_k must be at least 1, got {top_k}")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"distribution: top_p must be above 0 and at most 1, got {top_p}")
+    scores = np.asarray(scores, np.float64)
+    largest = scores.max(-1, keepdims=True)
+    if not np.isfinite(largest).all():
+        raise ValueError(f"distribution: the largest score must be finite, got {largest[~np.isfinite(largest)][0]}")
+    order = np.argsort(-scores, axis=-1, kind="stable")
+    falling = np.take_along_axis(scores, order, -1) - largest
+    with np.errstate(over="ignore"):  # by a tiny temperature: to -inf
+        falling = np.exp(falling / (temperature or 1))
+    falling[..., scores.shape[-1] if top_k is None else top_k :] = 0
+    if temperature == 0:
+        falling[..., 1:] = 0
+    falling /= falling.sum(-1, keepdims=True)
+    if top_p is not None:
+        before = falling.cumsum(-1) - falling
+        falling[before >= top_p] = 0
+        falling /= falling.sum(-1, keepdims=True)
+    chances = np.empty_like(falling)
+    np.put_along_axis(chances, order, falling, -1)
+    return chances

@@ -1,0 +1,324 @@
+"""The transformer: layers of attention and of feed-forward networks, an encoder and a decoder of them, and both.
+
+Masks are those of `MultiheadAttention`: bool, True where not to attend, or numbers added to the scores.
+
+Reference: Vaswani et al., "Attention is all you need" (2017), section 3.
+"""
+
+import copy
+
+import numpy as np
+
+from nn import functional as F
+from nn import init
+from nn.attention import MultiheadAttention
+from nn.dropout import Dropout
+from nn.linear import Linear
+from nn.module import Module, ModuleList
+from nn.normalization import LayerNorm
+from nn.tensor import Tensor
+
+ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
+
+
+class _Layer(Module):
+    """What the layers of encoder and decoder share: branches that are added to what flows past them."""
+
+    def _feed_forward_parts(self, d_model, dim_feedforward, dropout, activation, bias):
+        self.linear1 = Linear(d_model, dim_feedforward, bias)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, bias)
+        self.activation = _activation(type(self).__name__, activation)
+
+    def _branch(self, x, norm, function):
+        """``x + function(x)``, normalised before the function or after the sum."""
+        return x + function(norm(x)) if self.norm_first else norm(x + function(x))
+
+    def _feed_forward(self, x):
+        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+
+
+def _activation(name, activation):
+    """The function of that name; a function is itself."""
+    if callable(activation):
+        return activation
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"{name}: activation must be 'relu', 'gelu' or a function, got {activation!r}")
+    return ACTIVATIONS[activation]
+
+
+class TransformerEncoderLayer(_Layer):
+    """Self-attention, then a network of two layers at each position, both as branches with dropout.
+
+    Parameters
+    ----------
+    d_model, nhead : int
+        The width, and how many heads divide it.
+    dim_feedforward : int, default 2048
+        The width between the two layers.
+    dropout : float, default 0.1
+        In training, the probability to drop an attention weight, a hidden unit, or an output of a branch.
+    activation : {"relu", "gelu"} or callable
+    layer_norm_eps : float, default 1e-5
+    batch_first : bool, default False
+        Whether sequences are (N, T, d_model) rather than (T, N, d_model).
+    norm_first : bool, default False
+        Whether each branch normalises what it reads, rather than the sum being normalised.
+    bias : bool, default True
+        Whether linear layers and normalisations have biases.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.TransformerEncoderLayer(32, 4, batch_first=True)(nn.zeros(2, 5, 32)).shape
+    (2, 5, 32)
+    """
+
+    def __init__(
+        self,
+        d_model,
+        nhead,
+        dim_feedforward=2048,
+        dropout=0.1,
+        activation="relu",
+        layer_norm_eps=1e-5,
+        batch_first=False,
+        norm_first=False,
+        bias=True,
+    ):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first)
+        self._feed_forward_parts(d_model, dim_feedforward, dropout, activation, bias)
+        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.dropout1 = Dropout(dropout)
+        self.dropout2 = Dropout(dropout)
+
+    def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False):
+        def attend(x):
+            y, _ = self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, is_causal=is_causal)
+            return self.dropout1(y)
+
+        x = self._branch(src, self.norm1, attend)
+        return self._branch(x, self.norm2, lambda x: self.dropout2(self._feed_forward(x)))
+
+
+class TransformerDecoderLayer(_Layer):
+    """Self-attention, attention to the encoder's output, then a network of two layers at each position.
+
+    Parameters
+    ----------
+    d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias
+        As of `TransformerEncoderLayer`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.TransformerDecoderLayer(32, 4)(nn.zeros(5, 2, 32), nn.zeros(7, 2, 32)).shape
+    (5, 2, 32)
+    """
+
+    def __init__(
+        self,
+        d_model,
+        nhead,
+        dim_feedforward=2048,
+        dropout=0.1,
+        activation="relu",
+        layer_norm_eps=1e-5,
+        batch_first=False,
+        norm_first=False,
+        bias=True,
+    ):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first)
+        self.multihead_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first)
+        self._feed_forward_parts(d_model, dim_feedforward, dropout, activation, bias)
+        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.norm3 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.dropout1 = Dropout(dropout)
+        self.dropout2 = Dropout(dropout)
+        self.dropout3 = Dropout(dropout)
+
+    def forward(
+        self,
+        tgt,
+        memory,
+        tgt_mask=None,
+        memory_mask=None,
+        tgt_key_padding_mask=None,
+        memory_key_padding_mask=None,
+        tgt_is_causal=False,
+        memory_is_causal=False,
+    ):
+        def attend(x):
+            y, _ = self.self_attn(x, x, x, tgt_key_padding_mask, False, tgt_mask, is_causal=tgt_is_causal)
+            return self.dropout1(y)
+
+        def remember(x):
+            masks = {"key_padding_mask": memory_key_padding_mask, "attn_mask": memory_mask}
+            y, _ = self.multihead_attn(x, memory, memory, need_weights=False, is_causal=memory_is_causal, **masks)
+            return self.dropout2(y)
+
+        x = self._branch(tgt, self.norm1, attend)
+        x = self._branch(x, self.norm2, remember)
+        return self._branch(x, self.norm3, lambda x: self.dropout3(self._feed_forward(x)))
+
+
+class TransformerEncoder(Module):
+    """Encoder layers one after the other.
+
+    Parameters
+    ----------
+    encoder_layer : TransformerEncoderLayer
+        Copied `num_layers` times: all begin with the same weights.
+    num_layers : int
+    norm : Module, optional
+        Applied to the result.
+    enable_nested_tensor, mask_check : bool
+        PyTorch's, about a faster way of its own; they change nothing here.
+    """
+
+    def __init__(self, encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True):
+        super().__init__()
+        self.layers = ModuleList(copy.deepcopy(encoder_layer) for _ in range(num_layers))
+        self.num_layers, self.norm = num_layers, norm
+
+    def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None):
+        """Encode; `is_causal` promises that `mask` is the causal one, which is looked up where it is None."""
+        is_causal = _is_causal(mask) if is_causal is None else is_causal
+        for layer in self.layers:
+            src = layer(src, mask, src_key_padding_mask, is_causal)
+        return src if self.norm is None else self.norm(src)
+
+
+class TransformerDecoder(Module):
+    """Decoder layers one after the other.
+
+    Parameters
+    ----------
+    decoder_layer : TransformerDecoderLayer
+        Copied `num_layers` times: all begin with the same weights.
+    num_layers : int
+    norm : Module, optional
+        Applied to the result.
+    """
+
+    def __init__(self, decoder_layer, num_layers, norm=None):
+        super().__init__()
+        self.layers = ModuleList(copy.deepcopy(decoder_layer) for _ in range(num_layers))
+        self.num_layers, self.norm = num_layers, norm
+
+    def forward(
+        self,
+        tgt,
+        memory,
+        tgt_mask=None,
+        memory_mask=None,
+        tgt_key_padding_mask=None,
+        memory_key_padding_mask=None,
+        tgt_is_causal=None,
+        memory_is_causal=False,
+    ):
+        """Decode; `tgt_is_causal` promises that `tgt_mask` is the causal one, which is looked up where it is None."""
+        tgt_is_causal = _is_causal(tgt_mask) if tgt_is_causal is None else tgt_is_causal
+        masks = (tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask)
+        for layer in self.layers:
+            tgt = layer(tgt, memory, *masks, tgt_is_causal, memory_is_causal)
+        return tgt if self.norm is None else self.norm(tgt)
+
+
+class Transformer(Module):
+    """An encoder, and a decoder that attends to what it made of the source.
+
+    Parameters
+    ----------
+    d_model : int, default 512
+    nhead : int, default 8
+    num_encoder_layers, num_decoder_layers : int, default 6
+    dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias
+        As of `TransformerEncoderLayer`.
+    custom_encoder, custom_decoder : Module, optional
+        Take the place of ours.
+
+    Examples
+    --------
+    >>> import nn
+    >>> model = nn.Transformer(32, 4, 1, 1, 64, batch_first=True)
+    >>> model(nn.zeros(2, 7, 32), nn.zeros(2, 5, 32), tgt_mask=model.generate_square_subsequent_mask(5)).shape
+    (2, 5, 32)
+    """
+
+    def __init__(
+        self,
+        d_model=512,
+        nhead=8,
+        num_encoder_layers=6,
+        num_decoder_layers=6,
+        dim_feedforward=2048,
+        dropout=0.1,
+        activation="relu",
+        custom_encoder=None,
+        custom_decoder=None,
+        layer_norm_eps=1e-5,
+        batch_first=False,
+        norm_first=False,
+        bias=True,
+    ):
+        super().__init__()
+        self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
+        options = (dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias)
+        self.encoder = custom_encoder or TransformerEncoder(
+            TransformerEncoderLayer(d_model, nhead, *options),
+            num_encoder_layers,
+            LayerNorm(d_model, layer_norm_eps, bias=bias),
+        )
+        self.decoder = custom_decoder or TransformerDecoder(
+            TransformerDecoderLayer(d_model, nhead, *options),
+            num_decoder_layers,
+            LayerNorm(d_model, layer_norm_eps, bias=bias),
+        )
+        for parameter in self.parameters():
+            if parameter.ndim > 1:
+                init.xavier_uniform_(parameter)
+
+    def forward(
+        self,
+        src,
+        tgt,
+        src_mask=None,
+        tgt_mask=None,
+        memory_mask=None,
+        src_key_padding_mask=None,
+        tgt_key_padding_mask=None,
+        memory_key_padding_mask=None,
+        src_is_causal=None,
+        tgt_is_causal=None,
+        memory_is_causal=False,
+    ):
+        """The decoder's output for `tgt`, given `src`."""
+        batch = 0 if self.batch_first else 1
+        if src.ndim == 3 and tgt.ndim == 3 and src.shape[batch] != tgt.shape[batch]:
+            raise ValueError(f"Transformer: src and tgt must have the same batch, got {src.shape} and {tgt.shape}")
+        if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
+            raise ValueError(f"Transformer: src and tgt must have width {self.d_model}, got {src.shape}, {tgt.shape}")
+        memory = self.encoder(src, src_mask, src_key_padding_mask, src_is_causal)
+        masks = (tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask)
+        return self.decoder(tgt, memory, *masks, tgt_is_causal, memory_is_causal)
+
+    @staticmethod
+    def generate_square_subsequent_mask(sz, dtype=np.float32):
+        """The causal mask (sz, sz): -inf above the diagonal, 0 elsewhere."""
+        return Tensor(np.triu(np.full((sz, sz), -np.inf, dtype), 1))
+
+
+def _is_causal(mask):
+    """Whether a mask is the causal one."""
+    if mask is None or mask.ndim != 2 or mask.shape[0] != mask.shape[1]:
+        return False
+    values = mask.data if isinstance(mask, Tensor) else mask
+    after = np.triu(np.ones(values.shape, bool), 1)
+    return bool((values == (after if values.dtype == bool else np.where(after, -np.inf, 0))).all())
