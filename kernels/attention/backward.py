@@ -126,7 +126,6 @@ def rows_back(n, h, first, count, dout, q, lse, rule, dq, dmask, delta, finite, 
     q_steps, dout_steps, dq_steps = strides_of(q), strides_of(dout), strides_of(dq)
     at_q, at_dout = n * q_steps[0] + h * q_steps[1], n * dout_steps[0] + h * dout_steps[1]
     at_dq = n * dq_steps[0] + h * dq_steps[1]
-    one = ONE
     for first_row in range(0, L, ROWS):
         rows = min(ROWS, L - first_row)
         begin, end = ranges_of_block(first_row, rows, count, first, rule[2], rule[3])
@@ -136,7 +135,7 @@ def rows_back(n, h, first, count, dout, q, lse, rule, dq, dmask, delta, finite, 
             flat(q), at_q + first_row * q_steps[2], q_steps[2], rows, E, rule[0], queries, ZERO, ldk, width
         )
         finite_rows &= copy_rows(
-            flat(dout), at_dout + first_row * dout_steps[2], dout_steps[2], rows, Ev, one, douts, ZERO, ldv, value_width
+            flat(dout), at_dout + first_row * dout_steps[2], dout_steps[2], rows, Ev, ONE, douts, ZERO, ldv, value_width
         )
         r = ZERO
         while r < rows:
@@ -153,13 +152,22 @@ def rows_back(n, h, first, count, dout, q, lse, rule, dq, dmask, delta, finite, 
                     flat(dq), at_dq + (first_row + r) * dq_steps[2], dq_steps[2], totals,
                 )  # fmt: skip
             r += height
-        seen = end - begin
-        multiply_add(
-            finite_rows, p, begin, ONE, ldp, seen, rows, douts, ZERO, ldv, value_width, dv, begin * ldv, ldv, totals
-        )
-        multiply_add(
-            finite_rows, d, begin, ONE, ldp, seen, rows, queries, ZERO, ldk, width, dk, begin * ldk, ldk, totals
-        )
+        r = begin
+        while r < end:
+            height = tile_height(end - r)
+            # only rows that see one of these keys
+            start = max(first + r - rule[3] - first_row, 0)
+            stop = min(first + r + height - rule[2] - first_row, rows)
+            if start < stop:
+                multiply_add(
+                    finite_rows, p, start * ldp + r, ONE, ldp, height, stop - start, douts, start * ldv, ldv,
+                    value_width, dv, r * ldv, ldv, totals,
+                )  # fmt: skip
+                multiply_add(
+                    finite_rows, d, start * ldp + r, ONE, ldp, height, stop - start, queries, start * ldk, ldk,
+                    width, dk, r * ldk, ldk, totals,
+                )  # fmt: skip
+            r += height
 
 
 @jit
@@ -201,9 +209,8 @@ def keys_back(n, head, first, count, dout, q, k, v, lse, rule, dq, dk, dv, dmask
         )
     at_dk = n * dk_steps[0] + head * dk_steps[1] + first * dk_steps[2]
     at_dv = n * dv_steps[0] + head * dv_steps[1] + first * dv_steps[2]
-    one = ONE
-    copy_rows(key_slopes, ZERO, ldk, count, E, one, flat(dk), at_dk, dk_steps[2], E)
-    copy_rows(value_slopes, ZERO, ldv, count, Ev, one, flat(dv), at_dv, dv_steps[2], Ev)
+    copy_rows(key_slopes, ZERO, ldk, count, E, ONE, flat(dk), at_dk, dk_steps[2], E)
+    copy_rows(value_slopes, ZERO, ldv, count, Ev, ONE, flat(dv), at_dv, dv_steps[2], Ev)
 
 
 @jit

@@ -124,10 +124,11 @@ def ranges_of_rows(first_row, height, L, keys, first, low, high, ranges):
 @jit(merge=True)
 def multiply_strips(a, ia, lda, height, depth, strips, start, stop, out, to, ldo, bias, totals):
     """``out[r, j] = sum over p of a[r, p] b[p, j]`` for all strips that hold a column start <= j < stop."""
-    NR = NV * lane_count(out)
+    lanes, NR = lane_count(out), NV * lane_count(out)
     for j in range(start // NR * NR, stop, NR):
+        columns = NR if stop - j > lanes else lanes
         micro_kernel(
-            height, a, ia, lda, ONE, strips, j * depth, NR, depth, out, to + j, ldo, NR, bias, ZERO, PLAIN, totals
+            height, a, ia, lda, ONE, strips, j * depth, NR, depth, out, to + j, ldo, columns, bias, ZERO, PLAIN, totals
         )
 
 
