@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.cases import OURS
 from benchmarks.measure import BOARD_FILE, RESULTS, Result, load, on
-from benchmarks.verdict import duration, means, share, shortfalls
+from benchmarks.verdict import SCALING, STEEPEST, duration, means, scaling, share, shortfalls, size, slope
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -42,6 +42,7 @@ LADDERS = {
     # the rungs differ in FLOPs: Winograd's, which are counted, are 4/9 of the definition's
     "conv2d": Ladder("convolution", "56-64-64-3x3", False, factor=9 / 4, sizes="pixels a side (channels: 3584 / side)"),
     "batch_norm": Ladder("normalization", "32-64-56-56", False, limit="bandwidth"),
+    "scaled_dot_product_attention": Ladder("attention", "512-8-64", True, sizes="T (8 causal heads of 64 channels)"),
     "lstm": Ladder("recurrent", "128-32-128-256", True, sizes="T (B × I × H: 8 × 32 × 64, then 32 × 128 × 256)"),
 }
 LIMITS = {"peak_flops": ("GFLOP/s", "measured peak"), "bandwidth": ("GB/s", "measured copy")}
@@ -64,6 +65,8 @@ def pictures(path: Path = BOARD_FILE) -> list[Path]:
     with plt.rc_context(FRAME):
         if any({OURS, "torch"} <= result.seconds.keys() for result in results):
             drawn.append(roofline(sheet, results))
+        if scaling(results):
+            drawn.append(lengths(sheet, results))
         drawn += [ladder(sheet, results, name) for name in LADDERS if ladder_results(results, name)]
     return drawn
 
@@ -137,7 +140,7 @@ def ladder(sheet: dict, results: list[Result], name: str) -> Path:
     limit."""
     shown, rows = LADDERS[name], ladder_results(results, name)
     threads = max(result.threads for result in rows)
-    rows = sorted((r for r in rows if r.threads == threads), key=_size)
+    rows = sorted((r for r in rows if r.threads == threads), key=size)
     limits = {int(n): value / 1e9 for n, value in sheet[shown.limit].items() if int(n) in (1, threads)}
     several = len(rows) > 1
     figure, panels = plt.subplots(
@@ -172,10 +175,6 @@ def ladder(sheet: dict, results: list[Result], name: str) -> Path:
     return finish(figure, f"ladder_{name}.png")
 
 
-def _size(result: Result) -> int:
-    return int(result.shape.split("-")[0])
-
-
 def _draw_rungs(axes, rates: dict, colors: dict) -> None:
     """A bar for each rung and peer."""
     of_each = [colors[each] for each in rates]
@@ -188,12 +187,35 @@ def _draw_rungs(axes, rates: dict, colors: dict) -> None:
 def _draw_sizes(axes, rows: list[Result], rate, colors: dict) -> None:
     """A line for each rung and peer, over the first number of the rows' shapes."""
     for each, marker in zip(dict.fromkeys(peer for r in rows for peer in r.seconds), "ovP*Xd<>^s", strict=False):
-        points = [(_size(r), rate(r, each)) for r in rows if each in r.seconds]
+        points = [(size(r), rate(r, each)) for r in rows if each in r.seconds]
         style = {"color": colors[each], "label": each, "markeredgecolor": "black", "markeredgewidth": 0.4}
         axes.plot(*zip(*points, strict=True), "--" if each in STYLE else "-", marker=marker, **style)
-    sizes = sorted({_size(r) for r in rows})
+    sizes = sorted({size(r) for r in rows})
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, map(str, sizes))
+
+
+def lengths(sheet: dict, results: list[Result]) -> Path:
+    """Attention's time against length at the highest thread count, with the power of the length that it goes with."""
+    threads, rows = max(scaling(results).items())
+    figure, axes = plt.subplots(figsize=(7, 4.8), layout="constrained")
+    places = [size(r) for r in rows]
+    for peer in (each for each in STYLE if all(each in r.seconds for r in rows)):
+        power = slope(rows, peer)
+        axes.plot(places, [1e3 * r.seconds[peer] for r in rows], label=f"{peer}: T^{power:.2f}", **STYLE[peer])
+    limits = [1e3 * r.limit_seconds for r in rows]
+    axes.plot(places, limits, color="black", linewidth=1, linestyle=":", label="measured peak")
+    axes.set(xscale="log", yscale="log", xlabel="T (one causal head of 64 channels)", ylabel="milliseconds")
+    axes.set_xticks(places, map(str, places))
+    axes.minorticks_off()
+    axes.set_title(
+        f"{sheet['cpu']}, {on(threads)}, float32.\nThe power of T that fits each; ours is to stay below {STEEPEST:g}.",
+        fontsize=10,
+        loc="left",
+    )
+    axes.grid(alpha=0.25)
+    axes.legend(loc="upper left", frameon=False)
+    return finish(figure, f"{SCALING}.png")
 
 
 def finish(figure, name: str) -> Path:

@@ -2,10 +2,13 @@
 
 Row by row: the row's own floor against PyTorch; where NumPy is nothing but BLAS, as fast as NumPy; a training step
 stays ahead of JAX. A floor falls to 0.95 where both sides run within 10 % of a limit that binds: the rest is noise.
-Then the geometric means, each thread count on its own, over the rows that were measured.
+Then the geometric means, each thread count on its own, over the rows that were measured; and how steeply attention's
+time goes with length.
 """
 
+import math
 import statistics
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -13,6 +16,8 @@ from benchmarks.cases import OURS
 from benchmarks.measure import Result, on
 
 NOISE = 0.95
+SCALING = "attention_scaling"  # rows of one operation at several lengths
+STEEPEST = 2.05  # the power of the length that their time may go with
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ MEANS = (
         lambda r: r.family == "activation" or r.operation.startswith(ROWWISE),
     ),
     Mean("recurrent layers, forward", "torch", 1.2, lambda r: r.operation in ("lstm", "gru", "rnn")),
+    Mean("attention", "torch", 1.2, lambda r: r.family == "attention"),
     Mean("all but BLAS", "numpy", 10.0, lambda r: not r.blas),
 )
 
@@ -88,6 +94,25 @@ def means(results: list[Result]) -> list[tuple[Mean, int, float]]:
     return found
 
 
+def scaling(results: list[Result]) -> dict[int, list[Result]]:
+    """At every thread count the rows of one operation at several lengths, short ones first."""
+    found = defaultdict(list)
+    for result in sorted((r for r in results if r.operation == SCALING), key=size):
+        found[result.threads].append(result)
+    return {threads: rows for threads, rows in sorted(found.items()) if len(rows) > 1}
+
+
+def size(result: Result) -> int:
+    """The first number of a row's shape."""
+    return int(result.shape.split("-")[0])
+
+
+def slope(rows: list[Result], peer: str) -> float:
+    """The power of the length that fits the time of `peer` best."""
+    points = [(math.log(size(r)), math.log(r.seconds[peer])) for r in rows]
+    return statistics.linear_regression(*zip(*points, strict=True)).slope
+
+
 def failures(results: list[Result]) -> list[str]:
     """All that does not hold: rows and means below their floor, results above the roofline or from a busy machine."""
     rows = [f"{r.id}, {on(r.threads)}: {missed}" for r in results for missed in shortfalls(r)]
@@ -96,10 +121,15 @@ def failures(results: list[Result]) -> list[str]:
         for mean, threads, value in means(results)
         if not value >= mean.floor
     ]
+    steep = [
+        f"{SCALING}, {on(threads)}: time goes with length to the power of {slope(rows, OURS):.2f}, at most {STEEPEST:g}"
+        for threads, rows in scaling(results).items()
+        if not slope(rows, OURS) <= STEEPEST
+    ]
     disturbed = [
         f"{r.id}, {on(r.threads)}: disturbed, other processes used {r.others:.2f} cores" for r in results if r.disturbed
     ]
-    return rows + groups + [message for r in results for message in r.impossible()] + disturbed
+    return rows + groups + steep + [message for r in results for message in r.impossible()] + disturbed
 
 
 def duration(seconds: float) -> str:

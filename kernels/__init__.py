@@ -62,6 +62,7 @@ from kernels.convolution import (
     conv_transpose3d_backward,
 )
 from kernels.gemm import matmul, matmul_backward, matmul_loops
+from kernels.lookup import embedding, embedding_backward, embedding_bag, embedding_bag_backward
 from kernels.loss import (
     binary_cross_entropy,
     binary_cross_entropy_backward,
@@ -75,6 +76,8 @@ from kernels.loss import (
     kl_div_backward,
     l1_loss,
     l1_loss_backward,
+    linear_cross_entropy,
+    linear_cross_entropy_backward,
     mse_loss,
     mse_loss_backward,
     nll_loss,
@@ -84,6 +87,8 @@ from kernels.loss import (
 )
 from kernels.machine import show_config
 from kernels.normalization import (
+    add_layer_norm,
+    add_layer_norm_backward,
     batch_norm,
     batch_norm_backward,
     group_norm,
@@ -97,6 +102,7 @@ from kernels.normalization import (
     rms_norm,
     rms_norm_backward,
 )
+from kernels.perceptron import feed_forward, feed_forward_backward
 from kernels.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool1d_backward,
@@ -169,4 +175,4 @@ from kernels.reduction import (
     sum,
     sum_backward,
 )
-from kernels.update import adagrad, adam, adamw, rmsprop, sgd
+from kernels.update import adagrad, adam, adamw, clip_grad_norm, rmsprop, sgd

@@ -18,6 +18,7 @@ ELEMENTWISE = (
     "hardtanh", "hardswish", "hardsigmoid", "logsigmoid",
 )  # fmt: skip
 ACTIVATIONS = (None, "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh")
+FEED_FORWARDS = ("relu", "gelu", "gelu_tanh", "silu", "swiglu")
 PAIRED_LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div")
 # Left operand, right operand: dot product, matrix and vector, sizes with and without packing, one row, batches.
 PRODUCTS = (
@@ -67,6 +68,16 @@ def affine(ones):
             yield "linear", (x, weight, bias, activation)
             yield "linear", (x, weight, bias, activation), {"preactivation": ones((rows, outputs))}
             yield "linear_backward", (y, x, weight, activation, y)
+
+
+def perceptrons(ones):
+    for rows in (6, 400):
+        for activation in FEED_FORWARDS:
+            x, weight1, weight2 = ones((rows, 24)), ones((96 * (1 + (activation == "swiglu")), 24)), ones((24, 96))
+            kept = ones((2, rows, 96) if activation == "swiglu" else (rows, 96))
+            for biases in ((None, None), (ones(len(weight1)), ones(24))):
+                yield "feed_forward", (x, weight1, biases[0], weight2, biases[1], activation)
+            yield "feed_forward_backward", (x, x, weight1, weight2, kept, activation)
 
 
 def reductions(ones):
@@ -165,6 +176,12 @@ def losses(ones):
         yield "kl_div", (x, x, "mean", True)
         yield "kl_div_backward", (one, x, x, "mean", True)
 
+    for rows in (6, 192):
+        x, weight, target = ones((rows, 24)), ones((400, 24)), np.zeros(rows, np.int64)
+        for bias in (None, ones(400)):
+            yield "linear_cross_entropy", (x, weight, target), {"linear_bias": bias}
+            yield "linear_cross_entropy_backward", (ones(()), x, weight, target), {"linear_bias": bias}
+
 
 def normalizations(ones):
     for shape in ((6, 24), (256, 192), (6, 5, 4), (3, 4, 40), (8, 16, 24, 24)):  # columns and pieces, small and large
@@ -177,6 +194,8 @@ def normalizations(ones):
         yield "batch_norm", (x, None, None, None, None, True)
         yield "layer_norm", (x, shape[1:])
         yield "layer_norm_backward", (x, x, shape[1:], samples, samples)
+        yield "add_layer_norm", (x, x, shape[1:])
+        yield "add_layer_norm_backward", (x, x, shape[1:], samples, samples)
         yield "rms_norm", (x, shape[1:])
         yield "rms_norm_backward", (x, x, shape[1:], samples)
         yield "group_norm", (x, 1)
@@ -195,6 +214,36 @@ def updates(ones):
         yield name, (params, params, *states), {"step": 1, "lr": 0.0}
     yield "rmsprop", (params, params, *states), {"lr": 0.0}
     yield "adagrad", (params, params, states[0]), {"step": 1, "lr": 0.0}
+    yield "clip_grad_norm", ([ones(SMALL)], 1.0)
+
+
+def lookups(ones):
+    ids, offsets = np.zeros((6, 4), np.int64), np.array([0, 5])
+    for rows, columns in ((5, 24), (300, 192)):
+        weight, dy, bags = ones((rows, columns)), ones((*ids.shape, columns)), ones((len(ids), columns))
+        yield "embedding", (ids, weight, None, 1.0)
+        yield "embedding_backward", (dy, ids, rows)
+        for mode, more in (("mean", {}), ("sum", {"per_sample_weights": ones(ids.shape)}), ("max", {})):
+            winners = {"indices": np.zeros(bags.shape, np.int64)} if mode == "max" else {}
+            yield "embedding_bag", (ids, weight), {"mode": mode} | more | winners
+            yield "embedding_bag_backward", (bags, ids, weight), {"mode": mode} | more | winners
+        yield "embedding_bag", (ids.reshape(-1), weight, offsets)
+
+
+def attentions(ones):
+    for H, L, S in ((1, 3, 5), (2, 300, 300)):  # few queries and many, one thread and more
+        q, k = ones((1, 2, L, 8)), ones((1, H, S, 8))
+        lse = ones((1, 2, L))
+        yield "scaled_dot_product_attention", (q, k, k), {"enable_gqa": True, "lse": lse}
+        yield "scaled_dot_product_attention_backward", (q, q, k, k, q, lse), {"enable_gqa": True}
+
+
+def positions(ones):
+    x, tables = ones((2, 3, 4, 8)), (ones((4, 4)), ones((4, 4)))
+    yield "rotary_tables", (4, 8)
+    yield "alibi_slopes", (4,)
+    yield "rotary_embedding", (x, *tables)
+    yield "rotary_embedding_backward", (x, *tables)
 
 
 def convolutions(ones):
@@ -232,7 +281,10 @@ def recurrents(ones):
         yield "lstm_backward", (projected, None, x, None, *weights, projected, gates, cells, ones((2, H)))
 
 
-FAMILIES = activations, products, affine, convolutions, reductions, pooling, normalizations, recurrents, losses, updates
+FAMILIES = (
+    activations, products, affine, perceptrons, convolutions, reductions, pooling, normalizations, recurrents, losses,
+    lookups, positions, attentions, updates,
+)  # fmt: skip
 
 
 def calls():

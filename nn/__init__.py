@@ -29,7 +29,7 @@ from nn.activation import (
 from nn.attention import MultiheadAttention
 from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
-from nn.embedding import Embedding
+from nn.embedding import Embedding, EmbeddingBag
 from nn.fusion import fuse
 from nn.linear import Linear
 from nn.loss import (
@@ -163,6 +163,7 @@ __all__ = [
     "Dropout3d",
     "ELU",
     "Embedding",
+    "EmbeddingBag",
     "Flatten",
     "Fold",
     "GELU",

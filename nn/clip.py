@@ -1,19 +1,14 @@
 """Gradient clipping, with the names and arguments of ``torch.nn.utils``."""
 
-import math
-
 import numpy as np
 
+import kernels
 from nn.tensor import Tensor
 
 
 def _gradients(parameters):
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
     return [p.grad.data for p in parameters if p.grad is not None]
-
-
-def _norm(arrays, order):
-    return np.linalg.norm([np.linalg.norm(a.ravel(), order) for a in arrays], order)
 
 
 def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False):
@@ -50,22 +45,8 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     >>> nn.utils.clip_grad_norm_([w], max_norm=1.0).item()
     10.0
     """
-    gradients = _gradients(parameters)
-    if not gradients:
-        return Tensor(0.0)
-    with np.errstate(all="ignore"):
-        norm = _norm(gradients, norm_type)
-        if not math.isfinite(norm):  # perhaps only the squares left the range: float32 has none above 1.8e19
-            norm = _norm([g.astype(np.float64) for g in gradients], norm_type)
-    norm = gradients[0].dtype.type(norm)
-    if error_if_nonfinite and not math.isfinite(norm):
-        raise RuntimeError(f"clip_grad_norm_: the norm of order {norm_type} of the gradients is {norm}")
-    scale = max_norm / (norm + 1e-6)
-    if not scale >= 1:  # a NaN norm spreads, as in torch
-        with np.errstate(all="ignore"):
-            for g in gradients:
-                g *= scale
-    return Tensor(norm)
+    norm = kernels.clip_grad_norm(_gradients(parameters), max_norm, norm_type, error_if_nonfinite)
+    return Tensor(np.asarray(norm))
 
 
 def clip_grad_value_(parameters, clip_value):

@@ -1,14 +1,49 @@
-"""A table of learned vectors."""
+"""Tables of learned vectors."""
 
 import numpy as np
 
 from nn import functional as F
 from nn import init
-from nn.functional.embedding import checked_padding_idx
 from nn.module import Module, Parameter
 
 
-class Embedding(Module):
+class _Table(Module):
+    """What the layers here share: the table, and which of its rows stands for nothing."""
+
+    def __init__(self, num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq):
+        super().__init__()
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                name = type(self).__name__
+                raise ValueError(f"{name}: padding_idx {padding_idx} is outside a table of {num_embeddings} rows")
+            padding_idx %= num_embeddings
+        self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
+        self.max_norm, self.norm_type, self.scale_grad_by_freq = max_norm, norm_type, scale_grad_by_freq
+        self.weight = Parameter(np.empty((num_embeddings, embedding_dim), np.float32))
+        self.reset_parameters()
+
+    @classmethod
+    def _of(cls, embeddings, freeze, **options):
+        weight = Parameter(embeddings, requires_grad=not freeze)
+        if weight.ndim != 2:
+            raise ValueError(f"{cls.__name__}: the table must have 2 dimensions, is {weight.shape}")
+        layer = cls(*weight.shape, **options)
+        layer.weight = weight
+        return layer
+
+    def reset_parameters(self):
+        """Draw the table from the normal distribution; zeros for `padding_idx`."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            self.weight.data[self.padding_idx] = 0
+
+    def _described(self, **defaults):
+        """The sizes, then each option that is not its default."""
+        options = [f"{name}={getattr(self, name)!r}" for name in defaults if getattr(self, name) != defaults[name]]
+        return ", ".join([f"{self.num_embeddings}, {self.embedding_dim}", *options])
+
+
+class Embedding(_Table):
     """A learned vector for each of `num_embeddings` symbols; initially normal with variance 1.
 
     Parameters
@@ -16,6 +51,12 @@ class Embedding(Module):
     num_embeddings, embedding_dim : int
     padding_idx : int, optional
         A symbol that stands for nothing: its vector begins as zeros and gets no gradient. Negative counts from the end.
+    max_norm : float, optional
+        The vectors that are looked up are first scaled down to at most this norm, in the table itself.
+    norm_type : float, default 2
+        The p of that p-norm.
+    scale_grad_by_freq : bool, default False
+        Whether a vector's gradient is divided by the number of times that it was looked up.
 
     Attributes
     ----------
@@ -33,15 +74,27 @@ class Embedding(Module):
     (1, 3, 8)
     """
 
-    def __init__(self, num_embeddings, embedding_dim, padding_idx=None):
-        super().__init__()
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.padding_idx = None if padding_idx is None else checked_padding_idx(padding_idx, num_embeddings)
-        self.weight = Parameter(np.empty((num_embeddings, embedding_dim), np.float32))
-        self.reset_parameters()
+    def __init__(
+        self,
+        num_embeddings,
+        embedding_dim,
+        padding_idx=None,
+        max_norm=None,
+        norm_type=2.0,
+        scale_grad_by_freq=False,
+    ):
+        super().__init__(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq)
 
     @classmethod
-    def from_pretrained(cls, embeddings, freeze=True, padding_idx=None):
+    def from_pretrained(
+        cls,
+        embeddings,
+        freeze=True,
+        padding_idx=None,
+        max_norm=None,
+        norm_type=2.0,
+        scale_grad_by_freq=False,
+    ):
         """An Embedding with a given table.
 
         Parameters
@@ -49,24 +102,119 @@ class Embedding(Module):
         embeddings : Tensor or array (num_embeddings, embedding_dim)
         freeze : bool, default True
             Whether the table is not to be learned.
-        padding_idx : int, optional
+        padding_idx, max_norm, norm_type, scale_grad_by_freq
+            As for the class.
         """
-        weight = Parameter(embeddings, requires_grad=not freeze)
-        if weight.ndim != 2:
-            raise ValueError(f"Embedding: the table must have 2 dimensions, is {weight.shape}")
-        layer = cls(*weight.shape, padding_idx)
-        layer.weight = weight
-        return layer
-
-    def reset_parameters(self):
-        """Draw the table from the normal distribution; zeros for `padding_idx`."""
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            self.weight.data[self.padding_idx] = 0
+        options = {"max_norm": max_norm, "norm_type": norm_type, "scale_grad_by_freq": scale_grad_by_freq}
+        return cls._of(embeddings, freeze, padding_idx=padding_idx, **options)
 
     def forward(self, input):
-        return F.embedding(input, self.weight, self.padding_idx)
+        options = self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq
+        return F.embedding(input, self.weight, *options)
 
     def extra_repr(self):
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+        return self._described(padding_idx=None, max_norm=None, norm_type=2, scale_grad_by_freq=False)
+
+
+class EmbeddingBag(_Table):
+    """Sum, mean or largest elements of the vectors of each bag of symbols, which are never formed one by one.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim : int
+    max_norm, norm_type, scale_grad_by_freq
+        As for `Embedding`.
+    mode : {"mean", "sum", "max"}
+    include_last_offset : bool, default False
+        Whether the offsets have one more element, the end of the last bag.
+    padding_idx : int, optional
+        A symbol that does not count: its vector begins as zeros and gets no gradient.
+
+    Attributes
+    ----------
+    weight : Parameter (num_embeddings, embedding_dim)
+
+    Raises
+    ------
+    ValueError
+        `padding_idx` is outside the table.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.EmbeddingBag(100, 8)(nn.tensor([1, 2, 99]), offsets=nn.tensor([0, 2])).shape
+    (2, 8)
+    """
+
+    def __init__(
+        self,
+        num_embeddings,
+        embedding_dim,
+        max_norm=None,
+        norm_type=2.0,
+        scale_grad_by_freq=False,
+        mode="mean",
+        *,
+        include_last_offset=False,
+        padding_idx=None,
+    ):
+        super().__init__(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+        self.mode, self.include_last_offset = mode, include_last_offset
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings,
+        freeze=True,
+        max_norm=None,
+        norm_type=2.0,
+        scale_grad_by_freq=False,
+        mode="mean",
+        *,
+        include_last_offset=False,
+        padding_idx=None,
+    ):
+        """An EmbeddingBag with a given table.
+
+        Parameters
+        ----------
+        embeddings : Tensor or array (num_embeddings, embedding_dim)
+        freeze : bool, default True
+            Whether the table is not to be learned.
+        max_norm, norm_type, scale_grad_by_freq, mode, include_last_offset, padding_idx
+            As for the class.
+        """
+        options = {"max_norm": max_norm, "norm_type": norm_type, "scale_grad_by_freq": scale_grad_by_freq}
+        options |= {"mode": mode, "include_last_offset": include_last_offset, "padding_idx": padding_idx}
+        return cls._of(embeddings, freeze, **options)
+
+    def forward(self, input, offsets=None, per_sample_weights=None):
+        """The bags of `input`.
+
+        Parameters
+        ----------
+        input : Tensor or array of int64 or int32
+            Shape (B, n): B bags of n symbols; or (n,), cut at the `offsets`.
+        offsets : Tensor or array of int64 or int32, optional
+        per_sample_weights : Tensor of the shape of `input`, optional
+            With "sum": factor of each vector.
+
+        Returns
+        -------
+        Tensor (B, embedding_dim)
+        """
+        return F.embedding_bag(
+            input,
+            self.weight,
+            offsets,
+            self.max_norm,
+            self.norm_type,
+            self.scale_grad_by_freq,
+            self.mode,
+            per_sample_weights=per_sample_weights,
+            include_last_offset=self.include_last_offset,
+            padding_idx=self.padding_idx,
+        )
+
+    def extra_repr(self):
+        return self._described(max_norm=None, norm_type=2, scale_grad_by_freq=False, mode=None, padding_idx=None)

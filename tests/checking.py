@@ -38,7 +38,7 @@ class Operation:
     `saved(arguments, result)` gives what the backward takes after `dy`; `differentiable` are the positions of the
     arguments that have a gradient. `scale(operation, arguments, dy, options)` gives, for the result and then for each
     gradient, the magnitude that rounding errors are relative to, in addition to the value itself; without it, that is
-    the largest value of the array.
+    the largest value of the array. A tuple of results may have a tuple of magnitudes.
     """
 
     family: str
@@ -227,8 +227,9 @@ def _first(result):
 def _assert_triple(actual, expected, peer, dtype, length, scale, label):
     __tracebackhide__ = True
     if isinstance(expected, tuple):
+        scales = scale if isinstance(scale, tuple) else (scale,) * len(expected)
         for i, parts in enumerate(zip(actual, expected, peer, strict=True)):
-            _assert_triple(*parts, dtype if i == 0 else parts[0].dtype, length, scale, f"{label}[{i}]")
+            _assert_triple(*parts, dtype if i == 0 else parts[0].dtype, length, scales[i], f"{label}[{i}]")
         return
     assert actual.dtype == (dtype if expected.dtype.kind == "f" else expected.dtype), f"{label}: dtype {actual.dtype}"
     assert_close(actual, expected, length=length, scale=scale, label=f"{label} against the reference")

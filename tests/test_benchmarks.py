@@ -133,6 +133,21 @@ class TestFloors:
         assert verdict.failures(better) == []
         assert verdict.failures(rows + better) == ["geometric mean of memory-bound, 1 thread: 1.20x torch, floor 1.5"]
 
+    @pytest.mark.parametrize(("power", "steep"), [(2.0, False), (2.1, True)])
+    def test_slope(self, power, steep, tmp_path, monkeypatch):
+        """Time that goes with more than the square of the length is a failure; the picture is drawn of all lengths."""
+        rows = [row for row in board() if row.operation == verdict.SCALING]
+        results = [
+            measure.result(row, n, {OURS: 1e-5 * int(row.shape.split("-")[0]) ** power, "torch": 1e3}, {"torch": 9.0})
+            for n in (1, 2)
+            for row in rows
+        ]
+        wrong = f"attention_scaling, 2 threads: time goes with length to the power of {power:.2f}, at most 2.05"
+        assert (wrong in verdict.failures(results)) == steep
+        assert not any("power" in message for message in verdict.failures(results[:1]))
+        monkeypatch.setattr(report, "RESULTS", tmp_path)
+        assert report.lengths(measure.machine_sheet([1, 2]), results).read_bytes().startswith(b"\x89PNG")
+
     def test_faster_than_the_machine(self):
         (message,) = found(torch=1.0, ours=0.015).impossible()[:1]
         assert message.startswith("matmul-1024-1024-1024, 1 thread: innerloop is faster than the machine")

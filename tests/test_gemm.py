@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 import kernels
 import kernels.gemm
+from kernels.gemm.ladder import product
+from kernels.gemm.micro import ADD, BIAS, STORE
 from tests.checking import (
     LAYOUTS,
     Operation,
@@ -84,6 +86,35 @@ def test_vectors_and_batches(rng, dtype, a_shape, b_shape):
 def test_layouts(rng, dtype, a_layout, b_layout):
     a, b = normal(rng, (33, 17), dtype), normal(rng, (17, 49), dtype)
     check_matmul(LAYOUTS[a_layout](a), LAYOUTS[b_layout](b))
+
+
+@pytest.mark.parametrize("M", [3, 6, 8, 11, 15, 16, 17, 27, 32, 33])
+@pytest.mark.parametrize(("K", "N"), [(200, 170), (1100, 33), (33, 1001), (1024, 40)], ids=str)
+def test_few_rows_and_a_weight(rng, dtype, M, K, N):
+    """The weight's rows are contiguous, and it is not copied; where they are a page apart, it is."""
+    a, b = normal(rng, (M, K), dtype), normal(rng, (N, K), dtype).T
+    check_matmul(a, b)
+    check_matmul(LAYOUTS["strided"](a), b)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 5, 7), (6, 1, 9), (1, 1, 1), (5, 9, 1), (3, 0, 2), (16, 200, 300), (40, 50, 60), (9, 1500, 33)],
+    ids=str,
+)
+def test_modes_of_a_product(rng, dtype, shape, turned):
+    """What `linear` and others ask of the loops: the product itself, with a bias, and added to what is there."""
+    M, K, N = shape
+    a, b = guarded(normal(rng, (M, K), dtype)), guarded(normal(rng, (N, K) if turned else (K, N), dtype))
+    b = b.T if turned else b
+    bias, there = guarded(normal(rng, N, dtype)), normal(rng, (M, N), dtype)
+    wide = [array.astype(np.float64) for array in (a, b)]
+    scale = np.abs(wide[0]) @ np.abs(wide[1]) + 4
+    for mode, start in ((STORE, 0.0), (BIAS, bias.astype(np.float64)), (ADD, there.astype(np.float64))):
+        out = guarded(there)
+        product(a, b, bias, mode, out)
+        assert_close(out, wide[0] @ wide[1] + start, length=K, scale=scale, label=str(mode))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -192,6 +223,9 @@ def test_same_bits_at_any_thread_count(rng, dtype, at_thread_counts):
         dy = normal(rng, one.shape, dtype)
         one, two = at_thread_counts(lambda dy=dy, a=a, b=b: kernels.matmul_backward(dy, a, b))
         assert [gradient.tobytes() for gradient in one] == [gradient.tobytes() for gradient in two]
+    a, b = normal(rng, (15, 300), dtype), normal(rng, (500, 300), dtype).T
+    one, two = at_thread_counts(lambda: kernels.matmul(a, b))
+    assert one.tobytes() == two.tobytes()
 
 
 def test_torch_tensors_and_transposed_views_are_not_copied(rng, dtype):

@@ -129,7 +129,28 @@ def local_sizes(operation, arguments, dy, options):
 
 BATCH = Operation("normalization", "batch_norm", F.batch_norm, batch_saved, (0, 3, 4), batch_sizes)
 RELU = {"activation": "relu"}
+
+
+def add_layer_saved(arguments, y):
+    x, residual, *rest = arguments
+    return layer_saved([x + residual, *rest], y)
+
+
+def add_layer_sizes(operation, arguments, dy, options):
+    x, residual, *rest = arguments
+    y, dx, dweight, dbias = layer_sizes(operation, [x + residual, *rest], dy, options)
+    return [y, dx, dx, dweight, dbias]
+
+
 LAYER = Operation("normalization", "layer_norm", F.layer_norm, layer_saved, (0, 2, 3), layer_sizes)
+ADD_LAYER = Operation(
+    "normalization",
+    "add_layer_norm",
+    lambda x, residual, *rest: F.layer_norm(x + residual, *rest),
+    add_layer_saved,
+    (0, 1, 3, 4),
+    add_layer_sizes,
+)
 RMS = Operation("normalization", "rms_norm", F.rms_norm, rms_saved, (0, 2), rms_sizes)
 GROUP = Operation("normalization", "group_norm", F.group_norm, group_saved, (0, 2, 3), group_sizes)
 INSTANCE = Operation("normalization", "instance_norm", F.instance_norm, instance_saved, (0, 3, 4), instance_sizes)
@@ -339,6 +360,17 @@ def test_variants_of_rows(rng, dtype, variant, shape):
     assert_close(y, reference.rms_norm(wide[0], shape[1:], wide[1], 1e-5), length=shape[1], label=variant)
 
 
+@pytest.mark.parametrize("variant", VARIANTS["add_layer_norm"])
+@pytest.mark.parametrize("shape", [(3, 5), (70, 33), (2, 5000)], ids=str)
+def test_variants_of_the_layer_norm_of_a_sum(rng, dtype, variant, shape):
+    x, residual = normal(rng, shape, dtype), normal(rng, shape, dtype)
+    weight, bias = normal(rng, shape[1], dtype), normal(rng, shape[1], dtype)
+    mean, rstd, y = (guarded(np.full(s, np.nan, dtype)) for s in (shape[0], shape[0], shape))
+    VARIANTS["add_layer_norm"][variant](*map(guarded, (x, residual, weight, bias)), 1e-5, mean, rstd, y)
+    wide = [a.astype(np.float64) for a in (x + residual, weight, bias)]
+    assert_close(y, reference.layer_norm(wide[0], shape[1:], *wide[1:]), length=shape[1], label=variant)
+
+
 @pytest.mark.parametrize("variant", ["naive", "fast"])
 @pytest.mark.parametrize("shape", [(3, 4, 1), (2, 6, 33)], ids=str)
 def test_variants_of_groups(rng, dtype, variant, shape):
@@ -350,6 +382,82 @@ def test_variants_of_groups(rng, dtype, variant, shape):
     if shape[2] > 1:
         VARIANTS["local_response_norm"][variant](guarded(x), 3, 0.5, 0.75, 1.0, y)
         assert_close(y, reference.local_response_norm(wide[0], 3, 0.5), length=3, label=variant)
+
+
+# --- layer norm of a sum ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (5, 3, 33), (2, 4, 768), (70, 65), (2, 5000)], ids=str)
+def test_add_layer_norm(rng, dtype, shape):
+    for first in range(1, len(shape)):
+        normalized = shape[first:]
+        x, residual, weight, bias = (normal(rng, s, dtype, 0.5) for s in (shape, shape, normalized, normalized))
+        check(ADD_LAYER, x, residual, normalized, weight, bias, 1e-5, lengths=x.size)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_of_add_layer_norm(rng, layout):
+    place = LAYOUTS[layout]
+    arrays = [place(normal(rng, shape, np.float32)) for shape in ((9, 17), (9, 17), (17,), (17,))]
+    check(ADD_LAYER, *arrays[:2], (17,), *arrays[2:], 1e-5, lengths=arrays[0].size)
+
+
+@hypothesis.given(
+    shape=st.lists(st.integers(1, 40), min_size=1, max_size=3).map(tuple),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 100),
+)
+def test_add_layer_norm_of_any_shape(shape, dtype, seed):
+    rng = np.random.default_rng(seed)
+    x, residual, weight, bias = (normal(rng, s, dtype) for s in (shape, shape, shape[-1:], shape[-1:]))
+    y = kernels.add_layer_norm(x, residual, shape[-1], weight, bias, sum=(total := np.empty_like(x)))
+    np.testing.assert_array_equal(total, x + residual)
+    np.testing.assert_array_equal(y, kernels.layer_norm(x + residual, shape[-1], weight, bias))
+
+
+@pytest.mark.parametrize("end", ["front", "back"])
+def test_kept_sum_and_its_gradient(rng, dtype, end):
+    shape, n = (7, 5, 33), 33
+    x, residual, dy, dsum = (normal(rng, shape, dtype) for _ in range(4))
+    weight = normal(rng, n, dtype)
+    total, mean, rstd = (guarded(np.full(s, np.nan, dtype), end) for s in (shape, shape[:2], shape[:2]))
+    y = kernels.add_layer_norm(x, residual, n, weight, sum=total, mean=mean, rstd=rstd)
+    np.testing.assert_array_equal(total, x + residual)
+    np.testing.assert_array_equal(y, kernels.layer_norm(total, n, weight))
+    plain = kernels.layer_norm_backward(dy, total, n, mean, rstd, weight)
+    placed = [guarded(a, end) for a in (dy, total)]
+    found = kernels.add_layer_norm_backward(*placed, n, mean, rstd, weight, dsum=guarded(dsum, end))
+    assert found[0] is found[1]
+    np.testing.assert_allclose(found[0], plain[0] + dsum, rtol=1e-6, atol=1e-6)
+    for mine, expected in zip(found[2:], plain[1:], strict=True):
+        np.testing.assert_array_equal(mine, expected)
+    needs = (False, True, False, False)
+    only = kernels.add_layer_norm_backward(dy, total, n, mean, rstd, weight, needs=needs)
+    assert [each is not None for each in only] == list(needs)
+    np.testing.assert_array_equal(only[1], plain[0])
+
+
+def test_finite_differences_of_add_layer_norm(rng):
+    x, residual, weight, bias = (normal(rng, s, np.float64) for s in ((3, 5), (3, 5), 5, 5))
+    check_finite_differences(ADD_LAYER, x, residual, (5,), weight, bias, 1e-5)
+
+
+def test_nan_in_a_residual_stays_in_its_row(rng, dtype):
+    x, residual = normal(rng, (4, 20), dtype), normal(rng, (4, 20), dtype)
+    clean = kernels.add_layer_norm(x, residual, 20)
+    residual[2, 3] = np.nan
+    found = kernels.add_layer_norm(x, residual, 20)
+    assert np.isnan(found[2]).all()
+    np.testing.assert_array_equal(np.delete(found, 2, 0), np.delete(clean, 2, 0))
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (3, 0)], ids=str)
+def test_empty_add_layer_norm(dtype, shape):
+    x, mean = np.zeros(shape, dtype), np.zeros(shape[0], dtype)
+    y = kernels.add_layer_norm(x, x, shape[1], mean=mean, sum=np.zeros(shape, dtype))
+    assert y.shape == shape and y.dtype == dtype and np.isnan(mean).all()
+    gradients = kernels.add_layer_norm_backward(x, x, shape[1], mean, mean)
+    assert [each.shape for each in gradients] == [shape, shape, shape[1:], shape[1:]]
 
 
 # --- accuracy --------------------------------------------------------------------------------------------------------
@@ -613,6 +721,8 @@ def test_streamed_results_are_the_same(rng, monkeypatch):
             yield from kernels.batch_norm_backward(dy, x, mean, rstd, weight, False)  # noqa: B023
             yield kernels.layer_norm(x, shape[1:], w, w, mean=row_mean, rstd=row_rstd)  # noqa: B023
             yield from kernels.layer_norm_backward(dy, x, shape[1:], row_mean, row_rstd, w)  # noqa: B023
+            yield kernels.add_layer_norm(x, dy, shape[1:], w, w)  # noqa: B023
+            yield from kernels.add_layer_norm_backward(dy, x, shape[1:], row_mean, row_rstd, w, dsum=dy)  # noqa: B023
 
         plain = list(everything())
         with monkeypatch.context() as patch:
@@ -690,6 +800,12 @@ X, FROZEN = np.ones((4, 3, 5)), read_only(np.ones(3))
         (ValueError, r"^layer_norm: .*at least one", lambda f: f(X, ())),
         (ValueError, r"^layer_norm: .*2, 4, 3, 5\), got \(4, 3, 5\)", lambda f: f(X, (2, 4, 3, 5))),
         (ValueError, r"^layer_norm: weight .*\(3, 5\).*\(5,\)", lambda f: f(X, (3, 5), np.ones(5))),
+        (ValueError, r"^add_layer_norm: residual .*\(4, 3, 5\), got \(4, 3\)", lambda f: f(X, X[..., 0], 5)),
+        (TypeError, r"^add_layer_norm: dtypes differ: .*float32", lambda f: f(X, X.astype(np.float32), 5)),
+        (ValueError, r"^add_layer_norm: .*\(\.\.\., 3\).*\(4, 3, 5\)", lambda f: f(X, X, 3)),
+        (ValueError, r"^add_layer_norm: sum .*\(4, 3, 5\), got \(4, 3\)", lambda f: f(X, X, 5, sum=X[..., 0].copy())),
+        (ValueError, r"^add_layer_norm: out overlaps residual", lambda f: f(X.copy(), X, 5, sum=X)),
+        (ValueError, r"^add_layer_norm_backward: dsum", lambda f: f(X, X, 5, X[..., 0], X[..., 0], dsum=X[0])),
         (ValueError, r"^layer_norm_backward: mean .*\(4, 3\).*\(4,\)", lambda f: f(X, X, 5, np.ones(4), np.ones(4))),
         (ValueError, r"^rms_norm: .*\(\.\.\., 4\)", lambda f: f(X, 4)),
         (ValueError, r"^rms_norm_backward: rstd .*\(4, 3\)", lambda f: f(X, X, 5, np.ones(4))),

@@ -338,7 +338,74 @@ def recurrent(kernel, blocks):
     return call
 
 
+def heads(x, number):
+    """(N, L, heads * width) as a view (N, heads, L, width); what has four axes as it is."""
+    return x if x.ndim == 4 else x.reshape(*x.shape[:2], number, -1).swapaxes(1, 2)
+
+
+def attention(inputs, attributes):
+    """The cache is put before the keys; where the sequences differ in length, each is a call of its own."""
+    q, k, v, mask, past_k, past_v, lengths = (*inputs, None, None, None, None)[:7]
+    q = heads(q, attributes.get("q_num_heads"))
+    k, v = (heads(x, attributes.get("kv_num_heads")) for x in (k, v))
+    earlier = 0 if past_k is None else past_k.shape[2]
+    if earlier:
+        k, v = np.concatenate([past_k, k], axis=2), np.concatenate([past_v, v], axis=2)
+    (N, _, L, _), S = q.shape, k.shape[2]
+    if mask is not None:  # keys that it does not reach are not seen
+        nothing = False if mask.dtype == bool else -np.inf
+        mask = np.pad(mask, [(0, 0)] * (mask.ndim - 1) + [(0, S - mask.shape[-1])], constant_values=nothing)
+    sides = [attributes.get(f"{side}_window_size", -1) for side in ("left", "right")]
+    options = {
+        "is_causal": bool(attributes.get("is_causal", 0)),
+        "scale": attributes.get("scale"),
+        "enable_gqa": True,
+        "window": tuple(None if side < 0 else side for side in sides),
+        "softcap": attributes.get("softcap", 0.0),
+    }
+    if lengths is None:
+        y = kernels.scaled_dot_product_attention(q, k, v, mask, causal_offset=earlier, **options)
+        scores = attention_scores(q, k, mask, attributes.get("qk_matmul_output_mode", 0), earlier, options)
+    else:
+        y, scores = np.empty((*q.shape[:3], v.shape[3]), q.dtype), None
+        for b, length in enumerate(map(int, lengths)):
+            seen = None if mask is None else np.broadcast_to(mask, (*q.shape[:3], S))[b, ..., :length]
+            operands = q[b], k[b, :, :length], v[b, :, :length], seen
+            kernels.scaled_dot_product_attention(*operands, causal_offset=length - L, out=y[b], **options)
+    return [y if inputs[0].ndim == 4 else y.swapaxes(1, 2).reshape(N, L, -1), k, v, scores]
+
+
+def attention_scores(q, k, mask, mode, offset, options):
+    """The scores before (modes 0 and 1) and behind (2) the masks, or the weights (3): with the rows of a unit matrix as
+    values, the result is the weights; their logarithms and lse are the scores."""
+    if mode < 2:
+        mask, options = None, options | {"is_causal": False, "window": None}
+    S, lse = k.shape[2], np.empty(q.shape[:3], q.dtype)
+    unit = np.broadcast_to(np.eye(S, dtype=q.dtype), (*k.shape[:2], S, S))
+    weights = kernels.scaled_dot_product_attention(q, k, unit, mask, causal_offset=offset, lse=lse, **options)
+    with np.errstate(divide="ignore"):
+        return weights if mode == 3 else np.log(weights) + lse[..., None]
+
+
+def rotary(inputs, attributes):
+    x, cos, sin, positions = (*inputs, None)[:4]
+    if positions is None:  # the tables have rows for each sequence
+        positions = np.arange(cos.shape[0] * cos.shape[1]).reshape(cos.shape[:2])
+        cos, sin = (table.reshape(-1, table.shape[-1]) for table in (cos, sin))
+    y = heads(x, attributes.get("num_heads"))
+    y = kernels.rotary_embedding(y, cos, sin, positions, interleaved=bool(attributes.get("interleaved", 0)))
+    return [y if x.ndim == 4 else y.swapaxes(1, 2).reshape(x.shape)]
+
+
+def swiglu(inputs, attributes):
+    (a, b), alpha = inputs, np.float32(attributes.get("alpha", 1.0))
+    return [kernels.silu(a * alpha) / alpha * b]
+
+
 RUN = {
+    "Attention": attention,
+    "RotaryEmbedding": rotary,
+    "SwiGLU": swiglu,
     "RNN": recurrent(kernels.rnn, [0]),
     "GRU": recurrent(kernels.gru, [1, 0, 2]),
     "LSTM": recurrent(kernels.lstm, [0, 2, 3, 1]),
@@ -398,6 +465,18 @@ RANDOM = "dropout draws from NumPy's generator, so the kept elements differ"
 DILATED = "an average or power pool has no dilation, as in PyTorch"
 RESET_BEFORE = "gru's r applies behind the product with W_hn (linear_before_reset), as in PyTorch"
 NOT_EXPRESSED = {
+    "test_attention_4d_fp16": OTHER_DTYPE,
+    "test_attention_4d_gqa_with_past_and_present_fp16": OTHER_DTYPE,
+    "test_attention_4d_causal_bf16": OTHER_DTYPE,
+    "test_attention_4d_causal_fp16": OTHER_DTYPE,
+    "test_attention_4d_padded_kv_bf16": OTHER_DTYPE,
+    "test_attention_4d_causal_padded_kv_bf16": OTHER_DTYPE,
+    "test_attention_4d_attn_mask_causal_bf16": OTHER_DTYPE,
+    "test_attention_3d_causal_bf16": OTHER_DTYPE,
+    "test_attention_4d_gqa_causal_nonpad_decode_fp16": OTHER_DTYPE,
+    "test_attention_24_qk_matmul_output_mode3_softmax_precision": OTHER_DTYPE,
+    "test_attention_local_window_ext_cache_float16_mask": OTHER_DTYPE,
+    "test_swiglu_float16": OTHER_DTYPE,
     "test_lstm_with_peepholes": "lstm has no peepholes, as in PyTorch",
     "test_gru_seq_length": RESET_BEFORE,  # the other three go one step from 0, where there is nothing to reset
     "test_gru_reverse": RESET_BEFORE,
@@ -439,6 +518,9 @@ NOT_EXPRESSED = {
 }
 
 PASSED = {
+    "Attention": 82,
+    "RotaryEmbedding": 8,
+    "SwiGLU": 2,
     "RNN": 6,
     "GRU": 3,
     "LSTM": 5,

@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import math
 from functools import partial
 from typing import NamedTuple
 
@@ -349,3 +350,131 @@ def test_variants_agree_with_python(rng, dtype, name, variant):
             loops(*arrays, *options)
             for array, wanted in zip(arrays, expected, strict=True):
                 assert_close(array, wanted, scale=20, label=f"{name} {variant}")
+
+
+# --- clipping --------------------------------------------------------------------------------------------------------
+
+NORM_TYPES = [2.0, 1, math.inf, -math.inf, 3.0, 0.5, 0, -1.0]
+each_norm = pytest.mark.parametrize("norm_type", NORM_TYPES)
+
+
+def clipped(clip, grads, *options):
+    """The norm and the gradients, clipped."""
+    norm = clip(grads, *options)
+    return norm, grads
+
+
+def clip_peer(grads, *options):
+    parameters = [torch.nn.Parameter(torch.zeros(g.shape, dtype=torch.from_numpy(g).dtype)) for g in grads]
+    for p, g in zip(parameters, grads, strict=True):
+        p.grad = torch.from_numpy(g.copy())
+    norm = torch.nn.utils.clip_grad_norm_(parameters, *options)
+    return norm.numpy(), [p.grad.numpy() for p in parameters]
+
+
+def check_clip(grads, *options, place=lambda array: array):
+    norm, found = clipped(kernels.clip_grad_norm, [place(g.copy()) for g in grads], *options)
+    wide = [g.astype(np.float64) for g in grads]
+    length = sum(g.size for g in grads)
+    for expected_norm, expected in (clipped(reference.clip_grad_norm, wide, *options), clip_peer(grads, *options)):
+        assert_close(np.asarray(norm), np.asarray(expected_norm), label="norm", factor=2, length=length)
+        for g, wanted in zip(found, expected, strict=True):
+            assert_close(g, wanted, label="gradient", factor=4, length=length)
+    return norm, found
+
+
+@each_norm
+@pytest.mark.parametrize("max_norm", [0.5, 1e9], ids=["clipped", "left"])
+def test_clip_grad_norm(rng, dtype, norm_type, max_norm):
+    grads = [normal(rng, shape, dtype) for shape in SHAPES if 0 not in shape]
+    norm, found = check_clip(grads, max_norm, norm_type)
+    assert norm.dtype == dtype
+    if max_norm > norm:
+        assert [g.tobytes() for g in found] == [g.tobytes() for g in grads]
+    for end in ("front", "back"):
+        check_clip(grads, max_norm, norm_type, place=partial(guarded, end=end))
+
+
+@pytest.mark.parametrize("norm_type", [2.0, 1, math.inf])
+@pytest.mark.parametrize("layout", sorted(set(LAYOUTS) - {"read-only"}))
+def test_clipping_gradients_of_any_layout(rng, layout, norm_type):
+    grads = [normal(rng, shape, np.float64) for shape in ((7, 5), (3, 4, 2), (9,))]
+    check_clip(grads, 0.1, norm_type, place=LAYOUTS[layout])
+    if norm_type != math.inf:  # NumPy and PyTorch know no largest of nothing; here it is 0
+        check_clip([np.zeros((2, 0)), *grads], 0.1, norm_type, place=LAYOUTS[layout])
+
+
+@each_norm
+def test_clipping_has_the_same_bits_at_any_thread_count(rng, dtype, at_thread_counts, norm_type):
+    grads = [normal(rng, n, dtype) for n in (100_000, 7, 50_001)]
+    one, two = at_thread_counts(lambda: clipped(kernels.clip_grad_norm, [g.copy() for g in grads], 0.1, norm_type))
+    assert one[0].tobytes() == two[0].tobytes()
+    assert [g.tobytes() for g in one[1]] == [g.tobytes() for g in two[1]]
+
+
+@pytest.mark.parametrize("norm_type", [2.0, 1, math.inf, 3.0])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf], ids=str)
+def test_clipping_what_is_not_finite(rng, dtype, value, norm_type):
+    grads = [normal(rng, 40, dtype), normal(rng, 5, dtype)]
+    grads[0][17] = value
+    check_clip(grads, 1.0, norm_type)
+    before = [g.copy() for g in grads]
+    message = f"^clip_grad_norm: the norm of order {norm_type} of the gradients is {abs(value)}"
+    with pytest.raises(RuntimeError, match=message):
+        kernels.clip_grad_norm(grads, 1.0, norm_type, error_if_nonfinite=True)
+    assert [g.tobytes() for g in grads] == [g.tobytes() for g in before]
+
+
+def test_clipping_squares_beyond_the_range_of_float32():
+    grads = [np.full(4, 1e30, np.float32)]
+    assert kernels.clip_grad_norm(grads, 1.0) == pytest.approx(2e30, rel=1e-6)
+    np.testing.assert_allclose(grads[0], 0.5, rtol=1e-6)
+    grads = [np.full(4, 1e-30, np.float32)]
+    assert kernels.clip_grad_norm(grads, 1.0) == pytest.approx(2e-30, rel=1e-6)
+
+
+def test_clipping_both_dtypes_and_none(rng):
+    grads = [np.float32([3.0]), None, np.float64([4.0]), np.float32([12.0])]
+    norm = kernels.clip_grad_norm(grads, 1.3)
+    assert norm == 13 and norm.dtype == np.float32
+    np.testing.assert_allclose([g[0] for g in grads if g is not None], [0.3, 0.4, 1.2], rtol=1e-6)
+    for nothing in ([], [None], iter([])):
+        assert kernels.clip_grad_norm(nothing, 1.0) == 0
+    assert kernels.clip_grad_norm([np.zeros(0)], 1.0, math.inf) == 0
+    tensor = torch.full((4,), 5.0)
+    assert kernels.clip_grad_norm([tensor], 1.0) == 10
+    np.testing.assert_allclose(tensor, 0.5, rtol=1e-6)
+
+
+SHARED = np.ones(3)
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "wrong"),
+    [
+        (TypeError, r"grads\[1\] must be float32 or float64, got int64", np.ones(3, int)),
+        (TypeError, r"grads\[1\] must be an array, got list", [1.0]),
+        (TypeError, r"grads\[1\] must be an array, got float64", np.float64(1)),
+        (TypeError, r"grads\[1\] must be float32 or float64, got >f8", np.ones(3, ">f8")),
+        (ValueError, r"grads\[1\] is read-only", read_only(np.ones(3))),
+        (ValueError, r"grads\[1\] is not aligned", np.frombuffer(bytearray(25), np.uint8)[1:].view(np.float64)),
+        (ValueError, r"grads has the same array twice", SHARED),
+    ],
+)
+def test_clipping_errors(error, message, wrong):
+    with pytest.raises(error, match=f"^clip_grad_norm: {message}"):
+        kernels.clip_grad_norm([SHARED, wrong], 0.1)
+    assert SHARED.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("variant", kernels.update.VARIANTS["clip_grad_norm"])
+@each_norm
+def test_terms_of_norms(rng, dtype, variant, norm_type):
+    for size in (1, 16, 37, 1000):
+        x = guarded(normal(rng, size, dtype))
+        magnitudes = np.abs(x.astype(np.float64))
+        with np.errstate(all="ignore"):
+            extreme = {math.inf: magnitudes.max(), -math.inf: magnitudes.min(), 0: float(size)}
+            expected = extreme.get(norm_type, (magnitudes**norm_type).sum())
+        found = kernels.update.VARIANTS["clip_grad_norm"][variant](x, float(norm_type))
+        assert found == pytest.approx(expected, rel=1e-12)

@@ -12,8 +12,8 @@ from benchmarks.cases.row import OURS, Row
 __all__ = ["FAMILIES", "OURS", "Row", "board", "pairs"]
 
 FAMILIES = (
-    "gemm", "affine", "convolution", "activation", "reduction", "pooling", "normalization", "recurrent", "loss",
-    "update", "training",
+    "gemm", "affine", "perceptron", "convolution", "activation", "reduction", "pooling", "normalization", "attention",
+    "recurrent", "loss", "lookup", "update", "training", "inference",
 )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ if HAS_JAX:
 
 aten = torch.ops.aten
 CROSS_ENTROPY_SHAPES = ((4096, 1000), (512, 32000))
+VOCABULARY_SHAPE = (512, 512, 32000)  # rows, width, classes
 WIDE = (4096, 768)
 
 
@@ -70,6 +71,7 @@ def rows():
     for dims in CROSS_ENTROPY_SHAPES:
         yield cross_entropy(*dims)
         yield cross_entropy_step(*dims)
+    yield linear_cross_entropy_step(*VOCABULARY_SHAPE)
     for operation in ELEMENTWISE:
         yield elementwise(operation)
         yield elementwise_backward(operation)
@@ -137,6 +139,56 @@ def cross_entropy_step(n: int, classes: int) -> Row:
         flops=6 * size,
         bytes=2 * FLOAT * size + INDEX * n,
         build=build,
+    )
+
+
+def linear_cross_entropy_step(n: int, width: int, classes: int) -> Row:
+    """The last layer and the loss of a language model, with the gradients of x and of the weight."""
+
+    def inputs():
+        x, weight = normals((n, width), (classes, width))
+        return x, weight * np.float32(width**-0.5), np.random.default_rng(1).integers(0, classes, n)
+
+    def step(x, weight, target):
+        gradients = np.empty_like(x), np.empty_like(weight), None
+        loss = kernels.linear_cross_entropy(x, weight, target, gradients=gradients)
+        return loss, *kernels.linear_cross_entropy_backward(ONE, x, weight, target, gradients=gradients)
+
+    def numpy_step(x, weight, target):
+        loss = reference("loss").linear_cross_entropy(x, weight, target)
+        dx, dweight, _ = reference("loss").linear_cross_entropy_backward(ONE, x, weight, target)
+        return loss, dx, dweight
+
+    def jax_loss(x, weight, target):
+        return jax_cross_entropy(x @ weight.T, target)
+
+    def build():
+        x, weight, target = inputs()
+        leaves, indices = [torch.from_numpy(a).requires_grad_() for a in (x, weight)], torch.from_numpy(target)
+
+        def torch_step():
+            loss = F.cross_entropy(F.linear(*leaves), indices)
+            return loss, *torch.autograd.grad(loss, leaves)
+
+        made = {
+            OURS: functools.partial(step, x, weight, target),
+            "numpy": functools.partial(numpy_step, x, weight, target),
+            "torch": torch_step,
+        }
+        if HAS_JAX:
+            made["jax"] = jitted(jax.value_and_grad(jax_loss, (0, 1)), x, weight, target)
+        return made
+
+    return Row(
+        family="loss",
+        operation="linear_cross_entropy_step",
+        shape=named((n, width, classes)),
+        kind="compute",
+        flops=6 * n * width * classes,
+        bytes=FLOAT * (2 * n * width + 2 * width * classes),
+        build=build,
+        floor=1.1,
+        records=True,
     )
 
 

@@ -147,3 +147,32 @@ def gpt(library, symbols=103, context=128, width=128, layers=4, heads=4, tied=Tr
             return self.decoder(ids).reshape(-1, symbols)
 
     return Trained()
+
+
+def bert(torch, weights, ids, attention_mask=None, heads=12, eps=1e-12):
+    """The vectors (B, T, width) of `nn.models.BERT` by PyTorch's functions; `weights` has the names of its state."""
+    F = torch.nn.functional
+
+    def linear(name, x):
+        return F.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
+
+    def normalized(name, x):
+        return F.layer_norm(
+            x, x.shape[-1:], weights[f"{name}.LayerNorm.weight"], weights[f"{name}.LayerNorm.bias"], eps
+        )
+
+    B, T = ids.shape
+    mask = None if attention_mask is None else attention_mask[:, None, None, :].bool()
+    words, places, kinds = (weights[f"embeddings.{n}_embeddings.weight"] for n in ("word", "position", "token_type"))
+    x = normalized("embeddings", F.embedding(ids, words) + places[:T] + kinds[0])
+    shape = B, T, heads, x.shape[-1] // heads
+    for layer in itertools.count():
+        name = f"encoder.layer.{layer}"
+        if f"{name}.output.dense.weight" not in weights:
+            return x
+        parts = (linear(f"{name}.attention.self.{part}", x) for part in ("query", "key", "value"))
+        q, k, v = (part.view(shape).transpose(1, 2) for part in parts)
+        y = F.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).reshape(x.shape)
+        x = normalized(f"{name}.attention.output", linear(f"{name}.attention.output.dense", y) + x)
+        y = linear(f"{name}.output.dense", F.gelu(linear(f"{name}.intermediate.dense", x)))
+        x = normalized(f"{name}.output", y + x)

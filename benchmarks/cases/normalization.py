@@ -25,6 +25,7 @@ def rows():
     yield batch_norm(training=False)
     yield batch_norm_backward()
     yield from (layer_norm(), layer_norm_backward(), rms_norm(), rms_norm_backward())
+    yield add_layer_norm()
     yield from (group_norm(), group_norm_backward())
     yield batch_norm_ladder()
 
@@ -135,6 +136,21 @@ def layer_norm_backward() -> Row:
         return calls("normalization", "layer_norm_backward", (dy, x), torch_call, *settings, jax_call=jax_call)
 
     return row("layer_norm_backward", ROWS, 14, 3, 1.2, build)
+
+
+def add_layer_norm() -> Row:
+    """Residual connection and norm, as between the parts of a transformer."""
+    n = ROWS[1]
+
+    def build():
+        x, residual, weight, bias = normals(ROWS, ROWS, (n,), (n,))
+        tensors = [torch.from_numpy(array) for array in (weight, bias)]
+        jax_call = jitted(lambda x, residual, *rest: JAX_LAYER(x + residual, *rest), x, residual, weight, bias)
+        settings = (n,), weight, bias
+        torch_call = lambda x, residual: F.layer_norm(x + residual, (n,), *tensors)  # noqa: E731
+        return calls("normalization", "add_layer_norm", (x, residual), torch_call, *settings, jax_call=jax_call)
+
+    return row("add_layer_norm", ROWS, 9, 3, 1.2, build)
 
 
 def rms_norm() -> Row:

@@ -6,5 +6,8 @@
 - `functions`: the public functions; `arguments`: their checks.
 """
 
+from kernels.attention import ladder, positions
 from kernels.attention.functions import scaled_dot_product_attention, scaled_dot_product_attention_backward
 from kernels.attention.positions import alibi_slopes, rotary_embedding, rotary_embedding_backward, rotary_tables
+
+VARIANTS = ladder.VARIANTS | positions.VARIANTS

@@ -28,7 +28,8 @@ class Problem(NamedTuple):
 
 def readable(operation, name, x):
     """`x` as an array whose last axis is contiguous, of any other strides; copied where it is not."""
-    x = _checks.as_array(operation, name, x)
+    if x.__class__ is not ndarray:
+        x = _checks.as_array(operation, name, x)
     if x.dtype not in (_checks.FLOAT32, _checks.FLOAT64):
         raise TypeError(f"{operation}: {name} must be float32 or float64, got {x.dtype}")
     if x.ndim < 2:
@@ -37,6 +38,8 @@ def readable(operation, name, x):
 
 
 def _plain(x):
+    if x.flags.carray and x.dtype.isnative:
+        return x
     size = x.itemsize
     in_order = x.strides[-1] == size or x.shape[-1] <= 1
     if in_order and x.flags.aligned and x.dtype.isnative and not any(stride % size for stride in x.strides):
@@ -58,27 +61,18 @@ def checked(
     alibi, seed,
 ) -> Problem:  # fmt: skip
     """The problem, once all arguments are seen to fit together."""
-    query, key, value = (readable(operation, *each) for each in (("query", query), ("key", key), ("value", value)))
-    _checks.same_dtype(operation, query=query, key=key, value=value)
-    shapes = f"query is {query.shape}, key is {key.shape}, value is {value.shape}"
-    if not query.ndim == key.ndim == value.ndim or not query.shape[:-3] == key.shape[:-3] == value.shape[:-3]:
-        raise ValueError(f"{operation}: the axes before the heads differ: {shapes}")
-    if query.shape[-1] != key.shape[-1]:
-        raise ValueError(f"{operation}: query and key have different widths: {shapes}")
-    if key.shape[-2] != value.shape[-2]:
-        raise ValueError(f"{operation}: key and value have different lengths: {shapes}")
-    if not query.shape[-1] or not value.shape[-1]:
-        raise ValueError(f"{operation}: the width must be at least 1: {shapes}")
+    query, key, value = (
+        readable(operation, "query", query),
+        readable(operation, "key", key),
+        readable(operation, "value", value),
+    )
+    if not query.dtype is key.dtype is value.dtype:
+        _checks.same_dtype(operation, query=query, key=key, value=value)
+    wrong = _misfit(query.shape, key.shape, value.shape, enable_gqa)
+    if wrong:
+        shapes = f"query is {query.shape}, key is {key.shape}, value is {value.shape}"
+        raise ValueError(f"{operation}: {wrong}: {shapes}")
     q, k, v = _four(query), _four(key), _four(value)
-    heads, key_heads = q.shape[1], k.shape[1]
-    if v.shape[1] != key_heads:
-        raise ValueError(f"{operation}: key and value have different heads: {shapes}")
-    if heads != key_heads and not enable_gqa:
-        raise ValueError(f"{operation}: query and key heads differ, which needs enable_gqa=True: {shapes}")
-    if heads != key_heads and (not key_heads or heads % key_heads):
-        raise ValueError(
-            f"{operation}: the number of query heads must be a multiple of the key heads, got {heads} and {key_heads}"
-        )
     if not 0 <= dropout_p < 1:
         raise ValueError(f"{operation}: dropout_p must be at least 0 and below 1, got {dropout_p}")
     if not softcap >= 0:
@@ -88,20 +82,45 @@ def checked(
     dtype = q.dtype.type
     rule = (
         dtype(1 / math.sqrt(q.shape[3]) if scale is None else scale), dtype(softcap), low, high, int(causal_offset),
-        _slopes(operation, alibi, heads, q.dtype), kind, allowed, added,
+        _slopes(operation, alibi, q.shape[1], q.dtype), kind, allowed, added,
         int(dropout_p * 2**32), dtype(1 / (1 - dropout_p)), operator.index(seed) % 2**64,
     )  # fmt: skip
     return Problem(q, k, v, rule, query.shape[:-1], mask)
 
 
+def _misfit(query, key, value, enable_gqa):
+    """What is wrong with these shapes, if anything is."""
+    if not len(query) == len(key) == len(value) or not query[:-3] == key[:-3] == value[:-3]:
+        return "the axes before the heads differ"
+    if query[-1] != key[-1]:
+        return "query and key have different widths"
+    if key[-2] != value[-2]:
+        return "key and value have different lengths"
+    if not query[-1] or not value[-1]:
+        return "the width must be at least 1"
+    if key[-3:-2] != value[-3:-2]:
+        return "key and value have different heads"
+    if query[-3:-2] == key[-3:-2]:
+        return None
+    if not enable_gqa:
+        return "query and key heads differ, which needs enable_gqa=True"
+    if not key[-3] or query[-3] % key[-3]:
+        return f"the number of query heads must be a multiple of the key heads, got {query[-3]} and {key[-3]}"
+    return None
+
+
 def _window(operation, window, is_causal, offset):
     """Query i sees the keys from i + low to i + high."""
-    left, right = (None, None) if window is None else window
+    if abs(offset) > FAR:
+        raise ValueError(f"{operation}: causal_offset must be at most 2**40 either way, got {offset}")
+    if window is None:
+        return -FAR, offset if is_causal else FAR
+    left, right = window
     for name, reach in (("left", left), ("right", right)):
         if reach is not None and reach < 0:
             raise ValueError(f"{operation}: window must be at least 0 on either side, got {window} ({name})")
-    low = -FAR if left is None else offset - operator.index(left)
-    high = FAR if right is None else offset + operator.index(right)
+    low = -FAR if left is None else max(offset - operator.index(left), -FAR)
+    high = FAR if right is None else min(offset + operator.index(right), FAR)
     return low, min(high, offset) if is_causal else high
 
 

@@ -100,7 +100,8 @@ def slopes_of_tile(
                 dmask[n, h, i, first + j] = d[row + j]
         if rule[1] > 0:
             for j in range(start, stop):
-                d[row + j] *= caps[j]
+                if d[row + j] != 0:
+                    d[row + j] *= caps[j]
 
 
 @jit
@@ -114,7 +115,7 @@ def ranges_of_block(first_row, rows, count, first, low, high):
     return begin, end
 
 
-@jit
+@jit(merge=True)
 def rows_back(n, h, first, count, dout, q, lse, rule, dq, dmask, delta, finite, scratch):
     """All rows of query head h against the block of `count` keys from `first` on, which lies in the scratch."""
     queries, douts, strips, value_strips, keys, dk, dv, p, d, caps, totals, ranges = scratch
@@ -176,7 +177,7 @@ def deltas_of(n, head, group, dout, out, delta, dq):
                 flat(dq)[at + e] = 0
 
 
-@jit
+@jit(merge=True)
 def keys_back(n, head, first, count, dout, q, k, v, lse, rule, dq, dk, dv, dmask, delta, scratch):
     """The block of `count` keys of key head `head` from `first` on, all rows of the heads that share it."""
     strips, value_strips, keys, key_slopes, value_slopes = scratch[2], scratch[3], scratch[4], scratch[5], scratch[6]

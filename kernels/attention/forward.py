@@ -21,8 +21,10 @@ import math
 import numpy as np
 from numba import int64, types
 
+from kernels._checks import FLOAT32, FLOAT64
 from kernels._jit import Compiled, jit
 from kernels._shares import share_out
+from kernels.attention.decoding import add_values, multiply_dots
 from kernels.attention.scores import drop_out, finish_scores, is_plain, rule_types, seen_keys
 from kernels.gemm.micro import ADD, CHAIN, MR, NV, STORE, micro_kernel, pack_strips, padded, padding, tile_height
 from kernels.reduction.peaks import decay, peak_of, store_decay
@@ -41,7 +43,7 @@ from kernels.simd import (
 )
 
 # Numba compiles a callee anew for each literal argument; these are plain values to it.
-ZERO, ONE = np.int64(0), np.int64(1)
+ZERO, ONE, NO = np.int64(0), np.int64(1), np.bool_(False)
 PLAIN, ADDED = np.int64(STORE), np.int64(ADD)
 INFINITY = float("inf")
 # Keys of a block: one chain of additions of the second product. Its keys and values, 2 * 4 * 192 * 64 B, fit L2 beside
@@ -50,6 +52,8 @@ KEYS = CHAIN
 # Query rows of an item of work, at most: they pay for packing a block of keys a hundred times over.
 ROWS = 16 * MR
 LEAST_ROWS = 4 * MR
+# Rows that do not pay for packing keys: decoding, where each key and value is read once, as it lies.
+FEW = 4
 # An item should not be more than this part of all rows, so that threads have something to share.
 PARTS = 16
 
@@ -117,7 +121,7 @@ def ranges_of_rows(first_row, height, L, keys, first, low, high, ranges):
     return start, stop
 
 
-@jit
+@jit(merge=True)
 def multiply_strips(a, ia, lda, height, depth, strips, start, stop, out, to, ldo, bias, totals):
     """``out[r, j] = sum over p of a[r, p] b[p, j]`` for all strips that hold a column start <= j < stop."""
     NR = NV * lane_count(out)
@@ -188,7 +192,43 @@ def strides_of(x):
     return x.strides[0] // x.itemsize, x.strides[1] // x.itemsize, x.strides[2] // x.itemsize
 
 
+@jit(merge=True)
+def block_of_few(
+    n, head, heads, L, rows, first, count, E, Ev, keys, at_k, step_k, vals, at_v, step_v, ldq, lds, ldv, rule, scratch
+):
+    """The rows of an item, at most FEW, against a block of `count` keys, which are read where they lie."""
+    queries, s, result, peaks, sums, factors = scratch[0], scratch[3], scratch[4], scratch[5], scratch[6], scratch[7]
+    slopes, totals, ranges, of_block = scratch[8], scratch[9], scratch[10], scratch[2]
+    start, stop = ranges_of_rows(ZERO, rows, L, count, first, rule[2], rule[3], ranges)
+    if start >= stop:
+        return
+    multiply_dots(queries, ZERO, ldq, rows, E, keys, at_k, step_k, start, stop, s, lds, of_block)
+    weigh_tile(s, lds, rows, ZERO, first, ranges, start, stop, n, head, heads, L, rule, peaks, sums, factors, slopes)
+    scale_rows(result, ZERO, ldv, rows, Ev, factors)
+    for j in range(rows * ldv):
+        of_block[j] = 0
+    add_values(s, start, lds, rows, stop - start, vals, at_v + start * step_v, step_v, Ev, of_block, ldv, totals)
+    # an infinity that nobody sees has been multiplied by 0: only the result tells
+    if not add_rows(of_block, result, rows * ldv):
+        multiply_add(
+            NO, s, start, lds, ONE, rows, stop - start, vals, at_v + start * step_v, step_v, Ev, result, ZERO, ldv,
+            totals,
+        )  # fmt: skip
+
+
 @jit
+def add_rows(x, out, count):
+    """``out += x`` if all of x is finite; whether it is."""
+    residue = x.dtype.type(0)
+    for j in range(count):
+        residue += x[j] * 0
+    if residue == 0:
+        for j in range(count):
+            out[j] += x[j]
+    return residue == 0
+
+
+@jit(merge=True)
 def attend_rows(n, head, first_row, rows, q, k, v, rule, out, lse, scratch):
     """Query rows first_row ... of the heads that share key head `head`, all keys; the result into out and lse."""
     queries, strips, values, s, result, peaks, sums, factors, slopes, totals, ranges = scratch
@@ -199,6 +239,9 @@ def attend_rows(n, head, first_row, rows, q, k, v, rule, out, lse, scratch):
     ldq, lds, ldv = padded(E, out), padded(KEYS, out), padded(width, out)
     key_steps, value_steps = strides_of(k), strides_of(v)
     keys, vals = flat(k), flat(v)
+    at_head_k, at_head_v = n * key_steps[0] + head * key_steps[1], n * value_steps[0] + head * value_steps[1]
+    # the micro-kernel reads whole strips; a later item of so few rows is the rest of many
+    few = first_row == 0 and rows <= FEW and (Ev % NR == 0 or Ev % NR <= lane_count(out))
     copy_heads(q, n, head * group, first_row, rows, rule[0], queries, ldq, E)
     for r in range(rows):
         peaks[r], sums[r] = -INFINITY, 0
@@ -211,13 +254,15 @@ def attend_rows(n, head, first_row, rows, q, k, v, rule, out, lse, scratch):
             begin, end = min(begin, start), max(end, stop)
     for first in range(begin, end, KEYS):
         count = min(KEYS, end - first)
-        pack_strips(
-            keys, n * key_steps[0] + head * key_steps[1] + first * key_steps[2], ONE, key_steps[2], count, E, strips
-        )
-        finite = copy_rows(
-            vals, n * value_steps[0] + head * value_steps[1] + first * value_steps[2], value_steps[2], count, Ev,
-            ONE, values, ZERO, ldv, width,
-        )  # fmt: skip
+        at_k, at_v = at_head_k + first * key_steps[2], at_head_v + first * value_steps[2]
+        if few:
+            block_of_few(
+                n, head * group, Hq, L, rows, first, count, E, Ev, keys, at_k, key_steps[2], vals, at_v,
+                value_steps[2], ldq, lds, ldv, rule, scratch,
+            )  # fmt: skip
+            continue
+        pack_strips(keys, at_k, ONE, key_steps[2], count, E, strips)
+        finite = copy_rows(vals, at_v, value_steps[2], count, Ev, ONE, values, ZERO, ldv, width)
         r = ZERO
         while r < rows:
             height = tile_height(rows - r)
@@ -295,3 +340,4 @@ def _types(kind):
 
 
 compiled = Compiled(attention_loops, _types)
+NO_LSE = {dtype: np.zeros((0, 0, 0), dtype) for dtype in (FLOAT32, FLOAT64)}

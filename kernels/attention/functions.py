@@ -7,8 +7,6 @@ from kernels import _checks, _threads
 from kernels.attention import arguments, backward, forward
 from kernels.gemm.ladder import PARALLEL_WORK
 
-NO_LSE = {dtype: np.zeros((0, 0, 0), dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
-
 
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False, *,
@@ -93,7 +91,7 @@ def scaled_dot_product_attention(
         _checks.output(operation, lse, problem.rows, q.dtype, "lse")
     result = arguments.result_like(q, v.shape[3]) if out is None else _given(operation, out, shape, q, k, v)
     if q.size and k.size:
-        kept = NO_LSE[q.dtype] if lse is None else lse.reshape(q.shape[:3])
+        kept = forward.NO_LSE[q.dtype] if lse is None else lse.reshape(q.shape[:3])
         forward.compiled[q.dtype](q, k, v, problem.rule, result, kept, threads(q, k, v))
     else:
         result[...] = 0
@@ -168,10 +166,11 @@ def scaled_dot_product_attention_backward(
     )  # fmt: skip
     q, k, v = problem.q, problem.k, problem.v
     shape, dtype = (*problem.rows, v.shape[3]), q.dtype
-    dout, out = (_like_result(operation, *each, shape, dtype, q) for each in (("dout", dout), ("out", out)))
+    dout, out = (_like_result(operation, *each, shape, q) for each in (("dout", dout), ("out", out)))
     lse = _checks.floats(operation, "lse", lse)
-    if lse.dtype != dtype or lse.shape != problem.rows:
-        raise ValueError(f"{operation}: lse must be {dtype} of shape {problem.rows}, got {lse.dtype} of {lse.shape}")
+    _checks.same_dtype(operation, query=q, dout=dout, out=out, lse=lse)
+    if lse.shape != problem.rows:
+        raise ValueError(f"{operation}: lse must have shape {problem.rows}, got {lse.shape}")
     mask = problem.mask
     if needs[3] and (mask is None or mask.dtype != dtype):
         raise ValueError(f"{operation}: the gradient of a mask needs an additive one, got {attn_mask!r:.60}")
@@ -194,11 +193,11 @@ def scaled_dot_product_attention_backward(
     return tuple(gradient if wanted else None for gradient, wanted in zip(gradients, needs, strict=True))
 
 
-def _like_result(operation, name, x, shape, dtype, q):
-    """`x` as four axes, once it is seen to be of the result's shape and dtype."""
+def _like_result(operation, name, x, shape, q):
+    """`x` as four axes, once it is seen to be of the result's shape."""
     x = arguments.readable(operation, name, x)
-    if x.dtype != dtype or x.shape != shape:
-        raise ValueError(f"{operation}: {name} must be {dtype} of shape {shape}, got {x.dtype} of {x.shape}")
+    if x.shape != shape:
+        raise ValueError(f"{operation}: {name} must have shape {shape}, got {x.shape}")
     return x.reshape(*q.shape[:3], shape[-1])
 
 

@@ -2,6 +2,7 @@
 
 - `ladder`: from the triple loop to packed blocks on all threads, one idea a rung.
 - `micro`: the micro-kernel at the bottom of the ladder, and the packing that feeds it.
+- `turned`: a few rows times a transposed matrix, which is not packed.
 - `vector`: where one operand is a vector, and memory is the limit.
 - `product`: the public functions: ranks, broadcasting, layouts, errors, gradients.
 """

@@ -33,6 +33,7 @@ from kernels.gemm.micro import (
     padding,
     tile_height,
 )
+from kernels.gemm.turned import gemm_turned, is_turned
 from kernels.gemm.vector import outer_product, vector_matrix
 from kernels.simd import allocate, flat, lane_count, prefetch, release, tile_add, tile_outer, tile_store, tile_zeros
 
@@ -149,7 +150,8 @@ def _even(items, most, unit):
 
 @jit
 def gemm(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, pack_a, pack_b):
-    """``C = A B`` or, with `mode` BIAS, ``C = A B + bias``, on strided matrices: five loops around the micro-kernel.
+    """``C = A B``, with `mode` BIAS ``A B + bias``, with ADD ``C + A B``, on strided matrices: five loops around the
+    micro-kernel.
 
     Element (i, p) of A is ``a[ia + i*ra + p*ca]``, (p, j) of B is ``b[ib + p*rb + j*cb]``, (i, j) of C is
     ``c[ic + i*ldc + j]``, and bias j is ``bias[jb + j]``. Each element of C is summed over blocks of KC, and in these
@@ -236,21 +238,25 @@ def matmul_packed(a, b, out):
 
 
 @jit(merge=True)
-def multiply(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, vector):
+def multiply(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, vector, turned):
     """`gemm` for any shape: nothing to sum, vectors, small matrices (not copied) and large ones (packed).
 
-    `vector`: the product that this is a part of has one row or one column.
+    `vector`: the product that this is a part of has one row or one column; `turned`: `is_turned` holds for it.
     """
     if M == 0 or N == 0 or K == 0:
         for i in range(M):
             for j in range(N):
-                c[ic + i * ldc + j] = bias[jb + j] if mode == BIAS else 0
+                if mode != ADD:
+                    c[ic + i * ldc + j] = bias[jb + j] if mode == BIAS else 0
     elif K == 1:
         outer_product(a, ia, ra, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N)
     elif vector and M == 1 and ca == 1 and (rb == 1 or cb == 1):
         vector_matrix(a, ia, b, ib, rb, cb, bias, jb, mode, c, ic, N, K)
     elif vector and rb == 1 and ldc == 1 and mode == STORE and (ra == 1 or ca == 1):  # C is a column: Cᵀ = Bᵀ Aᵀ
         vector_matrix(b, ib, a, ia, ca, ra, bias, jb, mode, c, ic, M, K)
+    elif turned:
+        KC = _even(K, KC_VECTORS * lane_count(c), 1)
+        gemm_turned(a, ia, ra, ca, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N, K, KC)
     else:
         # Packing pays where a panel is used often and its original would not stay in L2 meanwhile; B must be
         # packed where its rows are not contiguous.
@@ -262,13 +268,13 @@ def multiply(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, 
 
 @jit(merge=True)
 def multiply_add(a, b, bias, mode, out):
-    """``out = A B`` or, with `mode` BIAS, ``A B + bias``, on one thread; arguments as for `matmul_loops`."""
+    """``out = A B``, modes as `gemm`'s, on one thread; arguments as for `matmul_loops`."""
     M, N = out.shape
     ra, ca = _steps(a)
     rb, cb = _steps(b)
     multiply(
         flat(a), ZERO, ra, ca, flat(b), ZERO, rb, cb, flat(bias), ZERO, mode, flat(out), ZERO, N, M, N, a.shape[1],
-        M == 1 or N == 1,
+        M == 1 or N == 1, is_turned(a, M, N, rb, cb),
     )  # fmt: skip
 
 
@@ -314,7 +320,7 @@ def _multiply_share(part, stop, parts, a, starts_a, b, starts_b, bias, mode, out
         multiply(
             flat(a), starts_a[n] * next_a + top * ra, ra, ca, flat(b), starts_b[n] * next_b + left * cb, rb, cb,
             flat(bias), left, mode, flat(out), (n * M + top) * N + left, N, bottom - top, right - left, K,
-            M == 1 or N == 1,
+            M == 1 or N == 1, is_turned(a, M, N, rb, cb),
         )  # fmt: skip
 
 
@@ -342,7 +348,7 @@ NO_BIAS = {dtype: np.empty(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOA
 
 
 def product(a, b, bias, mode, out):
-    """``out = A B (+ bias)``, of 2-D arrays with any strides, on as many threads as it is worth."""
+    """``out = A B``, modes as `gemm`'s, of 2-D arrays with any strides, on as many threads as it is worth."""
     if out.size * a.shape[1] < PARALLEL_WORK or _threads._count == 1:
         _compiled_add[out.dtype](a, b, bias, mode, out)
     else:

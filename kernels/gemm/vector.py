@@ -8,7 +8,7 @@ The outer product of two vectors is the opposite case, all writing: row by row, 
 """
 
 from kernels._jit import jit
-from kernels.gemm.micro import BIAS, NV
+from kernels.gemm.micro import ADD, BIAS, NV
 from kernels.simd import (
     fma,
     lane_count,
@@ -68,9 +68,10 @@ def dot_products(x, ix, b, ib, cb, c, ic, N, K):
 
 @jit
 def vector_matrix(x, ix, b, ib, rb, cb, bias, jb, mode, c, ic, N, K):
-    """``c[ic + j] = sum over p < K of x[ix + p] * b[ib + p*rb + j*cb] (+ bias[jb + j])``; one of rb, cb is 1."""
-    for j in range(N):
-        c[ic + j] = bias[jb + j] if mode == BIAS else 0
+    """``c[ic + j] = sum over p < K of x[ix + p] * b[ib + p*rb + j*cb]``, modes as `gemm`'s; one of rb, cb is 1."""
+    if mode != ADD:
+        for j in range(N):
+            c[ic + j] = bias[jb + j] if mode == BIAS else 0
     if cb == 1:
         _sum_of_rows(x, ix, b, ib, rb, c, ic, N, K)
     else:
@@ -79,7 +80,7 @@ def vector_matrix(x, ix, b, ib, rb, cb, bias, jb, mode, c, ic, N, K):
 
 @jit
 def outer_product(a, ia, ra, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N):
-    """``c[ic + i*ldc + j] = a[ia + i*ra] * b[ib + j*cb] (+ bias[jb + j])`` for i < M, j < N."""
+    """``c[ic + i*ldc + j] = a[ia + i*ra] * b[ib + j*cb]`` for i < M, j < N; modes as `gemm`'s."""
     for i in range(M):
         factor = a[ia + i * ra]
         if cb == 1:
@@ -87,8 +88,11 @@ def outer_product(a, ia, ra, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N):
                 start = splat(c, 0.0)
                 if mode == BIAS:
                     start = load_partial(bias, jb + j, N - j, 0.0)
+                elif mode == ADD:
+                    start = load_partial(c, ic + i * ldc + j, N - j, 0.0)
                 row = load_partial(b, ib + j, N - j, 0.0)
                 store_partial(c, ic + i * ldc + j, N - j, fma(row, factor, start))
         else:
             for j in range(N):
-                c[ic + i * ldc + j] = factor * b[ib + j * cb] + (bias[jb + j] if mode == BIAS else 0)
+                start_j = bias[jb + j] if mode == BIAS else c[ic + i * ldc + j] if mode == ADD else 0
+                c[ic + i * ldc + j] = factor * b[ib + j * cb] + start_j

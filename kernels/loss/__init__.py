@@ -3,10 +3,12 @@
 - `classification`: cross_entropy (softmax included) and nll_loss.
 - `regression`: mse_loss, l1_loss, smooth_l1_loss, huber_loss.
 - `probability`: binary_cross_entropy, with and without logits, kl_div.
-- `pairs`: what the last two share: the loops and checks of losses with a term for each element.
+- `vocabulary`: linear_cross_entropy, a linear layer and its cross-entropy without the logits.
+- `targets`: class indices, checked.
+- `pairs`: what `regression` and `probability` share: the loops and checks of losses with a term for each element.
 """
 
-from kernels.loss import classification, probability, regression
+from kernels.loss import classification, probability, regression, vocabulary
 from kernels.loss.classification import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
 from kernels.loss.probability import (
     binary_cross_entropy,
@@ -26,5 +28,6 @@ from kernels.loss.regression import (
     smooth_l1_loss,
     smooth_l1_loss_backward,
 )
+from kernels.loss.vocabulary import linear_cross_entropy, linear_cross_entropy_backward
 
-VARIANTS = classification.VARIANTS | regression.VARIANTS | probability.VARIANTS
+VARIANTS = classification.VARIANTS | regression.VARIANTS | probability.VARIANTS | vocabulary.VARIANTS

@@ -19,12 +19,10 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels.loss.pairs import REDUCTIONS, reduced
+from kernels.loss.targets import IGNORED, Targets, smoothed
 from kernels.reduction.exponentials import logarithms, logsumexp, scale, scale_columns, store_column_decays
 from kernels.reduction.layout import threads_for
 from kernels.reduction.peaks import over_units, slice_at, statistics, store_decay
-
-IGNORED = -1  # in an array of targets that has been checked
 
 
 @jit
@@ -38,55 +36,18 @@ def cross_entropy_naive(x, target, out):
         out[row] = math.log(total) - (x[row, target[row]] - peak)
 
 
-# --- targets ---------------------------------------------------------------------------------------------------------
-
-
-@jit
-def _check_targets(target, weight, ignore_index, classes, index, picked):
-    """Each position's class (IGNORED where it does not count) and its weight; returns the first bad position or -1."""
-    for s in range(target.size):
-        t = target[s]
-        if t == ignore_index:
-            index[s], picked[s] = IGNORED, 0.0
-        elif t < 0 or t >= classes:
-            return s
-        else:
-            index[s], picked[s] = t, weight[t] if weight.size else 1.0
-    return -1
-
-
-@jit
-def _sum(values):
-    """Sum in float64, in order."""
-    total = 0.0
-    for s in range(values.size):
-        total += values[s]
-    return total
-
-
-class _Problem:
+class _Problem(Targets):
     """The checked arguments that forward and backward share."""
 
     def __init__(self, operation, x, target, weight, ignore_index, reduction, probabilities_allowed):
-        _checks.choice(operation, "reduction", reduction, REDUCTIONS)
         self.x = x = _checks.floats(operation, "x", x)
         if x.ndim == 0:
             raise ValueError(f"{operation}: x must have at least 1 dimension, got shape ()")
         axis = 0 if x.ndim == 1 else 1
-        self.shape = x.shape[:axis] + x.shape[axis + 1 :]  # of the losses
-        self.n = classes = x.shape[axis]
+        self.n = x.shape[axis]
         self.inner = math.prod(x.shape[axis + 1 :])
-        self.slices = math.prod(self.shape)
         self.threads = threads_for(x.size)
-        if weight is None:
-            self.weight = np.empty(0, x.dtype)
-        else:
-            self.weight = _checks.floats(operation, "weight", weight)
-            _checks.same_dtype(operation, x=x, weight=self.weight)
-            if self.weight.shape != (classes,):
-                raise ValueError(f"{operation}: weight must have shape {(classes,)}, got {self.weight.shape}")
-        if classes == 0 and self.slices:
-            raise ValueError(f"{operation}: x has no classes, its shape is {x.shape}")
+        super().__init__(operation, x, x.shape[:axis] + x.shape[axis + 1 :], self.n, weight, reduction)
         target = _checks.as_array(operation, "target", target)
         self.probabilities = None
         if target.dtype.kind == "f" and probabilities_allowed:
@@ -94,40 +55,8 @@ class _Problem:
             _checks.same_dtype(operation, x=x, target=self.probabilities)
             _checks.same_shape(operation, x=x, target=self.probabilities)
             self.divisor = float(self.slices)
-            return
-        target = _checks.indices(operation, "target", target)
-        if target.shape != self.shape:
-            raise ValueError(f"{operation}: target must have shape {self.shape} for x {x.shape}, got {target.shape}")
-        flat = target.reshape(-1)
-        self.index, self.picked = np.empty(flat.size, np.int64), np.empty(flat.size, x.dtype)
-        bad = _check_targets(flat, self.weight, ignore_index, classes, self.index, self.picked)
-        if bad >= 0:
-            position = tuple(int(i) for i in np.unravel_index(bad, target.shape)) if target.ndim else ()
-            raise IndexError(
-                f"{operation}: target {flat[bad]} is out of range for {classes} classes (at position {position})"
-            )
-        if reduction == "mean":
-            self.divisor = _sum(self.picked)
-
-    def reduce(self, losses, reduction):
-        """The losses as the caller wants them."""
-        if reduction != "mean":
-            return reduced(losses.reshape(self.shape), reduction)
-        return np.asarray(_sum(losses) / self.divisor if self.divisor else math.nan, self.x.dtype)
-
-    def loss_gradients(self, operation, dy, reduction):
-        """The gradient of each loss."""
-        dy = _checks.floats(operation, "dy", dy)
-        _checks.same_dtype(operation, dy=dy, x=self.x)
-        expected = self.shape if reduction == "none" else ()
-        if dy.shape != expected:
-            raise ValueError(f"{operation}: dy must have shape {expected}, got {dy.shape}")
-        if reduction == "none":
-            return dy.reshape(-1)
-        scale = float(dy)
-        if reduction == "mean":
-            scale = scale / self.divisor if self.divisor else scale * math.nan
-        return np.full(self.slices, scale, self.x.dtype)
+        else:
+            self.take_classes(target, ignore_index)
 
 
 # --- cross-entropy ---------------------------------------------------------------------------------------------------
@@ -273,6 +202,23 @@ def _probability_backward_loops(n, inner, first, last, scratch, x, q, weight, sm
             _subtract(dx, at + c * inner, dlosses[s] * share * (weight[c] if weighted else 1.0))
 
 
+def class_losses(x, index, picked, weight, smoothing, losses):
+    """Write the losses of rows of logits x (N, C) with checked targets; returns logsumexp of each row."""
+    lse = np.empty_like(losses)
+    _index_loops(
+        len(x), x.shape[1], 1, threads_for(x.size), x.reshape(-1), index, picked, weight, smoothing, losses, lse
+    )  # fmt: skip
+    return lse
+
+
+def class_slopes(x, index, picked, weight, smoothing, dlosses, lse):
+    """Turn rows of logits x (N, C) into their gradients, in place."""
+    flat, factors = x.reshape(-1), np.empty_like(lse)
+    _index_backward_loops(
+        len(x), x.shape[1], 1, threads_for(x.size), flat, index, picked, weight, smoothing, dlosses, lse, factors, flat
+    )  # fmt: skip
+
+
 def cross_entropy_rows(x, target, out):
     """Losses of the rows of x (N, C) with class indices, by the fast loops."""
     out[...] = cross_entropy(x, target, reduction="none")
@@ -321,7 +267,7 @@ def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", l
     array(1.38629436)
     """
     problem = _Problem("cross_entropy", x, target, weight, ignore_index, reduction, True)
-    smoothing = _smoothing("cross_entropy", label_smoothing, weight)
+    smoothing = smoothed("cross_entropy", label_smoothing, weight)
     lse = _checks.output("cross_entropy", lse, problem.shape, problem.x.dtype, "lse").reshape(-1)
     losses = np.empty(problem.slices, problem.x.dtype)
     if problem.slices:
@@ -330,7 +276,7 @@ def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", l
             _index_loops(*sizes, problem.index, problem.picked, problem.weight, smoothing, losses, lse)
         else:
             _probability_loops(*sizes, problem.probabilities.reshape(-1), problem.weight, smoothing, losses, lse)
-    return problem.reduce(losses, reduction)
+    return problem.reduce(losses)
 
 
 def cross_entropy_backward(
@@ -342,8 +288,8 @@ def cross_entropy_backward(
     """
     operation = "cross_entropy_backward"
     problem = _Problem(operation, x, target, weight, ignore_index, reduction, True)
-    smoothing = _smoothing(operation, label_smoothing, weight)
-    dlosses = problem.loss_gradients(operation, dy, reduction)
+    smoothing = smoothed(operation, label_smoothing, weight)
+    dlosses = problem.loss_gradients(dy)
     if lse is None:
         lse = logsumexp(problem.x, 0 if problem.x.ndim == 1 else 1)
     else:
@@ -359,13 +305,6 @@ def cross_entropy_backward(
         else:
             _probability_backward_loops(*sizes, problem.probabilities.reshape(-1), *rest)
     return dx
-
-
-def _smoothing(operation, label_smoothing, weight):
-    """The share that is spread, and whether by weight, as the loops take them."""
-    if not 0.0 <= label_smoothing <= 1.0:
-        raise ValueError(f"{operation}: label_smoothing must be from 0 to 1, got {label_smoothing}")
-    return np.array([label_smoothing, weight is not None], np.float64)
 
 
 # --- negative log-likelihood -----------------------------------------------------------------------------------------
@@ -393,13 +332,13 @@ def nll_loss(x, target, weight=None, ignore_index=-100, reduction="mean"):
     losses = np.empty(problem.slices, problem.x.dtype)
     if problem.slices:
         _likelihoods(problem.n, problem.inner, problem.x.reshape(-1), problem.index, problem.picked, losses)
-    return problem.reduce(losses, reduction)
+    return problem.reduce(losses)
 
 
 def nll_loss_backward(dy, x, target, weight=None, ignore_index=-100, reduction="mean"):
     """Gradient of `nll_loss` with respect to `x`: ``-weight[t] dy`` at the target class, 0 elsewhere."""
     problem = _Problem("nll_loss_backward", x, target, weight, ignore_index, reduction, False)
-    dlosses = problem.loss_gradients("nll_loss_backward", dy, reduction)
+    dlosses = problem.loss_gradients(dy)
     dx = np.zeros_like(problem.x)
     if problem.slices:
         _scatter(problem.n, problem.inner, problem.index, problem.picked, dlosses, dx.reshape(-1))

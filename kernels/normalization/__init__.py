@@ -3,14 +3,16 @@
 - `batch`: batch norm, over batch and positions of a channel; `pieces`, `columns` and `folded` have its loops.
 - `group`: group norm and instance norm, over channels and positions of a sample.
 - `layer`: layer norm and RMS norm, over the last dimensions; `rows` has their loops.
+- `residual`: layer norm of a sum.
 - `local`: local response norm, over neighbouring channels.
 - `moments`: mean and variance in one reading, which all share; `affine`: the scaling; `arguments`: the checks.
 """
 
-from kernels.normalization import batch, group, layer, local
+from kernels.normalization import batch, group, layer, local, residual
 from kernels.normalization.batch import batch_norm, batch_norm_backward
 from kernels.normalization.group import group_norm, group_norm_backward, instance_norm, instance_norm_backward
 from kernels.normalization.layer import layer_norm, layer_norm_backward, rms_norm, rms_norm_backward
 from kernels.normalization.local import local_response_norm, local_response_norm_backward
+from kernels.normalization.residual import add_layer_norm, add_layer_norm_backward
 
-VARIANTS = batch.VARIANTS | group.VARIANTS | layer.VARIANTS | local.VARIANTS
+VARIANTS = batch.VARIANTS | group.VARIANTS | layer.VARIANTS | local.VARIANTS | residual.VARIANTS

@@ -65,7 +65,7 @@ def _forward(x, N, C, L, groups, weight, bias, eps, mean, rstd, running, momentu
     past = past_caches(y, 2, L)
     if L < lanes(x.dtype) and not running[0].size:
         weight, bias = np.repeat(weight, L), np.repeat(bias, L)
-        forward_rows(n, True, source, weight, bias, eps, mean, rstd, past, target, threads)
+        forward_rows(n, True, source, source[:0], source[:0], weight, bias, eps, mean, rstd, past, target, threads)
     else:
         layout, least = group_layout(N, C, L, groups), LEAST[None]
         forward_pieces(layout, source, weight, bias, eps, mean, rstd, running, momentum, least, past, target, threads)
@@ -79,7 +79,7 @@ def _backward(dy, x, N, C, L, groups, weight, mean, rstd, dx):
         weight = np.repeat(weight, L)
         sums = np.empty((2, C, L), x.dtype)
         flat_sums = sums.reshape(2, -1)
-        backward_rows(C // groups * L, True, dy, x, weight, mean, rstd, past, dx, *flat_sums, threads)
+        backward_rows(C // groups * L, True, dy, x, x[:0], weight, mean, rstd, past, dx, *flat_sums, threads)
         return tuple(sums.sum(axis=2))
     dweight, dbias = np.empty(C, x.dtype), np.empty(C, x.dtype)
     layout = group_layout(N, C, L, groups)

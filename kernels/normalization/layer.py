@@ -81,13 +81,13 @@ def layer_norm_backward_naive(dy, x, weight, mean, rstd, dx, dweight, dbias):
 
 def layer_norm_rows(x, weight, bias, eps, mean, rstd, y):
     """Adds vectors, threads, and the moments in one reading."""
-    _forward(x, x.shape[1], True, weight, bias, eps, mean, rstd, y)
+    forward(x, x.shape[1], True, weight, bias, eps, mean, rstd, y)
 
 
 def rms_norm_rows(x, weight, eps, rstd, y):
     """The loops of layer norm with a mean of 0."""
     bias = parameter("rms_norm", "bias", None, weight.shape, x, 0.0)
-    _forward(x, x.shape[1], False, weight, bias, eps, rstd, rstd, y)
+    forward(x, x.shape[1], False, weight, bias, eps, rstd, rstd, y)
 
 
 def layer_norm_backward_rows(dy, x, weight, mean, rstd, dx, dweight, dbias):
@@ -95,14 +95,20 @@ def layer_norm_backward_rows(dy, x, weight, mean, rstd, dx, dweight, dbias):
     _backward(dy, x, x.shape[1], True, weight, mean, rstd, dx, dweight, dbias)
 
 
-def _forward(x, n, centered, weight, bias, eps, mean, rstd, y):
-    arrays = x.reshape(-1), weight, bias, eps, mean.reshape(-1), rstd.reshape(-1)
-    forward_rows(n, centered, *arrays, past_caches(y, 2, n), y.reshape(-1), threads_for(x.size))
+def forward(x, n, centered, weight, bias, eps, mean, rstd, y, residual=None, total=None):
+    """`forward_rows` on arrays of any shape, x and residual in place of x where there is one."""
+    source = x.reshape(-1)
+    addends = [source[:0] if array is None else array.reshape(-1) for array in (residual, total)]
+    past = past_caches(y, 2 + (residual is not None) + (total is not None), n)
+    arrays = source, *addends, weight, bias, eps, mean.reshape(-1), rstd.reshape(-1)
+    forward_rows(n, centered, *arrays, past, y.reshape(-1), threads_for(x.size))
 
 
-def _backward(dy, x, n, centered, weight, mean, rstd, dx, dweight, dbias):
-    arrays = dy.reshape(-1), x.reshape(-1), weight, mean.reshape(-1), rstd.reshape(-1)
-    past = past_caches(dx, 3, n)
+def _backward(dy, x, n, centered, weight, mean, rstd, dx, dweight, dbias, other=None):
+    source = x.reshape(-1)
+    other = source[:0] if other is None else other.reshape(-1)
+    arrays = dy.reshape(-1), source, other, weight, mean.reshape(-1), rstd.reshape(-1)
+    past = past_caches(dx, 3 + (other.size > 0), n)
     backward_rows(n, centered, *arrays, past, dx.reshape(-1), dweight, dbias, threads_for(x.size))
 
 
@@ -116,7 +122,7 @@ VARIANTS = {
 # --- public functions ------------------------------------------------------------------------------------------------
 
 
-def _rows(name, x, normalized_shape):
+def rows_of(name, x, normalized_shape):
     """`normalized_shape` as a tuple, and what precedes it in the shape of x."""
     if isinstance(normalized_shape, (int, np.integer)):
         normalized_shape = (int(normalized_shape),)
@@ -170,14 +176,14 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5, *, mean=No
     """
     name = "layer_norm"
     x = floats(name, "x", x)
-    shape, leading = _rows(name, x, normalized_shape)
+    shape, leading = rows_of(name, x, normalized_shape)
     weight = parameter(name, "weight", weight, shape, x, 1.0)
     bias = parameter(name, "bias", bias, shape, x, 0.0)
     mean = _checks.output(name, mean, leading, x.dtype, "mean")
     rstd = _checks.output(name, rstd, leading, x.dtype, "rstd")
     y = _checks.new(x.shape, x.dtype)
     if x.size:
-        _forward(x, weight.size, True, weight, bias, float(eps), mean, rstd, y)
+        forward(x, weight.size, True, weight, bias, float(eps), mean, rstd, y)
     else:
         mean[...] = rstd[...] = np.nan
     return y
@@ -210,16 +216,17 @@ def layer_norm_backward(dy, x, normalized_shape, mean, rstd, weight=None, *, nee
     """
     name = "layer_norm_backward"
     dy, x = gradient(name, dy, x)
-    shape, leading = _rows(name, x, normalized_shape)
+    shape, leading = rows_of(name, x, normalized_shape)
     mean, rstd = matching(name, "mean", mean, leading, x), matching(name, "rstd", rstd, leading, x)
     weight = parameter(name, "weight", weight, shape, x, 1.0)
-    return wanted(_gradients(dy, x, shape, True, weight, mean, rstd), needs)
+    return wanted(gradients(dy, x, shape, True, weight, mean, rstd), needs)
 
 
-def _gradients(dy, x, shape, centered, weight, mean, rstd):
+def gradients(dy, x, shape, centered, weight, mean, rstd, other=None):
+    """dx (plus `other`), dweight and dbias."""
     dx, dweight, dbias = _checks.new(x.shape, x.dtype), np.zeros(weight.size, x.dtype), np.zeros(weight.size, x.dtype)
     if x.size:
-        _backward(dy, x, weight.size, centered, weight, mean, rstd, dx, dweight, dbias)
+        _backward(dy, x, weight.size, centered, weight, mean, rstd, dx, dweight, dbias, other)
     return dx, dweight.reshape(shape), dbias.reshape(shape)
 
 
@@ -263,14 +270,14 @@ def rms_norm(x, normalized_shape, weight=None, eps=None, *, rstd=None):
     """
     name = "rms_norm"
     x = floats(name, "x", x)
-    shape, leading = _rows(name, x, normalized_shape)
+    shape, leading = rows_of(name, x, normalized_shape)
     weight = parameter(name, "weight", weight, shape, x, 1.0)
     bias = parameter(name, "bias", None, shape, x, 0.0)
     rstd = _checks.output(name, rstd, leading, x.dtype, "rstd")
     y = _checks.new(x.shape, x.dtype)
     if x.size:
         eps = float(np.finfo(x.dtype).eps if eps is None else eps)
-        _forward(x, weight.size, False, weight, bias, eps, rstd, rstd, y)
+        forward(x, weight.size, False, weight, bias, eps, rstd, rstd, y)
     else:
         rstd[...] = np.nan
     return y
@@ -280,7 +287,7 @@ def rms_norm_backward(dy, x, normalized_shape, rstd, weight=None, *, needs=(True
     """Gradients of `rms_norm`: dx and dweight; arguments and errors as of `layer_norm_backward`."""
     name = "rms_norm_backward"
     dy, x = gradient(name, dy, x)
-    shape, leading = _rows(name, x, normalized_shape)
+    shape, leading = rows_of(name, x, normalized_shape)
     rstd = matching(name, "rstd", rstd, leading, x)
     weight = parameter(name, "weight", weight, shape, x, 1.0)
-    return wanted(_gradients(dy, x, shape, False, weight, rstd, rstd)[:2], needs)
+    return wanted(gradients(dy, x, shape, False, weight, rstd, rstd)[:2], needs)

@@ -1,4 +1,4 @@
-r"""Normalised rows: layer norm, RMS norm, and group norm whose channels are shorter than a vector.
+r"""Normalised rows: layer norm (of a sum, too), RMS norm, and group norm whose channels are shorter than a vector.
 
 Each row of n elements has a mean (0 for RMS norm) and a deviation of its own, and each of its elements a weight and a
 bias of its own; of several `groups`, row r takes those from ``r % groups * n`` on. A row is in L1 when it is scaled.
@@ -14,8 +14,8 @@ from kernels._jit import jit
 from kernels._shares import share_out
 from kernels.normalization.affine import TASK, streamable
 from kernels.normalization.moments import BLOCK_VECTORS, moments
-from kernels.reduction.ranges import read, sum_of, write
-from kernels.simd import allocate, flat, fma, release, splat, sum_lanes
+from kernels.reduction.ranges import over_range, read, sum_of, write
+from kernels.simd import allocate, flat, fma, release, shifted, splat, sum_lanes
 from kernels.simd.stream import streaming_done
 from kernels.simd.vector import lane_count
 from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
@@ -58,13 +58,23 @@ def _scale_row(put):
     return body
 
 
+@over_range
+@jit(inline=True, fastmath=False)
+def _add(i, count, total, x, residual):
+    write(total, i, count, read(x, i, count, 0.0) + read(residual, i, count, 0.0))
+
+
 @jit(fastmath=False)
-def _forward_rows(first, last, n, centered, x, weight, bias, eps, mean, rstd, past, y):
+def _forward_rows(first, last, n, centered, x, residual, total, weight, bias, eps, mean, rstd, past, y):
     source, target, weights, biases = flat(x), flat(y), flat(weight), flat(bias)
     share, width = 1.0 / np.float64(n), weight.size
+    one_row = allocate(x, n if residual.size > total.size else 0)
     offset = first * n % width
     for row in range(first, last):
         start = row * n
+        if residual.size:
+            source = flat(total) if total.size else shifted(one_row, -start)
+            _add(x, start, start + n, source, flat(x), flat(residual))
         if centered:
             average, square = moments(source, start, 1, n, n)
             center = x.dtype.type(average)
@@ -77,17 +87,19 @@ def _forward_rows(first, last, n, centered, x, weight, bias, eps, mean, rstd, pa
         shift, behind = (center - average) * deviation, start - offset
         _scale_row(target, start, start + n, past, source, center, deviation, shift, weights, biases, behind)
         offset = offset + n if offset + n < width else 0
+    release(one_row)
     if past:
         streaming_done()
 
 
 @jit(fastmath=False)
-def forward_rows(n, centered, x, weight, bias, eps, mean, rstd, past, y, threads):
+def forward_rows(n, centered, x, residual, total, weight, bias, eps, mean, rstd, past, y, threads):
     """``y = (x - mean) * rstd * weight + bias`` for rows of n elements; mean and rstd get one element a row.
 
-    Not `centered`, the mean is 0 and nothing is written there.
+    Not `centered`, the mean is 0 and nothing is written there. With a `residual` (else of size 0), x + residual stands
+    for x; it is written to `total`, unless that is of size 0.
     """
-    arguments = n, centered, x, weight, bias, eps, mean, rstd, past, y
+    arguments = n, centered, x, residual, total, weight, bias, eps, mean, rstd, past, y
     share_out(_forward_rows, rstd.size, max(1, TASK // n), threads, arguments)
 
 
@@ -122,12 +134,15 @@ def _row_sums(dy, x, weight, center, behind, start, stop):
 
 @streamable
 def _slope_row(put):
-    """dx of a row, while its terms are added to the gradients of weight and bias."""
+    """dx of a row, plus `other` if `joined`, while its terms are added to the gradients of weight and bias."""
 
     @jit(inline=True, fastmath=False)
-    def body(i, count, dx, dy, x, center, scale, slant, shift, weight, dweight, dbias, behind):
+    def body(i, count, dx, dy, x, joined, other, center, scale, slant, shift, weight, dweight, dbias, behind):
         gradient, d, k = read(dy, i, count, 0.0), read(x, i, count, 0.0) - center, i - behind
-        put(dx, i, count, fma(gradient * read(weight, k, count, 0.0), scale, fma(d, slant, shift)))
+        slope = fma(gradient * read(weight, k, count, 0.0), scale, fma(d, slant, shift))
+        if joined:
+            slope = slope + read(other, i, count, 0.0)
+        put(dx, i, count, slope)
         write(dweight, k, count, fma(gradient, d * scale, read(dweight, k, count, 0.0)))
         write(dbias, k, count, gradient + read(dbias, k, count, 0.0))
 
@@ -135,7 +150,7 @@ def _slope_row(put):
 
 
 @jit(fastmath=False)
-def _backward_rows(first, last, n, centered, dy, x, weight, mean, rstd, past, dx, products, sums):
+def _backward_rows(first, last, n, centered, dy, x, other, weight, mean, rstd, past, dx, products, sums):
     """Rows first <= row < last; `products` and `sums` get their gradients of weight and bias."""
     gradient, source, target, weights = flat(dy), flat(x), flat(dx), flat(weight)
     width = weight.size
@@ -149,7 +164,20 @@ def _backward_rows(first, last, n, centered, dy, x, weight, mean, rstd, past, dx
         center, behind = mean[row] if centered else x.dtype.type(0.0), start - offset
         total, product = _row_sums(gradient, source, weights, center, behind, start, start + n)
         slant, shift = -(deviation**3) * product * share, -deviation * total * share if centered else 0.0
-        arguments = gradient, source, center, deviation, slant, shift, weights, dweight, dbias, behind
+        arguments = (
+            gradient,
+            source,
+            other.size > 0,
+            flat(other),
+            center,
+            deviation,
+            slant,
+            shift,
+            weights,
+            dweight,
+            dbias,
+            behind,
+        )
         _slope_row(target, start, start + n, past, *arguments)
         offset = offset + n if offset + n < width else 0
         if (row - first) % BLOCK_ROWS == BLOCK_ROWS - 1 or row == last - 1:
@@ -164,21 +192,25 @@ def _backward_rows(first, last, n, centered, dy, x, weight, mean, rstd, past, dx
 
 
 @jit(fastmath=False)
-def _backward_tasks(first_task, last_task, share, n, centered, dy, x, weight, mean, rstd, past, dx, products, sums):
+def _backward_tasks(
+    first_task, last_task, share, n, centered, dy, x, other, weight, mean, rstd, past, dx, products, sums
+):  # fmt: skip
     for task in range(first_task, last_task):
         first = task * share
         last = min(first + share, rstd.size)
-        _backward_rows(first, last, n, centered, dy, x, weight, mean, rstd, past, dx, products[task], sums[task])
+        _backward_rows(
+            first, last, n, centered, dy, x, other, weight, mean, rstd, past, dx, products[task], sums[task]
+        )  # fmt: skip
 
 
 @jit(fastmath=False)
-def backward_rows(n, centered, dy, x, weight, mean, rstd, past, dx, dweight, dbias, threads):
-    """Gradients of `forward_rows`."""
+def backward_rows(n, centered, dy, x, other, weight, mean, rstd, past, dx, dweight, dbias, threads):
+    """Gradients of `forward_rows`; `other`, unless of size 0, is added to dx."""
     rows = rstd.size
     share = max(LEAST_ROWS, TASK // n, (rows + MOST_TASKS - 1) // MOST_TASKS)
     tasks = (rows + share - 1) // share
     products, sums = np.empty((tasks, weight.size)), np.empty((tasks, weight.size))
-    arguments = share, n, centered, dy, x, weight, mean, rstd, past, dx, products, sums
+    arguments = share, n, centered, dy, x, other, weight, mean, rstd, past, dx, products, sums
     share_out(_backward_tasks, tasks, 1, threads, arguments)
     for task in range(1, tasks):
         for k in range(weight.size):

@@ -12,6 +12,8 @@ Label smoothing ε replaces the one-hot or given probabilities q by (1 - ε) q +
 the number of losses; with class indices, by the sum of the weights of the targets that are not ignored.
 """
 
+import math
+
 import numpy as np
 
 from kernels.reference.activation import logsigmoid, sigmoid
@@ -20,6 +22,8 @@ from kernels.reference.reduction import log_softmax, logsumexp, mean
 __all__ = [
     "cross_entropy",
     "cross_entropy_backward",
+    "linear_cross_entropy",
+    "linear_cross_entropy_backward",
     "nll_loss",
     "nll_loss_backward",
     "mse_loss",
@@ -170,6 +174,33 @@ def cross_entropy_backward(
         at_target = (1 - label_smoothing) * np.expand_dims(picked * dlosses, axis)
         np.put_along_axis(g, index, np.take_along_axis(g, index, axis) + at_target, axis)
     return p * np.sum(g, axis=axis, keepdims=True) - g
+
+
+def _logits(x, linear_weight, linear_bias):
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return rows @ linear_weight.T + (0 if linear_bias is None else linear_bias)
+
+
+@ieee
+def linear_cross_entropy(
+    x, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None, label_smoothing=0.0
+):
+    """Cross-entropy of the logits ``x W^T + b`` with class indices, `x` (..., K), `target` (...)."""
+    z, ignored = _logits(x, linear_weight, linear_bias), -100 if ignore_index is None else ignore_index
+    losses = cross_entropy(z, target.reshape(-1), weight, ignored, reduction, label_smoothing)
+    return losses.reshape(target.shape) if reduction == "none" else losses
+
+
+@ieee
+def linear_cross_entropy_backward(
+    dy, x, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None,
+    label_smoothing=0.0,
+):  # fmt: skip
+    """With dz the gradient of the logits: dx = dz W, dW = dz^T x, db = sum of dz over the rows."""
+    z, ignored = _logits(x, linear_weight, linear_bias), -100 if ignore_index is None else ignore_index
+    dy = dy.reshape(-1) if reduction == "none" else dy
+    dz = cross_entropy_backward(dy, z, target.reshape(-1), weight, ignored, reduction, label_smoothing)
+    return (dz @ linear_weight).reshape(x.shape), dz.T @ x.reshape(len(z), x.shape[-1]), dz.sum(0)
 
 
 # --- regression -------------------------------------------------------------------------------------------------------

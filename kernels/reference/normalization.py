@@ -18,6 +18,8 @@ __all__ = [
     "batch_norm_backward",
     "layer_norm",
     "layer_norm_backward",
+    "add_layer_norm",
+    "add_layer_norm_backward",
     "rms_norm",
     "rms_norm_backward",
     "group_norm",
@@ -125,6 +127,21 @@ def layer_norm_backward(dy, x, normalized_shape, mean, rstd, weight=None, *, nee
     z = (x - _by_row(x, mean)) * _by_row(x, rstd)
     dx = _slope(dy * (1 if weight is None else weight), z, _by_row(x, rstd), axes)
     return _wanted((dx, (dy * z).sum(axis=rows), dy.sum(axis=rows)), needs)
+
+
+@ieee
+def add_layer_norm(x, residual, normalized_shape, weight=None, bias=None, eps=1e-5, *, sum=None, mean=None, rstd=None):
+    """Layer norm of x + residual, which `sum` receives."""
+    _keep(sum, x + residual)
+    return layer_norm(x + residual, normalized_shape, weight, bias, eps, mean=mean, rstd=rstd)
+
+
+@ieee
+def add_layer_norm_backward(dy, sum, normalized_shape, mean, rstd, weight=None, *, dsum=None, needs=(True,) * 4):
+    """Return ``(dx, dresidual, dweight, dbias)``; the first two are equal."""
+    dx, dweight, dbias = layer_norm_backward(dy, sum, normalized_shape, mean, rstd, weight)
+    dx = dx if dsum is None else dx + dsum
+    return _wanted((dx, dx, dweight, dbias), needs)
 
 
 @ieee

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-__all__ = ["sgd", "adam", "adamw", "rmsprop", "adagrad"]
+__all__ = ["sgd", "adam", "adamw", "rmsprop", "adagrad", "clip_grad_norm"]
 
 ieee = np.errstate(all="ignore")  # NaN and infinities are results here, not warnings
 
@@ -159,3 +159,20 @@ def adagrad(params, grads, state_sums, *, step, lr=1e-2, lr_decay=0.0, weight_de
         g = _gradient(p, g, weight_decay, maximize)
         total += g * g
         p -= rate * g / (np.sqrt(total) + eps)
+
+
+@ieee
+def clip_grad_norm(grads, max_norm, norm_type=2.0, error_if_nonfinite=False):
+    """Scale gradients in place so that the norm of their norms is at most `max_norm`; returns that norm."""
+    given = [g for g in grads if g is not None]
+    if not given:
+        return np.float32(0)
+    norms = [np.linalg.norm(g.astype(np.float64).ravel(), norm_type) for g in given]
+    total = np.linalg.norm(norms, norm_type)
+    if error_if_nonfinite and not np.isfinite(total):
+        raise RuntimeError(f"clip_grad_norm: the norm is {total}")
+    factor = max_norm / (total + 1e-6)
+    if not factor >= 1:
+        for g in given:
+            g *= factor
+    return given[0].dtype.type(total)

@@ -26,6 +26,7 @@ from kernels.simd.memory import address, allocate, array_at, flat, flat_each, re
 from kernels.simd.tile import (
     square_load,
     square_load_partial,
+    square_sums,
     square_transpose,
     tile_add,
     tile_add_partial,

@@ -111,6 +111,12 @@ def _load_row(context, builder, tile, array_type, array, start, columns=None):
     return vectors
 
 
+def _interleave(builder, lanes, a, b, first):
+    """Half of the lanes of a and b, from `first` on, in turn."""
+    order = [half * lanes + lane for lane in range(first, first + lanes // 2) for half in (0, 1)]
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), lanes), order))
+
+
 @intrinsic
 def square_transpose(typingctx, acc):
     """``acc.T`` of a square tile, lanes x one vector: log2(lanes) rounds of interleaving."""
@@ -120,22 +126,37 @@ def square_transpose(typingctx, acc):
 
     def lower(context, builder, signature, arguments):
         rows = [builder.extract_value(arguments[0], r) for r in range(lanes)]
-        index = ir.IntType(32)
-
-        def interleave(a, b, first):
-            order = [half * lanes + lane for lane in range(first, first + lanes // 2) for half in (0, 1)]
-            return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(index, lanes), order))
-
         # interleaving row r with row r + lanes/2 is one step of a perfect shuffle; log2(lanes) of them transpose
         for _ in range(lanes.bit_length() - 1):
             pairs = [(rows[r], rows[r + lanes // 2]) for r in range(lanes // 2)]
-            rows = [interleave(a, b, first) for a, b in pairs for first in (0, lanes // 2)]
+            rows = [_interleave(builder, lanes, a, b, first) for a, b in pairs for first in (0, lanes // 2)]
         value = arguments[0]
         for r in range(lanes):
             value = builder.insert_value(value, rows[r], r)
         return value
 
     return acc(acc), lower
+
+
+@intrinsic
+def square_sums(typingctx, acc):
+    """``[sum(acc[r, :]) for r in range(lanes)]`` of a square tile, as a vector: the transpose's rounds, each adding the
+    halves that it interleaves."""
+    lanes = acc.vector.lanes
+    if (acc.rows, acc.vectors) != (lanes, 1):
+        return None
+
+    def lower(context, builder, signature, arguments):
+        rows = [builder.extract_value(arguments[0], r) for r in range(lanes)]
+        while len(rows) > 1:
+            half = len(rows) // 2
+            rows = [
+                builder.fadd(_interleave(builder, lanes, a, b, 0), _interleave(builder, lanes, a, b, lanes // 2))
+                for a, b in zip(rows[:half], rows[half:], strict=True)
+            ]
+        return rows[0]
+
+    return acc.vector(acc), lower
 
 
 @intrinsic

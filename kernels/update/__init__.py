@@ -20,8 +20,9 @@ Denormal states (gradients that have all but vanished) cost some CPUs ten times 
 - adamw: Loshchilov and Hutter 2019, Algorithm 2. adagrad: Duchi et al. 2011, Figure 1.
 """
 
+from kernels.update import clipping, loops
+from kernels.update.clipping import clip_grad_norm
 from kernels.update.loops import (
-    VARIANTS,
     adagrad_loops,
     adagrad_naive,
     adam_loops,
@@ -32,3 +33,5 @@ from kernels.update.loops import (
     sgd_naive,
 )
 from kernels.update.steps import adagrad, adam, adamw, rmsprop, sgd
+
+VARIANTS = loops.VARIANTS | clipping.VARIANTS

@@ -19,17 +19,17 @@ from kernels.simd import array_at
 PART = 16 * 1024  # elements: some 10 us of work, so that handing out a part costs nothing beside it
 SERIAL_BELOW = 2 * PART  # elements in all: starting a parallel region costs 2 to 3 us
 
-_LIKE = {dtype: ndarray(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
+LIKE = {dtype: ndarray(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
 
 # `x.ctypes.data` takes 1 us, more than all else that is done for an array. But the struct behind an ndarray begins with
 # the object's header and the address of the data: NumPy's C ABI, compiled into every extension that uses its arrays.
 _DATA = object.__basicsize__
-if ctypes.c_void_p.from_address(id(_LIKE[_checks.FLOAT32]) + _DATA).value != _LIKE[_checks.FLOAT32].ctypes.data:
+if ctypes.c_void_p.from_address(id(LIKE[_checks.FLOAT32]) + _DATA).value != LIKE[_checks.FLOAT32].ctypes.data:
     raise ImportError("kernels: ndarrays of this NumPy do not begin with the address of their data")
 
 
 @jit
-def _follow(table):
+def follow(table):
     """Replace the addresses of ndarrays in the table by those of their data."""
     for field in range(1, table.shape[0]):
         for parameter in range(table.shape[1]):
@@ -38,7 +38,7 @@ def _follow(table):
 
 
 @jit
-def _cut(sizes):
+def cut_up(sizes):
     """A row (parameter, start, count) for each part."""
     parts = 0
     for size in sizes:
@@ -53,7 +53,7 @@ def _cut(sizes):
 
 
 @jit(inline=True)
-def _elements(table, field, cut, part, like):
+def elements(table, field, cut, part, like):
     """The part's elements of the arrays in the table's row `field`; an empty array if there is none."""
     parameter, start, count = cut[part]
     address = table[field, parameter]
@@ -66,12 +66,12 @@ def over_parameters(loops, states):
 
     @jit
     def work(table, cut, part, like, options):
-        p, g = _elements(table, 1, cut, part, like), _elements(table, 2, cut, part, like)
-        state = _elements(table, 3, cut, part, like)
+        p, g = elements(table, 1, cut, part, like), elements(table, 2, cut, part, like)
+        state = elements(table, 3, cut, part, like)
         if states == 1:
             loops(p, g, state, *options)
         else:
-            loops(p, g, state, _elements(table, 4, cut, part, like), _elements(table, 5, cut, part, like), *options)
+            loops(p, g, state, elements(table, 4, cut, part, like), elements(table, 5, cut, part, like), *options)
 
     @jit
     def parts(first, last, table, cut, like, options):
@@ -80,8 +80,8 @@ def over_parameters(loops, states):
 
     @jit
     def run(table, like, options, threads):
-        _follow(table)
-        cut = _cut(table[0])
+        follow(table)
+        cut = cut_up(table[0])
         share_out(parts, cut.shape[0], 1, threads, (table, cut, like, options))
 
     return run
@@ -120,7 +120,7 @@ def update(operation, run, params, grads, states, options, optional=()):
     if len({*map(id, taken[0])}) < len(kept):
         raise ValueError(f"{operation}: params has the same array twice")
     table = np.array(cells, np.int64).reshape(-1, len(kept))
-    run(table, _LIKE[dtype], options, 1 if sum(sizes) < SERIAL_BELOW else get_num_threads())
+    run(table, LIKE[dtype], options, 1 if sum(sizes) < SERIAL_BELOW else get_num_threads())
 
 
 def _plain(arrays, shapes, dtype):

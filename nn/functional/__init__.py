@@ -31,7 +31,7 @@ from nn.functional.activation import (
     softplus,
     tanh,
 )
-from nn.functional.affine import linear
+from nn.functional.affine import feed_forward, linear
 from nn.functional.attention import scaled_dot_product_attention
 from nn.functional.convolution import (
     conv1d,
@@ -41,7 +41,7 @@ from nn.functional.convolution import (
     conv_transpose2d,
     conv_transpose3d,
 )
-from nn.functional.embedding import embedding, one_hot
+from nn.functional.embedding import embedding, embedding_bag, one_hot
 from nn.functional.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -49,11 +49,13 @@ from nn.functional.loss import (
     huber_loss,
     kl_div,
     l1_loss,
+    linear_cross_entropy,
     mse_loss,
     nll_loss,
     smooth_l1_loss,
 )
 from nn.functional.normalization import (
+    add_layer_norm,
     batch_norm,
     group_norm,
     instance_norm,
@@ -87,10 +89,12 @@ from nn.functional.pooling import (
     pixel_unshuffle,
     unfold,
 )
+from nn.functional.positions import rotary_embedding
 from nn.functional.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
 
 __all__ = [
     "linear",
+    "feed_forward",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -125,11 +129,14 @@ __all__ = [
     "group_norm",
     "instance_norm",
     "layer_norm",
+    "add_layer_norm",
     "local_response_norm",
     "rms_norm",
     "scaled_dot_product_attention",
     "embedding",
+    "embedding_bag",
     "one_hot",
+    "rotary_embedding",
     "pad",
     "max_pool1d",
     "max_pool2d",
@@ -161,6 +168,7 @@ __all__ = [
     "rnn",
     "rnn_cell",
     "cross_entropy",
+    "linear_cross_entropy",
     "nll_loss",
     "mse_loss",
     "l1_loss",

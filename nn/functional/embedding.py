@@ -2,11 +2,12 @@
 
 import numpy as np
 
+import kernels
 from nn.functional.arguments import check_classes, constant
 from nn.tensor import Tensor, record
 
 
-def embedding(input, weight, padding_idx=None):
+def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False):
     """The rows of `weight` that `input` names.
 
     Parameters
@@ -15,6 +16,12 @@ def embedding(input, weight, padding_idx=None):
     weight : Tensor (num_embeddings, embedding_dim)
     padding_idx : int, optional
         This row gets no gradient; negative counts from the end.
+    max_norm : float, optional
+        The named rows whose norm is larger are scaled down to it first, in `weight` itself.
+    norm_type : float, default 2
+        The p of that p-norm.
+    scale_grad_by_freq : bool, default False
+        Whether the gradient of a row is divided by the number of times that `input` names it.
 
     Returns
     -------
@@ -30,36 +37,82 @@ def embedding(input, weight, padding_idx=None):
         `padding_idx` is outside the table.
     """
     ids, table = constant("embedding", input), weight.data
-    check_classes("embedding", "input", ids, len(table))
-    if padding_idx is not None:
-        padding_idx = checked_padding_idx(padding_idx, len(table))
-    shape = table.shape
+    y = kernels.embedding(ids, table, padding_idx, max_norm, norm_type)
+    if max_norm is not None:
+        weight.mark_changed()
+    number = len(table)
 
     def backward(dy):
-        dtable = _sum_rows(dy.reshape(-1, shape[1]), ids.reshape(-1), shape[0])
-        if padding_idx is not None:
-            dtable[padding_idx] = 0
-        return dtable
+        return kernels.embedding_backward(dy, ids, number, padding_idx, scale_grad_by_freq)
 
-    return record("embedding", np.take(table, ids, axis=0), (weight,), backward)
+    return record("embedding", y, (weight,), backward, _tensors(input))
 
 
-def checked_padding_idx(padding_idx, num_embeddings):
-    """`padding_idx` counted from the front; ValueError where there is no such row."""
-    if not -num_embeddings <= padding_idx < num_embeddings:
-        raise ValueError(f"embedding: padding_idx {padding_idx} is outside a table of {num_embeddings} rows")
-    return padding_idx % num_embeddings
+def embedding_bag(
+    input,
+    weight,
+    offsets=None,
+    max_norm=None,
+    norm_type=2.0,
+    scale_grad_by_freq=False,
+    mode="mean",
+    *,
+    per_sample_weights=None,
+    include_last_offset=False,
+    padding_idx=None,
+):
+    """Sum, mean or largest elements of the rows of `weight` that each bag of `input` names.
+
+    Parameters
+    ----------
+    input : Tensor or array of int64 or int32
+        Shape (B, n): B bags of n ids; or (n,): the ids of all bags, one bag after the other.
+    weight : Tensor (num_embeddings, embedding_dim)
+    offsets : Tensor or array of int64 or int32 (B,), optional
+        For a 1-D `input`: where each bag begins.
+    max_norm, norm_type, scale_grad_by_freq
+        As for `embedding`.
+    mode : {"mean", "sum", "max"}
+    per_sample_weights : Tensor of the shape of `input`, optional
+        With "sum": factor of each row.
+    include_last_offset : bool, default False
+        Whether `offsets` has one more element, the end of the last bag.
+    padding_idx : int, optional
+        Ids of this row do not count, and it gets no gradient.
+
+    Returns
+    -------
+    Tensor (B, embedding_dim)
+        Zeros for a bag without rows.
+
+    Raises
+    ------
+    TypeError, IndexError
+        As `embedding`.
+    ValueError
+        Shapes or options that do not fit; offsets that do not begin at 0, or decrease.
+    """
+    ids, starts, table = constant("embedding_bag", input), constant("embedding_bag", offsets), weight.data
+    factors = None if per_sample_weights is None else per_sample_weights.data
+    options = {"include_last_offset": include_last_offset, "padding_idx": padding_idx, "per_sample_weights": factors}
+    if mode == "max":
+        bags = len(ids) if ids.ndim == 2 else 0 if starts is None else max(len(starts) - include_last_offset, 0)
+        options["indices"] = np.empty((bags, *table.shape[1:]), np.int64)
+    y = kernels.embedding_bag(ids, table, starts, max_norm, norm_type, scale_grad_by_freq, mode, **options)
+    if max_norm is not None:
+        weight.mark_changed()
+    needs = weight.requires_grad, factors is not None and per_sample_weights.requires_grad
+
+    def backward(dy):
+        return kernels.embedding_bag_backward(dy, ids, table, starts, scale_grad_by_freq, mode, **options, needs=needs)
+
+    # of the table, only the gradient of the factors reads more than the shape
+    saved = _tensors(input, offsets, per_sample_weights, weight if needs[1] else None)
+    return record("embedding_bag", y, (weight, per_sample_weights), backward, saved)
 
 
-def _sum_rows(rows, ids, number):
-    """The sum of the rows of each id, from 0 to number - 1, in the order in which they stand."""
-    total = np.zeros((number, rows.shape[1]), rows.dtype)
-    if ids.size:
-        order = np.argsort(ids, kind="stable")
-        ids = ids[order]
-        starts = np.flatnonzero(np.concatenate(([True], ids[1:] != ids[:-1])))
-        total[ids[starts]] = np.add.reduceat(rows[order], starts, axis=0)
-    return total
+def _tensors(*arguments):
+    return tuple(argument for argument in arguments if isinstance(argument, Tensor))
 
 
 def one_hot(input, num_classes=-1):

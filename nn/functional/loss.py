@@ -4,7 +4,7 @@ import numpy as np
 
 import kernels
 from nn.functional.arguments import checked, constant
-from nn.tensor import Tensor, record
+from nn.tensor import Tensor, is_grad_enabled, record
 
 
 def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
@@ -36,6 +36,58 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         return kernels.cross_entropy_backward(dy, x, t, w, ignore_index, reduction, label_smoothing, lse=lse)
 
     return record("cross_entropy", y, (input,), backward, (input,))
+
+
+def linear_cross_entropy(
+    input,
+    linear_weight,
+    target,
+    *,
+    linear_bias=None,
+    weight=None,
+    reduction="mean",
+    ignore_index=None,
+    label_smoothing=0.0,
+):
+    """``cross_entropy(linear(input, linear_weight, linear_bias), target)``, never with all of the logits in memory.
+
+    Parameters
+    ----------
+    input : Tensor (..., K)
+    linear_weight : Tensor (C, K)
+    target : Tensor or array (...)
+        Classes, int64 or int32.
+    linear_bias : Tensor (C,), optional
+    weight : Tensor or array (C,), optional
+        The weight of each class.
+    reduction : {"mean", "sum", "none"}
+    ignore_index : int, optional
+        Targets of this class, by default -100, do not count.
+    label_smoothing : float, default 0.0
+    """
+    name, inputs = "linear_cross_entropy", (input, linear_weight, linear_bias)
+    arrays = checked(name, input).data, linear_weight.data, constant(name, target)
+    options = {
+        "linear_bias": None if linear_bias is None else linear_bias.data,
+        "weight": constant(name, weight),
+        "reduction": reduction,
+        "ignore_index": ignore_index,
+        "label_smoothing": label_smoothing,
+    }
+    needs = tuple(each is not None and each.requires_grad for each in inputs)
+    gradients = None
+    if any(needs) and is_grad_enabled() and reduction != "none":  # made while the logits are at hand
+        gradients = tuple(
+            np.empty(each.shape, each.dtype) if need else None for each, need in zip(inputs, needs, strict=True)
+        )
+    made = [gradients]
+    loss = kernels.linear_cross_entropy(*arrays, **options, gradients=gradients)
+
+    def backward(dy):
+        given, made[0] = made[0], None  # they become the result; a second backward makes them anew
+        return kernels.linear_cross_entropy_backward(dy, *arrays, **options, gradients=given, needs=needs)
+
+    return record(name, loss, inputs, backward, inputs)
 
 
 def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):

@@ -4,7 +4,7 @@ import numpy as np
 
 import kernels
 from nn.functional.arguments import checked
-from nn.tensor import is_grad_enabled, record
+from nn.tensor import is_grad_enabled, record, record_several
 
 
 def _data(tensor):
@@ -102,6 +102,38 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
         return kernels.layer_norm_backward(dy, x, normalized_shape, saved["mean"], saved["rstd"], w, needs=needs)
 
     return record("layer_norm", y, (input, weight, bias), backward, (input, weight))
+
+
+def add_layer_norm(input, residual, normalized_shape, weight=None, bias=None, eps=1e-5, return_sum=False):
+    """``layer_norm(input + residual)`` in one pass; with `return_sum` the result and the sum.
+
+    Parameters
+    ----------
+    input, residual : Tensor (..., *normalized_shape)
+    normalized_shape : tuple of int
+    weight, bias : Tensor of `normalized_shape`, optional
+    eps : float, default 1e-5
+    return_sum : bool, default False
+    """
+    x, r, w, b = checked("add_layer_norm", input).data, residual.data, _data(weight), _data(bias)
+    inputs = input, residual, weight, bias
+    needs = _needs(*inputs)
+    saved = _saved(needs, _leading(x, normalized_shape), x.dtype)
+    total = np.empty(x.shape, x.dtype) if saved or return_sum else None
+    y = kernels.add_layer_norm(x, r, normalized_shape, w, b, eps, sum=total, **saved)
+
+    def backward(dy, dsum=None):
+        if dy is None:
+            dy = np.zeros_like(total)
+        kept = saved["mean"], saved["rstd"]
+        dx, dresidual, *others = kernels.add_layer_norm_backward(
+            dy, total, normalized_shape, *kept, w, dsum=dsum, needs=needs
+        )
+        return dx, None if dresidual is None else dresidual.view(), *others  # a view, for they are one array
+
+    if return_sum:
+        return record_several("add_layer_norm", (y, total), inputs, backward, (weight,), saves_results=(1,))
+    return record("add_layer_norm", y, inputs, backward, (weight,))
 
 
 def rms_norm(input, normalized_shape, weight=None, eps=None):

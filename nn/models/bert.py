@@ -203,4 +203,7 @@ class Output(Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x, residual):
-        return self.LayerNorm(self.dropout(self.dense(x)) + residual)
+        norm = self.LayerNorm
+        return F.add_layer_norm(
+            self.dropout(self.dense(x)), residual, norm.normalized_shape, norm.weight, norm.bias, norm.eps
+        )

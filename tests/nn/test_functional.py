@@ -18,6 +18,8 @@ CUBE = RNG.standard_normal((2, 6, 3))
 
 
 OWN = {"lstm", "gru", "rnn", "rnn_cell"}  # one layer in one direction, any nonlinearity: not functions of torch's
+OWN |= {"rotary_embedding"}  # torch has none
+OWN |= {"add_layer_norm", "feed_forward"}  # several of torch's in one
 
 
 @pytest.mark.parametrize("name", sorted(set(F.__all__) - OWN))
@@ -166,6 +168,39 @@ def test_one_hot():
         F.one_hot(X, 2)
 
 
+@pytest.mark.parametrize("interleaved", [False, True])
+@pytest.mark.parametrize("positions", [None, [3, 0, 1], [[3, 0, 1], [1, 1, 2]]], ids=str)
+def test_rotary_embedding(interleaved, positions):
+    cos, sin = kernels.rotary_tables(4, 6, dtype=np.float64)
+    at = np.arange(3) if positions is None else np.array(positions)
+
+    def reference(x):
+        c, s = (torch.tensor(table[at if at.ndim == 1 else at[:, None]]) for table in (cos, sin))
+        pairs = (x[..., 0:6:2], x[..., 1:6:2]) if interleaved else (x[..., :3], x[..., 3:6])
+        turned = pairs[0] * c - pairs[1] * s, pairs[1] * c + pairs[0] * s
+        first = torch.stack(turned, -1).flatten(-2) if interleaved else torch.cat(turned, -1)
+        return torch.cat((first, x[..., 6:]), -1)
+
+    def ours(x):
+        where = None if positions is None else nn.tensor(positions)
+        return F.rotary_embedding(x, nn.tensor(cos), sin, where, interleaved)
+
+    x = RNG.standard_normal((2, 5, 3, 8))
+    same_as_torch(ours, x, reference=reference)
+    turned = np.moveaxis(x, 1, 2)
+    same_as_torch(lambda x: ours(x.transpose(1, 2)), turned, reference=lambda x: reference(x.transpose(1, 2)))
+
+
+def test_rotary_embedding_errors():
+    cos, sin = kernels.rotary_tables(4, 6)
+    with pytest.raises(TypeError, match="rotary_embedding: input must be a Tensor, got ndarray"):
+        F.rotary_embedding(X, cos, sin)
+    with pytest.raises(IndexError, match="rotary_embedding: positions must be from 0 to 3, got 4"):
+        F.rotary_embedding(nn.ones(1, 6), cos, sin, [4])
+    with pytest.raises(ValueError, match="rotary_embedding: has a gradient for input only"):
+        F.rotary_embedding(nn.ones(1, 6), nn.tensor(cos, requires_grad=True), sin)
+
+
 @pytest.mark.parametrize(
     ("pad", "mode"),
     [
@@ -281,6 +316,36 @@ def test_cross_entropy_hands_the_logsumexp_to_its_backward(monkeypatch):
     assert seen["cross_entropy"] is None
 
 
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, {"ignore_index": 4}, {"weighted": True}], ids=str)
+def test_linear_cross_entropy(reduction, options):
+    options = {"reduction": reduction, **options}
+    weight = np.arange(1.0, 6.0) if options.pop("weighted", False) else None
+    x, w, b, t = RNG.standard_normal((7, 3)), RNG.standard_normal((5, 3)), RNG.standard_normal(5), targets((7, 5))
+    for bias in (b, None):
+        same_as_torch(
+            lambda x, w, *b: F.linear_cross_entropy(x, w, t, linear_bias=b[0] if b else None, weight=weight, **options),
+            x,
+            w,
+            *() if bias is None else (bias,),
+            reference=lambda x, w, *b: T.cross_entropy(
+                T.linear(x, w, *b), torch.tensor(t), None if weight is None else torch.tensor(weight), **options
+            ),
+        )
+
+
+def test_linear_cross_entropy_goes_back_twice_and_only_where_it_must():
+    x, w = nn.randn(4, 3, requires_grad=True), nn.randn(5, 3)
+    loss = F.linear_cross_entropy(x, w, np.array([0, 4, 2, 1]))
+    (2 * loss).backward(retain_graph=True)
+    first = x.grad.numpy().copy()
+    (2 * loss).backward()
+    np.testing.assert_allclose(x.grad.numpy(), 2 * first, rtol=1e-6)
+    assert w.grad is None
+    with nn.no_grad():
+        assert F.linear_cross_entropy(x, w, np.array([0, 4, 2, 1])).item() == loss.item()
+
+
 PAIRS = {
     "mse_loss": {},
     "l1_loss": {},
@@ -362,3 +427,69 @@ def test_ignoring_every_target_gives_nan_as_in_torch():
     x = nn.randn(2, 3, requires_grad=True)
     assert np.isnan(F.cross_entropy(x, np.array([-100, -100])).item())
     assert F.cross_entropy(x, np.array([-100, -100]), reduction="sum").item() == 0
+
+
+# --- layer norm of a sum ----------------------------------------------------------------------------------------------
+
+
+def test_add_layer_norm():
+    x, r, w, b = (RNG.standard_normal(shape) for shape in ((4, 3, 5), (4, 3, 5), 5, 5))
+    same_as_torch(
+        lambda x, r, w, b: F.add_layer_norm(x, r, (5,), w, b, 1e-3),
+        x,
+        r,
+        w,
+        b,
+        reference=lambda x, r, w, b: T.layer_norm(x + r, (5,), w, b, 1e-3),
+    )
+    same_as_torch(lambda x, r: F.add_layer_norm(x, r, 5), x, r, reference=lambda x, r: T.layer_norm(x + r, (5,)))
+    same_as_torch(
+        lambda x, r, w: F.add_layer_norm(x, r, 5, w) * F.add_layer_norm(x, r, 5, w, return_sum=True)[1],
+        x,
+        r,
+        w,
+        reference=lambda x, r, w: T.layer_norm(x + r, (5,), w) * (x + r),
+    )
+
+    def both(x, r, w):
+        y, total = F.add_layer_norm(x, r, 5, w, return_sum=True)
+        return y * total + total
+
+    same_as_torch(both, x, r, w, reference=lambda x, r, w: (T.layer_norm(x + r, (5,), w) + 1) * (x + r))
+
+
+def test_the_gradients_of_both_addends_are_arrays_of_their_own():
+    x, r = nn.randn(3, 4, requires_grad=True), nn.randn(3, 4, requires_grad=True)
+    for _ in range(2):
+        (F.add_layer_norm(x, r, 4) * nn.tensor(X[:3, :4], dtype="float32")).sum().backward()
+    assert not np.may_share_memory(x.grad.data, r.grad.data)
+    np.testing.assert_array_equal(x.grad.data, r.grad.data)
+    with nn.no_grad():
+        assert not F.add_layer_norm(x, r, 4).requires_grad
+
+
+# --- feed-forward -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "gelu_tanh", "silu", "swiglu"])
+def test_feed_forward(activation):
+    formulas = {"relu": T.relu, "gelu": T.gelu, "gelu_tanh": lambda z: T.gelu(z, approximate="tanh"), "silu": T.silu}
+    formulas["swiglu"] = lambda z: T.silu(z[..., :6]) * z[..., 6:]
+    rows = 12 if activation == "swiglu" else 6
+    x, w1, b1, w2, b2 = (RNG.standard_normal(shape) for shape in ((2, 4, 3), (rows, 3), rows, (5, 6), 5))
+    same_as_torch(
+        lambda *inputs: F.feed_forward(*inputs, activation),
+        x,
+        w1,
+        b1,
+        w2,
+        b2,
+        reference=lambda x, w1, b1, w2, b2: T.linear(formulas[activation](T.linear(x, w1, b1)), w2, b2),
+    )
+    same_as_torch(
+        lambda x, w1, w2: F.feed_forward(x, w1, None, w2, None, activation),
+        x,
+        w1,
+        w2,
+        reference=lambda x, w1, w2: T.linear(formulas[activation](T.linear(x, w1)), w2),
+    )

@@ -1,0 +1,10 @@
+"""The feed-forward part of a transformer, one benchmark for each peer."""
+
+import pytest
+
+from benchmarks.cases import pairs
+
+
+@pytest.mark.parametrize(("row", "peer"), pairs("perceptron"), ids=str)
+def bench_perceptron(run, row, peer):
+    run(row, peer)

@@ -1,0 +1,226 @@
+r"""Gradient clipping: the norm of all gradients as one vector, and all of them scaled down to it.
+
+.. math:: \|g\|_p = \Big(\sum_i |g_i|^p\Big)^{1/p}, \qquad g \leftarrow g \min\Big(1, \frac{c}{\|g\|_p + 10^{-6}}\Big)
+
+2 FLOPs an element and one read for the norm; where it is too large, one read and write more: memory is the limit. The
+terms are added up in float64, in which the square of no float32 overflows: those of a part of an array, then the parts'
+sums in order, so that the bits are the same at any number of threads. The norm over all is the norm of the arrays'
+norms, as PyTorch has it (for p = 0 that is the number of arrays that are not all zeros).
+
+Reference: Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural networks", Algorithm 1.
+"""
+
+import math
+
+import numpy as np
+
+from kernels import _checks
+from kernels._jit import jit
+from kernels._shares import share_out
+from kernels._threads import get_num_threads
+from kernels.simd import absolute, lane_count, load_partial, max_lanes, maximum, splat
+from kernels.update.parameters import LIKE, SERIAL_BELOW, cut_up, elements, follow
+
+# --- the norm --------------------------------------------------------------------------------------------------------
+
+
+@jit
+def _start(p):
+    return math.inf if p == -math.inf else 0.0
+
+
+@jit(fastmath=False)
+def _joined(a, b, p):
+    """Two sums of terms, or two extremes, as one; a NaN stays."""
+    if not math.isinf(p):
+        return a + b
+    return b if b != b or (b > a if p > 0 else b < a) else a
+
+
+@jit(fastmath=False)
+def _root(total, p):
+    return total if p == 0 or math.isinf(p) else total ** (1.0 / p)
+
+
+@jit(fastmath=False)
+def terms_naive(x, p):
+    """The definition: the sum of |x|^p, or, for an infinite p, the largest or smallest of |x|."""
+    total = _start(p)
+    for i in range(x.size):
+        term = abs(np.float64(x[i]))
+        if p == 0:
+            term = 1.0 if term != 0 else 0.0
+        elif not math.isinf(p):
+            term = term**p
+        total = _joined(total, term, p)
+    return total
+
+
+@jit
+def _sum_of_squares(x):
+    total = 0.0
+    for i in range(x.size):
+        total += np.float64(x[i]) * np.float64(x[i])
+    return total
+
+
+@jit
+def _sum_of_magnitudes(x):
+    total = 0.0
+    for i in range(x.size):
+        total += abs(np.float64(x[i]))
+    return total
+
+
+@jit
+def _largest_magnitude(x):
+    largest = splat(x, 0.0)
+    for i in range(0, x.size, lane_count(x)):
+        largest = maximum(absolute(load_partial(x, i, x.size - i, 0.0)), largest)
+    return np.float64(max_lanes(largest))
+
+
+@jit
+def terms_loops(x, p):
+    """Adds vectors for the usual norms, p = 2, 1 and infinity."""
+    if p == 2:
+        return _sum_of_squares(x)
+    if p == 1:
+        return _sum_of_magnitudes(x)
+    if p == math.inf:
+        return _largest_magnitude(x)
+    return terms_naive(x, p)
+
+
+@jit
+def _part_terms(first, last, table, cut, like, p, terms):
+    for part in range(first, last):
+        terms[part] = terms_loops(elements(table, 1, cut, part, like), p)
+
+
+@jit
+def _norms(table, like, p, norms, threads):
+    """The norm of each array of the table."""
+    cut = cut_up(table[0])
+    terms = np.empty(cut.shape[0])
+    share_out(_part_terms, terms.size, 1, threads, (table, cut, like, p, terms))
+    norms[:] = _start(p)
+    for part in range(terms.size):
+        array = cut[part, 0]
+        norms[array] = _joined(norms[array], terms[part], p)
+    for array in range(norms.size):
+        norms[array] = _root(norms[array], p)
+
+
+@jit
+def _norm_of_norms(norms, p):
+    return _root(terms_loops(norms, p), p)
+
+
+# --- the scaling -----------------------------------------------------------------------------------------------------
+
+
+@jit
+def _scale_parts(first, last, table, cut, like, factor):
+    for part in range(first, last):
+        x = elements(table, 1, cut, part, like)
+        for i in range(x.size):
+            x[i] *= factor
+
+
+@jit
+def _scale(table, like, factor, threads):
+    cut = cut_up(table[0])
+    share_out(_scale_parts, cut.shape[0], 1, threads, (table, cut, like, like.dtype.type(factor)))
+
+
+VARIANTS = {"clip_grad_norm": {"naive": terms_naive, "fast": terms_loops}}
+
+
+# --- the public function ---------------------------------------------------------------------------------------------
+
+
+def clip_grad_norm(grads, max_norm, norm_type=2.0, error_if_nonfinite=False):
+    """Scale gradients in place so that their norm, taken over all of them as one vector, is at most `max_norm`.
+
+    Parameters
+    ----------
+    grads : list of array or None
+        Float32 or float64, writable, changed in place; None is passed over.
+    max_norm : float
+    norm_type : float, default 2
+        The p of the p-norm; ``math.inf`` for the largest magnitude.
+    error_if_nonfinite : bool, default False
+        Raise where the norm is NaN or infinite, and leave the gradients as they were.
+
+    Returns
+    -------
+    float32 or float64
+        The norm before clipping, in the dtype of the first gradient; 0 where there is none.
+
+    Raises
+    ------
+    TypeError
+        A gradient that is not float32 or float64.
+    ValueError
+        A gradient that is read-only, or in the list twice. Nothing has changed then.
+    RuntimeError
+        The norm is not finite and `error_if_nonfinite` is set.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import clip_grad_norm
+    >>> g = np.array([3.0, 4.0])
+    >>> float(clip_grad_norm([g], 1.0))
+    5.0
+    >>> g.round(3)
+    array([0.6, 0.8])
+    """
+    given = [_writable(i, g) for i, g in enumerate(grads) if g is not None]
+    if not given:
+        return np.float32(0)
+    if len({id(g) for g in given}) < len(given):
+        raise ValueError("clip_grad_norm: grads has the same array twice")
+    # what lies in memory without gaps is taken in that order; anything else is copied, and written back
+    flat = [g.ravel(order="K") if g.flags.forc else g.ravel() for g in given]
+    p, tables, norms = float(norm_type), {}, []
+    for dtype in dict.fromkeys(g.dtype for g in flat):
+        arrays = [g for g in flat if g.dtype == dtype]
+        table = np.array([*(g.size for g in arrays), *map(id, arrays)], np.int64).reshape(2, -1)
+        follow(table)
+        each = np.empty(len(arrays))
+        _norms(table, LIKE[dtype], p, each, _threads_for(table))
+        tables[dtype] = table
+        norms.append(each)
+    total = _norm_of_norms(np.concatenate(norms), p)
+    with np.errstate(over="ignore"):
+        norm = given[0].dtype.type(total)
+    if error_if_nonfinite and not math.isfinite(norm):
+        raise RuntimeError(f"clip_grad_norm: the norm of order {norm_type} of the gradients is {norm}")
+    factor = max_norm / (total + 1e-6)
+    if not factor >= 1:  # a NaN spreads, as in PyTorch
+        for dtype, table in tables.items():
+            _scale(table, LIKE[dtype], factor, _threads_for(table))
+        for g, scaled in zip(given, flat, strict=True):
+            if not g.flags.forc:
+                g[...] = scaled.reshape(g.shape)
+    return norm
+
+
+def _writable(i, g):
+    """Gradient number i as an array that can be changed in place."""
+    if isinstance(g, np.generic):  # its array would be a copy, and the change lost
+        raise TypeError(f"clip_grad_norm: grads[{i}] must be an array, got {type(g).__name__}")
+    g = _checks.as_array("clip_grad_norm", f"grads[{i}]", g)
+    if g.dtype not in LIKE:
+        raise TypeError(f"clip_grad_norm: grads[{i}] must be float32 or float64, got {g.dtype}")
+    if not g.flags.writeable:
+        raise ValueError(f"clip_grad_norm: grads[{i}] is read-only")
+    if not (g.flags.aligned and g.dtype.isnative):
+        raise ValueError(f"clip_grad_norm: grads[{i}] is not aligned, or not in this machine's byte order")
+    return g
+
+
+def _threads_for(table):
+    return 1 if table[0].sum() < SERIAL_BELOW else get_num_threads()

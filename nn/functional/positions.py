@@ -1,0 +1,42 @@
+"""Positions of queries and keys."""
+
+import kernels
+from nn.functional.arguments import checked, constant
+from nn.tensor import Tensor, record
+
+
+def rotary_embedding(input, cos, sin, positions=None, interleaved=False):
+    """Turn pairs of channels by angles that grow with the position.
+
+    Parameters
+    ----------
+    input : Tensor (..., T, D)
+        Queries or keys.
+    cos, sin : Tensor or array (P, R / 2)
+        For each position and pair the cosine and sine of its angle, R <= D (``kernels.rotary_tables`` makes them).
+    positions : Tensor or array of int64 or int32, optional
+        Rows of the tables, shape (T,), or (N, T) where N is the first axis of `input`; by default 0 to T - 1.
+    interleaved : bool, default False
+        Whether the channels 2i and 2i + 1 are a pair, instead of i and i + R/2.
+
+    Returns
+    -------
+    Tensor (..., T, D)
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit.
+    IndexError
+        A position that the tables do not have.
+
+    Reference: Su et al., "RoFormer" (2021), section 3.2.2.
+    """
+    x, *given = checked("rotary_embedding", input).data, cos, sin, positions
+    tables = [constant("rotary_embedding", each) for each in given]
+    y = kernels.rotary_embedding(x, *tables, interleaved=interleaved)
+
+    def backward(dy):
+        return kernels.rotary_embedding_backward(dy, *tables, interleaved=interleaved)
+
+    return record("rotary_embedding", y, (input,), backward, [each for each in given if isinstance(each, Tensor)])
