@@ -28,8 +28,8 @@ from nn.models import generate
 FIGURES = Path(__file__).parent / "figures"
 CONTEXT, WIDTH, LAYERS, HEADS = 128, 128, 4, 4
 BATCH_SIZE = 16
-EPOCHS = 16
-OPTIMIZER = ("AdamW", {"lr": 2e-3, "weight_decay": 0.1})
+EPOCHS = 8
+OPTIMIZER = ("AdamW", {"lr": 1e-3, "weight_decay": 0.1})
 LENGTH = 300  # of a sample
 STEPS = 20  # whose losses must equal PyTorch's
 TOLERANCE = 1e-3
@@ -85,7 +85,7 @@ def draw_attention(maps, sentence, path):
             axes.imshow(maps[i, j] ** 0.5, cmap="magma_r", vmin=0, vmax=1, interpolation="nearest")
             axes.set_title(f"block {i + 1}, head {j + 1}", loc="left", fontsize=10)
             for axis in (axes.xaxis, axes.yaxis):
-                axis.set_ticks(range(len(sentence)), list(sentence), fontsize=4, family="monospace")
+                axis.set_ticks(range(len(sentence)), list(sentence), fontsize=5, family="monospace")
             axes.tick_params(length=0, pad=1)
             axes.spines[:].set_visible(False)
     canvas.suptitle("Where each head looks: a character (row) at those before it (columns), square root", color=INK)

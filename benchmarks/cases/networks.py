@@ -149,7 +149,7 @@ def gpt(library, symbols=103, context=128, width=128, layers=4, heads=4, tied=Tr
     return Trained()
 
 
-def bert(torch, weights, ids, attention_mask=None, heads=12, eps=1e-12):
+def bert(torch, weights, ids, attention_mask=None, heads=12, eps=1e-12, token_type_ids=None):
     """The vectors (B, T, width) of `nn.models.BERT` by PyTorch's functions; `weights` has the names of its state."""
     F = torch.nn.functional
 
@@ -164,7 +164,8 @@ def bert(torch, weights, ids, attention_mask=None, heads=12, eps=1e-12):
     B, T = ids.shape
     mask = None if attention_mask is None else attention_mask[:, None, None, :].bool()
     words, places, kinds = (weights[f"embeddings.{n}_embeddings.weight"] for n in ("word", "position", "token_type"))
-    x = normalized("embeddings", F.embedding(ids, words) + places[:T] + kinds[0])
+    kind = kinds[0] if token_type_ids is None else F.embedding(token_type_ids, kinds)
+    x = normalized("embeddings", F.embedding(ids, words) + places[:T] + kind)
     shape = B, T, heads, x.shape[-1] // heads
     for layer in itertools.count():
         name = f"encoder.layer.{layer}"

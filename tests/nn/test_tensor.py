@@ -2,6 +2,9 @@
 
 import copy
 import gc
+import platform
+import subprocess
+import sys
 import threading
 import weakref
 
@@ -846,3 +849,23 @@ def test_several_results_after_a_backward_that_failed():
     handle.remove()
     a.sum().backward()
     assert seen == [(True, False)]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc's malloc")
+def test_freed_memory_is_kept_for_the_next_step():
+    script = """
+import resource
+import numpy as np
+import nn
+
+def step():
+    blocks = [np.ones(2**18, np.float32) for _ in range(40)]
+
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert int(printed) < 10_000  # of the 102,400 pages

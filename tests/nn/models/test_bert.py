@@ -5,41 +5,12 @@ import pytest
 import torch
 
 import nn
+from benchmarks.cases import networks
 from nn.models import BERT
 from tests.nn.compare import agree
 
 SIZES = {"context": 8, "width": 12, "layers": 2, "heads": 3, "feed_forward": 20, "kinds": 2}
 IDS = np.array([[1, 4, 6, 2, 0], [1, 2, 0, 0, 0]])
-
-
-def forward_on_torch(state, ids, attention_mask, kinds, heads):
-    """The network from its description, on PyTorch: for tests of values and gradients."""
-    functional = torch.nn.functional
-
-    def linear(x, name):
-        return functional.linear(x, state[f"{name}.weight"], state[f"{name}.bias"])
-
-    def norm(x, name):
-        return functional.layer_norm(x, x.shape[-1:], state[f"{name}.weight"], state[f"{name}.bias"], 1e-12)
-
-    def table(name):
-        return state[f"embeddings.{name}_embeddings.weight"]
-
-    B, T = ids.shape
-    x = table("word")[ids] + table("position")[:T] + table("token_type")[kinds]
-    x = norm(x, "embeddings.LayerNorm")
-    for i in range(1 + max(int(key.split(".")[2]) for key in state if key.startswith("encoder."))):
-        layer = f"encoder.layer.{i}"
-        q, k, v = (
-            linear(x, f"{layer}.attention.self.{name}").reshape(B, T, heads, -1).transpose(1, 2)
-            for name in ("query", "key", "value")
-        )
-        mask = attention_mask[:, None, None, :] != 0
-        y = functional.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).reshape(B, T, -1)
-        x = norm(linear(y, f"{layer}.attention.output.dense") + x, f"{layer}.attention.output.LayerNorm")
-        y = linear(functional.gelu(linear(x, f"{layer}.intermediate.dense")), f"{layer}.output.dense")
-        x = norm(y + x, f"{layer}.output.LayerNorm")
-    return x
 
 
 def test_equals_torch(dtype):
@@ -49,7 +20,7 @@ def test_equals_torch(dtype):
         nn.init.normal_(parameter, std=0.4)
     state = {name: torch.tensor(value.data, requires_grad=True) for name, value in model.state_dict().items()}
     mask, kinds = (IDS != 0).astype(np.int64), np.array([[0, 0, 0, 1, 1], [0, 1, 0, 0, 0]])
-    expected = forward_on_torch(state, *map(torch.tensor, (IDS, mask, kinds)), heads=3)
+    expected = networks.bert(torch, state, torch.tensor(IDS), torch.tensor(mask), 3, 1e-12, torch.tensor(kinds))
     actual = model(nn.tensor(IDS), nn.tensor(mask), nn.tensor(kinds))
     rtol, atol = {np.float32: (1e-3, 1e-4), np.float64: (1e-8, 1e-11)}[dtype]
     agree(actual, expected, rtol, atol)
@@ -107,7 +78,7 @@ def test_real_weights_load_as_they_are():
         actual = model(nn.tensor(ids), ids != 0)
     state = {name: torch.tensor(value).double() for name, value in kept.items()}
     mask = torch.tensor(ids != 0)
-    expected = forward_on_torch(state, torch.tensor(ids), mask, torch.zeros_like(torch.tensor(ids)), heads=12)
+    expected = networks.bert(torch, state, torch.tensor(ids), mask)
     agree(actual, expected, 1e-8, 1e-10)
 
 
