@@ -255,8 +255,7 @@ def multiply(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, 
     elif vector and rb == 1 and ldc == 1 and mode == STORE and (ra == 1 or ca == 1):  # C is a column: Cᵀ = Bᵀ Aᵀ
         vector_matrix(b, ib, a, ia, ca, ra, bias, jb, mode, c, ic, M, K)
     elif turned:
-        KC = _even(K, KC_VECTORS * lane_count(c), 1)
-        gemm_turned(a, ia, ra, ca, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N, K, KC)
+        gemm_turned(a, ia, ra, ca, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N, K)
     else:
         # Packing pays where a panel is used often and its original would not stay in L2 meanwhile; B must be
         # packed where its rows are not contiguous.

@@ -15,6 +15,7 @@ from kernels.simd import (
     lane_count,
     load,
     load_partial,
+    prefetch_far,
     release,
     square_load,
     square_transpose,
@@ -25,8 +26,10 @@ from kernels.simd import (
 ZERO, ONE, PLAIN, ADDED = np.int64(0), np.int64(1), np.int64(STORE), np.int64(ADD)
 # Rows from which on packing B is cheap beside the product.
 ROWS = 10 * MR
-# Columns of B that lie a multiple of 2 KiB apart would fall on two sets of L1: they must be packed.
-APART = 2048 // machine.vector_bytes()
+# Columns of B that lie a multiple of 4 KiB apart would fall on one set of L1: they must be packed.
+APART = 4096 // machine.vector_bytes()
+# Vectors of a column of B that are multiplied while the same of the next tile's are fetched.
+STEP = 4
 # Columns of C that are turned back at a time: their block, 4 * 112 * 32 B, is in L1.
 COLUMNS = 8 * MR
 
@@ -45,10 +48,17 @@ def is_turned(like, M, N, rb, cb):
     return few and N >= COLUMNS and rb == 1 and cb % (APART * lanes) != 0
 
 
+@jit(inline=True)
+def fetch(x, ix, ldx, rows, columns):
+    """Ask for a block of x, into L2: rows this short end before the CPU foresees the next ones."""
+    for r in range(rows):
+        for j in range(0, columns, lane_count(x)):
+            prefetch_far(x, ix + r * ldx + j)
+
+
 @jit
-def gemm_turned(a, ia, ra, ca, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N, K, KC):
-    """``C (+)= A B (+ bias)``, where element p of column j of B is ``b[ib + p + j*cb]``; arguments as `gemm`'s, which
-    sums over blocks of KC, too."""
+def gemm_turned(a, ia, ra, ca, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N, K):
+    """``C (+)= A B (+ bias)``, where element p of column j of B is ``b[ib + p + j*cb]``; arguments as `gemm`'s."""
     lanes = lane_count(c)
     NR = NV * lanes
     strips = allocate(c, (M + lanes - 1) // lanes * lanes * K + padding(c))
@@ -58,16 +68,18 @@ def gemm_turned(a, ia, ra, ca, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N, K, K
     for j in range(0, N, COLUMNS):
         columns = min(COLUMNS, N - j)
         for i in range(0, M, NR):
-            width = width_of(M - i, c)
-            for p in range(0, K, KC):
-                r = ZERO
-                while r < columns:
-                    height = tile_height(columns - r)
+            width, r = width_of(M - i, c), ZERO
+            while r < columns:
+                height = tile_height(columns - r)
+                for p in range(0, K, STEP * lanes):
+                    depth = min(STEP * lanes, K - p)
+                    if i == 0:
+                        fetch(b, ib + (j + r + height) * cb + p, cb, min(MR, N - j - r - height), depth)
                     micro_kernel(
-                        height, b, ib + (j + r) * cb + p, cb, ONE, strips, i * K + p * width, width, min(KC, K - p),
+                        height, b, ib + (j + r) * cb + p, cb, ONE, strips, i * K + p * width, width, depth,
                         block, r * width, width, width, bias, ZERO, PLAIN if p == 0 else ADDED, totals,
                     )  # fmt: skip
-                    r += height
+                r += height
             turn_back(block, width, bias, jb + j, mode, c, ic + i * ldc + j, ldc, min(width, M - i), columns, square)
     release(strips)
     release(block)
