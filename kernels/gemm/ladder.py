@@ -20,6 +20,7 @@ from numba.types import Array
 from kernels import _checks, _threads, machine
 from kernels._jit import Compiled, jit
 from kernels._shares import share_out
+from kernels.gemm.few import is_few, multiply_few
 from kernels.gemm.micro import (
     ADD,
     BIAS,
@@ -33,7 +34,7 @@ from kernels.gemm.micro import (
     padding,
     tile_height,
 )
-from kernels.gemm.vector import outer_product, turn, vector_matrix
+from kernels.gemm.vector import outer_product, vector_matrix
 from kernels.simd import allocate, flat, lane_count, prefetch, release, tile_add, tile_outer, tile_store, tile_zeros
 
 # Block sizes in vectors, so that they hold for each dtype and are constants to the compiler.
@@ -50,13 +51,10 @@ FEW_STRIPS = 4
 PACK_VECTORS = machine.cache_bytes(2) // machine.vector_bytes()
 # Where K is at most SHORT, C is most of the traffic: it is written row of tiles by row of tiles.
 SHORT = 64
-# A product of few rows with a weight of at least MUCH elements, whose rows are contiguous, is computed as Cᵀ: to pack
-# the weight would take as long as to multiply it, while its rows can be read one element at a time as they lie.
-MUCH = 2**15
 # Below this many multiply-adds a second thread costs more than it brings (a parallel region takes about 5 us).
 PARALLEL_WORK = 600_000
-# Numba compiles a callee anew for each literal argument; these are plain values to it.
-ZERO, ONE = np.int64(0), np.int64(1)
+# Numba compiles a callee anew for each literal argument; this is a plain value to it.
+ZERO = np.int64(0)
 
 
 @jit
@@ -239,31 +237,11 @@ def matmul_packed(a, b, out):
     gemm(A, ZERO, ra, ca, B, ZERO, rb, cb, C, ZERO, np.int64(STORE), C, ZERO, N, M, N, K, True, True)
 
 
-@jit(inline=True)
-def _few(like, M, N, K, rb, cb):
-    """Whether C is to be computed as its transpose: where its rows fill one or two vectors at least to two thirds; but
-    not where the rows of B would fall on one set of L1."""
-    lanes = lane_count(like)
-    filled = M <= NV * lanes and 3 * M >= 2 * ((M + lanes - 1) // lanes * lanes)
-    return filled and rb == 1 and cb >= K and N * K >= MUCH and cb * like.itemsize % 4096 != 0
-
-
-@jit
-def _multiply_few(a, ia, ra, ca, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N, K):
-    """``Cᵀ = Bᵀ Aᵀ``, in which only the few elements of A are packed; then it is turned into C."""
-    turned = allocate(c, N * M)
-    gemm(
-        b, ib, cb, ONE, a, ia, ca, ra, bias, ZERO, np.int64(STORE), turned, ZERO, M, N, M, K, False, True
-    )  # fmt: skip
-    turn(turned, bias, jb, mode, c, ic, ldc, M, N)
-    release(turned)
-
-
 @jit(merge=True)
 def multiply(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, vector, few):
     """`gemm` for any shape: nothing to sum, vectors, small matrices (not copied) and large ones (packed).
 
-    `vector`: the product that this is a part of has one row or one column; `few`: `_few` says so of it.
+    `vector`: the product that this is a part of has one row or one column; `few`: `is_few` says so of it.
     """
     if M == 0 or N == 0 or K == 0:
         for i in range(M):
@@ -277,7 +255,7 @@ def multiply(a, ia, ra, ca, b, ib, rb, cb, bias, jb, mode, c, ic, ldc, M, N, K, 
     elif vector and rb == 1 and ldc == 1 and mode == STORE and (ra == 1 or ca == 1):  # C is a column: Cᵀ = Bᵀ Aᵀ
         vector_matrix(b, ib, a, ia, ca, ra, bias, jb, mode, c, ic, M, K)
     elif few:
-        _multiply_few(a, ia, ra, ca, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N, K)
+        multiply_few(a, ia, ra, ca, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N, K)
     else:
         # Packing pays where a panel is used often and its original would not stay in L2 meanwhile; B must be
         # packed where its rows are not contiguous.
@@ -295,7 +273,7 @@ def multiply_add(a, b, bias, mode, out):
     rb, cb = _steps(b)
     multiply(
         flat(a), ZERO, ra, ca, flat(b), ZERO, rb, cb, flat(bias), ZERO, mode, flat(out), ZERO, N, M, N, a.shape[1],
-        M == 1 or N == 1, _few(a, M, N, a.shape[1], rb, cb),
+        M == 1 or N == 1, is_few(a, M, N, a.shape[1], rb, cb),
     )  # fmt: skip
 
 
@@ -341,7 +319,7 @@ def _multiply_share(part, stop, parts, a, starts_a, b, starts_b, bias, mode, out
         multiply(
             flat(a), starts_a[n] * next_a + top * ra, ra, ca, flat(b), starts_b[n] * next_b + left * cb, rb, cb,
             flat(bias), left, mode, flat(out), (n * M + top) * N + left, N, bottom - top, right - left, K,
-            M == 1 or N == 1, _few(a, M, N, K, rb, cb),
+            M == 1 or N == 1, is_few(a, M, N, K, rb, cb),
         )  # fmt: skip
 
 

@@ -4,27 +4,20 @@ Where B's rows are contiguous, out is a sum of rows: EIGHT rows are added at a t
 written once for eight rows of B. Where its columns are (B transposed), out is a set of dot products: EIGHT at a time,
 so that x is read once for eight columns and eight independent sums hide the latency of the additions.
 
-The outer product of two vectors is the opposite case, all writing: row by row, in the order of memory. And where A has
-but a few rows, `turn` makes C of its transpose.
+The outer product of two vectors is the opposite case, all writing: row by row, in the order of memory.
 """
 
 from kernels._jit import jit
 from kernels.gemm.micro import ADD, BIAS, NV
 from kernels.simd import (
-    allocate,
     fma,
     lane_count,
-    load,
     load_partial,
-    release,
     splat,
-    square_load_partial,
-    square_transpose,
     store_partial,
     tile_add,
     tile_dot,
     tile_outer,
-    tile_store,
     tile_store_sums,
     tile_zeros,
 )
@@ -103,23 +96,3 @@ def outer_product(a, ia, ra, b, ib, cb, bias, jb, mode, c, ic, ldc, M, N):
             for j in range(N):
                 start_j = bias[jb + j] if mode == BIAS else c[ic + i * ldc + j] if mode == ADD else 0
                 c[ic + i * ldc + j] = factor * b[ib + j * cb] + start_j
-
-
-@jit
-def turn(x, bias, jb, mode, c, ic, ldc, M, N):
-    """``c[ic + i*ldc + j] = x[j*M + i]`` for i < M, j < N; modes as `gemm`'s."""
-    lanes = lane_count(c)
-    square = allocate(c, lanes * lanes)
-    for j in range(0, N, lanes):
-        start = splat(c, 0.0)
-        if mode == BIAS:
-            start = load_partial(bias, jb + j, N - j, 0.0)
-        for i in range(0, M, lanes):
-            block = square_load_partial(x, j * M + i, M, min(N - j, lanes), min(M - i, lanes))
-            tile_store(square, 0, lanes, square_transpose(block))
-            for r in range(min(M - i, lanes)):
-                at = ic + (i + r) * ldc + j
-                if mode == ADD:
-                    start = load_partial(c, at, N - j, 0.0)
-                store_partial(c, at, N - j, load(square, r * lanes) + start)
-    release(square)

@@ -52,6 +52,7 @@ from kernels.simd.vector import (
     maximum,
     minimum,
     prefetch,
+    prefetch_far,
     select,
     splat,
     sqrt,

@@ -238,17 +238,24 @@ def store_partial(typingctx, array, i, count, vector):
     return types.void(array, types.intp, types.intp, vector), lower
 
 
-@intrinsic
-def prefetch(typingctx, array, i):
-    """Ask for the cache line of ``array[i]`` ahead of its use; a hint, valid for any `i`."""
+def _prefetch(level):
+    """An intrinsic that asks for a cache line ahead of its use, into L1 (3) or L2 (2)."""
 
-    def lower(context, builder, signature, arguments):
-        pointer = builder.bitcast(emit_pointer(context, builder, array, *arguments), ir.IntType(8).as_pointer())
-        read, keep, data = (ir.Constant(_INT32, value) for value in (0, 3, 1))
-        call(builder, "llvm.prefetch.p0", ir.VoidType(), pointer, read, keep, data)
-        return context.get_dummy_value()
+    def function(typingctx, array, i):
+        def lower(context, builder, signature, arguments):
+            pointer = builder.bitcast(emit_pointer(context, builder, array, *arguments), ir.IntType(8).as_pointer())
+            read, keep, data = (ir.Constant(_INT32, value) for value in (0, level, 1))
+            call(builder, "llvm.prefetch.p0", ir.VoidType(), pointer, read, keep, data)
+            return context.get_dummy_value()
 
-    return types.void(array, types.intp), lower
+        return types.void(array, types.intp), lower
+
+    return function
+
+
+# Ask for the cache line of ``array[i]`` ahead of its use, into L1, or into L2 alone; a hint, valid for any `i`.
+prefetch = intrinsic(_prefetch(3))
+prefetch_far = intrinsic(_prefetch(2))
 
 
 @intrinsic
