@@ -157,8 +157,10 @@ def _slopes(operation, alibi, heads, dtype):
 
 
 def result_like(x, width):
-    """An array (N, heads, length, width) whose axes lie in memory as those of `x` (N, heads, length, ...) do."""
-    N, heads, length = x.shape[:3]
-    if heads > 1 and length > 1 and x.strides[1] < x.strides[2]:
-        return _checks.new((N, length, heads, width), x.dtype).transpose(0, 2, 1, 3)
-    return _checks.new((N, heads, length, width), x.dtype)
+    """An array (N, heads, length, width) whose axes lie in memory in the order of those of `x` (N, heads, length, ...):
+    what was split into heads by a view is put together by a view."""
+    if x.flags.c_contiguous:
+        return _checks.new((*x.shape[:3], width), x.dtype)
+    order = sorted(range(3), key=lambda axis: -abs(x.strides[axis]))
+    result = _checks.new((*(x.shape[axis] for axis in order), width), x.dtype)
+    return result.transpose(*(order.index(axis) for axis in range(3)), 3)
