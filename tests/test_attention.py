@@ -681,6 +681,10 @@ def ones(*shape, dtype=np.float64):
     return np.ones(shape, dtype)
 
 
+MEMORY = np.empty(90)
+OVERLAPPING = {"out": MEMORY[:72].reshape(2, 2, 3, 6), "lse": MEMORY[70:82].reshape(2, 2, 3)}
+
+
 @pytest.mark.parametrize(
     ("error", "message", "change"),
     [
@@ -712,6 +716,9 @@ def ones(*shape, dtype=np.float64):
         (ValueError, r"causal_offset.*-10995116277", {"causal_offset": -(2**40) - 1}),
         (ValueError, r"softcap.*-1", {"softcap": -1.0}),
         (ValueError, r"softcap.*nan", {"softcap": float("nan")}),
+        (ValueError, r"softcap.*inf", {"softcap": float("inf")}),
+        (TypeError, r"window.*pair.*3", {"window": 3}),
+        (TypeError, r"window.*pair.*\(1,\)", {"window": (1,)}),
         (ValueError, r"alibi.*\(3,\)", {"alibi": ones(3)}),
         (TypeError, r"alibi.*float32", {"alibi": ones(2, dtype=np.float32)}),
         (ValueError, r"lse.*\(2, 2, 5\)", {"lse": ones(2, 2, 5)}),
@@ -722,6 +729,7 @@ def ones(*shape, dtype=np.float64):
         (TypeError, r"out.*list", {"out": [1.0]}),
         (ValueError, r"out", {"out": read_only(ones(2, 2, 3, 6))}),
         (ValueError, r"out.*strides", {"out": ones(2, 2, 3, 12)[..., ::2]}),
+        (ValueError, r"lse overlaps out", OVERLAPPING),
     ],
 )
 def test_errors(error, message, change):

@@ -1,6 +1,7 @@
 """The board itself: every row builds and its peers agree; the floors bite; the report replaces what it should."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 import time
@@ -292,7 +293,8 @@ def test_missing_marker():
 def test_a_plain_run_has_no_benchmarks(flags, folder):
     """``pytest`` collects the tests and nothing else, ``pytest --benchmark-only`` the benchmarks and nothing else."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *flags]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    run = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, timeout=300)
     items = [line for line in run.stdout.splitlines() if "::" in line]
     assert items, run.stdout + run.stderr
     assert all(item.startswith(folder) for item in items)

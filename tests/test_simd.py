@@ -42,6 +42,7 @@ from kernels.simd import (
     minimum,
     odd_lanes,
     prefetch,
+    prefetch_far,
     release,
     select,
     shifted,
@@ -49,6 +50,7 @@ from kernels.simd import (
     sqrt,
     square_load,
     square_load_partial,
+    square_sums,
     square_transpose,
     store,
     store_between,
@@ -315,6 +317,7 @@ def test_partial_with_more_than_a_vector_left_takes_a_whole_one(dtype):
 def _copy_whole(a, out):
     for i in range(0, a.size, lane_count(a)):
         prefetch(a, i + 1_000_000)
+        prefetch_far(a, i - 1_000_000)
         store(out, i, load(a, i))
 
 
@@ -561,6 +564,18 @@ def test_square_transpose(dtype):
     out = np.empty((lanes, lanes), dtype)
     _transpose(x, lanes + 2, out)
     np.testing.assert_array_equal(out, x[:, 1 : lanes + 1].T)
+
+
+@jit
+def _sum_square(x, out):
+    store(out, 0, square_sums(square_load(x, 0, lane_count(x))))
+
+
+def test_square_sums(rng, dtype):
+    lanes = machine.lanes(dtype)
+    x, out = rng.integers(-99, 99, (lanes, lanes)).astype(dtype), np.empty(lanes, dtype)
+    _sum_square(x, out)
+    np.testing.assert_array_equal(out, x.sum(axis=1))
 
 
 @ends

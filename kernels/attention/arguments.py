@@ -61,11 +61,8 @@ def checked(
     alibi, seed,
 ) -> Problem:  # fmt: skip
     """The problem, once all arguments are seen to fit together."""
-    query, key, value = (
-        readable(operation, "query", query),
-        readable(operation, "key", key),
-        readable(operation, "value", value),
-    )
+    query, key = readable(operation, "query", query), readable(operation, "key", key)
+    value = readable(operation, "value", value)
     if not query.dtype is key.dtype is value.dtype:
         _checks.same_dtype(operation, query=query, key=key, value=value)
     wrong = _misfit(query.shape, key.shape, value.shape, enable_gqa)
@@ -75,8 +72,8 @@ def checked(
     q, k, v = _four(query), _four(key), _four(value)
     if not 0 <= dropout_p < 1:
         raise ValueError(f"{operation}: dropout_p must be at least 0 and below 1, got {dropout_p}")
-    if not softcap >= 0:
-        raise ValueError(f"{operation}: softcap must be at least 0, got {softcap}")
+    if not 0 <= softcap < math.inf:
+        raise ValueError(f"{operation}: softcap must be at least 0 and finite, got {softcap}")
     low, high = _window(operation, window, is_causal, operator.index(causal_offset))
     mask, kind, allowed, added = _mask(operation, attn_mask, query, key, q.shape[:3] + k.shape[2:3])
     dtype = q.dtype.type
@@ -115,6 +112,8 @@ def _window(operation, window, is_causal, offset):
         raise ValueError(f"{operation}: causal_offset must be at most 2**40 either way, got {offset}")
     if window is None:
         return -FAR, offset if is_causal else FAR
+    if not isinstance(window, (tuple, list)) or len(window) != 2:
+        raise TypeError(f"{operation}: window must be a pair (left, right), got {window!r}")
     left, right = window
     for name, reach in (("left", left), ("right", right)):
         if reach is not None and reach < 0:

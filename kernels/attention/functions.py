@@ -89,6 +89,8 @@ def scaled_dot_product_attention(
     shape = (*problem.rows, v.shape[3])
     if lse is not None:
         _checks.output(operation, lse, problem.rows, q.dtype, "lse")
+        if out is not None and np.may_share_memory(lse, out):
+            raise ValueError(f"{operation}: lse overlaps out")
     result = arguments.result_like(q, v.shape[3]) if out is None else _given(operation, out, shape, q, k, v)
     if q.size and k.size:
         kept = forward.NO_LSE[q.dtype] if lse is None else lse.reshape(q.shape[:3])
