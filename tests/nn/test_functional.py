@@ -42,6 +42,9 @@ def test_arguments_are_those_of_torch(name):
         first = ["input", "weight", "bias", "stride", "padding"]
         documented[f"conv{n}d"] = [*first, "dilation", "groups"]
         documented[f"conv_transpose{n}d"] = [*first, "output_padding", "groups", "dilation"]
+    attention = ["query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa"]
+    attention += ["causal_offset", "window", "softcap", "alibi"]  # ours alone, by keyword
+    documented["scaled_dot_product_attention"] = attention
     theirs = documented.get(name) or list(inspect.signature(getattr(T, name)).parameters)
     assert [p for p in theirs if p in ours] == list(ours)
 
