@@ -25,9 +25,6 @@ import numpy as np
 from kernels import _threads
 from kernels._jit import jit
 from kernels.attention import arguments, forward
-from kernels.reduction.peaks import peak_of, store_decay
-
-QUERIES, KEYS = 16, 64  # of a tile: 4 KiB of scores, and 64 keys' values, stay in L1
 
 
 @jit
@@ -74,44 +71,6 @@ def attention_online(q, k, v, scale, causal, out):
                 out[b, i, e] /= total
 
 
-@jit
-def attention_tiled(q, k, v, scale, causal, out):
-    """Adds tiles: 16 queries meet 64 keys at a time, so that a key or value that is fetched serves all 16, a peak is
-    raised once a tile, and the exponentials of a row are taken as vectors."""
-    (BH, T, E), Ev = q.shape, v.shape[2]
-    s, turned = np.empty((QUERIES, KEYS), q.dtype), np.empty((E, KEYS), q.dtype)
-    peaks, totals = np.empty(QUERIES, q.dtype), np.empty(QUERIES, q.dtype)
-    for b in range(BH):
-        for first_row in range(0, T, QUERIES):
-            rows = min(QUERIES, T - first_row)
-            out[b, first_row : first_row + rows], peaks[:], totals[:] = 0, -np.inf, 0
-            for first in range(0, T, KEYS):
-                keys = min(KEYS, T - first)
-                turned[:, :keys] = k[b, first : first + keys].T
-                for r in range(rows):
-                    i = first_row + r
-                    s[r] = 0
-                    for e in range(E):
-                        factor = scale * q[b, i, e]
-                        for j in range(keys):
-                            s[r, j] += factor * turned[e, j]
-                    seen = max(min(keys, i + 1 - first), 0) if causal else keys
-                    if seen == 0:
-                        continue
-                    higher = max(peaks[r], peak_of(s, r * KEYS, r * KEYS + seen))
-                    factor = q.dtype.type(math.exp(peaks[r] - higher))
-                    peaks[r] = higher
-                    totals[r] = totals[r] * factor + store_decay(s, s, r * KEYS, r * KEYS + seen, higher)
-                    for e in range(Ev):
-                        out[b, i, e] *= factor
-                    for j in range(seen):
-                        weight = s[r, j]
-                        for e in range(Ev):
-                            out[b, i, e] += weight * v[b, first + j, e]
-            for r in range(rows):
-                out[b, first_row + r] /= totals[r]
-
-
 def _run(q, k, v, scale, causal, out, attn_mask=None, threads=1):
     """The tiles of `forward` on (BH, T, E)."""
     problem = arguments.checked(
@@ -122,9 +81,10 @@ def _run(q, k, v, scale, causal, out, attn_mask=None, threads=1):
     )
 
 
-def attention_packed(q, k, v, scale, causal, out):
-    """Adds packing and register tiles: both products run in the micro-kernel of the matrix product, on keys packed once
-    for all rows of a block. Causality is a mask like any other: what it forbids is computed, then dropped."""
+def attention_tiled(q, k, v, scale, causal, out):
+    """Adds tiles: a block of queries meets a block of keys, packed once for all of them, and both products run in the
+    micro-kernel of the matrix product; peaks are raised once a tile, and exponentials are taken as vectors. Causality
+    is a mask like any other: what it forbids is computed, then dropped."""
     _run(q, k, v, scale, False, out, np.tri(q.shape[1], k.shape[1], dtype=bool) if causal else None)
 
 
@@ -143,7 +103,6 @@ VARIANTS = {
         "naive": attention_naive,
         "online softmax": attention_online,
         "tiled": attention_tiled,
-        "packed": attention_packed,
         "causal skipped": attention_causal_skipped,
         "parallel": attention_parallel,
     }
