@@ -67,7 +67,8 @@ def _first_layer() -> str:
     return "workqueue"
 
 
-only_workqueue = _first_layer() == "workqueue"
+_layer = _first_layer()
+only_workqueue = _layer == "workqueue"
 _MASK_WORDS = 16  # an affinity mask of 1,024 cores, as the C library's own
 _most = min(config.NUMBA_NUM_THREADS, machine.cores())
 _count = _most
@@ -118,6 +119,20 @@ for _name, _function in _region_calls.items():
     llvm.add_symbol(_name, ctypes.cast(_function, ctypes.c_void_p).value)
 
 
+def _one_level() -> int:
+    """Address of what puts an end to nested OpenMP regions, which Numba switches on when it starts its pool: a library
+    that multiplies matrices inside its own parallel loops, as PyTorch's attention does, and shares our OpenMP would
+    open regions in regions from then on (40 times slower). Where the user has asked for nesting, it stays."""
+    if _layer == "omp" and not {"OMP_MAX_ACTIVE_LEVELS", "OMP_NESTED"} & os.environ.keys():
+        with contextlib.suppress(OSError, AttributeError):
+            return ctypes.cast(ctypes.CDLL("libgomp.so.1").omp_set_max_active_levels, ctypes.c_void_p).value
+    return ctypes.cast(ctypes.CDLL(None).abs, ctypes.c_void_p).value  # takes an int and does nothing
+
+
+if sys.platform == "linux":
+    llvm.add_symbol("innerloop_one_level", _one_level())
+
+
 def _call(builder, name, result, arguments=()):
     # By symbol: an embedded address (as in Numba's own set_num_threads) would keep the caller out of the cache.
     function_type = ir.FunctionType(result, [argument.type for argument in arguments])
@@ -141,6 +156,8 @@ def enter(typingctx, threads):
     def lower(context, builder, signature, arguments):
         if only_workqueue:
             _call(builder, "innerloop_acquire", ir.VoidType())
+        if sys.platform == "linux":
+            _call(builder, "innerloop_one_level", ir.VoidType(), [ir.Constant(ir.IntType(32), 1)])
         before = _call(builder, "get_num_threads", ir.IntType(64))  # declared so by Numba itself; it is an int
         _call(builder, "set_num_threads", ir.VoidType(), [builder.trunc(arguments[0], ir.IntType(32))])
         before = builder.sext(builder.trunc(before, ir.IntType(32)), ir.IntType(64))

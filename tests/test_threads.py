@@ -272,3 +272,23 @@ def test_flush_denormal_errors(monkeypatch):
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     with pytest.raises(NotImplementedError, match=r"^set_flush_denormal: needs an x86-64 CPU, this is riscv64$"):
         kernels.set_flush_denormal(True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="about GNU OpenMP")
+@pytest.mark.parametrize("asked", [False, True])
+def test_no_regions_in_regions(asked):
+    """Numba switches them on, which slows a library that shares our OpenMP; where the user wants them, they stay."""
+    script = """
+import ctypes
+import numpy as np
+import kernels
+kernels.set_num_threads(2)
+kernels.matmul(*np.ones((2, 300, 300)))
+levels = ctypes.CDLL("libgomp.so.1").omp_get_max_active_levels() if kernels._threads.layer() == "omp" else None
+print(levels)
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
+    environment |= {"OMP_MAX_ACTIVE_LEVELS": "3"} if asked else {}
+    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    if run.stdout.strip() != "None":
+        assert (int(run.stdout) == 1) == (not asked)
