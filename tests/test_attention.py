@@ -681,8 +681,8 @@ def ones(*shape, dtype=np.float64):
     return np.ones(shape, dtype)
 
 
-MEMORY = np.empty(90)
-OVERLAPPING = {"out": MEMORY[:72].reshape(2, 2, 3, 6), "lse": MEMORY[70:82].reshape(2, 2, 3)}
+ROOM = np.empty(90)
+OVERLAPPING = {"out": ROOM[:72].reshape(2, 2, 3, 6), "lse": ROOM[70:82].reshape(2, 2, 3)}
 
 
 @pytest.mark.parametrize(
