@@ -1,7 +1,8 @@
 """Attention: tiles of queries against tiles of keys, forward and backward, and what gives the queries their places.
 
 - `ladder`: from three loops to the tiles, rung by rung.
-- `scores`: what a row of scores goes through between the two products; `forward`, `backward`: the products.
+- `scores`: what a row of scores goes through between the two products; `forward`, `backward`: the products;
+  `decoding`: those of a few queries.
 - `positions`: rotary embedding, and the slopes of ALiBi.
 - `functions`: the public functions; `arguments`: their checks.
 """

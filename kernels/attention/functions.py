@@ -6,6 +6,7 @@ from numpy import ndarray
 from kernels import _checks, _threads
 from kernels.attention import arguments, backward, forward
 from kernels.gemm.ladder import PARALLEL_WORK
+from kernels.gemm.product import sum_to
 
 
 def scaled_dot_product_attention(
@@ -190,7 +191,7 @@ def scaled_dot_product_attention_backward(
         for gradient in (dq, dk, dv):
             gradient[...] = 0
     if needs[3]:
-        dmask = _sum_to(dmask.reshape(*problem.rows, k.shape[2]), mask.shape)
+        dmask = sum_to(dmask.reshape(*problem.rows, k.shape[2]), mask.shape)
     gradients = (dq.reshape(np.shape(query)), dk.reshape(np.shape(key)), dv.reshape(np.shape(value)), dmask)
     return tuple(gradient if wanted else None for gradient, wanted in zip(gradients, needs, strict=True))
 
@@ -201,10 +202,3 @@ def _like_result(operation, name, x, shape, q):
     if x.shape != shape:
         raise ValueError(f"{operation}: {name} must have shape {shape}, got {x.shape}")
     return x.reshape(*q.shape[:3], shape[-1])
-
-
-def _sum_to(gradient, shape):
-    """Sum over the axes along which a mask of `shape` was broadcast."""
-    added = gradient.ndim - len(shape)
-    stretched = tuple(i + added for i, size in enumerate(shape) if size == 1 and gradient.shape[i + added] != 1)
-    return gradient.sum(axis=(*range(added), *stretched), keepdims=True).reshape(shape)

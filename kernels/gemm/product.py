@@ -167,16 +167,16 @@ def matmul_backward(dy, a, b, *, needs=(True, True)):
         dy = dy[..., None]
     da = db = None
     if needs[0]:
-        da = _sum_to(matmul(dy, matrix_b.swapaxes(-1, -2)), matrix_a.shape).reshape(a.shape)
+        da = sum_to(matmul(dy, matrix_b.swapaxes(-1, -2)), matrix_a.shape).reshape(a.shape)
     if needs[1]:
         if matrix_b.ndim == 2 and matrix_a.ndim > 2:  # one matrix b for all of a: a single deep product
             matrix_a, dy = matrix_a.reshape(-1, matrix_a.shape[-1]), dy.reshape(-1, dy.shape[-1])
-        db = _sum_to(matmul(matrix_a.swapaxes(-1, -2), dy), matrix_b.shape).reshape(b.shape)
+        db = sum_to(matmul(matrix_a.swapaxes(-1, -2), dy), matrix_b.shape).reshape(b.shape)
     return da, db
 
 
-def _sum_to(gradient, shape):
-    """Sum over the batch axes that broadcasting added or stretched."""
+def sum_to(gradient, shape):
+    """Sum over the axes that broadcasting added or stretched."""
     added = gradient.ndim - len(shape)
     stretched = tuple(i + added for i, size in enumerate(shape) if size == 1 and gradient.shape[i + added] != 1)
     axes = tuple(range(added)) + stretched
