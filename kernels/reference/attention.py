@@ -19,6 +19,8 @@ import math
 
 import numpy as np
 
+from kernels.reference.gemm import sum_to
+
 __all__ = [
     "scaled_dot_product_attention",
     "scaled_dot_product_attention_backward",
@@ -101,7 +103,7 @@ def scaled_dot_product_attention_backward(
     dproducts = dscores * np.where(attended, slope, 0) * _scale(query, scale)
     dattn_mask = None
     if needs[3] and attn_mask is not None and attn_mask.dtype != bool:
-        dattn_mask = _sum_to(dscores, attn_mask.shape)
+        dattn_mask = sum_to(dscores, attn_mask.shape)
     return (
         _product(dproducts, key, attended) if needs[0] else None,
         _sum_heads(_product(_transposed(dproducts), query, _transposed(attended)), heads) if needs[1] else None,
@@ -199,14 +201,6 @@ def _sum_heads(gradient, heads):
         return gradient
     *batch, Hq, S, width = gradient.shape
     return gradient.reshape(*batch, heads, Hq // max(1, heads), S, width).sum(axis=-3)
-
-
-def _sum_to(gradient, shape):
-    """Sum over the axes along which an array of `shape` was broadcast."""
-    leading = gradient.ndim - len(shape)
-    gradient = gradient.sum(axis=tuple(range(leading)))
-    repeated = tuple(axis for axis, size in enumerate(shape) if size == 1 and gradient.shape[axis] != 1)
-    return gradient.sum(axis=repeated, keepdims=True)
 
 
 # --- positions --------------------------------------------------------------------------------------------------------

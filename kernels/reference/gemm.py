@@ -33,12 +33,12 @@ def matmul_backward(dy, a, b, *, needs=(True, True)):
         dy = np.expand_dims(dy, -1 if b.ndim == 1 else -2)
     if b.ndim == 1:
         dy = np.expand_dims(dy, -1)
-    da = _sum_to(dy @ np.swapaxes(b_matrix, -1, -2), a_matrix.shape).reshape(a.shape) if needs[0] else None
-    db = _sum_to(np.swapaxes(a_matrix, -1, -2) @ dy, b_matrix.shape).reshape(b.shape) if needs[1] else None
+    da = sum_to(dy @ np.swapaxes(b_matrix, -1, -2), a_matrix.shape).reshape(a.shape) if needs[0] else None
+    db = sum_to(np.swapaxes(a_matrix, -1, -2) @ dy, b_matrix.shape).reshape(b.shape) if needs[1] else None
     return da, db
 
 
-def _sum_to(x, shape):
+def sum_to(x, shape):
     """Sum `x` over the dimensions in which `shape` was broadcast to ``x.shape``."""
     added = x.ndim - len(shape)
     stretched = tuple(added + i for i, n in enumerate(shape) if n == 1 and x.shape[added + i] != 1)
