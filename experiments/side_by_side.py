@@ -1,5 +1,6 @@
 """Our `nn` and PyTorch on the same task: the same initial weights, the same batches, the same lines of code."""
 
+import itertools
 from statistics import median
 from time import perf_counter
 
@@ -9,56 +10,63 @@ import kernels
 import nn
 from experiments.pictures import BLUE, GREY, figure
 
+STEPS = 20  # whose losses are compared
+TOLERANCE = {False: 1e-4, True: 1e-9}  # of the losses, relative: in float32 and in float64
 
-class Contender:
-    """The network, optimiser and batches of one library; the step is the same text for both."""
 
-    def __init__(self, network, optimizer, cross_entropy, batches, label_smoothing):
-        self.network, self.optimizer, self.cross_entropy, self.batches = network, optimizer, cross_entropy, batches
-        self.label_smoothing = label_smoothing
-        self.count = 0
+def cross_entropy(functional, output, target):
+    """The loss where no other is given."""
+    return functional.cross_entropy(output, target)
 
-    def step(self):
-        """Train on the next batch, around and around, and return the loss."""
-        x, target = self.batches[self.count % len(self.batches)]
-        self.count += 1
-        self.optimizer.zero_grad()
-        value = self.cross_entropy(self.network(x), target, label_smoothing=self.label_smoothing)
+
+def trainer(network, optimizer, functional, loss, batches):
+    """A function that trains a network on the next batch, around and around, and returns the loss."""
+    turns = itertools.cycle(batches)
+
+    def step():
+        x, target = next(turns)
+        optimizer.zero_grad()
+        value = loss(functional, network(x), target)
         value.backward()
-        self.optimizer.step()
+        optimizer.step()
         return value.item()
 
-    def timed_steps(self, n):
-        """Seconds that each of the next n steps takes."""
-        marks = [perf_counter()]
-        for _ in range(n):
-            self.step()
-            marks.append(perf_counter())
-        return np.diff(marks).tolist()
+    return step
 
 
-def contenders(build, optimizer, batches, label_smoothing, double):
-    """(ours, PyTorch's): the same initial weights, the same batches."""
+def trainers(build, optimizer, batches, loss, double):
+    """(ours, PyTorch's): steps of training from the same initial weights, on the same batches."""
     import torch
 
     name, options = optimizer
     network, twin = build(nn), build(torch.nn)
     if double:
         network, twin = network.double(), twin.double()
-        batches = [(nn.Tensor(x.data.astype(np.float64)), target) for x, target in batches]
+        batches = [tuple(t.double() if t.dtype == np.float32 else t for t in pair) for pair in batches]
     twin.load_state_dict({key: torch.tensor(np.array(value.data)) for key, value in network.state_dict().items()})
     twin_batches = [(torch.tensor(x.data), torch.tensor(target.data)) for x, target in batches]
     ours, theirs = (
         getattr(library.optim, name)(model.parameters(), **options) for library, model in ((nn, network), (torch, twin))
     )
     return (
-        Contender(network, ours, nn.functional.cross_entropy, batches, label_smoothing),
-        Contender(twin, theirs, torch.nn.functional.cross_entropy, twin_batches, label_smoothing),
+        trainer(network, ours, nn.functional, loss, batches),
+        trainer(twin, theirs, torch.nn.functional, loss, twin_batches),
     )
 
 
-def compare(build, optimizer, batches, threads, *, steps, rounds, turn=10, label_smoothing=0.0, double=False):
-    """Train both for some steps and compare the losses, then take the time of further steps, in turns.
+def timed(step, n):
+    """Seconds that each of the next n steps takes."""
+    marks = [perf_counter()]
+    for _ in range(n):
+        step()
+        marks.append(perf_counter())
+    return np.diff(marks).tolist()
+
+
+def compare(
+    build, optimizer, batches, threads=None, *, steps=STEPS, rounds=3, turn=10, loss=cross_entropy, double=False
+):
+    """Train a network in both libraries for some steps and compare the losses, then time further steps, in turns.
 
     Parameters
     ----------
@@ -67,45 +75,78 @@ def compare(build, optimizer, batches, threads, *, steps, rounds, turn=10, label
     optimizer : (str, dict)
         Its name and its arguments, in both libraries.
     batches : list of (input, target)
-    threads : int
-        Of both libraries.
+        Tensors of `nn`.
+    threads : int, optional
+        Of both libraries; without it, what `kernels` uses now.
     steps : int
         How many losses are compared.
     rounds, turn : int
         How many turns each library is timed, and how many steps a turn has.
-    label_smoothing : float
+    loss : callable
+        (functional, output, target) -> scalar, for `nn.functional` and ``torch.nn.functional``.
     double : bool
         Whether the losses are compared in float64; the times are those of float32.
 
     Returns
     -------
     dict
-        ``ours`` and ``torch``: the losses; ``difference``: the largest relative one; ``ours_seconds`` and
-        ``torch_seconds``: the medians per step.
+        As `duel`.
+    """
+    fair = trainers(build, optimizer, batches, loss, double)
+    fast = trainers(build, optimizer, batches, loss, double=False) if double else None
+    return duel(*fair, threads, steps=steps, rounds=rounds, turn=turn, tolerance=TOLERANCE[double], timing=fast)
+
+
+def duel(ours, theirs, threads=None, *, tolerance, steps=STEPS, rounds=3, turn=10, timing=None):
+    """Compare the losses of two functions that each do one step of the same work, then time them, in turns.
+
+    Parameters
+    ----------
+    ours, theirs : callable
+        () -> float: one step, and its loss.
+    threads : int, optional
+        Of both libraries; without it, what `kernels` uses now.
+    tolerance : float
+        The largest relative difference of losses that counts as equal.
+    steps, rounds, turn : int
+        As in `compare`; without rounds, nothing is timed.
+    timing : (callable, callable), optional
+        What is timed instead.
+
+    Returns
+    -------
+    dict
+        ``ours`` and ``torch``: the losses; ``difference``: the largest relative one, ``tolerance`` and ``steps``;
+        ``ours_seconds`` and ``torch_seconds``: the medians per step, or None.
     """
     import torch
 
+    threads = threads or kernels.get_num_threads()
     kernels.set_num_threads(threads)
     torch.set_num_threads(threads)
-    ours, theirs = contenders(build, optimizer, batches, label_smoothing, double)
-    losses = [(ours.step(), theirs.step()) for _ in range(steps)]
-    if double:
-        ours, theirs = contenders(build, optimizer, batches, label_smoothing, double=False)
-        ours.timed_steps(3), theirs.timed_steps(3)  # which were not called in this precision yet
-    # Starting one library's threads can change the other's number: assert after both have run.
-    assert kernels.get_num_threads() == torch.get_num_threads() == threads
-    ours_times, torch_times = [], []
-    for _ in range(rounds):
-        ours_times += ours.timed_steps(turn)
-        torch_times += theirs.timed_steps(turn)
-    assert kernels.get_num_threads() == torch.get_num_threads() == threads
-    return {
+    losses = [(ours(), theirs()) for _ in range(steps)]
+    result = {
         "ours": [a for a, _ in losses],
         "torch": [b for _, b in losses],
         "difference": max(abs(a - b) / abs(b) for a, b in losses),
-        "ours_seconds": median(ours_times),
-        "torch_seconds": median(torch_times),
+        "tolerance": tolerance,
+        "steps": steps,
+        "ours_seconds": None,
+        "torch_seconds": None,
     }
+    if rounds:
+        if timing:
+            ours, theirs = timing
+            timed(ours, 3), timed(theirs, 3)  # which were not called in this precision yet
+        # Starting one library's threads can change the other's number: assert after both have run.
+        assert kernels.get_num_threads() == torch.get_num_threads() == threads
+        ours_times, torch_times = [], []
+        for _ in range(rounds):
+            ours_times += timed(ours, turn)
+            torch_times += timed(theirs, turn)
+        assert kernels.get_num_threads() == torch.get_num_threads() == threads
+        result |= {"ours_seconds": median(ours_times), "torch_seconds": median(torch_times)}
+    return result
 
 
 def report(result, tolerance, batch_size, threads):

@@ -1,0 +1,454 @@
+"""What all experiments share: their form, the runner of their seeds, the verdict, the notebook.
+
+An experiment is a module ``experiments/<chapter>/<name>.py``, written as a notebook (jupytext's ``py:percent``), with
+
+- ``CARD``: a `Card`, what is claimed, by whom, and what it costs;
+- ``FULL`` and ``FAST``: the configurations, plain dicts; ``"seeds"`` says how many seeds are run;
+- ``run(config, seed)``: one seed; returns a dict of numbers, strings, lists and arrays;
+- ``check(results, mode)``: the list of checks (`check`, `paired`) that the results of all seeds, in order, must pass;
+  the first is the headline. In the mode "fast" only what must hold there, too;
+- ``compare(config, seed)``: the same steps in PyTorch, as `experiments.side_by_side.compare` returns them;
+- ``draw_<picture>(results)``: a figure each; the first one also stands in the index.
+
+Beside it lie its results in full mode (``<name>.json``), its executed notebook (``<name>.ipynb``) and its first picture
+(``<name>.png``). The results carry a digest of the code that made them, the notebook one of the whole file: a stale one
+fails a test.
+
+    python -m experiments run edge_of_stability --full
+
+Seeds run side by side in processes, through joblib; on a cluster it is the same call in another context, for instance
+``with joblib.parallel_config(backend="dask"): lab.study("superposition", "full")`` with a `dask.distributed.Client`, or
+``backend="ray"`` after ``ray.util.joblib.register_ray()``. The workers must be able to import this package.
+"""
+
+import ast
+import hashlib
+import importlib
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+
+ROOT = Path(__file__).parent
+CHAPTERS = {  # folder -> title, in the order of reading
+    "foundations": "Foundations",
+    "backprop": "Backpropagation",
+    "depth": "Initialisation, normalisation, depth",
+    "optimisation": "Optimisation",
+    "architecture": "Architecture",
+    "generalisation": "Generalisation",
+    "representation": "Representation",
+    "self_improving": "Learning with knowledge",
+}
+MODE = "INNERLOOP_EXPERIMENT_MODE"  # environment: "fast" makes an opened notebook run in seconds, from scratch
+SEED = 20261123  # the root of all seeds: `streams`
+
+
+@dataclass(frozen=True)
+class Card:
+    """What an experiment is about, for the index.
+
+    Parameters
+    ----------
+    title : str
+    claim : str
+        The headline as one inequality, in words and numbers.
+    paper : str
+        Authors, year, title.
+    grade : str
+        "A": exact or closed form; "B": a robust effect; "C": may weaken at this scale.
+    seconds : int
+        About how long full mode takes on two cores.
+    """
+
+    title: str
+    claim: str
+    paper: str
+    grade: str
+    seconds: int
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+
+class Check(NamedTuple):
+    """A claim about a measured value, as an inequality; NaN never holds."""
+
+    claim: str
+    value: float
+    at_least: float
+    at_most: float
+
+    @property
+    def holds(self):
+        """Whether the value lies within its bounds."""
+        return bool(self.at_least <= self.value <= self.at_most)
+
+    @property
+    def bounds(self):
+        """The inequality in words."""
+        if np.isneginf(self.at_least):
+            return f"≤ {self.at_most:.4g}"
+        if np.isposinf(self.at_most):
+            return f"≥ {self.at_least:.4g}"
+        return f"{self.at_least:.4g} to {self.at_most:.4g}"
+
+
+def check(claim, value, *, at_least=-np.inf, at_most=np.inf):
+    """A check that a value lies within bounds.
+
+    Parameters
+    ----------
+    claim : str
+        What the value is.
+    value : float
+    at_least, at_most : float
+        One of them at least is finite.
+
+    Returns
+    -------
+    Check
+
+    Raises
+    ------
+    ValueError
+        Neither bound is given: such a check could not fail.
+    """
+    if at_least == -np.inf and at_most == np.inf:
+        raise ValueError(f"check: {claim!r} has no bound")
+    return Check(claim, float(value), float(at_least), float(at_most))
+
+
+def paired(claim, differences, *, at_least):
+    """The two checks of a paired comparison: the mean over seeds is large enough, and no seed has the other sign.
+
+    Parameters
+    ----------
+    claim : str
+        What is subtracted from what.
+    differences : sequence of float
+        One a seed; positive where the claim holds.
+    at_least : float
+        Threshold of the mean.
+
+    Returns
+    -------
+    list of Check
+    """
+    n = len(differences)
+    return [
+        check(f"{claim}, mean of {n} seed{'s' if n > 1 else ''}", np.mean(differences), at_least=at_least),
+        check(f"{claim}, least of them", np.min(differences), at_least=0),
+    ]
+
+
+def verdict(checks):
+    """*reproduced* if every check holds, *partial* if at least the first, the headline, else *not reproduced*."""
+    if not checks:
+        raise ValueError("verdict: there is no check")
+    if all(check.holds for check in checks):
+        return "reproduced"
+    return "partial" if checks[0].holds else "not reproduced"
+
+
+# --- experiments and their files --------------------------------------------------------------------------------------
+
+
+def names(chapter=None):
+    """The experiments' names, by chapter."""
+    chapters = CHAPTERS if chapter is None else [chapter]
+    order = {name: i for i, name in enumerate(ORDER)}
+    found = [path.stem for chapter in chapters for path in sorted((ROOT / chapter).glob("*.py")) if path.stem[0] != "_"]
+    return sorted(found, key=lambda name: (list(CHAPTERS).index(folder(name).name), order.get(name, len(order)), name))
+
+
+ORDER = ["tensors", "perceptron", "activation_functions", "mlp_from_scratch", "neural_network", "gradient_check"]
+
+
+def folder(name):
+    """The chapter's folder of an experiment."""
+    for chapter in CHAPTERS:
+        if (ROOT / chapter / f"{name}.py").exists():
+            return ROOT / chapter
+    raise ValueError(f"experiment: there is none named {name!r}; there are {', '.join(names())}")
+
+
+def file(name, suffix):
+    """The file of an experiment with a suffix: ".py", ".ipynb", ".json" or ".png"."""
+    return folder(name) / f"{name}{suffix}"
+
+
+def load(name):
+    """The module of an experiment."""
+    return importlib.import_module(f"experiments.{folder(name).name}.{name}")
+
+
+def file_digest(name):
+    """The digest of an experiment's whole source: its notebook must carry it."""
+    return hashlib.sha256(file(name, ".py").read_bytes()).hexdigest()[:16]
+
+
+def code_digest(name):
+    """The digest of what an experiment computes: its code without comments, docstrings, card, pictures and checks.
+
+    So a text can be improved, or a picture, without training anew; `check` is applied to the stored results again.
+    """
+    tree = ast.parse(file(name, ".py").read_text(encoding="utf-8"))
+    tree.body = [node for node in tree.body if not _is_presentation(node)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+
+
+def _is_presentation(node):
+    if isinstance(node, ast.FunctionDef):
+        return node.name == "check" or node.name.startswith("draw_")
+    if isinstance(node, ast.Assign):
+        return ast.unparse(node.targets[0]) == "CARD"
+    return isinstance(node, ast.Expr) or (isinstance(node, ast.If) and "__name__" in ast.unparse(node.test))
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Study:
+    """The results of all seeds of an experiment in one mode, and what they say."""
+
+    name: str
+    mode: str
+    config: dict
+    results: list
+    seconds: float
+    pytorch: dict | None = None
+    environment: dict | None = None
+
+    @property
+    def checks(self):
+        """What `check` of the experiment finds in the results."""
+        return load(self.name).check(self.results, self.mode)
+
+    def table(self):
+        """The verdict as a table in Markdown."""
+        checks = self.checks
+        lines = [
+            f"**Verdict: {verdict(checks)}** ({self.mode} mode, {len(self.results)} seeds, {self.seconds:.0f} s)",
+            "",
+        ]
+        lines += ["| claim | measured | must be | holds |", "| :--- | ---: | :--- | :--- |"]
+        lines += [f"| {c.claim} | {c.value:.4g} | {c.bounds} | {'yes' if c.holds else '**no**'} |" for c in checks]
+        if self.pytorch:
+            lines += ["", pytorch_line(self.pytorch)]
+        return "\n".join(lines)
+
+    def save(self):
+        """Write the results of full mode beside the experiment."""
+        if self.mode != "full":
+            raise ValueError(f"save: only full mode is kept, not {self.mode!r}")
+        checks = self.checks
+        stored = {"digest": code_digest(self.name), "verdict": verdict(checks)} | asdict(self)
+        stored["checks"] = [{**check._asdict(), "holds": check.holds} for check in checks]
+        file(self.name, ".json").write_text(json.dumps(_plain(stored), indent=1) + "\n", encoding="utf-8")
+
+
+def streams(seed):
+    """Three independent generators of one seed: (data, initialisation, order).
+
+    All three vary from seed to seed, so that the spread over seeds holds every source of chance. `nn.manual_seed` takes
+    an integer: ``nn.manual_seed(int(initialisation.integers(2**32)))``.
+    """
+    return [np.random.default_rng(child) for child in np.random.SeedSequence((SEED, seed)).spawn(3)]
+
+
+def configuration(name, mode):
+    """``FULL`` or ``FAST`` of an experiment."""
+    if mode not in ("fast", "full"):
+        raise ValueError(f"mode: must be 'fast' or 'full', not {mode!r}")
+    return getattr(load(name), mode.upper())
+
+
+def study(name, mode=None):
+    """Run all seeds of an experiment, in as many processes as joblib's context allows, and PyTorch beside it.
+
+    Parameters
+    ----------
+    name : str
+    mode : {"fast", "full"}, optional
+        Without it: what the environment's INNERLOOP_EXPERIMENT_MODE says, or "full"; and the stored results, where they
+        are of the present code. This is how the notebook calls it.
+
+    Returns
+    -------
+    Study
+    """
+    if mode is None:
+        mode = os.environ.get(MODE, "full")
+        if mode == "full" and is_current(name):
+            return stored(name)
+    config = configuration(name, mode)
+    start = perf_counter()
+    results = _run_seeds(name, config)
+    seconds = perf_counter() - start
+    pytorch = load(name).compare(config, seed=0)
+    return Study(name, mode, _plain(config), results, round(seconds, 1), _plain(pytorch), environment())
+
+
+def stored(name):
+    """The stored study of full mode.
+
+    Raises
+    ------
+    FileNotFoundError
+        It was never run.
+    """
+    content = json.loads(file(name, ".json").read_text(encoding="utf-8"))
+    return Study(**{field: content[field] for field in Study.__dataclass_fields__})
+
+
+def is_current(name):
+    """Whether results of the present code are stored."""
+    path = file(name, ".json")
+    return path.exists() and json.loads(path.read_text(encoding="utf-8"))["digest"] == code_digest(name)
+
+
+def _run_seeds(name, config):
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    class Progress(Parallel):
+        def print_progress(self):
+            bar.update(self.n_completed_tasks - bar.n)
+
+    seeds = config["seeds"]
+    with tqdm(total=seeds, desc=name, unit="seed", leave=False) as bar:
+        if seeds == 1:
+            return [_run_seed(name, config, 0)]
+        return Progress(n_jobs=-1)(delayed(_run_seed)(name, config, seed) for seed in range(seeds))
+
+
+def _run_seed(name, config, seed):
+    return _plain(load(name).run(config, seed))
+
+
+def _plain(value):
+    """Plain JSON values; floats keep 7 digits in arrays, all in scalars."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return [_plain(row) for row in value] if value.ndim > 1 else [float(f"{x:.7g}") for x in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"results: {type(value).__name__} is no number, string, list, dict or array")
+
+
+def environment():
+    """The machine and the versions that results come from."""
+    from kernels import machine
+
+    packages = ("numpy", "numba", "torch", "scikit-learn")
+    return {
+        "machine": machine.cpu_name(),
+        "cores": machine.cores(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }
+
+
+# --- showing ----------------------------------------------------------------------------------------------------------
+
+
+def pytorch_line(pytorch):
+    """One sentence on what `side_by_side.compare` found."""
+    line = f"PyTorch from the same weights, on the same batches: losses of {pytorch['steps']} steps equal within "
+    line += f"{pytorch['difference']:.1e} (at most {pytorch['tolerance']:g})"
+    if pytorch.get("ours_seconds"):
+        ours, theirs = pytorch["ours_seconds"] * 1e3, pytorch["torch_seconds"] * 1e3
+        line += f"; {ours:.3g} ms a step for PyTorch's {theirs:.3g}"
+    return line + "."
+
+
+def show(what):
+    """Show a figure or a study's verdict in a notebook; elsewhere do nothing for figures and print the verdict."""
+    try:
+        from IPython import get_ipython
+        from IPython.display import Image, Markdown, display
+    except ImportError:
+        get_ipython = lambda: None  # noqa: E731
+    if isinstance(what, Study):
+        display(Markdown(what.table())) if get_ipython() else print(what.table())
+    elif get_ipython():
+        display(Image(png(what)))
+
+
+def png(figure, dpi=96):
+    """A figure as PNG."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def pictures(name, results):
+    """Name -> figure: all pictures of an experiment, in the order of its file."""
+    functions = [item for item in vars(load(name)).values() if getattr(item, "__name__", "").startswith("draw_")]
+    return {function.__name__.removeprefix("draw_"): function(results) for function in functions}
+
+
+def render(name):
+    """Check the stored results again, execute the notebook and draw the picture of the index.
+
+    Raises
+    ------
+    ValueError
+        The stored results are not of the present code, or the notebook is larger than a megabyte.
+    """
+    import jupytext
+    from nbclient import NotebookClient
+
+    if not is_current(name):
+        raise ValueError(f"render: the results of {name} are not of its present code; run it with --full first")
+    study = stored(name)
+    study.save()
+    first = next(iter(pictures(name, study.results).values()))
+    file(name, ".png").write_bytes(png(first, dpi=80))
+
+    notebook = jupytext.read(file(name, ".py"), fmt="py:percent")
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        "innerloop": {"digest": file_digest(name)},
+    }
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number}"
+    NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder(name)}}
+    ).execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # times of day
+    text = jupytext.writes(notebook, fmt="ipynb")
+    if len(text) > 1_000_000:
+        raise ValueError(
+            f"render: {name}.ipynb has {len(text):,} bytes; a megabyte is the most that is shown everywhere"
+        )
+    file(name, ".ipynb").write_text(text, encoding="utf-8")
+
+
+def index():
+    """The rows of the index: (chapter, name, card, verdict), with "not run" where no results are stored."""
+    rows = []
+    for name in names():
+        path = file(name, ".json")
+        result = json.loads(path.read_text(encoding="utf-8"))["verdict"] if path.exists() else "not run"
+        rows.append((CHAPTERS[folder(name).name], name, load(name).CARD, result))
+    return rows
