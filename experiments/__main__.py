@@ -36,8 +36,8 @@ def list_experiments():
         print(f"  {name:<22}{card.seconds:>4} s  {result:<16}{card.claim}")
 
 
-def write_index():
-    """``experiments/README.md``, from the cards and the stored verdicts."""
+def index_page():
+    """The text of ``experiments/README.md``, from the cards and the stored verdicts."""
     parts, chapter = [README], None
     for title, name, card, result in lab.index():
         if title != chapter:
@@ -47,7 +47,7 @@ def write_index():
         picture = f'<img src="{path}.png" width="220" alt="{card.title}">'
         text = f"**[{card.title}]({path}.ipynb)** ([source]({path}.py))<br>{card.claim}<br>*{card.paper}*"
         parts.append(f"| {picture} | {text} | {result}<br>{card.seconds} s |\n")
-    (lab.ROOT / "README.md").write_text("".join(parts), encoding="utf-8")
+    return "".join(parts)
 
 
 def run(name, mode):
@@ -61,7 +61,7 @@ def run(name, mode):
 
 def render(name):
     lab.render(name)
-    write_index()
+    (lab.ROOT / "README.md").write_text(index_page(), encoding="utf-8")
     print(f"{lab.file(name, '.ipynb').relative_to(lab.ROOT.parent)}")
 
 

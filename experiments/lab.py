@@ -47,6 +47,7 @@ CHAPTERS = {  # folder -> title, in the order of reading
     "representation": "Representation",
     "self_improving": "Learning with knowledge",
 }
+ORDER = ["tensors", "perceptron", "activation_functions", "mlp_from_scratch", "neural_network", "gradient_check"]
 MODE = "INNERLOOP_EXPERIMENT_MODE"  # environment: "fast" makes an opened notebook run in seconds, from scratch
 SEED = 20261123  # the root of all seeds: `streams`
 
@@ -162,14 +163,11 @@ def verdict(checks):
 
 
 def names(chapter=None):
-    """The experiments' names, by chapter."""
-    chapters = CHAPTERS if chapter is None else [chapter]
-    order = {name: i for i, name in enumerate(ORDER)}
-    found = [path.stem for chapter in chapters for path in sorted((ROOT / chapter).glob("*.py")) if path.stem[0] != "_"]
-    return sorted(found, key=lambda name: (list(CHAPTERS).index(folder(name).name), order.get(name, len(order)), name))
-
-
-ORDER = ["tensors", "perceptron", "activation_functions", "mlp_from_scratch", "neural_network", "gradient_check"]
+    """The experiments' names, of all chapters or of one: those of `ORDER` first, then by the alphabet."""
+    if chapter is None:
+        return [name for chapter in CHAPTERS for name in names(chapter)]
+    found = sorted(path.stem for path in (ROOT / chapter).glob("*.py"))
+    return sorted(found, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
 
 
 def folder(name):
@@ -256,7 +254,8 @@ class Study:
         checks = self.checks
         stored = {"digest": code_digest(self.name), "verdict": verdict(checks)} | asdict(self)
         stored["checks"] = [{**check._asdict(), "holds": check.holds} for check in checks]
-        file(self.name, ".json").write_text(json.dumps(_plain(stored), indent=1) + "\n", encoding="utf-8")
+        lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in _plain(stored).items()]
+        file(self.name, ".json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def streams(seed):

@@ -1,0 +1,36 @@
+"""The one check of an experiment: it runs, its claims hold at a small size, PyTorch agrees, its pictures are whole."""
+
+import matplotlib.figure
+
+import kernels
+from experiments import lab
+
+
+def check_experiment(name):
+    """Run an experiment in fast mode and look at everything that comes out."""
+    threads = kernels.get_num_threads()
+    try:
+        study = lab.study(name, "fast")
+    finally:
+        kernels.set_num_threads(threads)
+    assert study.checks, "there is nothing that must hold in fast mode"
+    for check in study.checks:
+        assert check.holds, f"{check.claim}: {check.value} must be {check.bounds}"
+    assert study.pytorch["steps"] >= 20
+    assert study.pytorch["difference"] <= study.pytorch["tolerance"] <= 1e-4
+    figures = lab.pictures(name, study.results)
+    assert figures, "there is no picture"
+    for picture, figure in figures.items():
+        assert isinstance(figure, matplotlib.figure.Figure), picture
+        check_picture(picture, figure)
+
+
+def check_picture(name, figure):
+    """Something is drawn on every axes, and every plot says what its axes are or what it shows."""
+    assert lab.png(figure, dpi=30).startswith(b"\x89PNG"), name
+    drawn = [axes for axes in figure.axes if axes.has_data()]
+    assert drawn, f"{name}: nothing is drawn"
+    for axes in drawn:
+        words = [axes.get_xlabel(), axes.get_ylabel(), axes.get_title(), axes.get_title("left")]
+        named = any(words) or axes.get_label() == "<colorbar>" or any(text.get_text() for text in axes.texts)
+        assert named or figure.get_suptitle(), f"{name}: a plot without a word"
