@@ -346,10 +346,10 @@ def bars(values, *, ax=None, errors=None, fmt="{:.3g}", reference=None, colours=
             )
         if reference:
             ax.axvline(reference[1], color=ORANGE, lw=1.2, ls="--", label=reference[0])
-            ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1))
+            ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
         ax.set_yticks(range(len(runs)), list(runs))
         ax.tick_params(axis="y", length=0)
-        ax.invert_yaxis()
+        ax.set_ylim(len(runs) - 0.5, -0.5)
         ax.margins(x=0.14)
         ax.set(**properties)
     return ax
