@@ -106,6 +106,9 @@ def attention(weights, *, queries=None, keys=None, titles=None, axes=None):
     heads, T, S = weights.shape
     titles = [f"head {i + 1}" for i in range(heads)] if titles is None else titles
     same_length("attention", "titles", titles, heads, "heads")
+    for what, tokens, length, of in (("queries", queries, T, "rows"), ("keys", keys, S, "columns")):
+        if tokens is not None:
+            same_length("attention", what, tokens, length, of)
     with style():
         width, height = np.clip(0.13 * S, 2, 4.5), np.clip(0.13 * T, 2, 4.5)
         beside, under = (0.08 * max(map(len, tokens or [""])) for tokens in (queries, keys))
@@ -114,9 +117,8 @@ def attention(weights, *, queries=None, keys=None, titles=None, axes=None):
             image = ax.imshow(rows, cmap=SEQUENTIAL, norm=PowerNorm(0.5, 0, 1))
             bare(ax)
             ax.set_title(title, fontsize=10)
-            for axis, tokens, length in ((ax.yaxis, queries, T), (ax.xaxis, keys, S)):
+            for axis, tokens in ((ax.yaxis, queries), (ax.xaxis, keys)):
                 if tokens is not None:
-                    same_length("attention", "tokens", tokens, length, "places")
                     name_cells(axis, tokens)
         bar = axes[0].figure.colorbar(
             image, ax=list(axes), ticks=[0, 0.1, 0.5, 1], shrink=0.6, pad=0.01, label="weight"
