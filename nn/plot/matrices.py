@@ -121,7 +121,7 @@ def attention(weights, *, queries=None, keys=None, titles=None, axes=None):
                 if tokens is not None:
                     name_cells(axis, tokens)
         bar = axes[0].figure.colorbar(
-            image, ax=list(axes), ticks=[0, 0.1, 0.5, 1], shrink=0.6, pad=0.01, label="weight"
+            image, ax=list(axes), ticks=[0, 0.1, 0.5, 1], shrink=0.6, aspect=30, pad=0.01, label="weight"
         )
         bar.outline.set_visible(False)
     return axes
@@ -131,7 +131,7 @@ def name_cells(axis, names):
     """Names along an axis of cells, as large as cells allow; across, those that are wider than a cell stand upright."""
     place = axis.axes.get_window_extent()
     cell = (place.width if axis.axis_name == "x" else place.height) / len(names) * 72 / axis.axes.figure.dpi  # points
-    size = np.clip(0.8 * cell, 4, 9)
+    size = np.clip(0.95 * cell, 4, 9)
     upright = axis.axis_name == "x" and 0.65 * size * max(map(len, names)) > cell
     axis.set_ticks(range(len(names)), names, fontsize=size, rotation=90 * upright, parse_math=False)
     axis.set_tick_params(length=0, pad=2)
@@ -201,7 +201,7 @@ def cells(ax, values, norm, cmap, fmt):
     return image
 
 
-def grid(values, rows, columns, *, ax=None, fmt="{:.2f}", label=None, limits=None, cmap=SEQUENTIAL, **properties):
+def grid(values, rows, columns, *, ax=None, fmt="{:z.2f}", label=None, limits=None, cmap=SEQUENTIAL, **properties):
     """A table of numbers as a heat map, such as activations × losses; what is not finite is a dash on grey.
 
     Parameters
@@ -210,7 +210,7 @@ def grid(values, rows, columns, *, ax=None, fmt="{:.2f}", label=None, limits=Non
     rows, columns : sequences of str
         Names.
     ax : Axes, optional
-    fmt : str, default "{:.2f}"
+    fmt : str, default "{:z.2f}"
         How a value is written.
     label : str, optional
         What the values are, beside the colours.
