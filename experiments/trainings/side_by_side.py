@@ -131,7 +131,7 @@ def draw_comparison(results, threads, path):
         left.lines[0].set_linewidth(6)
         left.set_xticks(steps[4::5])
         with plot.style():
-            left.legend()
+            left.legend(loc="best")
         times = {"innerloop": result["ours_seconds"] * 1e3, "PyTorch": result["torch_seconds"] * 1e3}
         title = f"{threads} thread{'s' if threads > 1 else ''}"
         colours, unit = {"PyTorch": plot.GREY}, "median time per step (ms)"

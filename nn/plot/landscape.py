@@ -226,6 +226,6 @@ def paths(paths, *, ax=None, colours=None, **properties):
             ax.plot(*points.T, color=colour, lw=1.6, marker=".", ms=4, label=name)
             ax.plot(*points[0], marker="o", ms=7, mfc="white", mec=colour, mew=1.6)
             ax.plot(*points[-1], marker="o", ms=7, color=colour, mec="white")
-        ax.legend(frameon=True, facecolor="white", edgecolor="white", framealpha=0.85)
+        ax.legend(loc="best", frameon=True, facecolor="white", edgecolor="white", framealpha=0.85)
         ax.set(**properties)
     return ax

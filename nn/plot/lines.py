@@ -134,9 +134,10 @@ def curves(series, x=None, *, ax=None, band="t", colours=None, marker=None, **pr
 
 
 def key(ax):
-    """A legend, if anything in the Axes has a name."""
-    if ax.get_legend_handles_labels()[1]:
-        ax.legend()
+    """A legend that says each thing once, if anything in the Axes has a name."""
+    named = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    if named:
+        ax.legend(named.values(), named, loc="best")  # asked for by name, a slow search for the place is no warning
 
 
 def history(history, *, loss="loss", axes=None, title=None):

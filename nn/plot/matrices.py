@@ -42,7 +42,7 @@ def images(images, *, columns=8, titles=None, axes=None, cmap=None, limits=None)
     Raises
     ------
     ValueError
-        The shape is no such one, colours are outside [0, 1], or numbers do not fit.
+        The shape is no such one, colours are outside [0, 1], nothing is finite, or numbers do not fit.
 
     Examples
     --------
@@ -62,6 +62,8 @@ def images(images, *, columns=8, titles=None, axes=None, cmap=None, limits=None)
             raise ValueError(f"images: colours lie in [0, 1], these from {pixels.min():g} to {pixels.max():g}")
     else:
         pixels = np.ma.masked_invalid(pixels.reshape(len(pixels), *pixels.shape[-2:]))
+        if pixels.mask.all():
+            raise ValueError("images: no value is finite")
         signed = limits is None and pixels.min() < 0
         largest = np.abs(pixels).max()
         limits = limits or ((-largest, largest) if signed else (pixels.min(), pixels.max()))

@@ -74,6 +74,13 @@ def test_curves_of_one_run_each(training):
     ]
 
 
+def test_curves_added_to_others(training):
+    ax = plot.curves({"SGD": training.losses})
+    plot.curves({"shifted": training.losses + 1}, ax=ax, colours=[plot.ORANGE])
+    assert sorted(labels(ax)) == ["95 % t-interval of the mean", "SGD, median of 3", "shifted, median of 3"]
+    assert len(ax.lines) == 8 and plot.curves({"": [1, 2]}).get_legend() is None
+
+
 def test_a_run_that_diverges_ends_in_a_gap(training):
     losses = training.losses.copy()
     losses[1, 20:] = [np.inf] + [np.nan] * 19

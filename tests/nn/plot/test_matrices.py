@@ -111,6 +111,7 @@ def test_histograms_over_time(training, given, readable):
         (lambda: plot.images(np.ones((1, 2, 4, 4))), "1 or 3 channels"),
         (lambda: plot.images(np.full((1, 3, 4, 4), 2.0)), r"in \[0, 1\], these from 2 to 2"),
         (lambda: plot.images(np.full((1, 3, 4, 4), np.nan)), "these from nan to nan"),
+        (lambda: plot.images(np.full((1, 4, 4), np.nan)), "images: no value is finite"),
         (lambda: plot.images(np.ones((2, 4, 4)), titles=["one"]), "1 titles for 2 images"),
         (lambda: plot.images(np.ones((2, 4, 4)), axes=plot.figure(2, 2)[1]), "2 panels to draw, and 1 axes"),
         (lambda: plot.attention(np.full((2, 2), 1.5)), r"lie in \[0, 1\], these from 1.5"),
