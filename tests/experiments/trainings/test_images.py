@@ -8,12 +8,12 @@ import pytest
 
 pytest.importorskip("mlxtend")
 pytest.importorskip("sklearn")
-pytest.importorskip("seaborn")
+pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 
 import kernels
 import nn
-from experiments import images
+from experiments.trainings import images
 from nn.data import mnist_subset
 
 

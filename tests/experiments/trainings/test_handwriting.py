@@ -3,11 +3,11 @@
 import pytest
 
 pytest.importorskip("mlxtend")
-pytest.importorskip("seaborn")
+pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 
 import kernels
-from experiments import handwriting
+from experiments.trainings import handwriting
 
 
 @pytest.fixture

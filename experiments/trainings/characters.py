@@ -4,10 +4,10 @@ The text is the one that Python carries for ``help()``. The network reads window
 the next from each; the last twentieth of the text is held out, and what it shares with the rest is not learned from.
 The score is bits per character: log2 of how many choices are left on average. Then PyTorch gets the same initial
 weights and batches: the losses of the first 20 steps must agree within 1e-3, and the time per step is measured side by
-side at the same number of threads. The pictures in ``experiments/figures/``: loss and accuracy, the same losses, and
-what the gates of the second layer do while it reads a sentence.
+side at the same number of threads. The pictures in ``figures/``: loss and accuracy, the same losses, and what the gates
+of the second layer do while it reads a sentence.
 
-    python -m experiments.characters [--threads N] [--epochs N] [--seed N] [--text FILE]
+    python -m experiments.trainings.characters [--threads N] [--epochs N] [--seed N] [--text FILE]
 """
 
 import math
@@ -19,9 +19,9 @@ import numpy as np
 import kernels
 import nn
 from benchmarks.cases.networks import character_model
-from experiments import side_by_side
-from experiments.pictures import INK, draw_curves, figure
-from experiments.text import SENTENCE, Text, Windows, arguments, first_batches, reference_text, train
+from experiments.trainings import side_by_side
+from experiments.trainings.text import SENTENCE, Text, Windows, arguments, first_batches, reference_text, train
+from nn import plot
 
 FIGURES = Path(__file__).parent / "figures"
 WIDTH = 256
@@ -77,18 +77,19 @@ def draw_gates(network, text, sentence, path):
         "output gate: how much of the cell is shown",
         "the cell itself, as tanh c",
     )
-    canvas, grid = figure(14, 13, len(parts), 1)
+    canvas, grid = plot.figure(14, 13, len(parts), 1)
     for axes, part, title in zip(grid, parts, titles, strict=True):
         signed = "gate" not in title
-        style = {"cmap": "PuOr", "vmin": -1} if signed else {"cmap": "magma", "vmin": 0}
-        image = axes.imshow(part[:, shown].T, aspect="auto", vmax=1, interpolation="nearest", **style)
-        canvas.colorbar(image, ax=axes, pad=0.01)
+        colours = {"cmap": plot.DIVERGING, "limits": (-1, 1)} if signed else {"cmap": plot.SEQUENTIAL, "limits": (0, 1)}
+        plot.images(part[None, :, shown].transpose(0, 2, 1), axes=axes, **colours)
+        canvas.colorbar(axes.images[0], ax=axes, pad=0.01).outline.set_visible(False)
+        axes.set_aspect("auto")
         axes.set_title(title, loc="left", fontsize=10)
-        axes.set(yticks=[], ylabel=f"{SHOWN} units")
+        axes.set_ylabel(f"{SHOWN} units")
         axes.set_xticks(range(len(sentence)), list(sentence), fontsize=8, family="monospace")
         axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
-    canvas.suptitle("The second layer reads; the most forgetful of its units stand on top", color=INK)
+    with plot.style():
+        canvas.suptitle("The second layer reads; the most forgetful of its units stand on top")
     canvas.savefig(path)
 
 
@@ -130,7 +131,8 @@ def run(
         print(f"--- a sample at temperature {temperature} ---")
         print(sample(network, text, "The ", temperature))
     print("---")
-    draw_curves(history, "cross-entropy (nats)", folder / "characters_curves.png", "LSTM on Python's reference")
+    curves = plot.history(history, loss="cross-entropy (nats)", title="LSTM on Python's reference")
+    curves[0].figure.savefig(folder / "characters_curves.png")
     draw_gates(network, text, SENTENCE, folder / "characters_gates.png")
 
     batches = first_batches(windows, BATCH_SIZE, STEPS, seed)

@@ -4,11 +4,11 @@ LeNet-5 trains on 4,000 images of MNIST, moved by up to two pixels each time the
 others; ResNet-20 trains on Fashion-MNIST, where its files are found. From the same initial weights and on the same
 batches as PyTorch, the losses of the first 20 steps must agree within 1e-3: those of LeNet-5 in float32, those of
 ResNet-20 in float64, because in float32 this network is chaotic (PyTorch's own losses differ by 5e-3 after 20 steps if
-the weights are changed by 1e-7). The time per step is that of float32, side by side at the same number of threads.
-The pictures in ``experiments/figures/``: the losses and accuracies, the filters of LeNet-5's first layer and what they
-make of digits, and im2col, drawn on a photograph.
+the weights are changed by 1e-7). The time per step is that of float32, side by side at the same number of threads. The
+pictures in ``figures/``: the losses and accuracies, the filters of LeNet-5's first layer and what they make of digits,
+and im2col, drawn on a photograph.
 
-    python -m experiments.images [--threads N] [--epochs N] [--fashion FOLDER] [--fashion-epochs N] [--seed N]
+    python -m experiments.trainings.images [--threads N] [--epochs N] [--fashion FOLDER] [--fashion-epochs N] [--seed N]
 """
 
 import argparse
@@ -21,8 +21,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 import kernels
 import nn
 from benchmarks.cases.networks import lenet5, resnet20
-from experiments import side_by_side
-from experiments.pictures import BLUE, GREEN, INK, ORANGE, draw_curves, figure
+from experiments.trainings import side_by_side
+from nn import plot
 from nn.data import DataLoader, TensorDataset, fashion_mnist, mnist_subset
 from nn.training import accuracy, fit
 
@@ -85,19 +85,14 @@ def draw_features(network, images, path):
     filters = layer.weight.data[:, 0]
     with nn.no_grad():
         maps = nn.functional.relu(layer(nn.Tensor(images))).data
-    canvas, grid = figure(1.3 * (1 + len(filters)), 1.35 * (1 + len(images)), 1 + len(images), 1 + len(filters))
-    for axes in grid.flat:
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-    largest = np.abs(filters).max()
-    for i, (axes, kernel) in enumerate(zip(grid[0, 1:], filters, strict=True)):
-        axes.imshow(kernel, cmap="PuOr", vmin=-largest, vmax=largest)
-        axes.set_title(f"filter {i + 1}", fontsize=9)
-    for row, image, features in zip(grid[1:], images[:, 0], maps, strict=True):
-        row[0].imshow(image, cmap="gray_r")
-        for axes, feature in zip(row[1:], features, strict=True):
-            axes.imshow(feature, cmap="magma", vmin=0, vmax=maps.max())
-    canvas.suptitle("First layer of LeNet-5: its filters (violet positive), and its feature maps of digits", color=INK)
+    rows, columns = 1 + len(images), 1 + len(filters)
+    canvas, grid = plot.figure(1.3 * columns, 1.35 * rows, rows, columns)
+    grid[0, 0].set_axis_off()
+    plot.images(filters, axes=grid[0, 1:], titles=[f"filter {i + 1}" for i in range(len(filters))])
+    plot.images(images, axes=grid[1:, 0])
+    plot.images(maps.reshape(-1, *maps.shape[2:]), axes=grid[1:, 1:], cmap=plot.SEQUENTIAL)
+    with plot.style():
+        canvas.suptitle("First layer of LeNet-5: its filters (blue positive), and its feature maps of digits")
     canvas.savefig(path)
 
 
@@ -125,31 +120,25 @@ def draw_im2col(path):
         atol=1e-5,
     )
 
-    canvas, grid = figure(13, 7, 2, 3, width_ratios=(2, 1.2, 3))
-    limit = np.abs(product).max()
-    shade, signed = {"cmap": "gray", "vmin": 0, "vmax": 1}, {"cmap": "PuOr", "vmin": -limit, "vmax": limit}
-    grid[0, 0].imshow(shades, **shade)
-    grid[0, 0].add_patch(Rectangle((left - 6, top - 6), columns + 12, rows + 12, fill=False, ec=ORANGE, lw=2))
-    grid[0, 0].set_title("a photograph, and a detail of it")
-    grid[0, 1].imshow(detail, **shade)
-    grid[0, 1].set_title(f"{rows} × {columns}, three patches")
-    grid[0, 2].imshow(matrix, **shade)
-    grid[0, 2].set_title(f"im2col: one patch a column, 9 × {matrix.shape[1]}")
-    outputs = columns - 2
-    for color, (i, j) in zip((BLUE, ORANGE, GREEN), ((0, 0), (1, 2), (rows - 3, outputs - 1)), strict=True):
+    canvas, grid = plot.figure(13, 7, 2, 3, width_ratios=(2, 1.2, 3))
+    limit, outputs = np.abs(product).max(), columns - 2
+    shade, signed = {"cmap": "gray", "limits": (0, 1)}, {"cmap": plot.DIVERGING, "limits": (-limit, limit)}
+    for axes, shown, colours, title in (
+        (grid[0, 0], shades, shade, "a photograph, and a detail of it"),
+        (grid[0, 1], detail, shade, f"{rows} × {columns}, three patches"),
+        (grid[0, 2], matrix, shade, f"im2col: one patch a column, 9 × {matrix.shape[1]}"),
+        (grid[1, 2], product, signed, "the filter as a row, [-1 0 1 -2 0 2 -1 0 1], times that matrix"),
+        (grid[1, 1], product.reshape(rows - 2, outputs), signed, f"the same, as {rows - 2} × {outputs}"),
+        (grid[1, 0], filtered, signed, "the photograph, filtered"),
+    ):
+        plot.images(shown[None], axes=axes, titles=[title], **colours)
+    grid[0, 0].add_patch(Rectangle((left - 6, top - 6), columns + 12, rows + 12, fill=False, ec=plot.ORANGE, lw=2))
+    places = (0, 0), (1, 2), (rows - 3, outputs - 1)
+    for color, (i, j) in zip((plot.SKY, plot.ORANGE, plot.YELLOW), places, strict=True):
         grid[0, 1].add_patch(Rectangle((j - 0.42, i - 0.42), 2.84, 2.84, fill=False, ec=color, lw=2.5))
         grid[0, 2].add_patch(Rectangle((i * outputs + j - 0.5, -0.5), 1, 9, fill=False, ec=color, lw=2.5))
         grid[1, 2].add_patch(Rectangle((i * outputs + j - 0.5, -0.5), 1, 1, fill=False, ec=color, lw=2.5))
         grid[1, 1].add_patch(Rectangle((j - 0.42, i - 0.42), 0.84, 0.84, fill=False, ec=color, lw=2.5))
-    grid[1, 2].imshow(product, **signed)
-    grid[1, 2].set_title("the filter as a row, [-1 0 1 -2 0 2 -1 0 1], times that matrix")
-    grid[1, 1].imshow(product.reshape(rows - 2, outputs), **signed)
-    grid[1, 1].set_title(f"the same, as {rows - 2} × {outputs}")
-    grid[1, 0].imshow(filtered, **signed)
-    grid[1, 0].set_title("the photograph, filtered")
-    for axes in grid.flat:
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
     canvas.savefig(path)
 
 
@@ -161,7 +150,8 @@ def run_lenet5(seed, epochs, digits, folder):
     network, history = train(lenet5, digits, BATCH_SIZE, seed, epochs)
     test = digits[1]
     print(f"LeNet-5: accuracy on {len(test)} held-out digits: {history['validation_accuracy'][-1]:.1%}")
-    draw_curves(history, "cross-entropy", folder / "images_lenet5.png", "LeNet-5 on 4,000 digits")
+    curves = plot.history(history, loss="cross-entropy", title="LeNet-5 on 4,000 digits")
+    curves[0].figure.savefig(folder / "images_lenet5.png")
     labels = test.tensors[1].data
     some = [int(np.flatnonzero(labels == digit)[0]) for digit in (2, 3, 5, 7)]
     draw_features(network, test.tensors[0].data[some], folder / "images_features.png")
@@ -177,8 +167,8 @@ def run_resnet20(seed, epochs, clothes, folder):
         x = nn.Tensor(test.tensors[0].data[:250])
         plain, fused = network.eval()(x).data, nn.fuse(network)(x).data
     print(f"  with batch norm folded into the convolutions, the scores differ by {np.abs(plain - fused).max():.1e}")
-    title = f"ResNet-20 on {len(training_set):,} clothes"
-    draw_curves(history, "cross-entropy", folder / "images_resnet20.png", title)
+    curves = plot.history(history, loss="cross-entropy", title=f"ResNet-20 on {len(training_set):,} clothes")
+    curves[0].figure.savefig(folder / "images_resnet20.png")
     return history["validation_accuracy"][-1]
 
 

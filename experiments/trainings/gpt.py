@@ -1,14 +1,14 @@
 """A transformer learns to write: four blocks of GPT on Python's own reference, character by character, beside PyTorch.
 
-The text is that of `experiments.characters`, where an LSTM learns it. The network reads windows of 128 characters, each
-of them asking those before it what may come next; the last twentieth of the text is held out, and what it shares with
-the rest is not learned from. The score is bits per character: log2 of how many choices are left on average, over
-windows of the held-out text that begin with nothing known. Then PyTorch gets the same initial weights and batches: the
-losses of the first 20 steps must agree within 1e-3, and the time per step is measured side by side at the same number
-of threads. The pictures in ``experiments/figures/``: loss and accuracy, the same losses, and where each head of each
+The text is that of `experiments.trainings.characters`, where an LSTM learns it. The network reads windows of 128
+characters, each of them asking those before it what may come next; the last twentieth of the text is held out, and what
+it shares with the rest is not learned from. The score is bits per character: log2 of how many choices are left on
+average, over windows of the held-out text that begin with nothing known. Then PyTorch gets the same initial weights and
+batches: the losses of the first 20 steps must agree within 1e-3, and the time per step is measured side by side at the
+same number of threads. The pictures in ``figures/``: loss and accuracy, the same losses, and where each head of each
 block looks while the network reads a sentence.
 
-    python -m experiments.gpt [--threads N] [--epochs N] [--seed N] [--text FILE]
+    python -m experiments.trainings.gpt [--threads N] [--epochs N] [--seed N] [--text FILE]
 """
 
 import math
@@ -20,9 +20,9 @@ import numpy as np
 import kernels
 import nn
 from benchmarks.cases import networks
-from experiments import side_by_side
-from experiments.pictures import INK, draw_curves, figure
-from experiments.text import SENTENCE, Text, Windows, arguments, first_batches, reference_text, train
+from experiments.trainings import side_by_side
+from experiments.trainings.text import SENTENCE, Text, Windows, arguments, first_batches, reference_text, train
+from nn import plot
 from nn.models import generate
 
 FIGURES = Path(__file__).parent / "figures"
@@ -79,16 +79,12 @@ def attention_maps(model, ids):
 def draw_attention(maps, sentence, path):
     """A map for each head of each layer; the darker, the more a character (row) asks another (column)."""
     layers, heads = maps.shape[:2]
-    canvas, grid = figure(4.5 * heads, 4.5 * layers, layers, heads, squeeze=False)
-    for i, row in enumerate(grid):
-        for j, axes in enumerate(row):
-            axes.imshow(maps[i, j] ** 0.5, cmap="magma_r", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_title(f"block {i + 1}, head {j + 1}", loc="left", fontsize=10)
-            for axis in (axes.xaxis, axes.yaxis):
-                axis.set_ticks(range(len(sentence)), list(sentence), fontsize=5, family="monospace")
-            axes.tick_params(length=0, pad=1)
-            axes.spines[:].set_visible(False)
-    canvas.suptitle("Where each head looks: a character (row) at those before it (columns), square root", color=INK)
+    canvas, grid = plot.figure(4.5 * heads, 4.5 * layers, layers, heads, squeeze=False)
+    titles = [f"block {i + 1}, head {j + 1}" for i, j in np.ndindex(layers, heads)]
+    letters = list(sentence)
+    plot.attention(maps.reshape(-1, *maps.shape[2:]), queries=letters, keys=letters, titles=titles, axes=grid)
+    with plot.style():
+        canvas.suptitle("Where each head looks: a character (row) at those before it (columns)")
     canvas.savefig(path)
 
 
@@ -130,7 +126,8 @@ def run(
         print(f"--- a sample at temperature {temperature} ---")
         print(sample(model, text, "The ", temperature, LENGTH))
     print("---")
-    draw_curves(history, "cross-entropy (nats)", folder / "gpt_curves.png", "GPT on Python's reference")
+    curves = plot.history(history, loss="cross-entropy (nats)", title="GPT on Python's reference")
+    curves[0].figure.savefig(folder / "gpt_curves.png")
     draw_attention(attention_maps(model, text.encode(SENTENCE)), SENTENCE, folder / "gpt_attention.png")
 
     batches = first_batches(windows, BATCH_SIZE, STEPS, seed)

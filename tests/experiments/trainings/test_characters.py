@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("seaborn")
+pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 
 import kernels
 import nn
-from experiments import characters
-from experiments.text import SENTENCE, Text, reference_text
+from experiments.trainings import characters
+from experiments.trainings.text import SENTENCE, Text, reference_text
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ The encoder is three layers of LSTM that read 40 frequency bands, a hundred time
 vector of length 1, and voices are alike as far as their vectors point the same way. Weights come from the package
 ``resemblyzer`` (which is not imported: it would need librosa), clips from Debian's ``alsa-utils``: eight by one speaker
 and a noise. Ours and PyTorch's vectors must agree within 1e-5; the time per clip is measured side by side at the same
-number of threads. The picture in ``experiments/figures/`` shows what the encoder hears, and the similarities.
+number of threads. The picture in ``figures/`` shows what the encoder hears, and the similarities.
 
-    python -m experiments.speech [--sounds FOLDER] [--weights FILE] [--threads N]
+    python -m experiments.trainings.speech [--sounds FOLDER] [--weights FILE] [--threads N]
 
 Reference: Wan et al., "Generalized end-to-end loss for speaker verification" (2018); features and weights are those of
 the package resemblyzer, but silence is left in.
@@ -24,7 +24,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import kernels
 import nn
-from experiments.pictures import INK, figure
+from nn import plot
 
 FIGURES = Path(__file__).parent / "figures"
 SOUNDS = Path("/usr/share/sounds/alsa")
@@ -169,19 +169,13 @@ def times(mels, ours, theirs, rounds):
 
 def draw(names, mels, similarities, path):
     """The bands of the first clip over time, and how alike all clips are."""
-    canvas, (left, right) = figure(13, 5, columns=2, width_ratios=(1, 1.1))
+    canvas, (left, right) = plot.figure(13, 5, columns=2, width_ratios=(1, 1.1))
     heard = 10 * np.log10(mels[0][0].T + 1e-10)
-    image = left.imshow(heard, origin="lower", aspect="auto", cmap="magma", vmin=heard.max() - 60)
+    image = left.imshow(heard, origin="lower", aspect="auto", cmap=plot.SEQUENTIAL, vmin=heard.max() - 60)
     left.set(xlabel="time (10 ms)", ylabel=f"{BANDS} bands, low to high", title=f"What the encoder hears: {names[0]}")
-    canvas.colorbar(image, ax=left, label="dB")
-    image = right.imshow(similarities, cmap="magma", vmin=0.3, vmax=1)
-    for (i, j), value in np.ndenumerate(similarities):
-        right.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if value < 0.7 else INK)
-    right.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    right.set_yticks(range(len(names)), names)
-    right.set_title("Similarity of the voices")
-    for axes in (left, right):
-        axes.spines[:].set_visible(False)
+    left.spines[:].set_visible(False)
+    canvas.colorbar(image, ax=left, label="dB").outline.set_visible(False)
+    plot.grid(similarities, names, names, ax=right, label="cosine", limits=(0.3, 1), title="Similarity of the voices")
     canvas.savefig(path)
 
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("seaborn")
+pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 
 import kernels
 import nn
-from experiments import gpt
-from experiments.text import SENTENCE, Text, reference_text
+from experiments.trainings import gpt
+from experiments.trainings.text import SENTENCE, Text, reference_text
 from nn.models import GPT
 
 

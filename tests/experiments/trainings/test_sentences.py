@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("seaborn")
+pytest.importorskip("matplotlib")
 
 import kernels
 import nn
 from benchmarks.cases.networks import bert
-from experiments import sentences
+from experiments.trainings import sentences
 
 CONFIG = {
     "vocab_size": 60,

@@ -1,10 +1,10 @@
 """A network learns to read: 784-256-128-10 on 4,000 handwritten digits, tested on 1,000 others, beside PyTorch.
 
 Trains with SGD (Nesterov momentum, cosine schedule, label smoothing), draws the loss curves, the confusion matrix and
-the worst mistakes into ``experiments/figures/``, then gives PyTorch the same initial weights and batches: the losses of
-the first 20 steps must agree within 1e-4, and the time per step is measured side by side at the same number of threads.
+the worst mistakes into ``figures/``, then gives PyTorch the same initial weights and batches: the losses of the first
+20 steps must agree within 1e-4, and the time per step is measured side by side at the same number of threads.
 
-    python -m experiments.handwriting [--threads N] [--epochs N] [--seed N]
+    python -m experiments.trainings.handwriting [--threads N] [--epochs N] [--seed N]
 """
 
 import argparse
@@ -15,8 +15,8 @@ import numpy as np
 
 import kernels
 import nn
-from experiments import side_by_side
-from experiments.pictures import BLUE, INK, ORANGE, draw_curves, figure
+from experiments.trainings import side_by_side
+from nn import plot
 from nn.data import DataLoader, mnist_subset
 from nn.training import accuracy, fit
 
@@ -85,34 +85,20 @@ def compare(seed, threads, rounds=ROUNDS):
 
 def draw_confusion(predicted, actual, path):
     """How often each digit was read as each other."""
-    import seaborn
-
-    counts = np.zeros((10, 10), dtype=int)
-    np.add.at(counts, (actual, predicted), 1)
-    canvas, axes = figure(6.5, 5.5)
-    colours = seaborn.light_palette(BLUE, as_cmap=True)
-    seaborn.heatmap(
-        np.sqrt(counts), annot=counts, fmt="d", cmap=colours, cbar=False, square=True, linewidths=1, ax=axes
-    )  # the root makes single mistakes visible
-    correct = np.trace(counts) / len(actual)
-    axes.set(xlabel="read as", ylabel="is", title=f"{len(actual)} held-out digits, {correct:.1%} read correctly")
-    axes.tick_params(left=False, bottom=False, labelrotation=0)
-    canvas.savefig(path)
+    correct = (predicted == actual).mean()
+    title = f"{len(actual)} held-out digits, {correct:.1%} read correctly"
+    plot.confusion(actual, predicted, xlabel="read as", title=title).figure.savefig(path)
 
 
-def draw_mistakes(images, probabilities, actual, path, rows=3, columns=8):
+def draw_mistakes(images, probabilities, actual, path, number=24):
     """The mistakes that the network was surest of."""
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != actual)
-    worst = wrong[np.argsort(-probabilities[wrong, predicted[wrong]])][: rows * columns]
-    canvas, grid = figure(columns * 1.25, rows * 1.6, rows, columns)
-    for axes in grid.flat:
-        axes.axis("off")
-    for axes, i in zip(grid.flat, worst, strict=False):
-        axes.imshow(images[i].reshape(28, 28), cmap="gray_r", interpolation="nearest")
-        sureness = probabilities[i, predicted[i]]
-        axes.set_title(f"{predicted[i]}  ({sureness:.0%})\nis {actual[i]}", fontsize=9, color=ORANGE)
-    canvas.suptitle(f"Worst of {len(wrong)} mistakes: what was read, how surely, and what it is", color=INK)
+    worst = wrong[np.argsort(-probabilities[wrong, predicted[wrong]])][:number]
+    titles = [f"{predicted[i]}  ({probabilities[i, predicted[i]]:.0%})\nis {actual[i]}" for i in worst]
+    canvas = plot.images(images[worst].reshape(-1, 28, 28), titles=titles)[0].figure
+    with plot.style():
+        canvas.suptitle(f"Worst of {len(wrong)} mistakes: what was read, how surely, and what it is")
     canvas.savefig(path)
 
 
@@ -137,7 +123,8 @@ def run(seed=0, epochs=EPOCHS, threads=None, folder=FIGURES, rounds=ROUNDS):
     with nn.no_grad():
         probabilities = nn.functional.softmax(network(images), dim=1).data
     folder.mkdir(parents=True, exist_ok=True)
-    draw_curves(history, f"cross-entropy (labels smoothed by {LABEL_SMOOTHING})", folder / "handwriting_curves.png")
+    curves = plot.history(history, loss=f"cross-entropy (labels smoothed by {LABEL_SMOOTHING})")
+    curves[0].figure.savefig(folder / "handwriting_curves.png")
     draw_confusion(probabilities.argmax(axis=1), labels.data, folder / "handwriting_confusion.png")
     draw_mistakes(images.data, probabilities, labels.data, folder / "handwriting_mistakes.png")
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("seaborn")
+pytest.importorskip("matplotlib")
 
 import kernels
-from experiments import speech
+from experiments.trainings import speech
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nn
-from experiments.text import LINE, Text, Windows, reference_text
+from experiments.trainings.text import LINE, Text, Windows, reference_text
 
 
 def test_what_is_held_out_is_not_learned():
