@@ -1,5 +1,7 @@
 """gradcheck on right and on deliberately wrong gradients; gradients of single examples."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -53,7 +55,8 @@ def test_the_worst_element_is_named():
         "gradcheck: the gradient of output 1 with respect to input 1 is wrong in 1 of 16 elements"
     )
     assert "element 2 of the output by element 2 of the input" in message
-    assert message.endswith("numerical 6, analytical 9") or "numerical 6.0000" in message and "analytical 9" in message
+    numerical, analytical = re.search(r"numerical (\S+), analytical (\S+)$", message).groups()
+    assert float(numerical) == pytest.approx(6, rel=1e-8) and float(analytical) == 9
     assert nn.gradcheck(lambda other, x: scaled(x, 1.5, (1, 0)), (other, x), raise_exception=False) is False
 
 
@@ -89,12 +92,13 @@ def test_a_gradient_that_is_missing(rng):
     message = r"output 0 with respect to input 0 is wrong in 3 of 9 elements; .* analytical 0$"
     with pytest.raises(RuntimeError, match=message):
         nn.gradcheck(lambda x: x.detach() * 2, x)
-    assert nn.gradcheck(lambda x: x.detach().sign() if hasattr(x, "sign") else nn.ones(3).double(), x)
+    assert nn.gradcheck(lambda x: (x > 0).double(), x)  # its derivative is zero
 
 
 def test_nan_is_never_right():
+    # in both outputs, since 0 · NaN is NaN
     x = nn.tensor(np.array([1.0, 0.0]), requires_grad=True)
-    with pytest.raises(RuntimeError, match="wrong in 1 of 4 elements.*analytical nan"):
+    with pytest.raises(RuntimeError, match="wrong in 2 of 4 elements.*analytical nan"):
         nn.gradcheck(lambda x: scaled(x, np.nan, 1), x)
 
 
@@ -108,8 +112,14 @@ def test_inputs_are_left_as_they_were(rng):
     (x * x).sum().backward()
     value, gradient = x.data.copy(), x.grad
     assert nn.gradcheck(lambda x, fixed: x * fixed, (x, fixed))
-    with pytest.raises(ZeroDivisionError):
-        nn.gradcheck(lambda x: x * (1 / (x.data[0] == value[0])), x)
+
+    def failing(x):
+        if x.data[0] != value[0]:
+            raise KeyError("moved")
+        return x * 2
+
+    with pytest.raises(KeyError, match="moved"):
+        nn.gradcheck(failing, x)
     np.testing.assert_array_equal(x.data, value)
     assert x.grad is gradient
 

@@ -46,7 +46,6 @@ def test_plane(problem, rng):
     assert found.shape == (2, 3) and found[0, 1] == loss().item()
     np.testing.assert_array_equal(found[0], observation.loss_along_line(loss, parameters, first, xs))
     np.testing.assert_array_equal(found[:, 1], observation.loss_along_line(loss, parameters, second, ys))
-    moved = [p.data + x + y for p, x, y in zip(parameters, first, [2 * d for d in second], strict=True)]
     moved = [p.data - x + 2 * y for p, x, y in zip(parameters, first, second, strict=True)]
     assert found[1, 0] == pytest.approx(at(loss, parameters, moved), rel=1e-6)
 

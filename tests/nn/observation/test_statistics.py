@@ -47,8 +47,8 @@ def test_saturated_at_both_ends(bounds):
 
 def test_gradients_whose_squares_vanish_in_float32(rng):
     x = (rng.standard_normal(100) * 1e-30).astype(np.float32)
-    assert x.std() != pytest.approx(x.astype(np.float64).std(), rel=0.5)
-    assert summary_of(x)["std"] == pytest.approx(x.astype(np.float64).std(), rel=1e-12)
+    assert x.std() == 0
+    assert summary_of(x)["std"] == pytest.approx(x.astype(np.float64).std(), rel=1e-12, abs=0)
 
 
 def test_far_from_zero(rng):
@@ -94,7 +94,7 @@ def test_norm(rng, dtype):
     assert workspace.norm(a) == pytest.approx(np.linalg.norm(a.astype(np.float64)), rel=1e-14)
     assert workspace.norm(a.T) == pytest.approx(workspace.norm(a), rel=1e-14)
     assert workspace.norm(a, b) == pytest.approx(np.linalg.norm(a.astype(np.float64) - b), rel=1e-14)
-    assert workspace.norm(np.full(3, 1e-30, np.float32)) == pytest.approx(1e-30 * math.sqrt(3), rel=1e-6)
+    assert workspace.norm(np.full(3, 1e-30, np.float32)) == pytest.approx(1e-30 * math.sqrt(3), rel=1e-6, abs=0)
 
 
 def test_bins_double_and_keep_every_count(rng):
