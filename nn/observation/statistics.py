@@ -67,12 +67,11 @@ class Summary:
         total = float(kernels.sum(values))
         finite = math.isfinite(total) or bool(np.isfinite(x).all())
         self._zeros += np.count_nonzero(x == 0)
-        mean = total / x.size
-        values -= mean
         if self._bounds is not None:
             low, high = self._bounds
-            inside = np.abs(x - (low + high) / 2) <= SATURATION * (high - low) / 2
-            self._saturated += x.size - np.count_nonzero(inside)
+            self._saturated += np.count_nonzero(np.abs(values - (low + high) / 2) > SATURATION * (high - low) / 2)
+        mean = total / x.size
+        values -= mean
         np.multiply(values, values, out=values)
         self._merge(x.size, mean, float(kernels.sum(values)))
         if self._quantiles:
@@ -127,12 +126,20 @@ class Histogram:
 
     def add(self, x):
         """Count the values of an array; NaNs and infinities fall into no bin, unless an edge is infinite."""
-        if self.adapts:
-            x = x[np.isfinite(x)].astype(np.float64)
-            self._widen(float(np.abs(x).max(initial=0)))
-            self._current += np.histogram(x, len(self._current), (-self._limit, self._limit))[0]
-        else:
+        if not self.adapts:
             self._current += np.histogram(x[~np.isnan(x)], self.edges)[0]
+            return
+        largest = float(np.abs(x).max(initial=0))
+        if not math.isfinite(largest):
+            x = x[np.isfinite(x)]
+            largest = float(np.abs(x).max(initial=0))
+        self._widen(largest)
+        bins = len(self._current)
+        places = np.multiply(x, bins / 2 / self._limit, dtype=np.float64)  # first from zero: exact for 2ⁿ bins
+        np.floor(places, out=places)
+        places += bins // 2
+        np.minimum(places, bins - 1, out=places)  # where the product was rounded up
+        self._current += np.bincount(places.astype(np.intp), minlength=bins)
 
     def _widen(self, largest):
         """Double the bins until they hold `largest`."""

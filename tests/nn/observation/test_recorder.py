@@ -460,6 +460,7 @@ class TestWatch:
         ({"quantiles": (0.5, 1.5)}, ValueError, r"quantiles must lie in \[0, 1\], got \(0.5, 1.5\)"),
         ({"layers": ["0", "x.y"]}, ValueError, "Sequential has no module x.y"),
         ({"layers": lambda name, module: False}, ValueError, "there is no layer to observe"),
+        ({"optimizer": nn.Linear(1, 1)}, TypeError, "optimizer must be an Optimizer, got Linear"),
         ({"histogram": 7}, ValueError, "the number of bins must be a positive multiple of 4, got 7"),
     ],
 )

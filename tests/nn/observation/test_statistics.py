@@ -45,6 +45,10 @@ def test_saturated_at_both_ends(bounds):
     assert summary_of(x, bounds=bounds)["saturated"] == pytest.approx((np.abs(relative) > 0.97).mean(), abs=2e-3)
 
 
+def test_nan_is_not_saturated():
+    assert summary_of(np.array([0.5, math.nan, 1.0, math.inf]), bounds=(0, 1))["saturated"] == 0.5
+
+
 def test_gradients_whose_squares_vanish_in_float32(rng):
     x = (rng.standard_normal(100) * 1e-30).astype(np.float32)
     assert x.std() == 0
@@ -97,14 +101,15 @@ def test_norm(rng, dtype):
     assert workspace.norm(np.full(3, 1e-30, np.float32)) == pytest.approx(1e-30 * math.sqrt(3), rel=1e-6, abs=0)
 
 
-def test_bins_double_and_keep_every_count(rng):
-    histogram = Histogram(16)
+@pytest.mark.parametrize("bins", [4, 16, 20, 100])
+def test_bins_double_and_keep_every_count(rng, bins):
+    histogram = Histogram(bins)
     steps = [rng.standard_normal(200) * scale for scale in (0.01, 3.0, 0.5, 40.0)]
     for x in steps:
         for part in np.split(x, 4):
             histogram.add(part)
         histogram.close()
-    assert histogram.edges.shape == (17,) and histogram.edges[-1] == -histogram.edges[0]
+    assert histogram.edges.shape == (bins + 1,) and histogram.edges[-1] == -histogram.edges[0]
     assert np.abs(np.concatenate(steps)).max() < histogram.edges[-1]
     for x, counts in zip(steps, histogram.counts, strict=True):
         np.testing.assert_array_equal(counts, np.histogram(x, histogram.edges)[0])
@@ -118,6 +123,14 @@ def test_bins_with_values_on_their_edges():
         histogram.add(np.array([value], np.float32))
     histogram.close()
     np.testing.assert_array_equal(histogram.counts[0], np.histogram(values, histogram.edges)[0])
+
+
+def test_values_that_almost_reach_an_end():
+    histogram = Histogram(12)
+    histogram.add(np.array([np.nextafter(1, 0), -np.nextafter(1, 0), -1e-300, 1e-300]))
+    histogram.close()
+    assert histogram.edges[-1] == 1
+    assert histogram.counts[0].tolist() == [1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1]
 
 
 def test_zeros_before_anything_else():
