@@ -59,7 +59,7 @@ def test_product_of_a_net(rng):
         v = rng.standard_normal(37) * scale
         product = observation.hessian_vector_product(net.loss, net.parameters, observation.unflatten(v, net.parameters))
         expected = net.hessian @ v
-        assert np.abs(observation.flatten(product) - expected).max() <= 1e-7 * np.abs(expected).max()
+        assert np.abs(observation.flatten(product) - expected).max() <= 1e-8 * np.abs(expected).max()
 
 
 def test_the_error_falls_with_the_square_of_the_step(rng):

@@ -136,9 +136,15 @@ def test_values_that_almost_reach_an_end():
 def test_zeros_before_anything_else():
     histogram = Histogram(4)
     histogram.add(np.zeros(3))
+    histogram.close()
+    assert histogram.edges.tolist() == [-1, -0.5, 0, 0.5, 1] and histogram.counts[0].tolist() == [0, 0, 3, 0]
+    histogram.add(np.array([0, 0.004, -0.007]))  # the zeros said nothing about the range
+    histogram.close()
+    assert histogram.edges[-1] == 2**-7 and histogram.counts[1].tolist() == [1, 0, 1, 1]
     histogram.add(np.array([1e-3, 5.0]))
     histogram.close()
-    assert histogram.edges.tolist() == [-8, -4, 0, 4, 8] and histogram.counts[0].tolist() == [0, 0, 4, 1]
+    assert histogram.edges.tolist() == [-8, -4, 0, 4, 8]
+    assert [counts.tolist() for counts in histogram.counts] == [[0, 0, 3, 0], [0, 1, 2, 0], [0, 0, 1, 1]]
 
 
 def test_given_edges():
@@ -155,8 +161,11 @@ def test_given_edges():
 def test_what_is_not_finite_falls_into_no_bin():
     histogram = Histogram(4)
     histogram.add(np.array([0.5, math.nan, math.inf, -math.inf], np.float32))
+    histogram.add(np.array([math.nan]))
+    histogram.add(np.array([np.finfo(np.float64).max]))  # beyond the last power of two
+    histogram.add(np.empty(0))
     histogram.close()
-    assert histogram.counts[0].sum() == 1
+    assert histogram.counts[0].tolist() == [0, 0, 0, 1] and histogram.edges[-1] == 1
 
 
 @pytest.mark.parametrize(
