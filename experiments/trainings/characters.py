@@ -19,7 +19,7 @@ import numpy as np
 import kernels
 import nn
 from benchmarks.cases.networks import character_model
-from experiments.trainings import side_by_side
+from experiments import side_by_side
 from experiments.trainings.text import SENTENCE, Text, Windows, arguments, first_batches, reference_text, train
 from nn import plot
 

@@ -20,7 +20,7 @@ import numpy as np
 import kernels
 import nn
 from benchmarks.cases import networks
-from experiments.trainings import side_by_side
+from experiments import side_by_side
 from experiments.trainings.text import SENTENCE, Text, Windows, arguments, first_batches, reference_text, train
 from nn import plot
 from nn.models import generate

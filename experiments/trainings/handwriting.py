@@ -15,7 +15,7 @@ import numpy as np
 
 import kernels
 import nn
-from experiments.trainings import side_by_side
+from experiments import side_by_side
 from nn import plot
 from nn.data import DataLoader, mnist_subset
 from nn.training import accuracy, fit

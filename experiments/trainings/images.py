@@ -21,7 +21,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 import kernels
 import nn
 from benchmarks.cases.networks import lenet5, resnet20
-from experiments.trainings import side_by_side
+from experiments import side_by_side
 from nn import plot
 from nn.data import DataLoader, TensorDataset, fashion_mnist, mnist_subset
 from nn.training import accuracy, fit
