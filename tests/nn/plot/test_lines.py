@@ -106,6 +106,7 @@ def test_a_run_that_diverges_ends_in_a_gap(training):
         (lambda: plot.update_ratios([[1, 2]], [0], ["a"]), "1 names for 2 columns"),
         (lambda: plot.update_ratios([[1, -2]], [0], ["a", "b"]), "never negative, got -2"),
         (lambda: plot.bars({}), "no values"),
+        (lambda: plot.bars({"a": 1}, fmt="%d"), "got '%d'"),
         (lambda: plot.bars({"a": [1, np.nan]}), "'a' are not finite"),
         (lambda: plot.bars({"a": 1}, errors={"b": 1}), "no value: b"),
         (lambda: plot.history({"loss": [1]}), "misses batch_loss, validation_loss"),
