@@ -21,7 +21,8 @@
 # **Predict first.**
 #
 # 1. Multiply the learning rate by 1000. Does the perceptron make more mistakes, fewer, or the same?
-# 2. The bound for raw iris measurements is in the thousands. How many mistakes will a run make?
+# 2. For setosa against versicolor, by length and width of the sepals alone, the bound is about 22,000. How many mistakes
+#    will a run make?
 # 3. Subtracting the mean from every feature does not change which sets are separable. Does it change the bound?
 
 # %%
@@ -47,9 +48,9 @@ FULL = {
     "dimension": 10,
     "examples": 200,
     "orthogonal": [4, 16, 64],
-    "passes": 200,
+    "passes": 2000,
     "rates": [1 / 64, 1 / 8, 1.0, 8.0],
-    "splits": 20,
+    "splits": 300,
     "split_passes": 20,
     "tape_splits": 2,
 }
@@ -58,7 +59,7 @@ FAST = FULL | {
     "orders": 20,
     "margins": [0.3, 0.1],
     "margin_orders": 5,
-    "passes": 30,
+    "passes": 200,
     "splits": 4,
     "tape_splits": 1,
     "split_passes": 10,
@@ -190,6 +191,9 @@ SCALINGS = {
 }
 
 
+SEPALS = slice(0, 2)  # of the four features
+
+
 def iris(positive, negative, features=slice(None)):
     """Measurements of some kinds of iris, and +1 or -1."""
     from sklearn.datasets import load_iris
@@ -246,12 +250,23 @@ def trial(z, orders, rng, passes=2000):
     }
 
 
-def trace(rng):
-    """One run on raw iris, mistake by mistake, for the picture of the proof."""
-    z = signed(*iris([0], [1, 2]))
+def sepals(rng):
+    """One run on the sepals of setosa and versicolor for the pictures: the proof at each mistake, planes on the way."""
+    z = signed(*iris([0], [1], SEPALS))
     u, margin, _ = largest_margin(z)
-    counts, along, squares, *_ = learn(z, random_orders(len(z), 200, rng), 1.0, u)
-    return {"margin": margin, "R": np.linalg.norm(z, axis=1).max(), "progress": along, "length": np.sqrt(squares)}
+    orders = random_orders(len(z), 300, rng)
+    counts, along, squares, *_ = learn(z, orders, 1.0, u)
+    kept = np.unique(np.geomspace(1, len(along), 120).astype(int))
+    planes = {passes: learn(z, orders[:passes], 1.0, u)[3] for passes in (1, 10, len(counts))}
+    return {
+        "margin": margin,
+        "R": np.linalg.norm(z, axis=1).max(),
+        "at": kept,
+        "progress": along[kept - 1],
+        "length": np.sqrt(squares[kept - 1]),
+        "planes": planes,
+        "largest_margin": u,
+    }
 
 
 def orthogonal(n):
@@ -327,7 +342,8 @@ def certificate(z):
 
 def endless(passes, rng):
     """A long run on versicolor and virginica: mistakes a pass, length of the weights."""
-    z = signed(*iris([1], [2]))
+    x, y = iris([1], [2])
+    z = signed(SCALINGS["standardised"](x), y)
     counts, _, squares, *_ = learn(z, random_orders(len(z), passes, rng), 1.0, z[0])
     lengths, radius = np.sqrt(squares), np.linalg.norm(z, axis=1).max()
     kept = np.unique(np.geomspace(1, len(lengths), 150).astype(int))
@@ -384,12 +400,14 @@ def run(config, seed):
     """All counts of one seed."""
     data, initialisation, order = lab.streams(seed)
     x, y = iris([0], [1, 2])
+    sets = {f"setosa, {name}": signed(scale(x), y) for name, scale in SCALINGS.items()}
+    sets["setosa, by its sepals"] = signed(*iris([0], [1], SEPALS))
     spheres = [sphere(config["examples"], config["dimension"], margin, data) for margin in config["margins"]]
     return {
-        "iris": {name: trial(signed(scale(x), y), config["orders"], order) for name, scale in SCALINGS.items()},
+        "iris": {name: trial(z, config["orders"], order) for name, z in sets.items()},
         "spheres": [trial(z, config["margin_orders"], order) for z in spheres],
         "orthogonal": {n: orthogonal(n) for n in config["orthogonal"]},
-        "trace": trace(order),
+        "sepals": sepals(order),
         "other_ways": other_ways(initialisation),
         "endless": endless(config["passes"], order),
         "rates": config["rates"],
@@ -448,6 +466,6 @@ def check(results, mode):
         return checks
     at_one = results[0]["rates"].index(1.0)
     gains = [result["variants"]["averaged"][at_one] - result["variants"]["perceptron"][at_one] for result in results]
-    checks += lab.paired("test accuracy, averaged less last weights", gains, at_least=0.02)
+    checks += lab.paired("test accuracy, averaged less last weights", gains, at_least=0.005)
     growth = max(e["growth"] for e in endless)
-    return [*checks, lab.check("longest weights, second half over first half of the run", growth, at_most=2**0.5)]
+    return [*checks, lab.check("longest weights, second half over first half of the run", growth, at_most=1.2)]
