@@ -93,9 +93,9 @@ FAST = FULL | {
 # | merge $k$ and $k+1$ | $o$ | possible where $s_k = n_{k+1} s_{k+1}$, then stride $s_{k+1}$ |
 #
 # Merging is the only one that can fail. With $j = n_{k+1} i_k + i_{k+1}$ a single stride $s$ must satisfy
-# $s (n_{k+1} i_k + i_{k+1}) = s_k i_k + s_{k+1} i_{k+1}$ for all $i$; $i_k = 0$ gives $s = s_{k+1}$, and $i_{k+1} = 0$ then
-# $s_k = n_{k+1} s_{k+1}$. (A dimension of length 1 has only $i = 0$, so it imposes nothing.) Where the condition fails,
-# `reshape` copies and `view` raises.
+# $s (n_{k+1} i_k + i_{k+1}) = s_k i_k + s_{k+1} i_{k+1}$ for all $i$; $i_k = 0$ gives $s = s_{k+1}$, and $i_{k+1} = 0$
+# then $s_k = n_{k+1} s_{k+1}$. (A dimension of length 1 has only $i = 0$, so it imposes nothing.) Where the condition
+# fails, `reshape` copies and `view` raises.
 #
 # **Broadcasting.** To add $x$ and $y$ elementwise they need one index set. A tensor says nothing about a dimension that
 # it does not have or in which it has one element, so let it be *constant* there: $x_{j} := x_{\pi(j)}$ with $\pi$
@@ -109,13 +109,13 @@ FAST = FULL | {
 # $$\frac{\partial \ell}{\partial x_i} = \sum_j g_j\,\frac{\partial (Bx)_j}{\partial x_i} = \sum_{j:\ \pi(j) = i} g_j ,$$
 #
 # the sum over all indices that read the cell, which is the sum over the stretched dimensions: $B^\top$. In addresses:
-# *reading is a gather, its gradient the scatter-add to the same addresses*. Where $g$ is 1 everywhere, each element gets
-# the number of times it was read.
+# *reading is a gather, its gradient the scatter-add to the same addresses*. Where $g$ is 1 everywhere, each element
+# gets the number of times it was read.
 #
-# **What walking costs.** A cache fetches lines of 64 bytes, $L = 8$ elements of float64. Walking an $n \times n$ matrix along its
-# rows (stride 1) uses all $L$ elements of a line before the next one: $n^2/L$ lines are fetched. Along the columns
-# (stride $n$, and $L$ divides $n$) each step lands in another line; it will serve the next $L - 1$ columns, if it is still there: a column
-# touches $n$ lines, so with a cache of $C$ lines and the least recently used line evicted
+# **What walking costs.** A cache fetches lines of 64 bytes, $L = 8$ elements of float64. Walking an $n \times n$ matrix
+# along its rows (stride 1) uses all $L$ elements of a line before the next one: $n^2/L$ lines are fetched. Along the
+# columns (stride $n$, and $L$ divides $n$) each step lands in another line; it will serve the next $L - 1$ columns, if
+# it is still there: a column touches $n$ lines, so with a cache of $C$ lines and the least recently used line evicted
 #
 # $$\text{misses} = \begin{cases} n^2/L & n \le C,\\ n^2 & n > C.\end{cases}$$
 #
@@ -403,7 +403,7 @@ COPIES = {
 
 
 def allocated(function, x):
-    """Bytes that are allocated by a function and held by its result: the least of three, as Python keeps spare objects."""
+    """Bytes that a function allocates and its result holds: the least of three, as Python keeps spare objects."""
     held = []
     tracemalloc.start()
     for _ in range(3):
@@ -515,8 +515,10 @@ def run(config, seed):
     pairs = list(itertools.product(shapes(config["largest_rank"]), repeat=2))
     sides = config["sides"]
     tensors = {n: nn.zeros(n, n, dtype=np.float64) for n in sides}
-    cost = {kind: {name: [allocated(f, tensors[n]) for n in sides] for name, f in functions.items()}
-            for kind, functions in (("views", VIEWS), ("copies", COPIES))}  # fmt: skip
+    cost = {
+        kind: {name: [allocated(function, tensors[n]) for n in sides] for name, function in functions.items()}
+        for kind, functions in (("views", VIEWS), ("copies", COPIES))
+    }
     fetched = {}
     for n in config["walked"]:
         for name, addresses in walks(n, config["cache_lines"]).items():
@@ -673,10 +675,10 @@ if __name__ == "__main__":
     lab.show(draw_layouts(study.results))
 
 # %% [markdown]
-# What is seen: five tensors and 24 numbers. The transpose reads the same cells in another order by swapping two strides.
-# The slice starts at offset 6 and steps over every second column. The expanded row has four rows that are one: the
-# stride 0 in its first dimension makes every row index land on the same six cells, and so a write into cell 12 would be
-# seen in all four. (All three libraries refuse to write *through* such a view for that reason.)
+# What is seen: five tensors and 24 numbers. The transpose reads the same cells in another order by swapping two
+# strides. The slice starts at offset 6 and steps over every second column. The expanded row has four rows that are one:
+# the stride 0 in its first dimension makes every row index land on the same six cells, and so a write into cell 12
+# would be seen in all four. (All three libraries refuse to write *through* such a view for that reason.)
 
 
 # %%
@@ -706,10 +708,10 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # A dash is an error in all three libraries. A number is $|z|/|x|$, how often each element of the first operand is read,
-# and so its gradient in $\partial \sum z/\partial x$ for $z = x + y$: the answer to the second question is the row (3,1),
-# where a partner of length 4 would give 4. The picture is not symmetric: the gradient of the *smaller* operand collects
-# more. It also shows the trap of the rule, (3,) with (3,1) gives (3, 3), in silence: a loss of predictions (N, 1) against
-# targets (N,) becomes an average over N² pairs.
+# and so its gradient in $\partial \sum z/\partial x$ for $z = x + y$: the answer to the second question is the row
+# (3,1), where a partner of length 4 would give 4. The picture is not symmetric: the gradient of the *smaller* operand
+# collects more. It also shows the trap of the rule, (3,) with (3,1) gives (3, 3), in silence: a loss of predictions (N,
+# 1) against targets (N,) becomes an average over N² pairs.
 
 
 # %%
@@ -733,8 +735,8 @@ if __name__ == "__main__":
     lab.show(draw_bytes(study.results))
 
 # %% [markdown]
-# The flat lines are Python objects: a tensor, an array header, and where the tape records, a node. Every view is the same
-# few hundred bytes for 100 elements and for a million. The rising lines are 8 bytes an element. Flattening the
+# The flat lines are Python objects: a tensor, an array header, and where the tape records, a node. Every view is the
+# same few hundred bytes for 100 elements and for a million. The rising lines are 8 bytes an element. Flattening the
 # transpose is among them: its strides do not merge, so `reshape` has to copy, silently.
 
 
@@ -773,20 +775,21 @@ if __name__ == "__main__":
     lab.show(draw_traversal(study.results))
 
 # %% [markdown]
-# On the left the simulated counts lie on the derived lines, and the jump is where it should be: a walk along columns costs eight times
-# the memory traffic as soon as a column has more lines than the cache holds, and walking in blocks takes it back. On the
-# right one compiled loop sums n × n elements; only the strides of what it is given differ. For small matrices they do not matter, for everything
-# is in the cache. How much they matter beyond depends on machine and load, so this is a picture and no claim; real
-# caches have several levels, few places for each address (powers of two are the worst strides), and fetch ahead.
+# On the left the simulated counts lie on the derived lines, and the jump is where it should be: a walk along columns
+# costs eight times the memory traffic as soon as a column has more lines than the cache holds, and walking in blocks
+# takes it back. On the right one compiled loop sums n × n elements; only the strides of what it is given differ. For
+# small matrices they do not matter, for everything is in the cache. How much they matter beyond depends on machine and
+# load, so this is a picture and no claim; real caches have several levels, few places for each address (powers of two
+# are the worst strides), and fetch ahead.
 
 
 # %%
 def draw_libraries(results):
     """ns for each element of a sum, by library and layout, at the largest size."""
     result = results[0]
-    times = {name: np.median([[r["times"][-1][name][layout] for layout in result["times"][-1][name]] for r in results], axis=0)
-             for name in result["times"][-1]}  # fmt: skip
-    layouts = list(result["times"][-1]["nn"])
+    largest = [result["times"][-1] for result in results]
+    layouts = list(largest[0]["nn"])
+    times = {name: np.median([list(time[name].values()) for time in largest], axis=0) for name in largest[0]}
     figure, axes = plot.figure(6.5, 2.8)
     plot.grid(list(times.values()), list(times), layouts, ax=axes, fmt="{:.2f}", label="ns an element")
     axes.set_title(f"The sum of {result['timed'][-1]} × {result['timed'][-1]} elements")
@@ -798,9 +801,10 @@ if __name__ == "__main__":
     lab.show(draw_libraries(study.results))
 
 # %% [markdown]
-# A sum over all elements may take them in any order, and NumPy and PyTorch use that: they sort the dimensions by stride, and
-# the transpose costs what the original does. The plain loop, and our kernel (which copies what is not contiguous once), take the order they are
-# given. Every 8th column is the case that no order helps: each element needs a line of its own, so eight times the memory is moved.
+# A sum over all elements may take them in any order, and NumPy and PyTorch use that: they sort the dimensions by
+# stride, and the transpose costs what the original does. The plain loop, and our kernel (which copies what is not
+# contiguous once), take the order they are given. Every 8th column is the case that no order helps: each element needs
+# a line of its own, so eight times the memory is moved.
 #
 # ## Compare
 #
@@ -828,12 +832,12 @@ if __name__ == "__main__":
     lab.show(study)
 
 # %% [markdown]
-# The grid is the merge rule at work. Slicing rows leaves a gap after each row, so $s_0 = 8 \neq 4 \cdot 1$ and flattening copies; slicing
-# columns keeps $s_0 = n_1 s_1$ ($4 = 2 \cdot 2$), so it is a view still. One row expanded has strides $(0, 1)$: $0 \neq 4 \cdot 1$, a copy; one *number*
-# expanded has $(0, 0)$, and $0 = 4 \cdot 0$: a view of a single cell in any shape. Nobody had to decide these cases: they follow from
-# one equation.
+# The grid is the merge rule at work. Slicing rows leaves a gap after each row, so $s_0 = 8 \neq 4 \cdot 1$ and
+# flattening copies; slicing columns keeps $s_0 = n_1 s_1$ ($4 = 2 \cdot 2$), so it is a view still. One row expanded
+# has strides $(0, 1)$: $0 \neq 4 \cdot 1$, a copy; one *number* expanded has $(0, 0)$, and $0 = 4 \cdot 0$: a view of a
+# single cell in any shape. Nobody had to decide these cases: they follow from one equation.
 #
-# What the verdict means: over these random chains and all small shapes the three libraries *are* the address formula. What it does not mean: that they agree in everything.
-# NumPy also has negative strides (`x[::-1]` is a view there and in `nn`), PyTorch refuses them and `flip` copies. And a view is
-# free to make, not free to use: it may be slow to walk, it keeps the whole memory alive for one small slice, and what is written through one
-# name is seen under the other.
+# What the verdict means: over these random chains and all small shapes the three libraries *are* the address formula.
+# What it does not mean: that they agree in everything. NumPy also has negative strides (`x[::-1]` is a view there and
+# in `nn`), PyTorch refuses them and `flip` copies. And a view is free to make, not free to use: it may be slow to walk,
+# it keeps the whole memory alive for one small slice, and what is written through one name is seen under the other.
