@@ -40,7 +40,7 @@ from nn import plot
 
 CARD = lab.Card(
     title="Activation functions: what each does to a gradient",
-    claim="|measured change of the gradient − log₂ σ²E[φ′²]| ≤ 0.1 bit a layer: 18 activations × 4 initialisations",
+    claim="measured decay of the gradient within 0.1 bit a layer of log₂ σ²E[φ′²]: 18 activations × 4 initialisations",
     paper="Schoenholz et al. (2017), Deep information propagation; Glorot and Bengio (2010)",
     grade="A",
     seconds=150,

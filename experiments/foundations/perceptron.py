@@ -475,7 +475,7 @@ def check(results, mode):
         lab.check(
             "the largest margin, certificate / margin - 1", max(t["gap"] for t in separable), at_least=0, at_most=1e-3
         ),
-        lab.check("unit vectors: |mistakes - bound|", max(tight), at_most=0),
+        lab.check("unit vectors: mistakes less bound, without sign", max(tight), at_most=0),
         lab.check("weights after each pass, scikit-learn's less ours", ways["scikit"], at_most=1e-12),
         lab.check("weights after each pass, by the tape less ours", ways["tape"], at_most=1e-12),
         lab.check("how far the tape moves from w = 0", ways["moved_from_zero"], at_most=0),
