@@ -44,7 +44,7 @@ CARD = lab.Card(
     claim="exceptions to the address formula over all elements of all views, in nn, NumPy and PyTorch = 0",
     paper="van der Walt, Colbert and Varoquaux (2011), The NumPy array",
     grade="A",
-    seconds=25,
+    seconds=40,
 )
 FULL = {
     "seeds": 5,
