@@ -1,0 +1,319 @@
+# %% [markdown]
+# # The edge of stability: gradient descent chooses its own curvature
+#
+# **Claim.** Full-batch gradient descent with step size $\eta$ on a tanh net and squared error: the largest eigenvalue
+# $\lambda$ of the Hessian (the *sharpness*) rises until $\lambda\eta/2 = 1$ and then stays there: the median of
+# $\lambda\eta/2$ after the crossing lies in $[0.95, 1.15]$, for three values of $\eta$. With a step so small that it
+# follows the gradient flow, the same net from the same weights goes beyond all three of these $2/\eta$.
+#
+# **Papers.** J. Cohen, S. Kaur, Y. Li, J. Z. Kolter and A. Talwalkar (2021), *Gradient descent on neural networks
+# typically occurs at the edge of stability*; for the reason, A. Damian, E. Nichani and J. Lee (2022),
+# *Self-stabilization: the implicit bias of gradient descent at the edge of stability*.
+#
+# | | the paper (its smallest setting) | here |
+# | :--- | :--- | :--- |
+# | data | 5,000 images of CIFAR-10 | 500 of scikit-learn's 8 × 8 digits, each pixel centred |
+# | net | fully connected, tanh, two hidden layers of 200 | 64–64–64–10, tanh, PyTorch's default initialisation |
+# | loss | half the squared error, summed over classes | the same |
+# | precision | float32 | float64 |
+# | sharpness | Lanczos on exact Hessian–vector products | Lanczos on differences of two gradients |
+# | stop | at a given accuracy or loss | at a given time $t = \eta \cdot$ steps, the same for all $\eta$ |
+# | control | gradient flow by Runge–Kutta | gradient descent with a step four times smaller than the smallest |
+#
+# **Predict first.**
+# 1. A quadratic bowl of curvature $\lambda > 2/\eta$ throws gradient descent out, exponentially. What happens to a net
+#    that reaches this curvature: does it diverge, stop learning, or neither?
+# 2. You halve $\eta$ in the middle of a training. What does the sharpness do?
+# 3. Momentum 0.9 at the same $\eta$: does it allow a sharper or a flatter minimum?
+
+# %%
+import numpy as np
+
+import nn
+from experiments import lab, side_by_side
+from nn import observation, plot
+
+CARD = lab.Card(
+    title="The edge of stability",
+    claim="After the crossing the median of λmax·η/2 is in [0.95, 1.15] for three η; gradient flow goes beyond all 2/η",
+    paper="Cohen, Kaur, Li, Kolter, Talwalkar 2021; Damian, Nichani, Lee 2022",
+    grade="B",
+    seconds=120,
+)
+FULL = {
+    "seeds": 5,
+    "examples": 500,
+    "width": 64,
+    "rates": [0.4, 0.28, 0.2],
+    "control": 0.05,
+    "time": 300,  # η · steps
+    "readings": 100,
+    "close_up": 250,  # steps
+    "variant_steps": 600,
+    "variants": {
+        "squared error": {"Tanh": 0.4, "GELU": 0.6, "ReLU": 0.3},
+        "cross-entropy": {"Tanh": 1.0, "GELU": 1.0, "ReLU": 1.0},
+    },
+    "momenta": [0, 0.9],
+}
+FAST = FULL | {
+    "seeds": 1,
+    "examples": 100,
+    "width": 16,
+    "rates": [0.6],
+    "control": 0.15,
+    "time": 150,
+    "readings": 30,
+    "close_up": 60,
+    "variant_steps": 60,
+    "variants": {"squared error": {"Tanh": 0.6}, "cross-entropy": {"Tanh": 1.0}},
+}
+
+# %% [markdown]
+# ## Derive
+#
+# **Where the threshold comes from.** Near a point the loss is $L(w) \approx L_0 + g^T d + \tfrac12 d^T H d$. Let $u$ be
+# an eigenvector of $H$ with eigenvalue $\lambda$ and $x$ the coordinate along $u$, measured from the bottom of that
+# parabola. A step of gradient descent does
+#
+# $$ x \leftarrow x - \eta\lambda x = (1 - \eta\lambda)\, x. $$
+#
+# It shrinks if and only if $|1 - \eta\lambda| < 1$, that is $0 < \lambda < 2/\eta$. At $\lambda > 2/\eta$ the factor is
+# below $-1$: $x$ changes sign at each step and grows. With heavy-ball momentum, $v \leftarrow \beta v + g$ and
+# $x \leftarrow x - \eta v$, the coordinate obeys $x_{t+1} = (1 + \beta - \eta\lambda)\, x_t - \beta x_{t-1}$; the roots
+# of $r^2 - (1 + \beta - \eta\lambda) r + \beta$ leave the unit circle where $r = -1$ is one of them, so the threshold
+# is $2(1 + \beta)/\eta$.
+#
+# **Why a net survives.** A quadratic has no way back, but a net has a third derivative. Write $S(w)$ for the sharpness
+# and $y = S - 2/\eta$ for its excess. Differentiating $u^T H u$ shows $\nabla S = \nabla^3 L(u, u, \cdot)$ (the change
+# of $u$ contributes nothing, as $u$ has length one and is an eigenvector). At a distance $x$ along $u$ from the bottom
+# the gradient is, to second order in $x$,
+#
+# $$ \nabla L(w + xu) = \nabla L(w) + S x\, u + \tfrac12 x^2\, \nabla S. $$
+#
+# The last term matters: where the iterate oscillates with amplitude $x$, the average gradient contains
+# $\tfrac12 x^2 \nabla S$, and so **descent on the loss is also descent on the sharpness**. With
+# $\alpha = -\nabla L \cdot \nabla S > 0$ (the net sharpens as long as nothing holds it) and
+# $\beta_S = \lVert \nabla S \rVert^2$ (the part of it at right angles to $u$), two equations remain:
+#
+# $$ x_{t+1} = -(1 + \eta y_t)\, x_t, \qquad y_{t+1} = y_t + \eta \left(\alpha - \tfrac12 \beta_S\, x_t^2 \right). $$
+#
+# They are a predator and its prey. Sharpness grows while $x$ is small; beyond the edge $x$ grows exponentially; a large
+# $x$ pulls the sharpness below the edge; there $x$ dies away, and it begins anew. The resting point is $y = 0$ and
+# $x^2 = 2\alpha/\beta_S$.
+#
+# **Why "at, or just above".** The first equation alone fixes the average. $\ln|x_T| - \ln|x_0| = \sum_t
+# \ln(\eta S_t - 1)$, and as long as $x$ neither dies out nor explodes, the left side stays bounded while $T$ grows. So
+#
+# $$ \overline{\ln(\eta S - 1)} \to 0, $$
+#
+# and since the logarithm is concave, Jensen's inequality gives $\ln(\eta \overline S - 1) \ge
+# \overline{\ln(\eta S - 1)} = 0$, hence $\overline S \ge 2/\eta$. The mean sharpness cannot lie below the edge; it lies
+# above by about half the variance of $\eta S$. We check this average of logarithms, too: it is the sharper statement.
+#
+# **What it costs to see.** A product with the Hessian is a difference of two gradients, and
+# $[g(w + hv) - g(w - hv)]/2h$ has an error of order $h^2$ plus rounding of order $\varepsilon/h$: float64 leaves about
+# nine digits. Lanczos needs some twelve products for two digits of $\lambda$, so a reading costs as much as two dozen
+# steps. The net has 8,970 weights; its Hessian would have 80 million entries, and is never in memory.
+
+# %% [markdown]
+# ## Implement
+
+
+# %%
+def digits(config, generator):
+    """Inputs (N, 64), each pixel centred, float32; labels (N,)."""
+    training, _ = nn.data.digits()
+    chosen = generator.permutation(len(training))[: config["examples"]]
+    x = training.tensors[0].data[chosen].reshape(len(chosen), -1)
+    x = x - x.mean(axis=0)
+    return x / x.std(), training.tensors[1].data[chosen]
+
+
+def build(library, width, activation="Tanh"):
+    """64 pixels, two hidden layers, ten outputs."""
+    return library.Sequential(
+        library.Linear(64, width),
+        getattr(library, activation)(),
+        library.Linear(width, width),
+        getattr(library, activation)(),
+        library.Linear(width, 10),
+    )
+
+
+def squared_error(functional, output, target):
+    """Half the squared error, summed over the ten outputs, averaged over examples."""
+    return functional.mse_loss(output, target) * (10 / 2)
+
+
+LOSSES = {"squared error": squared_error, "cross-entropy": side_by_side.cross_entropy}
+
+
+STEP = 1e-9  # of the differenced gradients: so short that hardly ever a ReLU's kink lies within it
+
+
+class Problem:
+    """A net in float64 from the weights of a seed, and its loss on all examples: ``loss()``."""
+
+    def __init__(self, config, seed, activation="Tanh", loss="squared error"):
+        data, initialisation, _ = lab.streams(seed)
+        x, labels = digits(config, data)
+        nn.manual_seed(int(initialisation.integers(2**32)))
+        self.network = build(nn, config["width"], activation).double()
+        self.parameters = list(self.network.parameters())
+        self.inputs = nn.Tensor(x.astype(np.float64))
+        self.targets = nn.Tensor(labels if loss == "cross-entropy" else np.eye(10)[labels])
+        self.function = LOSSES[loss]
+
+    def loss(self):
+        return self.function(nn.functional, self.network(self.inputs), self.targets)
+
+    def sharpness(self):
+        return self.top()[0]
+
+    def top(self):
+        """Largest eigenvalue of the Hessian and its eigenvector."""
+        values, vectors = observation.top_eigenvalues(self.loss, self.parameters, tolerance=1e-2, eps=STEP)
+        return values[0], vectors[0]
+
+    def descend(self, optimizer):
+        """One step; the loss before it."""
+        optimizer.zero_grad()
+        loss = self.loss()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+
+def train(problem, rate, steps, readings, momentum=0):
+    """Gradient descent; loss and sharpness are read at an odd distance, to see both sides of the valley."""
+    every = max(1, steps // readings) | 1
+    optimizer = nn.optim.SGD(problem.parameters, lr=rate, momentum=momentum)
+    sharpness, losses = [], []
+    for step in range(steps):
+        if step % every == 0:
+            sharpness.append(problem.sharpness())
+        losses.append(problem.descend(optimizer))
+    sharpness, losses = np.array(sharpness), np.array(losses)
+    edge = 2 * (1 + momentum) / rate
+    beyond = np.flatnonzero(sharpness >= edge)
+    crossing = int(beyond[0]) if len(beyond) else None
+    after = sharpness[crossing:] if len(beyond) else np.array([np.nan])
+    rises = np.diff(losses) > 0
+    return {
+        "time": np.arange(len(sharpness)) * every * rate,
+        "loss": losses[::every],
+        "sharpness": sharpness,
+        "crossing": crossing,
+        "every": every,
+        "median": float(np.median(after)) / edge,
+        "mean": float(np.mean(after)) / edge,
+        "log_factor": float(np.mean(np.log(np.abs(after * 2 / edge - 1)))),
+        "rises_before": float(np.mean(rises[: crossing * every - 1] if crossing else rises)),
+        "rises_after": float(np.mean(rises[crossing * every :])) if len(beyond) else 0.0,
+    }
+
+
+def close_up(problem, rate, start, steps):
+    """Step by step from the crossing on: loss, sharpness, and the displacement along the top eigenvector u, from ∇L · u = λx."""
+    optimizer = nn.optim.SGD(problem.parameters, lr=rate)
+    for _ in range(start):
+        problem.descend(optimizer)
+    rows, top = [], None
+    for step in range(steps):
+        if step % 3 == 0:
+            sharpness, vector = problem.top()
+            top = vector if top is None or top @ vector > 0 else -vector
+        before = observation.flatten(problem.parameters)
+        loss = problem.descend(optimizer)
+        gradient = (before - observation.flatten(problem.parameters)) / rate
+        rows.append((loss, sharpness, gradient @ top / sharpness))
+    return dict(zip(("loss", "sharpness", "displacement"), np.array(rows).T, strict=True)) | {"rate": rate}
+
+
+def run(config, seed):
+    """Three step sizes and the control from the same weights; a close-up of the largest; the grid of variants."""
+    runs = [
+        train(Problem(config, seed), rate, round(config["time"] / rate), config["readings"])
+        for rate in [*config["rates"], config["control"]]
+    ]
+    start = (runs[0]["crossing"] or 0) * runs[0]["every"]
+    variants = {}
+    for loss, rates in config["variants"].items():
+        for activation, rate in rates.items():
+            for momentum in config["momenta"]:
+                problem = Problem(config, seed, activation, loss)
+                one = train(problem, rate, config["variant_steps"], config["readings"] // 3, momentum)
+                variants[f"{loss}, {activation}, {momentum:g}"] = {
+                    "share": one["sharpness"] * rate / 2 / (1 + momentum),
+                    "every": one["every"],
+                    "median": one["median"],
+                }
+    return {
+        "rates": [*config["rates"], config["control"]],
+        "runs": runs,
+        "close_up": close_up(Problem(config, seed), config["rates"][0], start, config["close_up"]),
+        "variants": variants,
+    }
+
+
+def compare(config, seed):
+    """PyTorch from the same weights, in float64, over the first steps with the largest rate: before the crossing."""
+    data, initialisation, _ = lab.streams(seed)
+    x, labels = digits(config, data)
+    nn.manual_seed(int(initialisation.integers(2**32)))
+    batch = nn.Tensor(x), nn.Tensor(np.eye(10, dtype=np.float32)[labels])
+    optimizer = ("SGD", {"lr": config["rates"][0]})
+    return side_by_side.compare(
+        lambda library: build(library, config["width"]), optimizer, [batch], loss=squared_error, double=True
+    )
+
+
+# %% [markdown]
+# ## The claims, as inequalities
+#
+# The median is that of all readings after the first one at or beyond $2/\eta$. The bounds $[0.95, 1.15]$ are those of
+# the plan. The three $\eta$ were chosen from a pilot run of another initialisation, so that $2/\eta$ lies between the
+# sharpness at the start (about 4) and where the control ends (about 12); a step size beyond this window never crosses,
+# or begins beyond the edge, and would test nothing.
+
+
+# %%
+def check(results, mode):
+    """What must hold."""
+    rates = results[0]["rates"][:-1]
+    large = [result["runs"][:-1] for result in results]
+    control = [result["runs"][-1] for result in results]
+    medians = np.array([[one["median"] for one in runs] for runs in large])
+    beyond = [max(one["sharpness"]) * min(rates) / 2 for one in control]
+    fall = [one["loss"][-1] / one["loss"][one["crossing"] or 0] for runs in large for one in runs]
+    bounds = {"at_least": 0.95, "at_most": 1.15} if mode == "full" else {"at_least": 0.85, "at_most": 1.3}
+    return [
+        *(
+            lab.check(f"η = {rate}: λη/2 after the crossing, median", np.median(column), **bounds)
+            for rate, column in zip(rates, medians.T, strict=True)
+        ),
+        lab.check("the same, the lowest of all runs", medians.min(), at_least=bounds["at_least"]),
+        lab.check("the same, the highest of all runs", medians.max(), at_most=bounds["at_most"]),
+        lab.check("small step: highest λ over the largest 2/η, least of the seeds", min(beyond), at_least=1),
+        lab.check("small step: share of steps on which the loss rises", max(o["rises_before"] for o in control), at_most=0),
+        lab.check(
+            "large steps: the same after the crossing, least of the runs",
+            min(one["rises_after"] for runs in large for one in runs),
+            at_least=0.05,
+        ),
+        lab.check("large steps: final loss over that at the crossing, greatest", max(fall), at_most=0.75),
+        *sharpening(results, mode),
+    ]
+
+
+def sharpening(results, mode):
+    """Progressive sharpening of the control, and the average of logarithms: claims of full mode."""
+    if mode == "fast":
+        return []
+    growth = [max(result["runs"][-1]["sharpness"]) / result["runs"][-1]["sharpness"][0] for result in results]
+    means = [one["mean"] for result in results for one in result["runs"][:-1]]
+    return [
+        lab.check("small step: highest λ over that at the start, least of the seeds", min(growth), at_least=2),
+        lab.check("large steps: mean of λη/2 after the crossing, least of the runs", min(means), at_least=1),
+    ]
