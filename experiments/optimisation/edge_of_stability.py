@@ -24,7 +24,7 @@
 # 1. A quadratic bowl of curvature $\lambda > 2/\eta$ throws gradient descent out, exponentially. What happens to a net
 #    that reaches this curvature: does it diverge, stop learning, or neither?
 # 2. You halve $\eta$ in the middle of a training. What does the sharpness do?
-# 3. Momentum 0.9 at the same $\eta$: does it allow a sharper or a flatter minimum?
+# 3. Momentum at the same $\eta$: does it allow a sharper or a flatter minimum?
 
 # %%
 import numpy as np
@@ -51,10 +51,10 @@ FULL = {
     "close_up": 250,  # steps
     "variant_steps": 600,
     "variants": {
-        "squared error": {"Tanh": 0.4, "GELU": 0.6, "ReLU": 0.3},
+        "squared error": {"Tanh": 0.4, "GELU": 0.8, "ReLU": 0.35},
         "cross-entropy": {"Tanh": 1.0, "GELU": 1.0, "ReLU": 1.0},
     },
-    "momenta": [0, 0.9],
+    "momenta": [0, 0.5],
 }
 FAST = FULL | {
     "seeds": 1,
@@ -198,7 +198,7 @@ def train(problem, rate, steps, readings, momentum=0):
     edge = 2 * (1 + momentum) / rate
     beyond = np.flatnonzero(sharpness >= edge)
     crossing = int(beyond[0]) if len(beyond) else None
-    after = sharpness[crossing:] if len(beyond) else np.array([np.nan])
+    share = sharpness[crossing:] / edge if len(beyond) else None
     rises = np.diff(losses) > 0
     return {
         "time": np.arange(len(sharpness)) * every * rate,
@@ -206,16 +206,16 @@ def train(problem, rate, steps, readings, momentum=0):
         "sharpness": sharpness,
         "crossing": crossing,
         "every": every,
-        "median": float(np.median(after)) / edge,
-        "mean": float(np.mean(after)) / edge,
-        "log_factor": float(np.mean(np.log(np.abs(after * 2 / edge - 1)))),
+        "median": None if share is None else float(np.median(share)),
+        "mean": None if share is None else float(np.mean(share)),
+        "log_factor": None if share is None else float(np.mean(np.log(np.abs(2 * share - 1)))),
         "rises_before": float(np.mean(rises[: crossing * every - 1] if crossing else rises)),
         "rises_after": float(np.mean(rises[crossing * every :])) if len(beyond) else 0.0,
     }
 
 
 def close_up(problem, rate, start, steps):
-    """Step by step from the crossing on: loss, sharpness, and the displacement along the top eigenvector u, from ∇L · u = λx."""
+    """Step by step from the crossing on: loss, sharpness, and displacement along the top eigenvector: ∇L · u = λx."""
     optimizer = nn.optim.SGD(problem.parameters, lr=rate)
     for _ in range(start):
         problem.descend(optimizer)
@@ -284,10 +284,16 @@ def check(results, mode):
     rates = results[0]["rates"][:-1]
     large = [result["runs"][:-1] for result in results]
     control = [result["runs"][-1] for result in results]
-    medians = np.array([[one["median"] for one in runs] for runs in large])
+    medians = np.array([[one["median"] for one in runs] for runs in large], float)  # NaN without a crossing
     beyond = [max(one["sharpness"]) * min(rates) / 2 for one in control]
     fall = [one["loss"][-1] / one["loss"][one["crossing"] or 0] for runs in large for one in runs]
     bounds = {"at_least": 0.95, "at_most": 1.15} if mode == "full" else {"at_least": 0.85, "at_most": 1.3}
+    growth = [max(one["sharpness"]) / one["sharpness"][0] for one in control]
+    means = np.array([one["mean"] for runs in large for one in runs], float)
+    in_full = [
+        lab.check("small step: highest λ over that at the start, least of the seeds", min(growth), at_least=2),
+        lab.check("large steps: mean of λη/2 after the crossing, least of the runs", means.min(), at_least=1),
+    ]
     return [
         *(
             lab.check(f"η = {rate}: λη/2 after the crossing, median", np.median(column), **bounds)
@@ -296,24 +302,198 @@ def check(results, mode):
         lab.check("the same, the lowest of all runs", medians.min(), at_least=bounds["at_least"]),
         lab.check("the same, the highest of all runs", medians.max(), at_most=bounds["at_most"]),
         lab.check("small step: highest λ over the largest 2/η, least of the seeds", min(beyond), at_least=1),
-        lab.check("small step: share of steps on which the loss rises", max(o["rises_before"] for o in control), at_most=0),
+        lab.check(
+            "small step: share of steps on which the loss rises", max(o["rises_before"] for o in control), at_most=0
+        ),
         lab.check(
             "large steps: the same after the crossing, least of the runs",
             min(one["rises_after"] for runs in large for one in runs),
             at_least=0.05,
         ),
         lab.check("large steps: final loss over that at the crossing, greatest", max(fall), at_most=0.75),
-        *sharpening(results, mode),
+        *([] if mode == "fast" else in_full),
     ]
 
 
-def sharpening(results, mode):
-    """Progressive sharpening of the control, and the average of logarithms: claims of full mode."""
-    if mode == "fast":
-        return []
-    growth = [max(result["runs"][-1]["sharpness"]) / result["runs"][-1]["sharpness"][0] for result in results]
-    means = [one["mean"] for result in results for one in result["runs"][:-1]]
-    return [
-        lab.check("small step: highest λ over that at the start, least of the seeds", min(growth), at_least=2),
-        lab.check("large steps: mean of λη/2 after the crossing, least of the runs", min(means), at_least=1),
-    ]
+# %%
+if __name__ == "__main__":
+    study = lab.study("edge_of_stability")
+
+# %% [markdown]
+# ## Visualise
+
+
+# %%
+def draw_edge(results):
+    """Loss and sharpness over training time η · steps, every seed thin, and the lines 2/η."""
+    rates = results[0]["rates"]
+    colours = [plot.ORANGE, plot.GREEN, plot.PURPLE, plot.BLUE][-len(rates) :]
+    figure, (left, right) = plot.figure(10, 4.2, columns=2)
+    names = [f"η = {rate:g}" for rate in rates]
+    times = {name: run["time"] for name, run in zip(names, results[0]["runs"], strict=True)}
+    for axes, what in ((left, "loss"), (right, "sharpness")):
+        series = {name: [result["runs"][i][what] for result in results] for i, name in enumerate(names)}
+        plot.curves(series, times, ax=axes, band=None, colours=colours, xlabel="training time, η · steps")
+    left.set(yscale="log", ylabel="half the squared error", title="Loss")
+    right.set(ylabel="λ, largest eigenvalue of the Hessian", title="Sharpness; dashed: 2/η")
+    right.set_ylim(0, 1.1 * max(max(result["runs"][-1]["sharpness"]) for result in results))
+    for rate, colour in zip(rates[:-1], colours, strict=False):
+        right.axhline(2 / rate, color=colour, lw=1.2, ls="--")
+    right.get_legend().remove()
+    return figure
+
+
+# %%
+if __name__ == "__main__":
+    lab.show(draw_edge(study.results))
+
+# %% [markdown]
+# TEXT EDGE
+
+
+# %%
+def draw_share(results):
+    """λη/2 from the crossing on, and the histogram of all readings."""
+    rates = results[0]["rates"][:-1]
+    colours = [plot.ORANGE, plot.GREEN, plot.PURPLE]
+    figure, (left, right) = plot.figure(10, 3.6, columns=2, sharey=True, width_ratios=(3, 1))
+    everything = []
+    for i, (rate, colour) in enumerate(zip(rates, colours, strict=False)):
+        for result in results:
+            one = result["runs"][i]
+            share = np.array(one["sharpness"])[one["crossing"] or 0 :] * rate / 2
+            steps = np.arange(len(share)) * one["every"]
+            left.plot(steps, share, color=colour, lw=0.9, label=f"η = {rate:g}" if result is results[0] else None)
+            everything.append(share)
+    right.hist(np.concatenate(everything), bins=40, orientation="horizontal", color=plot.GREY)
+    for axes in (left, right):
+        axes.axhline(1, color=plot.INK, lw=1, ls="--")
+    left.set(xlabel="steps since the crossing", ylabel="λη/2", title="Sharpness in units of the edge, every seed")
+    left.legend()
+    right.set(xlabel="readings", title="All of them")
+    return figure
+
+
+# %%
+if __name__ == "__main__":
+    lab.show(draw_share(study.results))
+
+# %% [markdown]
+# TEXT SHARE
+
+
+# %%
+def draw_close_up(results):
+    """Step by step from the crossing on: displacement, sharpness, loss."""
+    one = results[0]["close_up"]
+    figure, panels = plot.figure(10, 5.4, rows=3, sharex=True)
+    steps = np.arange(len(one["loss"]))
+    drawn = {"displacement": plot.BLUE, "sharpness": plot.ORANGE, "loss": plot.GREEN}
+    labels = ["x, displacement along u", "λ", "loss"]
+    for axes, (what, colour), label in zip(panels, drawn.items(), labels, strict=True):
+        axes.plot(steps, one[what], color=colour, lw=1)
+        axes.set_ylabel(label)
+    panels[0].axhline(0, color=plot.GREY, lw=0.8)
+    panels[1].axhline(2 / one["rate"], color=plot.INK, lw=1, ls="--")
+    panels[0].set_title(f"After the crossing, η = {one['rate']:g}; dashed: 2/η")
+    panels[-1].set_xlabel("steps since the crossing")
+    return figure
+
+
+# %%
+if __name__ == "__main__":
+    lab.show(draw_close_up(study.results))
+
+# %% [markdown]
+# TEXT CLOSE
+
+
+# %%
+def draw_restoring(results):
+    """Change of the sharpness per step against the squared displacement: the second equation, measured."""
+    figure, axes = plot.figure(6, 4)
+    squares, changes = [], []
+    for result in results:
+        one = result["close_up"]
+        sharpness, displacement = np.array(one["sharpness"])[::3], np.array(one["displacement"])
+        thirds = len(sharpness) - 1
+        changes.append(np.diff(sharpness) / 3)
+        squares.append(np.square(displacement[: 3 * thirds]).reshape(thirds, 3).mean(axis=1))
+    squares, changes = np.concatenate(squares), np.concatenate(changes)
+    slope, intercept = np.polyfit(squares, changes, 1)
+    correlation = np.corrcoef(squares, changes)[0, 1]
+    axes.scatter(squares, changes, s=8, color=plot.BLUE, alpha=0.5, lw=0)
+    ends = np.array([0, squares.max()])
+    axes.plot(ends, intercept + slope * ends, color=plot.ORANGE, label=f"least squares, correlation {correlation:.2f}")
+    axes.axhline(0, color=plot.GREY, lw=0.8)
+    axes.set(xlabel="x², mean of three steps", ylabel="change of λ per step", title="What brings the sharpness back")
+    axes.legend()
+    return figure
+
+
+# %%
+if __name__ == "__main__":
+    lab.show(draw_restoring(study.results))
+
+# %% [markdown]
+# TEXT RESTORING
+#
+# ## The grid: activation × loss × optimiser
+
+
+# %%
+def draw_variants(results):
+    """λ in units of the edge over the steps, for each loss, activation and momentum."""
+    variants = results[0]["variants"]
+    losses = list(dict.fromkeys(name.split(", ")[0] for name in variants))
+    figure, panels = plot.figure(10, 3.6, columns=len(losses), sharey=True)
+    colours = {"Tanh": plot.BLUE, "GELU": plot.ORANGE, "ReLU": plot.GREEN}
+    for axes, loss in zip(panels, losses, strict=True):
+        for name, one in variants.items():
+            kind, activation, momentum = name.split(", ")
+            if kind == loss:
+                shares = np.median([result["variants"][name]["share"] for result in results], axis=0)
+                label = f"{activation}, momentum {momentum}" if momentum != "0" else activation
+                style = "--" if momentum != "0" else "-"
+                axes.plot(
+                    np.arange(len(shares)) * one["every"], shares, color=colours[activation], ls=style, label=label
+                )
+        axes.axhline(1, color=plot.INK, lw=0.8, ls=":")
+        axes.set(xlabel="step", title=f"{loss}, median of the seeds", ylim=(0, 1.8))
+    panels[0].set_ylabel("λη / 2(1 + β)")
+    panels[0].legend(ncols=2)
+    return figure
+
+
+def draw_grid(results):
+    """The last reading in units of the edge, and the median after the crossing."""
+    variants = results[0]["variants"]
+    losses = list(dict.fromkeys(name.split(", ")[0] for name in variants))
+    activations = list(dict.fromkeys(name.split(", ")[1] for name in variants))
+    momenta = list(dict.fromkeys(name.split(", ")[2] for name in variants))
+    columns = [(loss, momentum) for loss in losses for momentum in momenta]
+    figure, panels = plot.figure(10, 2.9, columns=2)
+    last = {name: np.median([result["variants"][name]["share"][-1] for result in results]) for name in variants}
+    crossed = {name: [result["variants"][name]["median"] for result in results] for name in variants}
+    share = {name: np.mean(np.isfinite(np.array(values, float))) for name, values in crossed.items()}
+    for axes, values, title in (
+        (panels[0], share, "share of the seeds that reached the edge"),
+        (panels[1], last, "λη / 2(1 + β) at the end"),
+    ):
+        cells = [[values[f"{loss}, {a}, {momentum}"] for loss, momentum in columns] for a in activations]
+        names = [f"{loss},\nmomentum {momentum}" for loss, momentum in columns]
+        plot.grid(cells, activations, names, ax=axes, title=title)
+    return figure
+
+
+# %%
+if __name__ == "__main__":
+    lab.show(draw_variants(study.results))
+    lab.show(draw_grid(study.results))
+
+# %% [markdown]
+# TEXT GRID
+
+# %%
+if __name__ == "__main__":
+    lab.show(study)
