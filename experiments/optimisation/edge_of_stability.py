@@ -15,7 +15,7 @@
 # | data | 5,000 images of CIFAR-10 | 500 of scikit-learn's 8 × 8 digits, each pixel centred |
 # | net | fully connected, tanh, two hidden layers of 200 | 64–64–64–10, tanh, PyTorch's default initialisation |
 # | loss | half the squared error, summed over classes | the same |
-# | precision | float32 | float64 |
+# | precision | float32, as we remember it | float64 |
 # | sharpness | Lanczos on exact Hessian–vector products | Lanczos on differences of two gradients |
 # | stop | at a given accuracy or loss | at a given time $t = \eta \cdot$ steps, the same for all $\eta$ |
 # | control | gradient flow by Runge–Kutta | gradient descent with a step four times smaller than the smallest |
