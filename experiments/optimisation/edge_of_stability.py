@@ -108,8 +108,9 @@ FAST = FULL | {
 # $$ \overline{\ln(\eta S - 1)} \to 0, $$
 #
 # and since the logarithm is concave, Jensen's inequality gives $\ln(\eta \overline S - 1) \ge
-# \overline{\ln(\eta S - 1)} = 0$, hence $\overline S \ge 2/\eta$. The mean sharpness cannot lie below the edge; it lies
-# above by about half the variance of $\eta S$. We check this average of logarithms, too: it is the sharper statement.
+# \overline{\ln(\eta S - 1)} = 0$, hence $\overline S \ge 2/\eta$. The mean sharpness cannot lie below the
+# edge; $\eta \overline S$ lies above 2 by about half the variance of $\eta S$. That the mean is at least $2/\eta$ is one of
+# the checks, and the average of logarithms is printed at the end.
 #
 # **What it costs to see.** A product with the Hessian is a difference of two gradients, and
 # $[g(w + hv) - g(w - hv)]/2h$ has an error of order $h^2$ plus rounding of order $\varepsilon/h$: float64 leaves about
@@ -355,7 +356,7 @@ if __name__ == "__main__":
 # flow, and the flow sharpens. Each then leaves it a little beyond its own dashed line and is pressed down on
 # the line, largest step first, while the control goes on rising. The loss of the large steps trembles from the crossing
 # on, and yet goes on falling. It falls more slowly *per unit of time* than the flow's; per step the large rates are far
-# ahead, as they travel two to eight times as far in each.
+# ahead, as they travel four to eight times as far in each as the control does.
 
 
 # %%
@@ -388,8 +389,8 @@ if __name__ == "__main__":
 # %% [markdown]
 # In units of the edge all runs look alike. Behind the crossing the sharpness overshoots: the displacement has to grow
 # from rounding size by many powers of ten before it can act, and meanwhile the net sharpens on, the further
-# the larger $\eta$ is (its time runs faster). After the first collapse the readings stay in a narrow band whose lower end
-# is the edge: "at, or just above", as the average of logarithms demands.
+# the larger $\eta$ is (its time runs faster). After the first collapse the readings stay in a narrow band at the edge, most of
+# them a little above it: "at, or just above", as the average of logarithms demands.
 
 
 # %%

@@ -541,9 +541,8 @@ if __name__ == "__main__":
 # %% [markdown]
 # Steps against the *logarithm* of the distance: straight lines, a factor $10^9$ in the start costs a factor of about five in time.
 # Gradient descent finds the way out even from $10^{-12}$, but it loses time there, and the smaller the rate the more.
-# Heavy ball is several times as fast, its root is larger. Noise of a thousandth in the gradient is worth as much as a
-# start some powers of ten further off, and one need not come near the ridge by bad luck alone: this is
-# the argument for noise as a remedy. Adam is out after a few steps from anywhere, as it divides the tiny gradient by its own
+# Heavy ball is several times as fast, its root is larger. Noise of $10^{-3}$ in the gradient acts like a start at about
+# $10^{-4}$, wherever one really starts, be it on the ridge itself: this is the argument for noise as a remedy. Adam is out after a few steps from anywhere, as it divides the tiny gradient by its own
 # size: near a saddle its normalisation is just what is wanted, as on the stream it was just what was not.
 #
 # ## The grid: optimiser × condition number × noise
