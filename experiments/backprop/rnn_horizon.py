@@ -20,7 +20,7 @@
 # | LSTM | 2 blocks of 2 cells, no forget gate, truncated gradient | 32 cells with forget gates, the whole gradient |
 # | training | one sequence a step, about 74,000 of them at $T = 100$ | Adam on batches of 32, norm clipped at 1, 5,000 steps |
 # | success | error below 0.04 on 2,000 successive sequences | mean squared error on 4,000 new sequences |
-# | seeds | 10 | 5, each with the same data for all networks, two learning rates |
+# | seeds | 10, as we remember it | 5, each with the same data for all networks, two learning rates |
 #
 # **Predict first.**
 # 1. What is the error of the best constant guess?
@@ -421,7 +421,7 @@ def draw_errors(results):
         plot.curves(series, steps, ax=axes, band=None, yscale="log", **words)
         axes.axhline(1 / 6, color=plot.INK, lw=0.8, ls=":")
         axes.axhline(1 / 12, color=plot.INK, lw=0.8, ls=":")
-        axes.legend(fontsize=7, loc="lower left")
+        axes.legend(fontsize=7, loc="lower left", frameon=False)
     return figure
 
 
@@ -457,7 +457,7 @@ def draw_rates(results):
     series["log σmax(W) of tanh"] = rates_of(results, "tanh", "bound")
     words = {"xlabel": "step of training", "ylabel": "whole gradient's rate (nats)", "title": "During training"}
     plot.curves(series, steps, ax=right, band=None, colours=[*plot.COLOURS[: len(series) - 1], plot.GREY], **words)
-    right.legend(fontsize=7)
+    right.legend(fontsize=7, frameon=False)
     return figure
 
 

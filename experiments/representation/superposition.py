@@ -33,7 +33,7 @@ CARD = lab.Card(
     claim="sparsity 0.9: five features 72° ± 5° apart; dense: two at a right angle, three not represented",
     paper="Elhage et al. 2022, Toy models of superposition",
     grade="B",
-    seconds=30,
+    seconds=40,
 )
 FULL = {
     "seeds": 5,
@@ -384,34 +384,32 @@ if __name__ == "__main__":
     lab.show(draw_initialisations(study.results))
 
 # %% [markdown]
-# With dense features every initialisation finds the same loss: a linear problem has no bad minima. With rarer ones there
-# are plateaus: other ways to place the features in the plane, each a local minimum. Hence "the best of 20"; a single
+# With dense features nearly every initialisation finds the same loss: a linear problem has no bad minima. With rarer ones
+# there are plateaus: other ways to place the features in the plane, each a local minimum. Hence "the best of 20"; a single
 # run is likely to end in a worse arrangement.
 
 
 # %%
 def draw_phase_diagram(results):
-    """Two features on a line: the share of seeds that store both, and the loss over the lower one of the closed forms."""
+    """Two features on a line: the share of seeds that store both, and the loss at one importance beside theory."""
     figure, (left, right) = plot.figure(10, 3.8, columns=2)
     densities, importances = (np.array(results[0][key]) for key in ("densities", "importances"))
     share = np.mean([superposes(result) for result in results], axis=0)
-    p, second = np.meshgrid(densities, importances)
-    one = np.minimum(1, second) * (p / 3 - p**2 / 4)
-    closed = np.minimum(one, p**2 * (1 + second) / 6)
-    trained = np.mean([result["line"]["loss"] for result in results], axis=0).reshape(closed.shape)
     labels = [f"{i:.2g}" for i in importances], [f"{p:.2g}" for p in densities]
-    words = {"xlabel": "density p of the features", "ylabel": "importance I of the second"}
-    plot.grid(share, *labels, ax=left, fmt="{:.1f}", label="share of seeds", title="Both are stored", **words)
-    plot.grid(trained / closed, *labels, ax=right, label="ratio", title="Loss over the lower closed form", **words)
-    ends = np.log(densities[[0, -1]])
-    left.plot(
-        np.interp(np.log(threshold(importances)), ends, [0, len(densities) - 1]),
-        np.arange(len(importances)),
-        color=plot.ORANGE,
-        lw=2.5,
-        label="p*(I)",
-    )
-    left.legend(loc="lower right")
+    words = {"xlabel": "density p", "ylabel": "importance I of the second", "title": "Both are stored (line: p*)"}
+    plot.grid(share, *labels, ax=left, fmt="{:.1f}", label="share of seeds", **words)
+    places = np.interp(np.log(threshold(importances)), np.log(densities), np.arange(len(densities)))
+    left.plot(places, np.arange(len(importances)), color=plot.ORANGE, lw=2.5)
+
+    row, p = len(importances) // 4, np.geomspace(densities[0], 1, 100)
+    second = importances[row]
+    trained = [np.reshape(result["line"]["loss"], share.shape)[row] for result in results]
+    right.plot(p, min(1, second) * (p / 3 - p**2 / 4), color=plot.ORANGE, label="one is stored: closed form")
+    right.plot(p, p**2 * (1 + second) / 6, color=plot.GREEN, label="both, W = (1, -1), b = 0: closed form")
+    right.plot(densities, np.transpose(trained), color=plot.BLUE, lw=0, marker="o", ms=4, alpha=0.6)
+    right.set(xscale="log", yscale="log", xlabel="density p", ylabel="loss")
+    right.set_title(f"I = {second:.2g}; dots: trained, every seed")
+    right.legend(frameon=False)
     return figure
 
 
@@ -420,11 +418,13 @@ if __name__ == "__main__":
     lab.show(draw_phase_diagram(study.results))
 
 # %% [markdown]
-# Left: the condition in closed form (orange) is nearly the whole story; it was derived as sufficient only, and
-# the region to its right where both are stored all the same is thin. Right: the trained loss is close to the lower of the
-# two closed forms, and below it around the border and wherever a better $W$ and $b$ than $(1, -1)$ and zero
-# exist. The change is abrupt, a phase transition: the two arrangements are different minima, and which of them is the
-# lower one is a matter of the inequality above.
+# Left: the condition in closed form is nearly the whole story; it was derived as sufficient only, and the region to the
+# right of the line where both are stored all the same is thin. (At equal importance and full density nothing
+# distinguishes the features.) Right: one cut through the diagram. The trained loss follows the
+# lower of the two closed forms, a little below it around their crossing, where a better $W$ and $b$ than $(1, -1)$ and
+# zero exist; at the lowest densities the dots scatter, as only a few of the new examples have both features active. The
+# two lines cross at an angle: the change is a phase transition, two different minima, of which now one, now the other
+# is the lower.
 #
 # ## The grid: activation × decay of the importance × sparsity
 
