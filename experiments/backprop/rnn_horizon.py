@@ -115,7 +115,7 @@ FAST = FULL | {
 # the slowest units dominate. The rate per step is the mean of $\log f$ where all units have about the same $f$, as
 # before training with one bias for all, and nearer to zero where they differ.
 #
-# **LSTMs vanish, too.** At initialisation $f \approx \sigma(b_f)$ with the forget bias $b_f$. For $b_f = 0$ that is $2^{-100}
+# **LSTMs vanish, too.** At initialisation $f \approx \sigma(b_f)$, the logistic function of the forget bias. For $b_f = 0$ that is $2^{-100}
 # \approx 10^{-30}$ over 100 steps, for $b_f = 1$ it is $0.73^{100} \approx 10^{-14}$. For a memory of $T$ steps, one wants $f^T
 # \approx e^{-1}$, so $1 - f \approx 1/T$:
 #
