@@ -253,8 +253,9 @@ def train(config, arm, rate, seed):
                 result["error"].append(F.mse_loss(model(x_test[:, :few]), y_test[:few]).item())
         if step % (steps // config["flow_points"]) == 0 and rate == config["rates"][0]:
             norms, rates = flow(model, *probe)
-            result["flow"].append(norms[:: max(1, len(norms) // 50)].mean(axis=1))
             result["rates"].append(rates)
+            if seed == 0 and arm in SHOWN:
+                result["flow"].append(norms[:: max(1, len(norms) // 25)].mean(axis=1).round(2))
         x, target = sequences(order, config["batch"], config["length"])
         optimizer.zero_grad()
         F.mse_loss(model(x), target).backward()
@@ -281,6 +282,7 @@ def run(config, seed):
 
 
 BIASES = [-1, 0, 1, 2, 3, 4, 5]
+SHOWN = ["tanh", "LSTM, b = 0", "LSTM, b by T"]  # of the first seed, the gradient at every step
 
 
 def compare(config, seed):
@@ -379,9 +381,8 @@ if __name__ == "__main__":
 # %%
 def draw_horizons(results):
     """The gradient's norm over time × training, the first seed: how far back each network's error reaches."""
-    arms = [arm for arm in ("tanh", "LSTM, b = 0", "LSTM, b by T") if arm in results[0]["arms"]]
-    figure, panels = plot.figure(11, 3.4, columns=len(arms), sharey=True)
-    for axes, arm in zip(panels, arms, strict=True):
+    figure, panels = plot.figure(11, 3.4, columns=len(SHOWN), sharey=True)
+    for axes, arm in zip(panels, SHOWN, strict=True):
         norms = np.array(first_rate(results[:1], arm)[0]["flow"])
         norms = norms - norms[:, -1:]
         extent = (0, results[0]["length"], results[0]["steps"], 0)
@@ -483,8 +484,9 @@ def draw_grid(results):
     arms, rates = results[0]["arms"], results[0]["rates"]
     values = np.array([np.median(finals(results, arm), axis=0) for arm in arms])
     words = {"xlabel": "learning rate", "title": "Squared error after training, median"}
-    axes = plot.grid(values, arms, [f"{rate:g}" for rate in rates], fmt="{:.4f}", limits=(0, 1 / 6), **words)
-    return axes.figure
+    figure, axes = plot.figure(6, 3.4)
+    plot.grid(values, arms, [f"{rate:g}" for rate in rates], ax=axes, fmt="{:.4f}", limits=(0, 1 / 6), **words)
+    return figure
 
 
 # %%
