@@ -134,9 +134,10 @@ def curves(series, x=None, *, ax=None, band="t", colours=None, marker=None, **pr
 
 
 def key(ax):
-    """A legend, if anything in the Axes has a name."""
-    if ax.get_legend_handles_labels()[1]:
-        ax.legend()
+    """A legend that says each thing once, if anything in the Axes has a name."""
+    named = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    if named:
+        ax.legend(named.values(), named, loc="best")  # asked for by name, a slow search for the place is no warning
 
 
 def history(history, *, loss="loss", axes=None, title=None):
@@ -346,10 +347,10 @@ def bars(values, *, ax=None, errors=None, fmt="{:.3g}", reference=None, colours=
             )
         if reference:
             ax.axvline(reference[1], color=ORANGE, lw=1.2, ls="--", label=reference[0])
-            ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1))
+            ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
         ax.set_yticks(range(len(runs)), list(runs))
         ax.tick_params(axis="y", length=0)
-        ax.invert_yaxis()
+        ax.set_ylim(len(runs) - 0.5, -0.5)
         ax.margins(x=0.14)
         ax.set(**properties)
     return ax
