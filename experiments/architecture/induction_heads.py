@@ -2,8 +2,8 @@
 # # Why copying takes two layers: induction heads
 #
 # **Claim.** An attention-only transformer reads sequences in which pieces of what came before are repeated, at random
-# places. With two layers it learns to continue the repeated pieces (at least 95 % right), with one layer it does not (at
-# most 30 %); and its loss falls off a cliff at the moment when a head of the second layer learns to look at what
+# places. With two layers it learns to continue the repeated pieces (at least 95 % right), with one layer it does not
+# (at most 30 %); and its loss falls off a cliff at the moment when a head of the second layer learns to look at what
 # followed the present token the last time.
 #
 # **Papers.** N. Elhage et al. (2021), *A mathematical framework for transformer circuits*; C. Olsson et al. (2022),
@@ -19,7 +19,8 @@
 # | causal test | ablation of heads' outputs | ablation of the first layer in the second one's queries, keys or values |
 #
 # **Predict first.**
-# 1. A token is followed by the one that followed it before, and attention can look at everything. Why is one layer not enough?
+# 1. A token is followed by the one that followed it before, and attention can look at everything. Why is one layer not
+#    enough?
 # 2. Which of a head's three inputs (query, key, value) must carry what the first layer found?
 # 3. Does the loss fall gradually, as heads get better, or at once?
 
@@ -34,7 +35,7 @@ from nn import plot
 
 CARD = lab.Card(
     title="Why copying takes two layers",
-    claim="attention only: two layers copy repeats (≥ 95 %), one does not (≤ 30 %); loss cliff when prefix matching forms",
+    claim="attention only: two layers copy repeats (≥ 95 %), one cannot (≤ 30 %); loss falls as prefix matching forms",
     paper="Elhage et al. 2021, A mathematical framework for transformer circuits; Olsson et al. 2022",
     grade="B",
     seconds=150,
@@ -77,16 +78,17 @@ BLOCK, LONG_BLOCK = (6, 10), (10, 16)
 # $$ \sum_{j \le t} \frac{e^{s(a, t;\, x_j, j)}}{Z}\, v(x_j, j), \qquad Z = \sum_{j \le t} e^{s(a, t;\, x_j, j)}. $$
 #
 # Each term knows *one* earlier place: its token and its position. What is needed is a conjunction of two places, "$a$
-# stands at $j$ *and* $b$ at $j + 1$". The head could give weight to the place of $a$ (score by equality of tokens), but there
-# it finds $a$ itself; the place of $b$ looks like any other. In detail: suppose that the model treats tokens alike,
-# as the task does. Then the logit of a candidate $b$, which stands at $j_b$ in the block while $a$ stands at $j_a$, has the form
+# stands at $j$ *and* $b$ at $j + 1$". The head could give weight to the place of $a$ (score by equality of tokens), but
+# there it finds $a$ itself; the place of $b$ looks like any other. In detail: suppose that the model treats tokens
+# alike, as the task does. Then the logit of a candidate $b$, which stands at $j_b$ in the block while $a$ stands at
+# $j_a$, has the form
 #
 # $$ \text{logit}_b = \frac{f(t, j_b) + g(t, j_a) + \text{what is the same for all } b}{Z(t, j_a)} . $$
 #
-# Which $b$ has the largest logit depends on $f(t, j_b)$ only, not on $j_a$: the guess is a fixed place of the block, and in a
-# block of $n$ tokens it is right about once in $n - 1$ times. $H$ heads have $H$ normalisers $Z_h(t, j_a)$, so that
-# $\text{logit}_b \sim \sum_h f_h(t, j_b) / Z_h(t, j_a)$ becomes a matrix of rank $H$ in $(j_a, j_b)$, where the shift
-# $j_b = j_a + 1$ is a matrix of full rank: many heads can begin to approximate it, one cannot.
+# Which $b$ has the largest logit depends on $f(t, j_b)$ only, not on $j_a$: the guess is a fixed place of the block,
+# and in a block of $n$ tokens it is right about once in $n - 1$ times. $H$ heads have $H$ normalisers $Z_h(t, j_a)$, so
+# that $\text{logit}_b \sim \sum_h f_h(t, j_b) / Z_h(t, j_a)$ becomes a matrix of rank $H$ in $(j_a, j_b)$, where the
+# shift $j_b = j_a + 1$ is a matrix of full rank: many heads can begin to approximate it, one cannot.
 #
 # **Two layers.** Let the first layer's head look at the *previous* place, whatever its token: its scores come from
 # positions. Then the residual stream at $j$ holds
@@ -98,15 +100,15 @@ BLOCK, LONG_BLOCK = (6, 10), (10, 16)
 #
 # $$ e(x_t)^\top\, W_Q^\top W_K W_{OV}^{(1)}\; e(x_{j-1}), $$
 #
-# large for $x_{j-1} = x_t$ if the matrix in the middle is a multiple of the identity on embeddings. The head's values copy
-# the token they see, $W_U W_{OV}^{(2)} e(x_j)$ largest at $x_j$. This is an *induction head*. Its keys are composed with the
-# first head's output (*K-composition*); neither its queries nor its values need the first layer. That can be tested:
-# take the first layer's output away from the second's keys only, and copying must be lost; from the queries or the
-# values only, and it must remain.
+# large for $x_{j-1} = x_t$ if the matrix in the middle is a multiple of the identity on embeddings. The head's values
+# copy the token they see, $W_U W_{OV}^{(2)} e(x_j)$ largest at $x_j$. This is an *induction head*. Its keys are
+# composed with the first head's output (*K-composition*); neither its queries nor its values need the first layer. That
+# can be tested: take the first layer's output away from the second's keys only, and copying must be lost; from the
+# queries or the values only, and it must remain.
 #
-# **The cliff.** The three matrices are multiplied: the previous-token head helps only once the second layer uses
-# it, the match only once its values are copied. While all are small, so is the gradient of each, a product of the
-# others; the loss rests on a plateau (what one layer can do) and falls as soon as one grows far enough to lift the others.
+# **The cliff.** The three matrices are multiplied: the previous-token head helps only once the second layer uses it,
+# the match only once its values are copied. While all are small, so is the gradient of each, a product of the others;
+# the loss rests on a plateau (what one layer can do) and falls as soon as one grows far enough to lift the others.
 
 # %% [markdown]
 # ## Implement
@@ -182,9 +184,9 @@ def next_token_loss(functional, logits, target):
 
 
 # %% [markdown]
-# The weights of attention are computed beside the model, for pictures and scores; the fused kernel never has them in memory.
-# *Previous-token score*: the mean weight on the place before. *Prefix-matching score*: the mean weight that a place
-# gives to those that followed earlier occurrences of its token, over all places whose next token can be foretold.
+# The weights of attention are computed beside the model, for pictures and scores; the fused kernel never has them in
+# memory. *Previous-token score*: the mean weight on the place before. *Prefix-matching score*: the mean weight that a
+# place gives to those that followed earlier occurrences of its token, over all places whose next token can be foretold.
 
 
 # %%
@@ -325,10 +327,10 @@ def compare(config, seed):
 # ## The claims, as inequalities
 #
 # *When* the loss falls and *when* the prefix-matching score rises is the step at which each has gone half its way from
-# its first to its last value. That both coincide means here: within 15 % of that step, for every seed; and the two curves
-# mirror each other over the whole training, correlation at most -0.9. (The plan named the rank correlation. In a pilot
-# run it was -0.68 beside a correlation of -0.99: before and after the cliff, ranks are those of the noise.) The bounds
-# for the ablations, 30 % and 70 %, were fixed after that pilot run, too.
+# its first to its last value. That both coincide means here: within 15 % of that step, for every seed; and the two
+# curves mirror each other over the whole training, correlation at most -0.9. (The plan named the rank correlation. In a
+# pilot run it was -0.68 beside a correlation of -0.99: before and after the cliff, ranks are those of the noise.) The
+# bounds for the ablations, 30 % and 70 %, were fixed after that pilot run, too.
 
 
 # %%
@@ -399,12 +401,12 @@ if __name__ == "__main__":
     lab.show(draw_attention(study.results))
 
 # %% [markdown]
-# A row is a place that asks, a column a place that is looked at; letters are tokens. Within the block, the first layer's
-# head draws a line just below the diagonal: everyone looks at the one before. (Behind the block, where nobody will look
-# again, it does not matter what it does.) The second layer's head draws diagonal *stripes*: while a run is being
-# repeated, its gaze walks along the block, always one place after the earlier occurrence of the present token. The
-# only head of the one-layer model has nothing to aim at; whatever the token, it looks at the places of the block that are
-# the likeliest a priori.
+# A row is a place that asks, a column a place that is looked at; letters are tokens. Within the block, the first
+# layer's head draws a line just below the diagonal: everyone looks at the one before. (Behind the block, where nobody
+# will look again, it does not matter what it does.) The second layer's head draws diagonal *stripes*: while a run is
+# being repeated, its gaze walks along the block, always one place after the earlier occurrence of the present token.
+# The only head of the one-layer model has nothing to aim at; whatever the token, it looks at the places of the block
+# that are the likeliest a priori.
 
 
 # %%
@@ -433,8 +435,8 @@ if __name__ == "__main__":
     lab.show(draw_cliff(study.results))
 
 # %% [markdown]
-# The loss of foretellable tokens first goes down a slope that one layer finds as well, then, with two layers, falls
-# off a cliff. In the same steps, seed by seed, the prefix-matching score jumps, and so does the previous-token score: the
+# The loss of foretellable tokens first goes down a slope that one layer finds as well, then, with two layers, falls off
+# a cliff. In the same steps, seed by seed, the prefix-matching score jumps, and so does the previous-token score: the
 # two heads form together, as each is useless without the other. The loss of the others rises meanwhile: whoever is
 # certain that a run goes on is the more surprised when it does not.
 
@@ -515,22 +517,22 @@ if __name__ == "__main__":
     lab.show(draw_long_block(study.results))
 
 # %% [markdown]
-# The data decide which circuit is learned. With blocks of 10 to 16 tokens, nearly the whole vocabulary, two layers learn to
-# copy as well, after a longer training at a higher rate, and their prefix-matching score goes to *zero*. The stripes
-# are there, but as holes: the second head looks at every place of the block *except* the right one, and what it
-# sees it votes down. What is left over is the answer: copying by elimination. In shorter blocks many tokens are
-# not there at all; too much would be left over, and the head must point at the answer. (Our first version of this
+# The data decide which circuit is learned. With blocks of 10 to 16 tokens, nearly the whole vocabulary, two layers
+# learn to copy as well, after a longer training at a higher rate, and their prefix-matching score goes to *zero*. The
+# stripes are there, but as holes: the second head looks at every place of the block *except* the right one, and what it
+# sees it votes down. What is left over is the answer: copying by elimination. In shorter blocks many tokens are not
+# there at all; too much would be left over, and the head must point at the answer. (Our first version of this
 # experiment had the long blocks. Its prefix-matching score, expected to rise, fell, and so this was found.)
 #
 # ## Compare, interpret
 #
-# The same two layers are trained in PyTorch from the same weights on the same sequences; the last line says how well the
-# losses agree.
+# The same two layers are trained in PyTorch from the same weights on the same sequences; the last line says how well
+# the losses agree.
 #
-# What the verdict means: the composition of two heads, which the papers found in language models, forms by itself in the
-# smallest model that can hold it, from data in which nothing but copying is to be learned, and its parts can be
-# taken out one by one. What it does not mean: that a jump of the loss is always such a circuit, or that copying is always
-# done so; the last picture is a counterexample.
+# What the verdict means: the composition of two heads, which the papers found in language models, forms by itself in
+# the smallest model that can hold it, from data in which nothing but copying is to be learned, and its parts can be
+# taken out one by one. What it does not mean: that a jump of the loss is always such a circuit, or that copying is
+# always done so; the last picture is a counterexample.
 
 # %%
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 #
 # **Claim.** To add two numbers that were marked somewhere among a hundred, a gradient has to survive a hundred steps
 # back. A tanh network does not get below the error of a constant guess, $\tfrac16$ (mean squared error at least 0.15);
-# an LSTM solves the task (at most 0.02). The decay per step explains it: a tanh network's gradient shrinks at least
-# as fast as $\log \sigma_{\max}(W)$ says, the gradient along an LSTM's cell by the mean of $\log f$, its forget gate, ±20 %.
+# an LSTM solves the task (at most 0.02). The decay per step explains it: a tanh network's gradient shrinks at least as
+# fast as $\log \sigma_{\max}(W)$ says, the gradient along an LSTM's cell by the mean of $\log f$, its forget gate,
+# within 20 %.
 #
 # **Papers.** S. Hochreiter and J. Schmidhuber (1997), *Long short-term memory* (the task is their fourth experiment);
 # Y. Bengio, P. Simard and P. Frasconi (1994), *Learning long-term dependencies with gradient descent is difficult*;
@@ -24,7 +25,8 @@
 #
 # **Predict first.**
 # 1. What is the error of the best constant guess?
-# 2. With forget gates at $\sigma(0) = \tfrac12$, the gradient along an LSTM's cell falls by $2^{-100}$. Can it learn the task?
+# 2. With forget gates at $\sigma(0) = \tfrac12$, the gradient along an LSTM's cell falls by $2^{-100}$. Can it learn
+#    the task?
 # 3. Which is nearer to solving it: a tanh network whose $W$ is orthogonal, or a ReLU network whose $W$ is the identity?
 
 # %%
@@ -75,11 +77,12 @@ FAST = FULL | {
 # $\tfrac13 - \tfrac14 = \tfrac1{12}$. The best constant is the mean, 1, and its squared error the variance, $\tfrac16$.
 # Knowing the later number only, $\tfrac1{12}$ remains.
 #
-# **The product of Jacobians.** Let $h_t = \tanh(a_t)$, $a_t = W h_{t-1} + U x_t + b$, and let the loss $L$ read the last
-# state only. Then
+# **The product of Jacobians.** Let $h_t = \tanh(a_t)$, $a_t = W h_{t-1} + U x_t + b$, and let the loss $L$ read the
+# last state only. Then
 #
 # $$ \frac{\partial h_t}{\partial h_{t-1}} = \mathrm{diag}(1 - h_t^2)\, W, \qquad
-# \frac{\partial L}{\partial h_s} = \frac{\partial L}{\partial h_T} \prod_{t = T}^{s + 1} \mathrm{diag}(1 - h_t^2)\, W . $$
+# \frac{\partial L}{\partial h_s}
+# = \frac{\partial L}{\partial h_T} \prod_{t = T}^{s + 1} \mathrm{diag}(1 - h_t^2)\, W . $$
 #
 # The factors $1 - h_t^2$ are at most 1, and $W$ stretches nothing by more than its largest singular value
 # $\sigma_{\max}$, so that
@@ -94,9 +97,10 @@ FAST = FULL | {
 # $\pm 1/\sqrt n$ and so of variance $1/3n$, the spectral radius is about $1/\sqrt 3 \approx 0.58$, and
 # $\log 0.58 = -0.55$, while $\sigma_{\max} \approx 2/\sqrt3 > 1$: the bound allows growth where decay is what happens.)
 #
-# Exploding gradients are cured by clipping their norm. Vanished ones cannot be cured afterwards: the gradient of a weight
-# is a sum over all steps, $\partial L/\partial W = \sum_s \delta_s h_{s-1}^\top$ with $\delta_s$ falling by a constant
-# factor for each step back; what the first half of the sequence contributes is drowned in the last ten steps' noise.
+# Exploding gradients are cured by clipping their norm. Vanished ones cannot be cured afterwards: the gradient of a
+# weight is a sum over all steps, $\partial L/\partial W = \sum_s \delta_s h_{s-1}^\top$ with $\delta_s$ falling by a
+# constant factor for each step back; what the first half of the sequence contributes is drowned in the last ten steps'
+# noise.
 #
 # **The constant error carousel.** An LSTM keeps a cell beside the state,
 #
@@ -109,20 +113,21 @@ FAST = FULL | {
 # = \mathrm{diag}\big(e^{\sum_t \log f_t}\big). $$
 #
 # No matrix is multiplied with itself, and nothing squashes: a unit's error decays by its own mean $\log f$ per step. In
-# 1997 there was no forget gate, $f = 1$: the error stayed constant, hence the name, and the rest of the gradient, through
-# the gates, was cut off. Over several units, with $S_j = \sum_t \log f_{t,j}$ and weights $w_j$ the shares of
-# $\lVert \partial L/\partial c_T \rVert^2$, the norm changes by $\tfrac12 \log \sum_j w_j e^{2 S_j} \ge \sum_j w_j S_j$ (Jensen):
-# the slowest units dominate. The rate per step is the mean of $\log f$ where all units have about the same $f$, as
-# before training with one bias for all, and nearer to zero where they differ.
+# 1997 there was no forget gate, $f = 1$: the error stayed constant, hence the name, and the rest of the gradient,
+# through the gates, was cut off. Over several units, with $S_j = \sum_t \log f_{t,j}$ and weights $w_j$ the shares of
+# $\lVert \partial L/\partial c_T \rVert^2$, the norm changes by $\tfrac12 \log \sum_j w_j e^{2 S_j} \ge \sum_j w_j S_j$
+# (Jensen): the slowest units dominate. The rate per step is the mean of $\log f$ where all units have about the same
+# $f$, as before training with one bias for all, and nearer to zero where they differ.
 #
-# **LSTMs vanish, too.** At initialisation $f \approx \sigma(b_f)$, the logistic function of the forget bias. For $b_f = 0$ that is $2^{-100}
-# \approx 10^{-30}$ over 100 steps, for $b_f = 1$ it is $0.73^{100} \approx 10^{-14}$. For a memory of $T$ steps, one wants $f^T
-# \approx e^{-1}$, so $1 - f \approx 1/T$:
+# **LSTMs vanish, too.** At initialisation $f \approx \sigma(b_f)$, the logistic function of the forget bias. For
+# $b_f = 0$ that is $2^{-100} \approx 10^{-30}$ over 100 steps, for $b_f = 1$ it is $0.73^{100} \approx 10^{-14}$. For a
+# memory of $T$ steps, one wants $f^T \approx e^{-1}$, so $1 - f \approx 1/T$:
 #
 # $$ \sigma(b_f) = 1 - \frac1T \iff b_f = \log(T - 1). $$
 #
-# Not all units need to remember that long; drawing $b_f = \log u$ with $u$ uniform in $[1, T - 1]$, and $b_i = -b_f$ so that
-# what is written balances what is forgotten, spreads the units' horizons evenly over the sequence (Tallec and Ollivier).
+# Not all units need to remember that long; drawing $b_f = \log u$ with $u$ uniform in $[1, T - 1]$, and $b_i = -b_f$ so
+# that what is written balances what is forgotten, spreads the units' horizons evenly over the sequence (Tallec and
+# Ollivier).
 
 # %% [markdown]
 # ## Implement
@@ -130,7 +135,7 @@ FAST = FULL | {
 
 # %%
 def sequences(generator, count, length):
-    """Input (length, count, 2), a value and a mark at every step, and target (count, 1), the sum of the marked values."""
+    """Input (length, count, 2), a value and a mark at every step; target (count, 1), the sum of the marked values."""
     values = generator.random((length, count), dtype=np.float32)
     marks = np.zeros((length, count), np.float32)
     each = np.arange(count)
@@ -187,14 +192,14 @@ def make(config, arm, generator):
 
 
 # %% [markdown]
-# `flow` walks step by step through a copy in float64, with the layer's own weights, so that every state's gradient can be
-# kept. An LSTM hands on two states. The kernel's gradient with respect to $c_t$ holds $h_t$ fixed, so the part through
-# $h_t = o_t \tanh(c_t)$ is added: what is measured is the whole $dL/dc_t$.
+# `flow` walks step by step through a copy in float64, with the layer's own weights, so that every state's gradient can
+# be kept. An LSTM hands on two states. The kernel's gradient with respect to $c_t$ holds $h_t$ fixed, so the part
+# through $h_t = o_t \tanh(c_t)$ is added: what is measured is the whole $dL/dc_t$.
 
 
 # %%
 def flow(model, x, target):
-    """Of every sequence: log₁₀ of the gradient's norm at every step, (length + 1, count); and rates per step, in nats."""
+    """log₁₀ of the gradient's norm at every step, (length + 1, count); and its rates per step, in nats."""
     twin = copy.deepcopy(model).double()
     layer = twin.recurrent
     weights = [layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0]
@@ -303,9 +308,10 @@ def compare(config, seed):
 # %% [markdown]
 # ## The claims, as inequalities
 #
-# Errors are those after the last step, on sequences never seen. For LSTMs the first learning rate counts; a tanh network
-# must fail at both. The bound by $\sigma_{\max}$ must hold for every sequence at every measured moment of every training of
-# a tanh or ReLU network. That a forget bias by $T$ learns at least 200 steps sooner than a bias of 0 was fixed after pilot runs.
+# Errors are those after the last step, on sequences never seen. For LSTMs the first learning rate counts; a tanh
+# network must fail at both. The bound by $\sigma_{\max}$ must hold for every sequence at every measured moment of every
+# training of a tanh or ReLU network. That a forget bias by $T$ learns at least 200 steps sooner than a bias of 0 was
+# fixed after pilot runs.
 
 
 # %%
@@ -400,12 +406,12 @@ if __name__ == "__main__":
     lab.show(draw_horizons(study.results))
 
 # %% [markdown]
-# Read each row from right to left: the gradient starts at the last step and goes back. Light means less than $10^{-10}$ of
-# it. The tanh network's horizon is some twenty steps at the beginning and does not grow. The LSTM with a forget bias of 0
-# begins hardly better, and here is the answer to the second question: the last marks are often near the end, and the short
-# horizon suffices to learn from *those* sequences that marked values should be kept. That opens the gates, which
-# lengthens the horizon, which brings more of the sequence within reach. With a bias by $T$ the whole sequence is in sight
-# from the first step.
+# Read each row from right to left: the gradient starts at the last step and goes back. Light means less than $10^{-10}$
+# of it. The tanh network's horizon is some twenty steps at the beginning and does not grow. The LSTM with a forget bias
+# of 0 begins hardly better, and here is the answer to the second question: the last marks are often near the end, and
+# the short horizon suffices to learn from *those* sequences that marked values should be kept. That opens the gates,
+# which lengthens the horizon, which brings more of the sequence within reach. With a bias by $T$ the whole sequence is
+# in sight from the first step.
 
 
 # %%
@@ -431,12 +437,12 @@ if __name__ == "__main__":
     lab.show(draw_errors(study.results))
 
 # %% [markdown]
-# Dotted: the constant guess, $\tfrac16$, and knowing one of the two numbers, $\tfrac1{12}$. All networks find the constant
-# at once and then rest on the plateau until their horizon has grown, the LSTMs in the order of their forget
-# biases; once it has, the fall takes a few hundred steps. The tanh networks stay on it at both rates; an
-# orthogonal $W$ ($\sigma_{\max} = 1$) does not change that within this training. The ReLU network that begins
-# with the identity keeps its gradient like a carousel, without gates, and learns early at the lower rate; at the higher one
-# it may be thrown off, as nothing bounds its state.
+# Dotted: the constant guess, $\tfrac16$, and knowing one of the two numbers, $\tfrac1{12}$. All networks find the
+# constant at once and then rest on the plateau until their horizon has grown, the LSTMs in the order of their forget
+# biases; once it has, the fall takes a few hundred steps. The tanh networks stay on it at both rates; an orthogonal $W$
+# ($\sigma_{\max} = 1$) does not change that within this training. The ReLU network that begins with the identity keeps
+# its gradient like a carousel, without gates, and learns early at the lower rate; at the higher one it may be thrown
+# off, as nothing bounds its state.
 
 
 # %%
@@ -468,8 +474,8 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # Left: along the cell the rate is the mean of $\log f$, as derived. But the *whole* gradient decays only about half as
-# fast: the paths through $h$ and the gates, which Hochreiter and Schmidhuber cut off, carry a good share of it.
-# "The gradient of an LSTM decays with its forget gate" is therefore true of the cell, and an underestimate of the network.
+# fast: the paths through $h$ and the gates, which Hochreiter and Schmidhuber cut off, carry a good share of it. "The
+# gradient of an LSTM decays with its forget gate" is therefore true of the cell, and an underestimate of the network.
 # Above a bias of about 3 the whole gradient grows, even: the carousel holds, and the paths through $h$ add to it.
 #
 # Right: the tanh network's rate stays far below its bound, $\log \sigma_{\max}$, which even rises above zero: that a
@@ -501,10 +507,10 @@ if __name__ == "__main__":
 #
 # The verdict supports the diagnosis of 1994 and the cure of 1997, with two corrections. First, an LSTM at its usual
 # initialisation does *not* have a horizon of a hundred steps; it can learn one, because the task also has short-range
-# examples. Where every mark lies far back, the forget bias decides whether there is any gradient at all.
-# Second, it is not the gates as such: a ReLU network with $W = 1$ is a carousel, too. What a tanh network lacks is a
-# path along which a state is handed on unchanged. That these numbers hold for 32 units, 5,000 steps and Adam is all that
-# is shown: with much longer training, or a more careful initialisation, tanh networks have been taught such tasks.
+# examples. Where every mark lies far back, the forget bias decides whether there is any gradient at all. Second, it is
+# not the gates as such: a ReLU network with $W = 1$ is a carousel, too. What a tanh network lacks is a path along which
+# a state is handed on unchanged. That these numbers hold for 32 units, 5,000 steps and Adam is all that is shown: with
+# much longer training, or a more careful initialisation, tanh networks have been taught such tasks.
 
 # %%
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Five features in two dimensions: superposition
 #
-# **Claim.** A model that must squeeze five features through two dimensions and rebuild them, $x' = \mathrm{ReLU}(W^\top
-# W x + b)$, keeps the two most important ones at a right angle and drops the other three if all are active at once; but
+# **Claim.** A model that must squeeze five features through two dimensions and rebuild them,
+# $x' = \mathrm{ReLU}(W^\top W x + b)$, keeps the two most important ones at a right angle and drops the other three if
+# all are active at once; but
 # if each is active in one example of ten, it keeps all five, as a regular pentagon: neighbours $72° \pm 5°$ apart.
 #
 # **Paper.** N. Elhage et al. (2022), *Toy models of superposition*.
@@ -67,9 +68,9 @@ FAST = FULL | {
 # ## Derive
 #
 # Column $W_i$ is where feature $i$ lies in the plane, and $P = W^\top W$ holds all their inner products. The loss is
-# $\sum_i I_i\, E\,(x_i - x_i')^2$ with the importances $I_1 \ge I_2 \ge \dots$, here $I_i = 0.9^{i-1}$. A feature is zero
-# with probability $S$ (the *sparsity*) and otherwise uniform in $[0, 1]$; with $p = 1 - S$,
-# $E[x_i] = p/2$, $E[x_i^2] = p/3$ and $\mathrm{Var}[x_i] = p/3 - p^2/4$.
+# $\sum_i I_i\, E\,(x_i - x_i')^2$ with the importances $I_1 \ge I_2 \ge \dots$, here $I_i = 0.9^{i-1}$. A feature is
+# zero with probability $S$ (the *sparsity*) and otherwise uniform in $[0, 1]$; with $p = 1 - S$, $E[x_i] = p/2$,
+# $E[x_i^2] = p/3$ and $\mathrm{Var}[x_i] = p/3 - p^2/4$.
 #
 # **Dense features: PCA.** Leave the ReLU out for a moment. The best bias makes the mean right, $b = (1 - P)\,E[x]$, and
 # what remains is a matter of the variances, which are all the same, $v$; with $D = \mathrm{diag}(I)$
@@ -89,15 +90,16 @@ FAST = FULL | {
 #
 # $$ L_\text{one} = \min(1, I) \cdot \left(\frac p3 - \frac{p^2}4\right). $$
 #
-# Now store both, at opposite ends: $W = (1, -1)$, $b = 0$, so $x_1' = \mathrm{ReLU}(x_1 - x_2)$, $x_2' =
-# \mathrm{ReLU}(x_2 - x_1)$. If one is active alone, it is rebuilt perfectly, and the ReLU removes the negative ghost of
-# it at the other. Only if both are active (probability $p^2$) is there an error, and then both outputs are wrong by the
-# smaller of the two values. For two uniform numbers $E[\min^2] = \int_0^1 m^2 \cdot 2 (1 - m)\, dm = \tfrac16$, so
+# Now store both, at opposite ends: $W = (1, -1)$, $b = 0$, so $x_1' = \mathrm{ReLU}(x_1 - x_2)$,
+# $x_2' = \mathrm{ReLU}(x_2 - x_1)$. If one is active alone, it is rebuilt perfectly, and the ReLU removes the negative
+# ghost of it at the other. Only if both are active (probability $p^2$) is there an error, and then both outputs are
+# wrong by the smaller of the two values. For two uniform numbers
+# $E[\min^2] = \int_0^1 m^2 \cdot 2 (1 - m)\, dm = \tfrac16$, so
 #
 # $$ L_\text{both} = p^2\, \frac{1 + I}{6}. $$
 #
-# The gain is of order $p$, the interference of order $p^2$. Superposition is cheaper where $L_\text{both} <
-# L_\text{one}$, that is, for $I \le 1$ (the other case by exchanging the two)
+# The gain is of order $p$, the interference of order $p^2$. Superposition is cheaper where
+# $L_\text{both} < L_\text{one}$, that is, for $I \le 1$ (the other case by exchanging the two)
 #
 # $$ p < p^*(I) = \frac{4 I}{2 + 5 I}, \qquad p^*(1) = \tfrac47. $$
 #
@@ -105,15 +107,17 @@ FAST = FULL | {
 # this is a sufficient condition: below $p^*$ the optimum superposes; above, it still may, by a better $W$ and $b$.
 #
 # **Five in the plane.** As $p \to 0$, what counts is one active feature at a time. Two opposite pairs rebuild four
-# features perfectly and miss the fifth: the loss per $p$ is $I_5/3$. A regular pentagon keeps all five, with two
-# kinds of neighbours: those at $144°$ have $\cos < 0$ and vanish in the ReLU; those at $72°$ interfere with
-# $c = \cos 72° \approx 0.309$. With squared length $a$ and a bias $-\beta$ that cuts small interference off, a feature $x$ costs
+# features perfectly and miss the fifth: the loss per $p$ is $I_5/3$. A regular pentagon keeps all five, with two kinds
+# of neighbours: those at $144°$ have $\cos < 0$ and vanish in the ReLU; those at $72°$ interfere with
+# $c = \cos 72° \approx 0.309$. With squared length $a$ and a bias $-\beta$ that cuts small interference off, a feature
+# $x$ costs
 #
 # $$ \ell(a, \beta) = \int_0^1 \big(x - (a x - \beta)_+\big)^2 dx + 2 \int_0^1 \big((c\,a\,x - \beta)_+\big)^2 dx, $$
 #
-# (the second term with the neighbours' importances, which sum to the same). With $a = 1$, $\beta = 0$ this is $\tfrac23
-# c^2 \approx 0.064$; the cell under the first picture finds the best $a$ and $\beta$, and compares
-# $\ell \sum_i I_i$ with $I_5 / 3$. A hexagon would have neighbours at $60°$ with $c = \tfrac12$ and pay much more for each.
+# (the second term with the neighbours' importances, which sum to the same). With $a = 1$, $\beta = 0$ this is
+# $\tfrac23 c^2 \approx 0.064$; the cell under the first picture finds the best $a$ and $\beta$, and compares
+# $\ell \sum_i I_i$ with $I_5 / 3$. A hexagon would have neighbours at $60°$ with $c = \tfrac12$ and pay much more for
+# each.
 
 # %% [markdown]
 # ## Implement
@@ -240,9 +244,10 @@ def compare(config, seed):
 # %% [markdown]
 # ## The claims, as inequalities
 #
-# Looked at is the best of the initialisations by its loss on new examples. A feature counts as represented if its column
-# is longer than a half; in the dense case the bounds are tighter, 0.9 for the two and 0.1 for the three. In the phase
-# diagram a model superposes if both columns are longer than a tenth; the condition in closed form demands it below $p^*$.
+# Looked at is the best of the initialisations by its loss on new examples. A feature counts as represented if its
+# column is longer than a half; in the dense case the bounds are tighter, 0.9 for the two and 0.1 for the three. In the
+# phase diagram a model superposes if both columns are longer than a tenth; the condition in closed form demands it
+# below $p^*$.
 
 
 # %%
@@ -384,9 +389,9 @@ if __name__ == "__main__":
     lab.show(draw_initialisations(study.results))
 
 # %% [markdown]
-# With dense features nearly every initialisation finds the same loss: a linear problem has no bad minima. With rarer ones
-# there are plateaus: other ways to place the features in the plane, each a local minimum. Hence "the best of 20"; a single
-# run is likely to end in a worse arrangement.
+# With dense features nearly every initialisation finds the same loss: a linear problem has no bad minima. With rarer
+# ones there are plateaus: other ways to place the features in the plane, each a local minimum. Hence "the best of 20";
+# a single run is likely to end in a worse arrangement.
 
 
 # %%
@@ -457,9 +462,9 @@ if __name__ == "__main__":
 # The same models, dense and sparse, with all their initialisations, are trained in PyTorch on the same batches;
 # the last line says how well the losses agree.
 #
-# What the verdict means: in a model of 15 numbers, the arrangement follows from a count of what interference costs (order
-# $p^2$) and what it saves (order $p$). It does not say that large networks arrange their features so: their features
-# are neither independent nor uniform, and the polygons are special to them. What carries over is the warning:
+# What the verdict means: in a model of 15 numbers, the arrangement follows from a count of what interference costs
+# (order $p^2$) and what it saves (order $p$). It does not say that large networks arrange their features so: their
+# features are neither independent nor uniform, and the polygons are special to them. What carries over is the warning:
 # a neuron, or a direction, may stand for several features at once, and a nonlinearity makes that profitable.
 
 # %%
