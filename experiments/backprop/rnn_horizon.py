@@ -199,7 +199,10 @@ def make(config, arm, generator):
 
 # %%
 def flow(model, x, target):
-    """log₁₀ of the gradient's norm at every step, (length + 1, count); and its rates per step, in nats."""
+    """log₁₀ of the gradient's norm at every step, (length + 1, count); and its rates per step, in nats.
+
+    Where all units of a ReLU network are off, a gradient is exactly zero, and its logarithm -inf.
+    """
     twin = copy.deepcopy(model).double()
     layer = twin.recurrent
     weights = [layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0]
@@ -227,8 +230,9 @@ def flow(model, x, target):
         rates = {"forget": np.log(forget).mean(), "cell": decay(along, gradient[-1], len(x)).mean()}
     whole = decay(gradient[0], gradient[-1], len(x))
     spectrum = np.linalg.svd(weights[1].data, compute_uv=False)
-    rates |= {"whole": whole.mean(), "largest": whole.max(), "bound": math.log(spectrum[0])}
-    return np.log10(np.linalg.norm(gradient, axis=2)), rates
+    rates |= {"whole": np.median(whole), "largest": whole.max(), "bound": math.log(spectrum[0])}
+    with np.errstate(divide="ignore"):
+        return np.log10(np.linalg.norm(gradient, axis=2)), rates
 
 
 def gates(x, h, wi, wh, bi, bh):
@@ -240,7 +244,8 @@ def gates(x, h, wi, wh, bi, bh):
 
 def decay(early, late, steps):
     """log of the ratio of the norms, per step."""
-    return np.log(np.linalg.norm(early, axis=-1) / np.linalg.norm(late, axis=-1)) / steps
+    with np.errstate(divide="ignore"):
+        return np.log(np.linalg.norm(early, axis=-1) / np.linalg.norm(late, axis=-1)) / steps
 
 
 def train(config, arm, rate, seed):
