@@ -3,7 +3,7 @@
 `nn` is thin: the arithmetic is in `kernels`, and the tape that connects it is in `nn.tensor`.
 """
 
-from nn import checkpoint, data, functional, init, models, optim, training, utils
+from nn import checkpoint, data, functional, init, models, observation, optim, training, utils
 from nn.activation import (
     CELU,
     ELU,
@@ -56,6 +56,7 @@ from nn.normalization import (
     LocalResponseNorm,
     RMSNorm,
 )
+from nn.observation import gradcheck, observe
 from nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -251,6 +252,7 @@ __all__ = [
     "functional",
     "fuse",
     "generator",
+    "gradcheck",
     "init",
     "is_grad_enabled",
     "manual_seed",
@@ -258,6 +260,8 @@ __all__ = [
     "minimum",
     "models",
     "no_grad",
+    "observation",
+    "observe",
     "ones",
     "optim",
     "rand",

@@ -407,7 +407,7 @@ def draw_grid(results):
     figure, panels = plot.figure(10, 3.2, columns=grid.shape[1], sharey=True, squeeze=False)
     depths = {1: [2]}.get(grid.shape[2], FULL["grid_depths"])
     for i, (axes, name) in enumerate(zip(panels[0], NORMALISATIONS, strict=True)):
-        plot.grid(grid[:, i], list(INITIALISATIONS), depths, ax=axes, fmt=".2f")
+        plot.grid(grid[:, i], list(INITIALISATIONS), [str(depth) for depth in depths], ax=axes, fmt=".2f")
         axes.set(xlabel="hidden layers", title=f"normalisation: {name}")
     figure.suptitle("Test accuracy after five epochs on 8 × 8 digits, best of three rates", color=plot.INK)
     return figure

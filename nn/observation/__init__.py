@@ -1,0 +1,23 @@
+"""Seeing what a net does while it learns: statistics of its layers, the curvature and the shape of its loss."""
+
+from nn.observation.curvature import hessian_vector_product, sharpness, top_eigenvalues
+from nn.observation.gradients import gradcheck, per_example_gradients
+from nn.observation.landscape import loss_along_line, loss_on_plane, random_directions
+from nn.observation.log import Log
+from nn.observation.parameters import flatten, unflatten
+from nn.observation.recorder import observe
+
+__all__ = [
+    "Log",
+    "flatten",
+    "gradcheck",
+    "hessian_vector_product",
+    "loss_along_line",
+    "loss_on_plane",
+    "observe",
+    "per_example_gradients",
+    "random_directions",
+    "sharpness",
+    "top_eigenvalues",
+    "unflatten",
+]

@@ -1,0 +1,187 @@
+"""Gradients checked against finite differences, and gradients of one example at a time."""
+
+import numpy as np
+
+from nn.observation.parameters import checked, flatten, gradient, restored
+from nn.tensor import Tensor, enable_grad, no_grad
+
+
+def gradcheck(function, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True):
+    """Compare the gradients of a function with central differences, element by element.
+
+    Each derivative of an output element with respect to an input element must fulfil
+    ``|numerical - analytical| <= atol + rtol * |analytical|``, as for ``torch.autograd.gradcheck``.
+
+    Parameters
+    ----------
+    function : callable
+        (*inputs) -> Tensor or tuple of Tensors; the same at every call.
+    inputs : Tensor or tuple
+        Those that require a gradient are checked: leaves of float64. Their values and ``grad`` are left as they were.
+    eps : float, default 1e-6
+        The step of the differences.
+    atol, rtol : float, default 1e-5 and 1e-3
+    raise_exception : bool, default True
+        Whether a wrong gradient raises; otherwise the result is False.
+
+    Returns
+    -------
+    bool
+        Whether all gradients are right.
+
+    Raises
+    ------
+    RuntimeError
+        A gradient is wrong: named are the element that is worst, and both values; or the function returns different
+        values for the same inputs.
+    TypeError
+        An input that requires a gradient is not float64.
+    ValueError
+        No input requires a gradient, one is no leaf, or no output is a floating-point tensor.
+
+    Examples
+    --------
+    >>> import numpy as np, nn
+    >>> x = nn.tensor(np.array([0.5, -1.0]), requires_grad=True)
+    >>> nn.gradcheck(lambda x: x.softmax(0), (x,))
+    True
+    """
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    checked_inputs = {i: x for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad}
+    _check_inputs(checked_inputs)
+    try:
+        with restored(list(checked_inputs.values())):
+            analytical = _analytical(function, inputs, checked_inputs)
+            numerical = {i: _numerical(function, inputs, x, eps) for i, x in checked_inputs.items()}
+        _compare(analytical, numerical, atol, rtol)
+    except _Mismatch as error:
+        if raise_exception:
+            raise RuntimeError(f"gradcheck: {error}") from None
+        return False
+    return True
+
+
+class _Mismatch(Exception):
+    """What `gradcheck` finds wrong."""
+
+
+def _check_inputs(inputs):
+    if not inputs:
+        raise ValueError("gradcheck: no input requires a gradient")
+    for i, x in inputs.items():
+        if not x.is_leaf:
+            raise ValueError(f"gradcheck: input {i} is the result of {x.grad_fn}, not a leaf; use detach()")
+        if x.dtype != np.float64:
+            raise TypeError(f"gradcheck: inputs must be float64 where they require a gradient, input {i} is {x.dtype}")
+
+
+def _outputs(function, inputs):
+    """The number and the tensor of each floating-point output."""
+    outputs = function(*inputs)
+    outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+    floats = {i: y for i, y in enumerate(outputs) if isinstance(y, Tensor) and y.dtype.kind == "f"}
+    if not floats:
+        raise ValueError("gradcheck: the function returns no floating-point tensor")
+    return floats
+
+
+def _analytical(function, inputs, checked_inputs):
+    """(input, output) -> the Jacobian by backward, (input elements, output elements)."""
+    with enable_grad():
+        outputs = _outputs(function, inputs)
+    with no_grad():
+        again = _outputs(function, inputs)
+    jacobians = {}
+    for o, y in outputs.items():
+        if not np.array_equal(y.data, again[o].data, equal_nan=True):
+            raise _Mismatch(f"output {o} differs between two calls with the same inputs")
+        for i, x in checked_inputs.items():
+            jacobians[i, o] = np.zeros((x.data.size, y.data.size))
+        for column in range(y.data.size if y.requires_grad else 0):
+            dy = np.zeros(y.data.size, y.dtype)
+            dy[column] = 1
+            for x in checked_inputs.values():
+                x.grad = None
+            y.backward(dy.reshape(y.shape), retain_graph=True)
+            for i, x in checked_inputs.items():
+                if x.grad is not None:
+                    jacobians[i, o][:, column] = x.grad.data.reshape(-1)
+    return jacobians
+
+
+def _numerical(function, inputs, x, eps):
+    """Output -> its Jacobian with respect to `x` by central differences."""
+    rows = []
+    for index in np.ndindex(x.shape):
+        middle, found = x.data[index].copy(), []
+        for moved in (middle + eps, middle - eps):
+            x.data[index] = moved
+            x.mark_changed()
+            with no_grad():
+                found.append({o: y.data.reshape(-1).astype(np.float64) for o, y in _outputs(function, inputs).items()})
+        x.data[index] = middle
+        above, below = found
+        rows.append({o: (above[o] - below[o]) / (2 * eps) for o in above})
+    return {o: np.stack([row[o] for row in rows]) for o in rows[0]} if rows else {}
+
+
+def _compare(analytical, numerical, atol, rtol):
+    """Raise `_Mismatch` that names the worst element, if one is too far off."""
+    worst = None
+    for (i, o), found in analytical.items():
+        expected = numerical[i].get(o, found)
+        with np.errstate(invalid="ignore"):
+            excess = np.abs(expected - found) - (atol + rtol * np.abs(found))
+        excess[np.isnan(excess)] = np.inf  # NaN is never right
+        if excess.size and excess.max() > 0 and (worst is None or excess.max() > worst[0]):
+            at = np.unravel_index(excess.argmax(), excess.shape)
+            worst = excess.max(), i, o, at, expected[at], found[at], np.count_nonzero(excess > 0), excess.size
+    if worst is not None:
+        _, i, o, (row, column), expected, found, wrong, size = worst
+        raise _Mismatch(
+            f"the gradient of output {o} with respect to input {i} is wrong in {wrong} of {size} elements; worst: "
+            f"element {column} of the output by element {row} of the input, both counted in flat order: "
+            f"numerical {expected:.9g}, analytical {found:.9g}"
+        )
+
+
+def per_example_gradients(model, loss, inputs, targets):
+    """The gradient of the loss of each example by itself.
+
+    Parameters
+    ----------
+    model : Module
+        Called with one example at a time, in the mode that it is in: batch norm in training mode makes no sense here.
+    loss : callable
+        (output, target) -> 0-d Tensor.
+    inputs, targets : Tensor or ndarray (N, ...)
+
+    Returns
+    -------
+    ndarray (N, P)
+        P: the elements of all parameters that require gradients, in the order of ``model.parameters()``. Gradients
+        that the parameters had are as before.
+
+    Raises
+    ------
+    ValueError
+        `inputs` and `targets` have different lengths.
+
+    Examples
+    --------
+    >>> import nn
+    >>> from nn import observation
+    >>> model = nn.Linear(3, 1)
+    >>> observation.per_example_gradients(model, nn.MSELoss(), nn.randn(5, 3), nn.randn(5, 1)).shape
+    (5, 4)
+    """
+    inputs, targets = ((x.data if isinstance(x, Tensor) else np.asarray(x)) for x in (inputs, targets))
+    if len(inputs) != len(targets):
+        raise ValueError(f"per_example_gradients: lengths differ: {len(inputs)} inputs, {len(targets)} targets")
+    parameters = checked("per_example_gradients", (p for p in model.parameters() if p.requires_grad))
+    gradients = np.empty((len(inputs), sum(p.numel() for p in parameters)), parameters[0].dtype)
+    with restored(parameters):
+        for row, x, target in zip(gradients, inputs, targets, strict=True):
+            x, target = Tensor(x[None]), Tensor(np.asarray(target)[None])
+            row[:] = flatten(gradient(lambda x=x, target=target: loss(model(x), target), parameters))
+    return gradients

@@ -1,0 +1,112 @@
+"""Parameters as one vector, moved along it and put back, bit for bit."""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from nn.tensor import Tensor, enable_grad, no_grad
+
+
+def flatten(arrays):
+    """All elements of several arrays, one after the other.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray or Tensor
+
+    Returns
+    -------
+    ndarray (P,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nn import observation
+    >>> observation.flatten([np.ones((2, 2)), np.zeros(1)])
+    array([1., 1., 1., 1., 0.])
+    """
+    return np.concatenate([(a.data if isinstance(a, Tensor) else np.asarray(a)).reshape(-1) for a in arrays])
+
+
+def unflatten(vector, like):
+    """Undo `flatten`.
+
+    Parameters
+    ----------
+    vector : ndarray (P,)
+    like : sequence of ndarray or Tensor
+        Of the shapes that the parts get.
+
+    Returns
+    -------
+    list of ndarray
+        Views of `vector`.
+
+    Raises
+    ------
+    ValueError
+        The lengths differ.
+    """
+    sizes = [int(np.prod(each.shape)) for each in like]
+    if vector.shape != (sum(sizes),):
+        raise ValueError(f"unflatten: the vector is {vector.shape}, the parts have {sum(sizes)} elements")
+    parts = np.split(vector, np.cumsum(sizes)[:-1])
+    return [part.reshape(each.shape) for part, each in zip(parts, like, strict=True)]
+
+
+def checked(name, parameters):
+    """A list of the parameters; TypeError or ValueError unless they are leaves that require gradients, of one dtype."""
+    parameters = list(parameters)
+    if not parameters:
+        raise ValueError(f"{name}: there are no parameters")
+    for p in parameters:
+        if not isinstance(p, Tensor):
+            raise TypeError(f"{name}: parameters must be Tensors, got {type(p).__name__}")
+        if not (p.requires_grad and p.is_leaf):
+            raise ValueError(f"{name}: a parameter of shape {p.shape} is no leaf that requires a gradient")
+    if len({p.dtype for p in parameters}) > 1:
+        raise TypeError(f"{name}: dtypes differ: {sorted({str(p.dtype) for p in parameters})}")
+    return parameters
+
+
+def check_shapes(name, arrays, parameters):
+    """A list of the arrays; ValueError unless they have the shapes of the parameters."""
+    arrays = [a.data if isinstance(a, Tensor) else np.asarray(a) for a in arrays]
+    shapes, expected = [a.shape for a in arrays], [p.shape for p in parameters]
+    if shapes != expected:
+        raise ValueError(f"{name}: shapes differ: the parameters are {expected}, the arrays {shapes}")
+    return arrays
+
+
+@contextmanager
+def restored(parameters):
+    """Afterwards, whatever happened, parameters and gradients are what they were, bit for bit; yields the values."""
+    values, gradients = [p.data.copy() for p in parameters], [p.grad for p in parameters]
+    try:
+        yield values
+    finally:
+        place(parameters, values)
+        for p, gradient in zip(parameters, gradients, strict=True):
+            p.grad = gradient
+
+
+def place(parameters, arrays):
+    """Overwrite the values of parameters."""
+    for p, array in zip(parameters, arrays, strict=True):
+        np.copyto(p.data, array, casting="same_kind")
+        p.mark_changed()
+
+
+def value(loss):
+    """``loss()`` as a float, without the tape."""
+    with no_grad():
+        return float(loss())
+
+
+def gradient(loss, parameters):
+    """The gradient of ``loss()``, a list of arrays; zeros for parameters that it does not depend on."""
+    for p in parameters:
+        p.grad = None
+    with enable_grad():
+        loss().backward()
+    return [np.zeros_like(p.data) if p.grad is None else p.grad.data for p in parameters]

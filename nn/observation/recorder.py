@@ -1,0 +1,265 @@
+"""observe: statistics of activations, gradients and updates while a model trains.
+
+Everything is gathered by hooks that are there only within the ``with`` block. Between sampled steps they return at
+once; on a sampled step each layer's output is summed up as the layer returns it, its gradient as backward reaches it,
+and the parameters as the optimiser updates them. Nothing that is observed is changed, and no random number is drawn.
+"""
+
+import math
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+
+from nn.activation import Hardsigmoid, Hardtanh, ReLU6, Sigmoid, Tanh
+from nn.module import Module
+from nn.observation.log import Log
+from nn.observation.statistics import Histogram, Summary, Workspace, check_histogram
+from nn.tensor import Tensor, is_grad_enabled
+
+
+@contextmanager
+def observe(model, optimizer=None, *, every=10, layers=None, quantiles=(), histogram=None, watch=True):
+    """Record, within a ``with`` block, what happens in a model while it trains; nothing remains attached afterwards.
+
+    A step is what lies between two calls of ``optimizer.step()``; without an optimiser it begins with each call of the
+    model. Only calls in training mode with the tape on count. What a layer does in several calls of one step is taken
+    together.
+
+    Parameters
+    ----------
+    model : Module
+    optimizer : Optimizer, optional
+        For the size of its updates; observed are all parameters of the model.
+    every : int, default 10
+        Steps 0, ``every``, 2 · ``every``… are sampled: statistics are taken of them.
+    layers : list of str, or callable, optional
+        Dotted names of modules, or ``(name, module) -> bool``; by default all modules without parts. Of a module that
+        returns a tuple the first tensor is observed. What a parent computes without calling its part is not seen: then
+        the part's statistics are NaN.
+    quantiles : sequence of float, default ()
+        For example ``(0.05, 0.5, 0.95)``.
+    histogram : int or array (bins + 1,), optional
+        A number of bins, a multiple of 4: equal ones around zero that adapt to what is seen; or their edges, beyond
+        which nothing is counted.
+    watch : bool, default True
+        Note where NaNs and infinities come up first. They are looked for on sampled steps: with ``every=1`` the step
+        is exact.
+
+    Returns
+    -------
+    context manager of Log
+        A loss is given to it by ``log.record(loss=loss)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `model` is not a Module, ``every`` is below 1, a layer does not exist, a quantile lies outside [0, 1], or edges
+        do not increase.
+
+    Examples
+    --------
+    >>> import nn
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+    >>> optimizer = nn.optim.SGD(model.parameters(), lr=0.1)
+    >>> with nn.observe(model, optimizer, every=5) as log:
+    ...     for _ in range(10):
+    ...         optimizer.zero_grad()
+    ...         loss = (model(nn.randn(16, 4)) ** 2).mean()
+    ...         loss.backward()
+    ...         optimizer.step()
+    ...         log.record(loss=loss)
+    >>> log.steps, log.layers
+    ([0, 5], ['0', '1', '2'])
+    >>> log.activations["std"].shape, log.weights["ratio"].shape
+    ((2, 3), (2, 4))
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"observe: model must be a Module, got {type(model).__name__}")
+    if every < 1:
+        raise ValueError(f"observe: every must be at least 1, got {every}")
+    if not all(0 <= q <= 1 for q in quantiles):
+        raise ValueError(f"observe: quantiles must lie in [0, 1], got {quantiles}")
+    if histogram is not None:
+        check_histogram("observe", histogram)
+    recorder = _Recorder(model, optimizer, every, _chosen(model, layers), tuple(quantiles), histogram, watch)
+    try:
+        yield recorder.log
+    finally:
+        recorder.detach()
+
+
+def _chosen(model, layers):
+    """Names and modules to observe."""
+    if layers is None:
+        chosen = {name: module for name, module in model.named_modules() if next(module.children(), None) is None}
+    elif callable(layers):
+        chosen = {name: module for name, module in model.named_modules() if layers(name, module)}
+    else:
+        try:
+            chosen = {name: model.get_submodule(name) for name in layers}
+        except AttributeError as error:
+            raise ValueError(f"observe: {str(error).removeprefix('get_submodule: ')}") from None
+    if not chosen:
+        raise ValueError("observe: there is no layer to observe")
+    return {name or type(model).__name__: module for name, module in chosen.items()}
+
+
+def _bounds(module):
+    """The range of a module's output where it is that of a bounded activation."""
+    if isinstance(module, (Sigmoid, Hardsigmoid)):
+        return 0.0, 1.0
+    if isinstance(module, Tanh):
+        return -1.0, 1.0
+    if isinstance(module, ReLU6):
+        return 0.0, 6.0
+    return (module.min_val, module.max_val) if isinstance(module, Hardtanh) else None
+
+
+def _first_tensor(output):
+    """The tensor, or the first in a tuple, of floats; or None."""
+    while isinstance(output, (tuple, list)) and output:
+        output = output[0]
+    return output if isinstance(output, Tensor) and output.dtype.kind == "f" else None
+
+
+class _Recorder:
+    """The hooks of one `observe`, and the step that they are in."""
+
+    def __init__(self, model, optimizer, every, layers, quantiles, histogram, watch):
+        self.model, self.optimizer, self.every = model, optimizer, every
+        named = dict(model.named_parameters())
+        self.parameters = list(named.values())
+        self.log = Log(list(layers), list(named), watch)
+        self.workspace = Workspace()
+        self.summaries = {"activations": [], "gradients": []}
+        for kind, summaries in self.summaries.items():
+            for layer in layers.values():
+                counted = None if histogram is None else Histogram(histogram)
+                bounds = _bounds(layer) if kind == "activations" else None
+                summaries.append(Summary(self.workspace, bounds, quantiles, counted))
+            if histogram is not None:
+                self.log._histograms[kind] = [summary.histogram for summary in summaries]
+        self.count = 0  # steps that have ended
+        self.begun = self.sampled = False
+        self.passing = []  # hooks of the sampled step
+        self.arrived = {}  # without an optimiser: number of a parameter -> its gradient in the sampled step
+        self._attach(layers.values())
+
+    def _attach(self, layers):
+        self.handles = [self.model.register_forward_pre_hook(self._enter)]
+        for i, layer in enumerate(layers):
+            self.handles.append(layer.register_forward_hook(partial(self._activation, i)))
+        if self.optimizer is not None:
+            self.replaced = vars(self.optimizer).get("step")  # None where it is the method of the class
+            self.original = self.optimizer.step
+            self.optimizer.step = self._step
+
+    def detach(self):
+        """End the step that is under way and remove every hook."""
+        for handle in self.handles:
+            handle.remove()
+        if self.optimizer is not None:
+            if self.replaced is None:
+                del self.optimizer.step
+            else:
+                self.optimizer.step = self.replaced
+        self._end()
+
+    # the steps
+
+    def _enter(self, model, args):
+        if model.training and is_grad_enabled():
+            if self.optimizer is None:
+                self._end()
+            self._begin()
+
+    def _step(self, *args, **kwargs):
+        """In place of the optimiser's own."""
+        self._begin()  # no layer may have been called yet: a closure will
+        for i, group in enumerate(self.optimizer.param_groups):
+            self.log._note_scalar(f"lr_{i}" if i else "lr", float(group["lr"]))
+        before = [p.data.copy() for p in self.parameters] if self.sampled else None
+        result = self.original(*args, **kwargs)
+        self._end(before)
+        return result
+
+    def _begin(self):
+        if self.begun:
+            return
+        self.begun = True
+        self.log._step = self.count
+        self.sampled = self.count % self.every == 0 or self.log._alarm
+        self.log._alarm = False
+        if self.sampled and self.optimizer is None:
+            self.norms = [self.workspace.norm(p.data) for p in self.parameters]
+            for i, p in enumerate(self.parameters):
+                if p.requires_grad:
+                    self.passing.append(p.register_hook(partial(self._arrive, i)))
+
+    def _end(self, before=None):
+        """End the step that has begun; `before` are the parameters before an update."""
+        for handle in self.passing:
+            handle.remove()
+        self.passing = []
+        if self.sampled:
+            self.log.steps.append(self.count)
+            for kind, summaries in self.summaries.items():
+                self._keep(kind, [summary.close() for summary in summaries])
+            self._keep("weights", self._weights(before))
+        self.count += self.begun
+        self.begun = self.sampled = False
+        self.arrived = {}
+
+    def _keep(self, kind, rows):
+        """Append one row of arrays, of a list of dicts."""
+        names = rows[0] if rows else ()
+        row = {name: np.array([each[name] for each in rows]) for name in names}
+        if kind == "gradients":
+            del row["saturated"]
+        self.log._rows[kind].append(row)
+
+    # what is seen on the way
+
+    def _activation(self, index, layer, args, output):
+        if not (self.model.training and is_grad_enabled()):
+            return
+        if self.optimizer is not None:
+            self._begin()  # also where the model itself is not called, but a method of it
+        if not self.sampled:
+            return
+        tensor = _first_tensor(output)
+        if tensor is None:
+            return
+        if not self.summaries["activations"][index].add(tensor.data):
+            self.log._note(self.count, self.log.layers[index], "activation")
+        if tensor.requires_grad:
+            self.passing.append(tensor.register_hook(partial(self._gradient, index)))
+
+    def _gradient(self, index, gradient):
+        if not self.summaries["gradients"][index].add(gradient.data):
+            self.log._note(self.count, self.log.layers[index], "gradient")
+
+    def _arrive(self, index, gradient):
+        before = self.arrived.get(index)
+        self.arrived[index] = gradient.data if before is None else before + gradient.data
+
+    def _weights(self, before):
+        """Norms of each parameter, a list of dicts."""
+        rows = []
+        for i, (name, p) in enumerate(zip(self.log.parameters, self.parameters, strict=True)):
+            if self.optimizer is None:
+                norm, gradient = self.norms[i], self.arrived.get(i)
+            else:
+                norm = self.workspace.norm(p.data if before is None else before[i])
+                gradient = None if p.grad is None else p.grad.data
+            slope = math.nan if gradient is None else self.workspace.norm(gradient)
+            update = math.nan if before is None else self.workspace.norm(p.data, before[i])
+            rows.append(
+                {"norm": norm, "gradient_norm": slope, "update": update, "ratio": update / norm if norm else math.nan}
+            )
+            if gradient is not None and not math.isfinite(slope):
+                self.log._note(self.count, name, "gradient")
+            if not math.isfinite(norm) or (before is not None and not math.isfinite(update)):
+                self.log._note(self.count, name, "parameter")
+        return rows

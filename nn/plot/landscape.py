@@ -1,0 +1,211 @@
+"""Landscapes over a plane: what a classifier decides where, a loss around a point, and paths through it."""
+
+import numpy as np
+from matplotlib.colors import ListedColormap, Normalize
+
+from nn.plot.appearance import (
+    COLOURS,
+    DIVERGING,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    SEQUENTIAL,
+    YELLOW,
+    numbers,
+    own_or,
+    same_length,
+    style,
+)
+
+_RESOLUTION = 200  # points along each side of a decision boundary's picture
+_MARKERS = "osD^vP*"
+_BRIGHT = (ORANGE, PURPLE, GREEN, YELLOW, INK)  # of paths: all stand out from a surface's blue
+
+
+def decision_boundary(classify, x, y, *, ax=None, labels=None, **properties):
+    """What a classifier says everywhere in the plane, under the points it should tell apart.
+
+    Parameters
+    ----------
+    classify : callable
+        (N, 2) array -> (N,) classes as integers, (N,) scores, positive for class 1 and negative for class 0, or (N, C)
+        scores of C classes, of which the highest wins.
+    x : (N, 2) array_like
+        Points.
+    y : (N,) array_like of int
+        Their classes, from 0 to 6.
+    ax : Axes, optional
+    labels : sequence of str, optional
+        Names of the classes.
+    **properties
+        Of the Axes.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    TypeError
+        Classes are no integers.
+    ValueError
+        Shapes do not fit, there are more than seven classes, or `classify` returns something else.
+    """
+    x, y = numbers("decision_boundary", "points", x, 2), np.asarray(y)
+    if y.dtype.kind not in "iu":
+        raise TypeError(f"decision_boundary: classes must be integers, got {y.dtype}")
+    if x.shape[1] != 2 or y.shape != x.shape[:1]:
+        raise ValueError(f"decision_boundary: needs points (N, 2) and classes (N,), got {x.shape} and {y.shape}")
+    low, high = x.min(axis=0), x.max(axis=0)
+    margin = 0.08 * np.where(high > low, high - low, 1)
+    sides = [np.linspace(a, b, _RESOLUTION) for a, b in zip(low - margin, high + margin, strict=True)]
+    across, up = np.meshgrid(*sides)
+    said = np.asarray(classify(np.stack([across.ravel(), up.ravel()], axis=1)))
+    if said.ndim not in (1, 2) or len(said) != across.size:
+        raise ValueError(f"decision_boundary: classify must return one row for each of {across.size}, got {said.shape}")
+    said = said.argmax(axis=1) if said.ndim == 2 else said
+    scored = said.dtype.kind == "f"
+    classes = max(int(y.max()), 1 if scored else int(said.max())) + 1
+    if y.min() < 0 or classes > len(COLOURS) or (scored and classes > 2):
+        raise ValueError(
+            f"decision_boundary: classes lie in 0…{1 if scored else len(COLOURS) - 1}, got up to {classes - 1}"
+        )
+    labels = [str(i) for i in range(classes)] if labels is None else labels
+    same_length("decision_boundary", "labels", labels, classes, "classes")
+    with style():
+        ax = own_or(ax, 4.6, 4)
+        said = said.reshape(across.shape)
+        if scored:
+            reach = np.abs(said).max() or 1
+            fill, borders = (DIVERGING.reversed(), Normalize(-reach, reach)), [said]
+        else:
+            fill = ListedColormap(COLOURS[:classes]), Normalize(-0.5, classes - 0.5)
+            borders = [np.where(said == i, 1.0, -1.0) for i in np.unique(said)[1:]]
+        ax.pcolormesh(across, up, said, cmap=fill[0], norm=fill[1], alpha=0.3, lw=0, rasterized=True)
+        for border in borders:
+            if border.min() < 0 < border.max():
+                ax.contour(across, up, border, [0], colors=INK, linewidths=1)
+        for i, (label, colour, marker) in enumerate(zip(labels, COLOURS, _MARKERS, strict=False)):
+            ax.scatter(*x[y == i].T, s=22, color=colour, marker=marker, ec="white", lw=0.6, label=label)
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=min(classes, 4), handletextpad=0.2)
+        ax.set(**properties)
+    return ax
+
+
+def loss_surface(xs, ys, values, *, ax=None, kind="contour", log=False, label="loss", **properties):
+    """A loss over two directions, as lines of equal height or as a surface.
+
+    Parameters
+    ----------
+    xs, ys : (X,) and (Y,) array_like
+        Positions along the first and the second direction, increasing.
+    values : (Y, X) array_like
+        Where they are not finite the picture is empty.
+    ax : Axes, optional
+        For "3d" one with ``projection="3d"``.
+    kind : "contour" or "3d", default "contour"
+    log : bool, default False
+        Whether colours, lines and heights go by the logarithm to base 10; the values are then above 0.
+    label : str, default "loss"
+        What the values are.
+    **properties
+        Of the Axes.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        Shapes do not fit, positions do not increase, nothing is finite, a logarithm of what is not positive, or `ax`
+        is of the other kind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nn import plot
+    >>> x = np.linspace(-1, 1, 21)
+    >>> ax = plot.loss_surface(x, x, x**2 + 10 * x[:, None] ** 2)
+    >>> ax = plot.paths({"descent": [[0.9, 0.3], [0.7, -0.2], [0.5, 0.1], [0.2, 0]]}, ax=ax)
+    """
+    if kind not in ("contour", "3d"):
+        raise ValueError(f'loss_surface: kind must be "contour" or "3d", got {kind!r}')
+    xs, ys = numbers("loss_surface", "xs", xs, 1), numbers("loss_surface", "ys", ys, 1)
+    values = np.ma.masked_invalid(numbers("loss_surface", "values", values, 2))
+    if values.shape != (len(ys), len(xs)) or min(values.shape) < 2:
+        raise ValueError(f"loss_surface: values must be ({len(ys)}, {len(xs)}), two at least, got {values.shape}")
+    if (np.diff(xs) <= 0).any() or (np.diff(ys) <= 0).any():
+        raise ValueError("loss_surface: positions must increase")
+    if values.mask.all():
+        raise ValueError("loss_surface: no value is finite")
+    if log and values.min() <= 0:
+        raise ValueError(f"loss_surface: a logarithm needs values above 0, the lowest is {values.min():g}")
+    heights, label = (np.ma.log10(values), f"log10 of {label}") if log else (values, label)
+    flat = kind == "contour"
+    with style():
+        ax = own_or(ax, 5, 4, **({} if flat else {"subplot_kw": {"projection": "3d"}}))
+        if flat == hasattr(ax, "plot_surface"):
+            raise ValueError(f'loss_surface: kind "{kind}" on axes with projection "{ax.name}"')
+        if flat:
+            levels = np.linspace(
+                heights.min(), heights.max() if heights.max() > heights.min() else heights.min() + 1, 21
+            )
+            filled = ax.contourf(xs, ys, heights, levels, cmap=SEQUENTIAL)
+            ax.contour(xs, ys, heights, levels[1::2], colors="white", linewidths=0.5)
+            bar = ax.figure.colorbar(filled, ax=ax, label=label, pad=0.02, format="{x:.3g}")
+            bar.outline.set_visible(False)
+        else:
+            ax.plot_surface(
+                *np.meshgrid(xs, ys), heights.filled(np.nan), cmap=SEQUENTIAL, rcount=60, ccount=60, lw=0.2, ec="white"
+            )
+            ax.set_zlabel(label)
+            for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
+                axis.pane.set(facecolor="white", edgecolor=GREY)
+        ax.set(**{"xlabel": "first direction", "ylabel": "second direction", **properties})
+    return ax
+
+
+def paths(paths, *, ax=None, colours=None, **properties):
+    """Paths through a plane, each from a ring to a disc: optimisers on a loss surface, for example.
+
+    Parameters
+    ----------
+    paths : dict
+        Name -> (T, 2).
+    ax : Axes, optional
+        Those of `loss_surface`, or others.
+    colours : sequence of colours, optional
+        One for each path.
+    **properties
+        Of the Axes.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        There is no path, a shape does not fit, or too many for the colours.
+    """
+    if not paths:
+        raise ValueError("paths: there are no paths to draw")
+    colours = _BRIGHT if colours is None else colours
+    if len(paths) > len(colours):
+        raise ValueError(f"paths: {len(paths)} paths and {len(colours)} colours")
+    with style():
+        ax = own_or(ax, 5, 4)
+        for (name, points), colour in zip(paths.items(), colours, strict=False):
+            points = numbers("paths", f"the points of {name!r}", points, 2)
+            if points.shape[1] != 2:
+                raise ValueError(f"paths: the points of {name!r} must be (T, 2), got {points.shape}")
+            ax.plot(*points.T, color="white", lw=3, solid_capstyle="round")
+            ax.plot(*points.T, color=colour, lw=1.6, marker=".", ms=4, label=name)
+            ax.plot(*points[0], marker="o", ms=7, mfc="white", mec=colour, mew=1.6)
+            ax.plot(*points[-1], marker="o", ms=7, color=colour, mec="white")
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=min(len(paths), 4))
+        ax.set(**properties)
+    return ax

@@ -1,0 +1,355 @@
+"""What runs over steps or layers: curves with all their seeds, gradient flow, update ratios; and bars."""
+
+import math
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from nn.plot.appearance import (
+    BLUE,
+    COLOURS,
+    GREY,
+    INK,
+    ORANGE,
+    SEQUENTIAL,
+    numbers,
+    own_or,
+    panels,
+    same_length,
+    style,
+)
+
+_BANDS = {
+    "t": "95 % t-interval of the mean",
+    "range": "lowest to highest",
+    None: None,
+}
+_NAMED = 14  # update ratios that the legend names at most
+
+
+def colours_for(count):
+    """`count` colours: the house's, or from light to dark where there are more."""
+    if count <= len(COLOURS):
+        return COLOURS[:count]
+    return [SEQUENTIAL(share) for share in np.linspace(0.25, 1, count)]
+
+
+def t_quantile(freedom):
+    """The 97.5 % quantile of Student's t distribution, for a whole number of degrees of freedom.
+
+    Bisection on the finite trigonometric sums for the probability within ±t, with t = √ν tan θ (Abramowitz and Stegun,
+    Handbook of Mathematical Functions, 26.7.3 and 26.7.4).
+    """
+
+    def within(theta):
+        cos2, odd = math.cos(theta) ** 2, freedom % 2
+        term, total = (math.cos(theta) if odd else 1.0), 0.0
+        for k in range(2 + odd, freedom + 1, 2):
+            total += term
+            term *= cos2 * (k - 1) / k
+        return 2 / math.pi * (theta + math.sin(theta) * total) if odd else math.sin(theta) * total
+
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if within(middle) < 0.95 else (low, middle)
+    return math.sqrt(freedom) * math.tan(low)
+
+
+def band_of(runs, kind, logarithmic):
+    """Lower and upper end of the band around the runs, (seeds, T); logarithmic: of the logarithms' mean."""
+    if kind == "range":
+        return runs.min(axis=0), runs.max(axis=0)
+    runs = np.log(runs) if logarithmic else runs
+    reach = t_quantile(len(runs) - 1) * runs.std(axis=0, ddof=1) / math.sqrt(len(runs))
+    low, high = runs.mean(axis=0) - reach, runs.mean(axis=0) + reach
+    return (np.exp(low), np.exp(high)) if logarithmic else (low, high)
+
+
+def curves(series, x=None, *, ax=None, band="t", colours=None, marker=None, **properties):
+    """Curves over time: every seed thin, their median thick, the band named in the legend.
+
+    Parameters
+    ----------
+    series : dict
+        Name -> (T,) or (seeds, T). Where a run is NaN or infinite its line has a gap.
+    x : (T,) array_like, or dict of them by name, optional
+        By default 0, 1, 2…
+    ax : Axes, optional
+    band : "t", "range" or None, default "t"
+        Around the seeds, where there are several: the 95 % interval of the mean by Student's t distribution (on a
+        logarithmic axis that of the mean logarithm), or from the lowest to the highest.
+    colours : sequence of colours, optional
+        One for each name.
+    marker : str, optional
+        matplotlib's letter for a mark on each point.
+    **properties
+        Of the Axes, such as ``xlabel``, ``ylabel``, ``title``, ``yscale``.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        Shapes or numbers do not fit, or a logarithmic axis should show what is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nn import plot
+    >>> losses = np.exp(-np.linspace(0, 3, 50)) + 0.1 * np.random.default_rng(0).random((5, 50))
+    >>> ax = plot.curves({"SGD": losses, "Adam": losses**2}, xlabel="step", ylabel="loss", yscale="log")
+    """
+    if band not in _BANDS:
+        raise ValueError(f'curves: band must be "t", "range" or None, got {band!r}')
+    if not series:
+        raise ValueError("curves: there are no series to draw")
+    colours = same_length("curves", "colours", colours or colours_for(len(series)), len(series), "series")
+    with style():
+        ax = own_or(ax, 5.5, 3.6)
+        ax.set(**properties)
+        logarithmic, banded = ax.get_yscale() == "log", False
+        for (name, values), colour in zip(series.items(), colours, strict=True):
+            runs = np.atleast_2d(numbers("curves", f"the values of {name!r}", values, 1, 2))
+            at = np.arange(runs.shape[1]) if x is None else x[name] if isinstance(x, dict) else x
+            same_length("curves", "places along x", at, runs.shape[1], f"values of {name!r}")
+            if logarithmic and (runs <= 0).any():
+                raise ValueError(f"curves: a logarithmic axis needs values above 0, {name!r} has {np.nanmin(runs):g}")
+            several = len(runs) > 1
+            runs = np.where(np.isfinite(runs), runs, np.nan)
+            if several:
+                ax.plot(at, runs.T, color=colour, lw=0.6, alpha=0.45)
+                if band:
+                    ax.fill_between(at, *band_of(runs, band, logarithmic), color=colour, alpha=0.15, lw=0)
+                    banded = True
+            label = ", ".join(filter(None, (name, f"median of {len(runs)}" if several else "")))
+            ax.plot(at, np.median(runs, axis=0), color=colour, marker=marker, ms=3.5, label=label)
+        if banded:
+            logarithms = " logarithm" if logarithmic and band == "t" else ""
+            ax.fill_between([], [], [], color=GREY, alpha=0.5, lw=0, label=_BANDS[band] + logarithms)
+        key(ax)
+    return ax
+
+
+def key(ax):
+    """A legend, if anything in the Axes has a name."""
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend()
+
+
+def history(history, *, loss="loss", axes=None, title=None):
+    """Loss and accuracy of a training: every batch, every epoch, and what was held out.
+
+    Parameters
+    ----------
+    history : dict
+        What `nn.training.fit` returns, with a validation set and the metric "accuracy".
+    loss : str, default "loss"
+        What the loss is, with its unit.
+    axes : two Axes, optional
+    title : str, optional
+        What is trained on what.
+
+    Returns
+    -------
+    array of Axes
+
+    Raises
+    ------
+    ValueError
+        The history has no validation or no accuracy.
+    """
+    needed = ("loss", "batch_loss", "validation_loss", "accuracy", "validation_accuracy")
+    if absent := [name for name in needed if name not in history]:
+        raise ValueError(f"history: needs a validation set and the metric accuracy, misses {', '.join(absent)}")
+    with style():
+        left, right = panels("history", axes, 2, 2, 4.6, 3.6)
+        epochs = np.arange(1, len(history["loss"]) + 1)
+        batches = numbers("history", "batch losses", history["batch_loss"], 1)
+        at = np.arange(1, len(batches) + 1) * len(epochs) / len(batches)
+        left.plot(at, batches, color=GREY, lw=0.6, label="batch")
+        for ax, what in ((left, "loss"), (right, "accuracy")):
+            both = {"training, mean of the epoch": history[what], "held out": history[f"validation_{what}"]}
+            curves(both, epochs, ax=ax, marker="o", xlabel="epoch", title=what.capitalize())
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        last = history["validation_accuracy"][-1]
+        right.annotate(f"{last:.1%}", (epochs[-1], last), (0, -14), textcoords="offset points", ha="center", c=ORANGE)
+        right.yaxis.set_major_formatter("{x:.0%}")
+        left.set_ylabel(loss)
+        right.set_ylabel("accuracy")
+        if title:
+            left.figure.suptitle(title)
+    return np.array([left, right])
+
+
+def gradient_flow(values, names, *, ax=None, **properties):
+    """Gradients layer by layer on a logarithmic axis: do they vanish or grow on their way back?
+
+    Parameters
+    ----------
+    values : (layers,) or (repetitions, layers) array_like, or dict of them by name
+        A norm, a mean size or a standard deviation of each layer's gradient; repetitions are steps or seeds.
+    names : sequence of str
+        Of the layers, from the input to the output.
+    ax : Axes, optional
+    **properties
+        Of the Axes, such as ``ylabel`` and ``title``.
+
+    Returns
+    -------
+    Axes
+        A gradient of exactly 0, which has no logarithm, is a triangle at the foot of the picture; what is not finite
+        is a cross at its head.
+
+    Raises
+    ------
+    ValueError
+        Shapes do not fit, or a value is negative.
+    """
+    series = values if isinstance(values, dict) else {"": values}
+    places = np.arange(len(names))
+    with style():
+        ax = own_or(ax, max(4.5, 0.4 * len(names) + 1.5), 3.6)
+        ax.set(yscale="log", **{"ylabel": "gradient", **properties})
+        for (name, runs), colour in zip(series.items(), colours_for(len(series)), strict=True):
+            runs = np.atleast_2d(numbers("gradient_flow", "values", runs, 1, 2))
+            same_length("gradient_flow", "names", names, runs.shape[1], "layers")
+            if (runs < 0).any():
+                raise ValueError(f"gradient_flow: sizes of gradients are never negative, got {np.nanmin(runs):g}")
+            drawn = np.where((runs > 0) & np.isfinite(runs), runs, np.nan)
+            curves({name: drawn}, places, ax=ax, band=None, colours=[colour], marker="o")
+            for special, height, mark, what in (
+                (runs == 0, 0.03, "v", "exactly 0"),
+                (~np.isfinite(runs), 0.97, "x", "not finite"),
+            ):
+                if special.any():
+                    at = places[special.any(axis=0)]
+                    style_of = {"color": colour, "ms": 6, "ls": "", "marker": mark, "label": f"{name} {what}".strip()}
+                    ax.plot(at, np.full(len(at), height), transform=ax.get_xaxis_transform(), **style_of)
+        name_ticks(ax, names)
+        key(ax)
+    return ax
+
+
+def name_ticks(ax, names):
+    """Names below the axis, slanted where they would touch each other."""
+    slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, names)) > 40 else {}
+    ax.set_xticks(range(len(names)), names, **slanted)
+
+
+def update_ratios(ratios, steps, names, *, ax=None, **properties):
+    """How large each parameter's updates are beside the parameter: log10 of ‖Δw‖/‖w‖, with a guide line at 1e-3.
+
+    Parameters
+    ----------
+    ratios : (steps, parameters) array_like
+        ‖Δw‖/‖w‖. A ratio of 0 (nothing moved, no logarithm) or one that is not finite is a gap.
+    steps : (steps,) array_like
+    names : sequence of str
+        Of the parameters. Their lines run from light (first) to dark (last); of more than 14 the legend names 14.
+    ax : Axes, optional
+    **properties
+        Of the Axes.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        Shapes do not fit, or a ratio is negative.
+
+    Notes
+    -----
+    A thousandth is a rule of thumb, no law: much more is unrest, much less stands still.
+    """
+    ratios = numbers("update_ratios", "ratios", ratios, 2)
+    same_length("update_ratios", "steps", steps, ratios.shape[0], "rows of ratios")
+    same_length("update_ratios", "names", names, ratios.shape[1], "columns of ratios")
+    if (ratios < 0).any():
+        raise ValueError(f"update_ratios: ratios of norms are never negative, got {np.nanmin(ratios):g}")
+    named = set(np.linspace(0, len(names) - 1, min(len(names), _NAMED)).round().astype(int))
+    usable = (ratios > 0) & np.isfinite(ratios)
+    logarithms = np.log10(ratios, out=np.full_like(ratios, np.nan), where=usable)
+    with style():
+        ax = own_or(ax, 7, 3.6)
+        for i, name in enumerate(names):
+            colour = SEQUENTIAL(0.25 + 0.75 * i / max(1, len(names) - 1))
+            ax.plot(steps, logarithms[:, i], color=colour, lw=1.2, label=name if i in named else None)
+        ax.axhline(-3, color=ORANGE, lw=1.2, ls="--", label="a thousandth")
+        ax.set(**{"xlabel": "step", "ylabel": "log10 of update / weight", **properties})
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+    return ax
+
+
+def bars(values, *, ax=None, errors=None, fmt="{:.3g}", reference=None, colours=None, **properties):
+    """Named values as bars from 0: the mean, and each seed as a dot.
+
+    Parameters
+    ----------
+    values : dict
+        Name -> number, or (seeds,) of them.
+    ax : Axes, optional
+    errors : dict, optional
+        Name -> half the width of an interval around the value.
+    fmt : str, default "{:.3g}"
+        How the value at the end of the bar is written.
+    reference : (str, float), optional
+        Name and value of a line to compare with, such as ("chance", 0.1).
+    colours : dict, optional
+        Name -> colour; by default all bars are blue.
+    **properties
+        Of the Axes, such as ``xlabel`` and ``title``.
+
+    Returns
+    -------
+    Axes
+        The bars lie: the first name is on top.
+
+    Raises
+    ------
+    ValueError
+        There is nothing to draw, a value is not finite, or errors name others.
+    """
+    if not values:
+        raise ValueError("bars: there are no values to draw")
+    if unknown := set(errors or {}) - set(values):
+        raise ValueError(f"bars: errors of what has no value: {', '.join(sorted(unknown))}")
+    runs = {name: np.atleast_1d(numbers("bars", f"the values of {name!r}", v, 0, 1)) for name, v in values.items()}
+    for name, seeds in runs.items():
+        if not np.isfinite(seeds).all():
+            raise ValueError(f"bars: the values of {name!r} are not finite: {seeds}")
+    with style():
+        ax = own_or(ax, 5.5, 0.42 * len(values) + 1.1)
+        for place, (name, seeds) in enumerate(runs.items()):
+            mean, colour = seeds.mean(), (colours or {}).get(name, BLUE)
+            ax.barh(place, mean, height=0.6, color=colour, alpha=0.45 if len(seeds) > 1 else 1)
+            ends = [mean]
+            if len(seeds) > 1:
+                ax.plot(seeds, np.full(len(seeds), place), "o", color=colour, ms=4, mec="white", mew=0.5)
+                ends += [seeds.min(), seeds.max()]
+            if errors and name in errors:
+                ax.errorbar(mean, place, xerr=errors[name], color=INK, capsize=3, lw=1.2)
+                ends += [mean - errors[name], mean + errors[name]]
+            end, offset, side = (max(ends), 5, "left") if mean >= 0 else (min(ends), -5, "right")
+            ax.annotate(
+                fmt.format(mean),
+                (end, place),
+                (offset, 0),
+                textcoords="offset points",
+                ha=side,
+                va="center",
+                fontsize=9,
+            )
+        if reference:
+            ax.axvline(reference[1], color=ORANGE, lw=1.2, ls="--", label=reference[0])
+            ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1))
+        ax.set_yticks(range(len(runs)), list(runs))
+        ax.tick_params(axis="y", length=0)
+        ax.invert_yaxis()
+        ax.margins(x=0.14)
+        ax.set(**properties)
+    return ax
