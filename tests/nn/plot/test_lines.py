@@ -152,9 +152,9 @@ def test_gradient_flow(training, given, readable):
 
 
 def test_gradient_flow_shows_what_has_no_logarithm():
-    ax = plot.gradient_flow([0.1, 0, np.nan, 0.2], list("abcd"))
+    ax = plot.gradient_flow([1e-6, 0, np.nan, 2e-6], list("abcd"))
     line, zero, unfinite = ax.lines
-    np.testing.assert_array_equal(line.get_ydata(), [0.1, np.nan, np.nan, 0.2])
+    np.testing.assert_array_equal(line.get_ydata(), [1e-6, np.nan, np.nan, 2e-6])
     assert (list(zero.get_xdata()), list(unfinite.get_xdata())) == ([1], [2])
     assert labels(ax) == ["exactly 0", "not finite"]
     for marks, low, high in ((zero, 0, 0.1), (unfinite, 0.9, 1)):
