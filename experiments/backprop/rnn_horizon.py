@@ -454,11 +454,10 @@ if __name__ == "__main__":
 # %% [markdown]
 # Dotted: the constant guess, $\tfrac16$, and knowing one of the two numbers, $\tfrac1{12}$. All networks but one find
 # the constant at once and then rest on that plateau until their horizon has grown; the LSTM with a bias by $T$ leaves
-# it first.
-# The tanh networks stay on it at both rates; an orthogonal $W$, with $\sigma_{\max} = 1$, does not
-# change that within this training. The ReLU network that begins with the identity adds up its input at first, so that
-# its error starts far above the others'; but it hands its state on unchanged, without gates, and learns early at the
-# lower rate. At the higher one it is thrown off, as nothing bounds its state.
+# it first. The tanh networks stay on it at both rates; an orthogonal $W$, with $\sigma_{\max} = 1$, does not change that
+# within this training. The ReLU network that begins with the identity adds up its input at first, so that its error
+# starts far above the others'; but it hands its state on unchanged, without gates, and learns early at the lower rate. At
+# the higher one it is thrown off, as nothing bounds its state.
 
 
 # %%
