@@ -3,9 +3,9 @@
 #
 # **Claim.** To add two numbers that were marked somewhere among a hundred, a gradient has to survive a hundred steps
 # back. A tanh network does not get below the error of a constant guess, $\tfrac16$ (mean squared error at least 0.15);
-# an LSTM solves the task (at most 0.02). The decay per step explains it: a tanh network's gradient shrinks at least as
-# fast as $\log \sigma_{\max}(W)$ says, the gradient along an LSTM's cell by the mean of $\log f$, its forget gate,
-# within 20 %.
+# an LSTM solves the task (at most 0.02). The decay per step explains it: a tanh network's gradient never grows faster
+# on its way back than $\log \sigma_{\max}(W)$ allows, and shrinks in fact; along an LSTM's cell it changes by the mean of
+# $\log f$, the forget gate, within 20 %.
 #
 # **Papers.** S. Hochreiter and J. Schmidhuber (1997), *Long short-term memory* (the task is their fourth experiment);
 # Y. Bengio, P. Simard and P. Frasconi (1994), *Learning long-term dependencies with gradient descent is difficult*;
@@ -16,7 +16,7 @@
 #
 # | | the paper of 1997 | here |
 # | :--- | :--- | :--- |
-# | sequences | $T$ to $1.1\,T$ steps, $T = 100$ and more; values in $[-1, 1]$, marks among the first ten and the first half | 100 steps; values in $[0, 1]$, one mark in each half (as Le et al. have it) |
+# | sequences | $T$ to $1.1\,T$ steps, $T = 100$ and more; values in $[-1, 1]$, marks among the first ten and the first half | 100 steps; values in $[0, 1]$, one mark in each half, a common form since |
 # | target | $0.5 + (x_a + x_b)/4$ | $x_a + x_b$ |
 # | LSTM | 2 blocks of 2 cells, no forget gate, truncated gradient | 32 cells with forget gates, the whole gradient |
 # | training | one sequence a step, about 74,000 of them at $T = 100$ | Adam on batches of 32, norm clipped at 1, 5,000 steps |
