@@ -3,9 +3,9 @@
 #
 # **Claim.** To add two numbers that were marked somewhere among a hundred, a gradient has to survive a hundred steps
 # back. A tanh network does not get below the error of a constant guess, $\tfrac16$ (mean squared error at least 0.15);
-# an LSTM solves the task (at most 0.02). The decay per step explains it: a tanh network's gradient shrinks at least as
-# fast as $\log \sigma_{\max}(W)$ says, the gradient along an LSTM's cell by the mean of $\log f$, its forget gate,
-# within 20 %.
+# an LSTM solves the task (at most 0.02). The decay per step explains it: a tanh network's gradient never grows faster
+# on its way back than $\log \sigma_{\max}(W)$ allows, and shrinks in fact; along an LSTM's cell it changes by the mean of
+# $\log f$, the forget gate, within 20 %.
 #
 # **Papers.** S. Hochreiter and J. Schmidhuber (1997), *Long short-term memory* (the task is their fourth experiment);
 # Y. Bengio, P. Simard and P. Frasconi (1994), *Learning long-term dependencies with gradient descent is difficult*;
@@ -16,7 +16,7 @@
 #
 # | | the paper of 1997 | here |
 # | :--- | :--- | :--- |
-# | sequences | $T$ to $1.1\,T$ steps, $T = 100$ and more; values in $[-1, 1]$, marks among the first ten and the first half | 100 steps; values in $[0, 1]$, one mark in each half (as Le et al. have it) |
+# | sequences | $T$ to $1.1\,T$ steps, $T = 100$ and more; values in $[-1, 1]$, marks among the first ten and the first half | 100 steps; values in $[0, 1]$, one mark in each half, a common form since |
 # | target | $0.5 + (x_a + x_b)/4$ | $x_a + x_b$ |
 # | LSTM | 2 blocks of 2 cells, no forget gate, truncated gradient | 32 cells with forget gates, the whole gradient |
 # | training | one sequence a step, about 74,000 of them at $T = 100$ | Adam on batches of 32, norm clipped at 1, 5,000 steps |
@@ -316,8 +316,8 @@ def compare(config, seed):
 # Errors are those after the last step, on sequences never seen. Every network was trained at both rates; of an LSTM the
 # rate with the lower mean error counts, and the tanh network, with PyTorch's default initialisation, must fail at both.
 # The bound by $\sigma_{\max}$ must hold for every sequence at every measured moment of every training of a tanh or ReLU
-# network. How many powers of ten of the gradient are left, and that a forget bias by $T$ learns at least 200 steps sooner
-# than a bias of 0, was fixed after pilot runs with other seeds.
+# network. How many powers of ten of the gradient are left, and that a forget bias by $T$ learns at least 200 steps
+# sooner than a bias of 0, was fixed after pilot runs with other seeds.
 
 
 # %%
@@ -418,12 +418,13 @@ if __name__ == "__main__":
     lab.show(draw_horizons(study.results))
 
 # %% [markdown]
-# Read each row from right to left: the gradient starts at the last step and goes back. Light means less than $10^{-10}$
-# of it. The tanh network's horizon is some twenty steps at the beginning and does not grow. The LSTM with a forget bias
-# of 0 begins hardly better, and here is the answer to the second question: the last marks are often near the end, and
-# the short horizon suffices to learn from *those* sequences that marked values should be kept. That opens the gates,
-# which lengthens the horizon, which brings more of the sequence within reach. With a bias by $T$ the whole sequence is
-# in sight from the first step.
+# Read each row from right to left: the gradient starts at the last step and goes back. White means less than $10^{-10}$
+# of it. The tanh network's horizon is some forty steps at the beginning. Now and then it reaches further for a moment,
+# but nothing comes of it. The LSTM with a forget bias of 0 begins no better, and here is the answer to the second
+# question: for a long time nothing seems to happen; then, from one measurement to the next, the whole sequence lies
+# open. The marks are sometimes near the end, and the short horizon suffices to learn from *those* sequences that what
+# is marked should be kept. That opens the forget gates, which lengthens the horizon, which brings more of the marks
+# within reach: a process that feeds itself. With a bias by $T$ the sequence is in sight from the first step.
 
 
 # %%
@@ -440,7 +441,9 @@ def draw_errors(results):
         plot.curves(series, steps, ax=axes, band=None, yscale="log", **words)
         axes.axhline(1 / 6, color=plot.INK, lw=0.8, ls=":")
         axes.axhline(1 / 12, color=plot.INK, lw=0.8, ls=":")
-        axes.legend(fontsize=7, loc="lower left", frameon=False)
+        axes.get_legend().remove()
+    handles = panels[0][0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside right upper", fontsize=8, frameon=False)
     return figure
 
 
@@ -449,12 +452,12 @@ if __name__ == "__main__":
     lab.show(draw_errors(study.results))
 
 # %% [markdown]
-# Dotted: the constant guess, $\tfrac16$, and knowing one of the two numbers, $\tfrac1{12}$. All networks find the
-# constant at once and then rest on the plateau until their horizon has grown, the LSTMs in the order of their forget
-# biases; once it has, the fall takes a few hundred steps. The tanh networks stay on it at both rates; an orthogonal $W$
-# ($\sigma_{\max} = 1$) does not change that within this training. The ReLU network that begins with the identity keeps
-# its gradient like a carousel, without gates, and learns early at the lower rate; at the higher one it may be thrown
-# off, as nothing bounds its state.
+# Dotted: the constant guess, $\tfrac16$, and knowing one of the two numbers, $\tfrac1{12}$. All networks but one find
+# the constant at once and then rest on that plateau until their horizon has grown; the LSTM with a bias by $T$ leaves
+# it first. The tanh networks stay on it at both rates; an orthogonal $W$, with $\sigma_{\max} = 1$, does not change that
+# within this training. The ReLU network that begins with the identity adds up its input at first, so that its error
+# starts far above the others'; but it hands its state on unchanged, without gates, and learns early at the lower rate. At
+# the higher one it is thrown off, as nothing bounds its state.
 
 
 # %%
@@ -476,7 +479,8 @@ def draw_rates(results):
     series["log σmax(W) of tanh"] = rates_of(results, "tanh", "bound")
     words = {"xlabel": "step of training", "ylabel": "whole gradient's rate (nats)", "title": "During training"}
     plot.curves(series, steps, ax=right, band=None, colours=[*plot.COLOURS[: len(series) - 1], plot.GREY], **words)
-    right.legend(fontsize=7, frameon=False)
+    right.set_ylim(top=2.2)
+    right.legend(fontsize=7, frameon=False, ncols=2, loc="upper left")
     return figure
 
 
@@ -485,13 +489,15 @@ if __name__ == "__main__":
     lab.show(draw_rates(study.results))
 
 # %% [markdown]
-# Left: along the cell the rate is the mean of $\log f$, as derived. But the *whole* gradient decays only about half as
-# fast: the paths through $h$ and the gates, which Hochreiter and Schmidhuber cut off, carry a good share of it. "The
-# gradient of an LSTM decays with its forget gate" is therefore true of the cell, and an underestimate of the network.
-# Above a bias of about 3 the whole gradient grows, even: the carousel holds, and the paths through $h$ add to it.
+# Left: along the cell the rate is the mean of $\log f$, as derived. But the *whole* gradient decays more slowly, at a
+# bias of 1 about half as fast: the paths through $h$ and the gates, which Hochreiter and Schmidhuber cut off, carry a
+# good share of it. "The gradient of an LSTM decays as its forget gate says" is true of the cell, and too gloomy for the
+# network. At the largest biases the whole gradient even grows a little: the carousel holds, and the other paths add to
+# it.
 #
-# Right: the tanh network's rate stays far below its bound, $\log \sigma_{\max}$, which even rises above zero: that a
-# gradient *could* grow says little. The LSTMs climb to zero as they learn.
+# Right: the tanh network's rate stays far below its bound, $\log \sigma_{\max}$, which itself is above zero: that a
+# gradient *could* grow says little. The LSTMs arrive at zero as they learn. (The ReLU network's line has a gap where
+# all units are off in most sequences: then the gradient is exactly zero.)
 #
 # ## The grid: network and initialisation × learning rate
 
