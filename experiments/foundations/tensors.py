@@ -617,7 +617,7 @@ def check(results, mode):
             "control: pairs on which a rule aligned at the left is wrong", results[0]["aligned_left"], at_least=1
         ),
         lab.check("control: merges that needed a copy", chains["copies"], at_least=1),
-        lab.check(f"bytes a view allocates, most of {list(cost['views'])}", views.max(), at_most=2048),
+        lab.check(f"bytes a view allocates, most of {', '.join(cost['views'])}", views.max(), at_most=2048),
         lab.check("bytes a view allocates: largest matrix less smallest", np.ptp(views, axis=1).max(), at_most=64),
         lab.check("bytes a copy allocates beyond 8 n², least", (copies - 8 * sides**2).min(), at_least=0),
         lab.check("bytes a copy allocates beyond 8 n², most", (copies - 8 * sides**2).max(), at_most=2048),
