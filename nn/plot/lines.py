@@ -17,6 +17,7 @@ from nn.plot.appearance import (
     panels,
     same_length,
     style,
+    template,
 )
 
 _BANDS = {
@@ -236,6 +237,7 @@ def gradient_flow(values, names, *, ax=None, **properties):
 
 def name_ticks(ax, names):
     """Names below the axis, slanted where they would touch each other."""
+    names = list(map(str, names))
     slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, names)) > 40 else {}
     ax.set_xticks(range(len(names)), names, **slanted)
 
@@ -317,6 +319,7 @@ def bars(values, *, ax=None, errors=None, fmt="{:.3g}", reference=None, colours=
     """
     if not values:
         raise ValueError("bars: there are no values to draw")
+    template("bars", fmt)
     if unknown := set(errors or {}) - set(values):
         raise ValueError(f"bars: errors of what has no value: {', '.join(sorted(unknown))}")
     runs = {name: np.atleast_1d(numbers("bars", f"the values of {name!r}", v, 0, 1)) for name, v in values.items()}

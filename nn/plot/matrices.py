@@ -13,6 +13,7 @@ from nn.plot.appearance import (
     readable_on,
     same_length,
     style,
+    template,
 )
 
 
@@ -131,7 +132,7 @@ def attention(weights, *, queries=None, keys=None, titles=None, axes=None):
 
 def name_cells(axis, names):
     """Names along an axis of cells, as large as cells allow; across, those that are wider than a cell stand upright."""
-    place = axis.axes.get_window_extent()
+    names, place = list(map(str, names)), axis.axes.get_window_extent()
     cell = (place.width if axis.axis_name == "x" else place.height) / len(names) * 72 / axis.axes.figure.dpi  # points
     size = np.clip(0.95 * cell, 4, 9)
     upright = axis.axis_name == "x" and 0.65 * size * max(map(len, names)) > cell
@@ -209,13 +210,13 @@ def grid(values, rows, columns, *, ax=None, fmt="{:z.2f}", label=None, limits=No
     Parameters
     ----------
     values : (rows, columns) array_like
-    rows, columns : sequences of str
-        Names.
+    rows, columns : sequences
+        Names, or numbers that serve as such.
     ax : Axes, optional
     fmt : str, default "{:z.2f}"
         How a value is written.
     label : str, optional
-        What the values are, beside the colours.
+        What the values are, beside a bar of the colours; without it there is none.
     limits : (float, float), optional
         The values at the ends of the colour map; by default the lowest and the highest.
     cmap : colour map, default `SEQUENTIAL`
@@ -239,18 +240,19 @@ def grid(values, rows, columns, *, ax=None, fmt="{:z.2f}", label=None, limits=No
     values = numbers("grid", "values", values, 2)
     same_length("grid", "names of rows", rows, values.shape[0], "rows")
     same_length("grid", "names of columns", columns, values.shape[1], "columns")
+    template("grid", fmt)
     finite = values[np.isfinite(values)]
     if not finite.size:
         raise ValueError("grid: no value is finite")
     with style():
-        longest = max(map(len, rows))
+        longest = max(len(str(row)) for row in rows)
         ax = own_or(ax, 0.62 * len(columns) + 0.075 * longest + 1.4, 0.42 * len(rows) + 1.2)
         image = cells(ax, values, Normalize(*(limits or (finite.min(), finite.max()))), cmap, fmt)
         name_cells(ax.xaxis, columns)
         name_cells(ax.yaxis, rows)
         ax.set_aspect("auto")
-        bar = ax.figure.colorbar(image, ax=ax, label=label, pad=0.02)
-        bar.outline.set_visible(False)
+        if label is not None:
+            ax.figure.colorbar(image, ax=ax, label=label, pad=0.02).outline.set_visible(False)
         ax.set(**properties)
     return ax
 

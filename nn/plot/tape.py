@@ -185,13 +185,15 @@ def layers_of(inputs):
             lower = box
             for level in range(layer[box] + 1, layer[source]):
                 joint = Joint(source, box, level)
-                rows[level].append(joint)  # joints first: to the left, away from the cards
+                rows[level].append(joint)
                 above[lower].append(joint)
                 above[joint] = []
                 lower = joint
             above[lower].append(source)
     for box in inputs:
         rows[layer[box]].append(box)
+    for row in rows:  # long edges and what they lead to begin on the left, away from the cards
+        row.sort(key=lambda box: (type(box) is not Joint, not any(type(source) is Joint for source in above[box])))
     below = {box: [] for box in above}
     for box, sources in above.items():
         for source in sources:
@@ -226,8 +228,9 @@ def ordered(rows, above, below):
 
 def coordinates(rows, above, below, sizes):
     """The middles of the boxes and joints: operations in line with operations, long edges straight."""
-    firm = {box: 0.05 if type(box) is Joint else 1.0 for box in above}
     near = {box: pulls(box, above[box] + below[box]) for box in above}
+    # An edge pushes no operation aside; operations in each other's way part as the sum of squared distances asks for.
+    firm = {box: 1e-6 if type(box) is Joint else 1e-3 + sum(pull for _, pull in near[box]) for box in above}
     x = {}
     for row in rows:
         x |= dict(zip(row, spread([0.0] * len(row), row, sizes, firm), strict=True))

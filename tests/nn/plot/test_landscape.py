@@ -43,6 +43,11 @@ def test_decision_boundary_of_a_net(moons, given, readable):
     ax = plot.decision_boundary(scores, x, y, ax=own, labels=["upper", "lower"], xlabel="first")
     assert ax is own and ax.get_xlabel() == "first"
     assert (colours_at(ax, x) == y).mean() > 0.95
+    borders = [c for c in ax.collections if c.get_label().startswith("_") and c is not ax.collections[0]]
+    assert len(borders) == 2  # one of each class
+    for border in borders:
+        vertices = np.concatenate([path.vertices for path in border.get_paths()])
+        assert np.abs(np.subtract(*scores(vertices).T)).max() < 0.3 < np.abs(np.subtract(*scores(x).T)).max()
     drawn = [c for c in ax.collections if c.get_label() in ("upper", "lower")]
     assert [len(c.get_offsets()) for c in drawn] == [100, 100]
     np.testing.assert_array_equal(drawn[1].get_offsets(), x[y == 1])
@@ -59,6 +64,8 @@ def test_decision_boundary_of_one_score(moons):
     assert ((colours_at(ax, x) > 0) == y).mean() > 0.95
     low, high = ax.collections[0].get_clim()
     assert -low == high == np.abs(ax.collections[0].get_array()).max()
+    red, _, blue, _ = ax.collections[0].to_rgba(np.array([low, high])).T
+    assert blue[0] > red[0] and blue[1] < red[1]  # as the points of the two classes
     border = np.concatenate([path.vertices for path in ax.collections[1].get_paths()])
     assert np.abs(margin(border)).max() < 0.3 < np.abs(margin(x)).max()
 

@@ -106,6 +106,7 @@ def test_a_run_that_diverges_ends_in_a_gap(training):
         (lambda: plot.update_ratios([[1, 2]], [0], ["a"]), "1 names for 2 columns"),
         (lambda: plot.update_ratios([[1, -2]], [0], ["a", "b"]), "never negative, got -2"),
         (lambda: plot.bars({}), "no values"),
+        (lambda: plot.bars({"a": 1}, fmt="%d"), "got '%d'"),
         (lambda: plot.bars({"a": [1, np.nan]}), "'a' are not finite"),
         (lambda: plot.bars({"a": 1}, errors={"b": 1}), "no value: b"),
         (lambda: plot.history({"loss": [1]}), "misses batch_loss, validation_loss"),
@@ -151,11 +152,14 @@ def test_gradient_flow(training, given, readable):
 
 
 def test_gradient_flow_shows_what_has_no_logarithm():
-    ax = plot.gradient_flow([0.1, 0, np.nan, 0.2], list("abcd"))
+    ax = plot.gradient_flow([1e-6, 0, np.nan, 2e-6], list("abcd"))
     line, zero, unfinite = ax.lines
-    np.testing.assert_array_equal(line.get_ydata(), [0.1, np.nan, np.nan, 0.2])
+    np.testing.assert_array_equal(line.get_ydata(), [1e-6, np.nan, np.nan, 2e-6])
     assert (list(zero.get_xdata()), list(unfinite.get_xdata())) == ([1], [2])
     assert labels(ax) == ["exactly 0", "not finite"]
+    for marks, low, high in ((zero, 0, 0.1), (unfinite, 0.9, 1)):
+        (x, y), frame = marks.get_transform().transform(marks.get_xydata())[0], ax.get_window_extent()
+        assert low < (y - frame.y0) / frame.height < high and frame.x0 < x < frame.x1
     assert len(plot.gradient_flow([0.0, 0.0], list("ab")).lines) == 2
 
 

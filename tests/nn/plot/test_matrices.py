@@ -84,7 +84,10 @@ def test_grid(given, readable):
     assert ax.figure.axes[-1].get_ylabel() == "accuracy" and ax.get_title() == "digits"
     rows, columns = [f"a long name {i}" for i in range(9)], [f"column {i}" for i in range(7)]
     ax = readable(plot.grid(np.arange(63).reshape(9, 7) / 63, rows, columns, fmt="{:.3f}", limits=(0, 2)))
-    assert ax.images[0].get_clim() == (0, 2)
+    assert ax.images[0].get_clim() == (0, 2) and ax.figure.axes == [ax]
+    ax = plot.grid(-values / 1000, [0.1, 0.2], range(3))
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "1", "2"]
+    assert ax.texts[0].get_text() == "0.00"  # without a sign
 
 
 def test_histograms_over_time(training, given, readable):
@@ -125,6 +128,7 @@ def test_histograms_over_time(training, given, readable):
         (lambda: plot.grid(np.ones((2, 2)), ["a"], ["b", "c"]), "1 names of rows for 2 rows"),
         (lambda: plot.grid(np.ones((1, 2)), ["a"], ["b"]), "1 names of columns for 2 columns"),
         (lambda: plot.grid([[np.nan]], ["a"], ["b"]), "no value is finite"),
+        (lambda: plot.grid([[1]], ["a"], ["b"], fmt=".2f"), "a place for the value, .*, got '.2f'"),
         (lambda: plot.histograms_over_time(np.ones((2, 3)), np.arange(3), [0, 1]), r"must be \(4,\) or \(1, 4\)"),
         (lambda: plot.histograms_over_time(np.ones((2, 3)), np.arange(4), [0]), "1 steps for 2 rows"),
         (lambda: plot.histograms_over_time(np.ones((2, 3)), np.arange(4), [1, 1]), "must increase"),

@@ -44,6 +44,17 @@ def check_drawing(ax):
                 assert box in own or not inside.any()
 
 
+def bends(ax):
+    """How far the joints of each edge over several layers lie from a vertical, in points."""
+    inner = [path.vertices[3:-1:3, 0] for path in edges(ax) if len(path.vertices) > 7]
+    return [np.ptp(x) for x in inner]
+
+
+def spine(ax, *names):
+    """How far the operations with these names lie from a vertical."""
+    return np.ptp([text.get_position()[0] for text in ax.texts if text.get_text() in names])
+
+
 def test_lenet(readable):
     network = lenet5(nn)
     loss = nn.functional.cross_entropy(network(nn.zeros(2, 1, 28, 28)), nn.tensor(np.array([1, 2])))
@@ -53,8 +64,7 @@ def test_lenet(readable):
     assert (found["conv2d"], found["linear"], found["relu"], found["cross_entropy"]) == (2, 3, 4, 1)
     for name, parameter in network.named_parameters():
         assert found[f"{name}  {' × '.join(map(str, parameter.shape))}"] == 1
-    middles = {text.get_position()[0] for text in ax.texts if text.get_text() in ("conv2d", "relu", "linear")}
-    assert max(middles) - min(middles) < 1e-6  # one straight chain
+    assert spine(ax, "conv2d", "relu", "linear", "cross_entropy") < 1e-6
     loss.backward()  # the drawing has left the tape whole
     with pytest.raises(ValueError, match="a backward freed the tape at this cross_entropy"):
         plot.graph(loss)
@@ -69,6 +79,7 @@ def test_residual_block(readable):
     assert words(ax)["x  2 × 4 × 8 × 8"] == 1 and words(ax)["4 × 4 × 3 × 3"] == 2
     assert len(edges(ax)) == 6  # x → conv, conv → relu, relu → conv, conv → add, x → add, add → relu
     assert sorted(len(path.vertices) for path in edges(ax))[-1] == 1 + 3 * 4  # past three layers
+    assert len(bends(ax)) == 1 and bends(ax)[0] < 2 and spine(ax, "conv2d", "relu", "add") < 1
 
 
 def test_gpt_block(readable):
@@ -78,6 +89,7 @@ def test_gpt_block(readable):
     check_drawing(ax)
     assert words(ax)["scaled_dot_product_attention"] == 1 and words(ax)["add"] == 3
     assert words(ax)["decoder.token.weight  50 × 32"] == 2  # a parameter stands wherever it is read
+    assert len(bends(ax)) == 2 and max(bends(ax)) < 4 and spine(ax, "layer_norm", "gelu", "linear") < 2
     with pytest.raises(ValueError, match="more than limit=20 operations and leaves"):
         plot.graph(y, limit=20)
 
@@ -87,6 +99,15 @@ def test_several_layers_and_crossings():
     d, e = a * b, b * c
     f = (d + e) * (c - a) + d.exp() * b
     check_drawing(plot.graph(f, names={"a": a, "b": b, "c": c}))
+
+
+def test_a_source_stands_above_all_its_readers():
+    x = nn.tensor(2.0, requires_grad=True).exp()
+    near = x.exp()
+    ax = plot.graph(near + x.log().sqrt().abs())
+    check_drawing(ax)
+    assert len(bends(ax)) == 1 and bends(ax)[0] < 2
+    assert spine(ax, "log", "sqrt", "abs") < 1 and max(map(abs, ax.get_xlim())) < 200
 
 
 def test_given_axes_and_small_tapes(given, readable):
