@@ -3,8 +3,8 @@
 #
 # **Claim.** Where an element of a tensor lies in memory is one dot product, $o + \sum_k i_k s_k$. Slicing, transposing,
 # inserting, merging and stretching dimensions change the three small tuples and no element; broadcasting is a stride of
-# zero, and its gradient the sum over every index that read the same cell. Over every element of some thousand random
-# views of rank 0 to 5, and every pair of small shapes, the number of exceptions in `nn`, NumPy and PyTorch is 0.
+# zero, and its gradient the sum over every index that read the same cell. Over every element of some ten thousand
+# random views of rank 0 to 5, and every pair of small shapes, the number of exceptions in `nn`, NumPy and PyTorch is 0.
 #
 # **Paper.** S. van der Walt, S. C. Colbert, G. Varoquaux (2011), *The NumPy array: a structure for efficient numerical
 # computation*: "Structure of a NumPy array: a view on memory" and "Broadcasting". The table of a base address and one
