@@ -3,8 +3,8 @@
 #
 # **Claim.** Where an element of a tensor lies in memory is one dot product, $o + \sum_k i_k s_k$. Slicing, transposing,
 # inserting, merging and stretching dimensions change the three small tuples and no element; broadcasting is a stride of
-# zero, and its gradient the sum over every index that read the same cell. Over every element of some thousand random
-# views of rank 0 to 5, and every pair of small shapes, the number of exceptions in `nn`, NumPy and PyTorch is 0.
+# zero, and its gradient the sum over every index that read the same cell. Over every element of some ten thousand
+# random views of rank 0 to 5, and every pair of small shapes, the number of exceptions in `nn`, NumPy and PyTorch is 0.
 #
 # **Paper.** S. van der Walt, S. C. Colbert, G. Varoquaux (2011), *The NumPy array: a structure for efficient numerical
 # computation*: "Structure of a NumPy array: a view on memory" and "Broadcasting". The table of a base address and one
@@ -617,7 +617,7 @@ def check(results, mode):
             "control: pairs on which a rule aligned at the left is wrong", results[0]["aligned_left"], at_least=1
         ),
         lab.check("control: merges that needed a copy", chains["copies"], at_least=1),
-        lab.check(f"bytes a view allocates, most of {list(cost['views'])}", views.max(), at_most=2048),
+        lab.check(f"bytes a view allocates, most of {', '.join(cost['views'])}", views.max(), at_most=2048),
         lab.check("bytes a view allocates: largest matrix less smallest", np.ptp(views, axis=1).max(), at_most=64),
         lab.check("bytes a copy allocates beyond 8 n², least", (copies - 8 * sides**2).min(), at_least=0),
         lab.check("bytes a copy allocates beyond 8 n², most", (copies - 8 * sides**2).max(), at_most=2048),
