@@ -416,7 +416,7 @@ def draw_shuffle(results):
     figure, axes = plot.figure(10, 2.8, columns=2, sharex=True)
     for ax, kind in zip(axes, ("signal", "shuffled"), strict=True):
         values = {name: tests(results, f"{name}, {kind}") for name in NETS}
-        plot.bars(values, ax=ax, colours=COLOURS, fmt="{:.2f}", reference=("chance", 0.1))
+        plot.bars(values, ax=ax, colours=COLOURS, fmt="{:.2f}")
         ax.set(xlabel="test accuracy", title={"signal": "Signals", "shuffled": "Positions shuffled"}[kind])
     axes[0].set_xlim(0, 1.05)
     return figure
@@ -472,7 +472,7 @@ def draw_layers(results):
         values = np.array(shown[name])
         limit = np.abs(values).max()
         ax.imshow(values, cmap=plot.DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
-        ax.set(title=title, xlabel="position of the input")
+        ax.set(title=title, xlabel="position of the input", yticks=range(0, 19, 6))
     axes[0].set_ylabel("unit")
     return figure
 
@@ -511,7 +511,8 @@ def draw_efficiency(results):
         right.plot(runs.mean(axis=0), color=colour, lw=2, label=name)
     right.set(xlabel="test signals moved around the circle by", ylabel="test accuracy", title="Shifts, not trained for")
     right.set_xticks(range(0, runs.shape[1], 8))
-    right.legend(fontsize=8)
+    right.set_ylim(top=1.12)
+    right.legend(loc="upper center", ncols=2)
     return figure
 
 
@@ -525,8 +526,8 @@ if __name__ == "__main__":
 # signals that were moved around the circle. The perceptron falls at once. The paper's net falls, too: zeros at its border,
 # strides and a last layer with a weight for every position leave little of the invariance that convolutional nets are
 # said to have. With an average at the end and circular borders the line is flat for stride one, as derived; for stride
-# two it is exactly what it should be at 0, 8, 16, 24 and 32, and lower in between: a comb whose teeth are the
-# strides' product.
+# two it is exactly what it should be at 0, 8, 16, 24 and 32, and lower in between: a comb whose teeth stand as far apart as the
+# strides' product, with lesser ones halfway, where only the last layer sees a shift it does not know.
 #
 # ## The grid: stride × what comes after the convolutions
 

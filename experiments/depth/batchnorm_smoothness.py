@@ -514,7 +514,7 @@ if __name__ == "__main__":
     lab.show(draw_rates(study.results))
 
 # %% [markdown]
-# The plain net works in a narrow valley, and a factor of two beyond its best rate or little more it is gone: not
+# The plain net works in a narrow valley, and a factor of two or four beyond its best rate it is gone: not
 # slow, but infinite. With batch normalisation the valley is wide, and on the right the loss rises gently before learning
 # ends. At *small* rates batch normalisation is the slower one, at the same number of steps: it buys room, not speed; what
 # speed there is comes from using the room. The noise costs loss at every rate, as noise on the very layers that are trained
@@ -554,8 +554,10 @@ if __name__ == "__main__":
 # homogeneous in each of them: the scores grow as $\eta^9$, and the cross-entropy with them. In the normalised net the eight
 # hidden matrices count with their *direction* only; what still grows are the last $\gamma$ and $\beta$ and the last
 # matrix, so the scores grow as $\eta^2$ at most. The dashed and the dotted line are the two laws, and the table holds
-# the measured exponents. A step that is ten times too long multiplies the loss by up to a thousand million in one net, and
-# by a hundred at most in the other.
+# the measured exponents. At the right edge,
+# a thousand times too far, the loss is hundreds of thousands of millions of times what it was in one net, and less
+# than a hundred times in the other. In the middle of the training the plain net has not quite reached its asymptote
+# within the picture; its lines already climb nearly as steeply.
 
 
 # %%
