@@ -65,10 +65,10 @@ FAST = FULL | {"seeds": 1, "examples": 500, "steps": 60, "sizes": [100], "grid_s
 #
 # $$ A e_k = A S^k e_0 = S^k A e_0 . $$
 #
-# The first column, moved along, gives all the others: with $w = Ae_0$ the entries are $A_{ik} = w_{i-k}$, indices modulo
-# $n$, and $(Ax)_i = \sum_k w_{i-k}\, x_k$. *Equivariance alone forces a convolution.* Conversely a matrix of that form
-# commutes with $S$. A bias must be the same at all places, and a function applied to each value alone, such as ReLU,
-# commutes with $S$ of itself; so does every stack of such layers.
+# The first column, moved along, gives all the others: with $w = Ae_0$ the entries are $A_{ik} = w_{i-k}$, indices
+# modulo $n$, and $(Ax)_i = \sum_k w_{i-k}\, x_k$. *Equivariance alone forces a convolution.* Conversely a matrix of
+# that form commutes with $S$. A bias must be the same at all places, and a function applied to each value alone, such
+# as ReLU, commutes with $S$ of itself; so does every stack of such layers.
 #
 # **What is saved.** A free layer from $c$ channels of length $n$ to as many has $c^2n^2$ weights. *Equivariance* leaves
 # $c^2 n$ of them: one kernel, as long as the signal. *Locality*, the second assumption, leaves $c^2 k$ for a kernel of
@@ -99,8 +99,8 @@ FAST = FULL | {"seeds": 1, "examples": 500, "steps": 60, "sizes": [100], "grid_s
 # %% [markdown]
 # ## Implement
 #
-# The untied layer takes its pattern from the convolution itself: the convolution of every unit vector is a column of its
-# matrix, and the pattern is where a kernel of ones leaves something.
+# The untied layer takes its pattern from the convolution itself: the convolution of every unit vector is a column of
+# its matrix, and the pattern is where a kernel of ones leaves something.
 
 # %%
 
@@ -358,8 +358,9 @@ def compare(config, seed):
 # %% [markdown]
 # ## The claims, as inequalities
 #
-# The first four are the paper's, with the plan's thresholds; "falls below" is asked to be three points in the mean. The
-# others are ours, and the thresholds of their paired comparisons were fixed after one seed. In fast mode, with a few steps on little data, only the exact ones are asked.
+# The first four are the paper's, with the plan's thresholds; "falls below" is asked to be three points in the mean.
+# The others are ours, and the thresholds of their paired comparisons were fixed after one seed. In fast mode, with a
+# few steps on little data, only the exact ones are asked.
 
 
 # %%
@@ -416,7 +417,7 @@ def draw_shuffle(results):
     figure, axes = plot.figure(10, 2.8, columns=2, sharex=True)
     for ax, kind in zip(axes, ("signal", "shuffled"), strict=True):
         values = {name: tests(results, f"{name}, {kind}") for name in NETS}
-        plot.bars(values, ax=ax, colours=COLOURS, fmt="{:.2f}", reference=("chance", 0.1))
+        plot.bars(values, ax=ax, colours=COLOURS, fmt="{:.2f}")
         ax.set(xlabel="test accuracy", title={"signal": "Signals", "shuffled": "Positions shuffled"}[kind])
     axes[0].set_xlim(0, 1.05)
     return figure
@@ -432,10 +433,10 @@ if __name__ == "__main__":
 # lost costs more than none.
 #
 # The *untied* net answers the first question. On the left it lies between the two, nearer to the convolutional net:
-# most of the gain is there without any sharing, from looking at neighbours first and at the whole later; sharing adds the rest,
-# with a sixth of the weights. On the right it does not fall as the convolutional net does: what it looks at is
-# now an arbitrary choice of inputs, but each place may still learn its own use of them. It is the *sharing* that is a
-# wrong statement about shuffled signals, and that does the harm.
+# most of the gain is there without any sharing, from looking at neighbours first and at the whole later; sharing adds
+# the rest, with a sixth of the weights. On the right it does not fall as the convolutional net does: what it looks at
+# is now an arbitrary choice of inputs, but each place may still learn its own use of them. It is the *sharing* that is
+# a wrong statement about shuffled signals, and that does the harm.
 
 
 # %%
@@ -457,9 +458,9 @@ if __name__ == "__main__":
     lab.show(draw_signals(study.results))
 
 # %% [markdown]
-# A signal is one of ten short templates, stretched, scaled, moved by up to 48 of 72 places, with smooth noise where there
-# is no template, sheared, and sampled at 40 points. The label depends on the shape, hardly on the place. Below the same five
-# signals as the perceptron may as well see them: for it there is no difference.
+# A signal is one of ten short templates, stretched, scaled, moved by up to 48 of 72 places, with smooth noise where
+# there is no template, sheared, and sampled at 40 points. The label depends on the shape, hardly on the place. Below
+# the same five signals as the perceptron may as well see them: for it there is no difference.
 
 
 # %%
@@ -472,7 +473,7 @@ def draw_layers(results):
         values = np.array(shown[name])
         limit = np.abs(values).max()
         ax.imshow(values, cmap=plot.DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
-        ax.set(title=title, xlabel="position of the input")
+        ax.set(title=title, xlabel="position of the input", yticks=range(0, 19, 6))
     axes[0].set_ylabel("unit")
     return figure
 
@@ -482,10 +483,9 @@ if __name__ == "__main__":
     lab.show(draw_layers(study.results))
 
 # %% [markdown]
-# Three matrices, in the order in which the sets of functions contain each other. The convolution is one short row, moved
-# along two places at a time: five numbers. The untied layer keeps the band, but its rows do not resemble each other: each
-# place has seen only the examples whose template lay there, and has learned what it could from them. The perceptron's units
-# look everywhere.
+# Three matrices, in the order in which the sets of functions contain each other. The convolution is one short row,
+# moved along two places at a time: five numbers. The untied layer keeps the band, but nothing makes its rows resemble
+# each other: each place learns from what lay there. The perceptron's units look everywhere.
 
 
 # %%
@@ -511,7 +511,8 @@ def draw_efficiency(results):
         right.plot(runs.mean(axis=0), color=colour, lw=2, label=name)
     right.set(xlabel="test signals moved around the circle by", ylabel="test accuracy", title="Shifts, not trained for")
     right.set_xticks(range(0, runs.shape[1], 8))
-    right.legend(fontsize=8)
+    right.set_ylim(top=1.12)
+    right.legend(loc="upper center", ncols=2)
     return figure
 
 
@@ -520,13 +521,14 @@ if __name__ == "__main__":
     lab.show(draw_efficiency(study.results))
 
 # %% [markdown]
-# Left: the dotted line is the perceptron with everything it can get; the convolutional net crosses it with a fraction of the
-# examples. This is the prior, measured in examples. Right: all nets are trained on signals as they are and tested on
-# signals that were moved around the circle. The perceptron falls at once. The paper's net falls, too: zeros at its border,
-# strides and a last layer with a weight for every position leave little of the invariance that convolutional nets are
-# said to have. With an average at the end and circular borders the line is flat for stride one, as derived; for stride
-# two it is exactly what it should be at 0, 8, 16, 24 and 32, and lower in between: a comb whose teeth are the
-# strides' product.
+# Left: the dotted line is the perceptron with everything it can get; the convolutional net crosses it with a fraction
+# of the examples. This is the prior, measured in examples. Right: all nets are trained on signals as they are and
+# tested on signals that were moved around the circle. The perceptron falls at once. The paper's net falls, too: zeros
+# at its border, strides and a last layer with a weight for every position leave little of the invariance that
+# convolutional nets are said to have. With an average at the end and circular borders the line is flat for stride one,
+# as derived; for stride two it is exactly what it should be at 0, 8, 16, 24 and 32, and lower in between: a comb whose
+# teeth stand as far apart as the strides' product, with lesser ones halfway, where only the last layer sees a shift it
+# does not know.
 #
 # ## The grid: stride × what comes after the convolutions
 
@@ -551,21 +553,21 @@ if __name__ == "__main__":
     lab.show(draw_grid(study.results))
 
 # %% [markdown]
-# These four nets have circular borders and were trained for fewer steps than those above, so that only the four are to be
-# compared. Averaging over positions costs accuracy on the signals as they are: where a template lies is not quite without
-# meaning here, as a signal has two ends and the circle has none. Exact invariance is bought, not free. Under
+# These four nets have circular borders and were trained for fewer steps than those above, so that only the four are to
+# be compared. Averaging over positions costs accuracy on the signals as they are: where a template lies is not quite
+# without meaning here, as a signal has two ends and the circle has none. Exact invariance is bought, not free. Under
 # shifts the order turns round.
 #
 # ## Compare, interpret
 #
-# The paper's convolutional net, from the same weights on the same batches, is trained in PyTorch; the last line says how
-# well the losses agree.
+# The paper's convolutional net, from the same weights on the same batches, is trained in PyTorch; the last line says
+# how well the losses agree.
 #
-# What the verdict means: for data whose meaning does not depend on position, a net that cannot help treating all positions
-# alike needs fewer examples; the control shows that locality and sharing both contribute, and that only sharing can be
-# harmful on shuffled data. What it does not mean: that convolution is the better function class. It is the smaller one, and
-# on shuffled data it is the wrong one. With enough examples the larger classes must catch up; the left curves have
-# not met at 4,000.
+# What the verdict means: for data whose meaning does not depend on position, a net that cannot help treating all
+# positions alike needs fewer examples; the control shows that locality and sharing both contribute, and that only
+# sharing can be harmful on shuffled data. What it does not mean: that convolution is the better function class. It is
+# the smaller one, and on shuffled data it is the wrong one. With enough examples the larger classes must catch up; the
+# left curves have not met at 4,000.
 
 # %%
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 # # Batch normalisation: not what it was made for, but what it does
 #
 # **Claims.** (1) With batch normalisation the largest learning rate at which a net of eight layers still learns is at
-# least *five* times as large as without. (2) This is not because batch normalisation calms the distributions inside the
-# net: with random, shifting noise added *behind* each normalisation, so that the distributions move more than in the
-# plain net, the normalised net still reaches a lower training loss than the plain one, each at its best rate.
+# least *five* times as large as without. (2) This is not because batch normalisation calms the distributions inside
+# the net: with random, shifting noise added *behind* each normalisation, so that from the middle of the training on
+# the distributions move more than in the plain net, the normalised net still reaches a lower training loss than the
+# plain one, each at its best rate.
 #
 # **Papers.** S. Ioffe and C. Szegedy (2015), *Batch normalization*, for the method; J. Bjorck, C. Gomes, B. Selman and
 # K. Weinberger (2018), *Understanding batch normalization*, for the rates; S. Santurkar, D. Tsipras, A. Ilyas and
@@ -95,7 +96,8 @@ FAST = FULL | {
 # **The gradient is orthogonal to the weights.** $\partial L/\partial w = X^T \partial L/\partial z$, and
 # $z = \mu\mathbf 1 + s\hat z$, so
 #
-# $$ \Big\langle w, \frac{\partial L}{\partial w} \Big\rangle = \Big\langle Xw, \frac{\partial L}{\partial z} \Big\rangle
+# $$ \Big\langle w, \frac{\partial L}{\partial w} \Big\rangle
+# = \Big\langle Xw, \frac{\partial L}{\partial z} \Big\rangle
 # = \frac{\gamma}{s} \Big\langle P z, \frac{\partial L}{\partial y} \Big\rangle
 # = \frac{\varepsilon}{\sigma^2 + \varepsilon}\; \gamma\, \frac{\partial L}{\partial \gamma}, $$
 #
@@ -128,7 +130,7 @@ FAST = FULL | {
 
 # %%
 class Noise(nn.Module):
-    """Santurkar's noise: for every unit and step a random shift and scale, and for every example some jitter on both."""
+    """Santurkar's noise: for every unit and step a random shift and scale, for every example some jitter on both."""
 
     def forward(self, input):
         if not self.training:
@@ -514,12 +516,12 @@ if __name__ == "__main__":
     lab.show(draw_rates(study.results))
 
 # %% [markdown]
-# The plain net works in a narrow valley, and a factor of two beyond its best rate or little more it is gone: not
-# slow, but infinite. With batch normalisation the valley is wide, and on the right the loss rises gently before learning
-# ends. At *small* rates batch normalisation is the slower one, at the same number of steps: it buys room, not speed; what
-# speed there is comes from using the room. The noise costs loss at every rate, as noise on the very layers that are trained
-# must, but it does not narrow the valley by much. Whether its lowest point lies below the plain net's is the second claim;
-# the table at the end says how it came out, seed by seed.
+# The plain net works in a narrow valley, and a factor of two or four beyond its best rate it is gone: not slow, but
+# infinite. With batch normalisation the valley is wide, and on the right the loss rises gently before learning ends.
+# At *small* rates batch normalisation is the slower one, at the same number of steps: it buys room, not speed; what
+# speed there is comes from using the room. The noise costs loss at every rate, as noise on the very layers that are
+# trained must, but it does not narrow the valley by much. Whether its lowest point lies below the plain net's is the
+# second claim; the table at the end says how it came out, seed by seed.
 
 
 # %%
@@ -549,13 +551,14 @@ if __name__ == "__main__":
     lab.show(draw_lines(study.results))
 
 # %% [markdown]
-# Up to a step of about 0.1 the two landscapes look the same. Beyond they could not differ more, and the difference can be
-# derived. In a plain net every one of the nine weight matrices is linear in $\eta$ along the line, and a ReLU net is
-# homogeneous in each of them: the scores grow as $\eta^9$, and the cross-entropy with them. In the normalised net the eight
-# hidden matrices count with their *direction* only; what still grows are the last $\gamma$ and $\beta$ and the last
-# matrix, so the scores grow as $\eta^2$ at most. The dashed and the dotted line are the two laws, and the table holds
-# the measured exponents. A step that is ten times too long multiplies the loss by up to a thousand million in one net, and
-# by a hundred at most in the other.
+# Up to a step of about 0.1 the two landscapes look the same. Beyond they could not differ more, and the difference can
+# be derived. In a plain net every one of the nine weight matrices is linear in $\eta$ along the line, and a ReLU net
+# is homogeneous in each of them: the scores grow as $\eta^9$, and the cross-entropy with them. In the normalised net
+# the eight hidden matrices count with their *direction* only; what still grows are the last $\gamma$ and $\beta$ and
+# the last matrix, so the scores grow as $\eta^2$ at most. The dashed and the dotted line are the two laws, and the
+# table holds the measured exponents. At the right edge, a thousand times too far, the loss is hundreds of thousands of
+# millions of times what it was in one net, and less than a hundred times in the other. In the middle of the training
+# the plain net has not quite reached its asymptote within the picture; its lines already climb nearly as steeply.
 
 
 # %%
@@ -586,14 +589,15 @@ if __name__ == "__main__":
     lab.show(draw_smoothness(study.results))
 
 # %% [markdown]
-# All three panels are of trainings at the *same* rate, one that the plain net can bear. On the left the loss within reach of
-# one step: the plain net's band is wider above. In the middle the change of the gradient over one step, relative to the
-# gradient: a value of one says that where the step ends the gradient has nothing to do with that at its beginning. By this
-# measure batch normalisation is calmer, but not by an order of magnitude: the smoothness that Santurkar and
-# colleagues show is *here* mostly a matter of the tail, of the steps that are far too long (second picture).
-# On the right is what the noise is for. Behind each normalisation means hardly move, by construction. With noise they move
-# by a quarter of a standard deviation between any two looks, from the beginning to the end, which in the second half
-# is more than in the plain net. If moving distributions were the obstacle, this net would be the worst of the three.
+# All three panels are of trainings at the *same* rate, one that the plain net can bear. On the left the loss within
+# reach of one step: the plain net's band is wider above. In the middle the change of the gradient over one step,
+# relative to the gradient: a value of one says that where the step ends the gradient has nothing to do with that at
+# its beginning. By this measure batch normalisation is calmer, but not by an order of magnitude: the smoothness that
+# Santurkar and colleagues show is *here* mostly a matter of the tail, of the steps that are far too long (second
+# picture). On the right is what the noise is for. Behind each normalisation means hardly move, by construction. With
+# noise they move by a quarter of a standard deviation between any two looks, from the beginning to the end, which in
+# the second half is more than in the plain net. If moving distributions were the obstacle, this net would be the worst
+# of the three.
 #
 # ## The grid: normalisation × rate × depth
 
@@ -619,25 +623,26 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # The plain net's limit falls with depth, as the exponent says it must. Layer and RMS normalisation make each example's
-# signal independent of the length of the weights, too, so they cannot diverge in the plain net's way, and indeed they do not:
-# instead they come to rest at $\ln 10$, giving every image the same scores. What is scale-invariant here is a layer as a
-# whole, not each unit, and nothing subtracts what all examples have in common. A large step can send all examples in one
-# direction, and they stay there; batch normalisation takes that direction out of the next layer's input. This reading is
-# consistent with the grid, but the grid alone does not prove it. In eight layers batch normalisation bears rates sixteen
-# times as large as the other two, or thereabouts. (Transformers, where layer normalisation is at home, put it into residual
-# branches and train with warm-up and Adam.)
+# signal independent of the length of the weights, too, so they cannot diverge in the plain net's way, and indeed they
+# do not: instead they come to rest at $\ln 10$, giving every image the same scores. What is scale-invariant here is a
+# layer as a whole, not each unit, and nothing subtracts what all examples have in common. A large step can send all
+# examples in one direction, and they stay there; batch normalisation takes that direction out of the next layer's
+# input. This reading is consistent with the grid, but the grid alone does not prove it. In eight layers batch
+# normalisation bears rates sixteen times as large as the other two, or thereabouts. (Transformers, where layer
+# normalisation is at home, put it into residual branches and train with warm-up and Adam.)
 #
 # ## Compare, interpret
 #
-# The same net with batch normalisation, from the same weights on the same batches, is trained in PyTorch in double precision;
-# the last line says how well the losses agree.
+# The same net with batch normalisation, from the same weights on the same batches, is trained in PyTorch in double
+# precision; the last line says how well the losses agree.
 #
 # The first claim does not depend on how one defines "learns": the plain net's failure is an infinity. That batch
 # normalisation allows large rates *by making the weights longer* is exact algebra (the checks in float64); the second
-# claim, that shifting distributions are not what matters, is an experiment, and a small one: our nets have eight layers and
-# train for six epochs, where those of Santurkar and colleagues are convolutional and train to the end. Where it comes out
-# as *no* for single seeds, the numbers say that noise of this strength costs about as much as normalisation gains; the
-# checks on rates and on distributions, which separate the mechanism from the price of the noise, are then the better evidence.
+# claim, that shifting distributions are not what matters, is an experiment, and a small one: our nets have eight
+# layers and train for six epochs, where those of Santurkar and colleagues are convolutional and train to the end.
+# Where it comes out as *no* for single seeds, the numbers say that noise of this strength costs about as much as
+# normalisation gains; the checks on rates and on distributions, which separate the mechanism from the price of the
+# noise, are then the better evidence.
 
 # %%
 if __name__ == "__main__":
