@@ -343,7 +343,7 @@ def draw_risk(results):
     under = [i for i, ratio in enumerate(ratios) if ratio < 1]
     training = np.median([result["training"] for result in results], axis=0)
     left.plot(np.array(ratios)[under], training[under], color=plot.GREEN, label="training, 0 from N = n on")
-    left.legend(loc="upper left")
+    left.legend(loc="upper left", fontsize=7.5)
     left.set(xlabel="N / n, features per example", ylabel="squared error of an example", title="Error")
     plot.curves(
         {"‖β‖, minimum norm": [result["norm"] for result in results]},

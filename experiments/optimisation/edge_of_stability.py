@@ -117,7 +117,7 @@ FAST = FULL | {
 # nine digits. The distance $h$ has to be *tiny* where the net has kinks: on ReLU nets, $h$ of the usual size
 # $\varepsilon^{1/3}$ steps over a few kinks on each side, whose jumps divided by $h$ feign curvatures two or three times
 # the true one. We take $10^{-9}$. Lanczos needs a dozen products, so a reading costs as much as two dozen steps; stopped
-# earlier, at a residual of 1 %, it took in a pilot run the second eigenvalue for the first for a while. The net has 8,970
+# earlier, at a residual of 1 %, it took the second eigenvalue for the first more often. The net has 8,970
 # weights; its Hessian would have 80 million entries, and is never in memory.
 
 # %% [markdown]
@@ -357,6 +357,11 @@ if __name__ == "__main__":
 # the line, largest step first, while the control goes on rising. The loss of the large steps trembles from the crossing
 # on, and yet goes on falling. It falls more slowly *per unit of time* than the flow's; per step the large rates are far
 # ahead, as they travel four to eight times as far in each as the control does.
+#
+# A single notch in one of the control's curves is the instrument's, not the net's: from an unlucky first vector Lanczos met
+# its tolerance at the second eigenvalue before it had seen the first (to five digits the reading is that eigenvalue; with a
+# smaller tolerance the first one lies on the curve). An iteration that stops by its residual knows that it has found *an*
+# eigenvalue, never that it has found the largest.
 
 
 # %%
