@@ -86,7 +86,9 @@ def top_eigenvalues(loss, parameters, k=1, *, iterations=100, tolerance=1e-3, ep
     parameters : iterable of Tensor
         P numbers in all; float64 is advised.
     k : int, default 1
-        How many, the algebraically largest first. One that occurs several times may be found once.
+        How many, the algebraically largest first. One that occurs several times may be found once; and where the first
+        vector is nearly orthogonal to an eigenvector, the iteration can end before it appears: a lower `tolerance` or
+        another `generator` tells.
     iterations : int, default 100
         At most; P are enough for any matrix.
     tolerance : float, default 1e-3
