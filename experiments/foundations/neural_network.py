@@ -269,7 +269,7 @@ def dead_units(network, pixels):
             x = layer(x)
             if not isinstance(layer, nn.Linear):
                 finite = np.isfinite(x.data).all()
-            shares.append(float(np.mean((x.data == 0).all(axis=0))) if finite else float("nan"))
+                shares.append(float(np.mean((x.data == 0).all(axis=0))) if finite else float("nan"))
     return shares
 
 
