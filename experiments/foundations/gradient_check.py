@@ -532,7 +532,9 @@ def draw_functions(results):
         ]
         for name in CURVES
     ]
-    plot.grid(table, list(CURVES), list(FORMULAS), ax=right, title="exponent of h", label="measured exponent")
+    plot.grid(
+        table, list(CURVES), list(FORMULAS), ax=right, limits=(0, 5), title="exponent of h", label="measured exponent"
+    )
     return figure
 
 
