@@ -518,8 +518,8 @@ if __name__ == "__main__":
 # On the left the order of the derivation: both cross-entropies first and together, the squared error behind a sigmoid
 # later, that of linear outputs last; each with its best rate of three. On the right the outputs begin confidently
 # wrong. There the cross-entropies lose ten points, and the squared errors nearly everything: behind the sigmoid the
-# gradient has vanished with $p(1 - p)$, behind linear outputs it is so large that no rate of the three keeps the
-# training from diverging.
+# gradient has vanished with $p(1 - p)$, behind linear outputs it is so large that none of the three rates is
+# small enough.
 
 # %% [markdown]
 # ### Gradients, layer by layer
@@ -680,8 +680,8 @@ if __name__ == "__main__":
 #
 # ### What the verdict means
 # The comparison of the losses is paired and tuned alike, but for one network, one data set, and a short training: it is a
-# statement about speed. Trained long enough, the squared error behind a sigmoid reads these digits as well. Nor are
-# three rates, a factor of seven apart, a fine comb: differences of a point or two between cells are not findings.
+# statement about speed. With Adam the squared error behind a sigmoid reads these digits as well as the others. Nor are
+# three rates, factors of five to eight apart, a fine comb: differences of a point or two between cells are no findings.
 
 # %%
 if __name__ == "__main__":
