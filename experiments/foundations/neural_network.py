@@ -456,11 +456,12 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # The founding grid. From He's weights and after some nine epochs most cells differ by less than the noise: a seed has 360
-# test digits, so that one percentage point is four of them. What stands out is below: with the squared error the same
-# networks are behind, most of all under plain gradient descent and with sigmoid units inside. It is not saturation
-# alone: linear outputs, which cannot saturate, are slower still, since their gradient $2(z - y)$ grows with the scores
-# and so bounds the rate. Adam, which rescales every coordinate, removes most of the difference: it chooses for itself
-# what the other two need a tuned rate for.
+# test digits, so that one percentage point is four of them. What stands out are the lower two rows. Behind a sigmoid
+# the squared error is late under gradient descent, and with momentum it is worse: steps that overshoot push the outputs
+# into saturation, from where this loss does not lead back. But it is not saturation alone. Linear outputs, which cannot
+# saturate, are the slowest under gradient descent, since their gradient $2(z - y)$ grows with the scores and so bounds
+# the rate. Adam, which rescales every coordinate, removes most of all these differences: it finds for itself what the
+# other two need a tuned rate for.
 
 # %% [markdown]
 # ### Initialisation × activation × optimiser
