@@ -197,13 +197,21 @@ def code_digest(name):
     """The digest of what an experiment computes: its code without comments, docstrings, card, pictures and checks.
 
     So a text can be improved, or a picture, without training anew; `check` is applied to the stored results again.
+    What it imports from further modules of this package counts, too; the laboratory itself does not.
     """
     tree = ast.parse(file(name, ".py").read_text(encoding="utf-8"))
     tree.body = [node for node in tree.body if not _is_presentation(node)]
+    imports = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    helpers = sorted({module.split(".")[1] for module in imports if module.startswith("experiments.")})
+    trees = [tree, *(ast.parse((ROOT / f"{helper}.py").read_text(encoding="utf-8")) for helper in helpers)]
+    return hashlib.sha256("\n".join(_without_docstrings(tree) for tree in trees).encode()).hexdigest()[:16]
+
+
+def _without_docstrings(tree):
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+    return ast.unparse(tree)
 
 
 def _is_presentation(node):

@@ -111,6 +111,17 @@ def test_what_is_computed_does(project, before, after):
     assert lab.code_digest("sample") != code
 
 
+def test_a_helper_counts(project):
+    project.write_text(SOURCE.replace("import numpy as np", "from experiments.helper import value"))
+    helper = lab.ROOT / "helper.py"
+    helper.write_text("value = 1")
+    code = lab.code_digest("sample")
+    helper.write_text("value = 1  # a comment")
+    assert lab.code_digest("sample") == code
+    helper.write_text("value = 2")
+    assert lab.code_digest("sample") != code
+
+
 def test_results_are_current_until_the_code_changes(project):
     assert not lab.is_current("sample")
     lab.file("sample", ".json").write_text(json.dumps({"digest": lab.code_digest("sample")}))
