@@ -6,20 +6,11 @@ import pytest
 pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 
-import kernels
 import nn
 from experiments.trainings import characters
 from experiments.trainings.text import SENTENCE, Text, reference_text
 
 
-@pytest.fixture
-def restored_threads():
-    before = kernels.get_num_threads()
-    yield
-    kernels.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("restored_threads")
 def test_short_run(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(characters, "STEPS", 3)
     monkeypatch.setattr(characters, "LENGTH", 20)

@@ -6,21 +6,12 @@ import pytest
 pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 
-import kernels
 import nn
 from experiments.trainings import gpt
 from experiments.trainings.text import SENTENCE, Text, reference_text
 from nn.models import GPT
 
 
-@pytest.fixture
-def restored_threads():
-    before = kernels.get_num_threads()
-    yield
-    kernels.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("restored_threads")
 def test_short_run(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(gpt, "STEPS", 3)
     monkeypatch.setattr(gpt, "LENGTH", 20)

@@ -6,18 +6,9 @@ pytest.importorskip("mlxtend")
 pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 
-import kernels
 from experiments.trainings import handwriting
 
 
-@pytest.fixture
-def restored_threads():
-    before = kernels.get_num_threads()
-    yield
-    kernels.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("restored_threads")
 def test_one_epoch(tmp_path, capsys):
     result = handwriting.run(seed=0, epochs=1, threads=1, folder=tmp_path / "figures", rounds=2)
     assert result["accuracy"] > 0.8

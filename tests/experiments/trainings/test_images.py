@@ -11,17 +11,9 @@ pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 
-import kernels
 import nn
 from experiments.trainings import images
 from nn.data import mnist_subset
-
-
-@pytest.fixture
-def restored_threads():
-    before = kernels.get_num_threads()
-    yield
-    kernels.set_num_threads(before)
 
 
 def write_idx(path, array):
@@ -29,7 +21,6 @@ def write_idx(path, array):
     path.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes()))
 
 
-@pytest.mark.usefixtures("restored_threads")
 @pytest.mark.parametrize("clothes", [True, False])
 def test_short_run(tmp_path, capsys, monkeypatch, clothes):
     if clothes:

@@ -9,7 +9,6 @@ import torch
 
 pytest.importorskip("matplotlib")
 
-import kernels
 import nn
 from benchmarks.cases.networks import bert
 from experiments.trainings import sentences
@@ -24,14 +23,6 @@ CONFIG = {
     "type_vocab_size": 2,
     "layer_norm_eps": 1e-12,
 }
-
-
-@pytest.fixture
-def restored_threads():
-    before = kernels.get_num_threads()
-    yield
-    kernels.set_num_threads(before)
-    torch.set_num_threads(1)
 
 
 def made_model():
@@ -109,7 +100,6 @@ def test_paragraphs():
     assert "yield" in {topic for topic, _ in library}
 
 
-@pytest.mark.usefixtures("restored_threads")
 def test_short_run(tmp_path, capsys, folder):
     library = [("first", sentences.SENTENCES[0]), ("second", sentences.SENTENCES[1])]
     result = sentences.run(folder, 1, tmp_path / "figures", library, ((1, 4), (2, 40)), rounds=1)

@@ -9,15 +9,7 @@ import torch
 
 pytest.importorskip("matplotlib")
 
-import kernels
 from experiments.trainings import speech
-
-
-@pytest.fixture
-def restored_threads():
-    before = kernels.get_num_threads()
-    yield
-    kernels.set_num_threads(before)
 
 
 def hum(pitch, seconds, rate):
@@ -42,7 +34,6 @@ def weights(tmp_path):
     return path
 
 
-@pytest.mark.usefixtures("restored_threads")
 def test_short_run(tmp_path, capsys, weights):
     sounds = tmp_path / "sounds"
     sounds.mkdir()
