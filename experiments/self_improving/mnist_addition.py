@@ -14,7 +14,7 @@
 # | knowledge | the rule of addition as a logic program, compiled to a circuit | the same circuit, written out: a convolution of two distributions |
 # | digit net | a small convolutional net of LeNet's kind | LeNet's: 6 and 16 channels, then 120 and 84 units |
 # | baseline | a convolutional net on the two images side by side, 19 classes | the same net, on 28 × 56 pixels |
-# | optimiser | Adam, rate 0.001, small batches | Adam, rate 0.003 falling along a cosine, 1,500 steps of 32 |
+# | optimiser | Adam, rate 0.001, small batches, as we remember it | Adam, rate 0.003 falling along a cosine, 1,500 steps of 32 |
 # | further arms | | a shared digit net without the rule; sums of odd pairs only; last digits only; squared error |
 #
 # Pilot runs on another seed compared the rates 0.001 and 0.003 for both nets: after long training they differed by less
