@@ -8,7 +8,7 @@ import numpy as np
 
 import kernels
 import nn
-from experiments.pictures import BLUE, GREY, figure
+from nn import plot
 
 STEPS = 20  # whose losses are compared
 TOLERANCE = {False: 1e-4, True: 1e-9}  # of the losses, relative: in float32 and in float64
@@ -162,19 +162,19 @@ def report(result, tolerance, batch_size, threads):
 
 def draw_comparison(results, threads, path):
     """The same losses, and the time for them: one row for each name and result."""
-    canvas, grid = figure(10, 4 * len(results), len(results), 2, width_ratios=(2, 1), squeeze=False)
+    canvas, grid = plot.figure(10, 4 * len(results), len(results), 2, width_ratios=(2, 1), squeeze=False)
     for (left, right), (name, result) in zip(grid, results.items(), strict=True):
         steps = np.arange(1, len(result["ours"]) + 1)
-        left.plot(steps, result["torch"], color=GREY, lw=6, label="PyTorch")
-        left.plot(steps, result["ours"], color=BLUE, lw=1.5, marker="o", ms=3, label="innerloop")
         same = f"Same weights, same batches: equal within {result['difference']:.0e}"
-        left.set(xlabel="step", ylabel="loss", title=f"{name}. {same}" if name else same)
+        losses = {"PyTorch": result["torch"], "innerloop": result["ours"]}
+        title = f"{name}. {same}" if name else same
+        plot.curves(losses, steps, ax=left, colours=(plot.GREY, plot.BLUE), xlabel="step", ylabel="loss", title=title)
+        left.lines[0].set_linewidth(6)
         left.set_xticks(steps[4::5])
-        left.legend(frameon=False)
-        times = [result["ours_seconds"] * 1e3, result["torch_seconds"] * 1e3]
-        bars = right.bar(["innerloop", "PyTorch"], times, color=[BLUE, GREY], width=0.6)
-        right.bar_label(bars, fmt="%.2f ms", padding=3)
-        right.set(ylabel="median time per step (ms)", title=f"{threads} thread{'s' if threads > 1 else ''}")
-        for axes in (left, right):
-            axes.spines[["top", "right"]].set_visible(False)
+        with plot.style():
+            left.legend(loc="best")
+        times = {"innerloop": result["ours_seconds"] * 1e3, "PyTorch": result["torch_seconds"] * 1e3}
+        title = f"{threads} thread{'s' if threads > 1 else ''}"
+        colours, unit = {"PyTorch": plot.GREY}, "median time per step (ms)"
+        plot.bars(times, ax=right, fmt="{:.2f} ms", colours=colours, xlabel=unit, title=title)
     canvas.savefig(path)

@@ -10,7 +10,8 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_example(number):
+def test_example(number, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # one saves a picture
     exec(compile(EXAMPLES[number], f"README.md, example {number + 1}", "exec"), {"__name__": "example"})
 
 

@@ -206,6 +206,7 @@ def run(config, seed):
     inputs = np.linalg.qr(data.standard_normal((config["width"], 2)))[0].T.astype(np.float32)
     result = {name: walk(config, name, inputs) for name in INITIALISATIONS if name != "σ = 0.01"}
     if seed < config["grid_seeds"]:
+        result["depths"] = config["grid_depths"]
         result["grid"] = [
             [[train(config, start, norm, depth, seed) for depth in config["grid_depths"]] for norm in NORMALISATIONS]
             for start in INITIALISATIONS
@@ -322,7 +323,7 @@ def draw_walks(results):
     for bound in (-1, 1):
         right.axhline(bound, color=plot.INK, lw=0.8, ls=":")
     right.set(xlabel="layer", ylabel="log₂ of squared length", title="He, enlarged; dotted: a factor of two")
-    right.legend(frameon=False, loc="upper left")
+    right.legend(frameon=False, loc="lower left")
     return figure
 
 
@@ -393,7 +394,7 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # Keeping the length is not keeping the information. After ten layers the two inputs enclose less than thirty degrees,
-# after fifty about five: every initialisation of ReLU layers does this, as the recursion does not know $\sigma$. A deep
+# after fifty less than nine: every initialisation of ReLU layers does this, as the recursion does not know $\sigma$. A deep
 # plain net starts as an almost constant function, and this, more than the length, is why depth alone is hard; see
 # `batchnorm_smoothness` for what normalisation adds, and the grid below.
 #
@@ -405,9 +406,9 @@ def draw_grid(results):
     """Test accuracy after a short training, for every combination."""
     grid = np.mean([result["grid"] for result in results if "grid" in result], axis=0)
     figure, panels = plot.figure(10, 3.2, columns=grid.shape[1], sharey=True, squeeze=False)
-    depths = {1: [2]}.get(grid.shape[2], FULL["grid_depths"])
+    depths = [str(depth) for depth in results[0]["depths"]]
     for i, (axes, name) in enumerate(zip(panels[0], NORMALISATIONS, strict=True)):
-        plot.grid(grid[:, i], list(INITIALISATIONS), [str(depth) for depth in depths], ax=axes, fmt=".2f")
+        plot.grid(grid[:, i], list(INITIALISATIONS), depths, ax=axes, limits=(0.1, 1))
         axes.set(xlabel="hidden layers", title=f"normalisation: {name}")
     figure.suptitle("Test accuracy after five epochs on 8 × 8 digits, best of three rates", color=plot.INK)
     return figure
@@ -418,12 +419,16 @@ if __name__ == "__main__":
     lab.show(draw_grid(study.results))
 
 # %% [markdown]
-# With two layers everything learns, unless the weights are tiny. With depth, and without normalisation, only He's
-# initialisation still learns anything; the other signals have died on the way. Batch normalisation
-# rescales the signal behind every layer, so that the length of the weights no longer matters: its column is
-# nearly the same from row to row, which is exactly what the derivation predicts for a factor $\sigma$ that is divided
-# out. Layer normalisation does that, too, but it normalises each input on its own and so leaves the angles
-# as they are; batch normalisation also subtracts what all inputs have in common, and pulls them apart again.
+# Without normalisation the triangle of what learns is the derivation's: each column to the right asks the signal to pass
+# more layers, each row downward multiplies it by a smaller factor in each. Two layers learn from anything; at eight only
+# the first two rows are left, at thirty-two hardly even He's. Batch normalisation rescales the signal behind every
+# layer, so that the length of the weights no longer matters: its columns are nearly the same from row to row, exactly as
+# a factor $\sigma$ demands that is divided out. Layer normalisation divides it out, too, but it looks at each input alone,
+# behind a linear layer whose outputs have a mean near zero anyway, and so leaves the *angles* as the recursion makes
+# them; batch normalisation also subtracts what all inputs have in common, and pulls them apart again. That is why the two
+# differ most in the deepest column, where five epochs are short for all of them. (A tiny $\sigma$ still acts behind a
+# normalisation: the gradient is $1/\sigma$ times as large and the weights $\sigma$ times as small, so the same rate is
+# $1/\sigma^2$ times as bold. Three rates do not cover that range, as the last row shows.)
 
 # %% [markdown]
 # ## Compare, interpret

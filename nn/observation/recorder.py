@@ -15,6 +15,7 @@ from nn.activation import Hardsigmoid, Hardtanh, ReLU6, Sigmoid, Tanh
 from nn.module import Module
 from nn.observation.log import Log
 from nn.observation.statistics import Histogram, Summary, Workspace, check_histogram
+from nn.optim import Optimizer
 from nn.tensor import Tensor, is_grad_enabled
 
 
@@ -38,7 +39,7 @@ def observe(model, optimizer=None, *, every=10, layers=None, quantiles=(), histo
         returns a tuple the first tensor is observed. What a parent computes without calling its part is not seen: then
         the part's statistics are NaN.
     quantiles : sequence of float, default ()
-        For example ``(0.05, 0.5, 0.95)``.
+        For example ``(0.05, 0.5, 0.95)``. They need sorting, and cost several times what all the rest does.
     histogram : int or array (bins + 1,), optional
         A number of bins, a multiple of 4: equal ones around zero that adapt to what is seen; or their edges, beyond
         which nothing is counted.
@@ -54,8 +55,8 @@ def observe(model, optimizer=None, *, every=10, layers=None, quantiles=(), histo
     Raises
     ------
     TypeError, ValueError
-        `model` is not a Module, ``every`` is below 1, a layer does not exist, a quantile lies outside [0, 1], or edges
-        do not increase.
+        `model` is not a Module, `optimizer` not an Optimizer, `every` is below 1, a layer does not exist, a quantile
+        lies outside [0, 1], or edges do not increase.
 
     Examples
     --------
@@ -76,13 +77,16 @@ def observe(model, optimizer=None, *, every=10, layers=None, quantiles=(), histo
     """
     if not isinstance(model, Module):
         raise TypeError(f"observe: model must be a Module, got {type(model).__name__}")
+    if not (optimizer is None or isinstance(optimizer, Optimizer)):
+        raise TypeError(f"observe: optimizer must be an Optimizer, got {type(optimizer).__name__}")
     if every < 1:
         raise ValueError(f"observe: every must be at least 1, got {every}")
+    quantiles = tuple(quantiles)
     if not all(0 <= q <= 1 for q in quantiles):
         raise ValueError(f"observe: quantiles must lie in [0, 1], got {quantiles}")
     if histogram is not None:
         check_histogram("observe", histogram)
-    recorder = _Recorder(model, optimizer, every, _chosen(model, layers), tuple(quantiles), histogram, watch)
+    recorder = _Recorder(model, optimizer, every, _chosen(model, layers), quantiles, histogram, watch)
     try:
         yield recorder.log
     finally:

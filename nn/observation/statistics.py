@@ -10,6 +10,7 @@ import numpy as np
 import kernels
 
 SATURATION = 0.97  # of the way from the middle of a bounded activation's range to its ends
+HUGE = 2.0**1023  # from here on bins count a value as infinite: its power of two would be
 
 _ieee = np.errstate(all="ignore")  # infinities and NaNs are findings here, not warnings
 
@@ -67,12 +68,11 @@ class Summary:
         total = float(kernels.sum(values))
         finite = math.isfinite(total) or bool(np.isfinite(x).all())
         self._zeros += np.count_nonzero(x == 0)
-        mean = total / x.size
-        values -= mean
         if self._bounds is not None:
             low, high = self._bounds
-            inside = np.abs(x - (low + high) / 2) <= SATURATION * (high - low) / 2
-            self._saturated += x.size - np.count_nonzero(inside)
+            self._saturated += np.count_nonzero(np.abs(values - (low + high) / 2) > SATURATION * (high - low) / 2)
+        mean = total / x.size
+        values -= mean
         np.multiply(values, values, out=values)
         self._merge(x.size, mean, float(kernels.sum(values)))
         if self._quantiles:
@@ -120,19 +120,35 @@ class Histogram:
 
     def __init__(self, bins):
         self.adapts = isinstance(bins, int)
-        self._limit = 0.0  # of the range of bins that adapt, a power of two
-        self.edges = np.full(bins + 1, math.nan) if self.adapts else np.asarray(bins, np.float64)
-        self._current = np.zeros(len(self.edges) - 1, np.int64)
+        self._given = None if self.adapts else np.asarray(bins, np.float64)
+        self._limit = 0.0  # of the range of bins that adapt: a power of two; 0 as long as all values were
+        self._current = np.zeros(bins if self.adapts else len(bins) - 1, np.int64)
         self.counts = []
+
+    @property
+    def edges(self):
+        """Of the bins as they are now, (bins + 1,)."""
+        if not self.adapts:
+            return self._given
+        return np.linspace(-1, 1, len(self._current) + 1) * (self._limit or 1.0)
 
     def add(self, x):
         """Count the values of an array; NaNs and infinities fall into no bin, unless an edge is infinite."""
-        if self.adapts:
-            x = x[np.isfinite(x)].astype(np.float64)
-            self._widen(float(np.abs(x).max(initial=0)))
-            self._current += np.histogram(x, len(self._current), (-self._limit, self._limit))[0]
-        else:
-            self._current += np.histogram(x[~np.isnan(x)], self.edges)[0]
+        if not self.adapts:
+            self._current += np.histogram(x[~np.isnan(x)], self._given)[0]
+            return
+        bins, x = len(self._current), x.astype(np.float64)
+        largest = float(np.abs(x).max(initial=0))
+        if not largest < HUGE:
+            x = x[np.abs(x) < HUGE]
+            largest = float(np.abs(x).max(initial=0))
+        if largest:
+            self._widen(largest)
+            x *= bins / 2 / self._limit  # now in bins from zero: exact for 2ⁿ bins
+            np.floor(x, out=x)
+        x += bins // 2
+        np.minimum(x, bins - 1, out=x)  # where the product was rounded up
+        self._current += np.bincount(x.astype(np.intp), minlength=bins)
 
     def _widen(self, largest):
         """Double the bins until they hold `largest`."""
@@ -145,7 +161,6 @@ class Histogram:
                 pairs = counts.reshape(-1, 2).sum(axis=1)
                 counts[:] = 0
                 counts[bins // 4 : bins // 4 + len(pairs)] = pairs
-        self.edges = np.linspace(-self._limit, self._limit, bins + 1)
 
     def close(self):
         """Keep the counts of this step and begin anew."""

@@ -164,3 +164,15 @@ def same_length(name, what, values, length, of):
     if len(values) != length:
         raise ValueError(f"{name}: {len(values)} {what} for {length} {of}")
     return values
+
+
+def template(name, fmt):
+    """Check that `fmt` has a place for the value.
+
+    Raises
+    ------
+    ValueError
+    """
+    if "{" not in fmt:
+        raise ValueError(f'{name}: fmt must have a place for the value, as "{{:.2f}}" has, got {fmt!r}')
+    return fmt

@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.ticker import MaxNLocator
 
 from nn.plot.appearance import (
     COLOURS,
@@ -62,36 +63,55 @@ def decision_boundary(classify, x, y, *, ax=None, labels=None, **properties):
     margin = 0.08 * np.where(high > low, high - low, 1)
     sides = [np.linspace(a, b, _RESOLUTION) for a, b in zip(low - margin, high + margin, strict=True)]
     across, up = np.meshgrid(*sides)
-    said = np.asarray(classify(np.stack([across.ravel(), up.ravel()], axis=1)))
-    if said.ndim not in (1, 2) or len(said) != across.size:
-        raise ValueError(f"decision_boundary: classify must return one row for each of {across.size}, got {said.shape}")
-    said = said.argmax(axis=1) if said.ndim == 2 else said
+    said, borders = decided(classify, np.stack([across.ravel(), up.ravel()], axis=1))
     scored = said.dtype.kind == "f"
+    most = 2 if scored else len(COLOURS)
     classes = max(int(y.max()), 1 if scored else int(said.max())) + 1
-    if y.min() < 0 or classes > len(COLOURS) or (scored and classes > 2):
-        raise ValueError(
-            f"decision_boundary: classes lie in 0…{1 if scored else len(COLOURS) - 1}, got up to {classes - 1}"
-        )
+    if y.min() < 0 or classes > most:
+        raise ValueError(f"decision_boundary: classes lie in 0…{most - 1}, got {y.min()}…{classes - 1}")
     labels = [str(i) for i in range(classes)] if labels is None else labels
     same_length("decision_boundary", "labels", labels, classes, "classes")
     with style():
-        ax = own_or(ax, 4.6, 4)
-        said = said.reshape(across.shape)
+        ax = own_or(ax, 5.4, 4)
         if scored:
             reach = np.abs(said).max() or 1
-            fill, borders = (DIVERGING.reversed(), Normalize(-reach, reach)), [said]
+            fill, norm = DIVERGING.reversed(), Normalize(-reach, reach)
         else:
-            fill = ListedColormap(COLOURS[:classes]), Normalize(-0.5, classes - 0.5)
-            borders = [np.where(said == i, 1.0, -1.0) for i in np.unique(said)[1:]]
-        ax.pcolormesh(across, up, said, cmap=fill[0], norm=fill[1], alpha=0.3, lw=0, rasterized=True)
+            fill, norm = ListedColormap(COLOURS[:classes]), Normalize(-0.5, classes - 0.5)
+        said = said.reshape(across.shape)
+        ax.pcolormesh(across, up, said, cmap=fill, norm=norm, alpha=0.3, lw=0, rasterized=True)
         for border in borders:
             if border.min() < 0 < border.max():
-                ax.contour(across, up, border, [0], colors=INK, linewidths=1)
+                ax.contour(across, up, border.reshape(across.shape), [0], colors=INK, linewidths=1)
         for i, (label, colour, marker) in enumerate(zip(labels, COLOURS, _MARKERS, strict=False)):
             ax.scatter(*x[y == i].T, s=22, color=colour, marker=marker, ec="white", lw=0.6, label=label)
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=min(classes, 4), handletextpad=0.2)
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2)
         ax.set(**properties)
     return ax
+
+
+def decided(classify, points):
+    """(the class or the one score of each point, for each class whatever is above 0 where it wins).
+
+    Raises
+    ------
+    ValueError
+        `classify` returns no such thing.
+    """
+    said = np.asarray(classify(points))
+    columns = said.shape[1:]
+    if said.shape[:1] != points.shape[:1] or columns not in ((), *((c,) for c in range(2, len(COLOURS) + 1))):
+        most, shape = len(COLOURS), points.shape[0]
+        raise ValueError(f"decision_boundary: classify must return ({shape},) or ({shape}, 2…{most}), got {said.shape}")
+    if not np.isfinite(said).all():
+        raise ValueError("decision_boundary: classify returns what is not finite")
+    if columns:
+        best = np.sort(said, axis=1)
+        others = np.where(said == best[:, -1:], best[:, -2:-1], best[:, -1:])
+        return said.argmax(axis=1), list((said - others).T)
+    if said.dtype.kind == "f":
+        return said, [said]
+    return said, [np.where(said == i, 1.0, -1.0) for i in np.unique(said)]
 
 
 def loss_surface(xs, ys, values, *, ax=None, kind="contour", log=False, label="loss", **properties):
@@ -150,19 +170,19 @@ def loss_surface(xs, ys, values, *, ax=None, kind="contour", log=False, label="l
         if flat == hasattr(ax, "plot_surface"):
             raise ValueError(f'loss_surface: kind "{kind}" on axes with projection "{ax.name}"')
         if flat:
-            levels = np.linspace(
-                heights.min(), heights.max() if heights.max() > heights.min() else heights.min() + 1, 21
-            )
+            top = heights.max() if heights.max() > heights.min() else heights.min() + 1
+            levels = MaxNLocator(20).tick_values(heights.min(), top)
             filled = ax.contourf(xs, ys, heights, levels, cmap=SEQUENTIAL)
-            ax.contour(xs, ys, heights, levels[1::2], colors="white", linewidths=0.5)
-            bar = ax.figure.colorbar(filled, ax=ax, label=label, pad=0.02, format="{x:.3g}")
+            ax.contour(xs, ys, heights, levels[1::2], colors="white", linewidths=0.5, linestyles="solid")
+            bar = ax.figure.colorbar(filled, ax=ax, label=label, pad=0.02)
             bar.outline.set_visible(False)
         else:
-            ax.plot_surface(
-                *np.meshgrid(xs, ys), heights.filled(np.nan), cmap=SEQUENTIAL, rcount=60, ccount=60, lw=0.2, ec="white"
-            )
+            plane, look = np.meshgrid(xs, ys), {"cmap": SEQUENTIAL, "rcount": 50, "ccount": 50, "lw": 0}
+            ax.plot_surface(*plane, heights.filled(np.nan), **look)
             ax.set_zlabel(label)
             for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
+                axis.set_major_locator(MaxNLocator(4))
+                axis.set_tick_params(labelsize=8, pad=0)
                 axis.pane.set(facecolor="white", edgecolor=GREY)
         ax.set(**{"xlabel": "first direction", "ylabel": "second direction", **properties})
     return ax
@@ -206,6 +226,6 @@ def paths(paths, *, ax=None, colours=None, **properties):
             ax.plot(*points.T, color=colour, lw=1.6, marker=".", ms=4, label=name)
             ax.plot(*points[0], marker="o", ms=7, mfc="white", mec=colour, mew=1.6)
             ax.plot(*points[-1], marker="o", ms=7, color=colour, mec="white")
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=min(len(paths), 4))
+        ax.legend(loc="best", frameon=True, facecolor="white", edgecolor="white", framealpha=0.85)
         ax.set(**properties)
     return ax

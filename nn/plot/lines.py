@@ -17,6 +17,7 @@ from nn.plot.appearance import (
     panels,
     same_length,
     style,
+    template,
 )
 
 _BANDS = {
@@ -134,9 +135,10 @@ def curves(series, x=None, *, ax=None, band="t", colours=None, marker=None, **pr
 
 
 def key(ax):
-    """A legend, if anything in the Axes has a name."""
-    if ax.get_legend_handles_labels()[1]:
-        ax.legend()
+    """A legend that says each thing once, if anything in the Axes has a name."""
+    named = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    if named:
+        ax.legend(named.values(), named, loc="best")  # asked for by name, a slow search for the place is no warning
 
 
 def history(history, *, loss="loss", axes=None, title=None):
@@ -235,6 +237,7 @@ def gradient_flow(values, names, *, ax=None, **properties):
 
 def name_ticks(ax, names):
     """Names below the axis, slanted where they would touch each other."""
+    names = list(map(str, names))
     slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, names)) > 40 else {}
     ax.set_xticks(range(len(names)), names, **slanted)
 
@@ -316,6 +319,7 @@ def bars(values, *, ax=None, errors=None, fmt="{:.3g}", reference=None, colours=
     """
     if not values:
         raise ValueError("bars: there are no values to draw")
+    template("bars", fmt)
     if unknown := set(errors or {}) - set(values):
         raise ValueError(f"bars: errors of what has no value: {', '.join(sorted(unknown))}")
     runs = {name: np.atleast_1d(numbers("bars", f"the values of {name!r}", v, 0, 1)) for name, v in values.items()}
@@ -346,10 +350,10 @@ def bars(values, *, ax=None, errors=None, fmt="{:.3g}", reference=None, colours=
             )
         if reference:
             ax.axvline(reference[1], color=ORANGE, lw=1.2, ls="--", label=reference[0])
-            ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1))
+            ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
         ax.set_yticks(range(len(runs)), list(runs))
         ax.tick_params(axis="y", length=0)
-        ax.invert_yaxis()
+        ax.set_ylim(len(runs) - 0.5, -0.5)
         ax.margins(x=0.14)
         ax.set(**properties)
     return ax

@@ -5,7 +5,6 @@ from matplotlib.colors import Normalize, PowerNorm
 
 from nn.plot.appearance import (
     DIVERGING,
-    GREY,
     SEQUENTIAL,
     bare,
     numbers,
@@ -14,6 +13,7 @@ from nn.plot.appearance import (
     readable_on,
     same_length,
     style,
+    template,
 )
 
 
@@ -43,7 +43,7 @@ def images(images, *, columns=8, titles=None, axes=None, cmap=None, limits=None)
     Raises
     ------
     ValueError
-        The shape is no such one, colours are outside [0, 1], or numbers do not fit.
+        The shape is no such one, colours are outside [0, 1], nothing is finite, or numbers do not fit.
 
     Examples
     --------
@@ -63,6 +63,8 @@ def images(images, *, columns=8, titles=None, axes=None, cmap=None, limits=None)
             raise ValueError(f"images: colours lie in [0, 1], these from {pixels.min():g} to {pixels.max():g}")
     else:
         pixels = np.ma.masked_invalid(pixels.reshape(len(pixels), *pixels.shape[-2:]))
+        if pixels.mask.all():
+            raise ValueError("images: no value is finite")
         signed = limits is None and pixels.min() < 0
         largest = np.abs(pixels).max()
         limits = limits or ((-largest, largest) if signed else (pixels.min(), pixels.max()))
@@ -107,29 +109,34 @@ def attention(weights, *, queries=None, keys=None, titles=None, axes=None):
     heads, T, S = weights.shape
     titles = [f"head {i + 1}" for i in range(heads)] if titles is None else titles
     same_length("attention", "titles", titles, heads, "heads")
+    for what, tokens, length, of in (("queries", queries, T, "rows"), ("keys", keys, S, "columns")):
+        if tokens is not None:
+            same_length("attention", what, tokens, length, of)
     with style():
-        width = np.clip(0.13 * S, 2.2, 4.5)
-        axes = panels("attention", axes, heads, 4, width, width * np.clip(T / S, 0.4, 2) + 0.25)
-        for ax, map, title in zip(axes, weights, titles, strict=True):
-            image = ax.imshow(map, cmap=SEQUENTIAL, norm=PowerNorm(0.5, 0, 1))
+        width, height = np.clip(0.13 * S, 2, 4.5), np.clip(0.13 * T, 2, 4.5)
+        beside, under = (0.08 * max(map(len, tokens or [""])) for tokens in (queries, keys))
+        axes = panels("attention", axes, heads, 4, width + beside, height + under + 0.3)
+        for ax, rows, title in zip(axes, weights, titles, strict=True):
+            image = ax.imshow(rows, cmap=SEQUENTIAL, norm=PowerNorm(0.5, 0, 1))
             bare(ax)
             ax.set_title(title, fontsize=10)
-            for axis, tokens, length in ((ax.yaxis, queries, T), (ax.xaxis, keys, S)):
+            for axis, tokens in ((ax.yaxis, queries), (ax.xaxis, keys)):
                 if tokens is not None:
-                    same_length("attention", "tokens", tokens, length, "places")
                     name_cells(axis, tokens)
         bar = axes[0].figure.colorbar(
-            image, ax=list(axes), ticks=[0, 0.1, 0.5, 1], shrink=0.6, pad=0.01, label="weight"
+            image, ax=list(axes), ticks=[0, 0.1, 0.5, 1], shrink=0.6, aspect=30, pad=0.01, label="weight"
         )
         bar.outline.set_visible(False)
     return axes
 
 
 def name_cells(axis, names):
-    """Names along an axis of cells, small where they are many; across, long ones stand upright."""
-    size = np.clip(130 / len(names), 4.5, 9)
-    upright = 90 if axis.axis_name == "x" and max(map(len, names)) > 2 else 0
-    axis.set_ticks(range(len(names)), names, fontsize=size, rotation=upright, parse_math=False)
+    """Names along an axis of cells, as large as cells allow; across, those that are wider than a cell stand upright."""
+    names, place = list(map(str, names)), axis.axes.get_window_extent()
+    cell = (place.width if axis.axis_name == "x" else place.height) / len(names) * 72 / axis.axes.figure.dpi  # points
+    size = np.clip(0.95 * cell, 4, 9)
+    upright = axis.axis_name == "x" and 0.65 * size * max(map(len, names)) > cell
+    axis.set_ticks(range(len(names)), names, fontsize=size, rotation=90 * upright, parse_math=False)
     axis.set_tick_params(length=0, pad=2)
 
 
@@ -186,8 +193,9 @@ def cells(ax, values, norm, cmap, fmt):
     image = ax.imshow(np.ma.masked_invalid(values), cmap=cmap, norm=norm)
     bare(ax)
     rows, columns = values.shape
-    width = max(len(fmt.format(value)) for value in values.flat)
-    size = np.clip(26 / max(width, 2) * min(1, 12 / columns) ** 0.5, 5, 9)
+    place, points = ax.get_window_extent(), 72 / ax.figure.dpi
+    longest = max(len(fmt.format(value)) for value in values.flat)
+    size = np.clip(min(place.width / columns / (0.75 * longest), 0.6 * place.height / rows) * points, 4, 9)
     for (i, j), value in np.ndenumerate(values):
         text = fmt.format(value) if np.isfinite(value) else "–"
         ax.text(j, i, text, ha="center", va="center", fontsize=size, color=readable_on(image.to_rgba(values[i, j])))
@@ -196,19 +204,19 @@ def cells(ax, values, norm, cmap, fmt):
     return image
 
 
-def grid(values, rows, columns, *, ax=None, fmt="{:.2f}", label=None, limits=None, cmap=SEQUENTIAL, **properties):
+def grid(values, rows, columns, *, ax=None, fmt="{:z.2f}", label=None, limits=None, cmap=SEQUENTIAL, **properties):
     """A table of numbers as a heat map, such as activations × losses; what is not finite is a dash on grey.
 
     Parameters
     ----------
     values : (rows, columns) array_like
-    rows, columns : sequences of str
-        Names.
+    rows, columns : sequences
+        Names, or numbers that serve as such.
     ax : Axes, optional
-    fmt : str, default "{:.2f}"
+    fmt : str, default "{:z.2f}"
         How a value is written.
     label : str, optional
-        What the values are, beside the colours.
+        What the values are, beside a bar of the colours; without it there is none.
     limits : (float, float), optional
         The values at the ends of the colour map; by default the lowest and the highest.
     cmap : colour map, default `SEQUENTIAL`
@@ -232,18 +240,19 @@ def grid(values, rows, columns, *, ax=None, fmt="{:.2f}", label=None, limits=Non
     values = numbers("grid", "values", values, 2)
     same_length("grid", "names of rows", rows, values.shape[0], "rows")
     same_length("grid", "names of columns", columns, values.shape[1], "columns")
+    template("grid", fmt)
     finite = values[np.isfinite(values)]
     if not finite.size:
         raise ValueError("grid: no value is finite")
     with style():
-        longest = max(map(len, rows))
+        longest = max(len(str(row)) for row in rows)
         ax = own_or(ax, 0.62 * len(columns) + 0.075 * longest + 1.4, 0.42 * len(rows) + 1.2)
         image = cells(ax, values, Normalize(*(limits or (finite.min(), finite.max()))), cmap, fmt)
-        ax.set_aspect("auto")
         name_cells(ax.xaxis, columns)
         name_cells(ax.yaxis, rows)
-        bar = ax.figure.colorbar(image, ax=ax, label=label, pad=0.02)
-        bar.outline.set_visible(False)
+        ax.set_aspect("auto")
+        if label is not None:
+            ax.figure.colorbar(image, ax=ax, label=label, pad=0.02).outline.set_visible(False)
         ax.set(**properties)
     return ax
 
@@ -293,12 +302,11 @@ def histograms_over_time(counts, edges, steps, *, names=None, axes=None, xlabel=
     reach = np.diff(steps).min() / 2 if number > 1 else 0.5
     borders = np.concatenate([[steps[0] - reach], (steps[1:] + steps[:-1]) / 2, [steps[-1] + reach]])
     with style():
-        axes = panels(name, axes, layers, 4, 2.5, 2.1)
+        axes = panels(name, axes, layers, 4, *((2.5, 2.1) if layers > 1 else (5, 3)))
         norm = PowerNorm(0.5, 0, shares.max() or 1)
         for i, ax in enumerate(axes):
             mesh = ax.pcolormesh(borders, edges[i], shares[:, i].T, cmap=SEQUENTIAL, norm=norm, rasterized=True)
             ax.set(xlabel=xlabel, title=None if names is None else names[i])
-            ax.axhline(0, color=GREY, lw=0.6)
             ax.set_ylim(edges[i, 0], edges[i, -1])
         bar = axes[0].figure.colorbar(mesh, ax=list(axes), label="share of the values", pad=0.01)
         bar.outline.set_visible(False)

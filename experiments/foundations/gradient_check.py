@@ -1,0 +1,699 @@
+# %% [markdown]
+# # Is a gradient right? Finite differences, and what a gradient costs
+#
+# **Claims.** (1) The error of a central difference falls with the square of its step (slope 2 ± 0.1), that of a forward
+# difference with its first power (1 ± 0.1), until rounding takes over: for a formula of order $p$ the smallest error is
+# about $\varepsilon^{p/(p+1)}$, at a step of about $\varepsilon^{1/(p+1)}$. (2) With the central difference at
+# $h = \varepsilon^{1/3}$, **every** differentiable function of `nn.functional` and every operation of `Tensor` has the
+# gradient that its finite differences say, to $10^{-7}$. (3) The backward of each takes at most 4 times the arithmetic
+# of its forward, however many inputs it has: the cheap-gradient principle.
+#
+# **Papers.** W. Baur and V. Strassen (1983), *The complexity of partial derivatives*; A. Griewank and A. Walther
+# (2008), *Evaluating Derivatives*; W. Squire and G. Trapp (1998), *Using complex variables to estimate derivatives of
+# real functions*, for the last curve of the first picture. The step of a finite difference is textbook knowledge.
+#
+# | | the papers | here |
+# | :--- | :--- | :--- |
+# | functions | any composition of elementary operations | the functions and tensor operations of `nn`, small random tensors, float64 |
+# | cost | a theorem: function and gradient together at most 4 to 5 times the function, as operations are counted | counted: the backward alone at most 4 times the forward |
+# | what counts | arithmetic operations and memory moves, each with a weight | arithmetic, comparisons and elementary functions, 1 each; no moves |
+# | seeds | none | 5: other tensors, other directions |
+#
+# **Predict first.**
+# 1. You may choose the step $h$ of a central difference in float64. Is $10^{-15}$ better than $10^{-5}$?
+# 2. In float32, where $\varepsilon \approx 10^{-7}$: how many digits of a gradient can a central difference confirm?
+# 3. A network has a million weights. How many forward passes does its gradient cost by finite differences, and how many
+#    by backpropagation?
+
+# %%
+
+import numpy as np
+
+import kernels
+import nn
+from experiments import lab, side_by_side
+from experiments.counting import counted_flops
+from experiments.operations import Case, functions, normal, tensor_operations
+from nn import functional as F
+from nn import plot
+from nn.tensor import record
+
+CARD = lab.Card(
+    title="Is a gradient right? Finite differences, and what a gradient costs",
+    claim="Central differences err as h² (slope 2 ± 0.1); every operation's gradient agrees to 1e-7; a backward is ≤ 4 forwards",
+    paper="Baur and Strassen (1983), The complexity of partial derivatives; Griewank and Walther (2008)",
+    grade="A",
+    seconds=30,
+)
+FULL = {"seeds": 5, "directions": 16, "widths": [1, 4, 16, 64, 256, 1024]}
+FAST = FULL | {"seeds": 1, "directions": 4, "widths": [1, 16]}
+
+# %% [markdown]
+# ## Derive
+# **The step.** Taylor's theorem, for a function $f$ of one variable:
+#
+# $$\frac{f(x+h)-f(x)}{h} = f'(x) + \frac h2 f''(\xi),\qquad
+#   \frac{f(x+h)-f(x-h)}{2h} = f'(x) + \frac{h^2}6 f'''(\xi).$$
+#
+# The odd symmetry of the second removes every even term. With four points, a combination of two central differences
+# removes the $h^2$ term as well:
+#
+# $$\frac{8\,[f(x+h)-f(x-h)]-[f(x+2h)-f(x-2h)]}{12h} = f'(x) - \frac{h^4}{30}f^{(5)}(\xi).$$
+#
+# So a formula of order $p$ errs by $C h^p$. But each $f$ is known to a relative error of about $\varepsilon$ only, and the
+# difference of two nearly equal numbers, divided by $h$, errs by about $\varepsilon|f|/h$. The sum is smallest where its
+# derivative vanishes:
+#
+# $$E(h) = C h^p + \frac{\varepsilon|f|}h,\quad pCh^{p-1} = \frac{\varepsilon|f|}{h^2}
+#   \;\Rightarrow\; h^* = \Big(\frac{\varepsilon|f|}{pC}\Big)^{1/(p+1)} \sim \varepsilon^{1/(p+1)},\qquad
+#   E(h^*) \sim \varepsilon^{p/(p+1)}.$$
+#
+# In float64 ($\varepsilon = 2.2\cdot10^{-16}$) a central difference is best near $\varepsilon^{1/3} = 6\cdot10^{-6}$ and
+# confirms about ten digits; in float32 ($1.2\cdot10^{-7}$) near $5\cdot10^{-3}$, and four or five digits. A check of
+# gradients therefore works in float64. If $f$ can take complex numbers there is no difference to take: $f(x+ih) = f(x) +
+# ihf'(x) - \frac{h^2}2f''(x) - \dots$, so $\operatorname{Im} f(x+ih)/h = f'(x) + O(h^2)$, without a floor.
+#
+# **The tensor.** An operation $y = g(x_1, x_2, \dots)$ has many outputs. With a fixed random $v$, $f = \sum_j v_jy_j$ is
+# one number, and its gradient is what `backward` computes from $\partial f/\partial y = v$. A wrong entry of the
+# Jacobian changes it for almost every $v$. Each coordinate of each input is moved by $\pm h$: two forwards a coordinate.
+#
+# **The kinks.** ReLU, $|x|$, a maximum have no derivative at isolated points. A random input lies within $h$ of such a
+# point with a probability of about $10^{-5}$ an element, so random tensors are good enough where $h$ is small.
+#
+# **The cost.** Let $f$ be computed by elementary steps $u_k = \varphi_k(u_i, u_j)$. Backpropagation visits each once,
+# from the last to the first, and does
+#
+# $$\bar u_i \mathrel{+}= \bar u_k\,\frac{\partial\varphi_k}{\partial u_i},\qquad
+#   \bar u_j \mathrel{+}= \bar u_k\,\frac{\partial\varphi_k}{\partial u_j}.$$
+#
+# For a product that is 2 multiplications and 2 additions in place of 1 operation; for a sum only 2 additions; for a
+# function of one variable $\varphi'$, a product and an addition. So there is a constant bound, a small multiple of the
+# forward, **whatever the number of inputs**. A matrix product $Y = XW^\top$ of $2MKN$ operations has the two gradients
+# $\bar YW$ and $\bar Y^\top X$ of as many each: ratio 2. Finite differences need $2n$ forwards for $n$ inputs.
+
+# %% [markdown]
+# ## Implement
+# The cases themselves, every function of `nn.functional` and every operation of `Tensor` with its inputs, are listed in
+# [`operations.py`](../operations.py).
+#
+# ### The check of one operation
+# Each coordinate of each input is moved by $\pm h$, and the change of $\sum_j v_jy_j$ is divided by $2h$.
+
+
+# %%
+STEP = np.finfo(np.float64).eps ** (1 / 3)  # 6.1e-6
+
+
+def results_of(case, library, tensors):
+    """The results of an operation as a tuple."""
+    y = (case.twin if case.twin and library is not nn else case.apply)(library, *tensors)
+    return tuple(y) if isinstance(y, tuple | list) else (y,)
+
+
+def gradients(case, library, arrays, v):
+    """The gradients of the sum of v · y by backpropagation, as arrays."""
+    make = library.tensor
+    tensors = [
+        make(a, requires_grad=True) if i.differentiated else make(a) for a, i in zip(arrays, case.inputs, strict=True)
+    ]
+    total = sum((y * make(vi)).sum() for y, vi in zip(results_of(case, library, tensors), v, strict=True))
+    total.backward()
+    return [np.array(t.grad) for t, i in zip(tensors, case.inputs, strict=True) if i.differentiated]
+
+
+def central_differences(case, arrays, v, h=STEP):
+    """The same gradients by central differences, coordinate by coordinate."""
+    tensors = [nn.from_numpy(array) for array in arrays]  # on the same memory
+
+    def f():
+        with nn.no_grad():
+            return sum(np.sum(y.data * vi) for y, vi in zip(results_of(case, nn, tensors), v, strict=True))
+
+    found = []
+    for array in (a for a, i in zip(arrays, case.inputs, strict=True) if i.differentiated):
+        g = np.empty_like(array)
+        for index in np.ndindex(array.shape):
+            x = array[index]
+            array[index] = x + h
+            above, right = f(), array[index]
+            array[index] = x - h
+            g[index] = (above - f()) / (right - array[index])  # the step that was taken: x + h is rounded, too
+            array[index] = x
+        found.append(g)
+    return found
+
+
+def distance(found, expected):
+    """The largest difference of two lists of gradients, relative where they are larger than 1."""
+    return max(float(np.abs(a - b).max() / max(1, np.abs(b).max())) for a, b in zip(found, expected, strict=True))
+
+
+def checked(case, rng):
+    """Of one operation: the distance of its gradient from central differences and from PyTorch's."""
+    import torch
+
+    arrays, v = drawn(case, rng)
+    ours = gradients(case, nn, arrays, v)
+    return {
+        "differences": distance(ours, central_differences(case, arrays, v)),
+        "torch": distance(ours, gradients(case, torch, arrays, v)),
+    }
+
+
+def drawn(case, rng):
+    """Inputs of an operation, and a random v for each of its results."""
+    arrays = [np.array(i.draw(rng)) for i in case.inputs]
+    return arrays, [rng.standard_normal(y.shape) for y in results_of(case, nn, [nn.tensor(a) for a in arrays])]
+
+
+# %% [markdown]
+# ### Formulas of three orders, along a direction
+# For the curves, all inputs move together along random directions $d$ of length 1, in either precision. The exact
+# slope is the gradient (float64) times $d$.
+
+# %%
+FORMULAS = {  # name -> (order p, factor of f at each number of steps)
+    "forward": (1, {0: -1, 1: 1}),
+    "central": (2, {-1: -1 / 2, 1: 1 / 2}),
+    "four points": (4, {-2: 1 / 12, -1: -8 / 12, 1: 8 / 12, 2: -1 / 12}),
+}
+STEPS = 10 ** np.linspace(-13, 0, 53)
+CURVES = {
+    "tanh network": Case(lambda L, x, a, b: (x @ a).tanh() @ b, (normal(4, 8), normal(8, 8), normal(8, 2))),
+    **{name: functions()[name] for name in ("feed_forward", "softmax", "layer_norm", "lstm")},
+    "attention": functions()["scaled_dot_product_attention"],
+    "ReLU network": Case(lambda L, x, a, b: (x @ a).relu() @ b, (normal(4, 8), normal(8, 8), normal(8, 2))),
+}
+
+
+def values_along(case, arrays, v, direction, h, dtype):
+    """The sum of v · y at -2, -1, 0, 1 and 2 steps along a direction, computed in `dtype`, summed in float64."""
+    found = {}
+    for k in range(-2, 3):
+        with nn.no_grad():
+            ys = results_of(
+                case, nn, [nn.tensor((a + k * h * d).astype(dtype)) for a, d in zip(arrays, direction, strict=True)]
+            )
+        found[k] = sum(np.sum(y.data.astype(np.float64) * vi) for y, vi in zip(ys, v, strict=True))
+    return found
+
+
+def random_direction(arrays, rng):
+    """One array for each input; all together have length 1."""
+    parts = [rng.standard_normal(a.shape) for a in arrays]
+    length = np.sqrt(sum(np.sum(part**2) for part in parts))
+    return [part / length for part in parts]
+
+
+def curves(case, directions, dtype, rng):
+    """Formula -> median over directions of the relative error of the slope, at each of `STEPS`."""
+    arrays, v = drawn(case, rng)
+    arrays = [a.astype(dtype).astype(np.float64) for a in arrays]  # so that float32 starts from the same numbers
+    gradient = gradients(case, nn, arrays, v)
+    found, slopes = {name: [] for name in FORMULAS}, []
+    for _ in range(directions):
+        direction = random_direction(arrays, rng)
+        slopes.append(sum(np.sum(g * d) for g, d in zip(gradient, direction, strict=True)))
+        values = [values_along(case, arrays, v, direction, h, dtype) for h in STEPS]
+        for name, (_, factors) in FORMULAS.items():
+            differences = [sum(c * f[k] for k, c in factors.items()) / h for f, h in zip(values, STEPS, strict=True)]
+            found[name].append(np.abs(np.array(differences) - slopes[-1]))
+    scale = np.sqrt(np.mean(np.square(slopes)))
+    return {name: np.median(errors, axis=0) / scale for name, errors in found.items()}
+
+
+def complex_step(directions, rng):
+    """The same errors of Im f(x + ihd) / h for the tanh network, in NumPy; and with a step of 1e-100."""
+    case = CURVES["tanh network"]
+    arrays, v = drawn(case, rng)
+    gradient = gradients(case, nn, arrays, v)
+    slopes, found = [], []
+    for _ in range(directions):
+        direction = random_direction(arrays, rng)
+        slopes.append(sum(np.sum(g * d) for g, d in zip(gradient, direction, strict=True)))
+        row = []
+        for h in [*STEPS, 1e-100]:
+            x, a, b = (array + 1j * h * d for array, d in zip(arrays, direction, strict=True))
+            row.append(abs(np.sum(v[0] * (np.tanh(x @ a) @ b)).imag / h - slopes[-1]))
+        found.append(row)
+    return np.median(found, axis=0) / np.sqrt(np.mean(np.square(slopes)))
+
+
+# %% [markdown]
+# ### Wrong gradients
+# A check that cannot fail shows nothing. Four plausible mistakes, each with the right forward:
+
+# %%
+MISTAKES = {
+    "none": F.gelu,
+    "GELU: the slope of its tanh approximation": lambda x: _wrong(
+        x, kernels.gelu, lambda dy, x, y: kernels.gelu_backward(dy, x, "tanh")
+    ),
+    "tanh: 1 − y in place of 1 − y²": lambda x: _wrong(x, kernels.tanh, lambda dy, x, y: dy * (1 - y)),
+    "softmax: the sum forgotten": lambda x: _wrong(x, lambda x: kernels.softmax(x, -1), lambda dy, x, y: dy * y),
+    "mean: divided by n − 1": lambda x: _wrong(x, np.mean, lambda dy, x, y: np.full_like(x, dy / (x.size - 1))),
+}
+
+
+def _wrong(input, forward, backward):
+    x = input.data
+    y = forward(x)
+    return record("mistake", y, (input,), lambda dy: backward(dy, x, y))
+
+
+def detected(rng):
+    """Mistake -> "formula, precision" -> relative error along one direction, at the step ε^(1/(p+1))."""
+    table = {}
+    for name, function in MISTAKES.items():
+        case = Case(lambda L, x, function=function: function(x), (normal(8, 16),))
+        arrays, v = drawn(case, rng)
+        arrays = [a.astype(np.float32).astype(np.float64) for a in arrays]
+        gradient, direction = gradients(case, nn, arrays, v), random_direction(arrays, rng)
+        slope, row = np.sum(gradient[0] * direction[0]), {}
+        for dtype in (np.float64, np.float32):
+            for formula, (p, factors) in FORMULAS.items():
+                h = np.finfo(dtype).eps ** (1 / (p + 1))
+                f = values_along(case, arrays, v, direction, h, dtype)
+                measured = sum(c * f[k] for k, c in factors.items()) / h
+                row[f"{formula}, {np.dtype(dtype).name}"] = abs(measured - slope) / abs(measured)
+        table[name] = row
+    return table
+
+
+# %% [markdown]
+# ### Counting
+# `kernels.reference` holds every kernel once more in plain NumPy. There, an array can count: each ufunc adds its number
+# of results, each sum the number of its terms, each matrix product $2MKN$, each selection its number of elements. With
+# the reference in place of the compiled loops, the tape runs as ever, and the counter says what it did
+# ([`counting.py`](../counting.py)).
+
+# %%
+# The first computes its gradients in its forward; nn.functional has hold of the kernels of the others from its import.
+UNCOUNTED = {"linear_cross_entropy", "gru", "rnn", "gru_cell", "rnn_cell"}
+
+
+def operation_flops(case, rng):
+    """[forward, backward] of an operation."""
+    return counted_flops(lambda tensors: results_of(case, nn, tensors), case.inputs, *drawn(case, rng))
+
+
+# %% [markdown]
+# Whole networks are counted alike, with a batch of 16 and the gradients of all parameters; and a perceptron with one
+# hidden layer of growing width, to see the number of parameters grow.
+
+
+# %%
+def networks():
+    """Name -> (network, shape of its input)."""
+    conv = nn.Sequential(
+        nn.Conv2d(1, 6, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 12, 3), nn.ReLU(), nn.Flatten(), nn.Linear(192, 10)
+    )
+    return {
+        "perceptron": (nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10)), (16, 64)),
+        "convolutional": (conv, (16, 1, 14, 14)),
+        "LSTM": (nn.LSTM(16, 32), (12, 16, 16)),
+        "transformer layer": (nn.TransformerEncoderLayer(32, 4, 64, dropout=0.0), (12, 16, 32)),
+    }
+
+
+def network_flops(network, shape, rng):
+    """[forward, backward, number of parameters]."""
+    network, x = network.double(), rng.standard_normal(shape)
+    parameters = sum(p.numel() for p in network.parameters())
+
+    def function(tensors):
+        y = network(tensors[0])
+        return (y[0] if isinstance(y, tuple) else y,)
+
+    v = [np.ones(function([nn.tensor(x)])[0].shape)]
+    return [*counted_flops(function, (normal(*shape)._replace(differentiated=False),), [x], v), parameters]
+
+
+# %% [markdown]
+# ### One seed
+
+
+# %%
+def run(config, seed):
+    """All operations, curves, mistakes and counts."""
+    data, initialisation, _ = lab.streams(seed)
+    nn.manual_seed(int(initialisation.integers(2**32)))
+    cases, tensors = functions(), tensor_operations()
+    growing = {
+        str(width): nn.Sequential(nn.Linear(16, width), nn.Tanh(), nn.Linear(width, 1)) for width in config["widths"]
+    }
+    return {
+        "functions": {name: checked(case, data) for name, case in cases.items()},
+        "tensors": {name: checked(case, data) for name, case in tensors.items()},
+        "flops": {name: operation_flops(case, data) for name, case in cases.items() if name not in UNCOUNTED},
+        "without_case": sorted(set(F.__all__) - {name.split()[0] for name in cases} - {"one_hot"}),
+        "curves": {
+            name: {
+                np.dtype(dtype).name: curves(case, config["directions"], dtype, data)
+                for dtype in (np.float64, np.float32)
+            }
+            for name, case in CURVES.items()
+        },
+        "complex": complex_step(config["directions"], data),
+        "mistakes": detected(data),
+        "networks": {name: network_flops(*pair, data) for name, pair in networks().items()},
+        "growing": {width: network_flops(network, (16, 16), data) for width, network in growing.items()},
+        "sixth": abs(hardsigmoid_slope() - 1 / 6),
+    }
+
+
+def hardsigmoid_slope():
+    x = nn.tensor([0.5], dtype=np.float64, requires_grad=True)
+    F.hardsigmoid(x).sum().backward()
+    return float(x.grad.data[0])
+
+
+def compare(config, seed):
+    """One operation a step: the sum of all its gradients times random numbers, in both libraries."""
+    import torch
+
+    data, _, _ = lab.streams(seed)
+    cases = [case for name, case in (functions() | tensor_operations()).items() if name != "hardsigmoid"]
+    given = [(case, *drawn(case, data)) for case in cases]
+    factors = [[data.standard_normal(a.shape) for a in arrays] for _, arrays, _ in given]
+
+    def steps(library):
+        for (case, arrays, v), numbers in zip(given, factors, strict=True):
+            found = gradients(case, library, arrays, v)
+            wanted = [n for n, i in zip(numbers, case.inputs, strict=True) if i.differentiated]
+            yield float(sum(np.sum(g * n) for g, n in zip(found, wanted, strict=True)))
+
+    ours, theirs = steps(nn), steps(torch)
+    return side_by_side.duel(
+        lambda: next(ours), lambda: next(theirs), steps=len(given), rounds=0, tolerance=side_by_side.TOLERANCE[True]
+    )
+
+
+# %% [markdown]
+# ## The claims, as inequalities
+# The slopes are fitted between ten times the best step of theory and 0.1, and averaged over the seeds. Where the floor
+# lies is a matter of constants, so only its order of magnitude is claimed.
+
+
+# %%
+def slope(errors, order):
+    """The exponent of h in the errors, in the range where truncation rules (float64)."""
+    chosen = (STEPS >= 10 * np.finfo(np.float64).eps ** (1 / (order + 1))) & (STEPS <= 0.1)
+    return np.polyfit(np.log(STEPS[chosen]), np.log(np.array(errors)[chosen]), 1)[0]
+
+
+def of_curves(results, name, dtype, formula):
+    """(seeds, steps): the errors of a formula on a function."""
+    return np.array([result["curves"][name][dtype][formula] for result in results])
+
+
+def check(results, mode):
+    """The same in both modes: nothing here is a matter of training."""
+    order = ["central", "forward", "four points"]
+    checks = []
+    for formula in order:
+        p = FORMULAS[formula][0]
+        slopes = [slope(errors, p) for errors in of_curves(results, "tanh network", "float64", formula)]
+        bounds = {"at_least": p - 0.1 * max(1, p / 2), "at_most": p + 0.1 * max(1, p / 2)}
+        checks.append(lab.check(f"slope of the error, {formula} difference", np.mean(slopes), **bounds))
+    for dtype in ("float64", "float32"):
+        eps = np.finfo(dtype).eps
+        errors = np.median(of_curves(results, "tanh network", dtype, "central"), axis=0)
+        best, floor = STEPS[errors.argmin()] / eps ** (1 / 3), errors.min() / eps ** (2 / 3)
+        checks.append(lab.check(f"central, {dtype}: best step over ε^(1/3)", best, at_least=0.1, at_most=10))
+        checks.append(lab.check(f"central, {dtype}: least error over ε^(2/3)", floor, at_least=0.1, at_most=10))
+    complex_errors = [result["complex"][0] for result in results] + [result["complex"][-1] for result in results]
+    checks.append(lab.check("complex step, h = 1e-13 and 1e-100: error", max(complex_errors), at_most=1e-14))
+    return checks + checks_of_operations(results) + checks_of_costs(results)
+
+
+def worst(results, family, what, *, without=()):
+    return max(v[what] for result in results for name, v in result[family].items() if name not in without)
+
+
+def checks_of_operations(results):
+    missing = max(len(result["without_case"]) for result in results)
+    right = [result["mistakes"]["none"]["central, float64"] for result in results]
+    wrong = [row["central, float64"] for r in results for name, row in r["mistakes"].items() if name != "none"]
+    return [
+        lab.check("functions of nn.functional without a case", missing, at_most=0),
+        lab.check(
+            "functions: gradient less differences, largest", worst(results, "functions", "differences"), at_most=1e-7
+        ),
+        lab.check("tensor operations: the same", worst(results, "tensors", "differences"), at_most=1e-7),
+        lab.check(
+            "functions but hardsigmoid: gradient less PyTorch's, largest",
+            worst(results, "functions", "torch", without=["hardsigmoid"]),
+            at_most=1e-12,
+        ),
+        lab.check("tensor operations: the same", worst(results, "tensors", "torch"), at_most=1e-12),
+        lab.check("hardsigmoid: slope less 1/6", max(r["sixth"] for r in results), at_most=1e-15),
+        lab.check(
+            "least error of a wrong gradient over largest of the right one", min(wrong) / max(right), at_least=100
+        ),
+    ]
+
+
+def ratios(result):
+    """Backward over forward of every function whose forward does arithmetic."""
+    return {name: b / f for name, (f, b) in result["flops"].items() if f}
+
+
+def checks_of_costs(results):
+    counted = [result["flops"]["linear"] for result in results]
+    shape = 2 * 3 * 4 * 5
+    return [
+        lab.check(
+            "operations: backward over forward, largest", max(max(ratios(r).values()) for r in results), at_most=4
+        ),
+        lab.check("networks: the same", max(b / f for r in results for f, b, _ in r["networks"].values()), at_most=4),
+        lab.check(
+            "the counter on a linear layer, less 2MKN + MN and 4MKN + MN",
+            max(abs(f - shape - 15) + abs(b - 2 * shape - 15) for f, b in counted),
+            at_most=0,
+        ),
+    ]
+
+
+# %% [markdown]
+# ## Visualise
+# ### The V
+
+
+# %%
+def draw_v(results):
+    """Error against step: the formulas and, in float64, the complex step; dotted, the floors of theory."""
+    figure, panels = plot.figure(10, 4, columns=2, sharey=True)
+    for ax, dtype in zip(panels, ("float64", "float32"), strict=True):
+        series = {formula: of_curves(results, "tanh network", dtype, formula) for formula in FORMULAS}
+        if dtype == "float64":
+            series["complex step"] = np.array([result["complex"][:-1] for result in results])
+        plot.curves(series, STEPS, ax=ax, band=None)
+        for (p, _), colour in zip(FORMULAS.values(), plot.COLOURS, strict=False):
+            eps = np.finfo(dtype).eps
+            ax.plot(eps ** (1 / (p + 1)), eps ** (p / (p + 1)), "o", ms=9, mfc="none", mec=colour, mew=2)
+        ax.set(xscale="log", yscale="log", ylim=(1e-17, 1e3), xlabel="step h", title=f"{dtype}; circles: theory's best")
+    panels[0].set_ylabel("relative error of the slope")
+    return figure
+
+
+# %%
+if __name__ == "__main__":
+    study = lab.study("gradient_check")
+    lab.show(draw_v(study.results))
+
+# %% [markdown]
+# From the right, each error falls along a straight line whose slope is its order; from the left, all rise together with
+# $\varepsilon/h$: rounding does not care which formula it ruins. The circles are theory's
+# $(\varepsilon^{1/(p+1)}, \varepsilon^{p/(p+1)})$, without any constant, and the tips of the V lie beside them. A higher
+# order wins twice, by a larger step and by a lower floor. In float32 everything moves up and to the right: a step of
+# $10^{-6}$, excellent in float64, gives nonsense there, and below $10^{-8}$ nothing moves at all, the difference is 0,
+# and the error is all of the slope. The complex step takes no difference, and so has no left arm.
+
+
+# %%
+def draw_functions(results):
+    """Central differences of several operations, and the measured orders."""
+    figure, (left, right) = plot.figure(10, 4, columns=2)
+    medians = {name: np.median(of_curves(results, name, "float64", "central"), axis=0) for name in CURVES}
+    plot.curves(medians, STEPS, ax=left, band=None)
+    left.set(
+        xscale="log",
+        yscale="log",
+        ylim=(1e-16, 1e2),
+        xlabel="step h",
+        ylabel="relative error",
+        title="central difference, float64",
+    )
+    table = [
+        [
+            np.mean([slope(e, p) for e in of_curves(results, name, "float64", formula)])
+            for formula, (p, _) in FORMULAS.items()
+        ]
+        for name in CURVES
+    ]
+    plot.grid(table, list(CURVES), list(FORMULAS), ax=right, title="exponent of h", label="measured exponent")
+    return figure
+
+
+# %%
+if __name__ == "__main__":
+    lab.show(draw_functions(study.results))
+
+# %% [markdown]
+# One V for all: normalisation, attention and a recurrent layer over time differ by constants only. The row of the ReLU
+# network is the exception that explains the others. Between its kinks it is a polynomial of the direction, a product of
+# two linear layers, for which the formula of four points makes no error at all: there is nothing to fit a slope
+# to, only rounding and, at large steps, kinks that the step has crossed.
+
+# %% [markdown]
+# ### Every operation
+
+
+# %%
+def draw_operations(results):
+    """Every case by name: the largest distance over seeds from central differences, and from PyTorch."""
+    figure, panels = plot.figure(11, 7.5, rows=3)
+    names = {n: "functions" for n in results[0]["functions"]} | {n: "tensors" for n in results[0]["tensors"]}
+    for ax, part in zip(panels, np.array_split(list(names), 3), strict=True):
+        for what, colour, label in (
+            ("differences", plot.BLUE, "from central differences"),
+            ("torch", plot.ORANGE, "from PyTorch"),
+        ):
+            values = [max(result[names[name]][name][what] for result in results) for name in part]
+            ax.plot(range(len(part)), np.maximum(values, 1e-17), "o", ms=4, color=colour, label=label)
+        ax.axhline(1e-7, color=plot.INK, lw=0.8, ls=":")
+        ax.set(yscale="log", ylim=(3e-18, 1e-6), xlim=(-1, len(part)))
+        ax.set_xticks(
+            range(len(part)), [str(n).replace("scaled_dot_product_", "") for n in part], rotation=90, fontsize=6
+        )
+    panels[0].set_title(
+        "Distance of each gradient, relative to its largest element (0 is drawn at 1e-17; dotted: 1e-7)"
+    )
+    panels[0].legend(loc="upper left", ncols=2, fontsize=8)
+    return figure
+
+
+# %%
+if __name__ == "__main__":
+    lab.show(draw_operations(study.results))
+    hardsigmoid = worst([{"f": {"hardsigmoid": r["functions"]["hardsigmoid"]}} for r in study.results], "f", "torch")
+    print(
+        f"hardsigmoid: the distance from PyTorch is {hardsigmoid:.1e}; our slope differs from 1/6 by {study.results[0]['sixth']:.0e}"
+    )
+
+# %% [markdown]
+# Blue: what central differences can say at all, about $10^{-10}$, the floor of theory; no operation stands out. Orange:
+# two libraries, two sets of formulas, and equal to the last bit or two. The one orange point far above the others is a
+# find: in float64 the gradient of PyTorch's `hardsigmoid` is off by almost $10^{-8}$, as its slope of 1/6 passes through
+# a float32. The blue point below it says which of the two is right. The usual tolerance of $10^{-7}$ would have let the
+# other pass, too: a bound is only worth the distance at which the right ones lie from it.
+
+# %% [markdown]
+# ### The cost
+
+
+# %%
+def draw_costs(results):
+    """Backward over forward of the functions that compute something, and of whole networks."""
+    figure, (top, bottom) = plot.figure(11, 7, rows=2, height_ratios=(1.2, 1))
+    table = ratios(results[0])
+    order = sorted(table, key=table.get)
+    top.bar(range(len(order)), [table[name] for name in order], color=plot.BLUE, width=0.7)
+    top.axhline(4, color=plot.ORANGE, lw=1.5, label="4")
+    top.set_xticks(range(len(order)), [n.replace("scaled_dot_product_", "") for n in order], rotation=90, fontsize=6)
+    top.set(
+        ylabel="backward / forward", title="Arithmetic of a backward, in forwards", xlim=(-1, len(order)), ylim=(0, 4.4)
+    )
+    top.legend(loc="upper left")
+    networks = {
+        name: [r["networks"][name][1] / r["networks"][name][0] for r in results] for name in results[0]["networks"]
+    }
+    plot.bars(
+        {name: float(np.mean(v)) for name, v in networks.items()},
+        ax=bottom,
+        xlim=(0, 4.4),
+        title="whole networks, gradients of all parameters",
+        xlabel="backward / forward",
+    )
+    bottom.axvline(4, color=plot.ORANGE, lw=1.5)
+    return figure
+
+
+# %%
+if __name__ == "__main__":
+    lab.show(draw_costs(study.results))
+
+# %% [markdown]
+# Cheapest are the losses and the poolings, whose forward compares or takes logarithms and whose backward only
+# distributes. A product of matrices has its 2. Convolutions come out at up to 4 because the reference
+# that is counted spreads gradients between zeros and multiplies those, too: the compiled loops do not. Not in
+# the picture are the functions whose forward does no arithmetic at all, such as `embedding` and `unfold`: their backward
+# adds what the forward had copied, so that the ratio is infinite unless, as in the theorem, a move counts as an
+# operation. Whole networks need one to two forwards: no gradient is wanted for the data, which saves the first
+# layer one of its two products.
+
+
+# %%
+def draw_growth(results):
+    """The cost of a gradient in forwards, against the number of parameters."""
+    figure, ax = plot.figure(6, 4)
+    found = [result["growing"].values() for result in results]
+    parameters = np.array([p for _, _, p in found[0]])
+    backward = np.array([[1 + b / f for f, b, _ in each] for each in found])
+    ax.plot(parameters, 2 * parameters, color=plot.ORANGE, marker="o", label="central differences: 2P")
+    ax.plot(parameters, backward.mean(axis=0), color=plot.BLUE, marker="o", label="forward and backward, counted")
+    ax.set(xscale="log", yscale="log", xlabel="parameters P", ylabel="forwards", title="What a gradient costs")
+    ax.legend()
+    return figure
+
+
+# %%
+if __name__ == "__main__":
+    lab.show(draw_growth(study.results))
+
+# %% [markdown]
+# The whole of deep learning is in the distance between these lines. At a million parameters a gradient by finite
+# differences costs two million forwards; by backpropagation it costs what two or three of them do.
+
+# %% [markdown]
+# ## Compare
+# PyTorch runs the same operations on the same numbers, and each gradient is multiplied by the same random numbers: the
+# sums must agree. The verdict below says how well.
+#
+# ## Interpret
+# ### The variants: which check finds which mistake?
+
+
+# %%
+def draw_mistakes(results):
+    """Mistake × formula × precision: the relative error along a direction, as a power of ten."""
+    figure, ax = plot.figure(10, 3.6)
+    names = list(results[0]["mistakes"])
+    ways = list(results[0]["mistakes"]["none"])
+    table = np.median([[[r["mistakes"][n][w] for w in ways] for n in names] for r in results], axis=0)
+    plot.grid(np.log10(table), names, ways, ax=ax, fmt="{:.1f}", label="log₁₀ of the relative error")
+    ax.set_title("Which check finds which mistake?")
+    return figure
+
+
+# %%
+if __name__ == "__main__":
+    lab.show(draw_mistakes(study.results))
+
+# %% [markdown]
+# A check finds a mistake if its number stands out from the first row, which has none. In float64 every formula
+# separates all four, the central difference by four powers of ten and more. In float32 the margin of the subtle one, the
+# slope of an approximation in place of that of the function, shrinks to a factor, and on some seeds to nothing. Such
+# mistakes are the dangerous kind, since a network trains with them, only a little worse.
+#
+# ### What the verdict means
+# That every gradient of the library is the derivative of its forward, at random points, in float64, to about ten digits;
+# and that it equals PyTorch's to fifteen. It does not say that a *forward* is right (the comparison with PyTorch does),
+# nor that float32 gradients are accurate: they come from the same formulas, and the tests of the kernels judge
+# their rounding. It says nothing about points on a kink, where a derivative is a convention, nor about the cost in
+# seconds: memory traffic, not arithmetic, decides for the elementwise operations.
+
+# %%
+if __name__ == "__main__":
+    lab.show(study)

@@ -1,0 +1,82 @@
+"""The gradients that the experiment measures, against finite differences; its data."""
+
+import numpy as np
+import pytest
+
+import nn
+from experiments.backprop import rnn_horizon
+from nn import functional as F
+
+CONFIG = {"hidden": 3, "length": 6}
+
+
+def loss_from(model, x, target, states, t):
+    """The loss if the walk begins behind step t with these states."""
+    with nn.no_grad():
+        y = model.recurrent(x[t:], states)[0][-1]
+        return F.mse_loss(model.head(y), target).item()
+
+
+@pytest.mark.parametrize("t", [0, 2, 5])
+def test_an_lstms_whole_gradient_is_that_of_finite_differences(t):
+    generator = np.random.default_rng(0)
+    model = rnn_horizon.make(CONFIG, "LSTM, b = 1", generator).double()
+    x, target = (array.double() for array in rnn_horizon.sequences(generator, 1, CONFIG["length"]))
+    norms, rates = rnn_horizon.flow(model, x, target)
+    layer = model.recurrent
+    weights = [layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0]
+    h = c = nn.zeros(1, 3, dtype=np.float64)
+    before = h
+    with nn.no_grad():
+        for step in x[:t]:
+            before = h
+            h, c = F.lstm_cell(step, (h, c), *weights)
+    output = None
+    if t:
+        output = rnn_horizon.gates(x.data[t - 1 : t], before.data[None], *(w.data for w in weights))[1][0]
+    gradient = []
+    for unit in range(3):
+        losses = []
+        for shift in (1e-5, -1e-5):
+            moved = c.data.copy()
+            moved[0, unit] += shift
+            shown = output * np.tanh(moved) if t else h.data  # h is made from c, but for the first
+            losses.append(loss_from(model, x, target, (nn.Tensor(shown[None]), nn.Tensor(moved[None])), t))
+        gradient.append((losses[0] - losses[1]) / 2e-5)
+    assert norms[t, 0] == pytest.approx(np.log10(np.linalg.norm(gradient)), abs=1e-6)
+    assert rates["whole"] == pytest.approx((norms[0, 0] - norms[-1, 0]) * np.log(10) / 6)
+    assert rates["forget"] < 0
+
+
+def test_a_tanh_networks_gradient_is_that_of_finite_differences():
+    generator = np.random.default_rng(1)
+    model = rnn_horizon.make(CONFIG, "tanh", generator).double()
+    x, target = (array.double() for array in rnn_horizon.sequences(generator, 1, CONFIG["length"]))
+    norms, rates = rnn_horizon.flow(model, x, target)
+    gradient = []
+    for unit in range(3):
+        losses = []
+        for shift in (1e-5, -1e-5):
+            h = np.zeros((1, 1, 3))
+            h[0, 0, unit] = shift
+            losses.append(loss_from(model, x, target, nn.Tensor(h), 0))
+        gradient.append((losses[0] - losses[1]) / 2e-5)
+    assert norms[0, 0] == pytest.approx(np.log10(np.linalg.norm(gradient)), abs=1e-6)
+    assert rates["whole"] <= rates["largest"] <= rates["bound"]
+
+
+def test_the_target_is_the_sum_of_the_marked_values():
+    x, target = rnn_horizon.sequences(np.random.default_rng(2), 50, 10)
+    values, marks = x.data[..., 0], x.data[..., 1]
+    assert np.allclose((values * marks).sum(axis=0), target.data[:, 0])
+    assert (marks[:5].sum(axis=0) == 1).all() and (marks[5:].sum(axis=0) == 1).all()
+
+
+def test_the_forget_bias_is_what_the_name_says():
+    generator = np.random.default_rng(3)
+    layer = rnn_horizon.make(CONFIG, "LSTM, b = -1", generator).recurrent
+    assert (layer.bias_ih_l0.data[3:6] == -1).all() and (layer.bias_hh_l0.data[3:6] == 0).all()
+    layer = rnn_horizon.make(CONFIG | {"length": 100}, "LSTM, b by T", generator).recurrent
+    forget = layer.bias_ih_l0.data[3:6]
+    assert ((forget > 0) & (forget < np.log(99))).all()
+    assert (layer.bias_ih_l0.data[:3] == -forget).all()
