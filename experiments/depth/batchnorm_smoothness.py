@@ -437,7 +437,7 @@ def check(results, mode):
     """What must hold."""
     exact = {name: max(result["exact"][name] for result in results) for name in results[0]["exact"]}
     checks = [
-        lab.check("BN: largest |cos| of a unit's weights and its gradient", exact["cosine"], at_most=1e-14),
+        lab.check("BN: largest absolute cosine of a unit's weights and its gradient", exact["cosine"], at_most=1e-14),
         lab.check("error of ε/(σ² + ε) · γ ∂L/∂γ, relative", exact["with ε"], at_most=1e-8),
         lab.check("‖w‖² after a step against Pythagoras, relative", exact["Pythagoras"], at_most=1e-13),
         lab.check("L(3w) against L(w), relative", exact["loss, weights times 3"], at_most=1e-12),
