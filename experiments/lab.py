@@ -245,12 +245,12 @@ class Study:
     def table(self):
         """The verdict as a table in Markdown."""
         checks = self.checks
-        lines = [
-            f"**Verdict: {verdict(checks)}** ({self.mode} mode, {len(self.results)} seeds, {self.seconds:.0f} s)",
-            "",
-        ]
+        count = f"{len(self.results)} seed{'s' if len(self.results) > 1 else ''}"
+        lines = [f"**Verdict: {verdict(checks)}** ({self.mode} mode, {count}, {self.seconds:.0f} s)", ""]
         lines += ["| claim | measured | must be | holds |", "| :--- | ---: | :--- | :--- |"]
-        lines += [f"| {c.claim} | {c.value:.4g} | {c.bounds} | {'yes' if c.holds else '**no**'} |" for c in checks]
+        for c in checks:
+            claim = c.claim.replace("|", "\\|")  # else it would end the cell
+            lines.append(f"| {claim} | {c.value:.4g} | {c.bounds} | {'yes' if c.holds else '**no**'} |")
         if self.pytorch:
             lines += ["", pytorch_line(self.pytorch)]
         return "\n".join(lines)

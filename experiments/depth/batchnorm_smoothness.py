@@ -404,9 +404,9 @@ def compare(config, seed):
 # ## The claims, as inequalities
 #
 # The headline is the rate. The second claim stands as it was written before the seeds were run. After the first of them
-# three checks were added, because they say *what* does it: that the noise does not take the large rates away; that the
+# four checks were added, because they say *what* does it: that the noise does not take the large rates away; that the
 # distributions really do move more with the noise (in the second half of the training, for in the first the plain net
-# moves even more); and how fast the loss grows far along the gradient.
+# moves even more); that the gradient changes less over a step; and how fast the loss grows far along the gradient.
 
 
 # %%
