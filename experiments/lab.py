@@ -27,9 +27,10 @@ import importlib
 import json
 import os
 import platform
+import tokenize
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -197,24 +198,37 @@ def code_digest(name):
     """The digest of what an experiment computes: its code without comments, docstrings, card, pictures and checks.
 
     So a text can be improved, or a picture, without training anew; `check` is applied to the stored results again.
-    What it imports from further modules of this package counts, too; the laboratory itself does not.
+    What it imports from further modules of this package counts, too; the laboratory itself does not. It is taken of the
+    text, not of the syntax tree, which differs between versions of Python.
     """
-    tree = ast.parse(file(name, ".py").read_text(encoding="utf-8"))
-    tree.body = [node for node in tree.body if not _is_presentation(node)]
-    imports = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    source = file(name, ".py").read_text(encoding="utf-8")
+    imports = [node.module or "" for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
     helpers = sorted({module.split(".")[1] for module in imports if module.startswith("experiments.")})
-    trees = [tree, *(ast.parse((ROOT / f"{helper}.py").read_text(encoding="utf-8")) for helper in helpers)]
-    return hashlib.sha256("\n".join(_without_docstrings(tree) for tree in trees).encode()).hexdigest()[:16]
+    sources = [source, *((ROOT / f"{helper}.py").read_text(encoding="utf-8") for helper in helpers)]
+    return hashlib.sha256("\n".join(map(_computation, sources)).encode()).hexdigest()[:16]
 
 
-def _without_docstrings(tree):
+def _computation(source):
+    """The code of a module that computes, without white space."""
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+        if node in tree.body and _is_presentation(node):
+            left_out = node
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+            left_out = node.body[0]
+        else:
+            continue
+        lines[left_out.lineno - 1 : left_out.end_lineno] = [""] * (left_out.end_lineno - left_out.lineno + 1)
+    return "".join("".join(lines).split())
 
 
 def _is_presentation(node):
+    """Whether a statement of a module only says or shows something: docstring, card, checks, pictures, cells."""
     if isinstance(node, ast.FunctionDef):
         return node.name == "check" or node.name.startswith("draw_")
     if isinstance(node, ast.Assign):
