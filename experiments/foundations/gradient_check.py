@@ -118,7 +118,7 @@ def gradients(case, library, arrays, v):
     ]
     total = sum((y * make(vi)).sum() for y, vi in zip(results_of(case, library, tensors), v, strict=True))
     total.backward()
-    return [np.array(t.grad) for t, i in zip(tensors, case.inputs, strict=True) if i.differentiated]
+    return [np.asarray(t.grad) for t, i in zip(tensors, case.inputs, strict=True) if i.differentiated]
 
 
 def central_differences(case, arrays, v, h=STEP):
