@@ -42,7 +42,7 @@ CARD = lab.Card(
     claim="MNIST-1D: CNN ≥ 90 %, MLP 60–75 %; with shuffled positions the CNN falls below the MLP",
     paper="Greydanus and Kobak 2024, Scaling down deep learning with MNIST-1D",
     grade="B",
-    seconds=180,
+    seconds=230,
 )
 FULL = {
     "seeds": 5,

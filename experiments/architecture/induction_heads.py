@@ -38,7 +38,7 @@ CARD = lab.Card(
     claim="attention only: two layers copy repeats (≥ 95 %), one cannot (≤ 30 %); loss falls as prefix matching forms",
     paper="Elhage et al. 2021, A mathematical framework for transformer circuits; Olsson et al. 2022",
     grade="B",
-    seconds=150,
+    seconds=90,
 )
 FULL = {
     "seeds": 10,

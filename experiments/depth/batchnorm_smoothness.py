@@ -46,7 +46,7 @@ CARD = lab.Card(
     claim="largest rate that learns: ≥ 5 × with BN; with noise injected behind it, BN still beats the plain net",
     paper="Bjorck et al. 2018; Santurkar et al. 2018",
     grade="B",
-    seconds=180,
+    seconds=110,
 )
 FULL = {
     "seeds": 5,

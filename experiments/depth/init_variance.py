@@ -39,7 +39,7 @@ CARD = lab.Card(
     claim="‖h₅₀‖²/‖h₀‖²: median of He's nets within [½, 2], of Xavier's within ×2 of 2⁻⁵⁰; its log spreads by √(5L/n)",
     paper="Glorot and Bengio 2010; He et al. 2015; Hanin and Rolnick 2018",
     grade="A",
-    seconds=60,
+    seconds=40,
 )
 FULL = {
     "seeds": 30,

@@ -43,7 +43,7 @@ CARD = lab.Card(
     claim="Central differences err as h² (slope 2 ± 0.1); every operation's gradient agrees to 1e-7; a backward is ≤ 4 forwards",
     paper="Baur and Strassen (1983), The complexity of partial derivatives; Griewank and Walther (2008)",
     grade="A",
-    seconds=30,
+    seconds=15,
 )
 FULL = {"seeds": 5, "directions": 16, "widths": [1, 4, 16, 64, 256, 1024]}
 FAST = FULL | {"seeds": 1, "directions": 4, "widths": [1, 16]}
@@ -565,7 +565,7 @@ def draw_operations(results):
             values = [max(result[names[name]][name][what] for result in results) for name in part]
             ax.plot(range(len(part)), np.maximum(values, 1e-17), "o", ms=4, color=colour, label=label)
         ax.axhline(1e-7, color=plot.INK, lw=0.8, ls=":")
-        ax.set(yscale="log", ylim=(3e-18, 1e-6), xlim=(-1, len(part)))
+        ax.set(yscale="log", ylim=(3e-18, 1e-6), xlim=(-1, len(part)), ylabel="distance")
         ax.set_xticks(
             range(len(part)), [str(n).replace("scaled_dot_product_", "") for n in part], rotation=90, fontsize=6
         )

@@ -36,7 +36,7 @@ CARD = lab.Card(
     claim="Equally tuned, on every seed: cross-entropy beats squared error behind a sigmoid, He beats zero; best arm ≥ 97 %",
     paper="Glorot and Bengio (2010); He et al. (2015); Golik, Doetsch and Ney (2013)",
     grade="B",
-    seconds=150,
+    seconds=85,
 )
 # %% [markdown]
 # ## Derive

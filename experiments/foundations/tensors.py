@@ -44,7 +44,7 @@ CARD = lab.Card(
     claim="exceptions to the address formula over all elements of all views, in nn, NumPy and PyTorch = 0",
     paper="van der Walt, Colbert and Varoquaux (2011), The NumPy array",
     grade="A",
-    seconds=40,
+    seconds=20,
 )
 FULL = {
     "seeds": 5,

@@ -38,7 +38,7 @@ CARD = lab.Card(
     claim="After the crossing the median of λmax·η/2 is in [0.95, 1.15] for three η; gradient flow goes beyond all 2/η",
     paper="Cohen, Kaur, Li, Kolter, Talwalkar 2021; Damian, Nichani, Lee 2022",
     grade="B",
-    seconds=150,
+    seconds=130,
 )
 FULL = {
     "seeds": 5,

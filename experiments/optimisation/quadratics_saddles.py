@@ -39,7 +39,7 @@ CARD = lab.Card(
     claim="Exponents of (κ−1)/(κ+1) and (√κ−1)/(√κ+1) ±3 %; Adam → +1, AMSGrad → −1; saddle exit ln(c/δ)/ln(1+η) ±2 %",
     paper="Polyak 1964; Goh 2017; Reddi, Kale, Kumar 2018; Lee et al. 2016",
     grade="A",
-    seconds=40,
+    seconds=20,
 )
 FULL = {
     "seeds": 5,

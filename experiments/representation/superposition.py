@@ -34,7 +34,7 @@ CARD = lab.Card(
     claim="sparsity 0.9: five features 72° ± 5° apart; dense: two at a right angle, three not represented",
     paper="Elhage et al. 2022, Toy models of superposition",
     grade="B",
-    seconds=40,
+    seconds=35,
 )
 FULL = {
     "seeds": 5,
