@@ -329,6 +329,7 @@ def test_dropout_in_training_only(rng):
 @pytest.mark.parametrize("options", [{}, {"bias": False}, *OPTIONS], ids=str)
 def test_names_and_initial_values(options):
     nn.manual_seed(0)
+    torch.manual_seed(0)
     ours, theirs = nn.MultiheadAttention(64, 4, **options), torch.nn.MultiheadAttention(64, 4, **options)
     mine, others = ours.state_dict(), theirs.state_dict()
     assert list(mine) == list(others)
