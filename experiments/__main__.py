@@ -23,7 +23,7 @@ python -m experiments run edge_of_stability --fast
 
 `--full` runs the seeds side by side, writes the results, and executes the notebook; `--fast` is a small instance that
 only checks what must hold there, too, and writes nothing. How an experiment is made: [`lab.py`](lab.py).
-This page is written by `python -m experiments render`.
+This page is written anew by each full run, and by `python -m experiments render NAME`.
 """
 
 

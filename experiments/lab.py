@@ -27,6 +27,7 @@ import importlib
 import json
 import os
 import platform
+import sys
 import tokenize
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -402,15 +403,13 @@ def pytorch_line(pytorch):
 
 def show(what):
     """Show a figure or a study's verdict in a notebook; elsewhere do nothing for figures and print the verdict."""
-    try:
-        from IPython import get_ipython
+    notebook = "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None
+    if notebook:
         from IPython.display import Image, Markdown, display
-    except ImportError:
-        get_ipython = lambda: None  # noqa: E731
-    if isinstance(what, Study):
-        display(Markdown(what.table())) if get_ipython() else print(what.table())
-    elif get_ipython():
-        display(Image(png(what)))
+
+        display(Markdown(what.table()) if isinstance(what, Study) else Image(png(what)))
+    elif isinstance(what, Study):
+        print(what.table())
 
 
 def png(figure, dpi=96):

@@ -62,7 +62,7 @@ def hessian_vector_product(loss, parameters, vectors, *, eps=None):
 
 
 def _product(loss, parameters, values, vectors, eps):
-    length = math.sqrt(sum(float(np.sum(np.square(v, dtype=np.float64))) for v in vectors))
+    length = _norm(vectors)
     if length == 0:
         return [np.zeros_like(v) for v in values]
     if eps is None:
@@ -74,6 +74,11 @@ def _product(loss, parameters, values, vectors, eps):
         place(parameters, [w + sign * step * v for w, v in zip(values, vectors, strict=True)])
         gradients.append(gradient(loss, parameters))
     return [(above - below) / (2 * step) for above, below in zip(*gradients, strict=True)]
+
+
+def _norm(arrays):
+    """The Euclidean norm of all elements together."""
+    return math.sqrt(sum(float(np.sum(np.square(a, dtype=np.float64))) for a in arrays))
 
 
 def top_eigenvalues(loss, parameters, k=1, *, iterations=100, tolerance=1e-3, eps=None, generator=None):
