@@ -62,6 +62,7 @@ from kernels.convolution import (
     conv_transpose3d_backward,
 )
 from kernels.gemm import matmul, matmul_backward, matmul_loops
+from kernels.limits import show_config
 from kernels.lookup import embedding, embedding_backward, embedding_bag, embedding_bag_backward
 from kernels.loss import (
     binary_cross_entropy,
@@ -85,7 +86,6 @@ from kernels.loss import (
     smooth_l1_loss,
     smooth_l1_loss_backward,
 )
-from kernels.machine import show_config
 from kernels.normalization import (
     add_layer_norm,
     add_layer_norm_backward,
