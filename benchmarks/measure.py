@@ -1,13 +1,24 @@
-"""Times the peers of a row against each other, in interleaved rounds, and keeps what was found.
+"""Times the peers of a row against each other, each in its steady state, and keeps what was found.
 
-A round times every peer once, over as many repetitions as fill two milliseconds; the next round goes through them in
-the opposite order. A ratio is the median of the rounds' ratios, so what disturbs one round disturbs both sides of it.
-Between two peers the process comes to rest, because idle workers of OpenMP and OpenBLAS spin on for up to 30 ms and
-would take a core from whoever comes next; an untimed call then wakes the peer's own pool and fills its caches.
+A round visits every peer once, and the next round goes through them in the opposite order. A visit has three parts:
+
+1. The process comes to rest: idle workers of OpenMP and OpenBLAS spin on for up to 30 ms and would take a core from
+   whoever comes next.
+2. The peer runs untimed until its pool is awake and its times agree. A worker that sleeps may be woken on its caller's
+   core, and the two then wait for each other, 4 ms a call where the work is 0.03 ms: a stall of the pause that this
+   harness makes, not a time of the peer. A worker that is found there is moved to another core.
+3. The peer is timed, in samples of at least 0.2 ms.
+
+A visit's time is the lower quartile of its samples, and a ratio is the median of the rounds' ratios. A visit that is
+slower than the peer's best by STALLED is made again, up to RETRIES times; a peer whose visits still disagree, or whose
+median is that far above its lower quartile, is marked unstable, and no mean rests on it.
+
 Other processes are watched, because a busy core makes OpenMP's barriers a thousand times slower: what was measured
-beside them is said to be disturbed.
-Thread counts are set and then read back on both sides; the garbage collector sleeps; the first call, which compiles, is
-timed on its own and counts nowhere.
+beside them is said to be disturbed. Thread counts are set and then read back on both sides; the garbage collector
+sleeps; the first call, which compiles, is timed on its own and counts nowhere.
+
+Results are kept in a file a machine, `local_file`, which git ignores; `publish` copies it to where the README's tables
+are made from.
 """
 
 import contextlib
@@ -19,11 +30,15 @@ import importlib.util
 import itertools
 import json
 import os
+import re
 import statistics
+import threading
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import threadpoolctl
@@ -31,21 +46,37 @@ import torch
 
 import kernels
 from benchmarks.cases import OURS, Row, board
-from kernels import machine
+from kernels import limits, machine
 
 RESULTS = Path(__file__).parent / "results"
-BOARD_FILE = RESULTS / "board.json"
+LOCAL = RESULTS / "local"
 
-ROUND_SECONDS = 2e-3  # 10,000 times the clock's step
-PEER_SECONDS = 3.0  # a slow peer leaves the rounds after this long, but not before the third
-FLOP_SLACK = 1.1  # clock frequency wanders; anything faster than this was not computed
-QUIET = 0.15  # cores that all other processes together may use
+ROUNDS = 3
+WARM_SECONDS = 0.05  # at least, and WARM_LIMIT at most, before anything is timed
+WARM_LIMIT = 0.5
+WINDOW_SECONDS = 0.02  # of two such windows in a row the lower quartiles agree, or the peer is not warm
+AGREEMENT = 0.1
+TIMED_SECONDS = 0.1
+SAMPLE_SECONDS = 2e-4  # 1,000 times the clock's step
+STALLED = 1.3  # a visit this many times as long as the peer's best is no steady state
+RETRIES = 3
+ONCE_SECONDS = 0.25  # a yardstick (not PyTorch) whose call is longer than this is timed once
+FLOP_SLACK = 1.05  # clock frequency wanders; anything faster than this was not computed
 BANDWIDTH_SLACK = 1.5  # reading alone is faster than a copy
+QUIET = 0.15  # cores that all other processes together may use
+
+
+class Limits(NamedTuple):
+    """The machine's limits at one thread count."""
+
+    peak_flops: float
+    bandwidth: float
+    cache_bytes: int  # of the last level
 
 
 @dataclass(frozen=True)
 class Result:
-    """One row at one thread count: seconds and ratios of every peer, and the machine's limit."""
+    """One row at one thread count: seconds and ratios of every peer, beside the machine's limits."""
 
     id: str
     family: str
@@ -55,17 +86,32 @@ class Result:
     threads: int
     flops: int
     bytes: int
-    limit_seconds: float  # what the roofline allows
-    compute_bound: bool  # which of its two lines that is
-    cached: bool  # fits the last cache level, so the bandwidth line does not bind
     floor: float | None
     share_floor: float | None
     blas: bool
-    seconds: dict[str, float]  # median of each peer
+    seconds: dict[str, float]  # lower quartile of each peer
+    medians: dict[str, float]
     ratios: dict[str, float]  # how many times as long as innerloop each other peer takes
+    unstable: tuple[str, ...]  # peers without a steady state
     first_call: float | None  # seconds of innerloop's first call: compilation, or loading from the cache
     others: float  # cores that other processes used meanwhile
-    measured: str  # the day
+    run: str  # when the run began
+    limits: Limits
+
+    @property
+    def limit_seconds(self) -> float:
+        """What the roofline allows."""
+        return max(self.flops / self.limits.peak_flops, self.bytes / self.limits.bandwidth)
+
+    @property
+    def compute_bound(self) -> bool:
+        """Which of the roofline's two lines that is."""
+        return self.flops / self.limits.peak_flops >= self.bytes / self.limits.bandwidth
+
+    @property
+    def cached(self) -> bool:
+        """Whether it fits the last cache level, so that the bandwidth line does not bind."""
+        return self.bytes < self.limits.cache_bytes
 
     def share(self, peer: str) -> float:
         """The part of the machine's limit that `peer` reaches."""
@@ -75,14 +121,18 @@ class Result:
         """Whether all `peers` run within 10 % of a limit that binds."""
         return (self.compute_bound or not self.cached) and all(self.share(peer) >= 0.9 for peer in peers)
 
+    def steady(self, *peers: str) -> bool:
+        """Whether all `peers` were timed in a steady state."""
+        return not set(peers) & set(self.unstable)
+
     @property
     def disturbed(self) -> bool:
         return self.others > QUIET
 
     def impossible(self) -> list[str]:
         """What is faster than the machine, and so cannot have been computed."""
-        peak, bandwidth = machine.peak_flops(np.float32, self.threads), machine.bandwidth(self.threads)
-        resident = self.bytes < 4 * machine.cache_bytes(3)
+        peak, bandwidth, cache = self.limits
+        resident = self.bytes < 4 * cache
         return [
             f"{self.id}, {on(self.threads)}: {peer} is faster than the machine "
             f"({self.flops / seconds / 1e9:.4g} of {peak / 1e9:.4g} GFLOP/s, "
@@ -93,26 +143,36 @@ class Result:
         ]
 
 
-def result(
-    row: Row, threads: int, seconds: dict, ratios: dict, first_call: float | None = None, others: float = 0.0
-) -> Result:
-    """What was measured of `row`, beside the machine's limit for it."""
-    computing = row.flops / machine.peak_flops(np.float32, threads)
-    moving = row.bytes / machine.bandwidth(threads)
+def current_limits(threads: int) -> Limits:
+    return Limits(limits.peak_flops(np.float32, threads), limits.bandwidth(threads), machine.cache_bytes(3))
+
+
+def result(row: Row, threads: int, visits: dict[str, list], ratios: dict[str, float], **facts) -> Result:
+    """What was found of `row` in the `visits` of each peer: lists of seconds. A result above a limit makes the limits
+    be measured again, on the spot."""
+    samples = {peer: list(itertools.chain(*lists)) for peer, lists in visits.items()}
+    seconds = {peer: lower_quartile(values) for peer, values in samples.items()}
+    medians = {peer: statistics.median(values) for peer, values in samples.items()}
     copied = ("family", "operation", "shape", "kind", "flops", "bytes", "floor", "share_floor", "blas")
-    return Result(
+    found = Result(
         id=row.id,
         threads=threads,
-        limit_seconds=max(computing, moving),
-        compute_bound=computing >= moving,
-        cached=row.bytes < machine.cache_bytes(3),
         seconds=seconds,
+        medians=medians,
         ratios=ratios,
-        first_call=first_call,
-        others=others,
-        measured=datetime.date.today().isoformat(),
+        unstable=tuple(p for p in seconds if stalls(visits[p]) or medians[p] > STALLED * seconds[p]),
+        limits=current_limits(threads),
         **{name: getattr(row, name) for name in copied},
+        **{"first_call": None, "others": 0.0, "run": now()} | facts,
     )
+    if found.impossible():
+        limits.measure_again(threads)
+        found = dataclasses.replace(found, limits=current_limits(threads))
+    return found
+
+
+def now() -> str:
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def on(threads: int) -> str:
@@ -192,6 +252,10 @@ class Others:
         return ticks / os.sysconf("SC_CLK_TCK") - time.process_time()
 
 
+def lower_quartile(values) -> float:
+    return float(np.quantile(values, 0.25))
+
+
 def settle() -> None:
     """Waits until no thread of this process is busy any more, at most a tenth of a second."""
     for _ in range(20):
@@ -201,56 +265,136 @@ def settle() -> None:
             return
 
 
+def warm(call: Callable) -> None:
+    """Runs `call` until its threads are awake, on cores of their own, and its times agree, or WARM_LIMIT is over."""
+    began = time.perf_counter()
+    before, busy = float("inf"), thread_seconds()
+    while True:
+        window, start = [], time.perf_counter()
+        while not window or time.perf_counter() - start < WINDOW_SECONDS:
+            window.append(timed(call))
+        level, passed, busy_before = lower_quartile(window), time.perf_counter() - began, busy
+        busy = thread_seconds()
+        apart = not part([thread for thread in busy if busy[thread] > busy_before.get(thread, 0.0)])
+        agree = apart and abs(level - before) < AGREEMENT * min(level, before)
+        if passed > WARM_LIMIT or (passed > WARM_SECONDS and agree):
+            return
+        before = level
+
+
+def thread_seconds() -> dict[int, float]:
+    """Processor time of every other thread of this process (none where Linux is not)."""
+    own = threading.get_native_id()
+    return {thread: sum(map(int, stat(thread)[11:13])) for thread in threads_of_process() if thread != own}
+
+
+def threads_of_process() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc/self/task")]
+    except OSError:
+        return []
+
+
+def stat(thread: int) -> list[str]:
+    """What Linux tells of a thread from its state on: [11] and [12] are its ticks, [36] is its core."""
+    try:
+        return Path(f"/proc/self/task/{thread}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it has ended
+        return ["0"] * 50
+
+
+def part(workers: list[int]) -> list[int]:
+    """Moves those of `workers` that are on this thread's core to another one, as the kernels do with theirs (see
+    `kernels._threads.arrive`); returns them. Their affinity is narrowed for the move alone."""
+    if not workers or not hasattr(os, "sched_setaffinity"):
+        return []
+    here = int(stat(threading.get_native_id())[36])
+    found = [worker for worker in workers if int(stat(worker)[36]) == here]
+    for worker in found:
+        with contextlib.suppress(OSError):  # it has ended, or there is no other core
+            allowed = os.sched_getaffinity(worker)
+            os.sched_setaffinity(worker, allowed - {here})
+            os.sched_setaffinity(worker, allowed)
+    return found
+
+
 def repetitions_of(call: Callable) -> int:
-    """How many calls fill a round."""
+    """How many calls fill a sample."""
     repetitions = 1
-    while timed(call, repetitions) < ROUND_SECONDS:
+    while timed(call, repetitions) < SAMPLE_SECONDS:
         repetitions *= 2
     return repetitions
 
 
-def interleave(calls: dict[str, Callable], rounds: int) -> dict[str, list[float]]:
-    """Seconds a call of each peer, round by round; the order turns round with every round."""
-    repetitions = {peer: repetitions_of(call) for peer, call in calls.items()}
-    times = {peer: [] for peer in calls}
-    spent = dict.fromkeys(calls, 0.0)
+def visit(call: Callable) -> list[float]:
+    """Seconds a call of each sample, in the steady state."""
+    settle()
+    warm(call)
+    repetitions = repetitions_of(call)
+    samples, end = [], time.perf_counter() + TIMED_SECONDS
+    while not samples or time.perf_counter() < end:
+        samples.append(timed(call, repetitions) / repetitions)
+    return samples
+
+
+def stalls(visits: list[list[float]]) -> list[int]:
+    """The numbers of the visits that are no steady state."""
+    levels = [lower_quartile(samples) for samples in visits]
+    return [i for i, level in enumerate(levels) if level > STALLED * min(levels)]
+
+
+def interleave(calls: dict[str, Callable], rounds: int) -> dict[str, list]:
+    """The visits of each peer, round by round; the order turns round with every round, and what stalled is visited
+    again."""
+    visits = {peer: [] for peer in calls}
+    once = {peer: peer not in (OURS, "torch") and timed(call) > ONCE_SECONDS for peer, call in calls.items()}
     order = list(calls)
     gc.collect()
     gc.disable()
     try:
-        for turn in range(rounds):
+        for _ in range(rounds):
             for peer in order:
-                if turn < 3 or spent[peer] < PEER_SECONDS:
+                if not once[peer]:
+                    visits[peer].append(visit(calls[peer]))
+                elif not visits[peer]:
                     settle()
-                    calls[peer]()
-                    seconds = timed(calls[peer], repetitions[peer])
-                    spent[peer] += seconds
-                    times[peer].append(seconds / repetitions[peer])
+                    visits[peer].append([timed(calls[peer])])
             order.reverse()
+        for peer, _ in itertools.product(order, range(RETRIES)):
+            for i in stalls(visits[peer]):
+                visits[peer][i] = visit(calls[peer])
     finally:
         gc.enable()
-    return times
+    return visits
 
 
-def measure(row: Row, threads: int, rounds: int) -> Result:
-    """Times `row` on `threads` threads."""
+def first_call(call: Callable) -> float:
+    """Seconds of a peer's first call. Compilers, PyTorch's among them, may warn of what is theirs alone."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return timed(call)
+
+
+def measure(row: Row, threads: int, rounds: int = ROUNDS, run: str | None = None) -> Result:
+    """Times `row` on `threads` threads, as part of the run that began at `run`."""
     with thread_count(threads), torch.inference_mode(not row.records):
         calls = build(row, threads)
-        first_calls = {peer: timed(call) for peer, call in calls.items()}
+        first_calls = {peer: first_call(call) for peer, call in calls.items()}
     # Once more: a first call may have loaded a library with a pool of its own, or started one that resized another.
     with thread_count(threads), torch.inference_mode(not row.records):
         require_threads(threads)
         others = Others()
-        times = interleave(calls, rounds)
+        visits = interleave(calls, rounds)
         others_cores = others.cores()
         require_threads(threads)
-    seconds = {peer: statistics.median(values) for peer, values in times.items()}
+    levels = {peer: [lower_quartile(samples) for samples in lists] for peer, lists in visits.items()}
     ratios = {
-        peer: statistics.median(theirs / ours for theirs, ours in zip(values, times[OURS], strict=False))
-        for peer, values in times.items()
-        if peer != OURS and OURS in times
+        peer: statistics.median(theirs / ours for theirs, ours in zip(each, levels[OURS], strict=False))
+        for peer, each in levels.items()
+        if peer != OURS and OURS in levels
     }
-    return result(row, threads, seconds, ratios, first_calls.get(OURS), others_cores)
+    facts = {"first_call": first_calls.get(OURS), "others": others_cores, "run": run or now()}
+    return result(row, threads, visits, ratios, **facts)
 
 
 def machine_sheet(threads: list[int]) -> dict:
@@ -260,31 +404,71 @@ def machine_sheet(threads: list[int]) -> dict:
         for name in ("torch", "jax")
         if importlib.util.find_spec(name) is not None
     }
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
-        **machine.sheet(),
+        **limits.sheet(),
         **versions,
-        "blas": ", ".join(sorted({f"{pool['internal_api']} {pool['version']}" for pool in blas_pools()})),
-        "peak_flops": {str(n): machine.peak_flops(np.float32, n) for n in threads},
-        "bandwidth": {str(n): machine.bandwidth(n) for n in threads},
+        "blas": f"{blas['name']} {blas['version']}",
+        "peak_flops": {str(n): limits.peak_flops(np.float32, n) for n in threads},
+        "bandwidth": {str(n): limits.bandwidth(n) for n in threads},
     }
 
 
-def save(path: Path, sheet: dict, results: list[Result]) -> None:
-    """Writes `results`; rows measured before on the same machine with the same versions stay beside them."""
-    kept = {}
+CHANGING = ("peak_flops", "bandwidth", "thread_layer")  # differ from run to run on the same machine
+
+
+def same_machine(sheet: dict, other: dict) -> bool:
+    """Whether results of both sheets may stand side by side: one machine, the same versions."""
+    return all(sheet.get(key) == other.get(key) for key in {*sheet, *other} - set(CHANGING))
+
+
+def machine_name(sheet: dict) -> str:
+    """The machine as people call it: ``AMD EPYC (znver4), 2 cores``."""
+    return f"{sheet['cpu']} ({sheet['core']}), {sheet['cores']} core{'s' * (sheet['cores'] != 1)}"
+
+
+def file_name(sheet: dict) -> str:
+    """The machine as a file name: ``amd-epyc-znver4-2-cores``."""
+    return re.sub(r"[^a-z0-9]+", "-", machine_name(sheet).lower()).strip("-")
+
+
+def local_file() -> Path:
+    """Where this machine's results are kept."""
+    return LOCAL / f"{file_name(limits.sheet())}.json"
+
+
+def merged(path: Path, sheet: dict, results: list[Result]) -> tuple[dict, list[Result]]:
+    """`results`, and beside them the other rows that `path` has of the same machine with the same versions; in the
+    board's order."""
+    places = {row.id: place for place, row in enumerate(board())}
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # no file yet, or one of an earlier form
         old_sheet, old_results = load(path)
-        limits = ("peak_flops", "bandwidth")  # measured anew each time, so never quite the same
-        if all(old_sheet.get(key) == value for key, value in sheet.items() if key not in limits):
-            current = {row.id for row in board()}
-            kept = {(result.id, result.threads): result for result in old_results if result.id in current}
-            sheet = sheet | {key: old_sheet[key] | sheet[key] for key in limits}
-    kept |= {(result.id, result.threads): result for result in results}
-    lines = ",\n".join(f"    {json.dumps(compact(dataclasses.asdict(result)))}" for result in kept.values())
+        if same_machine(sheet, old_sheet):
+            new = {(result.id, result.threads) for result in results}
+            kept = [each for each in old_results if each.id in places and (each.id, each.threads) not in new]
+            highest = {  # a limit never falls
+                key: {n: max(side[key][n] for side in (sheet, old_sheet) if n in side[key])
+                      for n in old_sheet[key] | sheet[key]}
+                for key in ("peak_flops", "bandwidth")
+            }  # fmt: skip
+            sheet, results = sheet | highest, kept + results
+    return sheet, sorted(results, key=lambda each: (each.threads, places.get(each.id, -1)))
+
+
+def save(path: Path, sheet: dict, results: list[Result]) -> None:
+    """Writes results, as a whole or not at all."""
+    lines = ",\n".join(f"    {json.dumps(compact(stored(result)))}" for result in results)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
+    new = path.with_suffix(".new")
+    new.write_text(
         f'{{\n  "machine": {json.dumps(compact(sheet))},\n  "results": [\n{lines}\n  ]\n}}\n', encoding="utf-8"
     )
+    new.replace(path)
+
+
+def stored(result: Result) -> dict:
+    """A result's fields without the limits, which are the sheet's."""
+    return {field.name: getattr(result, field.name) for field in dataclasses.fields(result) if field.name != "limits"}
 
 
 def compact(value):
@@ -297,4 +481,32 @@ def compact(value):
 def load(path: Path) -> tuple[dict, list[Result]]:
     """The machine sheet and the results that `save` wrote."""
     content = json.loads(path.read_text(encoding="utf-8"))
-    return content["machine"], [Result(**each) for each in content["results"]]
+    sheet = content["machine"]
+    cache = sheet["cache_bytes"]["L3"]
+    found = {n: Limits(peak, sheet["bandwidth"][n], cache) for n, peak in sheet["peak_flops"].items()}
+    results = [
+        Result(**each | {"unstable": tuple(each["unstable"]), "limits": found[str(each["threads"])]})
+        for each in content["results"]
+    ]
+    return sheet, results
+
+
+def published() -> list[Path]:
+    """The files of the machines whose results are in the README."""
+    return sorted(RESULTS.glob("*.json"))
+
+
+def publish(path: Path) -> Path:
+    """Copies the results in `path` to where the README's are; ValueError where rows would be lost that way."""
+    sheet, results = load(path)
+    target = RESULTS / f"{file_name(sheet)}.json"
+    if target.exists():
+        found, ids = {(each.id, each.threads) for each in results}, {row.id for row in board()}
+        lost = [each for each in load(target)[1] if each.id in ids and (each.id, each.threads) not in found]
+        if lost:
+            raise ValueError(
+                f"publish: {target.name} has {len(lost)} rows that were not measured, {lost[0].id} on "
+                f"{on(lost[0].threads)} among them; measure the whole board first"
+            )
+    save(target, sheet, results)
+    return target

@@ -1,12 +1,12 @@
-"""Draws what was measured and writes the README's tables: ``python -m benchmarks.report [results.json]``.
+"""Draws what was published and writes the README's tables: ``python -m benchmarks.report``.
 
-The pictures go to ``benchmarks/results``; the tables replace what stands between their markers in the README,
-``<!-- board -->`` … ``<!-- /board -->``, ``<!-- ladder:matmul -->`` … and ``<!-- machine -->`` ….
+The pictures and the ladders are those of the machine that was measured last, and go to ``benchmarks/results``; the
+board has the results of each machine. The tables replace what stands between their markers in the README,
+``<!-- board -->`` … ``<!-- /board -->``, ``<!-- ladder:matmul -->`` … and ``<!-- harness -->`` ….
 """
 
 import math
 import re
-import sys
 from collections import defaultdict
 from importlib import import_module
 from pathlib import Path
@@ -20,10 +20,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from benchmarks.cases import OURS
-from benchmarks.measure import BOARD_FILE, RESULTS, Result, load, on
-from benchmarks.verdict import SCALING, STEEPEST, duration, means, scaling, share, shortfalls, size, slope
+from benchmarks.measure import RESULTS, Result, file_name, load, machine_name, on, published
+from benchmarks.verdict import MEANS, SCALING, STEEPEST, duration, marks, means, scaling, share, size, slope
 
 README = Path(__file__).parent.parent / "README.md"
+FORMER = RESULTS / "former"  # what the harness found that let pools fall asleep before each round
 
 
 class Ladder(NamedTuple):
@@ -58,20 +59,20 @@ RUNG_COLORS = ("#CC79A7", "#E69F00", "#F0E442", "#56B4E9", "#009E73", "#0072B2",
 FRAME = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 10, "axes.axisbelow": True}
 
 
-def pictures(path: Path = BOARD_FILE) -> list[Path]:
-    """Draws every picture that the results in `path` have rows for; returns the files."""
+def pictures(path: Path, folder: Path = RESULTS) -> list[Path]:
+    """Draws every picture that the results in `path` have rows for, into `folder`; returns the files."""
     sheet, results = load(path)
     drawn = []
     with plt.rc_context(FRAME):
         if any({OURS, "torch"} <= result.seconds.keys() for result in results):
-            drawn.append(roofline(sheet, results))
+            drawn.append(roofline(sheet, results, folder))
         if scaling(results):
-            drawn.append(lengths(sheet, results))
-        drawn += [ladder(sheet, results, name) for name in LADDERS if ladder_results(results, name)]
+            drawn.append(lengths(sheet, results, folder))
+        drawn += [ladder(sheet, results, name, folder) for name in LADDERS if ladder_results(results, name)]
     return drawn
 
 
-def roofline(sheet: dict, results: list[Result]) -> Path:
+def roofline(sheet: dict, results: list[Result], folder: Path) -> Path:
     """Every row at the highest thread count: rate against intensity, under the machine's two lines."""
     threads = max(result.threads for result in results)
     rows = [result for result in results if result.threads == threads and {OURS, "torch"} <= result.seconds.keys()]
@@ -92,7 +93,7 @@ def roofline(sheet: dict, results: list[Result]) -> Path:
     axes.set(xscale="log", yscale="log", xlim=(0.03, 1000), ylim=(None, peak * 3))
     axes.set(xlabel="arithmetic intensity (FLOP / byte); equal ones side by side", ylabel="GFLOP/s")
     axes.set_title(
-        f"{sheet['cpu']}, {on(threads)}, float32. A blue line is won against PyTorch, an orange one is lost.\n"
+        f"{machine_name(sheet)}, {on(threads)}, float32. A blue line is won against PyTorch, an orange one is lost.\n"
         "What fits the cache may lie above the bandwidth line.",
         fontsize=10,
         loc="left",
@@ -110,7 +111,7 @@ def roofline(sheet: dict, results: list[Result]) -> Path:
         rotation=math.degrees(math.atan2(high - low, right - left)),
         rotation_mode="anchor",
     )
-    return finish(figure, "roofline.png")
+    return finish(figure, folder / "roofline.png")
 
 
 def side_by_side(intensities: list[float]) -> list[float]:
@@ -135,7 +136,7 @@ def rungs(name: str) -> dict:
     return import_module(f"kernels.{LADDERS[name].folder}").VARIANTS[name]
 
 
-def ladder(sheet: dict, results: list[Result], name: str) -> Path:
+def ladder(sheet: dict, results: list[Result], name: str, folder: Path) -> Path:
     """What each rung reaches at one size, and where there are several, how all of them go with size; with the machine's
     limit."""
     shown, rows = LADDERS[name], ladder_results(results, name)
@@ -171,8 +172,8 @@ def ladder(sheet: dict, results: list[Result], name: str) -> Path:
     for n, limit in limits.items():
         place = {"xytext": (0, 3), "textcoords": "offset points", "fontsize": 8}
         panels[0, 0].annotate(f"{label}, {on(n)}", (-0.4, limit), **place)
-    figure.suptitle(f"{sheet['cpu']}, {on(threads)}, float32", fontsize=10)
-    return finish(figure, f"ladder_{name}.png")
+    figure.suptitle(f"{machine_name(sheet)}, {on(threads)}, float32", fontsize=10)
+    return finish(figure, folder / f"ladder_{name}.png")
 
 
 def _draw_rungs(axes, rates: dict, colors: dict) -> None:
@@ -195,7 +196,7 @@ def _draw_sizes(axes, rows: list[Result], rate, colors: dict) -> None:
     axes.set_xticks(sizes, map(str, sizes))
 
 
-def lengths(sheet: dict, results: list[Result]) -> Path:
+def lengths(sheet: dict, results: list[Result], folder: Path) -> Path:
     """Attention's time against length at the highest thread count, with the power of the length that it goes with."""
     threads, rows = max(scaling(results).items())
     figure, axes = plt.subplots(figsize=(7, 4.8), layout="constrained")
@@ -209,18 +210,18 @@ def lengths(sheet: dict, results: list[Result]) -> Path:
     axes.set_xticks(places, map(str, places))
     axes.minorticks_off()
     axes.set_title(
-        f"{sheet['cpu']}, {on(threads)}, float32.\nThe power of T that fits each; ours is to stay below {STEEPEST:g}.",
+        f"{machine_name(sheet)}, {on(threads)}, float32.\n"
+        f"The power of T that fits each; ours is to stay below {STEEPEST:g}.",
         fontsize=10,
         loc="left",
     )
     axes.grid(alpha=0.25)
     axes.legend(loc="upper left", frameon=False)
-    return finish(figure, f"{SCALING}.png")
+    return finish(figure, folder / f"{SCALING}.png")
 
 
-def finish(figure, name: str) -> Path:
-    path = RESULTS / name
-    RESULTS.mkdir(parents=True, exist_ok=True)
+def finish(figure, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150, metadata={"Software": None})
     plt.close(figure)
     return path
@@ -233,7 +234,10 @@ def markdown(header: list[str], rows: list[list[str]], left: int = 1) -> str:
 
 
 def ladder_table(sheet: dict, results: list[Result], name: str) -> str:
-    """Each rung's GFLOP/s and share of the peak, or its time; what it bought, and the idea, from its own docstring."""
+    """Each rung's GFLOP/s and share of the peak, or its time; what it bought, and the idea, from its own docstring.
+
+    What a rung bought is told on one thread, but of the rung that adds threads on all of them.
+    """
     shape, in_rates = LADDERS[name].shape, LADDERS[name].in_rates
     rows = {r.threads: r for r in ladder_results(results, name) if r.shape == shape}
     counts = sorted(rows)
@@ -250,18 +254,20 @@ def ladder_table(sheet: dict, results: list[Result], name: str) -> str:
         seconds = {n: rows[n].seconds[rung] for n in counts if rung in rows[n].seconds}
         if not seconds:
             continue
-        best = min(seconds.values())
-        bought = f"{before / best:.1f}×" if before and function else ""
-        before = best
+        n = max(seconds) if rung == "parallel" else min(seconds)
+        bought = f"{before[n] / seconds[n]:.1f}×" if before and n in before and function else ""
+        before = seconds
         idea = " ".join(function.__doc__.split("\n\n")[0].split()) if function else "the same task"
         cells = [cell(rows[n], seconds[n]) for n in counts]
         lines.append([rung.replace("_", " ") if function else f"*{rung}*", idea, *cells, bought])
     unit = "GFLOP/s (share of the measured peak)" if in_rates else "Time"
-    return f"{unit} at {shape.replace('-', ' × ')}, float32:\n\n" + markdown(header, lines, left=2)
+    table = markdown(header, lines, left=2)
+    return f"{unit} at {shape.replace('-', ' × ')}, float32, on {machine_name(sheet)}:\n\n{table}"
 
 
-def board_table(results: list[Result]) -> str:
-    """The geometric means, then every row: our time, ratios to the peers at each thread count, share of the limit."""
+def board_table(sheet: dict, results: list[Result]) -> str:
+    """A machine's geometric means, then every row: our time, ratios to the peers at each thread count, share of the
+    limit."""
     results = [result for result in results if OURS in result.seconds]
     counts = sorted({result.threads for result in results})
     standing = defaultdict(dict)
@@ -278,16 +284,22 @@ def board_table(results: list[Result]) -> str:
         by_row[result.id][result.threads] = result
     peers = list(dict.fromkeys(peer for result in results for peer in result.ratios))
     columns = [(peer, n) for peer in peers for n in counts if any(peer in r.ratios for r in results if r.threads == n)]
-    full_header = ["operation", "shape", f"time, {counts[-1]} thr", "limit", *(f"{p}, {n} thr" for p, n in columns), ""]
+    times = [f"time, {counts[-1]} thr", "median", "limit"]
+    full_header = ["operation", "shape", *times, *(f"{p}, {n} thr" for p, n in columns), ""]
     full = []
     for found in by_row.values():
         last = found[max(found)]
+        times = [duration(last.seconds[OURS]), duration(last.medians[OURS]), share(last, OURS)]
         ratios = [f"{found[n].ratios[p]:.2f}×" if n in found and p in found[n].ratios else "" for p, n in columns]
-        mark = "✗" if any(shortfalls(result) for result in found.values()) else ""
-        full.append([last.operation, last.shape, duration(last.seconds[OURS]), share(last, OURS), *ratios, mark])
+        mark = "; ".join(f"{n} thr: {marks(found[n])}" for n in sorted(found) if marks(found[n]))
+        full.append([last.operation, last.shape, *times, *ratios, mark])
+    below = sum(result.ratios.get("torch", 1.0) < 1.0 for result in results)
+    unstable = sum(not result.steady(OURS, "torch") for result in results)
     return (
-        f"{markdown(header, summary, left=2)}\n\n<details><summary>Every row: how many times as long as innerloop each "
-        f"peer takes (✗: below its floor)</summary>\n\n{markdown(full_header, full, left=2)}\n\n</details>"
+        f"{markdown(header, summary, left=2)}\n\n{below} of {len(results)} measurements are below 1.0× PyTorch; "
+        f"{unstable} found no steady state of ours or of PyTorch's, and are in no mean.\n\n"
+        f"<details><summary>Every row: how many times as long as innerloop each peer takes (short: below its floor)"
+        f"</summary>\n\n{markdown(full_header, full, left=2)}\n\n</details>"
     )
 
 
@@ -299,10 +311,39 @@ def machine_line(sheet: dict) -> str:
     names = {"python": "Python", "numpy": "NumPy", "numba": "Numba", "torch": "PyTorch", "jax": "JAX"}
     versions = ", ".join(f"{name} {sheet[key]}" for key, name in names.items() if key in sheet)
     return (
-        f"Measured on {sheet['cpu']}, {sheet['cores']} cores, {sheet['vector_bits']}-bit vectors, {caches}; "
+        f"**{machine_name(sheet)}**: {sheet['vector_bits']}-bit vectors, {caches}; "
         f"peak {peaks} GFLOP/s and copy {copies} GB/s on {' / '.join(sheet['peak_flops'])} threads; "
         f"{versions}; NumPy's BLAS {sheet['blas']}, thread layer {sheet['thread_layer']}."
     )
+
+
+def harness_table(former: list[Path], now: list[Path]) -> str:
+    """What the former harness found and what this one finds: the means of each machine, and the rows that changed from
+    at least PyTorch's equal to slower, or the other way round."""
+    found = {path.name: load(path)[1] for path in now}
+    lines, changed = [], []
+    for sheet, before in map(load, former):
+        after = found.get(f"{file_name(sheet)}.json", [])
+        values = [{(mean, n): f"{value:.2f}×" for mean, n, value in means(rows)} for rows in (before, after)]
+        for mean in MEANS:
+            cells = [side.get((mean, n), "") for n in (1, 2) for side in values]
+            lines.append([machine_name(sheet), mean.name, mean.peer, *cells])
+        new = {(r.id, r.threads): r.ratios["torch"] for r in after if "torch" in r.ratios}
+        pairs = [(r, r.ratios["torch"], new[r.id, r.threads]) for r in before if (r.id, r.threads) in new]
+        changed += [
+            f"- {machine_name(sheet)}, {r.id}, {on(r.threads)}: {old:.2f}× → {new:.2f}×"
+            for r, old, new in pairs
+            if (old >= 1) != (new >= 1)
+        ]
+    header = [
+        "machine",
+        "geometric mean",
+        "against",
+        *(f"{on(n)}, {side}" for n in (1, 2) for side in ("former", "now")),
+    ]
+    rows = "\n".join(changed)
+    summary = f"{len(changed)} rows that changed sides against PyTorch"
+    return f"{markdown(header, lines, left=3)}\n\n<details><summary>{summary}</summary>\n\n{rows}\n\n</details>"
 
 
 def replace_between(text: str, name: str, body: str) -> str:
@@ -314,11 +355,18 @@ def replace_between(text: str, name: str, body: str) -> str:
     return pattern.sub(lambda _: f"{begin}\n{body}\n{end}", text)
 
 
-def write_readme(path: Path, readme: Path = README) -> None:
-    """Replaces the README's tables by the results in `path`."""
-    sheet, results = load(path)
+def newest(paths: list[Path]) -> Path:
+    """The file of the machine that was measured last."""
+    return max(paths, key=lambda path: max(result.run for result in load(path)[1]))
+
+
+def write_readme(paths: list[Path], former: list[Path], readme: Path = README) -> None:
+    """Replaces the README's tables by the results of the machines in `paths`, and what the former harness found."""
+    sheet, results = load(newest(paths))
     bodies = {f"ladder:{name}": ladder_table(sheet, results, name) for name in LADDERS if ladder_results(results, name)}
-    bodies |= {"board": board_table(results), "machine": machine_line(sheet)}
+    machines = [load(path) for path in paths]
+    bodies["board"] = "\n\n".join(f"{machine_line(sheet)}\n\n{board_table(sheet, rows)}" for sheet, rows in machines)
+    bodies["harness"] = harness_table(former, paths)
     text = readme.read_text(encoding="utf-8")
     for name, body in bodies.items():
         text = replace_between(text, name, body)
@@ -326,8 +374,7 @@ def write_readme(path: Path, readme: Path = README) -> None:
 
 
 if __name__ == "__main__":
-    source = Path(sys.argv[1]) if len(sys.argv) > 1 else BOARD_FILE
-    for picture in pictures(source):
+    for picture in pictures(newest(published())):
         print(picture)
-    write_readme(source)
+    write_readme(published(), sorted(FORMER.glob("*.json")))
     print(README)

@@ -2,8 +2,8 @@
 
 Row by row: the row's own floor against PyTorch; where NumPy is nothing but BLAS, as fast as NumPy; a training step
 stays ahead of JAX. A floor falls to 0.95 where both sides run within 10 % of a limit that binds: the rest is noise.
-Then the geometric means, each thread count on its own, over the rows that were measured; and how steeply attention's
-time goes with length.
+Then the geometric means, each thread count on its own, over the rows that were measured in a steady state; and how
+steeply attention's time goes with length.
 """
 
 import math
@@ -30,9 +30,9 @@ class Mean:
     holds: Callable[[Result], bool]
 
     def of(self, results: Iterable[Result]) -> float | None:
-        """The mean over the rows that it is about; None where there is none."""
-        ratios = [r.ratios[self.peer] for r in results if self.peer in r.ratios and self.holds(r)]
-        return statistics.geometric_mean(ratios) if ratios else None
+        """The mean over the steady rows that it is about; None where there is none."""
+        rows = [r for r in results if self.peer in r.ratios and self.holds(r) and r.steady(OURS, self.peer)]
+        return statistics.geometric_mean([r.ratios[self.peer] for r in rows]) if rows else None
 
 
 ROWWISE = ("softmax", "log_softmax", "cross_entropy")
@@ -114,7 +114,8 @@ def slope(rows: list[Result], peer: str) -> float:
 
 
 def failures(results: list[Result]) -> list[str]:
-    """All that does not hold: rows and means below their floor, results above the roofline or from a busy machine."""
+    """All that does not hold: rows and means below their floor, results above the roofline, from a busy machine, or of
+    a peer that a floor is about and that had no steady state."""
     rows = [f"{r.id}, {on(r.threads)}: {missed}" for r in results for missed in shortfalls(r)]
     groups = [
         f"geometric mean of {mean.name}, {on(threads)}: {value:.2f}x {mean.peer}, floor {mean.floor:g}"
@@ -129,7 +130,12 @@ def failures(results: list[Result]) -> list[str]:
     disturbed = [
         f"{r.id}, {on(r.threads)}: disturbed, other processes used {r.others:.2f} cores" for r in results if r.disturbed
     ]
-    return rows + groups + steep + [message for r in results for message in r.impossible()] + disturbed
+    unstable = [
+        f"{r.id}, {on(r.threads)}: no steady state of {', '.join(r.unstable)}"
+        for r in results
+        if r.floor is not None and not r.steady(OURS, *row_floors(r))
+    ]
+    return rows + groups + steep + [message for r in results for message in r.impossible()] + disturbed + unstable
 
 
 def duration(seconds: float) -> str:
@@ -152,16 +158,23 @@ def share(result: Result, peer: str) -> str:
     return f"{result.share(peer):.0%}" + ("*" if result.cached and not result.compute_bound else "")
 
 
+def marks(result: Result) -> str:
+    """What a reader of a row must know: that it is short, impossible, disturbed, or whose times were not steady."""
+    found = ["short"] * bool(shortfalls(result)) + ["impossible"] * bool(result.impossible())
+    found += ["disturbed"] * result.disturbed
+    return ", ".join(found + [f"{peer} unstable" for peer in result.unstable])
+
+
 def table(results: list[Result]) -> str:
     """The board for a terminal: rows, rungs, geometric means, and what compiling cost."""
     rows = [r for r in results if OURS in r.seconds]
     others = list(dict.fromkeys(peer for r in rows for peer in r.ratios))
-    lines = [["row", "thr", OURS, "rate", "limit", *(f"x {peer}" for peer in others), ""]]
+    lines = [["row", "thr", OURS, "median", "rate", "limit", *(f"x {peer}" for peer in others), ""]]
     for r in rows:
+        times = [duration(r.seconds[OURS]), duration(r.medians[OURS])]
         ratios = [f"{r.ratios[peer]:.2f}" if peer in r.ratios else "" for peer in others]
-        verdict = "short" if shortfalls(r) else ""
-        lines.append([r.id, str(r.threads), duration(r.seconds[OURS]), rate(r, OURS), share(r, OURS), *ratios, verdict])
-    text = aligned(lines) if rows else ""
+        lines.append([r.id, str(r.threads), *times, rate(r, OURS), share(r, OURS), *ratios, marks(r)])
+    parts = [aligned(lines)] if rows else []
     ladder = [
         [r.id, str(r.threads), peer, duration(seconds), f"{r.flops / seconds / 1e9:.3g} GFLOP/s", share(r, peer)]
         for r in results
@@ -169,27 +182,38 @@ def table(results: list[Result]) -> str:
         for peer, seconds in r.seconds.items()
     ]
     if ladder:
-        text += "\n\n" + aligned([["ladder", "thr", "rung", "time", "rate", "limit"], *ladder])
+        parts.append(aligned([["ladder", "thr", "rung", "time", "rate", "limit"], *ladder]))
     standing = [
         [mean.name, str(threads), f"{value:.2f}x {mean.peer}", f"{mean.floor:g}"]
         for mean, threads, value in means(results)
     ]
     if standing:
-        text += "\n\n" + aligned([["geometric mean", "thr", "ratio", "floor"], *standing])
-    compiled = sum(r.first_call for r in rows)
-    text += "\n\nlimit: share of min(peak FLOP/s, intensity x copy bandwidth); * in cache, where it may pass 100 %"
+        parts.append(aligned([["geometric mean", "thr", "ratio", "floor"], *standing]))
+    return "\n\n".join([*parts, "\n".join(notes(results))])
+
+
+def notes(results: list[Result]) -> list[str]:
+    """What must be known beside the table: what its columns mean, what is not to be relied on, what compiling cost."""
+    rows = [r for r in results if OURS in r.seconds]
+    found = [
+        "times and ratios: lower quartiles in the steady state; limit: share of min(peak FLOP/s, intensity x copy "
+        "bandwidth); * in cache, where it may pass 100 %"
+    ]
+    if unstable := [r for r in results if r.unstable]:
+        found.append(f"unstable: {len(unstable)} of {len(results)} rows have a peer that is in no mean")
     if any(r.disturbed for r in results):
-        text += (
-            f"\nNOT TO BE RELIED ON: {sum(r.disturbed for r in results)} of {len(results)} rows were disturbed; "
+        found.append(
+            f"NOT TO BE RELIED ON: {sum(r.disturbed for r in results)} of {len(results)} rows were disturbed; "
             f"other processes used up to {max(r.others for r in results):.2f} cores"
         )
+    found += [f"IMPOSSIBLE: {message}" for r in results for message in r.impossible()]
     if rows:
-        slowest = max(rows, key=lambda r: r.first_call)
-        text += (
-            f"\nfirst calls (compiled, or loaded from the cache; in no timing above): {compiled:.1f} s, "
+        compiled, slowest = sum(r.first_call for r in rows), max(rows, key=lambda r: r.first_call)
+        found.append(
+            f"first calls (compiled, or loaded from the cache; in no timing above): {compiled:.1f} s, "
             f"the longest {slowest.first_call:.1f} s for {slowest.id}"
         )
-    return text.lstrip("\n")
+    return found
 
 
 def aligned(lines: list[list[str]]) -> str:

@@ -1,9 +1,12 @@
 """The board itself: every row builds and its peers agree; the floors bite; the report replaces what it should."""
 
 import dataclasses
+import hashlib
+import itertools
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,13 +17,14 @@ import torch
 import kernels
 from benchmarks import measure, report, verdict
 from benchmarks.__main__ import main
-from benchmarks.cases import FAMILIES, OURS, board
-from benchmarks.measure import Result
-from kernels import machine
+from benchmarks.cases import CHOSEN, FAMILIES, OURS, board
+from benchmarks.measure import Limits, Result
+from kernels import limits, machine
 
 ROOT = Path(__file__).parent.parent
 ROWS = [row for row in board() if row.kind != "ladder"]
 LARGE = 10**9  # FLOPs beyond which a row is only built: the same code runs on smaller shapes
+COMPILED_HERE = ("mlp",)  # PyTorch takes up to a minute to compile a network
 TOLERANCE = 2e-5  # of the largest magnitude: float32 sums of up to 32,000 terms
 
 
@@ -38,8 +42,12 @@ def assert_peers_agree(row):
     assert set(calls) == set(row.peers)
     if row.flops > LARGE:
         return
+    if row.operation not in COMPILED_HERE:
+        calls.pop("torch-compile", None)
+    outputs = {}
     with torch.inference_mode(not row.records):
-        outputs = {peer: arrays(call()) for peer, call in calls.items()}
+        for peer, call in calls.items():
+            measure.first_call(lambda call=call, peer=peer: outputs.update({peer: arrays(call())}))
     expected = outputs.pop("numpy" if "numpy" in outputs else "torch")
     for peer, found in outputs.items():
         assert [a.shape for a in found] == [a.shape for a in expected], peer
@@ -68,6 +76,14 @@ def test_table():
         assert row.kind in ("compute", "memory", "small", "training", "ladder")
 
 
+def test_chosen_rows():
+    """What the pytest run measures are rows of the board, and some of every family."""
+    chosen = [row for row in board() if row.id in CHOSEN]
+    assert len(chosen) == len(CHOSEN) == len(set(CHOSEN))
+    assert {row.family for row in chosen} == set(FAMILIES)
+    assert {row.operation for row in chosen if row.kind == "ladder"} == {f"{name}_ladder" for name in report.LADDERS}
+
+
 def test_every_family_has_a_bench_file():
     files = {path.stem.removeprefix("bench_") for path in (ROOT / "benchmarks").glob("bench_*.py")}
     assert files == set(FAMILIES)
@@ -84,16 +100,27 @@ def test_peers_get_the_same_memory():
 @pytest.fixture
 def roofline(monkeypatch):
     """A machine of 100 GFLOP/s and 10 GB/s a thread, with 1 MB of cache."""
-    monkeypatch.setattr(machine, "peak_flops", lambda dtype, threads: 100e9 * threads)
-    monkeypatch.setattr(machine, "bandwidth", lambda threads: 10e9 * threads)
+    monkeypatch.setattr(limits, "peak_flops", lambda dtype, threads: 100e9 * threads)
+    monkeypatch.setattr(limits, "bandwidth", lambda threads: 10e9 * threads)
+    monkeypatch.setattr(limits, "measure_again", lambda threads: None)
     monkeypatch.setattr(machine, "cache_bytes", lambda level: 10**6)
 
 
-def found(row_id="matmul-1024-1024-1024", threads=1, ours=0.05, **ratios) -> Result:
+def visited(seconds: dict, noise: float = 1.0) -> dict:
+    """Three visits to each peer, the last of them slower by `noise`."""
+    return {peer: [[each] * 4, [each] * 4, [each * noise] * 4] for peer, each in seconds.items()}
+
+
+def found(row_id="matmul-1024-1024-1024", threads=1, ours=0.05, run="2026-01-01", noise=1.0, **ratios) -> Result:
     """What a run would have found: our seconds, and ratios of the others."""
     row = next(row for row in board() if row.id == row_id)
     seconds = {OURS: ours} | {peer: ours * ratio for peer, ratio in ratios.items()}
-    return measure.result(row, threads, seconds, ratios, first_call=0.5)
+    return measure.result(row, threads, visited(seconds, noise), ratios, first_call=0.5, run=run)
+
+
+def rungs_found(row, threads: int, seconds: float) -> Result:
+    """A ladder of which each rung takes `seconds`."""
+    return measure.result(row, threads, visited(dict.fromkeys(row.peers, seconds)), {})
 
 
 @pytest.mark.usefixtures("roofline")
@@ -119,7 +146,7 @@ class TestFloors:
     def test_no_noise_in_cache(self, monkeypatch):
         limit = found("relu-4096-768", torch=1.0).limit_seconds
         assert verdict.shortfalls(found("relu-4096-768", torch=0.96, ours=limit)) == []
-        monkeypatch.setattr(machine, "cache_bytes", lambda level: 10**9)
+        monkeypatch.setattr(machine, "cache_bytes", lambda level: 10**9)  # of the result
         assert verdict.shortfalls(found("relu-4096-768", torch=0.96, ours=limit)) == ["0.96x torch, floor 1"]
 
     def test_other_peers(self):
@@ -139,27 +166,59 @@ class TestFloors:
         """Time that goes with more than the square of the length is a failure; the picture is drawn of all lengths."""
         rows = [row for row in board() if row.operation == verdict.SCALING]
         results = [
-            measure.result(row, n, {OURS: 1e-5 * int(row.shape.split("-")[0]) ** power, "torch": 1e3}, {"torch": 9.0})
+            measure.result(
+                row, n, visited({OURS: 1e-5 * int(row.shape.split("-")[0]) ** power, "torch": 1e3}), {"torch": 9.0}
+            )
             for n in (1, 2)
             for row in rows
         ]
         wrong = f"attention_scaling, 2 threads: time goes with length to the power of {power:.2f}, at most 2.05"
         assert (wrong in verdict.failures(results)) == steep
         assert not any("power" in message for message in verdict.failures(results[:1]))
-        monkeypatch.setattr(report, "RESULTS", tmp_path)
-        assert report.lengths(measure.machine_sheet([1, 2]), results).read_bytes().startswith(b"\x89PNG")
+        assert report.lengths(measure.machine_sheet([1, 2]), results, tmp_path).read_bytes().startswith(b"\x89PNG")
 
     def test_faster_than_the_machine(self):
-        (message,) = found(torch=1.0, ours=0.015).impossible()[:1]
+        impossible = found(torch=1.0, ours=0.015)
+        message, _ = impossible.impossible()
         assert message.startswith("matmul-1024-1024-1024, 1 thread: innerloop is faster than the machine")
+        assert message in verdict.failures([impossible])
+        assert verdict.marks(impossible) == "impossible"
+        assert f"IMPOSSIBLE: {message}" in verdict.table([impossible])
         assert found(torch=1.0, ours=0.0214748).impossible() == []
         # 12.6 MB read in half the time that 10 GB/s allow: no cache holds it
         assert found("sum-4096-768-all", torch=4.0, ours=0.0006).impossible()
 
+    def test_a_limit_that_is_exceeded_is_measured_again(self, monkeypatch):
+        """143 of 100 GFLOP/s: the second measurement, which finds 150, is the one that holds."""
+
+        def again(threads):
+            monkeypatch.setattr(limits, "peak_flops", lambda dtype, threads: 150e9)
+
+        monkeypatch.setattr(limits, "measure_again", again)
+        result = found(torch=1.0, ours=0.015)
+        assert result.impossible() == []
+        assert result.share(OURS) == pytest.approx(2 * 1024**3 / 150e9 / 0.015)
+
     def test_ladder_has_no_floor(self):
         row = next(row for row in board() if row.kind == "ladder")
-        rung = measure.result(row, 1, dict.fromkeys(row.peers, 1.0), {})
-        assert verdict.failures([rung]) == []
+        assert verdict.failures([rungs_found(row, 1, 1.0)]) == []
+
+    def test_no_mean_rests_on_what_is_unstable(self):
+        """The third visit took twice as long as the others."""
+        steady, unsteady = found("relu-1000", torch=2.5), found("gelu-1000", torch=90.0, noise=2.0)
+        assert (steady.unstable, unsteady.unstable) == ((), (OURS, "torch"))
+        values = {mean.name: value for mean, _, value in verdict.means([steady, unsteady])}
+        assert values["small"] == pytest.approx(2.5)
+        assert verdict.failures([unsteady]) == ["gelu-1000, 1 thread: no steady state of innerloop, torch"]
+        assert verdict.marks(unsteady) == "innerloop unstable, torch unstable"
+        assert "unstable: 1 of 2 rows" in verdict.table([steady, unsteady])
+
+    def test_a_median_far_above_the_lower_quartile_is_unstable(self):
+        row = next(row for row in board() if row.id == "relu-1000")
+        visits = {OURS: [[1e-6, 1e-6, 1.5e-6, 1.5e-6, 1.5e-6]] * 3, "torch": [[3e-6] * 5] * 3}
+        result = measure.result(row, 1, visits, {"torch": 3.0})
+        assert result.unstable == (OURS,)
+        assert result.seconds[OURS] == 1e-6 and result.medians[OURS] == 1.5e-6
 
     def test_busy_machine(self):
         """A win beside another process proves nothing."""
@@ -170,40 +229,194 @@ class TestFloors:
     @pytest.mark.parametrize(("ratio", "code"), [(1.4, 1), (2.6, 0)])
     def test_check(self, monkeypatch, tmp_path, capsys, ratio, code):
         """``--check`` exits 1 on a losing row and names it."""
-        monkeypatch.setattr(measure, "BOARD_FILE", tmp_path / "board.json")
+        monkeypatch.setattr(measure, "LOCAL", tmp_path)
         monkeypatch.setattr(
-            measure, "measure", lambda row, threads, rounds: found(row.id, threads, torch=ratio, numpy=20.0)
+            measure,
+            "measure",
+            lambda row, threads, rounds, run: found(row.id, threads, torch=ratio, numpy=20.0, run=run),
         )
         assert main(["--rows", "^training/mlp", "--threads", "1", "--check"]) == code
         losing = "mlp-784-256-128-10-b64, 1 thread: 1.40x torch, floor 2.5"
         assert (losing in capsys.readouterr().out) == bool(code)
-        _, (kept,) = measure.load(tmp_path / "board.json")
+        _, (kept,) = measure.load(measure.local_file())
         assert kept.ratios == {"torch": ratio, "numpy": 20.0}
 
 
-def test_unknown_rows(capsys):
+@pytest.fixture
+def measured(monkeypatch, tmp_path, roofline):
+    """Files in a folder of their own, and a `measure` that lists what it is asked for, until it is interrupted."""
+    monkeypatch.setattr(measure, "RESULTS", tmp_path)
+    monkeypatch.setattr(measure, "LOCAL", tmp_path / "local")
+    calls, interrupt = [], set()
+
+    def instead(row, threads, rounds, run):
+        if row.id in interrupt:
+            raise KeyboardInterrupt
+        calls.append(row.id)
+        return found(row.id, threads, torch=2.5, numpy=20.0, run=run)
+
+    monkeypatch.setattr(measure, "measure", instead)
+    return calls, interrupt
+
+
+SMALL = ["--rows", "activation/.*-1000$", "--threads", "1"]
+SMALL_IDS = [row.id for row in board() if row.family == "activation" and row.shape == "1000"]
+
+
+def test_an_interrupted_run_is_kept_and_resumed(measured, capsys):
+    calls, interrupt = measured
+    interrupt.add(SMALL_IDS[2])
+    assert main(SMALL) == 130
+    output = capsys.readouterr().out
+    assert f"[2/{len(SMALL_IDS)}] {SMALL_IDS[1]}, 1 thread: 50 ms, 2.50x torch, 20.00x numpy, " in output
+    assert f"interrupted: 2 of {len(SMALL_IDS)} rows are measured; --resume goes on with the others" in output
+    interrupt.clear()
+    assert main([*SMALL, "--resume"]) == 0
+    assert calls == SMALL_IDS  # none of them twice
+    assert main([*SMALL, "--resume"]) == 0
+    assert calls == SMALL_IDS
+    assert all(f"\n{each} " in capsys.readouterr().out for each in SMALL_IDS[:1])
+    assert main(SMALL) == 0
+    assert calls == SMALL_IDS * 2  # a run without --resume measures anew
+
+
+def test_interrupted_before_the_first_row(measured):
+    _, interrupt = measured
+    interrupt.add(SMALL_IDS[0])
+    assert main(SMALL) == 130
+    assert not measure.local_file().exists()
+
+
+def test_resuming_after_a_change(measured, monkeypatch, capsys):
+    """What was measured with other kernels is not gone on with."""
+    with pytest.raises(SystemExit):
+        main([*SMALL, "--resume"])
+    assert "--resume: no run has been kept on this machine" in capsys.readouterr().err
+    assert main(SMALL) == 0
+    monkeypatch.setattr("kernels._jit.source_digest", lambda: "other")
+    with pytest.raises(SystemExit):
+        main([*SMALL, "--resume"])
+    assert "the kernels or the libraries have changed since the run of" in capsys.readouterr().err
+
+
+def test_publish(measured, capsys):
+    """Published are the kept results; a run of some rows never replaces what was published of others."""
+    assert main([*SMALL, "--publish"]) == 0
+    (path,) = measure.published()
+    assert [result.id for result in measure.load(path)[1]] == SMALL_IDS
+    measure.local_file().unlink()
+    with pytest.raises(SystemExit):
+        main(["--rows", "relu-1000$", "--threads", "1", "--publish"])
+    lost = len(SMALL_IDS) - 1
+    assert f"{path.name} has {lost} rows that were not measured, gelu-1000 on 1 thread" in capsys.readouterr().err
+    assert len(measure.load(path)[1]) == len(SMALL_IDS)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--rows", "("], "--rows: not a regular expression: '(' (missing ), unterminated subpattern"),
+        (["--rows", "no such row"], "--rows: no row matches 'no such row'"),
+        (["--rounds", "0"], "--rounds: must be at least 1, got 0"),
+        (["--threads", "0"], "--threads: threads: must be from 1 to"),
+    ],
+)
+def test_bad_options(flags, message, capsys):
     with pytest.raises(SystemExit) as stopped:
-        main(["--rows", "no such row"])
+        main(flags)
     assert stopped.value.code == 2
-    assert "no row matches 'no such row'" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_interleaved_order(monkeypatch):
-    """Each turn goes the other way; before it is timed, a peer is called once."""
-    monkeypatch.setattr(measure, "ROUND_SECONDS", 0.0)
-    monkeypatch.setattr(measure, "settle", lambda: None)
+    """Each round goes the other way."""
     called = []
-    times = measure.interleave({name: lambda name=name: called.append(name) for name in "abc"}, rounds=2)
-    assert "".join(called) == "abc" + "aabbcc" + "ccbbaa"
-    assert [len(values) for values in times.values()] == [2, 2, 2]
+    monkeypatch.setattr(measure, "visit", lambda call: called.append(call()) or [1.0])
+    visits = measure.interleave({name: lambda name=name: name for name in (OURS, "torch", "jax")}, rounds=2)
+    assert called == [OURS, "torch", "jax", "jax", "torch", OURS]
+    assert all(each == [[1.0], [1.0]] for each in visits.values())
 
 
-def test_slow_peer_leaves_early(monkeypatch):
-    monkeypatch.setattr(measure, "ROUND_SECONDS", 0.0)
-    monkeypatch.setattr(measure, "PEER_SECONDS", 0.0)
+def test_what_stalls_is_visited_again(monkeypatch):
+    """The second visit took 100 times as long: it is made again, and one that does not end is left as it is."""
+    monkeypatch.setattr(measure, "timed", lambda call: 0.0)
+    monkeypatch.setattr(measure, "visit", lambda call: [call()])
+    once, always = iter([1.0, 100.0, 1.1, 1.2]), iter([1.0, 100.0, 1.1, *[90.0] * measure.RETRIES])
+    calls = {OURS: lambda: next(once), "torch": lambda: next(always)}
+    visits = measure.interleave(calls, rounds=3)
+    assert visits == {OURS: [[1.0], [1.2], [1.1]], "torch": [[1.0], [90.0], [1.1]]}
+    assert measure.stalls(visits[OURS]) == [] and measure.stalls(visits["torch"]) == [1]
+
+
+def test_slow_yardsticks_are_timed_once(monkeypatch):
+    monkeypatch.setattr(measure, "timed", lambda call: call())
+    monkeypatch.setattr(measure, "visit", lambda call: [call()])
+    slow = 2 * measure.ONCE_SECONDS
+    visits = measure.interleave({OURS: lambda: slow, "numpy": lambda: slow, "jax": lambda: 0.1}, rounds=3)
+    assert visits == {OURS: [[slow]] * 3, "numpy": [[slow]], "jax": [[0.1]] * 3}
+
+
+def test_warm_goes_on_until_times_agree(monkeypatch):
+    """A pool that wakes by and by: none of its slow calls is a sample."""
+    clock, lengths = [0.0], iter([*np.geomspace(4e-3, 1e-4, 200), *[1e-4] * 10_000])
+
+    def call():
+        clock[0] += next(lengths)
+
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(measure, "settle", lambda: None)
-    times = measure.interleave({"a": lambda: None}, rounds=9)
-    assert len(times["a"]) == 3
+    assert max(measure.visit(call)) == pytest.approx(1e-4)
+
+
+def test_warm_ends(monkeypatch):
+    """What never becomes steady is timed all the same, and a call that takes long is not made twice."""
+    clock, calls = [0.0], itertools.count()
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: clock[0])
+
+    def growing():
+        clock[0] += 1e-3 * 1.5 ** next(calls)
+
+    measure.warm(growing)
+    assert clock[0] < 4 * measure.WARM_LIMIT
+
+    def long():
+        clock[0] += 9.0
+        next(calls)
+
+    before = next(calls)
+    measure.warm(long)
+    assert next(calls) == before + 2
+
+
+@pytest.mark.skipif(sys.platform != "linux" or machine.cores() < 2, reason="needs Linux and two cores")
+def test_a_worker_on_the_callers_core_is_moved():
+    """A thread that hashes, which gives up the GIL, is put where the test runs and keeps its affinity."""
+    here, stop, allowed = int(measure.stat(threading.get_native_id())[36]), threading.Event(), os.sched_getaffinity(0)
+
+    def work():
+        while not stop.is_set():
+            hashlib.sha256(bytes(10**6))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    worker = thread.native_id
+    try:
+        os.sched_setaffinity(0, {here})
+        os.sched_setaffinity(worker, {here})
+        before = measure.thread_seconds()[worker]
+        while measure.thread_seconds()[worker] == before:  # seconds pass, so it has run here
+            pass
+        assert measure.part([worker]) == [worker]
+        assert os.sched_getaffinity(worker) == {here}  # there is no other core for it
+        os.sched_setaffinity(worker, allowed)
+        measure.part([worker])
+        assert os.sched_getaffinity(worker) == allowed
+        assert int(measure.stat(worker)[36]) != here
+        assert measure.part([worker]) == []
+    finally:
+        stop.set()
+        os.sched_setaffinity(0, allowed)
+        thread.join()
 
 
 def test_thread_counts():
@@ -230,58 +443,98 @@ def test_others_are_seen():
 
 def test_measure_a_row(roofline):
     row = next(row for row in ROWS if row.id == "matmul-16-16-16")
-    result = measure.measure(row, 1, rounds=3)
+    result = measure.measure(row, 1, rounds=2)
     assert set(result.seconds) == set(row.peers) - ({"jax"} if machine.cores() != 1 else set())
     assert all(ratio > 0 for ratio in result.ratios.values())
     assert row.id in verdict.table([result])
 
 
-def test_save_keeps_other_rows(roofline, tmp_path):
-    """A run over some rows leaves the others, unless they come from another machine."""
+def test_merging_keeps_other_rows(roofline, tmp_path):
+    """A run over some rows leaves the others and the higher limits, unless they come from another machine."""
     path = tmp_path / "board.json"
-    sheet = {"cpu": "a", "peak_flops": {"1": 1.0}, "bandwidth": {"1": 1.0}}
+    sheet = {"cpu": "a", "core": "b", "cores": 2, "cache_bytes": {"L3": 10**6}, "thread_layer": "none"}
+    sheet |= {"peak_flops": {"1": 3.0}, "bandwidth": {"1": 1.0}}
     relu, matmul = found("relu-1000", torch=2.0), found(torch=1.5)
-    measure.save(path, sheet, [relu, matmul])
+    measure.save(path, *measure.merged(path, sheet, [relu, matmul]))
     faster = dataclasses.replace(relu, ratios={"torch": 3.0})
-    measure.save(path, sheet, [faster])
-    assert {result.id: result.ratios["torch"] for result in measure.load(path)[1]} == {relu.id: 3.0, matmul.id: 1.5}
-    measure.save(path, sheet | {"cpu": "b"}, [relu])
-    assert [result.id for result in measure.load(path)[1]] == [relu.id]
+    later = sheet | {"thread_layer": "omp", "peak_flops": {"1": 2.0, "2": 4.0}, "bandwidth": {"1": 1.5, "2": 1.0}}
+    measure.save(path, *measure.merged(path, later, [faster]))
+    kept_sheet, kept = measure.load(path)
+    assert {result.id: result.ratios["torch"] for result in kept} == {relu.id: 3.0, matmul.id: 1.5}
+    assert kept[0].limits == Limits(3.0, 1.5, 10**6)
+    assert kept_sheet == later | {"peak_flops": {"1": 3.0, "2": 4.0}}
+    assert [each.id for each in measure.merged(path, sheet | {"numba": "9"}, [relu])[1]] == [relu.id]
     path.write_text('{"machine": {}, "results": [{"id": "of an earlier form"}]}')
-    measure.save(path, sheet, [matmul])
-    assert [result.id for result in measure.load(path)[1]] == [matmul.id]
+    assert measure.merged(path, sheet, [matmul]) == (sheet, [matmul])
 
 
-def test_report(roofline, tmp_path, monkeypatch):
+def test_machine_names():
+    sheet = {"cpu": "AMD EPYC", "core": "znver4", "cores": 2}
+    assert measure.machine_name(sheet) == "AMD EPYC (znver4), 2 cores"
+    assert measure.file_name(sheet) == "amd-epyc-znver4-2-cores"
+    assert measure.local_file().parent == measure.LOCAL
+
+
+def test_report(roofline, tmp_path):
     """Pictures are drawn; the README's tables are replaced between their markers, and nothing else is."""
     ladder = [row for row in board() if row.kind == "ladder"]
     results = [found(threads=n, torch=1.2, numpy=1.1) for n in (1, 2)]
     results += [found("relu-1000", threads=2, torch=1.5, numpy=20.0)]
-    results += [
-        measure.result(row, n, dict.fromkeys(row.peers, row.flops / 50e9), {}) for row in ladder for n in (1, 2)
-    ]
-    path, readme = tmp_path / "board.json", tmp_path / "README.md"
-    measure.save(path, measure.machine_sheet([1, 2]), results)
-    names = (*(f"ladder:{name}" for name in report.LADDERS), "board", "machine")
+    results += [rungs_found(row, n, row.flops / 50e9) for row in ladder for n in (1, 2)]
+    sheet = measure.machine_sheet([1, 2])
+    path, other, readme = tmp_path / "a.json", tmp_path / "b.json", tmp_path / "README.md"
+    measure.save(path, sheet, results)
+    measure.save(other, sheet | {"core": "of another machine"}, [found("relu-1000", torch=0.9, run="2025-01-01")])
+    assert report.newest([other, path]) == path
+    names = (*(f"ladder:{name}" for name in report.LADDERS), "board", "harness")
     readme.write_text(
         "before\n" + "\nbetween\n".join(f"<!-- {name} -->old<!-- /{name} -->" for name in names) + "\nafter"
     )
 
-    monkeypatch.setattr(report, "RESULTS", tmp_path)
-    for picture in report.pictures(path):
+    for picture in report.pictures(path, tmp_path):
         assert picture.read_bytes().startswith(b"\x89PNG")
     drawn = {picture.name for picture in tmp_path.glob("*.png")}
     assert drawn == {"roofline.png", *(f"ladder_{name}.png" for name in report.LADDERS)}
 
-    report.write_readme(path, readme)
+    report.write_readme([path, other], [path], readme)
     text = readme.read_text()
     assert "old" not in text
-    assert text.startswith("before\n<!-- ladder:matmul -->\n") and text.endswith("<!-- /machine -->\nafter")
+    assert text.startswith("before\n<!-- ladder:matmul -->\n") and text.endswith("<!-- /harness -->\nafter")
     assert text.count("\nbetween\n") == len(names) - 1
     assert "| naive |" in text and "50 (50%)" in text  # 50 GFLOP/s of 100
-    assert "| relu | 1000 |" in text and "✗" in text  # 1.5 where 2 is the floor
-    report.write_readme(path, readme)
+    assert "| relu | 1000 |" in text and "2 thr: short" in text  # 1.5 where 2 is the floor
+    assert f"**{measure.machine_name(sheet)}**: " in text and "(of another machine), " in text
+    assert "1 of 1 measurements are below 1.0× PyTorch" in text
+    report.write_readme([path, other], [path], readme)
     assert readme.read_text() == text
+
+
+def test_what_a_rung_bought(roofline):
+    """On one thread; of the rung that adds threads, on all of them."""
+    row = next(row for row in board() if row.id == f"lstm_ladder-{report.LADDERS['lstm'].shape}")
+    *others, packed, parallel = report.rungs("lstm")
+    seconds = {1: [8.0] * len(others) + [4.0, 4.0], 2: [6.0] * len(others) + [4.0, 2.0]}
+    results = [
+        measure.result(row, n, visited(dict(zip([*others, packed, parallel], each, strict=True))), {})
+        for n, each in seconds.items()
+    ]
+    lines = report.ladder_table(measure.machine_sheet([1, 2]), results, "lstm").splitlines()
+    assert [line.split("|")[-2].strip() for line in lines if line.startswith(("| packed", "| parallel"))] == [
+        "2.0×"
+    ] * 2
+
+
+def test_harness_table(roofline, tmp_path):
+    """The former harness beside this one: means, and the rows that changed sides."""
+    sheet = measure.machine_sheet([1, 2])
+    (tmp_path / "former").mkdir()
+    former, now = tmp_path / "former" / "one.json", tmp_path / f"{measure.file_name(sheet)}.json"
+    measure.save(former, sheet, [found("relu-1000", 2, torch=9.0), found("gelu-1000", 2, torch=2.0)])
+    measure.save(now, sheet, [found("relu-1000", 2, torch=0.9), found("gelu-1000", 2, torch=1.0)])
+    text = report.harness_table([former], [now])
+    assert f"| {measure.machine_name(sheet)} | small | torch |  |  | 4.24× | 0.95× |" in text
+    assert f"- {measure.machine_name(sheet)}, relu-1000, 2 threads: 9.00× → 0.90×" in text
+    assert "1 rows that changed sides" in text
 
 
 def test_missing_marker():

@@ -6,15 +6,20 @@ whole training steps. A new kernel brings one more file and one more name in `FA
 
 import functools
 from importlib import import_module
+from pathlib import Path
 
 from benchmarks.cases.row import OURS, Row
 
-__all__ = ["FAMILIES", "OURS", "Row", "board", "pairs"]
+__all__ = ["CHOSEN", "FAMILIES", "OURS", "Row", "board", "pairs"]
 
 FAMILIES = (
     "gemm", "affine", "perceptron", "convolution", "activation", "reduction", "pooling", "normalization", "attention",
     "recurrent", "loss", "lookup", "update", "training", "inference",
 )  # fmt: skip
+
+# What ``pytest --benchmark-only`` measures, in minutes: of every family the sizes that tell most, and a ladder of each
+# flagship at the size that the README shows.
+CHOSEN = Path(__file__).with_name("chosen.txt").read_text(encoding="utf-8").split()
 
 
 @functools.cache
@@ -24,5 +29,5 @@ def board() -> tuple[Row, ...]:
 
 
 def pairs(family: str) -> list[tuple[Row, str]]:
-    """Each row of one family with each of its peers: what ``bench_<family>.py`` iterates."""
-    return [(row, peer) for row in board() if row.family == family for peer in row.peers]
+    """Each chosen row of one family with each of its peers: what ``bench_<family>.py`` iterates."""
+    return [(row, peer) for row in board() if row.family == family and row.id in CHOSEN for peer in row.peers]

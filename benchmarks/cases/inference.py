@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.cases import networks
 from benchmarks.cases.gemm import kind_of
-from benchmarks.cases.row import FLOAT, OURS, Calls, Row, reference
+from benchmarks.cases.row import COMPILED, FLOAT, OURS, Calls, Row, compiled, reference
 
 VOCABULARY, CONTEXT, WIDTH, LAYERS, HEADS, HIDDEN = 30522, 512, 384, 6, 12, 1536  # those of all-MiniLM-L6-v2
 EPS = 1e-12
@@ -32,7 +32,7 @@ def minilm(B: int, T: int) -> Row:
         flops=flops,
         bytes=size,
         build=functools.partial(minilm_calls, B, T),
-        peers=(OURS, "numpy", "torch"),
+        peers=(OURS, "numpy", "torch", *COMPILED),
         floor=FLOORS[B, T],
     )
 
@@ -61,11 +61,15 @@ def minilm_calls(B: int, T: int) -> Calls:
         with nn.no_grad():
             return ours(x).data
 
-    return {
+    def forward(ids):
+        return networks.bert(torch, tensors, ids, None, HEADS, EPS)
+
+    peers = {
         OURS: call,
         "numpy": functools.partial(numpy_forward, weights, ids),
-        "torch": functools.partial(networks.bert, torch, tensors, token_tensor, None, HEADS, EPS),
+        "torch": functools.partial(forward, token_tensor),
     }
+    return peers | {name: functools.partial(compiled(forward), token_tensor) for name in COMPILED}
 
 
 def numpy_forward(weights, ids):

@@ -4,6 +4,8 @@
 - ``numpy``: the function of the same name in `kernels.reference`;
 - ``torch``: PyTorch as a user calls it. A backward calls the ATen operators that autograd would call, without the tape
   around them: its fastest form. ``torch-fused`` is a fused optimiser, which PyTorch has but does not choose by itself;
+- ``torch-compile``: ``torch.compile`` with that optimiser, for training steps and inference, where there is a C++
+  compiler;
 - ``jax``: ``jax.jit``; a backward is its compiled pullback, the residuals already made.
 
 Every call takes no argument, allocates its own output, and computes the same thing from the same float32 inputs.
@@ -14,6 +16,9 @@ what has to be read and written at least once. Both are lower bounds, so no shar
 
 import functools
 import importlib.util
+import os
+import shutil
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -28,8 +33,12 @@ if HAS_JAX:
     import jax
     import jax.numpy as jnp
 
+HAS_COMPILER = any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++")))
+
 OURS = "innerloop"
 PEERS = (OURS, "numpy", "torch", "jax") if HAS_JAX else (OURS, "numpy", "torch")
+
+COMPILED = ("torch-compile",) if HAS_COMPILER else ()
 
 FLOAT = 4  # bytes of a float32
 INDEX = 8  # bytes of an int64
@@ -107,6 +116,15 @@ def jitted(function, *arrays):
         return None
     compiled, inputs = jax.jit(function), [jnp.asarray(array) for array in arrays]
     return lambda: jax.block_until_ready(compiled(*inputs))
+
+
+def compiled(function):
+    """`function` by PyTorch's compiler. It gives up on code that it has compiled for many closures, so it forgets those
+    of other rows; it warns of what is its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.compiler.reset()
+        return torch.compile(function)
 
 
 def pullback(function, dy, *arrays):

@@ -10,7 +10,7 @@ import torch
 from benchmarks.cases import networks
 from benchmarks.cases.loss import jax_cross_entropy
 from benchmarks.cases.networks import MLP, RESNET_BLOCKS, RESNET_STAGES
-from benchmarks.cases.row import FLOAT, HAS_JAX, ONE, OURS, PEERS, Calls, Row, named, reference
+from benchmarks.cases.row import COMPILED, FLOAT, HAS_JAX, ONE, OURS, PEERS, Calls, Row, compiled, named, reference
 
 if HAS_JAX:
     import jax
@@ -21,6 +21,7 @@ RESNET_BATCH, RESNET_IMAGE = 32, (3, 32, 32)
 CHARACTERS_STEPS, CHARACTERS_BATCH, SYMBOLS, WIDTH = 64, 32, 103, 256
 GPT_CONTEXT, GPT_BATCH, GPT_WIDTH, GPT_LAYERS = 128, 16, 128, 4
 LEARNING_RATE = 1e-3
+STEPS = ("torch-fused", *COMPILED)
 
 
 def rows():
@@ -44,7 +45,7 @@ def mlp() -> Row:
         # weights read forward and backward, gradients written, Adam's seven; the images read twice
         bytes=FLOAT * (10 * parameters + 2 * MLP_BATCH * MLP[0]),
         build=mlp_calls,
-        peers=(*PEERS, "torch-fused"),
+        peers=(*PEERS, *STEPS),
         floor=2.5,
         records=True,
     )
@@ -67,16 +68,18 @@ def mlp_calls() -> Calls:
 
 
 def user_steps(build, params, x, target) -> Calls:
-    """The steps of our `nn` and of PyTorch, its optimiser as it is and fused."""
+    """The steps of our `nn` and of PyTorch: as it is, with the optimiser fused, and with the rest compiled, too."""
     nn = import_module("nn")
-    return {
-        OURS: user_step(nn, nn.optim, nn.tensor, build, params, x, target),
-        "torch": user_step(torch.nn, torch.optim, torch.tensor, build, params, x, target),
-        "torch-fused": user_step(torch.nn, torch.optim, torch.tensor, build, params, x, target, fused=True),
+    ours, theirs = (nn, nn.optim, nn.tensor), (torch.nn, torch.optim, torch.tensor)
+    steps = {
+        OURS: user_step(*ours, build, params, x, target),
+        "torch": user_step(*theirs, build, params, x, target),
+        "torch-fused": user_step(*theirs, build, params, x, target, fused=True),
     }
+    return steps | {name: user_step(*theirs, build, params, x, target, compiled, fused=True) for name in COMPILED}
 
 
-def user_step(nn, optim, tensor, build, params, x, target, **choice):
+def user_step(nn, optim, tensor, build, params, x, target, compiler=None, **choice):
     """The step as a user writes it: the same lines for our `nn` and for ``torch.nn``."""
     model = build(nn)
     names = [name for name, _ in model.named_parameters()]
@@ -86,9 +89,15 @@ def user_step(nn, optim, tensor, build, params, x, target, **choice):
     optimizer = optim.Adam(model.parameters(), lr=LEARNING_RATE, **choice)
     x, target = tensor(x), tensor(target)
 
+    def forward(x, target):
+        return criterion(model(x), target)
+
+    if compiler is not None:
+        forward = compiler(forward)
+
     def step():
         optimizer.zero_grad()
-        loss = criterion(model(x), target)
+        loss = forward(x, target)
         loss.backward()
         optimizer.step()
         return loss.item()
@@ -130,7 +139,7 @@ def lenet5() -> Row:
         flops=3 * sum(products) - products[0],
         bytes=FLOAT * (10 * parameters + 2 * LENET_BATCH * 28**2),
         build=lenet5_calls,
-        peers=(OURS, "numpy", "torch", "torch-fused"),
+        peers=(OURS, "numpy", "torch", *STEPS),
         floor=3.0,
         records=True,
     )
@@ -161,7 +170,7 @@ def resnet20() -> Row:
         flops=3 * sum(products) - products[0],
         bytes=FLOAT * (10 * parameters + 2 * RESNET_BATCH * np.prod(RESNET_IMAGE).item()),
         build=lambda: user_steps(networks.resnet20, initial(networks.resnet20), *images(RESNET_BATCH, *RESNET_IMAGE)),
-        peers=(OURS, "torch", "torch-fused"),  # 20 layers by hand in NumPy would show nothing that LeNet-5 does not
+        peers=(OURS, "torch", *STEPS),  # 20 layers by hand in NumPy would show nothing that LeNet-5 does not
         floor=1.4,
         records=True,
     )
@@ -179,7 +188,7 @@ def characters() -> Row:
         flops=3 * products,
         bytes=FLOAT * 10 * parameters,
         build=characters_calls,
-        peers=(OURS, "torch", "torch-fused"),
+        peers=(OURS, "torch", *STEPS),
         floor=1.4,
         records=True,
     )
@@ -205,7 +214,7 @@ def gpt() -> Row:
         flops=3 * (blocks + head) + 7 * scores // 2,  # the backward of attention computes the scores anew
         bytes=FLOAT * 10 * parameters,
         build=gpt_calls,
-        peers=(OURS, "torch", "torch-fused"),
+        peers=(OURS, "torch", *STEPS),
         floor=1.6,
         records=True,
     )
