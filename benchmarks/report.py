@@ -1,8 +1,8 @@
 """Draws what was published and writes the README's tables: ``python -m benchmarks.report``.
 
 The pictures and the ladders are those of the machine that was measured last, and go to ``benchmarks/results``; the
-board has the results of each machine. The tables replace what stands between their markers in the README,
-``<!-- board -->`` … ``<!-- /board -->``, ``<!-- ladder:matmul -->`` … and ``<!-- harness -->`` ….
+means are those of each machine. The tables replace what stands between their markers in the README, ``<!-- board -->``
+… ``<!-- /board -->``, ``<!-- ladder:matmul -->`` … and ``<!-- harness -->`` …. ``benchmarks/RESULTS.md`` has every row.
 """
 
 import math
@@ -20,10 +20,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from benchmarks.cases import OURS
-from benchmarks.measure import RESULTS, Result, file_name, load, machine_name, on, published
+from benchmarks.measure import RESULTS, Result, load, machine_name, on, published
 from benchmarks.verdict import MEANS, SCALING, STEEPEST, duration, marks, means, scaling, share, size, slope
 
 README = Path(__file__).parent.parent / "README.md"
+BOARD = Path(__file__).parent / "RESULTS.md"
 FORMER = RESULTS / "former"  # what the harness found that let pools fall asleep before each round
 
 
@@ -265,9 +266,8 @@ def ladder_table(sheet: dict, results: list[Result], name: str) -> str:
     return f"{unit} at {shape.replace('-', ' × ')}, float32, on {machine_name(sheet)}:\n\n{table}"
 
 
-def board_table(sheet: dict, results: list[Result]) -> str:
-    """A machine's geometric means, then every row: our time, ratios to the peers at each thread count, share of the
-    limit."""
+def means_table(results: list[Result]) -> str:
+    """The geometric means of one machine, and how many rows are lost or in no mean."""
     results = [result for result in results if OURS in result.seconds]
     counts = sorted({result.threads for result in results})
     standing = defaultdict(dict)
@@ -278,29 +278,34 @@ def board_table(sheet: dict, results: list[Result]) -> str:
         [mean.name, mean.peer, *(cells.get(n, "") for n in counts), f"{mean.floor:g}×"]
         for mean, cells in standing.items()
     ]
+    below = sum(result.ratios.get("torch", 1.0) < 1.0 for result in results)
+    unstable = sum(not result.steady(OURS, "torch") for result in results)
+    return (
+        f"{markdown(header, summary, left=2)}\n\nOf {len(results)} measurements (a row on one number of threads), "
+        f"{below} are below 1.0× PyTorch; {unstable} found no steady state of ours or of PyTorch's, and are in no mean."
+    )
 
+
+def rows_table(results: list[Result]) -> str:
+    """Every row of one machine: our time, share of the limit, ratios to the peers at each thread count, and what a
+    reader must know of it."""
+    results = [result for result in results if OURS in result.seconds]
+    counts = sorted({result.threads for result in results})
     by_row = defaultdict(dict)
     for result in results:
         by_row[result.id][result.threads] = result
     peers = list(dict.fromkeys(peer for result in results for peer in result.ratios))
     columns = [(peer, n) for peer in peers for n in counts if any(peer in r.ratios for r in results if r.threads == n)]
     times = [f"time, {counts[-1]} thr", "median", "limit"]
-    full_header = ["operation", "shape", *times, *(f"{p}, {n} thr" for p, n in columns), ""]
-    full = []
+    lines = []
     for found in by_row.values():
         last = found[max(found)]
-        times = [duration(last.seconds[OURS]), duration(last.medians[OURS]), share(last, OURS)]
-        ratios = [f"{found[n].ratios[p]:.2f}×" if n in found and p in found[n].ratios else "" for p, n in columns]
+        cells = [duration(last.seconds[OURS]), duration(last.medians[OURS]), share(last, OURS)]
+        cells += [f"{found[n].ratios[p]:.2f}×" if n in found and p in found[n].ratios else "" for p, n in columns]
         mark = "; ".join(f"{n} thr: {marks(found[n])}" for n in sorted(found) if marks(found[n]))
-        full.append([last.operation, last.shape, *times, *ratios, mark])
-    below = sum(result.ratios.get("torch", 1.0) < 1.0 for result in results)
-    unstable = sum(not result.steady(OURS, "torch") for result in results)
-    return (
-        f"{markdown(header, summary, left=2)}\n\n{below} of {len(results)} measurements are below 1.0× PyTorch; "
-        f"{unstable} found no steady state of ours or of PyTorch's, and are in no mean.\n\n"
-        f"<details><summary>Every row: how many times as long as innerloop each peer takes (short: below its floor)"
-        f"</summary>\n\n{markdown(full_header, full, left=2)}\n\n</details>"
-    )
+        lines.append([last.operation, last.shape, *cells, mark])
+    header = ["operation", "shape", *times, *(f"{p}, {n} thr" for p, n in columns), ""]
+    return markdown(header, lines, left=2)
 
 
 def machine_line(sheet: dict) -> str:
@@ -318,32 +323,32 @@ def machine_line(sheet: dict) -> str:
 
 
 def harness_table(former: list[Path], now: list[Path]) -> str:
-    """What the former harness found and what this one finds: the means of each machine, and the rows that changed from
-    at least PyTorch's equal to slower, or the other way round."""
-    found = {path.name: load(path)[1] for path in now}
-    lines, changed = [], []
-    for sheet, before in map(load, former):
-        after = found.get(f"{file_name(sheet)}.json", [])
-        values = [{(mean, n): f"{value:.2f}×" for mean, n, value in means(rows)} for rows in (before, after)]
-        for mean in MEANS:
-            cells = [side.get((mean, n), "") for n in (1, 2) for side in values]
-            lines.append([machine_name(sheet), mean.name, mean.peer, *cells])
-        new = {(r.id, r.threads): r.ratios["torch"] for r in after if "torch" in r.ratios}
-        pairs = [(r, r.ratios["torch"], new[r.id, r.threads]) for r in before if (r.id, r.threads) in new]
-        changed += [
-            f"- {machine_name(sheet)}, {r.id}, {on(r.threads)}: {old:.2f}× → {new:.2f}×"
-            for r, old, new in pairs
-            if (old >= 1) != (new >= 1)
+    """The geometric means of each machine by the former harness and by this one."""
+    found, lines = {path.name: load(path)[1] for path in now}, []
+    for path in former:
+        sheet, before = load(path)
+        sides = [
+            {(mean, n): f"{value:.2f}×" for mean, n, value in means(rows)}
+            for rows in (before, found.get(path.name, []))
         ]
-    header = [
-        "machine",
-        "geometric mean",
-        "against",
-        *(f"{on(n)}, {side}" for n in (1, 2) for side in ("former", "now")),
-    ]
-    rows = "\n".join(changed)
-    summary = f"{len(changed)} rows that changed sides against PyTorch"
-    return f"{markdown(header, lines, left=3)}\n\n<details><summary>{summary}</summary>\n\n{rows}\n\n</details>"
+        for mean in MEANS:
+            cells = [side.get((mean, n), "") for n in (1, 2) for side in sides]
+            lines.append([machine_name(sheet), mean.name, mean.peer, *cells])
+    columns = (f"{on(n)}, {side}" for n in (1, 2) for side in ("former", "now"))
+    return markdown(["machine", "geometric mean", "against", *columns], lines, left=3)
+
+
+def changed_sides(former: list[Path], now: list[Path]) -> str:
+    """The rows that the former harness saw at least PyTorch's equal and this one sees slower, or the reverse."""
+    found, lines = {path.name: load(path)[1] for path in now}, []
+    for path in former:
+        sheet, before = load(path)
+        new = {(r.id, r.threads): r.ratios["torch"] for r in found.get(path.name, []) if "torch" in r.ratios}
+        for r in before:
+            old, ratio = r.ratios.get("torch"), new.get((r.id, r.threads))
+            if old and ratio and (old >= 1) != (ratio >= 1):
+                lines.append([machine_name(sheet), r.id, str(r.threads), f"{old:.2f}×", f"{ratio:.2f}×"])
+    return markdown(["machine", "row", "threads", "former", "now"], lines, left=2)
 
 
 def replace_between(text: str, name: str, body: str) -> str:
@@ -364,8 +369,7 @@ def write_readme(paths: list[Path], former: list[Path], readme: Path = README) -
     """Replaces the README's tables by the results of the machines in `paths`, and what the former harness found."""
     sheet, results = load(newest(paths))
     bodies = {f"ladder:{name}": ladder_table(sheet, results, name) for name in LADDERS if ladder_results(results, name)}
-    machines = [load(path) for path in paths]
-    bodies["board"] = "\n\n".join(f"{machine_line(sheet)}\n\n{board_table(sheet, rows)}" for sheet, rows in machines)
+    bodies["board"] = "\n\n".join(f"{machine_line(sheet)}\n\n{means_table(rows)}" for sheet, rows in map(load, paths))
     bodies["harness"] = harness_table(former, paths)
     text = readme.read_text(encoding="utf-8")
     for name, body in bodies.items():
@@ -373,8 +377,27 @@ def write_readme(paths: list[Path], former: list[Path], readme: Path = README) -
     readme.write_text(text, encoding="utf-8")
 
 
+def write_board(paths: list[Path], former: list[Path], board: Path = BOARD) -> None:
+    """Writes every row of every machine, and those that the former harness saw otherwise."""
+    parts = [
+        "# The board, row by row",
+        "Written by `python -m benchmarks.report`; how it is measured stands in the README. Times are lower quartiles "
+        "in the steady state, medians beside them; *limit* is the share of what the machine's measured peak or "
+        "bandwidth allows (a star: the data fit the cache, and the share may pass 100 %). Then, for each peer, how "
+        "many times as long as innerloop it takes. *Short* is what is below its floor, *unstable* a peer without a "
+        "steady state.",
+    ]
+    for sheet, results in map(load, paths):
+        parts += [f"## {machine_name(sheet)}", machine_line(sheet), means_table(results), rows_table(results)]
+    parts += ["## Rows that changed sides against PyTorch when pools were no longer timed while they woke"]
+    parts += [changed_sides(former, paths)]
+    board.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    for picture in pictures(newest(published())):
+    measured, before = published(), sorted(FORMER.glob("*.json"))
+    for picture in pictures(newest(measured)):
         print(picture)
-    write_readme(published(), sorted(FORMER.glob("*.json")))
-    print(README)
+    write_readme(measured, before)
+    write_board(measured, before)
+    print(README, BOARD, sep="\n")

@@ -502,9 +502,8 @@ def test_report(roofline, tmp_path):
     assert text.startswith("before\n<!-- ladder:matmul -->\n") and text.endswith("<!-- /harness -->\nafter")
     assert text.count("\nbetween\n") == len(names) - 1
     assert "| naive |" in text and "50 (50%)" in text  # 50 GFLOP/s of 100
-    assert "| relu | 1000 |" in text and "2 thr: short" in text  # 1.5 where 2 is the floor
     assert f"**{measure.machine_name(sheet)}**: " in text and "(of another machine), " in text
-    assert "1 of 1 measurements are below 1.0× PyTorch" in text
+    assert "Of 1 measurements (a row on one number of threads), 1 are below 1.0× PyTorch; 0 found no" in text
     report.write_readme([path, other], [path], readme)
     assert readme.read_text() == text
 
@@ -524,17 +523,20 @@ def test_what_a_rung_bought(roofline):
     ] * 2
 
 
-def test_harness_table(roofline, tmp_path):
-    """The former harness beside this one: means, and the rows that changed sides."""
+def test_former_harness(roofline, tmp_path):
+    """The former harness beside this one: means, every row, and the rows that changed sides."""
     sheet = measure.machine_sheet([1, 2])
+    name = f"{measure.file_name(sheet)}.json"
     (tmp_path / "former").mkdir()
-    former, now = tmp_path / "former" / "one.json", tmp_path / f"{measure.file_name(sheet)}.json"
+    former, now, board_file = tmp_path / "former" / name, tmp_path / name, tmp_path / "RESULTS.md"
     measure.save(former, sheet, [found("relu-1000", 2, torch=9.0), found("gelu-1000", 2, torch=2.0)])
     measure.save(now, sheet, [found("relu-1000", 2, torch=0.9), found("gelu-1000", 2, torch=1.0)])
-    text = report.harness_table([former], [now])
-    assert f"| {measure.machine_name(sheet)} | small | torch |  |  | 4.24× | 0.95× |" in text
-    assert f"- {measure.machine_name(sheet)}, relu-1000, 2 threads: 9.00× → 0.90×" in text
-    assert "1 rows that changed sides" in text
+    machine_column = f"| {measure.machine_name(sheet)} |"
+    assert f"{machine_column} small | torch |  |  | 4.24× | 0.95× |" in report.harness_table([former], [now])
+    report.write_board([now], [former], board_file)
+    text = board_file.read_text()
+    assert f"{machine_column} relu-1000 | 2 | 9.00× | 0.90× |" in text and f"{machine_column} gelu-1000" not in text
+    assert "| relu | 1000 | 50 ms | 50 ms | " in text and "2 thr: short" in text
 
 
 def test_missing_marker():
