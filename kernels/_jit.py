@@ -17,11 +17,13 @@ import pickle
 import shutil
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import llvmlite
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
 
 from kernels import _threads, machine
@@ -189,11 +191,61 @@ def jit(function=None, *, fastmath=True, parallel=False, inline=False, merge=Fal
     ``fastmath=False`` is for code whose rounding must stay as written (error-compensated polynomials);
     ``inline=True`` tells LLVM to merge the function into its callers, which are jitted; called from Python, it runs as
     Python. ``merge=True`` lets Numba do so before it compiles them: for thin layers over large functions, since a layer
-    compiled on its own optimises all below it once more. Nothing is compiled at import.
+    compiled on its own optimises all below it once more. Nothing is compiled at import. Under ``NUMBA_DISABLE_JIT`` the
+    function itself is returned.
     """
     if function is None:
         return functools.partial(jit, fastmath=fastmath, parallel=parallel, inline=inline, merge=merge)
-    dispatcher = numba.njit(
+    if numba.config.DISABLE_JIT:
+        return function
+    dispatcher = _Planned.__new__(_Planned)
+    object.__setattr__(dispatcher, "_plan", (function, fastmath, parallel, inline, merge))
+    return dispatcher
+
+
+class _Planned(CPUDispatcher):
+    """A dispatcher before its first use: at the first look at it, it becomes what `numba.njit` makes.
+
+    Numba takes some 0.1 ms to make one and half of that to let go of it, ours are over a thousand, and a program uses
+    a few of them. The object stays the same, so whoever holds it (a closure, another module) need not know; after its
+    first use nothing is left of this class.
+    """
+
+    def __getattribute__(self, name):
+        _make(self)
+        return object.__getattribute__(self, name)
+
+    def __call__(self, *arguments, **keywords):
+        _make(self)
+        return self(*arguments, **keywords)
+
+
+_Planned.__name__ = CPUDispatcher.__name__  # Numba writes it into the name of the dispatcher's type
+_making = threading.RLock()
+
+
+def _make(dispatcher):
+    """Turn a planned dispatcher into Numba's, unless this has happened or this very thread is about it."""
+    with _making:
+        plan = object.__getattribute__(dispatcher, "__dict__").pop("_plan", None)
+        if plan is None:
+            return
+        function, fastmath, parallel, inline, merge = plan
+        like = _prototype(fastmath, parallel, inline, merge)
+        CPUDispatcher.__init__(dispatcher, function, dict(like.locals), dict(like.targetoptions))
+        if inline:  # Numba must not find the wrapper that is not there
+            dispatcher._insert = lambda *overload: None
+            dispatcher._compile_for_args = lambda *arguments, **options: function
+        # Only this package's own functions: the digest covers no other sources.
+        if cache_folder() is not None and Path(function.__code__.co_filename).is_relative_to(Path(__file__).parent):
+            dispatcher._cache = _Cache(function, (fastmath, parallel, inline, _threads.only_workqueue))
+        dispatcher.__class__ = CPUDispatcher
+
+
+@functools.cache
+def _prototype(fastmath, parallel, inline, merge):
+    """Any function's dispatcher of these options: Numba's own decorator knows what they come to."""
+    return numba.njit(
         fastmath=FASTMATH if fastmath else False,
         parallel=parallel,
         forceinline=inline,
@@ -202,14 +254,7 @@ def jit(function=None, *, fastmath=True, parallel=False, inline=False, merge=Fal
         error_model="numpy",
         no_cpython_wrapper=inline,  # a wrapper takes as long to compile as a small function
         no_cfunc_wrapper=True,
-    )(function)
-    if inline:  # Numba must not find the wrapper that is not there
-        dispatcher._insert = lambda *overload: None
-        dispatcher._compile_for_args = lambda *arguments, **options: function
-    # Only this package's own functions: the digest covers no other sources.
-    if cache_folder() is not None and Path(function.__code__.co_filename).is_relative_to(Path(__file__).parent):
-        dispatcher._cache = _Cache(function, (fastmath, parallel, inline, _threads.only_workqueue))
-    return dispatcher
+    )(lambda: None)
 
 
 class Compiled(dict):

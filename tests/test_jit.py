@@ -98,6 +98,74 @@ def test_import_compiles_nothing_and_a_call_makes_one_signature(copy):
     assert output[1:] == ["0", "1"]
 
 
+# Counts the dispatchers that the import makes, and lists the modules that it loads besides ours.
+IMPORT = """
+import sys
+import numba
+from numba.core.dispatcher import Dispatcher
+before, made, make = set(sys.modules), [], Dispatcher.__init__
+def counted(self, *arguments, **options):
+    made.append(arguments)
+    make(self, *arguments, **options)
+Dispatcher.__init__ = counted
+import {package}
+new = {{name for name in set(sys.modules) - before if name.split(".")[0] not in ("kernels", "nn")}}
+print(len(made), *sorted(name for name in new if not name.startswith("numba.types")))
+"""
+
+
+def test_import_is_quick(copy):
+    """What makes it so: no dispatcher is made before its first use, and nothing of Numba's that only compiling needs is
+    loaded (a pool's library is, to know which thread layer there is)."""
+    pools = {f"numba.np.ufunc.{name}" for name in ("omppool", "tbbpool", "workqueue")}
+    made, *modules = copy.run(IMPORT.format(package="kernels"))
+    assert (made, set(modules) - pools) == ("0", set())
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    output = subprocess.check_output([sys.executable, "-c", IMPORT.format(package="nn")], text=True, env=environment)
+    made, *modules = output.split()
+    assert made == "0"
+    assert not {name for name in modules if name.split(".")[0] in ("numba", "llvmlite")} - pools
+
+
+def test_a_dispatcher_before_its_first_use_is_one(copy):
+    """Whatever is done to it first, it is Numba's dispatcher, and the same object as before."""
+    code = """
+        import inspect, pickle, threading
+        import numba
+        from numba.core.registry import CPUDispatcher
+        from numba.extending import is_jitted
+        from kernels._jit import jit
+        from kernels.update import sgd_loops
+
+        def first(use):
+            @jit
+            def function(x, step=1):
+                "Adds."
+                return x + step
+            found = use(function)
+            return found, type(function) is CPUDispatcher, function(2)
+
+        assert first(lambda f: f(1)) == (2, True, 3)
+        assert first(lambda f: f(1, step=2)) == (3, True, 3)
+        assert first(lambda f: (f.__name__, f.__doc__)) == (("function", "Adds."), True, 3)
+        assert first(inspect.signature)[0] == inspect.signature(lambda x, step=1: None)
+        assert first(is_jitted) == (True, True, 3)
+        assert first(repr)[0].startswith("CPUDispatcher(<function first.<locals>.function at")
+        assert first(lambda f: str(numba.typeof(f)))[0].startswith("type(CPUDispatcher(<function first.")
+        assert first(lambda f: numba.njit(lambda: f(5))())[0] == 6
+        assert pickle.loads(pickle.dumps(sgd_loops)) is sgd_loops
+
+        def at_once(f):
+            results, gate = [], threading.Barrier(8)
+            threads = [threading.Thread(target=lambda: (gate.wait(), results.append(f(1)))) for _ in range(8)]
+            for thread in threads: thread.start()
+            for thread in threads: thread.join()
+            return results
+        assert first(at_once) == ([2] * 8, True, 3)
+    """
+    assert copy.run(textwrap.dedent(code)) == []
+
+
 @pytest.mark.parametrize("step", [STEP, PARALLEL_STEP], ids=["serial", "parallel"])
 def test_second_process_loads_what_the_first_compiled(copy, step):
     assert_steps(copy.run(step), compiled=True)
@@ -201,7 +269,7 @@ def test_old_folders_are_deleted(copy):
     for age in range(10):
         (parent / str(age)).mkdir(parents=True)
         os.utime(parent / str(age), (10**9 - age, 10**9 - age))
-    copy.run("import kernels")
+    copy.run("from kernels._jit import cache_folder\ncache_folder()")
     kept = {path.name for path in parent.iterdir()}
     assert len(kept) == _jit._KEPT_FOLDERS
     assert {str(age) for age in range(_jit._KEPT_FOLDERS - 1)} < kept

@@ -14,7 +14,6 @@ from numba.core.datamodel import models, register_default
 from numba.core.imputils import impl_ret_untracked, lower_builtin, lower_getattr
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
 _BYTES = ir.IntType(8).as_pointer()
 LINE = 64  # bytes of a cache line
@@ -92,6 +91,8 @@ def address(typingctx, array):
 @intrinsic
 def array_at(typingctx, address, size, like):
     """The `size` elements at an address in memory as a 1-D array of `like`'s dtype; the caller keeps them alive."""
+    from numba.np.arrayobj import populate_array  # takes 20 ms, which `import kernels` need not spend
+
     result = types.Array(like.dtype, 1, "C")
 
     def lower(context, builder, signature, arguments):
