@@ -1,3 +1,11 @@
+"""The primitives of deep learning as loops: arrays in, arrays out, under PyTorch's names.
+
+To watch a loop at work, start Python with the environment variable ``NUMBA_DISABLE_JIT=1``: nothing is compiled then,
+and a debugger steps through the naive loops of any operation (say ``kernels.gemm.VARIANTS["matmul"]["naive"]``), and
+through the public functions whose loops take element by element (optimiser steps, embeddings, pooling). Vectors and
+register tiles exist only in compiled code; a function that needs them says which loops to step through instead.
+"""
+
 from kernels._denormal import set_flush_denormal
 from kernels._threads import get_num_threads, set_num_threads
 from kernels.activation import (

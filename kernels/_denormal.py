@@ -10,10 +10,10 @@ import platform
 from llvmlite import ir
 from numba import config, prange, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from kernels import _threads
 from kernels._jit import jit
+from kernels._plain import DISABLED, intrinsic
 from kernels._threads import arrive, enter, leave
 from kernels.simd.vector import call
 
@@ -65,7 +65,7 @@ def set_flush_denormal(mode: bool):
     TypeError
         If `mode` is not a bool.
     NotImplementedError
-        On CPUs other than x86-64.
+        On CPUs other than x86-64, and where NUMBA_DISABLE_JIT is set.
 
     Notes
     -----
@@ -76,5 +76,9 @@ def set_flush_denormal(mode: bool):
         raise TypeError(f"set_flush_denormal: mode must be a bool, got {type(mode).__name__}")
     if platform.machine().lower() not in ("x86_64", "amd64"):
         raise NotImplementedError(f"set_flush_denormal: needs an x86-64 CPU, this is {platform.machine()}")
+    if DISABLED:
+        raise NotImplementedError(
+            "set_flush_denormal: plain Python has no access to the CPU's control register (NUMBA_DISABLE_JIT is set)"
+        )
     # The whole pool, which may be larger than the number of cores it is used with.
     _flush_everywhere(mode, config.NUMBA_NUM_THREADS if _threads._most > 1 else 1)

@@ -27,6 +27,7 @@ from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
 
 from kernels import _threads, machine
+from kernels._plain import DISABLED
 
 # contract: a*b + c may become one fma. reassoc: sums may be reordered, so that they vectorise. nsz: -0.0 may become
 # 0.0. arcp: x/c may become x*(1/c). Never nnan or ninf: NaN and -inf must behave as IEEE 754 says.
@@ -185,19 +186,19 @@ def _closure_key(function) -> tuple:
     return (*name, *body, *(_closure_key(cell.cell_contents) for cell in cells))
 
 
-def jit(function=None, *, fastmath=True, parallel=False, inline=False, merge=False):
+def jit(function=None, *, fastmath=True, parallel=False, inline=False, merge=False, naive=None):
     """Compile `function` on first call: no GIL, IEEE division, the house's fast-math set, cached on disk.
 
     ``fastmath=False`` is for code whose rounding must stay as written (error-compensated polynomials);
     ``inline=True`` tells LLVM to merge the function into its callers, which are jitted; called from Python, it runs as
     Python. ``merge=True`` lets Numba do so before it compiles them: for thin layers over large functions, since a layer
     compiled on its own optimises all below it once more. Nothing is compiled at import. Under ``NUMBA_DISABLE_JIT`` the
-    function itself is returned.
+    function itself is returned, or `naive`, its definition with the same arguments.
     """
     if function is None:
-        return functools.partial(jit, fastmath=fastmath, parallel=parallel, inline=inline, merge=merge)
-    if numba.config.DISABLE_JIT:
-        return function
+        return functools.partial(jit, fastmath=fastmath, parallel=parallel, inline=inline, merge=merge, naive=naive)
+    if DISABLED:
+        return naive or function
     dispatcher = _Planned.__new__(_Planned)
     object.__setattr__(dispatcher, "_plan", (function, fastmath, parallel, inline, merge))
     return dispatcher
@@ -270,5 +271,7 @@ class Compiled(dict):
         self.function, self.types = function, types
 
     def __missing__(self, dtype):
+        if DISABLED:
+            return self.function
         compiled = self[dtype] = self.function.compile(self.types(numba.from_dtype(dtype)))
         return compiled

@@ -21,9 +21,9 @@ import numpy as np
 from llvmlite import ir
 from numba import prange, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from kernels._jit import jit
+from kernels._plain import intrinsic
 from kernels._threads import arrive, enter, leave
 
 FIRST = np.int64(0)  # a plain value: Numba compiles a callee anew for each literal argument
@@ -78,7 +78,16 @@ def meet(meeting, threads, number):
             _give_way()
 
 
-@intrinsic
+def _plain_add(meeting, i):
+    meeting[i] += 1
+    return meeting[i] - 1
+
+
+def _plain_decide(meeting, i, decision):
+    meeting[i] = meeting[i] or decision
+
+
+@intrinsic(plain=_plain_add)
 def _atomic_add(typingctx, meeting, i):
     def lower(context, builder, signature, values):
         return builder.atomic_rmw("add", _slot(context, builder, meeting, *values), ir.Constant(_WORD, 1), "seq_cst")
@@ -86,7 +95,7 @@ def _atomic_add(typingctx, meeting, i):
     return types.int64(meeting, types.intp), lower
 
 
-@intrinsic
+@intrinsic(plain=lambda meeting, i: meeting[i])
 def _atomic_load(typingctx, meeting, i):
     def lower(context, builder, signature, values):
         return builder.load_atomic(_slot(context, builder, meeting, *values), "seq_cst", 8)
@@ -94,7 +103,7 @@ def _atomic_load(typingctx, meeting, i):
     return types.int64(meeting, types.intp), lower
 
 
-@intrinsic
+@intrinsic(plain=_plain_decide)
 def _atomic_decide(typingctx, meeting, i, decision):
     """Write the decision, unless there is one."""
 
@@ -110,7 +119,7 @@ def _slot(context, builder, kind, array, i):
     return builder.gep(context.make_array(kind)(context, builder, array).data, [i])
 
 
-@intrinsic
+@intrinsic(plain=lambda: None)
 def _give_way(typingctx):
     def lower(context, builder, signature, values):
         if sys.platform != "win32":
@@ -135,7 +144,7 @@ def _call(typingctx, task, arguments, first, last):
     return types.void(*(types.int64,) * 4), lower
 
 
-@intrinsic
+@intrinsic(plain=lambda work, items, share, threads, arguments: work(FIRST, items, *arguments))
 def share_out(typingctx, work, items, share, threads, arguments):
     """``work(first, last, *arguments)`` on all `items`, by `threads` threads: `share` items at a time, or all at once.
 

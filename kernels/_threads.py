@@ -34,9 +34,9 @@ import numba
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from kernels import machine
+from kernels._plain import intrinsic
 
 
 def _load_tbb():
@@ -148,7 +148,7 @@ def _place(builder):
     return builder.or_(builder.shl(thread, ir.Constant(ir.IntType(64), 16)), builder.zext(core, ir.IntType(64)))
 
 
-@intrinsic
+@intrinsic(plain=lambda threads: (0, 0))
 def enter(typingctx, threads):
     """Let the parallel region that follows use `threads` threads; returns what `leave` must restore, and for `arrive`
     where the calling thread is."""
@@ -166,7 +166,7 @@ def enter(typingctx, threads):
     return types.UniTuple(types.int64, 2)(types.intp), lower
 
 
-@intrinsic
+@intrinsic(plain=lambda home: None)
 def arrive(typingctx, home):
     """Move the calling worker to another core if it runs on that of the thread which opened the region at `home`.
 
@@ -199,7 +199,7 @@ def arrive(typingctx, home):
     return types.void(types.int64), lower
 
 
-@intrinsic
+@intrinsic(plain=lambda before: None)
 def leave(typingctx, before):
     """Give Numba back the number of threads that the user's own kernels had."""
 

@@ -18,6 +18,8 @@ in balance. sigmoid and tanh keep y for their backward, the others x.
 
 import math
 
+import numpy as np
+
 from kernels import simd
 from kernels._checks import choice
 from kernels._elementwise import backward, binary, forward, unary
@@ -124,7 +126,7 @@ def tanh_backward(dy, y):
 @jit
 def silu_naive(x, out):
     for i in range(x.size):
-        out[i] = x[i] / (1 + math.exp(-x[i]))
+        out[i] = x[i] / (1 + np.exp(-x[i]))
 
 
 @jit(inline=True)

@@ -169,7 +169,12 @@ def _constant_lines(start, stop, arguments):
             store_partial(target, plane * n + i, n - i, part)
 
 
-global_average, global_spread = over_lines(_global_lines), over_lines(_constant_lines)
+global_average = over_lines(
+    _global_lines, lambda x, y: adaptive_avg_pool_naive(x[:, None, None, :], y[:, None, None, None])
+)
+global_spread = over_lines(
+    _constant_lines, lambda dy, dx: _spread_lines(FIRST, len(dy), (dy[:, None, None, None], dx[:, None, None, :]))
+)
 
 
 @jit

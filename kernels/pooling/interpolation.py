@@ -91,7 +91,10 @@ def _blend_lines(start, stop, arguments):
     _blend_rows(x, np.empty(x.shape[3], x.dtype), ds, d, dv, hs, h, hv, ws, w, wv, y, start, stop)
 
 
-interpolate_lines = over_lines(_blend_lines)
+interpolate_lines = over_lines(
+    _blend_lines,
+    lambda x, ds, d, dv, hs, h, hv, ws, w, wv, y: interpolate_naive(x, ((ds, d, dv), (hs, h, hv), (ws, w, wv)), y),
+)
 
 
 @jit

@@ -149,10 +149,11 @@ def _col2im_lines(start, stop, arguments):
     _col2im_rows(columns, sizes, x, phases, start, stop)
 
 
-im2col_lines, col2im_lines = over_lines(_im2col_lines), over_lines(_col2im_lines)
+im2col_lines = over_lines(_im2col_lines, im2col_naive)
+col2im_lines = over_lines(_col2im_lines, col2im_naive)
 
 
-@jit
+@jit(naive=im2col_naive)
 def im2col(x, sizes, columns):
     """Write the patches of `x` to `columns`, on one thread; for use in your own jitted code.
 
@@ -168,7 +169,7 @@ def im2col(x, sizes, columns):
     _im2col_lines(FIRST, columns.shape[0] * columns.shape[1], (x, sizes, columns))
 
 
-@jit
+@jit(naive=col2im_naive)
 def col2im(columns, sizes, x):
     """Write to `x` the sums of the patches in `columns`, on one thread; arguments as of `im2col`."""
     _col2im_lines(FIRST, x.shape[0] * x.shape[1] * x.shape[2], (columns, sizes, x))

@@ -29,10 +29,11 @@ from kernels.simd import (
 )
 
 
-def over_lines(work):
-    """Jitted ``run(arguments, lines, share, threads)``: ``work(start, stop, arguments)`` on all lines, by parts."""
+def over_lines(work, naive=None):
+    """Jitted ``run(arguments, lines, share, threads)``: ``work(start, stop, arguments)`` on all lines, by parts; or, in
+    plain Python, ``naive(*arguments)``."""
 
-    @jit
+    @jit(naive=naive and (lambda arguments, lines, share, threads: naive(*arguments)))
     def run(arguments, lines, share, threads):
         share_out(work, lines, share, threads, (arguments,))
 

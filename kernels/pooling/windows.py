@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels import _checks
+from kernels._plain import DISABLED
 from kernels._threads import get_num_threads
 
 LARGEST = 2**31 - 1  # of each argument; products of two of them still fit an int64
@@ -20,7 +21,8 @@ LAYOUT = {1: "(N, C, L) or (C, L)", 2: "(N, C, H, W) or (C, H, W)", 3: "(N, C, D
 SERIAL_BELOW = 2**15  # elements read and written: less work than entering a parallel region is worth
 SHARE = 2**15  # of which a part of a parallel loop has about so many
 
-WIDEST = 2**16  # elements that a window spans in a row, padding included, for which there are phases
+# Elements that a window spans in a row, padding included, for which there are phases (plain Python has none).
+WIDEST = 0 if DISABLED else 2**16
 
 
 class Windows(NamedTuple):

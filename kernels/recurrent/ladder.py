@@ -27,7 +27,7 @@ ZERO, _LSTM = np.int64(0), np.int64(LSTM)
 
 @jit
 def _sigmoid(z):
-    return 1 / (1 + math.exp(-z))
+    return 1 / (1 + np.exp(-z))
 
 
 @jit

@@ -14,6 +14,7 @@ from numba import types
 from numba.extending import overload
 
 from kernels._jit import jit
+from kernels._plain import only_compiled
 from kernels._shares import share_out
 from kernels.reduction.ranges import SPAN, over_range, read, sum_of, write
 from kernels.simd import allocate, flat_each, fma, lane_count, release, select, splat, store, sum_lanes
@@ -38,7 +39,7 @@ def decay(x):
 
     Results below the smallest normal number are 0, and exp(-inf) is. NaN stays NaN. Maximum error 1 ULP.
     """
-    raise NotImplementedError("decay: for vectors in jitted code")
+    raise only_compiled("decay")
 
 
 def _make_decay(lowest, ln2_high, ln2_low, coefficients):

@@ -6,6 +6,7 @@ from numba.extending import overload
 
 from kernels import machine
 from kernels._jit import jit
+from kernels._plain import DISABLED, only_compiled
 from kernels.simd import flat, lane_count, load, load_partial, splat, store, store_partial, sum_lanes
 from kernels.simd.stream import store_streaming
 from kernels.simd.wide import WIDE, load_wide, splat_wide, sum_registers, wide_count
@@ -18,8 +19,9 @@ BLOCK = 8 * SPAN
 
 
 def read(x, i, count, fill):
-    """A wide vector if `count` is None; else one vector, of which only `count` lanes are in the range."""
-    raise NotImplementedError("read: for jitted code")
+    """A wide vector if `count` is None; else one vector, of which only `count` lanes are in the range. In plain Python,
+    the element."""
+    return x[i]
 
 
 @overload(read, jit_options={"forceinline": True})
@@ -31,7 +33,7 @@ def _choose_read(x, i, count, fill):
 
 def write(x, i, count, vector):
     """Store what `read` with the same `count` has read."""
-    raise NotImplementedError("write: for jitted code")
+    x[i] = vector
 
 
 @overload(write, jit_options={"forceinline": True})
@@ -50,7 +52,7 @@ def _choose_write(x, i, count, vector):
 
 def write_past(x, i, count, vector):
     """`write` past the caches: to an aligned address, and whole vectors only; `streaming_done` must follow."""
-    raise NotImplementedError("write_past: for jitted code")
+    raise only_compiled("write_past")
 
 
 @overload(write_past, jit_options={"forceinline": True})
@@ -60,8 +62,10 @@ def _choose_write_past(x, i, count, vector):
 
 def over_range(body):
     """Jitted ``loop(like, start, stop, *arguments)`` that calls ``body(i, count, *arguments)`` for the wide vectors
-    of a range (count is None) and then for the vectors that are left.
+    of a range (count is None) and then for the vectors that are left. In plain Python it takes element by element.
     """
+    if DISABLED:
+        return lambda like, start, stop, *arguments: [body(i, 1, *arguments) for i in range(start, stop)] and None
 
     @jit(inline=True)
     def loop(like, start, stop, *arguments):

@@ -6,8 +6,8 @@ vector of the even and one of the odd elements: two instructions take them apart
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
+from kernels._plain import intrinsic
 from kernels.simd.memory import emit_pointer
 from kernels.simd.vector import Vector, call, emit_mask, emit_masked_store, vector_ir, vector_of
 

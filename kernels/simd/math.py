@@ -11,8 +11,9 @@ stay in the order written.
 """
 
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
+from kernels._plain import intrinsic, only_compiled
 from kernels.simd.vector import (
     Vector,
     absolute,
@@ -105,7 +106,7 @@ def _for_vectors(function, single, double):
 
 def exp(x):
     """e to the power of each lane. exp(-inf) = 0, exp(inf) = inf, NaN stays NaN. Maximum error 1.0 ULP."""
-    raise NotImplementedError("exp: for vectors in jitted code")
+    raise only_compiled("exp")
 
 
 def _make_exp(lowest, highest, ln2_high, ln2_low, coefficients):
@@ -130,7 +131,7 @@ _for_vectors(
 
 def tanh(x):
     """Hyperbolic tangent of each lane, odd to the sign of zero. Maximum error 2.6 ULP."""
-    raise NotImplementedError("tanh: for vectors in jitted code")
+    raise only_compiled("tanh")
 
 
 def _make_tanh(saturated, ln2_high, ln2_low, coefficients):
@@ -152,7 +153,7 @@ _for_vectors(tanh, _make_tanh(10.0, LN2_HIGH_32, LN2_LOW_32, EXP_32), _make_tanh
 
 def sigmoid(x):
     """1 / (1 + exp(-x)) of each lane, accurate into the denormals on the negative side. Maximum error 2.4 ULP."""
-    raise NotImplementedError("sigmoid: for vectors in jitted code")
+    raise only_compiled("sigmoid")
 
 
 def _sigmoid_lanes(x):
@@ -166,7 +167,7 @@ _for_vectors(sigmoid, _sigmoid_lanes, _sigmoid_lanes)
 
 def log(x):
     """Natural logarithm of each lane. log(0) = -inf, log(inf) = inf, NaN for negative lanes. Maximum error 0.9 ULP."""
-    raise NotImplementedError("log: for vectors in jitted code")
+    raise only_compiled("log")
 
 
 def _make_log(least_normal, lift, ln2_high, ln2_low, coefficients):
@@ -204,7 +205,7 @@ _for_vectors(
 
 def log1p(x):
     """log(1 + x) of each lane, accurate for small x (x > -1; -inf at -1). Maximum error 1.5 ULP."""
-    raise NotImplementedError("log1p: for vectors in jitted code")
+    raise only_compiled("log1p")
 
 
 def _log1p_lanes(x):
@@ -220,7 +221,7 @@ _for_vectors(log1p, _log1p_lanes, _log1p_lanes)
 
 def erf(x):
     """Error function of each lane, odd. Maximum error 1.2 ULP."""
-    raise NotImplementedError("erf: for vectors in jitted code")
+    raise only_compiled("erf")
 
 
 def _erf_lanes_32(x):

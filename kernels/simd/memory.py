@@ -6,14 +6,18 @@ indexed like an array (from the first element, unchecked), knows its dtype, and 
 keeps them alive: use it for arguments, which the caller holds, or with `allocate` and `release`.
 """
 
+import ctypes
 import operator
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core.datamodel import models, register_default
 from numba.core.imputils import impl_ret_untracked, lower_builtin, lower_getattr
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
-from numba.extending import intrinsic
+from numpy.lib.stride_tricks import as_strided
+
+from kernels._plain import intrinsic
 
 _BYTES = ir.IntType(8).as_pointer()
 LINE = 64  # bytes of a cache line
@@ -39,7 +43,56 @@ def emit_pointer(context, builder, array_type, array, offset):
     return builder.gep(data, [offset])
 
 
-@intrinsic
+# --- the same in plain Python, for debuggers -------------------------------------------------------------------------
+
+
+class Elements:
+    """`Memory` where nothing is compiled: element `start` of a 1-D array and all around it, none outside the array."""
+
+    def __init__(self, array, start=0):
+        self.array, self.start, self.dtype = array, start, array.dtype
+
+    def _at(self, i):
+        if not 0 <= self.start + i < self.array.size:
+            raise IndexError(f"no element {i}: there are {-self.start} to {self.array.size - self.start - 1}")
+        return self.start + i
+
+    def __getitem__(self, i):
+        return self.array[self._at(i)]
+
+    def __setitem__(self, i, value):
+        self.array[self._at(i)] = value
+
+
+def _plain_flat(array):
+    if isinstance(array, Elements):
+        return array
+    if array.flags.c_contiguous or not array.size:
+        return Elements(array.reshape(-1))
+    lowest = array[tuple(slice(None, None, -1 if step < 0 else 1) for step in array.strides)]
+    reach = sum((size - 1) * step for size, step in zip(lowest.shape, lowest.strides, strict=True))
+    elements = as_strided(lowest, (reach // array.itemsize + 1,), (array.itemsize,))
+    return Elements(elements, (array.ctypes.data - lowest.ctypes.data) // array.itemsize)
+
+
+def _plain_array_at(address, size, like):
+    memory = (ctypes.c_byte * (int(size) * like.dtype.itemsize)).from_address(int(address))
+    return np.ndarray(int(size), like.dtype, memory)
+
+
+def _plain_address(array):
+    memory = _plain_flat(array)
+    return memory.array.ctypes.data + memory.start * memory.dtype.itemsize
+
+
+def _plain_allocate(like, count):
+    return Elements(np.empty(count, like if isinstance(like, (type, np.dtype)) else like.dtype))
+
+
+# --- in compiled code ------------------------------------------------------------------------------------------------
+
+
+@intrinsic(plain=_plain_flat)
 def flat(typingctx, array):
     """The `Memory` of `array`, of any layout, from its first element on."""
 
@@ -51,7 +104,7 @@ def flat(typingctx, array):
     return Memory(array.dtype)(array), lower
 
 
-@intrinsic
+@intrinsic(plain=lambda memory, offset: Elements(memory.array, memory.start + offset))
 def shifted(typingctx, memory, offset):
     """`Memory` from element `offset` of `memory` on."""
 
@@ -61,7 +114,7 @@ def shifted(typingctx, memory, offset):
     return memory(memory, types.intp), lower
 
 
-@intrinsic
+@intrinsic(plain=lambda arrays: tuple(_plain_flat(x) if isinstance(x, np.ndarray) else x for x in arrays))
 def flat_each(typingctx, arrays):
     """The `Memory` of each array of a tuple; what is no array stays as it is."""
     kinds = [Memory(kind.dtype) if isinstance(kind, types.Array) else kind for kind in arrays]
@@ -77,7 +130,7 @@ def flat_each(typingctx, arrays):
     return types.Tuple(kinds)(arrays), lower
 
 
-@intrinsic
+@intrinsic(plain=_plain_address)
 def address(typingctx, array):
     """Where in memory the first element of `array` lies."""
 
@@ -88,7 +141,7 @@ def address(typingctx, array):
     return types.intp(array), lower
 
 
-@intrinsic
+@intrinsic(plain=_plain_array_at)
 def array_at(typingctx, address, size, like):
     """The `size` elements at an address in memory as a 1-D array of `like`'s dtype; the caller keeps them alive."""
     from numba.np.arrayobj import populate_array  # takes 20 ms, which `import kernels` need not spend
@@ -106,7 +159,7 @@ def array_at(typingctx, address, size, like):
     return result(types.intp, types.intp, like), lower
 
 
-@intrinsic
+@intrinsic(plain=_plain_allocate)
 def allocate(typingctx, like, count):
     """`Memory` for `count` elements of `like`'s dtype (or of dtype `like`), until it is given back to `release`.
 
@@ -126,7 +179,7 @@ def allocate(typingctx, like, count):
     return Memory(like.dtype)(like, types.intp), lower
 
 
-@intrinsic
+@intrinsic(plain=lambda memory: None)
 def release(typingctx, memory):
     """Give back what `allocate` gave."""
 

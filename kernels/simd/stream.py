@@ -6,9 +6,9 @@ the traffic; but the result is then in memory, not in a cache, so it pays only w
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from kernels import machine
+from kernels._plain import intrinsic
 from kernels.simd.memory import emit_pointer
 from kernels.simd.vector import emit_load_partial, emit_splat, vector_ir
 from kernels.simd.wide import _wide_of
@@ -60,7 +60,7 @@ def store_streaming(typingctx, array, i, vector):
     return types.void(array, types.intp, vector), lower
 
 
-@intrinsic
+@intrinsic(plain=lambda: None)
 def streaming_done(typingctx):
     """Make what was streamed visible to other threads before anything that follows."""
 

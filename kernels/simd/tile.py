@@ -11,8 +11,8 @@ vectoriser; while rows * vectors + vectors + 1 does not exceed the CPU's vector 
 from llvmlite import ir
 from numba import types
 from numba.core.datamodel import models, register_default
-from numba.extending import intrinsic
 
+from kernels._plain import intrinsic
 from kernels.simd.memory import emit_pointer
 from kernels.simd.vector import (
     emit_across,

@@ -14,9 +14,9 @@ from numba.core import cgutils
 from numba.core.datamodel import models, register_default
 from numba.core.imputils import impl_ret_untracked, lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global
-from numba.extending import intrinsic
 
 from kernels import machine
+from kernels._plain import intrinsic
 from kernels.simd.memory import Memory, emit_pointer
 
 _INT32 = ir.IntType(32)
@@ -254,8 +254,8 @@ def _prefetch(level):
 
 
 # Ask for the cache line of ``array[i]`` ahead of its use, into L1, or into L2 alone; a hint, valid for any `i`.
-prefetch = intrinsic(_prefetch(3))
-prefetch_far = intrinsic(_prefetch(2))
+prefetch = intrinsic(_prefetch(3), plain=lambda array, i: None)
+prefetch_far = intrinsic(_prefetch(2), plain=lambda array, i: None)
 
 
 @intrinsic
@@ -355,7 +355,7 @@ _bind_mask_operator(operator.or_, lambda builder, a, b: builder.or_(a, b))
 _bind_mask_operator(operator.invert, lambda builder, a: builder.not_(a))
 
 
-@intrinsic
+@intrinsic(plain=lambda a, b, c: a * b + c)
 def fma(typingctx, a, b, c):
     """``a * b + c`` rounded once; scalars are spread."""
     vector = next((kind for kind in (a, b, c) if isinstance(kind, Vector)), None)

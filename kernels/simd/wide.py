@@ -7,9 +7,9 @@ of them) then waits for none of its own, and a sum has WIDE accumulators.
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from kernels import machine
+from kernels._plain import intrinsic
 from kernels.simd.memory import emit_pointer
 from kernels.simd.vector import (
     Vector,

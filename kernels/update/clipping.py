@@ -80,7 +80,7 @@ def _largest_magnitude(x):
     return np.float64(max_lanes(largest))
 
 
-@jit
+@jit(naive=terms_naive)
 def terms_loops(x, p):
     """Adds vectors for the usual norms, p = 2, 1 and infinity."""
     if p == 2:

@@ -70,7 +70,7 @@ def adagrad_naive(p, g, total, rate, eps, weight_decay, sign):
 # Callable from jitted code with the arguments of the naive loops. The last vector may be short of `left` elements.
 
 
-@jit
+@jit(naive=sgd_naive)
 def sgd_loops(p, g, buffer, lr, momentum, keep, weight_decay, nesterov, first, sign):
     """`sgd_naive` by vectors."""
     for i in range(0, p.size, lane_count(p)):
@@ -84,7 +84,7 @@ def sgd_loops(p, g, buffer, lr, momentum, keep, weight_decay, nesterov, first, s
         store_partial(p, i, left, x - lr * d)
 
 
-@jit
+@jit(naive=adam_naive)
 def adam_loops(p, g, m, v, largest, rate, beta1, beta2, root_scale, eps, weight_decay, shrink, sign):
     """`adam_naive` by vectors."""
     for i in range(0, p.size, lane_count(p)):
@@ -102,7 +102,7 @@ def adam_loops(p, g, m, v, largest, rate, beta1, beta2, root_scale, eps, weight_
         store_partial(p, i, left, shrink * x - rate * mean / (sqrt(square) * root_scale + eps))
 
 
-@jit
+@jit(naive=rmsprop_naive)
 def rmsprop_loops(p, g, v, buffer, average, lr, alpha, eps, weight_decay, momentum, sign):
     """`rmsprop_naive` by vectors."""
     for i in range(0, p.size, lane_count(p)):
@@ -123,7 +123,7 @@ def rmsprop_loops(p, g, v, buffer, average, lr, alpha, eps, weight_decay, moment
         store_partial(p, i, left, x - lr * d)
 
 
-@jit
+@jit(naive=adagrad_naive)
 def adagrad_loops(p, g, total, rate, eps, weight_decay, sign):
     """`adagrad_naive` by vectors."""
     for i in range(0, p.size, lane_count(p)):
