@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -330,3 +331,10 @@ def test_memory_in_plain_python():
             assert allocate(like, 5).array.shape == (5,)
     """
     run_plain(textwrap.dedent(code))
+
+
+def test_intrinsics_are_made_in_one_place():
+    """One that came from Numba itself would end with Numba's error where nothing is compiled."""
+    package = Path(kernels.__file__).parent
+    using = [path.name for path in package.rglob("*.py") if re.search(r"extending.*\bintrinsic\b", path.read_text())]
+    assert using == ["_plain.py"]
