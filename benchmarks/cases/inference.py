@@ -8,7 +8,10 @@ import torch
 
 from benchmarks.cases import networks
 from benchmarks.cases.gemm import kind_of
-from benchmarks.cases.row import COMPILED, FLOAT, OURS, Calls, Row, compiled, reference
+from benchmarks.cases.row import COMPILED, FLOAT, HAS_JAX, OURS, PEERS, Calls, Row, compiled, jitted, reference
+
+if HAS_JAX:
+    from benchmarks.cases import jax_networks
 
 VOCABULARY, CONTEXT, WIDTH, LAYERS, HEADS, HIDDEN = 30522, 512, 384, 6, 12, 1536  # those of all-MiniLM-L6-v2
 EPS = 1e-12
@@ -32,7 +35,7 @@ def minilm(B: int, T: int) -> Row:
         flops=flops,
         bytes=size,
         build=functools.partial(minilm_calls, B, T),
-        peers=(OURS, "numpy", "torch", *COMPILED),
+        peers=(*PEERS, *COMPILED),
         floor=FLOORS[B, T],
     )
 
@@ -69,6 +72,8 @@ def minilm_calls(B: int, T: int) -> Calls:
         "numpy": functools.partial(numpy_forward, weights, ids),
         "torch": functools.partial(forward, token_tensor),
     }
+    if HAS_JAX:
+        peers["jax"] = jitted(functools.partial(jax_networks.bert, heads=HEADS, eps=EPS), weights, ids)
     return peers | {name: functools.partial(compiled(forward), token_tensor) for name in COMPILED}
 
 

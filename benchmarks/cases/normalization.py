@@ -45,14 +45,14 @@ def row(operation, dims, flops, arrays, floor, build) -> Row:
     )
 
 
-def jax_norm(axes, weights=(-1,), centered=True, groups=None):
+def jax_norm(axes, weights=(-1,), centered=True, groups=None, eps=EPS):
     """Normalise over `axes` (of the groups, if any); weight and bias are given the shape `weights`."""
 
     def function(x, weight, bias=0.0):
         grouped = x if groups is None else x.reshape(x.shape[0], groups, -1)
         mean = grouped.mean(axes, keepdims=True) if centered else 0.0
         variance = ((grouped - mean) ** 2).mean(axes, keepdims=True)
-        z = ((grouped - mean) / jnp.sqrt(variance + EPS)).reshape(x.shape)
+        z = ((grouped - mean) / jnp.sqrt(variance + eps)).reshape(x.shape)
         return z * weight.reshape(weights) + (bias.reshape(weights) if centered else 0.0)
 
     return function

@@ -6,7 +6,8 @@
   around them: its fastest form. ``torch-fused`` is a fused optimiser, which PyTorch has but does not choose by itself;
 - ``torch-compile``: ``torch.compile`` with that optimiser, for training steps and inference, where there is a C++
   compiler;
-- ``jax``: ``jax.jit``; a backward is its compiled pullback, the residuals already made.
+- ``jax``: ``jax.jit``; a backward is its compiled pullback, the residuals already made; a training step is compiled
+  whole, with the update, and its state is donated.
 
 Every call takes no argument, allocates its own output, and computes the same thing from the same float32 inputs.
 
@@ -36,7 +37,8 @@ if HAS_JAX:
 HAS_COMPILER = any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++")))
 
 OURS = "innerloop"
-PEERS = (OURS, "numpy", "torch", "jax") if HAS_JAX else (OURS, "numpy", "torch")
+JAX = ("jax",) if HAS_JAX else ()
+PEERS = (OURS, "numpy", "torch", *JAX)
 
 COMPILED = ("torch-compile",) if HAS_COMPILER else ()
 
@@ -111,10 +113,11 @@ def climb(rung, *arguments):
 
 
 def jitted(function, *arrays):
-    """`function` compiled by JAX, as a call that returns when the result is there; None without JAX."""
+    """`function` of arrays, or of lists and dicts of them, compiled by JAX, as a call that returns when the result is
+    there; None without JAX."""
     if not HAS_JAX:
         return None
-    compiled, inputs = jax.jit(function), [jnp.asarray(array) for array in arrays]
+    compiled, inputs = jax.jit(function), jax.tree.map(jnp.asarray, arrays)
     return lambda: jax.block_until_ready(compiled(*inputs))
 
 

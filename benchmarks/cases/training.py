@@ -8,13 +8,14 @@ import numpy as np
 import torch
 
 from benchmarks.cases import networks
-from benchmarks.cases.loss import jax_cross_entropy
 from benchmarks.cases.networks import MLP, RESNET_BLOCKS, RESNET_STAGES
-from benchmarks.cases.row import COMPILED, FLOAT, HAS_JAX, ONE, OURS, PEERS, Calls, Row, compiled, named, reference
+from benchmarks.cases.row import COMPILED, FLOAT, HAS_JAX, JAX, ONE, OURS, PEERS, Calls, Row, compiled, named, reference
 
 if HAS_JAX:
     import jax
     import jax.numpy as jnp
+
+    from benchmarks.cases import jax_networks
 
 MLP_BATCH = LENET_BATCH = 64
 RESNET_BATCH, RESNET_IMAGE = 32, (3, 32, 32)
@@ -62,13 +63,12 @@ def mlp_calls() -> Calls:
         params += [generator.uniform(-bound, bound, shape).astype(np.float32) for shape in ((o, i), (o,))]
     calls = user_steps(networks.mlp, params, x, target)
     calls["numpy"] = numpy_step(params, x, target)
-    if HAS_JAX:
-        calls["jax"] = jax_step(params, x, target)
     return calls
 
 
 def user_steps(build, params, x, target) -> Calls:
-    """The steps of our `nn` and of PyTorch: as it is, with the optimiser fused, and with the rest compiled, too."""
+    """The steps of our `nn`, of PyTorch (as it is, with the optimiser fused, and with the rest compiled, too), and of
+    JAX, which has the network under the same name."""
     nn = import_module("nn")
     ours, theirs = (nn, nn.optim, nn.tensor), (torch.nn, torch.optim, torch.tensor)
     steps = {
@@ -76,6 +76,8 @@ def user_steps(build, params, x, target) -> Calls:
         "torch": user_step(*theirs, build, params, x, target),
         "torch-fused": user_step(*theirs, build, params, x, target, fused=True),
     }
+    if HAS_JAX:
+        steps["jax"] = jax_step(getattr(jax_networks, build.__name__), params, x, target)
     return steps | {name: user_step(*theirs, build, params, x, target, compiled, fused=True) for name in COMPILED}
 
 
@@ -139,7 +141,7 @@ def lenet5() -> Row:
         flops=3 * sum(products) - products[0],
         bytes=FLOAT * (10 * parameters + 2 * LENET_BATCH * 28**2),
         build=lenet5_calls,
-        peers=(OURS, "numpy", "torch", *STEPS),
+        peers=(*PEERS, *STEPS),
         floor=3.0,
         records=True,
     )
@@ -170,7 +172,7 @@ def resnet20() -> Row:
         flops=3 * sum(products) - products[0],
         bytes=FLOAT * (10 * parameters + 2 * RESNET_BATCH * np.prod(RESNET_IMAGE).item()),
         build=lambda: user_steps(networks.resnet20, initial(networks.resnet20), *images(RESNET_BATCH, *RESNET_IMAGE)),
-        peers=(OURS, "torch", *STEPS),  # 20 layers by hand in NumPy would show nothing that LeNet-5 does not
+        peers=(OURS, "torch", *JAX, *STEPS),  # 20 layers by hand in NumPy would show nothing that LeNet-5 does not
         floor=1.4,
         records=True,
     )
@@ -188,7 +190,7 @@ def characters() -> Row:
         flops=3 * products,
         bytes=FLOAT * 10 * parameters,
         build=characters_calls,
-        peers=(OURS, "torch", *STEPS),
+        peers=(OURS, "torch", *JAX, *STEPS),
         floor=1.4,
         records=True,
     )
@@ -214,7 +216,7 @@ def gpt() -> Row:
         flops=3 * (blocks + head) + 7 * scores // 2,  # the backward of attention computes the scores anew
         bytes=FLOAT * 10 * parameters,
         build=gpt_calls,
-        peers=(OURS, "torch", *STEPS),
+        peers=(OURS, "torch", *JAX, *STEPS),
         floor=1.6,
         records=True,
     )
@@ -281,12 +283,8 @@ def numpy_lenet5_step(params, x, target):
     return step
 
 
-def jax_step(params, x, target):
-    def loss(params, x, target):
-        w1, b1, w2, b2, w3, b3 = params
-        h1 = jax.nn.relu(x @ w1.T + b1)
-        h2 = jax.nn.relu(h1 @ w2.T + b2)
-        return jax_cross_entropy(h2 @ w3.T + b3, target)
+def jax_step(loss, params, x, target):
+    """The compiled step of a loss of `jax_networks`; its state is donated, so that it is updated in place."""
 
     def adam(param, grad, mean, square, t):
         mean = 0.9 * mean + 0.1 * grad
@@ -296,16 +294,19 @@ def jax_step(params, x, target):
 
     @functools.partial(jax.jit, donate_argnums=0)
     def step(state, x, target):
-        params, means, squares, t = state
-        value, grads = jax.value_and_grad(loss)(params, x, target)
+        params, means, squares, running, t = state
+        (value, moments), grads = jax.value_and_grad(loss, has_aux=True)(params, x, target)
+        running = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, running, moments)
         t = t + 1
         updated = [adam(*each, t) for each in zip(params, grads, means, squares, strict=True)]
-        return (*map(list, zip(*updated, strict=True)), t), value
+        return (*map(list, zip(*updated, strict=True)), running, t), value
 
     params = [jnp.asarray(param) for param in params]
-    means, squares = ([jnp.zeros_like(param) for param in params] for _ in range(2))
-    state = (params, means, squares, jnp.float32(0))
     x, target = jnp.asarray(x), jnp.asarray(target)
+    means, squares = ([jnp.zeros_like(param) for param in params] for _ in range(2))
+    _, moments = jax.eval_shape(loss, params, x, target)
+    running = [(jnp.zeros_like(mean), jnp.ones_like(variance)) for mean, variance in moments]
+    state = (params, means, squares, running, jnp.float32(0))
 
     def call():
         nonlocal state
