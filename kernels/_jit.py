@@ -182,7 +182,8 @@ def _closure_key(function) -> tuple:
     code = getattr(function, "__code__", None)  # without one, it is a type or a built-in function
     body = (code.co_firstlineno, code.co_code, code.co_names, repr(code.co_consts)) if code else ()
     cells = getattr(function, "__closure__", None) or ()
-    name = getattr(function, "__module__", None), getattr(function, "__qualname__", repr(function))
+    # co_qualname: the function's own may have been changed by `_apart`
+    name = getattr(function, "__module__", None), code.co_qualname if code else getattr(function, "__qualname__", "")
     return (*name, *body, *(_closure_key(cell.cell_contents) for cell in cells))
 
 
@@ -232,6 +233,7 @@ def _make(dispatcher):
         if plan is None:
             return
         function, fastmath, parallel, inline, merge = plan
+        _apart(function)
         like = _prototype(fastmath, parallel, inline, merge)
         CPUDispatcher.__init__(dispatcher, function, dict(like.locals), dict(like.targetoptions))
         if inline:  # Numba must not find the wrapper that is not there
@@ -241,6 +243,18 @@ def _make(dispatcher):
         if cache_folder() is not None and Path(function.__code__.co_filename).is_relative_to(Path(__file__).parent):
             dispatcher._cache = _Cache(function, (fastmath, parallel, inline, _threads.only_workqueue))
         dispatcher.__class__ = CPUDispatcher
+
+
+def _apart(function):
+    """Give a closure a name that no other closure of its source has.
+
+    Machine code is linked by symbols, and Numba makes a closure's of its name and a number that starts anew in each
+    process. Two closures of one source, cached by two processes, could have the same symbol; a third process would load
+    both, and call one in place of the other.
+    """
+    if function.__closure__:
+        digest = hashlib.sha256(repr(_closure_key(function)).encode()).hexdigest()[:16]
+        function.__qualname__ = f"{function.__code__.co_qualname}_{digest}"
 
 
 @functools.cache

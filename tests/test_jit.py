@@ -315,6 +315,14 @@ def test_closures_of_the_same_source_do_not_collide(copy):
         assert output[6] == compiled
 
 
+def test_closures_cached_by_different_processes_do_not_collide(copy):
+    """Each is the first that its process compiles, so Numba gives both the same number."""
+    (copy.package / "_closures.py").write_text(CLOSURES)
+    assert copy.run("from kernels._closures import *\nprint(plus(5.0))") == ["6.0"]
+    assert copy.run("from kernels._closures import *\nprint(minus(5.0))") == ["4.0"]
+    assert copy.run("from kernels._closures import *\nprint(plus(5.0), minus(5.0))") == ["6.0", "4.0"]
+
+
 def test_inlined_functions_run_as_python_when_called_from_it(copy):
     code = (
         "from kernels._jit import jit\n"
