@@ -3,6 +3,13 @@
 Like torch's, most schedules are recursive: the next rate is computed from the rate that the optimiser has now. So
 several of them can drive one optimiser (a warm-up and a decay, both stepped every epoch), and their factors multiply.
 
+A schedule that is resumed by `last_epoch` has the rates of one that was never interrupted. Those that the optimiser
+has, from its own ``state_dict``, are already those of the epoch and stay (torch applies the factor of a milestone, or
+of the end of `ConstantLR`, once more). A rate that is still the initial one, as in a new optimiser whose groups were
+given an ``"initial_lr"``, is computed (torch leaves it as it is).
+
+A rate may be a number of NumPy's or a tensor: a schedule computes in Python's numbers, and changes a tensor in place.
+
 Call ``scheduler.step()`` after ``optimizer.step()``: once an epoch, or once a batch for the schedules that are counted
 in batches.
 """
@@ -10,14 +17,26 @@ in batches.
 import math
 from bisect import bisect_right
 
+from nn.tensor import Tensor
+
+
+def as_number(value):
+    """Python's number for one of NumPy's, or for the only element of an array or a tensor."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def _require(scheduler, holds, rule, value):
+    if not holds:
+        raise ValueError(f"{type(scheduler).__name__}: {rule}, got {value}")
+
 
 def _per_group(optimizer, name, value):
     """One value for each parameter group."""
     if not isinstance(value, (list, tuple)):
-        return [value] * len(optimizer.param_groups)
+        return [as_number(value)] * len(optimizer.param_groups)
     if len(value) != len(optimizer.param_groups):
         raise ValueError(f"{name}: the optimiser has {len(optimizer.param_groups)} groups, got {len(value)} values")
-    return list(value)
+    return list(map(as_number, value))
 
 
 def _check_optimizer(scheduler, optimizer):
@@ -49,11 +68,11 @@ class LRScheduler:
         self.optimizer = optimizer
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
-                group.setdefault("initial_lr", group["lr"])
+                group.setdefault("initial_lr", as_number(group["lr"]))
             elif "initial_lr" not in group:
                 raise KeyError(f"{type(self).__name__}: resuming at {last_epoch}, group {i} has no initial_lr")
-        self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
-        self.last_epoch = last_epoch
+        self.base_lrs = [as_number(group["initial_lr"]) for group in optimizer.param_groups]
+        self.last_epoch = as_number(last_epoch)
         self._first_step()
 
     def get_lr(self):
@@ -82,20 +101,41 @@ class LRScheduler:
         self.step()
         self._first = False
 
+    def _begin(self):
+        """Begin at epoch 0, from the rates that the optimiser has."""
+        self.last_epoch = -1
+        self._first_step()
+
     def _restart(self):
         """Begin at epoch 0 from the base rates, wherever the optimiser's rates are."""
         self._apply(self.base_lrs)
-        self.last_epoch, self._first = 0, True
-        self._apply(self.get_lr())
-        self._first = False
+        self._begin()
 
     def _apply(self, rates):
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate
-        self._last_lr = list(rates)
+        self._last_lr = [as_number(rate) for rate in rates]
+        for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def _rates(self):
+        return [as_number(group["lr"]) for group in self.optimizer.param_groups]
 
     def _scaled(self, factor):
-        return [group["lr"] * factor for group in self.optimizer.param_groups]
+        return [rate * factor for rate in self._rates()]
+
+    def _first_rates(self, factor=1):
+        """The rates of the first step, with the factor of epoch 0; those of a schedule that is resumed, see above."""
+        if self.last_epoch <= 0:
+            return self._scaled(factor)
+        return [
+            self._rate(base) if rate == base else rate for rate, base in zip(self._rates(), self.base_lrs, strict=True)
+        ]
+
+    def _rate(self, base):
+        """The rate of epoch ``self.last_epoch`` of a run with no other schedule."""
+        raise NotImplementedError
 
 
 class LambdaLR(LRScheduler):
@@ -130,6 +170,11 @@ class StepLR(LRScheduler):
     gamma : float, default 0.1
     last_epoch : int, default -1
 
+    Raises
+    ------
+    ValueError
+        `step_size` is not positive.
+
     Examples
     --------
     >>> import nn
@@ -143,11 +188,17 @@ class StepLR(LRScheduler):
     """
 
     def __init__(self, optimizer, step_size, gamma=0.1, last_epoch=-1):
-        self.step_size, self.gamma = step_size, gamma
+        self.step_size, self.gamma = as_number(step_size), as_number(gamma)
+        _require(self, self.step_size > 0, "step_size must be positive", step_size)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
-        return self._scaled(self.gamma if self.last_epoch > 0 and self.last_epoch % self.step_size == 0 else 1)
+        if self._first:
+            return self._first_rates()
+        return self._scaled(self.gamma if self.last_epoch % self.step_size == 0 else 1)
+
+    def _rate(self, base):
+        return base * self.gamma ** (self.last_epoch // self.step_size)
 
 
 class MultiStepLR(LRScheduler):
@@ -163,11 +214,15 @@ class MultiStepLR(LRScheduler):
     """
 
     def __init__(self, optimizer, milestones, gamma=0.1, last_epoch=-1):
-        self.milestones, self.gamma = sorted(milestones), gamma
+        self.milestones, self.gamma = sorted(map(as_number, milestones)), as_number(gamma)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
-        return self._scaled(self.gamma ** self.milestones.count(self.last_epoch))
+        factor = self.gamma ** self.milestones.count(self.last_epoch)
+        return self._first_rates(factor) if self._first else self._scaled(factor)
+
+    def _rate(self, base):
+        return base * self.gamma ** sum(0 <= milestone <= self.last_epoch for milestone in self.milestones)
 
 
 class ConstantLR(LRScheduler):
@@ -177,25 +232,33 @@ class ConstantLR(LRScheduler):
     ----------
     optimizer : Optimizer
     factor : float, default 1/3
+        After a factor of 0, which cannot be undone by a division (as torch tries), the rate is the base rate.
     total_iters : int, default 5
+        For 0 epochs, the rate is not multiplied at all; torch would do it for ever.
     last_epoch : int, default -1
 
     Raises
     ------
     ValueError
-        `factor` is outside [0, 1].
+        `factor` is outside [0, 1], or `total_iters` is negative.
     """
 
     def __init__(self, optimizer, factor=1 / 3, total_iters=5, last_epoch=-1):
         if not 0 <= factor <= 1:
             raise ValueError(f"ConstantLR: factor must be in [0, 1], got {factor}")
-        self.factor, self.total_iters = factor, total_iters
+        _require(self, total_iters >= 0, "total_iters must be at least 0", total_iters)
+        self.factor, self.total_iters = as_number(factor), as_number(total_iters)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
-        if self.last_epoch == 0:
-            return self._scaled(self.factor)
-        return self._scaled(1 / self.factor if self.last_epoch == self.total_iters else 1)
+        if self._first:
+            return self._first_rates(self._rate(1))
+        if self.last_epoch != self.total_iters:
+            return self._scaled(1)
+        return self._scaled(1 / self.factor) if self.factor else list(self.base_lrs)
+
+    def _rate(self, base):
+        return base * self.factor if self.last_epoch < self.total_iters else base
 
 
 class LinearLR(LRScheduler):
@@ -207,12 +270,13 @@ class LinearLR(LRScheduler):
     start_factor : float, default 1/3
     end_factor : float, default 1
     total_iters : int, default 5
+        After 0 epochs, the factor is `end_factor` at once; torch would keep `start_factor` for ever.
     last_epoch : int, default -1
 
     Raises
     ------
     ValueError
-        `start_factor` is outside (0, 1], or `end_factor` outside [0, 1].
+        `start_factor` is outside (0, 1], `end_factor` outside [0, 1], or `total_iters` is negative.
     """
 
     def __init__(self, optimizer, start_factor=1 / 3, end_factor=1.0, total_iters=5, last_epoch=-1):
@@ -220,16 +284,25 @@ class LinearLR(LRScheduler):
             raise ValueError(f"LinearLR: start_factor must be in (0, 1], got {start_factor}")
         if not 0 <= end_factor <= 1:
             raise ValueError(f"LinearLR: end_factor must be in [0, 1], got {end_factor}")
-        self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
+        _require(self, total_iters >= 0, "total_iters must be at least 0", total_iters)
+        self.start_factor, self.end_factor = as_number(start_factor), as_number(end_factor)
+        self.total_iters = as_number(total_iters)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
-        if self.last_epoch == 0:
-            return self._scaled(self.start_factor)
-        if self._first or self.last_epoch > self.total_iters:
+        if self._first:
+            return self._first_rates(self._rate(1))
+        if self.last_epoch > self.total_iters:
             return self._scaled(1)
         rise = self.end_factor - self.start_factor
-        return self._scaled(1 + rise / (self.total_iters * self.start_factor + (self.last_epoch - 1) * rise))
+        factor = 1 + rise / (self.total_iters * self.start_factor + (self.last_epoch - 1) * rise)
+        return self._scaled(max(factor, 0))  # rounded, a fall to 0 ends below it, and no optimiser takes that
+
+    def _rate(self, base):
+        if self.last_epoch >= self.total_iters:
+            return base * self.end_factor
+        rise = self.end_factor - self.start_factor
+        return base * (self.start_factor + rise * self.last_epoch / self.total_iters)
 
 
 class ExponentialLR(LRScheduler):
@@ -243,11 +316,14 @@ class ExponentialLR(LRScheduler):
     """
 
     def __init__(self, optimizer, gamma, last_epoch=-1):
-        self.gamma = gamma
+        self.gamma = as_number(gamma)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
-        return self._scaled(1 if self._first else self.gamma)
+        return self._first_rates() if self._first else self._scaled(self.gamma)
+
+    def _rate(self, base):
+        return base * self.gamma**self.last_epoch
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -260,22 +336,31 @@ class CosineAnnealingLR(LRScheduler):
     eta_min : float, default 0
     last_epoch : int, default -1
 
+    Raises
+    ------
+    ValueError
+        `T_max` is not positive.
+
     Reference: Loshchilov and Hutter, "SGDR" (2017), equation 5, without the restarts.
     """
 
     def __init__(self, optimizer, T_max, eta_min=0.0, last_epoch=-1):
-        self.T_max, self.eta_min = T_max, eta_min
+        self.T_max, self.eta_min = as_number(T_max), as_number(eta_min)
+        _require(self, self.T_max > 0, "T_max must be positive", T_max)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
         if self._first:
-            return self._scaled(1)
-        rates = [group["lr"] for group in self.optimizer.param_groups]
+            return self._first_rates()
+        rates = self._rates()
         if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # the last rate was eta_min: no ratio to take
             rise = (1 - math.cos(math.pi / self.T_max)) / 2
             return [lr + (base - self.eta_min) * rise for lr, base in zip(rates, self.base_lrs, strict=True)]
         now, before = (1 + math.cos(math.pi * t / self.T_max) for t in (self.last_epoch, self.last_epoch - 1))
         return [now / before * (lr - self.eta_min) + self.eta_min for lr in rates]
+
+    def _rate(self, base):
+        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
@@ -289,6 +374,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     T_mult : int, default 1
     eta_min : float, default 0
     last_epoch : int, default -1
+        Resuming finds the epoch's cycle; torch takes every epoch to lie in the first.
 
     Raises
     ------
@@ -299,11 +385,10 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     """
 
     def __init__(self, optimizer, T_0, T_mult=1, eta_min=0.0, last_epoch=-1):
-        for name, value in (("T_0", T_0), ("T_mult", T_mult)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"CosineAnnealingWarmRestarts: {name} must be a positive integer, got {value}")
-        self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
-        self.T_i, self.T_cur = T_0, last_epoch
+        self.T_0, self.T_mult, self.eta_min = map(as_number, (T_0, T_mult, eta_min))
+        for name in ("T_0", "T_mult"):
+            value = getattr(self, name)
+            _require(self, isinstance(value, int) and value >= 1, f"{name} must be a positive integer", value)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
@@ -318,8 +403,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         ValueError
             `epoch` is negative.
         """
-        if epoch is None and self.last_epoch < 0:
-            epoch = 0
+        if epoch is None and self._first:
+            epoch = self.last_epoch + 1
         if epoch is None:
             epoch = self.last_epoch + 1
             self.T_cur += 1
@@ -327,9 +412,12 @@ class CosineAnnealingWarmRestarts(LRScheduler):
                 self.T_cur -= self.T_i
                 self.T_i *= self.T_mult
         else:
+            epoch = as_number(epoch)
             if epoch < 0:
                 raise ValueError(f"CosineAnnealingWarmRestarts: epoch must be at least 0, got {epoch}")
             self.T_i, self.T_cur = self.T_0, epoch
+            if self.T_mult == 1:
+                self.T_cur %= self.T_0
             while self.T_cur >= self.T_i:
                 self.T_cur -= self.T_i
                 self.T_i *= self.T_mult
@@ -350,7 +438,8 @@ class OneCycleLR(LRScheduler):
         Or give `epochs` and `steps_per_epoch`.
     epochs, steps_per_epoch : int, optional
     pct_start : float, default 0.3
-        The share of the cycle spent rising.
+        The share of the cycle spent rising. Where that leaves a phase no width (torch divides by it), the step is at
+        the phase's end: with a rise of one step, the first step has `max_lr`.
     anneal_strategy : {"cos", "linear"}, default "cos"
     cycle_momentum : bool, default True
         Cycle the optimiser's ``momentum``, or the first of its ``betas``, between `max_momentum` and `base_momentum`.
@@ -366,8 +455,10 @@ class OneCycleLR(LRScheduler):
     Raises
     ------
     ValueError
-        No length given or one that is not a positive integer, `pct_start` outside [0, 1], an unknown strategy, an
-        optimiser without momentum; stepped more than `total_steps` times.
+        No length given or one that is not a positive integer, `pct_start` outside [0, 1], an unknown strategy, a factor
+        that is not positive, an optimiser without momentum; stepped more than `total_steps` times.
+    KeyError
+        Resuming, and the optimiser's groups lack what an earlier OneCycleLR has put there.
 
     Reference: Smith and Topin, "Super-convergence" (2018).
     """
@@ -393,13 +484,20 @@ class OneCycleLR(LRScheduler):
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR: give total_steps, or both epochs and steps_per_epoch")
+            for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
+                if not isinstance(as_number(value), int) or value < 1:
+                    raise ValueError(f"OneCycleLR: {name} must be a positive integer, got {value}")
             total_steps = epochs * steps_per_epoch
+        total_steps, pct_start = as_number(total_steps), as_number(pct_start)
         if not isinstance(total_steps, int) or total_steps < 1:
             raise ValueError(f"OneCycleLR: the number of steps must be a positive integer, got {total_steps}")
         if not 0 <= pct_start <= 1:
             raise ValueError(f"OneCycleLR: pct_start must be in [0, 1], got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"OneCycleLR: anneal_strategy must be 'cos' or 'linear', got {anneal_strategy!r}")
+        div_factor, final_div_factor = as_number(div_factor), as_number(final_div_factor)
+        for name, value in (("div_factor", div_factor), ("final_div_factor", final_div_factor)):
+            _require(self, value > 0, f"{name} must be positive", value)
         self.total_steps, self.anneal_strategy, self.cycle_momentum = total_steps, anneal_strategy, cycle_momentum
 
         # A phase: its last step, and the group's entries between which rate and momentum move.
@@ -426,6 +524,11 @@ class OneCycleLR(LRScheduler):
                     values = _per_group(optimizer, f"OneCycleLR: {key}", value)
                     for group, momentum in zip(optimizer.param_groups, values, strict=True):
                         group[key] = momentum
+        else:
+            needed = ["max_lr", "min_lr", *(["base_momentum", "max_momentum"] if cycle_momentum else [])]
+            for i, group in enumerate(optimizer.param_groups):
+                if missing := [key for key in needed if key not in group]:
+                    raise KeyError(f"OneCycleLR: resuming at {last_epoch}, group {i} has no {', '.join(missing)}")
         super().__init__(optimizer, last_epoch)
 
     def _between(self, start, end, share):
@@ -443,7 +546,7 @@ class OneCycleLR(LRScheduler):
             if step <= end or phase is self.phases[-1]:
                 break
             begin = end
-        share = (step - begin) / (end - begin)
+        share = (step - begin) / (end - begin) if end > begin else 1  # a phase of no width is at its end
         if self.cycle_momentum:
             for group in self.optimizer.param_groups:
                 momentum = self._between(group[momentum_from], group[momentum_to], share)
@@ -462,8 +565,11 @@ class SequentialLR(LRScheduler):
     optimizer : Optimizer
     schedulers : list of LRScheduler
         All on `optimizer`.
+        One may be a SequentialLR itself, which begins when its turn comes (torch spoils its counts).
     milestones : list of int
         The epochs at which the next one takes over.
+    last_epoch : int, default -1
+        The last epoch that ran, to resume: the rates are computed again from the initial ones.
 
     Raises
     ------
@@ -473,7 +579,7 @@ class SequentialLR(LRScheduler):
 
     _unsaved = ("optimizer", "schedulers")
 
-    def __init__(self, optimizer, schedulers, milestones):
+    def __init__(self, optimizer, schedulers, milestones, last_epoch=-1):
         if not schedulers or len(milestones) != len(schedulers) - 1:
             raise ValueError(
                 "SequentialLR: needs at least one scheduler, and one milestone fewer than schedulers: "
@@ -484,22 +590,32 @@ class SequentialLR(LRScheduler):
                 raise ValueError(f"SequentialLR: scheduler {i} is a ReduceLROnPlateau, whose step needs a metric")
             if scheduler.optimizer is not optimizer:
                 raise ValueError(f"SequentialLR: scheduler {i} drives another optimiser")
-        self.optimizer, self.schedulers, self.milestones = optimizer, list(schedulers), list(milestones)
-        self.last_epoch = 0
+        self.optimizer, self.schedulers = optimizer, list(schedulers)
+        self.milestones = list(map(as_number, milestones))
         # Constructing a scheduler takes its first step; here that step belongs to the moment when its turn comes.
-        for scheduler in schedulers:
-            scheduler.last_epoch -= 1
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"]
-        first = schedulers[bisect_right(self.milestones, 0)]
-        first._first_step()
-        self._last_lr = first.get_last_lr()
+        self._apply([group["initial_lr"] for group in optimizer.param_groups])
+        self._begin()
+        for _ in range(last_epoch + 1):
+            self.step()
+
+    def _begin(self):
+        self.last_epoch = 0
+        self._turn()._begin()
+        self._last_lr = self._turn().get_last_lr()
+
+    def _restart(self):
+        self.last_epoch = 0
+        self._turn()._restart()
+        self._last_lr = self._turn().get_last_lr()
+
+    def _turn(self):
+        """The scheduler whose turn it is."""
+        return self.schedulers[bisect_right(self.milestones, self.last_epoch)]
 
     def step(self):
         self.last_epoch += 1
-        turn = bisect_right(self.milestones, self.last_epoch)
-        scheduler = self.schedulers[turn]
-        if turn > 0 and self.milestones[turn - 1] == self.last_epoch:
+        scheduler = self._turn()
+        if self.last_epoch in self.milestones:
             scheduler._restart()
         else:
             scheduler.step()
@@ -558,12 +674,13 @@ class ReduceLROnPlateau(LRScheduler):
             raise ValueError(f"ReduceLROnPlateau: mode must be 'min' or 'max', got {mode!r}")
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"ReduceLROnPlateau: threshold_mode must be 'rel' or 'abs', got {threshold_mode!r}")
-        self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
-        self.threshold, self.threshold_mode, self.cooldown, self.eps = threshold, threshold_mode, cooldown, eps
+        self.optimizer, self.mode, self.threshold_mode = optimizer, mode, threshold_mode
+        self.factor, self.patience, self.threshold = map(as_number, (factor, patience, threshold))
+        self.cooldown, self.eps = as_number(cooldown), as_number(eps)
         self.min_lrs = _per_group(optimizer, "ReduceLROnPlateau: min_lr", min_lr)
         self.last_epoch = self.num_bad_epochs = self.cooldown_counter = 0
         self.best = math.inf if mode == "min" else -math.inf
-        self._last_lr = [group["lr"] for group in optimizer.param_groups]
+        self._last_lr = self._rates()
 
     def _is_better(self, metric):
         sign = 1 if self.mode == "max" else -1
@@ -590,9 +707,9 @@ class ReduceLROnPlateau(LRScheduler):
             self.num_bad_epochs = 0
         if self.num_bad_epochs > self.patience:
             rates = []
-            for group, floor in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
-                reduced = max(group["lr"] * self.factor, floor)
-                rates.append(reduced if group["lr"] - reduced > self.eps else group["lr"])
+            for rate, floor in zip(self._rates(), self.min_lrs, strict=True):
+                reduced = max(rate * self.factor, floor)
+                rates.append(reduced if rate - reduced > self.eps else rate)
             self._apply(rates)
             self.cooldown_counter = self.cooldown
             self.num_bad_epochs = 0

@@ -6,16 +6,25 @@ one call.
 
 Parameters of a group that have seen different numbers of steps (one had no gradient for a while) need different bias
 corrections, so a group is updated in one call per distinct step count: in practice one.
+
+A step first looks at everything: the options of all groups, every parameter, gradient and state array. Only then is
+anything changed, so a step that raises leaves parameters, states and counts as they were.
 """
 
+import math
 import sys
 from collections import defaultdict
+from functools import partial
 
 import numpy as np
 
 import kernels
 from nn import lr_scheduler
+from nn.lr_scheduler import as_number
 from nn.tensor import Tensor, enable_grad
+
+NUMBERS = (float, int, bool)
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 # As `os.path`: makes `from nn.optim.lr_scheduler import StepLR` work although this is a module, not a package.
 sys.modules[f"{__name__}.lr_scheduler"] = lr_scheduler
@@ -24,8 +33,11 @@ sys.modules[f"{__name__}.lr_scheduler"] = lr_scheduler
 class Optimizer:
     """Base class: parameter groups, per-parameter state, and their saving and loading.
 
-    A subclass provides ``_check(options)``, which validates one group's options, and ``_update(group)``, which updates
-    one group.
+    A subclass provides ``_check(options)``, which validates one group's options, and ``_plan(params, options)``, which
+    yields the kernel calls that update one group.
+
+    An option may be a number, one of NumPy's, or a tensor or array of one element, which is read at every step: changed
+    in place, it takes effect.
 
     Parameters
     ----------
@@ -46,7 +58,8 @@ class Optimizer:
     TypeError
         `params` is a single Tensor or a set, or holds something that is not a Tensor.
     ValueError
-        No parameters; a parameter that occurs twice; a Tensor that is not a leaf; an option outside its range.
+        No parameters; a parameter that occurs twice; a Tensor that is not a leaf; an option outside its range, or an
+        array of several elements.
     """
 
     def __init__(self, params, defaults):
@@ -55,7 +68,7 @@ class Optimizer:
         self.defaults = defaults
         self.state = defaultdict(dict)
         self.param_groups = []
-        self._check(defaults)
+        self._options(defaults)
         groups = list(params)
         if not groups:
             raise ValueError(f"{self._name}: the parameter list is empty")
@@ -67,6 +80,25 @@ class Optimizer:
     @property
     def _name(self):
         return type(self).__name__
+
+    def _options(self, group):
+        """The options of a group, checked, in numbers of Python's."""
+        options = {}
+        for key in self.defaults:
+            value = group[key]
+            options[key] = value if value.__class__ in NUMBERS else self._plain(key, value)
+        self._check(options)
+        return options
+
+    def _plain(self, key, value):
+        if isinstance(value, (tuple, list)) or (key == "betas" and getattr(value, "shape", None) == (2,)):
+            return tuple(v if v.__class__ in NUMBERS else self._plain(key, v) for v in value)
+        if math.prod(getattr(value, "shape", ())) != 1:
+            raise ValueError(f"{self._name}: {key} must be one number, got shape {tuple(value.shape)}")
+        number = as_number(value)
+        if not isinstance(number, NUMBERS):
+            raise TypeError(f"{self._name}: {key} must be a number, got {type(value).__name__}")
+        return number
 
     def _require_non_negative(self, options, *keys):
         for key in keys:
@@ -103,7 +135,7 @@ class Optimizer:
                 raise ValueError(f"{self._name}: a parameter of shape {p.shape} occurs more than once")
             known.add(id(p))
         group = {**self.defaults, **param_group, "params": params}
-        self._check(group)
+        self._options(group)
         self.param_groups.append(group)
 
     def zero_grad(self, set_to_none=True):
@@ -133,13 +165,21 @@ class Optimizer:
         Returns
         -------
         The closure's loss, or None.
+
+        Raises
+        ------
+        ValueError
+            An option outside its range; a gradient or a state array that has not the parameter's shape; a parameter
+            that is read-only, or whose array is another's as well. Nothing has changed then.
+        TypeError
+            A parameter that is not float32 or float64, or a gradient or state array of another dtype. Likewise.
         """
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            self._update(group)
+        for batch in [b for group in self.param_groups for b in self._plan(group["params"], self._options(group))]:
+            batch.run(self.state)
         return loss
 
     def state_dict(self):
@@ -148,7 +188,8 @@ class Optimizer:
         Returns
         -------
         dict
-            ``"state"``: number -> state; ``"param_groups"``: the groups with numbers in place of parameters.
+            ``"state"``: number -> state; ``"param_groups"``: the groups with numbers in place of parameters, and
+            options that are tensors or NumPy's numbers as Python's, so that they are valid JSON.
         """
         numbers = {}
         for group in self.param_groups:
@@ -156,7 +197,10 @@ class Optimizer:
                 numbers[p] = len(numbers)
         return {
             "state": {numbers[p]: dict(state) for p, state in self.state.items()},
-            "param_groups": [{**g, "params": [numbers[p] for p in g["params"]]} for g in self.param_groups],
+            "param_groups": [
+                {key: [numbers[p] for p in value] if key == "params" else _saved(value) for key, value in group.items()}
+                for group in self.param_groups
+            ],
         }
 
     def load_state_dict(self, state_dict):
@@ -184,7 +228,7 @@ class Optimizer:
                 raise ValueError(f"{self._name}.load_state_dict: parameter group {i} of the state lacks {missing}")
             by_number.update(zip(saved["params"], group["params"], strict=True))
             groups.append({**saved, "params": group["params"]})
-            self._check(groups[-1])
+            self._options(groups[-1])
         state = defaultdict(dict)
         for number, saved in state_dict["state"].items():
             if number not in by_number:
@@ -194,7 +238,7 @@ class Optimizer:
                 if key == "step":
                     state[p][key] = int(value)
                 elif value is not None:  # torch keeps a None for a momentum buffer that is not there yet
-                    value = np.array(np.asarray(value), dtype=p.data.dtype)
+                    value = np.array(np.asarray(value), dtype=p.data.dtype, order="C")
                     if value.shape != p.data.shape:
                         raise ValueError(
                             f"{self._name}.load_state_dict: shapes of {key} of parameter {number} differ: "
@@ -210,12 +254,12 @@ class Optimizer:
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
         return "\n".join([*lines, ")"])
 
-    def _batches(self, group, fills, counted=True):
-        """Batch the parameters that have a gradient, one batch for each kernel call, and create missing state arrays.
+    def _batches(self, params, fills, counted=True):
+        """Batch the parameters that have a gradient, one batch for each kernel call, and check all arrays.
 
         Parameters
         ----------
-        group : dict
+        params : list of Tensor
         fills : dict
             State name -> the value that its arrays start from.
         counted : bool, default True
@@ -224,30 +268,98 @@ class Optimizer:
 
         Returns
         -------
-        iterable of (key, (params, grads, buffers))
-            The count, or whether it is the first step; the arrays; a list of state arrays for each name in `fills`.
+        iterable of _Batch
         """
-        batches = {}
-        for p in group["params"]:
-            grad = p.grad
-            if grad is None:
+        batches, taken = {}, set()
+        for p in params:
+            if p.grad is None:
                 continue
+            x, state = p.data, self.state.get(p, {})
+            key = state.get("step", 0) + 1 if counted else not state
+            arrays = [x, p.grad.data]
+            for name, fill in fills.items():
+                arrays.append(state[name] if name in state else np.full(x.shape, fill, x.dtype))
+            for i, array in enumerate(arrays):
+                if not (array.dtype is x.dtype and array.shape == x.shape):
+                    self._require_fit(["parameter", "gradient", *fills][i], array, x)
+            if x.dtype not in FLOATS:  # as the kernels are
+                raise TypeError(f"{self._name}: parameters must be float32 or float64, got {x.dtype}")
+            if not x.flags.writeable:
+                raise ValueError(f"{self._name}: a parameter of shape {x.shape} is read-only")
+            if id(x) in taken:
+                raise ValueError(f"{self._name}: two parameters have the same array, of shape {x.shape}")
+            taken.add(id(x))
+            if (key, x.dtype) not in batches:
+                batches[key, x.dtype] = _Batch(key, fills, counted)
+            batches[key, x.dtype].add(p, arrays)
+        return batches.values()
+
+    def _require_fit(self, what, array, x):
+        if array.shape != x.shape:
+            raise ValueError(f"{self._name}: the {what} of a parameter of shape {x.shape} has shape {array.shape}")
+        if array.dtype != x.dtype:
+            raise TypeError(f"{self._name}: the {what} of a parameter of dtype {x.dtype} has dtype {array.dtype}")
+
+
+class _Batch:
+    """Parameters that one kernel call updates.
+
+    Attributes
+    ----------
+    key : int or bool
+        The count of this step, or whether it is the first.
+    params, grads : list of array
+    states : list of list of array
+        Arrays for each name of a state.
+    call : callable
+        The kernel with its arguments.
+    """
+
+    __slots__ = ("key", "params", "grads", "states", "call", "_tensors", "_names", "_counted", "_copies")
+
+    def __init__(self, key, names, counted):
+        self.key, self._names, self._counted = key, tuple(names), counted
+        self.params, self.grads, self.states = [], [], [[] for _ in names]
+        self._tensors, self._copies = [], []
+
+    def add(self, p, arrays):
+        """Take a tensor with its arrays: those of its data, its gradient and its states."""
+        x, g, *states = arrays
+        self._tensors.append((p, states))
+        self.params.append(self._dense(x))
+        self.grads.append(g)
+        for own, state in zip(self.states, states, strict=True):
+            own.append(self._dense(state))
+
+    def _dense(self, array):
+        """The array, or what is to be copied back to it: kernels change C-contiguous arrays."""
+        if array.flags.carray:
+            return array
+        copy = array.copy(order="C")
+        self._copies.append((array, copy))
+        return copy
+
+    def run(self, all_states):
+        """Call the kernel, and keep what it has changed."""
+        self.call()
+        for array, copy in self._copies:
+            array[...] = copy
+        for p, states in self._tensors:
             p.mark_changed()
-            state = self.state[p]
-            if counted:
-                key = state["step"] = state.get("step", 0) + 1
-            else:
-                key = not state
-            if key not in batches:
-                batches[key] = [], [], [[] for _ in fills]
-            params, grads, buffers = batches[key]
-            params.append(p.data)
-            grads.append(grad.data)
-            for arrays, name in zip(buffers, fills, strict=True):
-                if name not in state:
-                    state[name] = np.full_like(p.data, fills[name])
-                arrays.append(state[name])
-        return batches.items()
+            state = all_states[p]
+            if self._counted:
+                state["step"] = self.key
+            for name, array in zip(self._names, states, strict=True):
+                state[name] = array
+
+
+def _saved(value):
+    """An option as JSON can hold it."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(_saved, value))
+    if math.prod(getattr(value, "shape", ())) == 1:
+        return as_number(value)
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 class SGD(Optimizer):
@@ -300,21 +412,11 @@ class SGD(Optimizer):
                 f"got momentum {options['momentum']} and dampening {options['dampening']}"
             )
 
-    def _update(self, group):
-        fills = {"momentum_buffer": 0} if group["momentum"] != 0 else {}
-        for first, (params, grads, buffers) in self._batches(group, fills, counted=False):
-            kernels.sgd(
-                params,
-                grads,
-                *buffers,
-                lr=group["lr"],
-                momentum=group["momentum"],
-                dampening=group["dampening"],
-                weight_decay=group["weight_decay"],
-                nesterov=group["nesterov"],
-                maximize=group["maximize"],
-                first=first,
-            )
+    def _plan(self, params, options):
+        fills = {"momentum_buffer": 0} if options["momentum"] != 0 else {}
+        for batch in self._batches(params, fills, counted=False):
+            batch.call = partial(kernels.sgd, batch.params, batch.grads, *batch.states, **options, first=batch.key)
+            yield batch
 
 
 class Adam(Optimizer):
@@ -367,26 +469,18 @@ class Adam(Optimizer):
 
     def _check(self, options):
         self._require_non_negative(options, "lr", "eps", "weight_decay")
-        if not all(0 <= beta < 1 for beta in options["betas"]):
-            raise ValueError(f"{self._name}: betas must be in [0, 1), got {options['betas']}")
+        betas = options["betas"]
+        if not (isinstance(betas, tuple) and len(betas) == 2 and all(0 <= beta < 1 for beta in betas)):
+            raise ValueError(f"{self._name}: betas must be two numbers in [0, 1), got {betas}")
 
-    def _update(self, group):
+    def _plan(self, params, options):
         fills = {"exp_avg": 0, "exp_avg_sq": 0}
-        if group["amsgrad"]:
+        if options.pop("amsgrad"):
             fills["max_exp_avg_sq"] = 0
-        kernel = kernels.adamw if group["decoupled_weight_decay"] else kernels.adam
-        for step, (params, grads, buffers) in self._batches(group, fills):
-            kernel(
-                params,
-                grads,
-                *buffers,
-                step=step,
-                lr=group["lr"],
-                betas=group["betas"],
-                eps=group["eps"],
-                weight_decay=group["weight_decay"],
-                maximize=group["maximize"],
-            )
+        kernel = kernels.adamw if options.pop("decoupled_weight_decay") else kernels.adam
+        for batch in self._batches(params, fills):
+            batch.call = partial(kernel, batch.params, batch.grads, *batch.states, **options, step=batch.key)
+            yield batch
 
 
 class AdamW(Adam):
@@ -457,27 +551,17 @@ class RMSprop(Optimizer):
     def _check(self, options):
         self._require_non_negative(options, "lr", "alpha", "eps", "weight_decay", "momentum")
 
-    def _update(self, group):
+    def _plan(self, params, options):
         fills = {"square_avg": 0}
-        if group["momentum"] > 0:
+        if options["momentum"] > 0:
             fills["momentum_buffer"] = 0
-        if group["centered"]:
+        if options.pop("centered"):
             fills["grad_avg"] = 0
-        for _, (params, grads, buffers) in self._batches(group, fills):
-            by_name = dict(zip(fills, buffers, strict=True))
-            kernels.rmsprop(
-                params,
-                grads,
-                by_name["square_avg"],
-                by_name.get("momentum_buffer"),
-                by_name.get("grad_avg"),
-                lr=group["lr"],
-                alpha=group["alpha"],
-                eps=group["eps"],
-                weight_decay=group["weight_decay"],
-                momentum=group["momentum"],
-                maximize=group["maximize"],
-            )
+        for batch in self._batches(params, fills):
+            states = dict(zip(fills, batch.states, strict=True))
+            states = [states.get(name) for name in ("square_avg", "momentum_buffer", "grad_avg")]
+            batch.call = partial(kernels.rmsprop, batch.params, batch.grads, *states, **options)
+            yield batch
 
 
 class Adagrad(Optimizer):
@@ -519,17 +603,8 @@ class Adagrad(Optimizer):
     def _check(self, options):
         self._require_non_negative(options, "lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
 
-    def _update(self, group):
-        fills = {"sum": group["initial_accumulator_value"]}
-        for step, (params, grads, buffers) in self._batches(group, fills):
-            kernels.adagrad(
-                params,
-                grads,
-                *buffers,
-                step=step,
-                lr=group["lr"],
-                lr_decay=group["lr_decay"],
-                weight_decay=group["weight_decay"],
-                eps=group["eps"],
-                maximize=group["maximize"],
-            )
+    def _plan(self, params, options):
+        fills = {"sum": options.pop("initial_accumulator_value")}
+        for batch in self._batches(params, fills):
+            batch.call = partial(kernels.adagrad, batch.params, batch.grads, *batch.states, **options, step=batch.key)
+            yield batch

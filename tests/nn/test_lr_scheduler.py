@@ -6,9 +6,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from nn.optim.lr_scheduler import StepLR
 
 import nn
+from nn.lr_scheduler import as_number
 
 SCHEDULES = {
     "lambda": ("LambdaLR", {"lr_lambda": lambda epoch: 0.9**epoch / (1 + epoch)}),
@@ -313,3 +316,241 @@ def test_negative_epoch_of_warm_restarts():
     optimizer, _ = optimizers()
     with pytest.raises(ValueError, match="epoch must be at least 0, got -1"):
         nn.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 3).step(-1)
+
+
+# --- beginnings, ends and resuming ------------------------------------------------------------------------------------
+
+small = st.integers(1, 6)
+factors = st.floats(0.05, 1.0)
+CONFIGURATIONS = st.one_of(
+    st.tuples(st.just("StepLR"), st.fixed_dictionaries({"step_size": small, "gamma": factors})),
+    st.tuples(
+        st.just("MultiStepLR"),
+        st.fixed_dictionaries({"milestones": st.lists(st.integers(0, 12), max_size=5), "gamma": factors}),
+    ),
+    st.tuples(
+        st.just("ConstantLR"),
+        st.fixed_dictionaries({"factor": st.sampled_from([0, 0.25, 1.0]), "total_iters": st.integers(0, 8)}),
+    ),
+    st.tuples(
+        st.just("LinearLR"),
+        st.fixed_dictionaries(
+            {"start_factor": factors, "end_factor": st.floats(0, 1), "total_iters": st.integers(0, 8)}
+        ),
+    ),
+    st.tuples(st.just("ExponentialLR"), st.fixed_dictionaries({"gamma": factors})),
+    st.tuples(
+        st.just("CosineAnnealingLR"), st.fixed_dictionaries({"T_max": small, "eta_min": st.sampled_from([0, 0.01])})
+    ),
+    st.tuples(
+        st.just("CosineAnnealingWarmRestarts"),
+        st.fixed_dictionaries({"T_0": small, "T_mult": st.integers(1, 3), "eta_min": st.sampled_from([0, 0.01])}),
+    ),
+    st.tuples(st.just("LambdaLR"), st.just({"lr_lambda": lambda epoch: 1 / (1 + epoch)})),
+)
+EPOCHS = 14
+
+
+def expected_rate(name, base, epoch, o):
+    """The definition of each schedule: the rate of an epoch by itself."""
+    if name == "StepLR":
+        return base * o["gamma"] ** (epoch // o["step_size"])
+    if name == "MultiStepLR":
+        return base * o["gamma"] ** sum(m <= epoch for m in o["milestones"])
+    if name == "ConstantLR":
+        return base * (o["factor"] if epoch < o["total_iters"] else 1)
+    if name == "LinearLR":
+        if epoch >= o["total_iters"]:
+            return base * o["end_factor"]
+        return base * (o["start_factor"] + (o["end_factor"] - o["start_factor"]) * epoch / o["total_iters"])
+    if name == "ExponentialLR":
+        return base * o["gamma"] ** epoch
+    if name == "LambdaLR":
+        return base / (1 + epoch)
+    now, length = epoch, o.get("T_max") or o["T_0"]
+    while "T_0" in o and now >= length:
+        now, length = now - length, length * o["T_mult"]
+    return o["eta_min"] + (base - o["eta_min"]) * (1 + math.cos(math.pi * now / length)) / 2
+
+
+def one_group(lr=0.1, **options):
+    return nn.optim.SGD([{"params": [nn.Parameter([1.0])], **options}], lr=lr)
+
+
+def course(optimizer, scheduler, epochs):
+    """The rates of the present epoch and of those that follow."""
+    rates = [optimizer.param_groups[0]["lr"]]
+    for _ in range(epochs - 1):
+        scheduler.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+        assert scheduler.get_last_lr() == rates[-1:]
+    return rates
+
+
+@settings(max_examples=150, deadline=None)
+@given(CONFIGURATIONS)
+def test_a_schedule_resumed_at_any_epoch_is_one_that_was_not_interrupted(configuration):
+    name, options = configuration
+    make = getattr(nn.optim.lr_scheduler, name)
+    expected = [expected_rate(name, 0.1, epoch, options) for epoch in range(EPOCHS)]
+    same = {"rtol": 1e-8, "atol": 1e-15}
+    optimizer = one_group()
+    scheduler = make(optimizer, **options)
+    groups, states = [], []
+    for epoch in range(EPOCHS):
+        np.testing.assert_allclose(optimizer.param_groups[0]["lr"], expected[epoch], **same)
+        groups.append(json.dumps(optimizer.state_dict()["param_groups"]))
+        states.append(json.dumps(scheduler.state_dict()))
+        scheduler.step()
+    for epoch in range(1, EPOCHS):
+        saved = {"state": {}, "param_groups": json.loads(groups[epoch])}
+        # by last_epoch, with the optimiser as it was saved; the same again, in place; and with a new one
+        loaded = one_group(5.0)
+        loaded.load_state_dict(saved)
+        resumed = make(loaded, **options, last_epoch=epoch - 1)
+        again = make(loaded, **options, last_epoch=epoch - 1)
+        np.testing.assert_allclose(resumed.get_last_lr(), expected[epoch : epoch + 1], **same)
+        np.testing.assert_allclose(course(loaded, again, EPOCHS - epoch), expected[epoch:], **same)
+        new = one_group(initial_lr=0.1)
+        resumed = make(new, **options, last_epoch=epoch - 1)
+        np.testing.assert_allclose(course(new, resumed, EPOCHS - epoch), expected[epoch:], **same)
+        # by the schedule's own state
+        loaded = one_group()
+        resumed = make(loaded, **options)
+        resumed.load_state_dict(json.loads(states[epoch]))
+        loaded.load_state_dict(saved)
+        np.testing.assert_allclose(course(loaded, resumed, EPOCHS - epoch), expected[epoch:], **same)
+
+
+@pytest.mark.parametrize("three_phase", [False, True])
+@pytest.mark.parametrize("strategy", ["cos", "linear"])
+def test_one_cycle_of_any_length_and_share(strategy, three_phase):
+    for steps in range(1, 12):
+        for share in (0.0, 0.05, 0.1, 0.25, 0.3, 0.5, 0.575, 0.9, 1.0):
+            options = {"max_lr": 0.5, "total_steps": steps, "pct_start": share}
+            options |= {"anneal_strategy": strategy, "three_phase": three_phase}
+            pair = optimizers(momentum=0.9)
+            ours = nn.optim.lr_scheduler.OneCycleLR(pair[0], **options)
+            ends = [share * steps - 1, *([2 * share * steps - 2] if three_phase else []), steps - 1]
+            for epoch in range(steps):
+                assert all(0 < group["lr"] <= 0.5 for group in pair[0].param_groups), (options, epoch)
+                assert all(0.85 <= group["momentum"] <= 0.95 for group in pair[0].param_groups)
+                if epoch in ends and epoch == ends[0]:
+                    assert pair[0].param_groups[0]["lr"] == 0.5
+                take_step(pair[0], ours)
+            if all(b > a for a, b in zip([0.0, *ends], ends, strict=False)):  # no phase that torch divides by
+                twins = schedulers("OneCycleLR", pair, **options)
+                for epoch in range(steps):
+                    assert_same_groups(pair, epoch)
+                    for optimizer, scheduler in zip(pair, twins, strict=True):
+                        take_step(optimizer, scheduler)
+
+
+def test_sequences_inside_sequences():
+    make = nn.optim.lr_scheduler
+
+    def constants(optimizer, *values):
+        parts = [make.ConstantLR(optimizer, value, 100) for value in values]
+        return make.SequentialLR(optimizer, parts, [2 * (i + 1) for i in range(len(values) - 1)])
+
+    def nested(optimizer):
+        parts = [constants(optimizer, 0.5, 0.25), constants(optimizer, 1.0, 0.75), make.StepLR(optimizer, 2, 0.1)]
+        inner = make.SequentialLR(optimizer, parts, [3, 7])
+        return make.SequentialLR(optimizer, [make.ExponentialLR(optimizer, 0.5), inner], [2])
+
+    expected = [1, 0.5, 0.5, 0.5, 0.25, 1, 1, 0.75, 0.75, 1, 1, 0.1, 0.1, 0.01]
+    optimizer = one_group(1.0)
+    scheduler = nested(optimizer)
+    for epoch in range(len(expected)):
+        np.testing.assert_allclose(optimizer.param_groups[0]["lr"], expected[epoch], rtol=1e-12)
+        new = one_group(1.0)
+        np.testing.assert_allclose(nested(new).get_last_lr(), expected[0])
+        other = nested(new)
+        other.load_state_dict(json.loads(json.dumps(scheduler.state_dict())))
+        new.load_state_dict(optimizer.state_dict())
+        np.testing.assert_allclose(course(new, other, len(expected) - epoch), expected[epoch:], rtol=1e-12)
+        fresh = one_group(1.0)
+        resumed = make.SequentialLR(fresh, [nested(fresh)], [], last_epoch=epoch - 1)
+        np.testing.assert_allclose(course(fresh, resumed, len(expected) - epoch), expected[epoch:], rtol=1e-12)
+        scheduler.step()
+
+
+NUMPY_OPTIONS = {
+    "StepLR": {"step_size": np.int64(2), "gamma": np.float32(0.5)},
+    "MultiStepLR": {"milestones": np.array([2, 4]), "gamma": np.float64(0.5)},
+    "ConstantLR": {"factor": np.float32(0.5), "total_iters": np.int32(3)},
+    "LinearLR": {"start_factor": np.float64(0.5), "end_factor": np.float32(1), "total_iters": np.int64(3)},
+    "ExponentialLR": {"gamma": np.float32(0.5)},
+    "CosineAnnealingLR": {"T_max": np.int64(4), "eta_min": np.float32(0.01)},
+    "CosineAnnealingWarmRestarts": {"T_0": np.int64(2), "T_mult": np.int64(2), "eta_min": np.float32(0.01)},
+    "OneCycleLR": {"max_lr": np.float32(1), "total_steps": np.int64(20), "pct_start": np.float64(0.3)},
+    "LambdaLR": {"lr_lambda": lambda epoch: np.float64(0.5) ** epoch},
+}
+
+
+@pytest.mark.parametrize("rate", [0.25, np.float32(0.25), np.float64(0.25), np.array(0.25), "tensor"], ids=repr)
+@pytest.mark.parametrize("name", NUMPY_OPTIONS)
+def test_rates_and_options_that_are_not_pythons_numbers(name, rate):
+    rate = nn.tensor(0.25) if rate == "tensor" else rate
+    numbers = {key: as_number(value) for key, value in NUMPY_OPTIONS[name].items() if key != "milestones"}
+    numbers |= {"milestones": [2, 4]} if "milestones" in NUMPY_OPTIONS[name] else {}
+    ours = nn.optim.SGD([nn.Parameter([1.0])], lr=rate, momentum=0.9)
+    plain = nn.optim.SGD([nn.Parameter([1.0])], lr=0.25, momentum=0.9)
+    make = getattr(nn.optim.lr_scheduler, name)
+    schedule, twin = make(ours, **NUMPY_OPTIONS[name]), make(plain, **numbers)
+    for _ in range(8):
+        take_step(ours, schedule)
+        take_step(plain, twin)
+        assert float(ours.param_groups[0]["lr"]) == pytest.approx(plain.param_groups[0]["lr"], rel=1e-5)
+        json.dumps([schedule.state_dict(), ours.state_dict()["param_groups"]])
+    if isinstance(rate, nn.Tensor):  # it is the optimiser's own, and changed in place
+        assert ours.param_groups[0]["lr"] is rate
+        assert schedule.base_lrs == [0.25 if name != "OneCycleLR" else 0.04]
+
+
+def test_plateau_with_numbers_of_numpy():
+    optimizer = one_group(np.float32(0.5))
+    options = {
+        "factor": np.float32(0.5),
+        "patience": np.int64(0),
+        "min_lr": np.float64(0.1),
+        "threshold": np.float32(0),
+    }
+    schedule = nn.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **options)
+    for metric in (np.float32(1), nn.tensor(2.0), np.array(3.0)):
+        schedule.step(metric)
+    assert json.loads(json.dumps(schedule.state_dict()))["_last_lr"] == [0.125]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("StepLR", {"step_size": 0}, "StepLR: step_size must be positive, got 0"),
+        ("CosineAnnealingLR", {"T_max": 0}, "CosineAnnealingLR: T_max must be positive, got 0"),
+        ("ConstantLR", {"total_iters": -1}, "ConstantLR: total_iters must be at least 0, got -1"),
+        ("LinearLR", {"total_iters": -1}, "LinearLR: total_iters must be at least 0, got -1"),
+        (
+            "OneCycleLR",
+            {"max_lr": 1.0, "epochs": -2, "steps_per_epoch": -3},
+            "OneCycleLR: epochs must be a positive integer, got -2",
+        ),
+        (
+            "OneCycleLR",
+            {"max_lr": 1.0, "total_steps": 3, "div_factor": 0},
+            "OneCycleLR: div_factor must be positive, got 0",
+        ),
+        (
+            "OneCycleLR",
+            {"max_lr": 1.0, "total_steps": 3, "final_div_factor": 0},
+            "OneCycleLR: final_div_factor must be positive, got 0",
+        ),
+    ],
+)
+def test_lengths_and_divisors_of_zero(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(nn.optim.lr_scheduler, name)(one_group(momentum=0.9), **options)
+
+
+def test_one_cycle_resumed_on_an_optimiser_that_had_none():
+    with pytest.raises(KeyError, match="OneCycleLR: resuming at 3, group 0 has no max_lr, min_lr, base_momentum"):
+        nn.optim.lr_scheduler.OneCycleLR(one_group(initial_lr=0.1), 1.0, 10, last_epoch=3)

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -200,6 +201,223 @@ def test_backward_through_parameters_that_were_updated_meanwhile_is_an_error():
         loss.backward()
 
 
+# --- numbers, layouts and errors of a step ----------------------------------------------------------------------------
+
+EVERY = {
+    "SGD": {"lr": 0.125, "momentum": 0.5, "dampening": 0.25, "weight_decay": 0.125, "maximize": True},
+    "Adam": {"lr": 0.125, "betas": (0.5, 0.75), "eps": 2**-20, "weight_decay": 0.125, "amsgrad": True},
+    "AdamW": {"lr": 0.125, "betas": (0.5, 0.75), "eps": 2**-20, "weight_decay": 0.125},
+    "RMSprop": {"lr": 0.125, "alpha": 0.75, "eps": 2**-20, "weight_decay": 0.125, "momentum": 0.5, "centered": True},
+    "Adagrad": {"lr": 0.125, "lr_decay": 0.25, "weight_decay": 0.125, "initial_accumulator_value": 0.5, "eps": 2**-20},
+}
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "array", "array of one", "tensor", "torch"])
+@pytest.mark.parametrize("name", EVERY)
+def test_options_that_are_not_pythons_numbers(name, kind, rng):
+    def other(value):
+        if isinstance(value, tuple):
+            return tuple(map(other, value))
+        if isinstance(value, bool):
+            return np.bool_(value)
+        return {
+            "float32": np.float32,
+            "float64": np.float64,
+            "array": np.array,
+            "array of one": lambda v: np.array([v], np.float32),
+            "tensor": nn.tensor,
+            "torch": torch.tensor,
+        }[kind](value)
+
+    ours, theirs = pair(rng)
+    optimizer = getattr(nn.optim, name)(ours, **{key: other(value) for key, value in EVERY[name].items()})
+    twin = getattr(torch.optim, name)(theirs, **EVERY[name])
+    for _ in range(3):
+        set_gradients(rng, ours, theirs)
+        optimizer.step()
+        twin.step()
+    assert_same(ours, theirs)
+    saved = optimizer.state_dict()
+    groups = json.loads(json.dumps(saved["param_groups"]))
+    assert groups[0]["lr"] == 0.125
+    resumed = getattr(nn.optim, name)(ours, **EVERY[name])
+    resumed.load_state_dict({"state": saved["state"], "param_groups": groups})
+    set_gradients(rng, ours, theirs)
+    resumed.step()
+    twin.step()
+    assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_rate_that_is_a_tensor_is_read_at_every_step(name, rng):
+    ours, theirs = pair(rng)
+    rate = nn.tensor(np.array(0.1))
+    optimizer, twin = getattr(nn.optim, name)(ours, lr=rate), getattr(torch.optim, name)(theirs, lr=0.1)
+    for value in (0.1, 0.5, 0.0, 0.25):
+        rate.fill_(value)
+        twin.param_groups[0]["lr"] = value
+        set_gradients(rng, ours, theirs)
+        optimizer.step()
+        twin.step()
+    assert_same(ours, theirs)
+
+
+def test_betas_may_be_an_array(rng):
+    ours, theirs = pair(rng)
+    optimizer, twin = nn.optim.Adam(ours, betas=np.array([0.5, 0.75])), torch.optim.Adam(theirs, betas=(0.5, 0.75))
+    set_gradients(rng, ours, theirs)
+    optimizer.step()
+    twin.step()
+    assert_same(ours, theirs)
+    assert json.dumps(optimizer.state_dict()["param_groups"][0]["betas"]) == "[0.5, 0.75]"
+
+
+LAYOUTS = {
+    "transposed": lambda base: base.T,
+    "every second": lambda base: base[:, ::2],
+    "backwards": lambda base: base[::-1],
+    "a column": lambda base: base[:, 1],
+    "permuted": lambda base: base.reshape(2, 2, 6).transpose(1, 2, 0),
+    "an element": lambda base: base[1, 2, ...],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", EVERY)
+def test_parameters_that_are_not_contiguous(name, layout, rng):
+    start = rng.standard_normal((4, 6))
+    memory = start.copy()
+    view = LAYOUTS[layout](memory)
+    p, q = nn.Parameter(0.0), torch.nn.Parameter(torch.tensor(view.copy()))
+    p.data = view
+    plain = nn.Parameter(view.copy())  # in the same call
+    optimizer, twin = getattr(nn.optim, name)([p, plain], **EVERY[name]), getattr(torch.optim, name)([q], **EVERY[name])
+    for step in range(4):
+        g = rng.standard_normal(view.shape)
+        p.grad, plain.grad, q.grad = nn.Tensor(g), nn.Tensor(np.array(g, order="F")), torch.tensor(g)
+        if step == 2:  # a state that lies in memory as the parameter does
+            saved = copy.deepcopy(optimizer.state_dict())
+            for state in saved["state"].values():
+                state |= {k: np.array(v, order="F") for k, v in state.items() if k != "step"}
+            optimizer.load_state_dict(saved)
+            for state in optimizer.state.values():
+                state |= {k: np.array(v, order="F") for k, v in state.items() if k != "step"}
+        optimizer.step()
+        twin.step()
+    assert p.data is view
+    assert_same([p, plain], [q, q])
+    changed = np.zeros((4, 6), bool)
+    LAYOUTS[layout](changed)[...] = True
+    np.testing.assert_array_equal(memory[~changed], start[~changed])
+
+
+def test_parameters_of_both_dtypes_in_one_group(rng):
+    ours, theirs = pair(rng)
+    single, twins = pair(rng, np.float32)
+    optimizer, twin = nn.optim.Adam(ours + single), torch.optim.Adam(theirs + twins)
+    for _ in range(3):
+        set_gradients(rng, ours + single, theirs + twins)
+        optimizer.step()
+        twin.step()
+    assert_same(ours, theirs)
+    assert_same(single, twins, rtol=1e-5, atol=1e-6)
+
+
+def _spoil_shape(p, optimizer):
+    p.grad = nn.Tensor(np.ones(7))
+
+
+def _spoil_dtype(p, optimizer):
+    p.grad = nn.Tensor(np.ones(p.shape, np.float32))
+
+
+def _spoil_memory(p, optimizer):
+    p.data.flags.writeable = False
+
+
+def _spoil_integer(p, optimizer):
+    p.data, p.grad = p.data.astype(np.int64), nn.Tensor(np.ones(p.shape, np.int64))
+
+
+def _spoil_state(p, optimizer):
+    for key, value in optimizer.state[p].items():
+        if key != "step":
+            optimizer.state[p][key] = value.astype(np.float32)
+
+
+def _spoil_twice(p, optimizer):
+    other = optimizer.param_groups[1]["params"][0]
+    p.data, p.grad = other.data, other.grad
+
+
+def _spoil_rate(p, optimizer):
+    optimizer.param_groups[1]["lr"] = -1.0
+
+
+def _spoil_rates(p, optimizer):
+    optimizer.param_groups[1]["lr"] = np.ones(2)
+
+
+def _spoil_kind(p, optimizer):
+    optimizer.param_groups[1]["weight_decay"] = "0.1"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "message"),
+    [
+        (_spoil_shape, ValueError, r"the gradient of a parameter of shape \(2, 3, 2\) has shape \(7,\)"),
+        (_spoil_dtype, TypeError, "the gradient of a parameter of dtype float64 has dtype float32"),
+        (_spoil_memory, ValueError, r"a parameter of shape \(2, 3, 2\) is read-only"),
+        (_spoil_integer, TypeError, "the (momentum_buffer|exp_avg|square_avg|sum) .* int64 has dtype float64"),
+        (_spoil_state, TypeError, "of a parameter of dtype float64 has dtype float32"),
+        (_spoil_twice, ValueError, "two parameters have the same array|the .* of a parameter of shape"),
+        (_spoil_rate, ValueError, "lr must be at least 0, got -1"),
+        (_spoil_rates, ValueError, r"lr must be one number, got shape \(2,\)"),
+        (_spoil_kind, TypeError, "weight_decay must be a number, got str"),
+    ],
+)
+@pytest.mark.parametrize("name", EVERY)
+def test_a_step_that_is_refused_changes_nothing(name, spoil, error, message, rng):
+    ours, theirs = pair(rng)
+    optimizer = getattr(nn.optim, name)([{"params": ours[:1]}, {"params": ours[1:]}], **EVERY[name])
+    set_gradients(rng, ours, theirs, without=[1])
+    optimizer.step()
+    set_gradients(rng, ours, theirs)
+    spoil(ours[2], optimizer)
+    values = [p.data.copy() for p in ours]
+    state = copy.deepcopy(optimizer.state_dict()["state"])
+    versions = [p._memory.version for p in ours]
+    with pytest.raises(error, match=f"{name}: .*(?:{message})"):
+        optimizer.step()
+    for p, value in zip(ours, values, strict=True):
+        np.testing.assert_array_equal(p.data, value)
+    after = optimizer.state_dict()["state"]
+    assert after.keys() == state.keys() and 1 not in after
+    for number, arrays in state.items():
+        assert after[number].keys() == arrays.keys()
+        for key, value in arrays.items():
+            np.testing.assert_array_equal(after[number][key], value)
+    assert [p._memory.version for p in ours] == versions
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"lr": None}, TypeError, "Adam: lr must be a number, got NoneType"),
+        ({"lr": "0.1"}, TypeError, "Adam: lr must be a number, got str"),
+        ({"lr": 1j}, TypeError, "Adam: lr must be a number, got complex"),
+        ({"lr": np.ones(2)}, ValueError, r"Adam: lr must be one number, got shape \(2,\)"),
+        ({"lr": nn.tensor(-0.5)}, ValueError, "Adam: lr must be at least 0, got -0.5"),
+        ({"betas": 0.9}, ValueError, r"Adam: betas must be two numbers in \[0, 1\), got 0.9"),
+        ({"betas": (0.9,)}, ValueError, r"Adam: betas must be two numbers in \[0, 1\), got \(0.9,\)"),
+        ({"betas": (0.9, np.float32(1))}, ValueError, r"Adam: betas must be two numbers in \[0, 1\)"),
+    ],
+)
+def test_options_that_are_not_numbers(options, error, message):
+    with pytest.raises(error, match=message):
+        nn.optim.Adam([nn.Parameter([1.0])], **options)
+
+
 # --- saving and loading -----------------------------------------------------------------------------------------------
 
 STATEFUL = [
@@ -305,8 +523,8 @@ def test_state_that_does_not_fit_is_refused_and_changes_nothing(rng):
         ("SGD", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "SGD: nesterov needs a momentum"),
         ("Adam", {"lr": -1.0}, "Adam: lr must be at least 0, got -1.0"),
         ("Adam", {"eps": -1.0}, "Adam: eps must be at least 0, got -1.0"),
-        ("Adam", {"betas": (1.0, 0.9)}, r"Adam: betas must be in \[0, 1\), got \(1.0, 0.9\)"),
-        ("AdamW", {"betas": (0.9, -0.1)}, r"AdamW: betas must be in \[0, 1\), got \(0.9, -0.1\)"),
+        ("Adam", {"betas": (1.0, 0.9)}, r"Adam: betas must be two numbers in \[0, 1\), got \(1.0, 0.9\)"),
+        ("AdamW", {"betas": (0.9, -0.1)}, r"AdamW: betas must be two numbers in \[0, 1\), got \(0.9, -0.1\)"),
         ("AdamW", {"weight_decay": -1}, "AdamW: weight_decay must be at least 0, got -1"),
         ("RMSprop", {"alpha": -1}, "RMSprop: alpha must be at least 0, got -1"),
         ("Adagrad", {"lr_decay": -1}, "Adagrad: lr_decay must be at least 0, got -1"),
