@@ -8,6 +8,8 @@ other tools read, and any safetensors file with fitting names loads as weights. 
 import json
 import os
 import secrets
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,14 @@ import numpy as np
 from nn.tensor import Tensor
 
 OPTIMIZER = "optimizer/"
+READABLE = {"BOOL", "BF16", *(f"{kind}{bits}" for kind in "IU" for bits in (8, 16, 32, 64)), "F16", "F32", "F64"}
 
 
 def save(path, model, optimizer=None, hyperparameters=None):
     """Write a checkpoint: afterwards `path` holds either the whole of it or, if anything fails, what it held before.
+
+    A file that is written again keeps its permissions and, where the system lets it, its owner. Where `path` is a
+    symbolic link, the file that it leads to is written, and the link stays.
 
     Parameters
     ----------
@@ -36,7 +42,7 @@ def save(path, model, optimizer=None, hyperparameters=None):
     TypeError
         `hyperparameters` are not JSON.
     ValueError
-        A weight's name begins with ``optimizer/``.
+        A weight's name begins with ``optimizer/``, or `path` is something else than a file, such as a device.
 
     Examples
     --------
@@ -64,6 +70,8 @@ def save(path, model, optimizer=None, hyperparameters=None):
 def load(path, model, optimizer=None):
     """Read a checkpoint into a model and, if given, an optimiser; where that fails, both are left as they were.
 
+    Weights of bfloat16, which NumPy has not, are read as the same numbers in float32.
+
     Parameters
     ----------
     path : path
@@ -83,14 +91,17 @@ def load(path, model, optimizer=None):
     FileNotFoundError
         There is no such file.
     ValueError
-        The file is cut short or not a safetensors file; it holds no optimiser state and one is asked for; or names and
-        shapes do not fit.
+        The file is cut short or not a safetensors file; it has tensors of a dtype that NumPy has not, apart from
+        bfloat16, or of complex numbers; it holds no optimiser state and one is asked for; or names and shapes do not
+        fit.
     """
     weights, metadata = _read(Path(path))
     hyperparameters = _json(path, metadata, "hyperparameters") if "hyperparameters" in metadata else {}
     state = {}
     for name in [name for name in weights if name.startswith(OPTIMIZER)]:
-        number, key = name.removeprefix(OPTIMIZER).split("/", 1)
+        number, _, key = name.removeprefix(OPTIMIZER).partition("/")
+        if not (number.isdecimal() and key):
+            raise ValueError(f"checkpoint {path}: {name!r} is not {OPTIMIZER}<parameter number>/<name>")
         state.setdefault(int(number), {})[key] = weights.pop(name)
     if optimizer is None:
         model.load_state_dict(weights)
@@ -131,9 +142,27 @@ def _read(path):
         raise FileNotFoundError(f"checkpoint {path}: no such file")
     try:
         with safetensors.safe_open(path, framework="np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            metadata = file.metadata() or {}
+            dtypes = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+            if others := {name: dtype for name, dtype in dtypes.items() if dtype not in READABLE}:
+                raise ValueError(
+                    f"checkpoint {path}: tensors must be of {', '.join(sorted(READABLE))}, "
+                    f"got {', '.join(f'{name} of {dtype}' for name, dtype in sorted(others.items()))}"
+                )
+            return {n: _bfloat16(path, n) if dtypes[n] == "BF16" else file.get_tensor(n) for n in dtypes}, metadata
     except safetensors.SafetensorError as error:
         raise ValueError(f"checkpoint {path}: not a whole safetensors file: {error}") from error
+
+
+def _bfloat16(path, name):
+    """A tensor of bfloat16 from a file that is known to be whole, as float32, whose upper half bfloat16 is."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))[name]
+        begin, end = header["data_offsets"]
+        file.seek(8 + length + begin)
+        bits = np.frombuffer(file.read(end - begin), "<u2")
+    return (bits.astype(np.uint32) << 16).view(np.float32).reshape(header["shape"])
 
 
 def _json(path, metadata, key):
@@ -144,13 +173,20 @@ def _json(path, metadata, key):
 
 
 def _write_atomically(path, data):
+    path = path.resolve()
+    old = path.stat() if path.exists() else None
+    if old is not None and not path.is_file():
+        raise ValueError(f"checkpoint {path}: is not a file, and is not replaced by one")
     # Beside the target, so that the rename stays within one file system; under a name of its own, so that two writers
     # do not mix.
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with open(part, "xb") as file:
+        # Until it has the old file's permissions, nobody else may read what is to replace a private file.
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, 0o666 if old is None else 0o600)) as file:
             file.write(data)
             file.flush()
+            if old is not None:
+                _take_over(part, old)
             os.fsync(file.fileno())
         os.replace(part, path)
     finally:
@@ -161,3 +197,12 @@ def _write_atomically(path, data):
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _take_over(part, old):
+    """Give the new file the owner, where that is allowed, and the permissions of the old."""
+    new = part.stat()
+    if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+        with suppress(PermissionError):
+            os.chown(part, old.st_uid, old.st_gid)
+    part.chmod(stat.S_IMODE(old.st_mode))

@@ -5,6 +5,7 @@ is a part, and a name given to `register_buffer` is state that is saved but not 
 """
 
 from collections.abc import Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -88,7 +89,16 @@ class Module:
             raise AttributeError(f"{type(self).__name__}: call super().__init__() before setting {name}")
         if isinstance(attributes.get(name), Parameter) and not (value is None or isinstance(value, Parameter)):
             raise TypeError(f"{type(self).__name__}: {name} is a Parameter and cannot become a {type(value).__name__}")
+        if name in attributes.get("_buffers", ()):
+            if isinstance(value, (Parameter, Module)):
+                del self._buffers[name]
+            elif not (value is None or isinstance(value, Tensor)):
+                raise TypeError(f"{type(self).__name__}: {name} is a buffer and cannot become a {type(value).__name__}")
         object.__setattr__(self, name, value)
+
+    def __delattr__(self, name):
+        object.__delattr__(self, name)
+        vars(self).get("_buffers", {}).pop(name, None)
 
     # what it consists of
 
@@ -102,25 +112,63 @@ class Module:
         tensor : Tensor or None
         persistent : bool, default True
             Whether it is part of the ``state_dict``.
+
+        Raises
+        ------
+        TypeError
+            `name` is no str, or `tensor` no Tensor.
+        KeyError
+            `name` is empty, has a dot in it, or is an attribute already (but not a buffer).
         """
         if not (tensor is None or isinstance(tensor, Tensor)):
             raise TypeError(f"register_buffer: {name} must be a Tensor or None, got {type(tensor).__name__}")
-        if hasattr(self, name) and name not in self._buffers:
-            raise KeyError(f"register_buffer: {type(self).__name__} already has an attribute {name}")
+        self._require_free("register_buffer", name, self._buffers)
         self._buffers[name] = persistent
         setattr(self, name, tensor)
 
     def register_parameter(self, name, param):
-        """The same as setting the attribute."""
+        """Set the attribute, which must be free, a parameter or None.
+
+        Raises
+        ------
+        TypeError
+            `name` is no str, or `param` no Parameter.
+        KeyError
+            `name` is empty, has a dot in it, or is an attribute of another kind.
+        """
         if not (param is None or isinstance(param, Parameter)):
             raise TypeError(f"register_parameter: {name} must be a Parameter or None, got {type(param).__name__}")
+        self._require_free("register_parameter", name, self._of_kind(Parameter))
         setattr(self, name, param)
 
     def add_module(self, name, module):
-        """The same as setting the attribute."""
+        """Set the attribute, which must be free, a module or None.
+
+        Raises
+        ------
+        TypeError
+            `name` is no str, or `module` no Module.
+        KeyError
+            `name` is empty, has a dot in it, or is an attribute of another kind, such as a method.
+        """
         if not (module is None or isinstance(module, Module)):
             raise TypeError(f"add_module: {name} must be a Module or None, got {type(module).__name__}")
+        self._require_free("add_module", name, self._of_kind(Module))
         setattr(self, name, module)
+
+    def _of_kind(self, kind):
+        """The names of own attributes that are of this kind, or None and no buffer."""
+        own = vars(self).items()
+        return [n for n, v in own if isinstance(v, kind) or (v is None and n not in self._buffers)]
+
+    def _require_free(self, function, name, own):
+        """Whether a new part may have the name: PyTorch's rules."""
+        if not isinstance(name, str):
+            raise TypeError(f"{function}: a name must be a str, got {type(name).__name__}")
+        if not name or "." in name:
+            raise KeyError(f"{function}: a name must not be empty or contain a dot, got {name!r}")
+        if name not in own and hasattr(self, name):
+            raise KeyError(f"{function}: {type(self).__name__} already has an attribute {name}")
 
     def named_children(self):
         """Pairs of name and module for the parts of this module, not for theirs."""
@@ -212,6 +260,17 @@ class Module:
         """Switch to evaluation: ``train(False)``."""
         return self.train(False)
 
+    @contextmanager
+    def _evaluating(self):
+        """Within it everything is in evaluation mode; afterwards each part in the mode that it had."""
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            yield
+        finally:
+            for module, training in modes:
+                module.training = training
+
     def zero_grad(self, set_to_none=True):
         """Forget the gradients: set them to None, or else to zeros."""
         for parameter in self.parameters():
@@ -227,7 +286,15 @@ class Module:
         return self
 
     def to(self, dtype):
-        """Convert parameters, gradients and buffers that are floating point to another dtype; return self."""
+        """Convert parameters, gradients and buffers that are floating point to another dtype; return self.
+
+        Raises
+        ------
+        TypeError
+            `dtype` is not a floating-point one.
+        """
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(f"to: a module's dtype must be a floating-point one, got {np.dtype(dtype)}")
         for _, tensor in [*self.named_parameters(), *self.named_buffers()]:
             for t in (tensor, tensor.grad):
                 if t is not None and t.data.dtype.kind == "f":
@@ -442,13 +509,64 @@ class _BackwardGate:
         return tuple(None if g is None else g.data for g in grad_input)
 
 
-class Sequential(Module):
+class _Listed(Module):
+    """What the two containers of modules in an order share: they are found by place, negative ones from the end."""
+
+    def append(self, module):
+        """Add a module at the end; return self."""
+        return self.extend([module])
+
+    def insert(self, index, module):
+        """Insert a module before the one at `index`; all are then named by their places."""
+        modules = list(self)
+        if not -len(modules) <= index <= len(modules):
+            raise IndexError(f"{type(self).__name__}: there is no place {index} among {len(modules)} modules")
+        modules.insert(index, module)
+        return self._renew(modules)
+
+    def pop(self, index=-1):
+        """Remove the module at `index` and return it; the others are then named by their places."""
+        modules = list(self)
+        module = modules.pop(index)
+        self._renew(modules)
+        return module
+
+    def _renew(self, modules):
+        """Make these the modules, named by their places; return self."""
+        for module in modules:
+            _check_module(self, module)
+        for name, _ in self.named_children():
+            delattr(self, name)
+        for i, module in enumerate(modules):
+            self.add_module(str(i), module)
+        return self
+
+    def __len__(self):
+        return sum(1 for _ in self.children())
+
+    def __iter__(self):
+        return self.children()
+
+    def __delitem__(self, index):
+        modules = list(self)
+        del modules[index]
+        self._renew(modules)
+
+
+class Sequential(_Listed):
     """Modules one after the other: each gets what the one before it returns.
+
+    A slice keeps the modules' names.
 
     Parameters
     ----------
     *modules : Module
         Or one dict of names and modules.
+
+    Raises
+    ------
+    KeyError
+        A name is empty, has a dot in it, or is that of an attribute, such as ``forward``.
 
     Examples
     --------
@@ -468,24 +586,28 @@ class Sequential(Module):
             named = ((str(i), module) for i, module in enumerate(modules))
         for name, module in named:
             _check_module(self, module)
-            setattr(self, name, module)
+            self.add_module(name, module)
 
     def forward(self, input):
         for module in self.children():
             input = module(input)
         return input
 
-    def append(self, module):
-        """Add a module at the end; return self."""
-        _check_module(self, module)
-        setattr(self, str(len(self)), module)
+    def extend(self, modules):
+        """Add modules at the end; return self.
+
+        Each is named by its place or, in a slice that keeps this name for another (which PyTorch would replace), by the
+        next number that is free.
+        """
+        modules = list(modules)
+        for module in modules:
+            _check_module(self, module)
+        for module in modules:
+            number = len(self)
+            while str(number) in vars(self):
+                number += 1
+            self.add_module(str(number), module)
         return self
-
-    def __len__(self):
-        return sum(1 for _ in self.children())
-
-    def __iter__(self):
-        return self.children()
 
     def __getitem__(self, index):
         if isinstance(index, slice):
@@ -497,7 +619,7 @@ class Sequential(Module):
         setattr(self, list(self.named_children())[index][0], module)
 
 
-class ModuleList(Module):
+class ModuleList(_Listed):
     """A list of modules, whose parameters belong to the module that has the list.
 
     Parameters
@@ -505,39 +627,13 @@ class ModuleList(Module):
     modules : iterable of Module, optional
     """
 
-    def __init__(self, modules=()):
+    def __init__(self, modules=None):
         super().__init__()
-        self.extend(modules)
-
-    def append(self, module):
-        """Add a module at the end; return self."""
-        return self.extend([module])
+        self.extend([] if modules is None else modules)
 
     def extend(self, modules):
         """Add modules at the end; return self."""
         return self._renew([*self, *modules])
-
-    def insert(self, index, module):
-        """Insert a module before the one at `index`."""
-        modules = list(self)
-        modules.insert(index, module)
-        self._renew(modules)
-
-    def _renew(self, modules):
-        """Make these the modules, named by their places."""
-        for module in modules:
-            _check_module(self, module)
-        for name, _ in self.named_children():
-            delattr(self, name)
-        for i, module in enumerate(modules):
-            setattr(self, str(i), module)
-        return self
-
-    def __len__(self):
-        return sum(1 for _ in self.children())
-
-    def __iter__(self):
-        return self.children()
 
     def __getitem__(self, index):
         modules = list(self)[index]
@@ -548,11 +644,6 @@ class ModuleList(Module):
         modules[index] = module
         self._renew(modules)
 
-    def __delitem__(self, index):
-        modules = list(self)
-        del modules[index]
-        self._renew(modules)
-
 
 class ModuleDict(Module):
     """A dict of modules, whose parameters belong to the module that has the dict.
@@ -560,11 +651,16 @@ class ModuleDict(Module):
     Parameters
     ----------
     modules : mapping of str to Module, or iterable of such pairs, optional
+
+    Raises
+    ------
+    KeyError
+        A name is empty, has a dot in it, or is that of an attribute, such as ``keys``.
     """
 
-    def __init__(self, modules=()):
+    def __init__(self, modules=None):
         super().__init__()
-        self.update(modules)
+        self.update({} if modules is None else modules)
 
     def update(self, modules):
         """Set several entries."""
@@ -597,9 +693,7 @@ class ModuleDict(Module):
 
     def __setitem__(self, name, module):
         _check_module(self, module)
-        if hasattr(self, name) and name not in self:
-            raise KeyError(f"ModuleDict: {name} is the name of an attribute")
-        setattr(self, name, module)
+        self.add_module(name, module)
 
     def __delitem__(self, name):
         self[name]  # raises KeyError

@@ -4,7 +4,7 @@ import copy
 import math
 from contextlib import nullcontext
 
-from nn.lr_scheduler import ReduceLROnPlateau
+from nn.lr_scheduler import ReduceLROnPlateau, as_number
 from nn.tensor import no_grad
 
 
@@ -37,7 +37,7 @@ def evaluate(model, batches, loss, metrics=None):
     Parameters
     ----------
     model : Module
-        Its mode is restored afterwards.
+        The mode of each of its parts is restored afterwards.
     batches : iterable of (input, target)
     loss : callable
         (output, target) -> 0-d Tensor, a mean over the batch.
@@ -55,15 +55,10 @@ def evaluate(model, batches, loss, metrics=None):
         There is no batch.
     """
     means = _Means(metrics)
-    training = model.training
-    model.eval()
-    try:
-        with no_grad():
-            for x, target in batches:
-                output = model(x)
-                means.add(loss(output, target).item(), output, target)
-    finally:
-        model.train(training)
+    with model._evaluating(), no_grad():
+        for x, target in batches:
+            output = model(x)
+            means.add(loss(output, target).item(), output, target)
     return means.result()
 
 
@@ -85,6 +80,8 @@ def fit(
     Parameters
     ----------
     model : Module
+        Put into training mode if it is in evaluation mode. Where only parts of it are, such as frozen normalisations,
+        they stay in it.
     train : iterable of (input, target)
         Iterated once an epoch: a `DataLoader`.
     optimizer : Optimizer
@@ -122,6 +119,8 @@ def fit(
     plateau = isinstance(scheduler, ReduceLROnPlateau)
     if validation is None and (patience is not None or plateau):
         raise ValueError(f"fit: {'ReduceLROnPlateau' if plateau else 'patience'} needs a validation set")
+    if not model.training:
+        model.train()
     history = {"batch_loss": []}
     best_loss, best_weights, best_epoch = math.inf, None, 0
     with _progress_bar(epochs, train) if progress else nullcontext() as bar:
@@ -129,7 +128,7 @@ def fit(
             results = _train_epoch(model, train, optimizer, loss, metrics, history["batch_loss"], bar)
             if validation is not None:
                 results |= {f"validation_{k}": v for k, v in evaluate(model, validation, loss, metrics).items()}
-            for name, value in (results | {"lr": optimizer.param_groups[0]["lr"]}).items():
+            for name, value in (results | {"lr": as_number(optimizer.param_groups[0]["lr"])}).items():
                 history.setdefault(name, []).append(value)
             if bar is not None:
                 bar.set_postfix({name: f"{value:.4g}" for name, value in results.items()})
@@ -150,7 +149,6 @@ def fit(
 
 def _train_epoch(model, batches, optimizer, loss, metrics, batch_losses, bar):
     means = _Means(metrics)
-    model.train()
     for x, target in batches:
         optimizer.zero_grad()
         output = model(x)

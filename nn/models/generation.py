@@ -23,7 +23,7 @@ def generate(
     Parameters
     ----------
     model : GPT
-        In evaluation mode meanwhile.
+        In evaluation mode meanwhile; each of its parts has its own mode again afterwards.
     ids : Tensor or array of int64 (B, T)
         The beginnings, of one length.
     length : int
@@ -64,13 +64,8 @@ def generate(
         )
     distribution(np.zeros((1, 1)), temperature, top_k, top_p)  # wrong arguments are found before there is work
     generator = random.generator() if generator is None else generator
-    training = model.training
-    model.eval()
-    try:
-        with no_grad():
-            return Tensor(_continued(model, ids, length, (temperature, top_k, top_p), stop, cache, generator))
-    finally:
-        model.train(training)
+    with model._evaluating(), no_grad():
+        return Tensor(_continued(model, ids, length, (temperature, top_k, top_p), stop, cache, generator))
 
 
 def _continued(model, ids, length, choice, stop, cached, generator):

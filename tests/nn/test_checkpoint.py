@@ -250,3 +250,159 @@ def test_without_safetensors(path, monkeypatch):
     for call in (checkpoint.save, checkpoint.load):
         with pytest.raises(ImportError, match=r"pip install innerloop\[train\]"):
             call(path, model)
+
+
+# --- files that are there already -------------------------------------------------------------------------------------
+
+posix = pytest.mark.skipif(os.name != "posix", reason="permissions and links of POSIX")
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o666, 0o755, 0o444])
+def test_a_file_that_is_written_again_keeps_its_permissions(path, mode):
+    checkpoint.save(path, make()[0])
+    path.chmod(mode)
+    modes = []
+    replace = os.replace
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", lambda a, b: modes.append(os.stat(a).st_mode & 0o7777) or replace(a, b))
+        model, _ = make(seed=1)
+        checkpoint.save(path, model)
+    assert modes == [mode] and path.stat().st_mode & 0o7777 == mode
+    path.chmod(0o600)
+    other, _ = make(seed=2)
+    checkpoint.load(path, other)
+    assert other.scale.item() == model.scale.item()
+
+
+@posix
+def test_what_replaces_a_private_file_is_never_readable_by_others(path, monkeypatch):
+    checkpoint.save(path, make()[0])
+    path.chmod(0o600)
+    modes, fsync = [], os.fsync
+    chmod = type(path).chmod
+    monkeypatch.setattr(type(path), "chmod", lambda p, m: modes.append(p.stat().st_mode & 0o777) or chmod(p, m))
+    monkeypatch.setattr(os, "fsync", lambda fd: modes.append(os.fstat(fd).st_mode & 0o777) or fsync(fd))
+    checkpoint.save(path, make(seed=1)[0])
+    assert modes[:2] == [0o600, 0o600]
+
+
+@posix
+@pytest.mark.parametrize("kind", ["absolute", "relative", "chain", "dangling"])
+def test_a_link_leads_to_the_file_that_is_written(path, kind):
+    target = path.with_name("elsewhere") / "real.safetensors"
+    target.parent.mkdir()
+    if kind != "dangling":
+        checkpoint.save(target, make()[0])
+        target.chmod(0o640)
+    path.symlink_to(target.relative_to(path.parent) if kind == "relative" else target)
+    link = path
+    if kind == "chain":
+        link = path.with_name("second.safetensors")
+        link.symlink_to(path)
+    model, optimizer = make(seed=1)
+    checkpoint.save(link, model, optimizer)
+    assert link.is_symlink() and path.is_symlink() and not target.is_symlink()
+    assert kind == "dangling" or target.stat().st_mode & 0o777 == 0o640
+    assert os.listdir(target.parent) == [target.name]
+    other, second = make(seed=2)
+    for where in (link, target):
+        checkpoint.load(where, other, second)
+        assert state(other, second) == state(model, optimizer)
+
+
+@posix
+def test_what_is_not_a_file_is_not_replaced(path):
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match=f"checkpoint {path}: is not a file"):
+        checkpoint.save(path, make()[0])
+    assert path.is_fifo()
+    with pytest.raises(ValueError, match="is not a file"):
+        checkpoint.save(path.parent, make()[0])
+
+
+# --- dtypes and numbers -----------------------------------------------------------------------------------------------
+
+
+def test_bfloat16_is_read_exactly(path):
+    from safetensors.torch import save_file
+
+    bits = torch.arange(2**16, dtype=torch.int32).to(torch.uint16).view(torch.bfloat16)
+    tensors = {"weight": bits.reshape(256, 256), "scalar": torch.tensor(-1.5, dtype=torch.bfloat16)}
+    tensors |= {"empty": torch.zeros(0, 3, dtype=torch.bfloat16), "single": torch.tensor([0.1])}
+    save_file(tensors, path, {"hyperparameters": '{"a": 1}'})
+    model = nn.Module()
+    for name, tensor in tensors.items():
+        setattr(model, name, nn.Parameter(np.ones(tensor.shape, np.float32)))
+    assert checkpoint.load(path, model) == {"a": 1}
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(getattr(model, name).data, tensor.float().numpy())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "bool"])
+def test_other_dtypes_that_numpy_has_are_read(path, dtype):
+    from safetensors.torch import save_file
+
+    values = torch.tensor([0, 1, 100, 3]).to(getattr(torch, dtype))
+    save_file({"weight": values}, path)
+    model = nn.Module()
+    model.weight = nn.Parameter(np.zeros(4))
+    checkpoint.load(path, model)
+    np.testing.assert_array_equal(model.weight.data, values.double().numpy())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [
+        ("float8_e4m3fn", "F8_E4M3"),
+        ("float8_e5m2", "F8_E5M2"),
+        ("float8_e4m3fnuz", "F8_E4M3FNUZ"),
+        ("float8_e5m2fnuz", "F8_E5M2FNUZ"),
+        ("complex64", "C64"),
+    ],
+)
+def test_dtypes_that_are_refused_by_name(path, dtype, name):
+    from safetensors.torch import save_file
+
+    model, optimizer = make()
+    weights = {key: torch.tensor(t.numpy().copy("C")) for key, t in model.state_dict().items()}
+    weights["scale"] = weights["scale"].to(getattr(torch, dtype))
+    save_file(weights, path)
+    before = state(model, optimizer)
+    with pytest.raises(ValueError, match=rf"checkpoint {path}: tensors must be of .*BF16.*, got scale of {name}$"):
+        checkpoint.load(path, model)
+    assert state(model, optimizer) == before
+
+
+@pytest.mark.parametrize("name", ["optimizer/x/exp_avg", "optimizer/0", "optimizer/", "optimizer/-1/exp_avg"])
+def test_names_that_no_optimiser_gave(path, name):
+    from safetensors.numpy import save_file
+
+    save_file({name: np.ones(1)}, path, {"optimizer": "[]"})
+    assert_refused(
+        path, *make(), ValueError, rf"checkpoint {path}: '{name}' is not optimizer/<parameter number>/<name>"
+    )
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.array, nn.tensor], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+def test_options_that_are_not_pythons_numbers_are_saved(name, kind, path):
+    def build(parameters, lr):
+        options = {"lr": kind(0.25), "weight_decay": kind(0.5)}
+        options |= {"betas": (kind(0.5), kind(0.75))} if "Adam" in name else {}
+        optimizer = getattr(nn.optim, name)(parameters, **options)
+        optimizer.param_groups[0]["note"] = np.array([1, 2])
+        return optimizer
+
+    model, optimizer = make(optimizer=build)
+    schedule = nn.optim.lr_scheduler.ExponentialLR(optimizer, kind(0.5))
+    schedule.step()
+    checkpoint.save(path, model, optimizer)
+    other, second = make(seed=1, steps=0, optimizer=lambda p, lr: getattr(nn.optim, name)(p, lr))
+    checkpoint.load(path, other, second)
+    group = second.param_groups[0]
+    assert (group["lr"], group["weight_decay"], group["initial_lr"], group["note"]) == (0.125, 0.5, 0.25, (1, 2))
+    for _ in range(2):
+        train_step(model, optimizer)
+        train_step(other, second)
+    assert state(model, optimizer)[0] == state(other, second)[0]

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -404,7 +405,7 @@ def test_module_dict():
         modules["a"]
     with pytest.raises(KeyError):
         del modules["training"]
-    with pytest.raises(KeyError, match="ModuleDict: forward is the name of an attribute"):
+    with pytest.raises(KeyError, match="ModuleDict already has an attribute forward"):
         modules["forward"] = nn.ReLU()
 
 
@@ -452,3 +453,161 @@ def test_a_training_step_leaves_nothing_for_the_cycle_collector():
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+# --- names and places -------------------------------------------------------------------------------------------------
+
+
+def layers(package, n=4):
+    return [package.Linear(i + 1, i + 2) for i in range(n)]
+
+
+@pytest.mark.parametrize(
+    "piece", [slice(2, None), slice(1, 3), slice(None, None, 2), slice(3, None), slice(None, None, -1)]
+)
+def test_a_slice_of_a_sequential_grows(piece):
+    whole = nn.Sequential(*layers(nn))
+    sliced = whole[piece]
+    assert list(sliced.state_dict()) == list(torch.nn.Sequential(*layers(torch.nn))[piece].state_dict())
+    kept = list(sliced)
+    added = [nn.ReLU(), nn.Tanh(), nn.Identity()]
+    assert sliced.append(added[0]) is sliced
+    assert sliced.extend(added[1:]) is sliced
+    assert list(sliced) == kept + added
+    assert list(whole) == list(whole.children()) and len(whole) == 4
+    assert len(dict(sliced.named_children())) == len(kept) + 3
+
+
+def test_a_sequential_with_names_grows():
+    model = nn.Sequential({"1": nn.ReLU(), "head": nn.Tanh()})
+    model.append(nn.Identity()).append(nn.Sigmoid())
+    assert [name for name, _ in model.named_children()] == ["1", "head", "2", "3"]
+    sliced = model[1:]
+    assert [name for name, _ in sliced.named_children()] == ["head", "2", "3"]
+    assert [type(m).__name__ for m in sliced.append(nn.GELU())] == ["Tanh", "Identity", "Sigmoid", "GELU"]
+
+
+def as_sequential(package, modules):
+    return package.Sequential(*modules)
+
+
+def as_list(package, modules):
+    return package.ModuleList(modules)
+
+
+@pytest.mark.parametrize("make", [as_sequential, as_list])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model, package: model.insert(1, package.ReLU()),
+        lambda model, package: model.insert(0, package.ReLU()),
+        lambda model, package: model.insert(len(model), package.ReLU()),
+        lambda model, package: model.extend([package.ReLU(), package.Tanh()]),
+        lambda model, package: model.append(package.ReLU()),
+        lambda model, package: model.__delitem__(0),
+        lambda model, package: model.__delitem__(-1),
+        lambda model, package: model.__delitem__(slice(1, 3)),
+        lambda model, package: model.pop(0),
+        lambda model, package: model.pop(-1),
+        lambda model, package: model.__setitem__(-1, package.ReLU()),
+    ],
+)
+def test_containers_change_as_torchs(make, change):
+    models = [make(package, layers(package)) for package in (nn, torch.nn)]
+    for model, package in zip(models, (nn, torch.nn), strict=True):
+        change(model, package)
+    ours, theirs = ([(type(m).__name__, getattr(m, "in_features", None)) for m in model] for model in models)
+    assert ours == theirs
+    assert list(models[0].state_dict()) == list(models[1].state_dict())
+
+
+def test_insert_into_and_delete_from_a_slice():
+    model = nn.Sequential(*layers(nn))[2:]
+    first, second = model
+    model.insert(0, nn.ReLU())
+    model.insert(-1, nn.Tanh())
+    assert [type(m).__name__ for m in model] == ["ReLU", "Linear", "Tanh", "Linear"]
+    assert list(model.state_dict()) == ["1.weight", "1.bias", "3.weight", "3.bias"]
+    del model[1]
+    assert model.pop() is second
+    assert [name for name, _ in model.named_children()] == ["0", "1"]
+    with pytest.raises(IndexError):
+        model.pop(5)
+    for index in (-3, 3):
+        with pytest.raises(IndexError, match=f"Sequential: there is no place {index} among 2 modules"):
+            model.insert(index, nn.ReLU())
+    with pytest.raises(TypeError, match="Sequential: expected a Module, got str"):
+        model.extend([nn.ReLU(), "ReLU"])
+    assert len(model) == 2
+
+
+NAMES = ["forward", "parameters", "train", "training", "register_buffer", "__call__", "", "a.b", 3, None]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=repr)
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda package, name: package.Sequential().add_module(name, package.ReLU()),
+        lambda package, name: package.ModuleList().add_module(name, package.ReLU()),
+        lambda package, name: package.Sequential(OrderedDict([(name, package.ReLU())])),
+        lambda package, name: package.ModuleDict({name: package.ReLU()}),
+        lambda package, name: package.ModuleDict().update([(name, package.ReLU())]),
+        lambda package, name: package.ModuleDict().__setitem__(name, package.ReLU()),
+        lambda package, name: package.Linear(1, 1).register_parameter(name, None),
+        lambda package, name: package.Linear(1, 1).register_buffer(name, None),
+    ],
+)
+def test_names_that_are_taken_or_none_are_refused(add, name):
+    error = KeyError if isinstance(name, str) else TypeError
+    for package in (torch.nn, nn):
+        with pytest.raises(error):
+            add(package, name)
+
+
+@pytest.mark.parametrize("name", ["keys", "items", "values", "update"])
+def test_a_dict_of_modules_refuses_the_names_of_its_methods(name):
+    with pytest.raises(KeyError, match=f"ModuleDict already has an attribute {name}"):
+        nn.ModuleDict({name: nn.ReLU()})
+
+
+def test_names_of_other_kinds_are_taken():
+    for package, parameter in ((torch.nn, torch.nn.Parameter(torch.ones(1))), (nn, nn.Parameter([1.0]))):
+        model = package.BatchNorm1d(2)
+        model.part = package.ReLU()
+        with pytest.raises(KeyError):
+            model.add_module("weight", package.ReLU())
+        with pytest.raises(KeyError):
+            model.add_module("running_mean", None)
+        with pytest.raises(KeyError):
+            model.register_parameter("part", parameter)
+        with pytest.raises(KeyError):
+            model.register_parameter("running_mean", parameter)
+        with pytest.raises(KeyError):
+            model.register_buffer("weight", None)
+        model.add_module("part", package.Tanh())
+        model.register_parameter("weight", parameter)
+        model.register_parameter("bias", None)
+        model.register_buffer("running_var", None)
+        assert [n for n, _ in model.named_parameters()] == ["weight"]
+        assert [n for n, _ in model.named_buffers()] == ["running_mean", "num_batches_tracked"]
+
+
+def test_what_becomes_of_a_buffer():
+    block = Block()
+    with pytest.raises(TypeError, match="Block: steps is a buffer and cannot become a str"):
+        block.steps = "three"
+    block.steps = nn.Parameter([1.0])
+    assert "steps" in dict(block.named_parameters()) and "steps" not in dict(block.named_buffers())
+    del block.scratch
+    block.scratch = "free"
+    assert "scratch" not in dict(block.named_buffers())
+
+
+def test_containers_of_nothing():
+    assert len(nn.ModuleList(None)) == len(nn.ModuleDict(None)) == len(nn.ModuleList()) == len(nn.ModuleDict()) == 0
+
+
+def test_a_module_is_not_converted_to_integers():
+    with pytest.raises(TypeError, match="to: a module's dtype must be a floating-point one, got int64"):
+        nn.Linear(1, 1).to(np.int64)

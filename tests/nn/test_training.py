@@ -205,3 +205,51 @@ def test_without_tqdm(problem, monkeypatch):
 def test_accuracy():
     scores = nn.tensor([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
     assert accuracy(scores, nn.tensor([1, 0, 0, 0])) == 0.75
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_evaluation_restores_the_mode_of_each_part(problem, fails):
+    _, held_out = problem
+    model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.BatchNorm1d(2), nn.Dropout()), nn.Linear(2, 2))
+    model[1].eval()
+    model[1][1].train()
+    before = [module.training for module in model.modules()]
+    assert before == [True, True, False, False, True, True]
+    seen = []
+
+    def watched(output, target):
+        seen.append([module.training for module in model.modules()])
+        if fails:
+            raise ArithmeticError
+        return loss(output, target)
+
+    if fails:
+        with pytest.raises(ArithmeticError):
+            evaluate(model, [tuple(held_out.tensors)], watched)
+    else:
+        evaluate(model, [tuple(held_out.tensors)], watched)
+    assert seen == [[False] * 6]
+    assert [module.training for module in model.modules()] == before
+
+
+def test_fit_trains_and_keeps_frozen_parts_frozen(problem):
+    train, held_out = problem
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 2))
+    options = {"epochs": 2, "progress": False, "validation": DataLoader(held_out, 25)}
+    model[1].eval()
+    fit(model, DataLoader(train, 25), nn.optim.SGD(model.parameters()), loss, **options)
+    assert [module.training for module in model] == [True, False, True]
+    assert model[1].running_mean.tolist() == [0.0, 0.0] and model[1].num_batches_tracked.item() == 0
+    model.eval()
+    fit(model, DataLoader(train, 25), nn.optim.SGD(model.parameters()), loss, **options)
+    assert all(module.training for module in model.modules())
+    assert model[1].num_batches_tracked.item() == 8
+
+
+def test_fit_reports_a_rate_that_is_a_tensor(problem):
+    train, _ = problem
+    model = network()
+    optimizer = nn.optim.SGD(model.parameters(), lr=nn.tensor(0.5))
+    schedule = nn.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    history = fit(model, DataLoader(train, 50), optimizer, loss, epochs=3, scheduler=schedule, progress=False)
+    assert history["lr"] == [0.5, 0.25, 0.125]

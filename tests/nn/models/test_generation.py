@@ -115,6 +115,10 @@ def test_mode_is_restored_and_nothing_recorded(model):
     model.eval()
     generate(model, nn.tensor([[1]]), 3)
     assert not model.training
+    model.head.train()
+    before = [module.training for module in model.modules()]
+    generate(model, nn.tensor([[1]]), 3)
+    assert [module.training for module in model.modules()] == before and True in before
 
 
 def test_nothing_to_add(model):
