@@ -3,7 +3,7 @@
 import numpy as np
 
 from nn import functional as F
-from nn.module import Module, Parameter
+from nn.module import Module, Parameter, require_sizes
 
 
 class _Activation(Module):
@@ -70,6 +70,7 @@ class PReLU(_Activation):
 
     def __init__(self, num_parameters=1, init=0.25):
         super().__init__()
+        require_sizes(self, num_parameters=num_parameters)
         self.num_parameters = num_parameters
         self.weight = Parameter(np.full(num_parameters, init, np.float32))
 
@@ -180,7 +181,7 @@ class Softplus(_Activation):
 
 
 class Hardtanh(_Activation):
-    """x, but at least min_val and at most max_val."""
+    """x, but at least min_val and at most max_val, which must be larger (ValueError)."""
 
     _shown = (
         "min_val",
@@ -189,6 +190,8 @@ class Hardtanh(_Activation):
 
     def __init__(self, min_val=-1.0, max_val=1.0, inplace=False):
         super().__init__()
+        if min_val >= max_val:
+            raise ValueError(f"Hardtanh: max_val must be larger than min_val, they are {max_val} and {min_val}")
         self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
 
     def forward(self, input):

@@ -6,7 +6,7 @@ import numpy as np
 
 from nn import functional as F
 from nn import init
-from nn.module import Module, Parameter
+from nn.module import Module, Parameter, require_sizes
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -32,6 +32,7 @@ class _Convolution(Module):
     ):
         super().__init__()
         name = type(self).__name__
+        require_sizes(self, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if groups < 1:
             raise ValueError(f"{name}: groups must be at least 1, got {groups}")
         for label, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
@@ -39,6 +40,8 @@ class _Convolution(Module):
                 raise ValueError(f"{name}: {label} must be divisible by groups, got {channels} and {groups}")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.stride = self._each("kernel_size", kernel_size), self._each("stride", stride)
+        for size in self.kernel_size:
+            require_sizes(self, kernel_size=size)
         self.padding = padding if isinstance(padding, str) else self._each("padding", padding)
         self.dilation = self._each("dilation", dilation)
         self.output_padding = self._each("output_padding", output_padding)

@@ -7,6 +7,8 @@ from nn.module import Module
 class _Dropout(Module):
     def __init__(self, p=0.5, inplace=False):
         super().__init__()
+        if not hasattr(p, "__float__"):
+            raise TypeError(f"{type(self).__name__}: p must be a number, got {type(p).__name__}")
         if not 0 <= p <= 1:
             raise ValueError(f"{type(self).__name__}: p must be between 0 and 1, got {p}")
         self.p, self.inplace = p, inplace
@@ -30,6 +32,8 @@ class Dropout(_Dropout):
     ------
     ValueError
         `p` is not in [0, 1].
+    TypeError
+        `p` is not a number.
 
     Reference: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014), section 4.
 

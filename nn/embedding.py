@@ -4,7 +4,7 @@ import numpy as np
 
 from nn import functional as F
 from nn import init
-from nn.module import Module, Parameter
+from nn.module import Module, Parameter, require_sizes
 
 
 class _Table(Module):
@@ -12,7 +12,11 @@ class _Table(Module):
 
     def __init__(self, num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq):
         super().__init__()
+        require_sizes(self, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         if padding_idx is not None:
+            if isinstance(padding_idx, bool) or not isinstance(padding_idx, (int, np.integer)):
+                name = type(self).__name__
+                raise TypeError(f"{name}: padding_idx must be an int, got {type(padding_idx).__name__}")
             if not -num_embeddings <= padding_idx < num_embeddings:
                 name = type(self).__name__
                 raise ValueError(f"{name}: padding_idx {padding_idx} is outside a table of {num_embeddings} rows")
@@ -65,7 +69,9 @@ class Embedding(_Table):
     Raises
     ------
     ValueError
-        `padding_idx` is outside the table.
+        `padding_idx` is outside the table, or a size is negative.
+    TypeError
+        One of them is no int.
 
     Examples
     --------
@@ -137,7 +143,9 @@ class EmbeddingBag(_Table):
     Raises
     ------
     ValueError
-        `padding_idx` is outside the table.
+        `padding_idx` is outside the table, or a size is negative.
+    TypeError
+        One of them is no int.
 
     Examples
     --------

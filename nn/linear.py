@@ -6,7 +6,7 @@ import numpy as np
 
 from nn import functional as F
 from nn import init
-from nn.module import Module, Parameter
+from nn.module import Module, Parameter, require_sizes
 
 
 class Linear(Module):
@@ -22,6 +22,11 @@ class Linear(Module):
     weight : Parameter (out_features, in_features)
     bias : Parameter (out_features,) or None
 
+    Raises
+    ------
+    TypeError, ValueError
+        A number of features that is no int, or negative.
+
     Examples
     --------
     >>> import nn
@@ -31,6 +36,7 @@ class Linear(Module):
 
     def __init__(self, in_features, out_features, bias=True):
         super().__init__()
+        require_sizes(self, in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(np.empty((out_features, in_features), np.float32))
         self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None

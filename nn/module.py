@@ -700,6 +700,15 @@ class ModuleDict(Module):
         delattr(self, name)
 
 
+def require_sizes(module, **sizes):
+    """Raise unless these arguments of a module's constructor are ints of at least 0."""
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
+            raise TypeError(f"{type(module).__name__}: {name} must be an int, got {type(size).__name__}")
+        if size < 0:
+            raise ValueError(f"{type(module).__name__}: {name} must be at least 0, got {size}")
+
+
 def _check_module(container, module):
     if not isinstance(module, Module):
         raise TypeError(f"{type(container).__name__}: expected a Module, got {type(module).__name__}")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from nn import functional as F
-from nn.module import Module, Parameter
+from nn.module import Module, Parameter, require_sizes
 from nn.tensor import Tensor
 
 
@@ -14,6 +14,7 @@ class _ChannelNorm(Module):
 
     def __init__(self, num_features, eps, momentum, affine, track_running_stats, bias):
         super().__init__()
+        require_sizes(self, num_features=num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
@@ -189,8 +190,11 @@ class InstanceNorm3d(_InstanceNorm):
     _dimensions = (4, 5)
 
 
-def _shape(normalized_shape):
-    return (normalized_shape,) if isinstance(normalized_shape, (int, np.integer)) else tuple(normalized_shape)
+def _shape(module, normalized_shape):
+    shape = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+    for size in shape:
+        require_sizes(module, normalized_shape=size)
+    return shape
 
 
 class LayerNorm(Module):
@@ -218,7 +222,8 @@ class LayerNorm(Module):
 
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True):
         super().__init__()
-        self.normalized_shape, self.eps, self.elementwise_affine = _shape(normalized_shape), eps, elementwise_affine
+        self.normalized_shape = _shape(self, normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
         ones, zeros = np.ones(self.normalized_shape, np.float32), np.zeros(self.normalized_shape, np.float32)
         self.weight = Parameter(ones) if elementwise_affine else None
         self.bias = Parameter(zeros) if elementwise_affine and bias else None
@@ -260,7 +265,8 @@ class RMSNorm(Module):
 
     def __init__(self, normalized_shape, eps=None, elementwise_affine=True):
         super().__init__()
-        self.normalized_shape, self.eps, self.elementwise_affine = _shape(normalized_shape), eps, elementwise_affine
+        self.normalized_shape = _shape(self, normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = Parameter(np.ones(self.normalized_shape, np.float32)) if elementwise_affine else None
 
     def reset_parameters(self):
@@ -304,6 +310,7 @@ class GroupNorm(Module):
 
     def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, *, bias=True):
         super().__init__()
+        require_sizes(self, num_groups=num_groups, num_channels=num_channels)
         if num_groups < 1 or num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_groups {num_groups} does not divide num_channels {num_channels}")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine

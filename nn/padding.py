@@ -1,10 +1,16 @@
-"""Larger borders as modules; `padding` is one width, or two for each dimension, the last dimension's first."""
+"""Larger borders as modules; `padding` is one width, or two for each dimension, the last dimension's first.
+
+Those that fill with elements of the input take it as (C, ...) or (N, C, ...), and raise ValueError where it has other
+dimensions; zeros and constants go around any.
+"""
 
 from nn import functional as F
 from nn.module import Module
 
 
 class _Pad(Module):
+    """What all share; those that fill with elements of the input want its dimensions after at most N and C."""
+
     def __init__(self, padding):
         super().__init__()
         self.padding = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,) * (2 * self._dims)
@@ -13,6 +19,10 @@ class _Pad(Module):
             raise ValueError(f"{name}: padding must be an int or {2 * self._dims} of them, got {padding}")
 
     def forward(self, input):
+        least = self._dims + 1
+        if self._mode != "constant" and input.ndim not in (least, least + 1):
+            name = type(self).__name__
+            raise ValueError(f"{name}: expected {least}-D or {least + 1}-D input, got shape {input.shape}")
         return F.pad(input, self.padding, self._mode)
 
     def extra_repr(self):

@@ -7,7 +7,7 @@ import numpy as np
 
 from nn import functional as F
 from nn import init
-from nn.module import Module, Parameter
+from nn.module import Module, Parameter, require_sizes
 from nn.tensor import cat, stack
 from nn.utils.rnn import PackedSequence
 
@@ -322,6 +322,7 @@ class _Cell(Module):
 
     def __init__(self, input_size, hidden_size, bias=True):
         super().__init__()
+        require_sizes(self, input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         rows = self._gates * hidden_size
         self.weight_ih = Parameter(np.empty((rows, input_size), np.float32))

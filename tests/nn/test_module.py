@@ -611,3 +611,55 @@ def test_containers_of_nothing():
 def test_a_module_is_not_converted_to_integers():
     with pytest.raises(TypeError, match="to: a module's dtype must be a floating-point one, got int64"):
         nn.Linear(1, 1).to(np.int64)
+
+
+# --- arguments of constructors ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: nn.Linear(-1, 3), ValueError, "Linear: in_features must be at least 0, got -1"),
+        (lambda: nn.Linear(3, -1), ValueError, "Linear: out_features must be at least 0, got -1"),
+        (lambda: nn.Linear(3.0, 1), TypeError, "Linear: in_features must be an int, got float"),
+        (lambda: nn.Linear(3, "1"), TypeError, "Linear: out_features must be an int, got str"),
+        (lambda: nn.Embedding(-1, 3), ValueError, "Embedding: num_embeddings must be at least 0, got -1"),
+        (lambda: nn.Embedding(3, -1), ValueError, "Embedding: embedding_dim must be at least 0, got -1"),
+        (lambda: nn.Embedding(3, 2, 1.5), TypeError, "Embedding: padding_idx must be an int, got float"),
+        (lambda: nn.Embedding(3, 2, 3), ValueError, "Embedding: padding_idx 3 is outside a table of 3 rows"),
+        (lambda: nn.EmbeddingBag(-1, 3), ValueError, "EmbeddingBag: num_embeddings must be at least 0, got -1"),
+        (lambda: nn.BatchNorm2d(-1), ValueError, "BatchNorm2d: num_features must be at least 0, got -1"),
+        (lambda: nn.BatchNorm1d(2.0), TypeError, "BatchNorm1d: num_features must be an int, got float"),
+        (lambda: nn.InstanceNorm1d(-3, affine=True), ValueError, "InstanceNorm1d: num_features must be at least 0"),
+        (lambda: nn.LayerNorm(-1), ValueError, "LayerNorm: normalized_shape must be at least 0, got -1"),
+        (lambda: nn.LayerNorm((2, -1)), ValueError, "LayerNorm: normalized_shape must be at least 0, got -1"),
+        (lambda: nn.RMSNorm([2.0]), TypeError, "RMSNorm: normalized_shape must be an int, got float"),
+        (lambda: nn.GroupNorm(2, -4), ValueError, "GroupNorm: num_channels must be at least 0, got -4"),
+        (lambda: nn.GroupNorm(0, 4), ValueError, "GroupNorm: num_groups 0 does not divide num_channels 4"),
+        (lambda: nn.GroupNorm(2.0, 4), TypeError, "GroupNorm: num_groups must be an int, got float"),
+        (lambda: nn.Conv2d(-2, 2, 1), ValueError, "Conv2d: in_channels must be at least 0, got -2"),
+        (lambda: nn.Conv1d(2, -2, 1), ValueError, "Conv1d: out_channels must be at least 0, got -2"),
+        (lambda: nn.Conv1d(2, 2, -1), ValueError, "Conv1d: kernel_size must be at least 0, got -1"),
+        (lambda: nn.Conv2d(2, 2, (1, 1.5)), TypeError, "Conv2d: kernel_size must be an int, got float"),
+        (lambda: nn.ConvTranspose1d(-2, 2, 1), ValueError, "ConvTranspose1d: in_channels must be at least 0, got -2"),
+        (lambda: nn.RNNCell(-1, 2), ValueError, "RNNCell: input_size must be at least 0, got -1"),
+        (lambda: nn.GRUCell(2, -1), ValueError, "GRUCell: hidden_size must be at least 0, got -1"),
+        (lambda: nn.LSTMCell(2.0, 2), TypeError, "LSTMCell: input_size must be an int, got float"),
+        (lambda: nn.PReLU(-1), ValueError, "PReLU: num_parameters must be at least 0, got -1"),
+        (lambda: nn.Hardtanh(1, -1), ValueError, "Hardtanh: max_val must be larger than min_val, they are -1 and 1"),
+        (lambda: nn.Hardtanh(1, 1), ValueError, "Hardtanh: max_val must be larger than min_val, they are 1 and 1"),
+        (lambda: nn.Dropout("0.5"), TypeError, "Dropout: p must be a number, got str"),
+        (lambda: nn.Dropout2d(None), TypeError, "Dropout2d: p must be a number, got NoneType"),
+        (lambda: nn.Dropout3d(-0.1), ValueError, "Dropout3d: p must be between 0 and 1, got -0.1"),
+    ],
+)
+def test_arguments_that_are_refused(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_sizes_may_be_numpys_and_zero():
+    assert nn.Linear(np.int64(3), np.int32(2)).weight.shape == (2, 3)
+    assert nn.LayerNorm((np.int64(2), 3)).weight.shape == (2, 3)
+    for module in (nn.Linear(0, 2), nn.Embedding(0, 2), nn.BatchNorm1d(0), nn.PReLU(0), nn.Conv1d(0, 2, 1)):
+        assert any(p.data.size == 0 for p in module.parameters())
