@@ -7,14 +7,15 @@ one call.
 Parameters of a group that have seen different numbers of steps (one had no gradient for a while) need different bias
 corrections, so a group is updated in one call per distinct step count: in practice one.
 
-A step first looks at everything: the options of all groups, every parameter, gradient and state array. Only then is
-anything changed, so a step that raises leaves parameters, states and counts as they were.
+A step that raises leaves parameters, states and counts as they were. A kernel checks all that it gets before it changes
+anything, so one call needs no other check; where there are several, the arrays of all are checked before the first.
 """
 
 import math
 import sys
 from collections import defaultdict
 from functools import partial
+from operator import is_
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from nn.tensor import Tensor, enable_grad
 
 NUMBERS = (float, int, bool)
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+NO_STATE = {}  # of a parameter that has not been updated yet
 
 # As `os.path`: makes `from nn.optim.lr_scheduler import StepLR` work although this is a module, not a package.
 sys.modules[f"{__name__}.lr_scheduler"] = lr_scheduler
@@ -68,6 +70,7 @@ class Optimizer:
         self.defaults = defaults
         self.state = defaultdict(dict)
         self.param_groups = []
+        self._known_options = {}
         self._options(defaults)
         groups = list(params)
         if not groups:
@@ -83,16 +86,22 @@ class Optimizer:
 
     def _options(self, group):
         """The options of a group, checked, in numbers of Python's."""
-        options = {}
-        for key in self.defaults:
-            value = group[key]
-            options[key] = value if value.__class__ in NUMBERS else self._plain(key, value)
+        values = [group[key] for key in self.defaults]
+        known, options = self._known_options.get(id(group), ((), None))
+        if known and all(map(is_, values, known)):
+            return options
+        plain = [v if v.__class__ in NUMBERS else self._plain(k, v) for k, v in zip(self.defaults, values, strict=True)]
+        options = dict(zip(self.defaults, plain, strict=True))
         self._check(options)
+        if all(map(is_, values, plain)):  # tensors and arrays may be changed in place
+            self._known_options[id(group)] = values, options
         return options
 
     def _plain(self, key, value):
+        if value.__class__ is tuple and all(v.__class__ in NUMBERS for v in value):
+            return value
         if isinstance(value, (tuple, list)) or (key == "betas" and getattr(value, "shape", None) == (2,)):
-            return tuple(v if v.__class__ in NUMBERS else self._plain(key, v) for v in value)
+            return tuple(self._plain(key, v) for v in value)
         if math.prod(getattr(value, "shape", ())) != 1:
             raise ValueError(f"{self._name}: {key} must be one number, got shape {tuple(value.shape)}")
         number = as_number(value)
@@ -178,8 +187,12 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for batch in [b for group in self.param_groups for b in self._plan(group["params"], self._options(group))]:
-            batch.run(self.state)
+        batches = [b for group in self.param_groups for b in self._plan(group["params"], self._options(group))]
+        if len(batches) > 1:
+            for batch in batches:
+                batch.check()
+        for batch in batches:
+            batch.run()
         return loss
 
     def state_dict(self):
@@ -255,7 +268,7 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
     def _batches(self, params, fills, counted=True):
-        """Batch the parameters that have a gradient, one batch for each kernel call, and check all arrays.
+        """Batch the parameters that have a gradient, one batch for each kernel call; nothing is changed yet.
 
         Parameters
         ----------
@@ -270,35 +283,30 @@ class Optimizer:
         -------
         iterable of _Batch
         """
-        batches, taken = {}, set()
+        batches, batch = {}, None
         for p in params:
-            if p.grad is None:
+            grad = p.grad
+            if grad is None:
                 continue
-            x, state = p.data, self.state.get(p, {})
+            x, state = p.data, self.state.get(p, NO_STATE)
             key = state.get("step", 0) + 1 if counted else not state
-            arrays = [x, p.grad.data]
-            for name, fill in fills.items():
-                arrays.append(state[name] if name in state else np.full(x.shape, fill, x.dtype))
-            for i, array in enumerate(arrays):
-                if not (array.dtype is x.dtype and array.shape == x.shape):
-                    self._require_fit(["parameter", "gradient", *fills][i], array, x)
-            if x.dtype not in FLOATS:  # as the kernels are
-                raise TypeError(f"{self._name}: parameters must be float32 or float64, got {x.dtype}")
-            if not x.flags.writeable:
-                raise ValueError(f"{self._name}: a parameter of shape {x.shape} is read-only")
-            if id(x) in taken:
-                raise ValueError(f"{self._name}: two parameters have the same array, of shape {x.shape}")
-            taken.add(id(x))
-            if (key, x.dtype) not in batches:
-                batches[key, x.dtype] = _Batch(key, fills, counted)
-            batches[key, x.dtype].add(p, arrays)
+            if batch is None or batch.key != key or batch.dtype is not x.dtype:
+                batch = batches.get((key, x.dtype))
+                if batch is None:
+                    batch = batches[key, x.dtype] = _Batch(self, key, x.dtype, fills, counted)
+            for arrays, name in zip(batch.states, fills, strict=True):
+                array = state.get(name)
+                if array is None:
+                    array = np.full(x.shape, fills[name], x.dtype)
+                    state = batch.new[p] = {**state, name: array}
+                arrays.append(array)
+            if state is NO_STATE:
+                state = batch.new[p] = {}
+            batch.tensors.append(p)
+            batch.kept.append(state)
+            batch.params.append(x)
+            batch.grads.append(grad.data)
         return batches.values()
-
-    def _require_fit(self, what, array, x):
-        if array.shape != x.shape:
-            raise ValueError(f"{self._name}: the {what} of a parameter of shape {x.shape} has shape {array.shape}")
-        if array.dtype != x.dtype:
-            raise TypeError(f"{self._name}: the {what} of a parameter of dtype {x.dtype} has dtype {array.dtype}")
 
 
 class _Batch:
@@ -312,45 +320,56 @@ class _Batch:
     states : list of list of array
         Arrays for each name of a state.
     call : callable
-        The kernel with its arguments.
+        The kernel with its arguments, of which the lists above are some.
     """
 
-    __slots__ = ("key", "params", "grads", "states", "call", "_tensors", "_names", "_counted", "_copies")
+    __slots__ = ("optimizer", "key", "dtype", "names", "counted", "tensors", "kept", "new", "params", "grads", "states")
+    __slots__ += ("call", "copies")
 
-    def __init__(self, key, names, counted):
-        self.key, self._names, self._counted = key, tuple(names), counted
+    def __init__(self, optimizer, key, dtype, names, counted):
+        self.optimizer, self.key, self.dtype, self.names, self.counted = optimizer, key, dtype, names, counted
+        self.tensors, self.kept, self.new = [], [], {}  # kept: the states' dicts; new: those that there were not before
         self.params, self.grads, self.states = [], [], [[] for _ in names]
-        self._tensors, self._copies = [], []
+        self.copies = []
 
-    def add(self, p, arrays):
-        """Take a tensor with its arrays: those of its data, its gradient and its states."""
-        x, g, *states = arrays
-        self._tensors.append((p, states))
-        self.params.append(self._dense(x))
-        self.grads.append(g)
-        for own, state in zip(self.states, states, strict=True):
-            own.append(self._dense(state))
+    def check(self):
+        """Raise where the kernel would; take copies of parameters and states that are not contiguous."""
+        name = self.optimizer._name
+        if self.dtype not in FLOATS:
+            raise TypeError(f"{name}: parameters must be float32 or float64, got {self.dtype}")
+        shapes = [x.shape for x in self.params]
+        if len({*map(id, self.params)}) < len(shapes):
+            raise ValueError(f"{name}: two parameters have the same array")
+        lists = self.params, self.grads, *self.states
+        for what, arrays in zip(("parameter", "gradient", *self.names), lists, strict=True):
+            for array, shape in zip(arrays, shapes, strict=True):
+                if array.shape != shape:
+                    raise ValueError(f"{name}: the {what} of a parameter of shape {shape} has shape {array.shape}")
+                if array.dtype != self.dtype:
+                    raise TypeError(f"{name}: the {what} of a parameter of {self.dtype} is {array.dtype}")
+                if not (array.flags.writeable or what == "gradient"):
+                    raise ValueError(f"{name}: the {what} of a parameter of shape {shape} is read-only")
+        for arrays in (self.params, *self.states):
+            for i, array in enumerate(arrays):
+                if not array.flags.carray:
+                    arrays[i] = array.copy(order="C")
+                    self.copies.append((array, arrays[i]))
 
-    def _dense(self, array):
-        """The array, or what is to be copied back to it: kernels change C-contiguous arrays."""
-        if array.flags.carray:
-            return array
-        copy = array.copy(order="C")
-        self._copies.append((array, copy))
-        return copy
-
-    def run(self, all_states):
+    def run(self):
         """Call the kernel, and keep what it has changed."""
-        self.call()
-        for array, copy in self._copies:
+        try:
+            self.call()
+        except (TypeError, ValueError):  # nothing has changed: an error, to be named, or arrays that are not contiguous
+            self.check()
+            self.call()
+        for array, copy in self.copies:
             array[...] = copy
-        for p, states in self._tensors:
+        for p in self.tensors:
             p.mark_changed()
-            state = all_states[p]
-            if self._counted:
+        if self.counted:
+            for state in self.kept:
                 state["step"] = self.key
-            for name, array in zip(self._names, states, strict=True):
-                state[name] = array
+        self.optimizer.state.update(self.new)
 
 
 def _saved(value):
@@ -415,7 +434,19 @@ class SGD(Optimizer):
     def _plan(self, params, options):
         fills = {"momentum_buffer": 0} if options["momentum"] != 0 else {}
         for batch in self._batches(params, fills, counted=False):
-            batch.call = partial(kernels.sgd, batch.params, batch.grads, *batch.states, **options, first=batch.key)
+            batch.call = partial(
+                kernels.sgd,
+                batch.params,
+                batch.grads,
+                *batch.states,
+                lr=options["lr"],
+                momentum=options["momentum"],
+                dampening=options["dampening"],
+                weight_decay=options["weight_decay"],
+                nesterov=options["nesterov"],
+                maximize=options["maximize"],
+                first=batch.key,
+            )
             yield batch
 
 
@@ -475,11 +506,22 @@ class Adam(Optimizer):
 
     def _plan(self, params, options):
         fills = {"exp_avg": 0, "exp_avg_sq": 0}
-        if options.pop("amsgrad"):
+        if options["amsgrad"]:
             fills["max_exp_avg_sq"] = 0
-        kernel = kernels.adamw if options.pop("decoupled_weight_decay") else kernels.adam
+        kernel = kernels.adamw if options["decoupled_weight_decay"] else kernels.adam
         for batch in self._batches(params, fills):
-            batch.call = partial(kernel, batch.params, batch.grads, *batch.states, **options, step=batch.key)
+            batch.call = partial(
+                kernel,
+                batch.params,
+                batch.grads,
+                *batch.states,
+                step=batch.key,
+                lr=options["lr"],
+                betas=options["betas"],
+                eps=options["eps"],
+                weight_decay=options["weight_decay"],
+                maximize=options["maximize"],
+            )
             yield batch
 
 
@@ -555,12 +597,24 @@ class RMSprop(Optimizer):
         fills = {"square_avg": 0}
         if options["momentum"] > 0:
             fills["momentum_buffer"] = 0
-        if options.pop("centered"):
+        if options["centered"]:
             fills["grad_avg"] = 0
         for batch in self._batches(params, fills):
             states = dict(zip(fills, batch.states, strict=True))
-            states = [states.get(name) for name in ("square_avg", "momentum_buffer", "grad_avg")]
-            batch.call = partial(kernels.rmsprop, batch.params, batch.grads, *states, **options)
+            batch.call = partial(
+                kernels.rmsprop,
+                batch.params,
+                batch.grads,
+                states["square_avg"],
+                states.get("momentum_buffer"),
+                states.get("grad_avg"),
+                lr=options["lr"],
+                alpha=options["alpha"],
+                eps=options["eps"],
+                weight_decay=options["weight_decay"],
+                momentum=options["momentum"],
+                maximize=options["maximize"],
+            )
             yield batch
 
 
@@ -604,7 +658,18 @@ class Adagrad(Optimizer):
         self._require_non_negative(options, "lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
 
     def _plan(self, params, options):
-        fills = {"sum": options.pop("initial_accumulator_value")}
+        fills = {"sum": options["initial_accumulator_value"]}
         for batch in self._batches(params, fills):
-            batch.call = partial(kernels.adagrad, batch.params, batch.grads, *batch.states, **options, step=batch.key)
+            batch.call = partial(
+                kernels.adagrad,
+                batch.params,
+                batch.grads,
+                *batch.states,
+                step=batch.key,
+                lr=options["lr"],
+                lr_decay=options["lr_decay"],
+                weight_decay=options["weight_decay"],
+                eps=options["eps"],
+                maximize=options["maximize"],
+            )
             yield batch
