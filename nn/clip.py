@@ -3,12 +3,17 @@
 import numpy as np
 
 import kernels
+from nn.lr_scheduler import as_number
 from nn.tensor import Tensor
 
 
 def _gradients(parameters):
+    """The arrays of the gradients, which are about to be changed in place."""
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
-    return [p.grad.data for p in parameters if p.grad is not None]
+    grads = [p.grad for p in parameters if p.grad is not None]
+    for grad in grads:
+        grad.mark_changed()
+    return [grad.data for grad in grads]
 
 
 def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False):
@@ -45,6 +50,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     >>> nn.utils.clip_grad_norm_([w], max_norm=1.0).item()
     10.0
     """
+    max_norm, norm_type = as_number(max_norm), as_number(norm_type)
     norm = kernels.clip_grad_norm(_gradients(parameters), max_norm, norm_type, error_if_nonfinite)
     return Tensor(np.asarray(norm))
 
@@ -58,5 +64,6 @@ def clip_grad_value_(parameters, clip_value):
         Those without a gradient are ignored.
     clip_value : float
     """
+    clip_value = as_number(clip_value)
     for g in _gradients(parameters):
         np.clip(g, -clip_value, clip_value, out=g)

@@ -277,7 +277,7 @@ class Module:
             if set_to_none:
                 parameter.grad = None
             elif parameter.grad is not None:
-                parameter.grad.data[...] = 0
+                parameter.grad.zero_()
 
     def requires_grad_(self, requires_grad=True):
         """Set whether the parameters require gradients, for example not for layers that are frozen; return self."""

@@ -85,3 +85,38 @@ def test_gradients_at_the_edge_of_the_range_are_clipped_not_overflowed():
     w.grad = nn.Tensor(np.full(4, 1e30, np.float32))
     assert nn.utils.clip_grad_norm_(w, 1.0).item() == pytest.approx(2e30, rel=1e-6)
     np.testing.assert_allclose(w.grad.data, 0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.array, nn.tensor, lambda v: np.array([v])])
+def test_bounds_that_are_not_pythons_numbers(kind):
+    w = nn.Parameter([3.0, 4.0])
+    w.grad = nn.tensor([6.0, 8.0])
+    assert nn.utils.clip_grad_norm_([w], kind(5.0), kind(2.0)).item() == 10
+    np.testing.assert_allclose(w.grad.data, [3, 4], rtol=1e-6)
+    nn.utils.clip_grad_value_([w], kind(3.5))
+    np.testing.assert_allclose(w.grad.data, [3, 3.5], rtol=1e-6)
+    assert w.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda w: nn.utils.clip_grad_norm_([w], 1.0),
+        lambda w: nn.utils.clip_grad_value_([w], 1.0),
+        lambda w: nn.optim.SGD([w]).zero_grad(set_to_none=False),
+        lambda w: nn.Sequential({"part": Holder(w)}).zero_grad(set_to_none=False),
+    ],
+)
+def test_a_gradient_that_is_changed_is_noticed_by_what_has_used_it(change):
+    w, v = nn.Parameter([3.0, 4.0]), nn.Parameter([1.0, 1.0])
+    w.grad = nn.tensor([6.0, 8.0])
+    loss = (v * w.grad).sum()
+    change(w)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
+class Holder(nn.Module):
+    def __init__(self, weight):
+        super().__init__()
+        self.weight = weight
