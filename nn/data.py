@@ -178,6 +178,8 @@ class DataLoader:
             ("num_workers", num_workers, 0),
             ("prefetch_factor", prefetch_factor, 1),
         ):
+            if not isinstance(value, (int, np.integer)):
+                raise TypeError(f"DataLoader: {name} must be an int, got {type(value).__name__}")
             if value < least:
                 raise ValueError(f"DataLoader: {name} must be at least {least}, got {value}")
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last

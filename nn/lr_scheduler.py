@@ -84,9 +84,13 @@ class LRScheduler:
         return self._last_lr
 
     def step(self):
-        """Advance by one epoch and set the optimiser's rates."""
+        """Advance by one epoch and set the optimiser's rates; where that raises, the epoch stays."""
         self.last_epoch += 1
-        self._apply(self.get_lr())
+        try:
+            self._apply(self.get_lr())
+        except Exception:
+            self.last_epoch -= 1
+            raise
 
     def state_dict(self):
         """Everything but the optimiser, as a dict that is also valid JSON."""
@@ -98,8 +102,10 @@ class LRScheduler:
 
     def _first_step(self):
         self._first = True  # get_lr must not apply a factor to a rate that is already that of the first epoch
-        self.step()
-        self._first = False
+        try:
+            self.step()
+        finally:
+            self._first = False
 
     def _begin(self):
         """Begin at epoch 0, from the rates that the optimiser has."""
@@ -514,16 +520,14 @@ class OneCycleLR(LRScheduler):
         if cycle_momentum and not self.uses_betas and "momentum" not in optimizer.defaults:
             raise ValueError("OneCycleLR: cycle_momentum needs an optimiser with momentum or betas")
         if last_epoch == -1:
-            peaks = _per_group(optimizer, "OneCycleLR: max_lr", max_lr)
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["initial_lr"] = peak / div_factor
-                group["max_lr"] = peak
-                group["min_lr"] = group["initial_lr"] / final_div_factor
+            options = {"max_lr": max_lr}
             if cycle_momentum:
-                for key, value in (("base_momentum", base_momentum), ("max_momentum", max_momentum)):
-                    values = _per_group(optimizer, f"OneCycleLR: {key}", value)
-                    for group, momentum in zip(optimizer.param_groups, values, strict=True):
-                        group[key] = momentum
+                options |= {"base_momentum": base_momentum, "max_momentum": max_momentum}
+            values = {key: _per_group(optimizer, f"OneCycleLR: {key}", value) for key, value in options.items()}
+            for i, group in enumerate(optimizer.param_groups):
+                group.update({key: each[i] for key, each in values.items()})
+                group["initial_lr"] = group["max_lr"] / div_factor
+                group["min_lr"] = group["initial_lr"] / final_div_factor
         else:
             needed = ["max_lr", "min_lr", *(["base_momentum", "max_momentum"] if cycle_momentum else [])]
             for i, group in enumerate(optimizer.param_groups):
@@ -615,17 +619,24 @@ class SequentialLR(LRScheduler):
     def step(self):
         self.last_epoch += 1
         scheduler = self._turn()
-        if self.last_epoch in self.milestones:
-            scheduler._restart()
-        else:
-            scheduler.step()
+        try:
+            if self.last_epoch in self.milestones:
+                scheduler._restart()
+            else:
+                scheduler.step()
+        except Exception:
+            self.last_epoch -= 1
+            raise
         self._last_lr = scheduler.get_last_lr()
 
     def state_dict(self):
         return {**super().state_dict(), "schedulers": [scheduler.state_dict() for scheduler in self.schedulers]}
 
     def load_state_dict(self, state_dict):
-        for scheduler, state in zip(self.schedulers, state_dict["schedulers"], strict=True):
+        states = state_dict["schedulers"]
+        if len(states) != len(self.schedulers):
+            raise ValueError(f"SequentialLR: there are {len(self.schedulers)} schedulers, the state has {len(states)}")
+        for scheduler, state in zip(self.schedulers, states, strict=True):
             scheduler.load_state_dict(state)
         super().load_state_dict({key: value for key, value in state_dict.items() if key != "schedulers"})
 
@@ -695,8 +706,8 @@ class ReduceLROnPlateau(LRScheduler):
         ----------
         metrics : float or 0-d Tensor
         """
-        self.last_epoch += 1
         metric = float(metrics)
+        self.last_epoch += 1
         if self._is_better(metric):
             self.best = metric
             self.num_bad_epochs = 0

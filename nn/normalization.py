@@ -65,13 +65,15 @@ class _BatchNorm(_ChannelNorm):
         by_batch = self.training or self.running_mean is None
         tracked = self.running_mean if not self.training or self.track_running_stats else None
         momentum = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None and tracked is not None:
+        counting = self.training and self.num_batches_tracked is not None and tracked is not None
+        if counting and self.momentum is None:  # the average of all batches so far
+            momentum = 1.0 / (float(self.num_batches_tracked.data) + 1.0)
+        running = (None, None) if tracked is None else (self.running_mean, self.running_var)
+        y = F.batch_norm(input, *running, self.weight, self.bias, by_batch, momentum, self.eps)
+        if counting:  # only now: a batch that is refused does not count
             self.num_batches_tracked.data[...] += 1
             self.num_batches_tracked.mark_changed()
-            if self.momentum is None:  # the average of all batches so far
-                momentum = 1.0 / float(self.num_batches_tracked.data)
-        running = (None, None) if tracked is None else (self.running_mean, self.running_var)
-        return F.batch_norm(input, *running, self.weight, self.bias, by_batch, momentum, self.eps)
+        return y
 
 
 class BatchNorm1d(_BatchNorm):

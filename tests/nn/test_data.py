@@ -403,3 +403,11 @@ def test_read_idx(tmp_path):
     path = tmp_path / "images"
     path.write_bytes(WHOLE)
     np.testing.assert_array_equal(read_idx(path), np.arange(24).reshape(2, 3, 4))
+
+
+@pytest.mark.parametrize("option", ["batch_size", "num_workers", "prefetch_factor"])
+@pytest.mark.parametrize("value", [2.5, None, "4"])
+def test_options_of_a_loader_that_are_no_ints(option, value):
+    with pytest.raises(TypeError, match=f"DataLoader: {option} must be an int, got {type(value).__name__}"):
+        DataLoader(TensorDataset(np.ones(3)), **{option: value})
+    assert len(DataLoader(TensorDataset(np.ones(3)), batch_size=np.int64(2))) == 2

@@ -554,3 +554,61 @@ def test_lengths_and_divisors_of_zero(name, options, message):
 def test_one_cycle_resumed_on_an_optimiser_that_had_none():
     with pytest.raises(KeyError, match="OneCycleLR: resuming at 3, group 0 has no max_lr, min_lr, base_momentum"):
         nn.optim.lr_scheduler.OneCycleLR(one_group(initial_lr=0.1), 1.0, 10, last_epoch=3)
+
+
+# --- what raises changes nothing --------------------------------------------------------------------------------------
+
+
+def test_a_step_that_raises_does_not_advance():
+    make = nn.optim.lr_scheduler
+
+    def half_of_two(epoch):
+        if epoch > 2:
+            raise ArithmeticError
+        return 0.5**epoch
+
+    def cycle(optimizer):
+        return make.OneCycleLR(optimizer, 1.0, 2)
+
+    def function(optimizer):
+        return make.LambdaLR(optimizer, half_of_two)
+
+    def sequence(optimizer):
+        return make.SequentialLR(optimizer, [function(optimizer)], [])
+
+    for build, error in ((cycle, ValueError), (function, ArithmeticError), (sequence, ArithmeticError)):
+        optimizer = one_group(momentum=0.9)
+        scheduler = build(optimizer)
+        scheduler.step()
+        scheduler.step()
+        before = json.dumps([scheduler.state_dict(), optimizer.state_dict()["param_groups"]])
+        for _ in range(2):
+            with pytest.raises(error):
+                scheduler.step()
+        assert json.dumps([scheduler.state_dict(), optimizer.state_dict()["param_groups"]]) == before
+    plateau = make.ReduceLROnPlateau(one_group())
+    with pytest.raises(ValueError):
+        plateau.step("no number")
+    assert plateau.last_epoch == 0
+
+
+@pytest.mark.parametrize(
+    "options", [{"base_momentum": [0.5]}, {"max_lr": [1.0]}, {"max_momentum": [0.9] * 3}, {"T": 1}]
+)
+def test_a_schedule_that_is_refused_leaves_the_optimiser_alone(options):
+    optimizer, _ = optimizers("SGD", momentum=0.9)
+    before = json.dumps(optimizer.state_dict()["param_groups"])
+    with pytest.raises(ValueError, match="the optimiser has 2 groups"):
+        nn.optim.lr_scheduler.OneCycleLR(optimizer, **{"max_lr": 1.0, "total_steps": 9, **options})
+    assert json.dumps(optimizer.state_dict()["param_groups"]) == before
+
+
+def test_a_sequence_does_not_take_half_of_a_state():
+    make = nn.optim.lr_scheduler
+    one, other = one_group(), one_group()
+    first = make.SequentialLR(one, [make.StepLR(one, 2), make.StepLR(one, 3)], [1])
+    second = make.SequentialLR(other, [make.StepLR(other, 5)], [])
+    before = second.state_dict()
+    with pytest.raises(ValueError, match="SequentialLR: there are 1 schedulers, the state has 2"):
+        second.load_state_dict(first.state_dict())
+    assert second.state_dict() == before

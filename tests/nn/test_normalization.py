@@ -173,3 +173,16 @@ def test_errors(message, call):
 def test_group_norm_of_a_wrong_number_of_groups():
     with pytest.raises(TypeError, match="group_norm: num_groups must be an int, got float"):
         F.group_norm(nn.ones(2, 4, requires_grad=True), 2.0)
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_a_batch_that_is_refused_does_not_count(momentum):
+    layer = nn.BatchNorm1d(3, momentum=momentum)
+    layer(nn.randn(4, 3))
+    before = {name: buffer.data.copy() for name, buffer in layer.named_buffers()}
+    for shape in ((1, 3), (4, 2), (4,)):
+        with pytest.raises(ValueError):
+            layer(nn.ones(*shape))
+    for name, buffer in layer.named_buffers():
+        np.testing.assert_array_equal(buffer.data, before[name])
+    assert layer.num_batches_tracked.item() == 1
