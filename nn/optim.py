@@ -323,8 +323,10 @@ class _Batch:
         The kernel with its arguments, of which the lists above are some.
     """
 
-    __slots__ = ("optimizer", "key", "dtype", "names", "counted", "tensors", "kept", "new", "params", "grads", "states")
-    __slots__ += ("call", "copies")
+    __slots__ = (
+        *("optimizer", "key", "dtype", "names", "counted", "call"),
+        *("tensors", "kept", "new", "params", "grads", "states", "copies"),
+    )
 
     def __init__(self, optimizer, key, dtype, names, counted):
         self.optimizer, self.key, self.dtype, self.names, self.counted = optimizer, key, dtype, names, counted
