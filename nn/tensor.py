@@ -13,6 +13,7 @@ elements: broadcasting arithmetic and the moving of data are NumPy's, everything
 
 import itertools
 import math
+import operator
 import sys
 import threading
 import weakref
@@ -26,6 +27,7 @@ import kernels
 
 _ieee = np.errstate(all="ignore")  # infinities and NaNs are results here, not warnings
 _NUMBERS = (int, float, np.generic)
+_PLAIN_BOUNDS = {int, float, type(None)}  # those that adapt to the array's dtype by themselves
 
 # A training step allocates what its backward needs and frees it all, and glibc would give it back to the system each
 # time, to be mapped anew, page by page: a fifth of the step of a small transformer. It keeps twice as much as the
@@ -143,8 +145,9 @@ def record(name, data, inputs, backward, saved=(), *, saves_result=False, view=F
         One for each gradient that `backward` returns; None for an argument that has no gradient.
     backward : callable
         As described in `Node`. It must hold arrays, never `inputs`, which would keep alive what it does not need.
-    saved : tuple of (Tensor or None)
-        Those whose arrays `backward` reads: `Tensor.backward` raises if one of them was changed in place meanwhile.
+    saved : tuple of (Tensor, array or None)
+        Whatever `backward` reads, masks, indices and weights as well as inputs: `Tensor.backward` raises if a tensor
+        among them was changed in place meanwhile. An array is its owner's, and nobody sees what is written to it.
     saves_result : bool
         Whether `backward` reads `data`.
     view : bool
@@ -158,7 +161,7 @@ def record(name, data, inputs, backward, saved=(), *, saves_result=False, view=F
     if view:
         inputs[0]._memory.share(inputs[0], result)
     if _mode.enabled and _any_requires_grad(inputs):
-        watched = [(t._memory, t._memory.version) for t in saved if t is not None]
+        watched = [(t._memory, t._memory.version) for t in saved if isinstance(t, Tensor)]
         if saves_result:
             watched.append((result._memory, result._memory.version))
         result._requires_grad = True
@@ -194,18 +197,19 @@ def record_several(name, arrays, inputs, backward, saved=(), *, saves_results=()
     arrived = [None] * len(results)
 
     def joined(bits):
+        bits = int(bits)
         gradients = [dy if bits >> i & 1 else None for i, dy in enumerate(arrived)]
         arrived[:] = [None] * len(arrived)
         return backward(*gradients)
 
-    watched = [t for t in saved if t is not None] + [results[i] for i in saves_results]
+    watched = [t for t in saved if isinstance(t, Tensor)] + [results[i] for i in saves_results]
     edges = [None if t is None else edge(t) for t in inputs]
     operation = Node(name, edges, joined, [(t._memory, t._memory.version) for t in watched])
     for i, result in enumerate(results):
 
         def keep(dy, i=i):
             arrived[i] = dy
-            return np.asarray(1 << i)
+            return np.asarray(1 << i, dtype=object)  # Python's integers have as many bits as there are results
 
         result._requires_grad = True
         result._node = Node(name, [operation], keep)
@@ -283,6 +287,7 @@ def _propagate(root, dy, retain_graph):
             leaf.grad = _wrap(g)
         else:
             leaf.grad.data += g
+            leaf.grad._memory.version += 1
 
 
 def _run_hooks(hooks, dy):
@@ -347,7 +352,7 @@ def _unbroadcast(g, shape):
     return kernels.sum(g, (*range(added), *stretched)).reshape(shape)
 
 
-def _record_pair(name, z, a, b, da, db, saved=False):
+def _record_pair(name, z, a, b, da, db, saved=(), saves_result=False):
     """Record an elementwise operation; `da` and `db` turn dy into the operands' gradients, still in the shape of z."""
     shape_a = a.data.shape if a is not None and a._requires_grad else None
     shape_b = b.data.shape if b is not None and b._requires_grad else None
@@ -358,7 +363,7 @@ def _record_pair(name, z, a, b, da, db, saved=False):
             None if shape_b is None else _unbroadcast(db(dy), shape_b),
         )
 
-    return record(name, z, (a, b), backward, (a, b) if saved else ())
+    return record(name, z, (a, b), backward, saved, saves_result=saves_result)
 
 
 @_ieee
@@ -370,13 +375,15 @@ def _add(a, b):
 @_ieee
 def _sub(a, b):
     a, b, x, y = _operands("sub", a, b)
+    if x.dtype.kind == "b":
+        raise TypeError("sub: bools have no difference; use != or long()")
     return _record_pair("sub", x - y, a, b, lambda dy: dy, lambda dy: -dy)
 
 
 @_ieee
 def _mul(a, b):
     a, b, x, y = _operands("mul", a, b)
-    return _record_pair("mul", x * y, a, b, lambda dy: dy * y, lambda dy: dy * x, saved=True)
+    return _record_pair("mul", x * y, a, b, lambda dy: dy * y, lambda dy: dy * x, (a, b))
 
 
 @_ieee
@@ -384,13 +391,17 @@ def _div(a, b):
     a, b, x, y = _operands("div", a, b)
     if x.dtype.kind != "f":
         x, y = x.astype(np.float32), y.astype(np.float32)
-    return _record_pair("div", x / y, a, b, lambda dy: dy / y, lambda dy: -dy * x / (y * y), saved=True)
+
+    def db(dy):
+        return -dy * (x / y / y)  # y² overflows, and vanishes, where the quotients do not
+
+    return _record_pair("div", x / y, a, b, lambda dy: dy / y, db, (a, b))
 
 
 @_ieee
 def _pow(a, b):
     a, b, x, y = _operands("pow", a, b)
-    z = x**y
+    z = _integer_power(x, y) if y.dtype.kind == "i" and (y < 0).any() else x**y
 
     def da(dy):
         return dy * np.where(y == 0, 0, y * x ** (y - 1))  # x⁰ is constant, even at 0
@@ -398,31 +409,37 @@ def _pow(a, b):
     def db(dy):
         return dy * np.where((x == 0) & (y >= 0), 0, z * np.log(x))  # and so is 0ʸ
 
-    return _record_pair("pow", z, a, b, da, db, saved=True)
+    return _record_pair("pow", z, a, b, da, db, (a, b), saves_result=b is not None and b._requires_grad)
+
+
+def _integer_power(x, y):
+    """Powers of integers, some negative: 1 and -1 have those, and of others PyTorch makes 0."""
+    inverse = np.where(np.abs(x) == 1, x ** (y & 1), 0)
+    return np.where(y < 0, inverse, x ** np.maximum(y, 0))
 
 
 @_ieee
-def _extremum(name, pick, a, b, wins):
+def _extremum(name, pick, a, b, loses):
     a, b, x, y = _operands(name, a, b)
     half = x.dtype.type(0.5) if x.dtype.kind == "f" else 0
 
     def da(dy):
-        return np.where(x == y, dy * half, np.where(wins(x, y), dy, 0))  # a tie shares the gradient
+        return np.where(x == y, dy * half, np.where(loses(x, y), 0, dy))  # a tie shares the gradient, a NaN passes it
 
     def db(dy):
-        return np.where(x == y, dy * half, np.where(wins(y, x), dy, 0))
+        return np.where(x == y, dy * half, np.where(loses(y, x), 0, dy))
 
-    return _record_pair(name, pick(x, y), a, b, da, db, saved=True)
+    return _record_pair(name, pick(x, y), a, b, da, db, (a, b))
 
 
 def maximum(a, b):
-    """The larger of two tensors, element by element; NaN if one is. A tie shares the gradient."""
-    return _extremum("maximum", np.maximum, a, b, np.greater)
+    """The larger of two tensors, element by element; NaN if one is, and both get the gradient. A tie shares it."""
+    return _extremum("maximum", np.maximum, a, b, np.less)
 
 
 def minimum(a, b):
-    """The smaller of two tensors, element by element; NaN if one is. A tie shares the gradient."""
-    return _extremum("minimum", np.minimum, a, b, np.less)
+    """The smaller of two tensors, element by element; NaN if one is, and both get the gradient. A tie shares it."""
+    return _extremum("minimum", np.minimum, a, b, np.greater)
 
 
 @_ieee
@@ -433,11 +450,39 @@ def where(condition, a, b):
     ----------
     condition : Tensor or array of bool
     a, b : Tensor, array or number
+
+    Raises
+    ------
+    TypeError
+        `condition` does not hold bools, or `a` and `b` are float32 and float64.
     """
-    condition = _array(condition)
+    c = _mask("where", "condition", condition)
     a, b, x, y = _operands("where", a, b)
-    z = np.where(condition, x, y)
-    return _record_pair("where", z, a, b, lambda dy: np.where(condition, dy, 0), lambda dy: np.where(condition, 0, dy))
+    z = np.where(c, x, y)
+    return _record_pair("where", z, a, b, lambda dy: np.where(c, dy, 0), lambda dy: np.where(c, 0, dy), (condition,))
+
+
+def _mask(name, argument, mask):
+    """The array of a mask; TypeError unless it holds bools."""
+    array = _array(mask)
+    if array.dtype.kind != "b":
+        raise TypeError(f"{name}: {argument} must be bool, got {array.dtype}")
+    return array
+
+
+def _number(name, value, dtype):
+    """A number as an array of a dtype that can hold it, rounded if need be; ValueError for one that is too large."""
+    if not isinstance(value, _NUMBERS):
+        raise TypeError(f"{name}: value must be a number or a 0-d tensor, got {type(value).__name__}")
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        fits = math.isfinite(value) and limits.min <= value <= limits.max
+        value = int(value) if fits else value
+    else:
+        fits = dtype.kind == "b" or not math.isfinite(value) or abs(value) <= float(np.finfo(dtype).max)
+    if not fits:
+        raise ValueError(f"{name}: value {value} does not fit {dtype}")
+    return np.asarray(value, dtype)
 
 
 def _comparison(ufunc):
@@ -476,11 +521,85 @@ def _array(data, dtype=None):
     return array
 
 
-def _plain_index(index):
-    """An index with arrays in place of tensors."""
-    if isinstance(index, tuple):
-        return tuple(i.data if isinstance(i, Tensor) else i for i in index)
-    return index.data if isinstance(index, Tensor) else index
+def _index(index, ndim, keep):
+    """An index as PyTorch reads it: ``x[index]`` is ``x[basic]``, a view, or ``x[basic][picked]``, a copy.
+
+    An integer beside arrays takes its dimension away before the arrays are looked at; NumPy would broadcast it with
+    them, and put the result's dimensions in another order. `picked` is None where there is no array. With `keep` it
+    is for a backward, too: lists and arrays, which others may write to meanwhile, are copied.
+    """
+    if isinstance(index, Tensor) and index.data.ndim and index.data.dtype in _INDICES:
+        return (), (index.data,)
+    parts = index if type(index) is tuple else (index,)
+    for i in parts:
+        if type(i) not in _BASIC or (type(i) is slice and _is_tensor(i.start, i.stop, i.step)):
+            break
+    else:
+        return parts, None
+    basic, picked, gaps, taken, arrays = [], [], [], 0, False
+    for i in parts:
+        if type(i) is not int:
+            i = _index_part(i, keep)
+        if isinstance(i, np.ndarray):
+            arrays = True
+            if i.ndim:
+                dims = i.ndim if i.dtype.kind == "b" else 1
+                basic += [_ALL] * dims
+                taken += dims
+            else:  # one bool: a dimension of length 1, or none
+                basic.append(None)
+                i = i.reshape(1)
+            picked.append(i)
+        elif i is Ellipsis:
+            gaps.append((len(basic), len(picked)))
+        else:
+            basic.append(i)
+            taken += i is not None
+            if type(i) is not int:
+                picked.append(_ALL)
+    if len(gaps) > 1:
+        raise IndexError(f"index: at most one ellipsis, got {len(gaps)}")
+    for at, among_picked in gaps:
+        basic[at:at] = picked[among_picked:among_picked] = [_ALL] * (ndim - taken)
+    return tuple(basic), tuple(picked) if arrays else None
+
+
+_ALL = slice(None)
+_INDICES = (np.dtype(np.int64), np.dtype(np.bool_), np.dtype(np.int32))
+_BASIC = (int, slice, type(None), type(Ellipsis))
+
+
+def _is_tensor(a, b, c):
+    return isinstance(a, Tensor) or isinstance(b, Tensor) or isinstance(c, Tensor)
+
+
+def _index_part(i, keep):
+    """One part of an index: an int, slice, None, Ellipsis, or an array of integers or bools."""
+    if i is None or i is Ellipsis:
+        return i
+    if isinstance(i, slice):
+        if not _is_tensor(i.start, i.stop, i.step):
+            return i
+        return slice(*(None if bound is None else operator.index(bound) for bound in (i.start, i.stop, i.step)))
+    array = i.data if isinstance(i, Tensor) else np.array(i) if keep else np.asarray(i)
+    if not array.size and not hasattr(i, "dtype"):
+        array = array.astype(np.int64)  # an empty list is of floats
+    if array.dtype.kind not in "iub":
+        raise IndexError(f"index: tensors must hold integers or bools, got {array.dtype}")
+    if array.dtype == np.uint8:
+        raise IndexError("index: uint8 is a mask for PyTorch and numbers for NumPy; use bool() or long()")
+    return array if array.ndim or array.dtype.kind == "b" else int(array)
+
+
+def _put(x, basic, picked, value):
+    """Set ``x[basic][picked]``, or without arrays ``x[basic]``."""
+    try:
+        if picked is None:
+            x[basic] = value
+        else:
+            x[basic][picked] = value
+    except IndexError as error:
+        raise IndexError(f"index: {error}, of a tensor of shape {x.shape}") from None
 
 
 def _sizes(sizes):
@@ -538,6 +657,8 @@ class Tensor:
         self._node = None
         self._hooks = None
         self._memory = _Memory()
+        if isinstance(data, Tensor) and self.data is data.data:
+            data._memory.share(data, self)
         self._requires_grad = False
         self.requires_grad_(requires_grad)
 
@@ -570,7 +691,7 @@ class Tensor:
 
     def size(self, dim=None):
         """The shape, or the length of one dimension."""
-        return self.data.shape if dim is None else self.data.shape[dim]
+        return self.data.shape if dim is None else self.data.shape[_axis("size", dim, self.data.ndim)]
 
     def dim(self):
         """The number of dimensions."""
@@ -581,9 +702,13 @@ class Tensor:
         return self.data.size
 
     def __len__(self):
+        if not self.data.ndim:
+            raise TypeError("len: a 0-d tensor has no length")
         return len(self.data)
 
     def __iter__(self):
+        if not self.data.ndim:
+            raise TypeError("iter: a 0-d tensor has nothing to go over")
         return (self[i] for i in range(len(self.data)))
 
     def __repr__(self):
@@ -603,7 +728,9 @@ class Tensor:
     # conversion
 
     def item(self):
-        """The only element, as a Python number."""
+        """The only element, as a Python number; ValueError if there are several, or none."""
+        if self.data.size != 1:
+            raise ValueError(f"item: needs a tensor of one element, this one is {self.data.shape}")
         return self.data.item()
 
     def tolist(self):
@@ -641,10 +768,10 @@ class Tensor:
         return bool(self.data)
 
     def __float__(self):
-        return float(self.data.item())
+        return float(self.item())
 
     def __int__(self):
-        return int(self.data.item())
+        return int(self.item())
 
     def __index__(self):
         return self.data.__index__()
@@ -807,6 +934,8 @@ class Tensor:
         return _pow(other, self)
 
     def __neg__(self):
+        if self.data.dtype.kind == "b":
+            raise TypeError("neg: bools have no negative; use ~")
         return record("neg", -self.data, (self,), lambda dy: -dy)
 
     def __abs__(self):
@@ -842,32 +971,34 @@ class Tensor:
 
     def all(self, dim=None, keepdim=False):
         """Whether all elements are true (not zero)."""
-        return _wrap(np.asarray(np.all(self.data, axis=dim, keepdims=keepdim)))
+        return _reduced("all", np.all, self.data, dim, keepdim)
 
     def any(self, dim=None, keepdim=False):
         """Whether any element is true (not zero)."""
-        return _wrap(np.asarray(np.any(self.data, axis=dim, keepdims=keepdim)))
+        return _reduced("any", np.any, self.data, dim, keepdim)
 
     # functions of each element
 
     def exp(self):
         """e to the power of each element."""
-        y = kernels.exp(self.data)
+        y = kernels.exp(_inexact(self))
         return record("exp", y, (self,), lambda dy: kernels.exp_backward(dy, y), saves_result=True)
 
     def relu(self):
         """The larger of each element and 0."""
+        if self.data.dtype.kind in "iu":
+            return _wrap(np.maximum(self.data, 0))
         y = kernels.relu(self.data)
         return record("relu", y, (self,), lambda dy: kernels.relu_backward(dy, y), saves_result=True)
 
     def sigmoid(self):
         """1 / (1 + exp(-x))."""
-        y = kernels.sigmoid(self.data)
+        y = kernels.sigmoid(_inexact(self))
         return record("sigmoid", y, (self,), lambda dy: kernels.sigmoid_backward(dy, y), saves_result=True)
 
     def tanh(self):
         """The hyperbolic tangent."""
-        y = kernels.tanh(self.data)
+        y = kernels.tanh(_inexact(self))
         return record("tanh", y, (self,), lambda dy: kernels.tanh_backward(dy, y), saves_result=True)
 
     @_ieee
@@ -882,17 +1013,38 @@ class Tensor:
         y = np.sqrt(_floating("sqrt", self))
         return record("sqrt", y, (self,), lambda dy: dy / (y + y), saves_result=True)
 
+    @_ieee
     def clamp(self, min=None, max=None):
-        """Each element, but at least `min` and at most `max` (numbers); the gradient is 0 outside."""
+        """Each element, but at least `min` and at most `max`: numbers, or tensors that broadcast.
+
+        The gradient of an element outside goes to the bound that replaces it, if that is a tensor that needs one.
+        """
         if min is None and max is None:
             raise ValueError("clamp: needs min or max")
         x = self.data
-        low, high = (-np.inf if min is None else min), (np.inf if max is None else max)
+        low, high = (bound.data if isinstance(bound, Tensor) else bound for bound in (min, max))
+        if x.dtype.kind != "f" or not {type(low), type(high)} <= _PLAIN_BOUNDS:
+            if low is not None:
+                x, low = _match("clamp", x, low)
+            if high is not None:
+                x, high = _match("clamp", x, high)
+            if low is not None:
+                low = np.asarray(low, x.dtype)
+        inputs = (self, *(bound if isinstance(bound, Tensor) else None for bound in (min, max)))
+        shapes = [None if t is None or not t._requires_grad else t.data.shape for t in inputs]
 
         def backward(dy):
-            return np.where((x >= low) & (x <= high), dy, 0)
+            gradients = [None, None, None]
+            if shapes[0] is not None:
+                inside = x >= low if high is None else x <= high if low is None else (x >= low) & (x <= high)
+                gradients[0] = np.where(inside, dy, 0)
+            if shapes[1] is not None:
+                gradients[1] = np.where(x < low if high is None else (x < low) & (low < high), dy, 0)
+            if shapes[2] is not None:  # where the bounds cross, all elements are `max`
+                gradients[2] = np.where(x > high if low is None else (x > high) | (low > high), dy, 0)
+            return tuple(None if g is None else _unbroadcast(g, s) for g, s in zip(gradients, shapes, strict=True))
 
-        return record("clamp", np.clip(x, min, max), (self,), backward, (self,))
+        return record("clamp", np.clip(x, low, high), inputs, backward, inputs)
 
     # reductions
 
@@ -900,7 +1052,7 @@ class Tensor:
         """The sum over `dim`: an int, several, or None for all. Of nothing: 0."""
         x, dim = self.data, _dims(dim)
         if x.dtype.kind != "f":
-            return _wrap(np.asarray(np.sum(x, axis=dim, keepdims=keepdim)))
+            return _reduced("sum", np.sum, x, dim, keepdim)
         shape = x.shape
         y = kernels.sum(x, dim, keepdim)
         return record("sum", y, (self,), lambda dy: kernels.sum_backward(dy, shape, dim, keepdim))
@@ -912,16 +1064,36 @@ class Tensor:
         y = kernels.mean(x, dim, keepdim)
         return record("mean", y, (self,), lambda dy: kernels.mean_backward(dy, shape, dim, keepdim))
 
+    @_ieee
     def var(self, dim=None, *, correction=1, keepdim=False):
-        """The variance over `dim`: squared deviations, summed and divided by their number minus `correction`."""
-        deviation = self - self.mean(dim, keepdim=True)
-        total = (deviation * deviation).sum(dim, keepdim)
-        count = self.data.size // max(total.data.size, 1)
-        return total / max(count - correction, 0)
+        """The variance over `dim`: squared deviations, summed and divided by their number minus `correction`.
 
+        A bool in the place of `dim` is PyTorch's ``unbiased``: a correction of 1 or 0. Where `dim` is empty PyTorch's
+        gradient is wrong; here it is that of the variance of all elements.
+        """
+        deviation, dim, freedom = _deviation("var", self, dim, correction)
+        total = kernels.sum(deviation * deviation, dim, True)
+
+        def backward(dy):
+            return deviation * (dy.reshape(total.shape) * 2 / freedom)
+
+        return record("var", _kept(total / freedom, dim, keepdim), (self,), backward)
+
+    @_ieee
     def std(self, dim=None, *, correction=1, keepdim=False):
-        """The square root of `var`."""
-        return self.var(dim, correction=correction, keepdim=keepdim).sqrt()
+        """The square root of `var`, also where that overflows or vanishes; its gradient is 0 where it is 0."""
+        deviation, dim, freedom = _deviation("std", self, dim, correction)
+        # relative to the largest, squares neither overflow nor vanish
+        scale = np.max(np.abs(deviation), dim, keepdims=True, initial=0)
+        scale = np.where((scale > 0) & (scale < np.inf), scale, scale.dtype.type(1))
+        relative = deviation / scale
+        root = np.sqrt(kernels.sum(relative * relative, dim, True) / freedom)
+
+        def backward(dy):
+            factor = dy.reshape(root.shape) / root / freedom
+            return relative * np.where(root == 0, 0, factor)
+
+        return record("std", _kept(scale * root, dim, keepdim), (self,), backward)
 
     def max(self, dim=None, keepdim=False):
         """The largest element; NaN if there is one.
@@ -930,7 +1102,7 @@ class Tensor:
         ----------
         dim : int, optional
             Then the result is the pair (values, indices) along it; among equals, the first.
-            Without it, equals share the gradient.
+            Without it, equals share the gradient. With a Tensor in its place, the result is `maximum` of both.
         keepdim : bool, default False
 
         Raises
@@ -938,41 +1110,56 @@ class Tensor:
         ValueError
             The maximum of nothing.
         """
+        if isinstance(dim, Tensor):
+            return maximum(self, dim)
         x = self.data
         if dim is None:
             if x.dtype.kind != "f":
                 return _wrap(np.asarray(np.max(x)))
             return record("max", kernels.max(x), (self,), lambda dy: kernels.max_backward(dy, x), (self,))
-        values, indices = kernels.max(x, dim, keepdim)
+        if x.dtype.kind != "f":
+            return _integer_extremum("max", np.max, np.argmax, x, dim, keepdim)
+        values, places = kernels.max(x, dim, keepdim)
+        indices = _wrap(places)
 
         def backward(dy):
-            return kernels.max_backward(dy, x, dim, keepdim, indices)
+            return kernels.max_backward(dy, x, dim, keepdim, places)
 
-        return ValuesIndices(record("max", values, (self,), backward, (self,)), _wrap(indices))
+        return ValuesIndices(record("max", values, (self,), backward, (self, indices)), indices)
 
     def min(self, dim=None, keepdim=False):
         """The smallest element; as `max`."""
+        if isinstance(dim, Tensor):
+            return minimum(self, dim)
+        x = self.data
+        if x.dtype.kind != "f":
+            if dim is None:
+                return _wrap(np.asarray(np.min(x)))
+            return _integer_extremum("min", np.min, np.argmin, x, dim, keepdim)
         if dim is None:
-            return _wrap(np.asarray(np.min(self.data))) if self.data.dtype.kind != "f" else -(-self).max()
+            return -(-self).max()
         values, indices = (-self).max(dim, keepdim)
         return ValuesIndices(-values, indices)
 
     def argmax(self, dim=None, keepdim=False):
         """The index of the first largest element along `dim`; without it, of the flattened tensor. int64."""
         if self.data.dtype.kind != "f":
-            return _wrap(np.asarray(np.argmax(self.data, axis=dim, keepdims=keepdim)))
+            return _reduced("argmax", np.argmax, self.data, dim, keepdim)
         return _wrap(kernels.argmax(self.data, dim, keepdim))
 
     def argmin(self, dim=None, keepdim=False):
         """The index of the first smallest element; as `argmax`."""
         if self.data.dtype.kind != "f":
-            return _wrap(np.asarray(np.argmin(self.data, axis=dim, keepdims=keepdim)))
+            return _reduced("argmin", np.argmin, self.data, dim, keepdim)
         return _wrap(kernels.argmax(-self.data, dim, keepdim))
 
     def prod(self, dim=None, keepdim=False):
         """The product over `dim`, or of all elements. Of nothing: 1."""
         if dim is None:
             return self.reshape(-1).prod(0)
+        dim = _axis("prod", dim, self.data.ndim)
+        if not self.data.ndim:
+            return self.reshape(1).prod(0)
         x = self.data
 
         def backward(dy):
@@ -987,7 +1174,11 @@ class Tensor:
 
     def logsumexp(self, dim, keepdim=False):
         """log(sum(exp(x))) over `dim`, without overflow."""
-        x, dim = self.data, _dims(dim)
+        if not self.data.ndim:
+            for each in dim if isinstance(dim, (tuple, list)) else (dim,):
+                _axis("logsumexp", each, 0)
+            return self.reshape(1).logsumexp(0)
+        x, dim = _inexact(self), _dims(dim)
         y = kernels.logsumexp(x, dim, keepdim)
 
         def backward(dy):
@@ -1008,8 +1199,14 @@ class Tensor:
     # shape: results lie in the same memory where they can
 
     def reshape(self, *shape):
-        """The same elements in another shape; one length may be -1."""
-        return _reshaped("reshape", self, self.data.reshape(_sizes(shape)))
+        """The same elements in another shape; one length may be -1.
+
+        Raises
+        ------
+        ValueError
+            The shape has another number of elements, or does not say which.
+        """
+        return _reshaped("reshape", self, _in_shape("reshape", self.data, _sizes(shape)))
 
     def view(self, *shape):
         """As `reshape`, but never a copy.
@@ -1017,17 +1214,26 @@ class Tensor:
         Raises
         ------
         ValueError
-            The elements do not lie in memory as the shape needs them.
+            The elements do not lie in memory as the shape needs them, or there are more or fewer.
         """
-        y = self.data.reshape(_sizes(shape))
+        y = _in_shape("view", self.data, _sizes(shape))
         if not np.may_share_memory(y, self.data) and y.size:
             raise ValueError(f"view: strides {self.data.strides} do not allow a view of shape {y.shape}; use reshape")
         return _reshaped("view", self, y)
 
     def flatten(self, start_dim=0, end_dim=-1):
-        """Join the dimensions from `start_dim` to `end_dim` into one."""
+        """Join the dimensions from `start_dim` to `end_dim` into one.
+
+        Raises
+        ------
+        IndexError
+            There is no such dimension.
+        ValueError
+            `start_dim` lies behind `end_dim`.
+        """
         shape = self.data.shape or (1,)
-        start, end = start_dim % len(shape), end_dim % len(shape)
+        start = _axis("flatten", start_dim, len(shape), "start_dim")
+        end = _axis("flatten", end_dim, len(shape), "end_dim")
         if start > end:
             raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim}")
         joined = (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
@@ -1038,24 +1244,31 @@ class Tensor:
         shape = self.data.shape
         if dim is None:
             return _reshaped("squeeze", self, self.data.squeeze())
-        dims = dim if isinstance(dim, (tuple, list)) else (dim,)
-        return _reshaped("squeeze", self, self.data.squeeze(tuple(d for d in dims if not shape or shape[d] == 1)))
+        dims = [_axis("squeeze", d, len(shape)) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+        return _reshaped("squeeze", self, self.data.squeeze(tuple(d for d in dims if shape and shape[d] == 1)))
 
     def unsqueeze(self, dim):
         """Insert a dimension of length 1 before dimension `dim`."""
-        return _reshaped("unsqueeze", self, np.expand_dims(self.data, dim))
+        return _reshaped("unsqueeze", self, np.expand_dims(self.data, _axis("unsqueeze", dim, self.data.ndim + 1)))
 
     def transpose(self, dim0, dim1):
         """Swap two dimensions."""
-        y = self.data.swapaxes(dim0, dim1)
+        x = self.data
+        try:
+            y = x.swapaxes(dim0, dim1)
+        except np.exceptions.AxisError:
+            _axis("transpose", dim0, x.ndim, "dim0"), _axis("transpose", dim1, x.ndim, "dim1")
+            return _reshaped("transpose", self, x)  # 0-d
         return record("transpose", y, (self,), lambda dy: dy.swapaxes(dim0, dim1), view=True)
 
     def permute(self, *dims):
         """Put the dimensions into another order."""
-        dims = _sizes(dims)
-        y = self.data.transpose(dims)
-        inverse = np.argsort([d % y.ndim for d in dims])
-        return record("permute", y, (self,), lambda dy: dy.transpose(inverse), view=True)
+        dims, ndim = _sizes(dims), self.data.ndim
+        order = [_axis("permute", d, ndim) for d in dims]
+        if sorted(order) != list(range(ndim)):
+            raise ValueError(f"permute: dims must name each of {ndim} dimensions once, got {tuple(dims)}")
+        inverse = tuple(order.index(d) for d in range(ndim))
+        return record("permute", self.data.transpose(order), (self,), lambda dy: dy.transpose(inverse), view=True)
 
     @property
     def T(self):
@@ -1068,83 +1281,152 @@ class Tensor:
         return self.transpose(-2, -1)
 
     def expand(self, *sizes):
-        """Repeat along dimensions of length 1, and along new ones in front, without copying; -1 keeps a length."""
+        """Repeat along dimensions of length 1, and along new ones in front, without copying; -1 keeps a length.
+
+        Raises
+        ------
+        ValueError
+            Fewer sizes than dimensions, another size for a length other than 1, or -1 for a new dimension.
+        """
         shape, sizes = self.data.shape, _sizes(sizes)
-        kept = (1,) * (len(sizes) - len(shape)) + shape
-        y = np.broadcast_to(self.data, tuple(k if s == -1 else s for k, s in zip(kept, sizes, strict=True)))
+        new = len(sizes) - len(shape)
+        if new < 0:
+            raise ValueError(f"expand: needs a size for each dimension of {shape}, got {tuple(sizes)}")
+        result = list(sizes)
+        for i, s in enumerate(sizes):
+            if i < new:
+                if s < 0:
+                    raise ValueError(f"expand: -1 keeps no length of a new dimension, got {tuple(sizes)} for {shape}")
+            elif s == -1:
+                result[i] = shape[i - new]
+            elif s != shape[i - new] and (shape[i - new] != 1 or s < 0):
+                raise ValueError(f"expand: only dimensions of length 1 can be repeated, got {tuple(sizes)} for {shape}")
+        y = np.broadcast_to(self.data, result)
         return record("expand", y, (self,), lambda dy: _unbroadcast(dy, shape), view=True)
 
     def split(self, split_size, dim=0):
-        """Parts along `dim`, a tuple: of length `split_size`, the last maybe shorter, or of the lengths in a list."""
-        length = self.data.shape[dim]
-        if isinstance(split_size, int):
-            sizes = [min(split_size, length - start) for start in range(0, length, split_size)]
+        """Parts along `dim`, a tuple: of length `split_size`, the last maybe shorter, or of the lengths in a list.
+
+        Raises
+        ------
+        ValueError
+            A negative length, 0 for a dimension that is longer, lengths that do not add up; a 0-d tensor.
+        IndexError
+            There is no such dimension.
+        """
+        axis, length = self._divided("split", dim)
+        if not isinstance(split_size, (int, np.integer, tuple, list)):
+            raise TypeError(f"split: needs an int or a list of them, got {type(split_size).__name__}")
+        if isinstance(split_size, (int, np.integer)):
+            if split_size < 0 or (split_size == 0 and length):
+                raise ValueError(f"split: split_size must be positive, got {split_size} for a length of {length}")
+            sizes = [min(split_size, length - start) for start in range(0, length, split_size or 1)] or [0]
+        elif min(split_size, default=0) < 0:
+            raise ValueError(f"split: lengths must not be negative, got {list(split_size)}")
         elif sum(split_size) == length:
             sizes = split_size
         else:
             raise ValueError(f"split: {list(split_size)} does not add up to {length}, the length of dimension {dim}")
-        before = (slice(None),) * (dim % self.data.ndim)
-        ends = itertools.accumulate(sizes)
+        return self._parts(sizes, axis)
+
+    def chunk(self, chunks, dim=0):
+        """At most `chunks` parts of equal length along `dim`, the last maybe shorter; ValueError for fewer than 1."""
+        axis, length = self._divided("chunk", dim)
+        if chunks < 1:
+            raise ValueError(f"chunk: chunks must be at least 1, got {chunks}")
+        return self.split(-(-length // chunks), axis) if length else self._parts([0] * chunks, axis)
+
+    def _divided(self, name, dim):
+        """The dimension to divide, counted from the front, and its length; a 0-d tensor has none."""
+        if not self.data.ndim:
+            raise ValueError(f"{name}: a 0-d tensor has no dimension to divide")
+        axis = _axis(name, dim, self.data.ndim)
+        return axis, self.data.shape[axis]
+
+    def _parts(self, sizes, axis):
+        """Parts of those lengths along `axis`."""
+        before, ends = (slice(None),) * axis, itertools.accumulate(sizes)
         parts = [self.data[(*before, slice(end - size, end))] for size, end in zip(sizes, ends, strict=True)]
         shapes, dtype = [part.shape for part in parts], self.data.dtype
 
         def backward(*dys):
             filled = (np.zeros(shape, dtype) if dy is None else dy for dy, shape in zip(dys, shapes, strict=True))
-            return np.concatenate(tuple(filled), axis=dim)
+            return np.concatenate(tuple(filled), axis=axis)
 
         return record_several("split", parts, (self,), backward, view=True)
 
-    def chunk(self, chunks, dim=0):
-        """At most `chunks` parts of equal length along `dim`, the last maybe shorter."""
-        return self.split(max(1, -(-self.data.shape[dim] // chunks)), dim)
-
     def unbind(self, dim=0):
         """The tuple of slices along `dim`, which they lose."""
-        before = (slice(None),) * (dim % self.data.ndim)
-        return tuple(self[(*before, i)] for i in range(self.data.shape[dim]))
+        axis, length = self._divided("unbind", dim)
+        before = (slice(None),) * axis
+        return tuple(self[(*before, i)] for i in range(length))
 
     def masked_fill(self, mask, value):
-        """`value` where `mask` is true, else the element."""
-        return where(mask, value, self)
+        """`value`, a number or a 0-d tensor, where `mask` is true, else the element; the dtype stays."""
+        m, x = _mask("masked_fill", "mask", mask), self.data
+        value = value.to(x.dtype) if isinstance(value, Tensor) else _wrap(_number("masked_fill", value, x.dtype))
+        if value.data.ndim:
+            raise ValueError(f"masked_fill: value must be a number or a 0-d tensor, got shape {value.data.shape}")
+        z = np.where(m, value.data, x)
+        da, db = (lambda dy: np.where(m, dy, 0)), (lambda dy: np.where(m, 0, dy))
+        return _record_pair("masked_fill", z, value, self, da, db, (mask,))
 
     # indexing
 
     def __getitem__(self, index):
-        x, index = self.data, _plain_index(index)
-        parts = index if isinstance(index, tuple) else (index,)
-        arrays = [np.asarray(i) for i in parts if isinstance(i, (list, np.ndarray))]
-        y = x[index]
-        if type(y) is not np.ndarray:
-            y = x[(*parts, ...)]  # a single element: with the ellipsis NumPy gives a view of it, not a number
+        x = self.data
+        basic, picked = _index(index, x.ndim, _mode.enabled and self._requires_grad)
+        try:
+            part = x[basic]
+            if picked is None:
+                # a single element: with the ellipsis NumPy gives a view of it, not a number
+                y = part if type(part) is np.ndarray else x[(*basic, ...)]
+                saved = ()
+            else:
+                y, saved = part[picked], index if isinstance(index, tuple) else (index,)
+        except IndexError as error:
+            raise IndexError(f"index: {error}, of a tensor of shape {x.shape}") from None
+        shape, dtype = x.shape, x.dtype
 
         def backward(dy):
             dx = np.zeros(shape, dtype)
-            if any(a.dtype.kind in "iu" for a in arrays):
-                np.add.at(dx, index, dy)  # an element may have been picked more than once
+            if picked is None:
+                dx[basic] = dy
+            elif any(i.dtype.kind != "b" for i in picked if isinstance(i, np.ndarray)):
+                np.add.at(dx[basic], picked, dy)  # an element may have been picked more than once
             else:
-                dx[index] = dy
+                dx[basic][picked] = dy
             return dx
 
-        shape, dtype = x.shape, x.dtype
-        return record("index", y, (self,), backward, view=not arrays)
+        return record("index", y, (self,), backward, saved, view=picked is None)
 
     def __setitem__(self, index, value):
-        x, index = self.data, _plain_index(index)
+        x = self.data
         value = value.to(x.dtype) if isinstance(value, Tensor) else _wrap(_array(value, x.dtype))
-        if not (_mode.enabled and (self._requires_grad or value._requires_grad)):
-            x[index] = value.data
+        recorded = _mode.enabled and (self._requires_grad or value._requires_grad)
+        basic, picked = _index(index, x.ndim, recorded)
+        new = value.data
+        while new.ndim and len(new) == 1:
+            new = new[0, ...]  # NumPy would refuse leading dimensions for an element or a mask
+        if not recorded:
+            _put(x, basic, picked, new)
             self._memory.version += 1
             return
         y = x.copy()
-        y[index] = value.data
+        _put(y, basic, picked, new)
         shape, needs_value = value.data.shape, value._requires_grad
+        saved = index if isinstance(index, tuple) else (index,)
 
         def backward(dy):
             dx = dy.copy()
-            dx[index] = 0
-            return dx, _unbroadcast(dy[index], shape) if needs_value else None
+            _put(dx, basic, picked, 0)
+            if not needs_value:
+                return dx, None
+            dvalue = np.asarray(dy[basic] if picked is None else dy[basic][picked])
+            ones = max(len(shape) - dvalue.ndim, 0)  # leading dimensions of length 1 that it has over and above
+            return dx, _unbroadcast(dvalue, shape[ones:]).reshape(shape)
 
-        self._become(record("setitem", y, (self, value), backward))
+        self._become(record("setitem", y, (self, value), backward, saved))
 
     # in place
 
@@ -1216,12 +1498,38 @@ class Tensor:
 def _matmul(a, b):
     a, b = (t if isinstance(t, Tensor) else _wrap(_array(t)) for t in (a, b))
     x, y = a.data, b.data
+    if x.dtype.kind in "iu" and x.dtype == y.dtype:
+        return _wrap(_integer_matmul(x, y))
     needs = (a._requires_grad, b._requires_grad)
 
     def backward(dy):
+        if not (x.size and y.size):  # sums of nothing
+            return np.zeros_like(x), np.zeros_like(y)
         return kernels.matmul_backward(dy, x, y, needs=needs)
 
     return record("matmul", kernels.matmul(x, y), (a, b), backward, (a, b))
+
+
+def _integer_matmul(x, y):
+    """The matrix product of integers, which wraps around: a sum of outer products."""
+    if not (x.ndim and y.ndim) or x.shape[-1] != y.shape[max(y.ndim - 2, 0)]:
+        raise ValueError(f"matmul: inner dimensions differ: a is {x.shape}, b is {y.shape}")
+    left, right = (x[None] if x.ndim == 1 else x), (y[:, None] if y.ndim == 1 else y)
+    z = np.zeros(np.broadcast_shapes((*left.shape[:-1], 1), (*right.shape[:-2], 1, right.shape[-1])), x.dtype)
+    for k in range(x.shape[-1]):
+        z += left[..., k : k + 1] * right[..., k : k + 1, :]
+    z = z[..., 0] if y.ndim == 1 else z
+    return np.asarray(z[0] if x.ndim == y.ndim == 1 else z[..., 0, :] if x.ndim == 1 else z)
+
+
+def _in_shape(name, x, sizes):
+    """`x` in another shape, or an error that says which."""
+    if sizes and min(sizes) < -1:
+        raise ValueError(f"{name}: lengths must not be negative but for one -1, got {tuple(sizes)}")
+    try:
+        return x.reshape(sizes)
+    except ValueError:
+        raise ValueError(f"{name}: {x.size} elements do not have the shape {tuple(sizes)}, x is {x.shape}") from None
 
 
 def _reshaped(name, tensor, data):
@@ -1231,6 +1539,66 @@ def _reshaped(name, tensor, data):
 
 def _dims(dim):
     return tuple(dim) if isinstance(dim, list) else dim
+
+
+def _deviation(name, tensor, dim, correction):
+    """The differences from the mean, the dimensions that it is taken over as a tuple, and the degrees of freedom."""
+    x = _floating(name, tensor)
+    if isinstance(dim, bool):
+        dim, correction = None, int(dim)
+    correction = 1 if correction is None else correction
+    dims = () if dim is None else tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
+    dims = tuple(_axis(name, d, x.ndim) for d in dims)
+    if not dims or not x.ndim:
+        dims = tuple(range(x.ndim))
+    mean = kernels.mean(x, dims, True)
+    return x - mean, dims, x.dtype.type(max(x.size // max(mean.size, 1) - correction, 0))
+
+
+def _kept(y, dims, keepdim):
+    """`y` as it is with `keepdim`, else without the dimensions of length 1 that a reduction left."""
+    return y if keepdim else y.squeeze(dims)
+
+
+def _reduced(name, reduction, x, dim, keepdim):
+    """NumPy's reduction over `dim`, several (of none: all of them) or None for all, as a tensor."""
+    dims = None if dim is None else tuple(dim) if isinstance(dim, (tuple, list)) else dim
+    if isinstance(dims, tuple):
+        dims = tuple(_axis(name, d, x.ndim) for d in dims) or None
+    elif dims is not None:
+        dims = _axis(name, dims, x.ndim)
+    if not x.ndim:
+        dims = None
+    return _wrap(np.asarray(reduction(x, axis=dims, keepdims=keepdim)))
+
+
+def _integer_extremum(name, extremum, place, x, dim, keepdim):
+    """Values and first places along `dim` of an array of integers or bools."""
+    axis = _axis(name, dim, x.ndim)
+    if x.ndim and not x.shape[axis]:
+        raise ValueError(f"{name}: nothing to reduce: dimension {dim} of {x.shape}")
+    rows = x if x.ndim else x.reshape(1)
+    keepdim = keepdim and x.ndim > 0
+    indices = np.asarray(place(rows, axis=axis, keepdims=keepdim))
+    return ValuesIndices(_wrap(np.asarray(extremum(rows, axis=axis, keepdims=keepdim))), _wrap(indices))
+
+
+def _axis(name, dim, ndim, argument="dim"):
+    """`dim` counted from the front; IndexError where there is no such dimension (a 0-d tensor has 0 and -1)."""
+    if type(dim) is int and -ndim <= dim < ndim:
+        return dim % ndim
+    if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
+        raise TypeError(f"{name}: {argument} must be an int, got {type(dim).__name__}")
+    most = max(ndim, 1)
+    if not -most <= dim < most:
+        raise IndexError(f"{name}: {argument} must be from {-most} to {most - 1}, got {dim}")
+    return int(dim) % most
+
+
+def _inexact(tensor):
+    """The values of a tensor, integers and bools as float32."""
+    x = tensor.data
+    return x if x.dtype.kind == "f" else x.astype(np.float32)
 
 
 def _floating(name, tensor):
@@ -1276,8 +1644,20 @@ def full(size, fill_value, dtype=None, requires_grad=False):
 
 
 def arange(start, end=None, step=1, dtype=None):
-    """The numbers from `start` (0 if only one bound is given) up to but without `end`."""
+    """The numbers from `start` (0 if only one bound is given) up to but without `end`.
+
+    Raises
+    ------
+    ValueError
+        `step` is 0, or leads away from `end`.
+    """
     start, end = (0, start) if end is None else (start, end)
+    if step == 0:
+        raise ValueError("arange: step must not be 0")
+    if not all(map(math.isfinite, (start, end, step))):
+        raise ValueError(f"arange: bounds and step must be finite, got {start}, {end} and {step}")
+    if not (start <= end if step > 0 else start >= end):
+        raise ValueError(f"arange: a step of {step} does not lead from {start} to {end}")
     if dtype is None:
         dtype = np.float32 if any(isinstance(v, float) for v in (start, end, step)) else np.int64
     return Tensor(np.arange(start, end, step, dtype))
@@ -1289,19 +1669,40 @@ def cat(tensors, dim=0):
     Parameters
     ----------
     tensors : sequence of Tensor
-        Of one dtype, and of one shape but for dimension `dim`.
+        Of one dtype, and of one shape but for dimension `dim`; a 1-d tensor of no elements goes with all.
     dim : int, default 0
 
     Raises
     ------
     ValueError, TypeError
-        Shapes or dtypes differ, or there is no tensor.
+        Shapes or dtypes differ, a tensor has no dimension, or there is no tensor.
+    IndexError
+        There is no such dimension.
     """
+    tensors = tuple(tensors)
     arrays = _same_dtype("cat", tensors)
-    ends = list(itertools.accumulate(x.shape[dim] for x in arrays))
-    return record(
-        "cat", np.concatenate(arrays, axis=dim), tuple(tensors), lambda dy: tuple(np.split(dy, ends[:-1], axis=dim))
-    )
+    shapes = [x.shape for x in arrays]
+    if () in shapes:
+        raise ValueError(f"cat: a 0-d tensor, number {shapes.index(())}, has no dimension to join along; use stack")
+    model = next((shape for shape in shapes if shape != (0,)), (0,))
+    axis = _axis("cat", dim, len(model))
+    rest = model[:axis], model[axis + 1 :]
+    lengths = []
+    for shape in shapes:
+        if (shape[:axis], shape[axis + 1 :]) == rest and len(shape) == len(model):
+            lengths.append(shape[axis])
+        elif shape == (0,):
+            lengths.append(0)
+        else:
+            raise ValueError(f"cat: shapes differ in more than dimension {dim}: {', '.join(map(str, shapes))}")
+    ends = list(itertools.accumulate(lengths))[:-1]
+    joined = [x for x in arrays if x.ndim == len(model)]
+
+    def backward(dy):
+        parts = np.split(dy, ends, axis=axis)
+        return tuple(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
+
+    return record("cat", np.concatenate(joined, axis=axis), tensors, backward)
 
 
 def stack(tensors, dim=0):
@@ -1318,12 +1719,23 @@ def stack(tensors, dim=0):
     ------
     ValueError, TypeError
         Shapes or dtypes differ, or there is no tensor.
+    IndexError
+        The result has no such dimension.
     """
+    tensors = tuple(tensors)
     arrays = _same_dtype("stack", tensors)
-    return record("stack", np.stack(arrays, axis=dim), tuple(tensors), lambda dy: tuple(np.moveaxis(dy, dim, 0)))
+    if len({x.shape for x in arrays}) > 1:
+        raise ValueError(f"stack: shapes differ: {', '.join(str(x.shape) for x in arrays)}")
+    axis = _axis("stack", dim, arrays[0].ndim + 1)
+    return record("stack", np.stack(arrays, axis=axis), tensors, lambda dy: tuple(np.moveaxis(dy, axis, 0)))
 
 
 def _same_dtype(name, tensors):
+    if not tensors:
+        raise ValueError(f"{name}: needs at least one tensor, got none")
+    for t in tensors:
+        if not isinstance(t, Tensor):
+            raise TypeError(f"{name}: expected Tensors, got {type(t).__name__}")
     arrays = [t.data for t in tensors]
     if len({x.dtype for x in arrays}) > 1:
         raise TypeError(f"{name}: dtypes differ: {', '.join(str(x.dtype) for x in arrays)}")

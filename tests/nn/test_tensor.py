@@ -11,6 +11,8 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 import kernels
 import nn
@@ -257,6 +259,334 @@ def test_nan_and_infinity_are_results():
     assert np.isnan(nn.tensor([1.0, np.nan]).max().item())
     assert nn.tensor([]).sum().item() == 0
     assert np.isnan(nn.tensor([]).mean().item())
+
+
+# --- indices ----------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def indexed(draw):
+    """A shape, and an index into it whose parts are as of PyTorch: numbers, slices, None, lists, tensors and masks."""
+    shape = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=4)))
+    parts, dim, length = [], 0, draw(st.integers(1, 4))
+    arrays = draw(st.integers(1, 4))  # that broadcast
+    while dim < len(shape):
+        kind = draw(
+            st.sampled_from(
+                ["int", "slice", "full", "none", "list", "tensor", "column", "zero", "mask", "true", "stop"]
+            )
+        )
+        places = st.integers(-shape[dim], shape[dim] - 1)
+        if kind == "int":
+            parts.append(draw(places))
+        elif kind == "zero":
+            parts.append(np.array(draw(places)))
+        elif kind == "slice":
+            parts.append(slice(draw(places), draw(st.none() | places), draw(st.integers(1, 2))))
+        elif kind == "full":
+            parts.append(slice(None))
+        elif kind in ("list", "tensor"):
+            chosen = draw(st.lists(places, min_size=length, max_size=length))
+            parts.append(chosen if kind == "list" else np.array(chosen))
+        elif kind == "column":
+            parts.append(np.array(draw(st.lists(places, min_size=arrays, max_size=arrays)))[:, None])
+        elif kind == "mask":
+            masked = draw(st.integers(1, min(2, len(shape) - dim)))
+            chosen = np.arange(np.prod(shape[dim : dim + masked])) < length  # as many as the lists have
+            assume(chosen.sum() == length)
+            parts.append(chosen[::-1].reshape(shape[dim : dim + masked]))
+            dim += masked - 1
+        elif kind == "stop":
+            break
+        else:
+            parts.append({"none": None, "true": draw(st.sampled_from([True, np.array(True)]))}[kind])
+            dim -= 1
+            if len(parts) > 6:
+                break
+        dim += 1
+    if dim < len(shape) and draw(st.booleans()):
+        parts.append(Ellipsis)
+        if dim + 1 < len(shape) and draw(st.booleans()):
+            parts.append(draw(st.integers(-shape[-1], shape[-1] - 1)))
+    return shape, tuple(parts)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(indexed())
+def test_indices_mean_what_they_mean_to_torch(case):
+    shape, parts = case
+    x = np.arange(np.prod(shape), dtype=float).reshape(shape)
+    ours = tuple(nn.tensor(i) if isinstance(i, np.ndarray) else i for i in parts)
+    theirs = tuple(torch.tensor(i.copy()) if isinstance(i, np.ndarray) else i for i in parts)
+    same_as_torch(lambda x: x[ours], x, reference=lambda x: x[theirs])
+    same_as_torch(lambda x: x[parts], x, reference=lambda x: x[theirs])  # with arrays
+    value = 100.0 + np.arange(np.prod(torch.tensor(x)[theirs].shape)).reshape(torch.tensor(x)[theirs].shape)
+
+    def assigned(x, value, index):
+        h = x.clone()
+        h[index] = value
+        return h
+
+    for v in (value, value[..., :1] if value.ndim else value, np.array(7.0), value[None]):
+        y, expected = nn.tensor(x), torch.tensor(x)
+        y[ours], expected[theirs] = nn.tensor(v), torch.tensor(v)
+        np.testing.assert_array_equal(y.numpy(), expected.numpy())
+        same_as_torch(lambda x, v: assigned(x, v, ours), x, v, reference=lambda x, v: assigned(x, v, theirs))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x[0, :, [0, 1]],
+        lambda x: x[[0, 1], :, 0],
+        lambda x: x[1, [[0, 1], [2, 0]], ..., 1],
+        lambda x: x[0, :, x[0, 0] > 0],
+        lambda x: x[True, 1, :, [0, 3]],
+    ],
+)
+def test_an_int_beside_an_array_takes_its_dimension_away(function):
+    same_as_torch(function, CUBE)
+
+
+def test_bad_indices():
+    x = nn.ones(2, 3)
+    for index, message in [
+        (nn.ones(2), "index: tensors must hold integers or bools, got float32"),
+        ((..., 0, ...), "ellipsis"),
+        (2, r"index: index 2 is out of bounds .*, of a tensor of shape \(2, 3\)"),
+        ((0, 0, [0]), "index: too many indices"),
+        (nn.tensor([True, False, True]), "index: boolean index did not match"),
+        (nn.tensor([0], dtype=np.uint8), "index: uint8 is a mask for PyTorch and numbers for NumPy"),
+    ]:
+        with pytest.raises(IndexError, match=message):
+            x[index]
+        with pytest.raises(IndexError, match=message):
+            x[index] = 0.0
+
+
+def test_values_with_leading_ones_can_be_assigned():
+    def function(x, v):
+        h = x.clone()
+        h[0] = v
+        h[1:, [0, 2]] = v[..., :1]
+        return h
+
+    same_as_torch(function, A, B[:1, None])
+
+
+# --- extremes ---------------------------------------------------------------------------------------------------------
+
+
+def in_float64(function, *arrays):
+    """Compare float32 values and gradients with PyTorch's in float64, relative to each."""
+    ours = [nn.tensor(a, np.float32, requires_grad=True) for a in arrays]
+    theirs = [torch.tensor(x.detach().numpy(), dtype=torch.float64, requires_grad=True) for x in ours]
+    y, expected = function(*ours), function(*theirs)
+    y.sum().backward()
+    expected.sum().backward()
+    pairs = [(y.detach(), expected.detach()), *((x.grad, t.grad) for x, t in zip(ours, theirs, strict=True))]
+    for mine, other in pairs:
+        np.testing.assert_allclose(mine.numpy(), other.numpy().astype(np.float32), rtol=2e-6, atol=0)
+
+
+@pytest.mark.parametrize("denominator", [1e-30, 1e-25, 1e-15, 1.0, 1e15, 1e25, 1e30])
+def test_quotients_of_extremes(denominator):
+    in_float64(lambda x, y: x / y, [denominator * 1e-5, denominator * 3, 1e-3 * denominator], [denominator] * 3)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1.0, 1e20, 1e30])
+@pytest.mark.parametrize("dim", [None, 1, (0, 1)], ids=str)
+def test_std_of_extremes(scale, dim):
+    in_float64(lambda x: x.std(dim), scale * A)
+
+
+def test_std_and_var_of_constants_have_no_gradient():
+    for function in (lambda x: x.std(0), lambda x: x.var(0), lambda x: x.std(), lambda x: x.std(0, correction=0)):
+        x = nn.full((3, 2), 2.0, requires_grad=True)
+        y = function(x)
+        y.sum().backward()
+        assert not y.detach().numpy().any()
+        assert not x.grad.numpy().any()
+    for scale in (1e-20, 1e20):
+        x = nn.tensor(scale * A, np.float32, requires_grad=True)
+        x.var(1).sum().backward()
+        expected = 2 * (scale * (A - A.mean(1, keepdims=True))) / 3
+        np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-5)
+
+
+def test_unbiased_std_and_var():
+    for name in ("std", "var"):
+        same_as_torch(lambda x, name=name: getattr(x, name)(False) + getattr(x, name)(True), A)
+        same_as_torch(lambda x, name=name: getattr(x, name)(dim=None, correction=None), A)
+
+
+def test_maximum_of_nan_passes_the_gradient_on():
+    special = np.array([0.0, 1.0, np.nan, np.nan, np.inf, -np.inf])
+    for name in ("maximum", "minimum"):
+        same_as_torch(lambda a, b, name=name: getattr(a, name)(b), special, special[::-1].copy())
+        same_as_torch(lambda a, b, name=name: getattr(a, name[:3])(b), special, special[::-1].copy())
+
+
+# --- more that PyTorch has --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("parts", [63, 64, 65, 200])
+def test_many_parts(parts):
+    def function(x):
+        return sum(part * i for i, part in enumerate(x.split(1))) + x.chunk(parts)[-1]
+
+    same_as_torch(function, RNG.standard_normal(parts))
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (5, 3)], ids=str)
+def test_parts_of_odd_sizes(shape):
+    x = np.ones(shape)
+    for cut in (
+        lambda x: x.split(2),
+        lambda x: x.split(7),
+        lambda x: x.chunk(3),
+        lambda x: x.split(0) if not shape[0] else x.split([5, 0]),
+        lambda x: x.chunk(4, -1),
+    ):
+        assert [p.shape for p in cut(nn.tensor(x))] == [tuple(p.shape) for p in cut(torch.tensor(x))]
+
+
+def test_clamp_by_tensors():
+    ties = [np.round(RNG.standard_normal(60)) for _ in range(3)]
+    for holes in range(4):
+        x, low, high = (np.where(RNG.random(60) < 0.2, np.nan, a) if i == holes else a for i, a in enumerate(ties))
+        same_as_torch(lambda x, a, b: x.clamp(a, b), x, low, high)
+        same_as_torch(lambda x, a: x.clamp(a), x, low)
+        same_as_torch(lambda x, b: x.clamp(max=b), x, high)
+    same_as_torch(lambda x, a, b: x.clamp(a, b), A, ROW, COLUMN)
+    y = nn.tensor(A).clamp(nn.tensor(ROW), 0.5)  # which PyTorch refuses
+    np.testing.assert_array_equal(y.numpy(), np.minimum(np.maximum(A, ROW), 0.5))
+
+
+def test_dtypes_of_clamp_and_masked_fill():
+    mask = [True, False]
+    for x, low, high in [
+        ([1, 2], 0.5, None), ([1.0, 2.0], None, 1), ([1, 2], None, 1), ([True, False], 0, 1), ([1.0, 2.0], 3, 1),
+    ]:  # fmt: skip
+        y, expected = nn.tensor(x).clamp(low, high), torch.tensor(x).clamp(low, high)
+        assert (y.tolist(), str(y.dtype)) == (expected.tolist(), str(expected.dtype)[6:])
+    for number in (np.float64(0.5), np.float32(0.5), np.int64(1)):
+        assert nn.ones(2).clamp(min=number).dtype == nn.ones(2).clamp(max=number).dtype == np.float32
+        assert nn.ones(2).masked_fill(nn.tensor(mask), number).dtype == np.float32
+    for x, value in [([1, 2], 1.5), ([1.0, 2.0], 3), ([True, True], 2), ([1.0, 2.0], -np.inf)]:
+        y = nn.tensor(x).masked_fill(nn.tensor(mask), value)
+        expected = torch.tensor(x).masked_fill(torch.tensor(mask), value)
+        assert (y.tolist(), str(y.dtype)) == (expected.tolist(), str(expected.dtype)[6:])
+    same_as_torch(lambda x, v: x.masked_fill(x > 0, v), A, np.array(2.0))
+    for x, value in [([1, 2], np.inf), ([1, 2], 2**70), ([1.0, 2.0], 1e300)]:
+        with pytest.raises(ValueError, match="masked_fill: value .* does not fit"):
+            nn.tensor(x).masked_fill(nn.tensor(mask), value)
+
+
+def test_reductions_of_a_scalar_with_a_dimension():
+    for dim in (0, -1):
+        same_as_torch(lambda x, dim=dim: x.logsumexp(dim) + x.prod(dim) + x.logsumexp((dim,), keepdim=True), SCALAR)
+        same_as_torch(lambda x, dim=dim: x.max(dim)[0] + x.sum(dim) + x.var(dim, correction=0), SCALAR)
+
+
+def test_integers():
+    x, t = nn.tensor([[3, -1, 3], [2, 7, 7]]), torch.tensor([[3, -1, 3], [2, 7, 7]])
+    for name in ("max", "min"):
+        for dim in (0, 1, -1):
+            for options in ({}, {"keepdim": True}):
+                values, indices = getattr(x, name)(dim, **options)
+                expected = getattr(t, name)(dim, **options)
+                assert values.tolist() == expected.values.tolist()
+                assert indices.dtype == np.int64
+                assert values.dtype == np.int64
+        values, indices = getattr(x > 2, name)(1)
+        assert (values.dtype, values.tolist()) == (np.bool_, getattr(t > 2, name)(1).values.tolist())
+    assert x.max(1).indices.tolist() == [0, 1]
+    assert nn.tensor(5).max(0).values.item() == 5
+    assert x.relu().tolist() == t.relu().tolist()
+    for name in ("exp", "sigmoid", "tanh"):
+        y = getattr(x, name)()
+        np.testing.assert_allclose(y.numpy(), getattr(t, name)().numpy(), rtol=1e-6)
+        assert y.dtype == np.float32
+    for a, b in [
+        ((3,), (3,)),
+        ((2, 3), (3,)),
+        ((3,), (3, 4)),
+        ((5, 1, 2, 3), (4, 3, 2)),
+        ((3,), (5, 3, 2)),
+        ((2, 0), (0, 3)),
+    ]:
+        a, b = RNG.integers(-5, 5, a), RNG.integers(-5, 5, b)
+        y = nn.tensor(a) @ nn.tensor(b)
+        assert (y.tolist(), y.dtype) == ((torch.tensor(a) @ torch.tensor(b)).tolist(), np.int64)
+    a, b = RNG.integers(-3, 4, 50), RNG.integers(-4, 5, 50)
+    assert (nn.tensor(a) ** nn.tensor(b)).tolist() == (torch.tensor(a) ** torch.tensor(b)).tolist()
+
+
+@pytest.mark.parametrize(
+    "shapes", [((2, 0), (0, 3)), ((5, 5, 0), (0, 5)), ((0,), (0,)), ((0, 3), (3, 2)), ((4, 0, 2), (4, 2, 3))], ids=str
+)
+def test_matmul_of_nothing(shapes):
+    same_as_torch(lambda a, b: a @ b, *(RNG.standard_normal(shape) for shape in shapes))
+
+
+def test_cat_skips_what_is_empty_and_has_one_dimension():
+    same_as_torch(
+        lambda a, e, b: nn.cat([e, a, e, b], 1), A, np.empty(0), B, reference=lambda a, e, b: torch.cat([e, a, e, b], 1)
+    )
+
+
+ONES = nn.ones(2, 3)
+REFUSED = {
+    "flatten": (IndexError, lambda: ONES.flatten(2), r"flatten: start_dim must be from -2 to 1, got 2"),
+    "flatten end": (IndexError, lambda: ONES.flatten(0, -3), "flatten: end_dim must be from -2 to 1, got -3"),
+    "split": (ValueError, lambda: ONES.split(-1), "split: split_size must be positive, got -1"),
+    "split 0": (ValueError, lambda: ONES.split(0), "split: split_size must be positive, got 0"),
+    "split lengths": (ValueError, lambda: ONES.split([3, -1]), r"split: lengths must not be negative, got \[3, -1\]"),
+    "split by a float": (TypeError, lambda: ONES.split(0.5), "split: needs an int or a list of them, got float"),
+    "split dim": (IndexError, lambda: ONES.split(1, 2), "split: dim must be from -2 to 1, got 2"),
+    "split 0-d": (ValueError, lambda: nn.tensor(1.0).split(1), "split: a 0-d tensor has no dimension to divide"),
+    "chunk": (ValueError, lambda: ONES.chunk(0), "chunk: chunks must be at least 1, got 0"),
+    "unbind": (ValueError, lambda: nn.tensor(1.0).unbind(), "unbind: a 0-d tensor has no dimension to divide"),
+    "expand new": (ValueError, lambda: ONES.expand(-1, 2, 3), "expand: -1 keeps no length of a new dimension"),
+    "expand few": (ValueError, lambda: ONES.expand(3), "expand: needs a size for each dimension"),
+    "expand": (ValueError, lambda: ONES.expand(4, 3), "expand: only dimensions of length 1 can be repeated"),
+    "where": (TypeError, lambda: nn.where(ONES, 1.0, 2.0), "where: condition must be bool, got float32"),
+    "masked_fill": (TypeError, lambda: ONES.masked_fill(ONES, 0), "masked_fill: mask must be bool, got float32"),
+    "masked_fill value": (ValueError, lambda: ONES.masked_fill(ONES > 0, ONES), "masked_fill: value must be a number"),
+    "arange 0": (ValueError, lambda: nn.arange(0, 3, 0), "arange: step must not be 0"),
+    "arange away": (ValueError, lambda: nn.arange(3, 0), "arange: a step of 1 does not lead from 3 to 0"),
+    "arange for ever": (ValueError, lambda: nn.arange(0, np.inf), "arange: bounds and step must be finite"),
+    "cat 0-d": (ValueError, lambda: nn.cat([nn.tensor(1.0)]), "cat: a 0-d tensor, number 0, has no dimension"),
+    "cat": (ValueError, lambda: nn.cat([ONES, ONES], 1) + nn.cat([ONES, ONES.T]), "cat: shapes differ in more than"),
+    "cat dim": (IndexError, lambda: nn.cat([ONES], 2), "cat: dim must be from -2 to 1, got 2"),
+    "cat nothing": (ValueError, lambda: nn.cat([]), "cat: needs at least one tensor"),
+    "cat arrays": (TypeError, lambda: nn.cat([A]), "cat: expected Tensors, got ndarray"),
+    "stack": (ValueError, lambda: nn.stack([ONES, ONES.T]), r"stack: shapes differ: \(2, 3\), \(3, 2\)"),
+    "stack nothing": (ValueError, lambda: nn.stack([]), "stack: needs at least one tensor"),
+    "reshape": (ValueError, lambda: ONES.reshape(4), r"reshape: 6 elements do not have the shape \(4,\)"),
+    "reshape -1 -1": (ValueError, lambda: ONES.reshape(-1, -1), "reshape: 6 elements do not have the shape"),
+    "reshape -2": (ValueError, lambda: ONES.reshape(-2), "reshape: lengths must not be negative"),
+    "item": (ValueError, lambda: ONES.item(), r"item: needs a tensor of one element, this one is \(2, 3\)"),
+    "squeeze": (IndexError, lambda: ONES.squeeze(2), "squeeze: dim must be from -2 to 1, got 2"),
+    "unsqueeze": (IndexError, lambda: ONES.unsqueeze(3), "unsqueeze: dim must be from -3 to 2, got 3"),
+    "transpose": (IndexError, lambda: ONES.transpose(0, 2), "transpose: dim1 must be from -2 to 1, got 2"),
+    "permute": (ValueError, lambda: ONES.permute(0, 0), "permute: dims must name each of 2 dimensions once"),
+    "prod": (IndexError, lambda: ONES.prod(2), "prod: dim must be from -2 to 1, got 2"),
+    "prod bool": (TypeError, lambda: ONES.prod(True), "prod: dim must be an int, got bool"),
+    "any": (IndexError, lambda: (ONES > 0).any(2), "any: dim must be from -2 to 1, got 2"),
+    "max of nothing": (ValueError, lambda: nn.ones(0, 2).long().max(0), "max: nothing to reduce"),
+    "neg": (TypeError, lambda: -(ONES > 0), "neg: bools have no negative"),
+    "sub": (TypeError, lambda: (ONES > 0) - (ONES > 0), "sub: bools have no difference"),
+    "len": (TypeError, lambda: len(nn.tensor(1.0)), "len: a 0-d tensor has no length"),
+    "matmul": (ValueError, lambda: ONES.long() @ ONES.long(), "matmul: inner dimensions differ"),
+}
+
+
+@pytest.mark.parametrize(("error", "function", "message"), REFUSED.values(), ids=REFUSED)
+def test_refused(error, function, message):
+    with pytest.raises(error, match=message):
+        function()
 
 
 # --- making, dtypes, conversion ---------------------------------------------------------------------------------------
