@@ -245,7 +245,7 @@ class Softmax(_Activation):
 
     _shown = ("dim",)
 
-    def __init__(self, dim):
+    def __init__(self, dim=None):
         super().__init__()
         self.dim = dim
 
@@ -258,7 +258,7 @@ class LogSoftmax(_Activation):
 
     _shown = ("dim",)
 
-    def __init__(self, dim):
+    def __init__(self, dim=None):
         super().__init__()
         self.dim = dim
 

@@ -4,7 +4,7 @@ import numpy as np
 
 import kernels
 from nn import random
-from nn.functional.arguments import checked, in_place
+from nn.functional.arguments import checked, in_place, number
 from nn.tensor import record
 
 
@@ -20,7 +20,7 @@ def relu6(input, inplace=False):
 
 def leaky_relu(input, negative_slope=0.01, inplace=False):
     """x where x > 0, else negative_slope · x."""
-    x = checked("leaky_relu", input).data
+    x, negative_slope = checked("leaky_relu", input).data, number(negative_slope)
 
     def backward(dy):
         return kernels.leaky_relu_backward(dy, x, negative_slope)
@@ -35,9 +35,11 @@ def prelu(input, weight):
     Parameters
     ----------
     input : Tensor (N, C, ...)
-    weight : Tensor (1,) or (C,)
+    weight : Tensor (), (1,) or (C,)
         One slope, or one for each channel.
     """
+    if not checked("prelu", weight, "weight").ndim:
+        weight = weight.reshape(1)
     x, w = checked("prelu", input).data, weight.data
     return record(
         "prelu", kernels.prelu(x, w), (input, weight), lambda dy: kernels.prelu_backward(dy, x, w), (input, weight)
@@ -46,7 +48,7 @@ def prelu(input, weight):
 
 def elu(input, alpha=1.0, inplace=False):
     """x where x > 0, else alpha · (exp(x) - 1)."""
-    x = checked("elu", input).data
+    x, alpha = checked("elu", input).data, number(alpha)
     y = record("elu", kernels.elu(x, alpha), (input,), lambda dy: kernels.elu_backward(dy, x, alpha), (input,))
     return in_place(input, y, inplace)
 
@@ -60,7 +62,7 @@ def selu(input, inplace=False):
 
 def celu(input, alpha=1.0, inplace=False):
     """x where x > 0, else alpha · (exp(x / alpha) - 1)."""
-    x = checked("celu", input).data
+    x, alpha = checked("celu", input).data, number(alpha)
     y = record("celu", kernels.celu(x, alpha), (input,), lambda dy: kernels.celu_backward(dy, x, alpha), (input,))
     return in_place(input, y, inplace)
 
@@ -101,7 +103,7 @@ def tanh(input):
 
 def softplus(input, beta=1.0, threshold=20.0):
     """log(1 + exp(beta · x)) / beta; x itself where beta · x > threshold."""
-    x = checked("softplus", input).data
+    x, beta, threshold = checked("softplus", input).data, number(beta), number(threshold)
 
     def backward(dy):
         return kernels.softplus_backward(dy, x, beta, threshold)
@@ -111,7 +113,7 @@ def softplus(input, beta=1.0, threshold=20.0):
 
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """x, but at least min_val and at most max_val."""
-    x = checked("hardtanh", input).data
+    x, min_val, max_val = checked("hardtanh", input).data, number(min_val), number(max_val)
 
     def backward(dy):
         return kernels.hardtanh_backward(dy, x, min_val, max_val)
@@ -150,14 +152,18 @@ def logsigmoid(input):
     )
 
 
-def softmax(input, dim):
-    """exp(x) / sum(exp(x)) along `dim`."""
-    return checked("softmax", input).softmax(dim)
+def softmax(input, dim=None):
+    """exp(x) / sum(exp(x)) along `dim`; without it, as in PyTorch, 0 for 0, 1 or 3 dimensions, else 1."""
+    return checked("softmax", input).softmax(_softmax_dim(input) if dim is None else dim)
 
 
-def log_softmax(input, dim):
-    """x - log(sum(exp(x))) along `dim`."""
-    return checked("log_softmax", input).log_softmax(dim)
+def log_softmax(input, dim=None):
+    """x - log(sum(exp(x))) along `dim`, by default as for `softmax`."""
+    return checked("log_softmax", input).log_softmax(_softmax_dim(input) if dim is None else dim)
+
+
+def _softmax_dim(input):
+    return 0 if input.ndim in (0, 1, 3) else 1
 
 
 def dropout(input, p=0.5, training=True, inplace=False):

@@ -23,6 +23,11 @@ def constant(name, value):
     return value.data
 
 
+def number(value):
+    """A number, also of a 0-d tensor, which may be changed in place before backward reads it again."""
+    return value.item() if isinstance(value, Tensor) else value
+
+
 def in_place(input, y, inplace):
     """`y`, or `input` with the value and history of `y`."""
     return input._become(y) if inplace else y

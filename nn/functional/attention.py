@@ -4,7 +4,7 @@ import numpy as np
 
 import kernels
 from nn import random
-from nn.functional.arguments import checked, constant
+from nn.functional.arguments import checked, constant, number
 from nn.tensor import Tensor, is_grad_enabled, record
 
 
@@ -30,6 +30,7 @@ def scaled_dot_product_attention(
     Parameters
     ----------
     query : Tensor (..., Hq, L, E)
+        The dimensions in front of the heads, and without `enable_gqa` those of the heads, too, broadcast.
     key : Tensor (..., H, S, E)
     value : Tensor (..., H, S, Ev)
     attn_mask : Tensor or array, optional
@@ -61,19 +62,20 @@ def scaled_dot_product_attention(
         As `kernels.scaled_dot_product_attention`.
     """
     name = "scaled_dot_product_attention"
-    q, k, v = (checked(name, tensor, which).data for tensor, which in zip((query, key, value), INPUTS, strict=True))
+    query, key, value = _broadcast(name, (query, key, value), 3 if enable_gqa else 2)
+    q, k, v = query.data, key.data, value.data
     bias = attn_mask if isinstance(attn_mask, Tensor) else None
     mask = bias.data if bias is not None else attn_mask
     needs = tuple(t is not None and t.requires_grad for t in (query, key, value, bias))
     options = {
         "attn_mask": mask,
-        "dropout_p": dropout_p,
+        "dropout_p": number(dropout_p),
         "is_causal": is_causal,
-        "scale": scale,
+        "scale": number(scale),
         "enable_gqa": enable_gqa,
-        "causal_offset": causal_offset,
-        "window": window,
-        "softcap": softcap,
+        "causal_offset": number(causal_offset),
+        "window": None if window is None else tuple(map(number, window)),
+        "softcap": number(softcap),
         "alibi": constant(name, alibi),
         "seed": int(random.generator().integers(2**63)) if dropout_p else 0,
     }
@@ -83,7 +85,21 @@ def scaled_dot_product_attention(
     def backward(dout):
         return kernels.scaled_dot_product_attention_backward(dout, q, k, v, out, lse, **options, needs=needs)
 
-    return record(name, out, (query, key, value, bias), backward, (query, key, value, bias), saves_result=True)
+    inputs = (query, key, value, bias)
+    return record(name, out, inputs, backward, (*inputs, alibi), saves_result=True)
+
+
+def _broadcast(name, tensors, own):
+    """Query, key and value with the same dimensions in front of the last `own`, where these broadcast."""
+    shapes = [checked(name, tensor, which).shape for tensor, which in zip(tensors, INPUTS, strict=True)]
+    leading = [shape[:-own] for shape in shapes]
+    if leading[0] == leading[1] == leading[2] or min(map(len, shapes)) < own:
+        return tensors
+    try:
+        common = np.broadcast_shapes(*leading)
+    except ValueError:
+        return tensors  # for the kernel to refuse
+    return [tensor.expand(*common, *shape[-own:]) for tensor, shape in zip(tensors, shapes, strict=True)]
 
 
 INPUTS = ("query", "key", "value")

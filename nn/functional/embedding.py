@@ -45,7 +45,7 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     def backward(dy):
         return kernels.embedding_backward(dy, ids, number, padding_idx, scale_grad_by_freq)
 
-    return record("embedding", y, (weight,), backward, _tensors(input))
+    return record("embedding", y, (weight,), backward, (input,))
 
 
 def embedding_bag(
@@ -107,12 +107,8 @@ def embedding_bag(
         return kernels.embedding_bag_backward(dy, ids, table, starts, scale_grad_by_freq, mode, **options, needs=needs)
 
     # of the table, only the gradient of the factors reads more than the shape
-    saved = _tensors(input, offsets, per_sample_weights, weight if needs[1] else None)
+    saved = (input, offsets, per_sample_weights, weight if needs[1] else None)
     return record("embedding_bag", y, (weight, per_sample_weights), backward, saved)
-
-
-def _tensors(*arguments):
-    return tuple(argument for argument in arguments if isinstance(argument, Tensor))
 
 
 def one_hot(input, num_classes=-1):

@@ -1,9 +1,11 @@
 """Losses. `reduction` is "none" for one loss an element, "mean" or "sum" of them."""
 
+import warnings
+
 import numpy as np
 
 import kernels
-from nn.functional.arguments import checked, constant
+from nn.functional.arguments import checked, constant, number
 from nn.tensor import Tensor, is_grad_enabled, record
 
 
@@ -19,7 +21,7 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     weight : Tensor or array (C,), optional
         The weight of each class; "mean" divides by the weights of the targets.
     ignore_index : int, default -100
-        Targets of this class do not count.
+        Targets of this class do not count; for classes only.
     reduction : {"mean", "sum", "none"}
     label_smoothing : float, default 0.0
         How much of each target is spread evenly over all classes.
@@ -29,13 +31,16 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         constant("cross_entropy", target),
         constant("cross_entropy", weight),
     )
+    ignore_index, label_smoothing = number(ignore_index), number(label_smoothing)
+    if t.dtype.kind == "f" and ignore_index >= 0:
+        raise ValueError(f"cross_entropy: ignore_index is for classes, not for probabilities, got {ignore_index}")
     lse = np.empty(x.shape[:1] + x.shape[2:] if x.ndim > 1 else (), x.dtype) if input.requires_grad else None
     y = kernels.cross_entropy(x, t, w, ignore_index, reduction, label_smoothing, lse=lse)
 
     def backward(dy):
         return kernels.cross_entropy_backward(dy, x, t, w, ignore_index, reduction, label_smoothing, lse=lse)
 
-    return record("cross_entropy", y, (input,), backward, (input,))
+    return record("cross_entropy", y, (input,), backward, (input, target, weight))
 
 
 def linear_cross_entropy(
@@ -71,8 +76,8 @@ def linear_cross_entropy(
         "linear_bias": None if linear_bias is None else linear_bias.data,
         "weight": constant(name, weight),
         "reduction": reduction,
-        "ignore_index": ignore_index,
-        "label_smoothing": label_smoothing,
+        "ignore_index": number(ignore_index),
+        "label_smoothing": number(label_smoothing),
     }
     needs = tuple(each is not None and each.requires_grad for each in inputs)
     gradients = None
@@ -87,24 +92,33 @@ def linear_cross_entropy(
         given, made[0] = made[0], None  # they become the result; a second backward makes them anew
         return kernels.linear_cross_entropy_backward(dy, *arrays, **options, gradients=given, needs=needs)
 
-    return record(name, loss, inputs, backward, inputs)
+    return record(name, loss, inputs, backward, (*inputs, target, weight))
 
 
 def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
     """The negative log-likelihood of the target classes, given log-probabilities; arguments as `cross_entropy`."""
     x, t, w = checked("nll_loss", input).data, constant("nll_loss", target), constant("nll_loss", weight)
+    ignore_index = number(ignore_index)
     y = kernels.nll_loss(x, t, w, ignore_index, reduction)
 
     def backward(dy):
         return kernels.nll_loss_backward(dy, x, t, w, ignore_index, reduction)
 
-    return record("nll_loss", y, (input,), backward)
+    return record("nll_loss", y, (input,), backward, (target, weight))
 
 
 def _pair_loss(name, forward, backward_kernel, input, target, *options):
     """Record a loss of two operands of equal standing, both of which can get a gradient."""
     target = target if isinstance(target, Tensor) else Tensor(target)
-    x, t = checked(name, input).data, target.data
+    if checked(name, input).shape != target.shape:
+        shape = _common_shape(name, input, target)
+        warnings.warn(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will "
+            f"likely lead to incorrect results due to broadcasting: {name} goes over {shape}",
+            stacklevel=3,
+        )
+        input, target = input.expand(shape), target.expand(shape)
+    x, t, options = input.data, target.data, tuple(map(number, options))
     needs = (input.requires_grad, target.requires_grad)
 
     def backward(dy):
@@ -113,13 +127,25 @@ def _pair_loss(name, forward, backward_kernel, input, target, *options):
     return record(name, forward(x, t, *options), (input, target), backward, (input, target))
 
 
+def _common_shape(name, input, target):
+    """The shape that both broadcast to."""
+    try:
+        return np.broadcast_shapes(input.shape, target.shape)
+    except ValueError:
+        raise ValueError(f"{name}: shapes do not broadcast: input is {input.shape}, target is {target.shape}") from None
+
+
 def mse_loss(input, target, reduction="mean"):
-    """The squared difference of two tensors of one shape; the target may be an array."""
+    """The squared difference of two tensors; the target may be an array. Shapes that differ broadcast, as in PyTorch,
+    with a warning.
+    """
     return _pair_loss("mse_loss", kernels.mse_loss, kernels.mse_loss_backward, input, target, reduction)
 
 
 def l1_loss(input, target, reduction="mean"):
-    """The absolute difference of two tensors of one shape; the target may be an array."""
+    """The absolute difference of two tensors; the target may be an array. Shapes that differ broadcast, as in PyTorch,
+    with a warning.
+    """
     return _pair_loss("l1_loss", kernels.l1_loss, kernels.l1_loss_backward, input, target, reduction)
 
 
@@ -156,7 +182,7 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     def backward(dy):
         return kernels.binary_cross_entropy_backward(dy, x, t, w, reduction)
 
-    return record("binary_cross_entropy", y, (input,), backward, (input,))
+    return record("binary_cross_entropy", y, (input,), backward, (input, target, weight))
 
 
 def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
@@ -181,7 +207,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     def backward(dy):
         return kernels.binary_cross_entropy_with_logits_backward(dy, x, t, w, reduction, p)
 
-    return record("binary_cross_entropy_with_logits", y, (input,), backward, (input,))
+    return record("binary_cross_entropy_with_logits", y, (input,), backward, (input, target, weight, pos_weight))
 
 
 def kl_div(input, target, reduction="mean", log_target=False):
@@ -192,15 +218,21 @@ def kl_div(input, target, reduction="mean", log_target=False):
     input : Tensor
         Log-probabilities.
     target : Tensor or array
-        Probabilities; their logarithms with `log_target`.
+        Probabilities; their logarithms with `log_target`. It broadcasts with `input`.
     reduction : {"mean", "batchmean", "sum", "none"}
-        "batchmean", the sum divided by the first dimension, is the divergence as mathematics defines it.
+        "batchmean", the sum divided by the first dimension of `input`, is the divergence as mathematics defines it.
     log_target : bool, default False
     """
     x, t = checked("kl_div", input).data, constant("kl_div", target)
+    if x.shape != t.shape:
+        shape = _common_shape("kl_div", x, t)
+        if reduction == "batchmean" and x.ndim:
+            return kl_div(input, target, "sum", log_target) / len(x)
+        input, t = input.expand(shape), np.broadcast_to(t, shape)
+        x = input.data
     y = kernels.kl_div(x, t, reduction, log_target)
 
     def backward(dy):
         return kernels.kl_div_backward(dy, x, t, reduction, log_target)
 
-    return record("kl_div", y, (input,), backward)
+    return record("kl_div", y, (input,), backward, (target,))

@@ -2,46 +2,61 @@
 
 import numpy as np
 
-from nn.functional.arguments import checked
+from nn.functional.arguments import checked, number
 from nn.tensor import record
 
 
-def pad(input, pad, mode="constant", value=0.0):
-    """Enlarge the last dimensions at both ends.
+def pad(input, pad, mode="constant", value=None):
+    """Enlarge the last dimensions at both ends, or where widths are negative cut them off.
 
     Parameters
     ----------
     input : Tensor
     pad : sequence of int
-        How much before and after the last dimension, then before and after the last but one, …; with mode "constant",
-        negative widths cut off.
+        How much before and after the last dimension, then before and after the last but one, …
     mode : {"constant", "reflect", "replicate", "circular"}
-        What to fill with: `value`; the mirror image without the border; the border; the opposite end.
-    value : float, default 0
+        What to fill with: `value`; the mirror image without the border; the border; the opposite end, of what negative
+        widths leave.
+    value : float, optional
+        For mode "constant": 0 by default.
 
     Raises
     ------
     ValueError
-        An unknown mode, an odd number of widths, more of them than dimensions, a negative one or one that cuts off more
-        than there is.
+        An unknown mode, an odd number of widths, more of them than dimensions, one that cuts off more than there is; in
+        the modes other than "constant" a value, a result of no elements, or a width larger than what it is filled from.
     """
     modes = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
     x, widths = checked("pad", input).data, list(zip(pad[::2], pad[1::2], strict=False))
     if mode not in modes:
         raise ValueError(f"pad: mode must be one of {', '.join(modes)}, not {mode!r}")
-    least = "" if mode == "constant" else " of at least 0"
-    if len(pad) % 2 or len(widths) > x.ndim or (least and min(pad, default=0) < 0):
-        raise ValueError(f"pad: needs pairs of widths{least} for at most {x.ndim} dimensions, got {tuple(pad)}")
+    if len(pad) % 2 or len(widths) > x.ndim:
+        raise ValueError(f"pad: needs pairs of widths for at most {x.ndim} dimensions, got {tuple(pad)}")
     if mode == "constant":
+        value = 0 if value is None else number(value)
         return _pad_constant(input, [(0, 0)] * (x.ndim - len(widths)) + widths[::-1], value)
+    if value:
+        raise ValueError(f"pad: mode {mode!r} takes no value, got {value}")
     for i, width in enumerate(widths):
         dim = x.ndim - 1 - i
-        longest = x.shape[dim] - (mode == "reflect")
-        if mode != "replicate" and max(width) > longest:
-            raise ValueError(f"pad: {mode} of a dimension of length {x.shape[dim]} is at most {longest}, got {width}")
-        source = np.pad(np.arange(x.shape[dim]), width, mode=modes[mode])
+        source = _sources(mode, modes[mode], x.shape[dim], *width)
         input = input[(slice(None),) * dim + (source,)]
     return input
+
+
+def _sources(mode, name, n, before, after):
+    """Which of the `n` elements of a dimension stand in the result; `name` is that of NumPy's mode."""
+    first, last = max(-before, 0), n - max(-after, 0)
+    if n + before + after < 1 or not n:
+        raise ValueError(f"pad: {(before, after)} leaves nothing of a dimension of length {n}")
+    longest = {"reflect": n - 1, "circular": last - first, "replicate": max(before, after)}[mode]
+    if max(before, after) > longest:
+        raise ValueError(f"pad: {mode} of a dimension of length {n} is at most {longest}, got {(before, after)}")
+    added = max(before, 0), max(after, 0)
+    if mode == "circular":
+        return np.pad(np.arange(first, last), added, mode=name)
+    padded = np.pad(np.arange(n), added, mode=name)
+    return padded[first : len(padded) - max(-after, 0)]
 
 
 def _pad_constant(input, widths, value):

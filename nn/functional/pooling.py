@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
+
 import kernels
-from nn.functional.arguments import checked, constant
+from nn.functional.arguments import checked, constant, number
 from nn.tensor import Tensor, is_grad_enabled, record
 
 
@@ -42,12 +44,25 @@ def _max_pool(name, dims, input, kernel_size, stride, padding, dilation, ceil_mo
     x = checked(name, input).data
     pool, pool_backward = getattr(kernels, name), getattr(kernels, f"{name}_backward")
     window, shape = (kernel_size, stride, padding, dilation, ceil_mode), x.shape
+    if x.dtype.kind in "iu":
+        places = pool(_exact(name, x), *window, True)[1]
+        y = np.take_along_axis(x.reshape(*shape[:-dims], -1), places.reshape(*places.shape[:-dims], -1), -1)
+        y = Tensor(y.reshape(places.shape))
+        return (y, Tensor(places)) if return_indices else y
     if not return_indices and not (is_grad_enabled() and input.requires_grad):
         return record(name, pool(x, *window), (input,), None)
     elements = kernel_size**dims if isinstance(kernel_size, int) else math.prod(kernel_size)
     y, places = pool(x, *window, "window" if elements <= 256 and not return_indices else True)
-    result = record(name, y, (input,), lambda dy: pool_backward(dy, shape, places, *window))
-    return (result, Tensor(places)) if return_indices else result
+    indices = Tensor(places) if return_indices else None
+    result = record(name, y, (input,), lambda dy: pool_backward(dy, shape, places, *window), (indices,))
+    return (result, indices) if return_indices else result
+
+
+def _exact(name, x):
+    """Integers as float64, which holds them all; ValueError if it does not."""
+    if x.size and max(abs(int(x.min())), abs(int(x.max()))) > 2**53:
+        raise ValueError(f"{name}: integers must be within 2⁵³, got from {x.min()} to {x.max()}")
+    return x.astype(np.float64)
 
 
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
@@ -80,27 +95,32 @@ def avg_pool3d(
 def _pool(name, input, *window):
     """A pooling whose backward needs nothing but the shape of the input."""
     x = checked(name, input).data
+    if x.dtype.kind in "iu":  # rounded towards 0; a mean that should be whole may lie a rounding error below
+        return Tensor(np.trunc(getattr(kernels, name)(_exact(name, x), *window).round(9)).astype(x.dtype))
     pool_backward, shape = getattr(kernels, f"{name}_backward"), x.shape
     return record(name, getattr(kernels, name)(x, *window), (input,), lambda dy: pool_backward(dy, shape, *window))
 
 
 def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """`lp_pool2d` over the last dimension of (N, C, L) or (C, L)."""
-    return _lp_pool("lp_pool1d", input, norm_type, kernel_size, stride, ceil_mode)
+    return _lp_pool("lp_pool1d", 1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """The root of order `norm_type` of the sum of the powers of each window."""
-    return _lp_pool("lp_pool2d", input, norm_type, kernel_size, stride, ceil_mode)
+    """The root of order `norm_type` of the sum of the powers of each window; with infinity, its largest magnitude."""
+    return _lp_pool("lp_pool2d", 2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """`lp_pool2d` over the last three dimensions of (N, C, D, H, W) or (C, D, H, W)."""
-    return _lp_pool("lp_pool3d", input, norm_type, kernel_size, stride, ceil_mode)
+    return _lp_pool("lp_pool3d", 3, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-def _lp_pool(name, input, *window):
+def _lp_pool(name, dims, input, norm_type, kernel_size, stride, ceil_mode):
     x = checked(name, input).data
+    if norm_type == math.inf:
+        return _max_pool(f"max_pool{dims}d", dims, abs(input), kernel_size, stride, 0, 1, ceil_mode, False)
+    window = norm_type, kernel_size, stride, ceil_mode
     y, pool_backward = getattr(kernels, name)(x, *window), getattr(kernels, f"{name}_backward")
     return record(name, y, (input,), lambda dy: pool_backward(dy, x, y, *window), (input,), saves_result=True)
 
@@ -143,10 +163,11 @@ def adaptive_max_pool3d(input, output_size, return_indices=False):
 
 def _adaptive_max_pool(name, input, output_size, return_indices):
     x = checked(name, input).data
-    y, indices = getattr(kernels, name)(x, output_size, True)
+    y, places = getattr(kernels, name)(x, output_size, True)
     pool_backward, shape = getattr(kernels, f"{name}_backward"), x.shape
-    result = record(name, y, (input,), lambda dy: pool_backward(dy, shape, indices))
-    return (result, Tensor(indices)) if return_indices else result
+    indices = Tensor(places) if return_indices else None
+    result = record(name, y, (input,), lambda dy: pool_backward(dy, shape, places), (indices,))
+    return (result, indices) if return_indices else result
 
 
 def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
@@ -173,7 +194,7 @@ def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_siz
 def _max_unpool(name, input, indices, *window):
     x, places = checked(name, input).data, constant(name, indices)
     y, unpool_backward = getattr(kernels, name)(x, places, *window), getattr(kernels, f"{name}_backward")
-    return record(name, y, (input,), lambda dy: unpool_backward(dy, places))
+    return record(name, y, (input,), lambda dy: unpool_backward(dy, places), (indices,))
 
 
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
@@ -219,7 +240,7 @@ def interpolate(
         Not supported.
     """
     x = checked("interpolate", input).data
-    options = size, scale_factor, mode, align_corners, recompute_scale_factor
+    options = size, number(scale_factor), mode, align_corners, recompute_scale_factor
     y, shape = kernels.interpolate(x, *options, antialias), x.shape
     return record("interpolate", y, (input,), lambda dy: kernels.interpolate_backward(dy, shape, *options))
 

@@ -2,7 +2,7 @@
 
 import kernels
 from nn.functional.arguments import checked, constant
-from nn.tensor import Tensor, record
+from nn.tensor import record
 
 
 def rotary_embedding(input, cos, sin, positions=None, interleaved=False):
@@ -39,4 +39,4 @@ def rotary_embedding(input, cos, sin, positions=None, interleaved=False):
     def backward(dy):
         return kernels.rotary_embedding_backward(dy, *tables, interleaved=interleaved)
 
-    return record("rotary_embedding", y, (input,), backward, [each for each in given if isinstance(each, Tensor)])
+    return record("rotary_embedding", y, (input,), backward, given)

@@ -103,7 +103,7 @@ def lstm(
         The outputs, as long as the input and P wide, and the final states (B, P) and (B, H).
     """
     weights = (weight_ih, weight_hh, bias_ih, bias_hh, weight_hr)
-    walk = {"reverse": reverse, "batch_sizes": constant("lstm", batch_sizes)}
+    walk = {"reverse": reverse, "batch_sizes": batch_sizes}
     y, *states = _layer(LSTM, input, (None, None) if hx is None else hx, weights, walk, checkpoint_every)
     return y, tuple(states)
 
@@ -121,7 +121,7 @@ def gru(
     checkpoint_every=None,
 ):
     """Gated recurrent units, one direction of one layer; as `lstm`, with one state, 3H rows and no projection."""
-    walk = {"reverse": reverse, "batch_sizes": constant("gru", batch_sizes)}
+    walk = {"reverse": reverse, "batch_sizes": batch_sizes}
     return _layer(GRU, input, (hx,), (weight_ih, weight_hh, bias_ih, bias_hh), walk, checkpoint_every)
 
 
@@ -139,7 +139,7 @@ def rnn(
     checkpoint_every=None,
 ):
     """Elman's recurrent layer, with "tanh" or "relu"; as `lstm`, with one state, H rows and no projection."""
-    walk = {"nonlinearity": nonlinearity, "reverse": reverse, "batch_sizes": constant("rnn", batch_sizes)}
+    walk = {"nonlinearity": nonlinearity, "reverse": reverse, "batch_sizes": batch_sizes}
     return _layer(RNN, input, (hx,), (weight_ih, weight_hh, bias_ih, bias_hh), walk, checkpoint_every)
 
 
@@ -148,18 +148,22 @@ def _layer(kind, input, states, weights, walk, checkpoint_every):
     if checkpoint_every is not None and checkpoint_every < 1:
         raise ValueError(f"{kind.name}: checkpoint_every must be at least 1, got {checkpoint_every}")
     x = np.asarray(checked(kind.name, input).data, order="C")  # once for forward and backward
+    sizes = walk["batch_sizes"]
+    walk["batch_sizes"] = constant(kind.name, sizes)
     inputs, needs, initial, arrays = _prepared(kind, input, states, weights)
     keeps = any(needs) and is_grad_enabled()
+    biases = ()
     if checkpoint_every is None or not keeps:
         y, final, go_back = _whole(kind, x, initial, arrays, walk, needs, keeps)
     else:
         y, final, go_back = _in_segments(kind, x, initial, arrays, walk, needs, checkpoint_every)
+        biases = weights[2:4]  # which the forward of each segment, in the backward, reads again
 
     def backward(dy, *dfinal):
         dx, dinitial, dweights = go_back(dy, dfinal)
         return dx, *dinitial, *dweights
 
-    saved = (input, *states, *weights[:2], *weights[4:])
+    saved = (input, *states, *weights[:2], *biases, *weights[4:], sizes)
     return record_several(kind.name, (y, *final), inputs, backward, saved, saves_results=(0,))
 
 

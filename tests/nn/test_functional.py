@@ -144,6 +144,17 @@ def test_prelu(x, weight):
     same_as_torch(F.prelu, x, RNG.standard_normal(weight), reference=T.prelu)
 
 
+def test_prelu_with_a_slope_of_no_dimension():
+    same_as_torch(F.prelu, X, np.array(0.3), reference=T.prelu)
+
+
+@pytest.mark.filterwarnings("ignore:Implicit dimension choice")
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4), (2, 3, 2, 2), ()], ids=str)
+def test_softmax_without_dim(name, shape):
+    same_as_torch(getattr(F, name), np.asarray(RNG.standard_normal(shape)), reference=getattr(T, name))
+
+
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 @pytest.mark.parametrize("dim", [0, 1, -1])
 def test_softmax(name, dim):
@@ -230,13 +241,37 @@ def test_pad_of_two_dimensions(mode):
     same_as_torch(lambda x: F.pad(x, (2, 1, 3, 0), mode), x, reference=lambda x: T.pad(x, (2, 1, 3, 0), mode))
 
 
+@pytest.mark.parametrize("pad", [(-1, 2), (-2, 3), (3, -1), (-1, -1), (2, -3), (-3, 1), (1, -2, -1, 2)])
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_pad_with_negative_widths(pad, mode):
+    if pad == (3, -1) and mode == "circular":
+        pad = (2, -2)
+    if pad == (2, -3) and mode == "circular":
+        pad = (1, -3)
+    x = RNG.standard_normal((2, 2, 4, 5))
+    if len(pad) == 2:
+        x = x[0]
+    same_as_torch(lambda x: F.pad(x, pad, mode), x, reference=lambda x: T.pad(x, pad, mode))
+
+
+def test_pad_with_none_is_with_zero():
+    same_as_torch(
+        lambda x: F.pad(x, (1, 1), "constant", None), X, reference=lambda x: T.pad(x, (1, 1), "constant", None)
+    )
+
+
 def test_bad_padding():
     x = nn.ones(2, 3)
     for wrong in ((1,), (1, 1, 1, 1, 1, 1)):
         with pytest.raises(ValueError, match="pad: needs pairs of widths for at most 2 dimensions"):
             F.pad(x, wrong)
-    with pytest.raises(ValueError, match="pad: needs pairs of widths of at least 0 for at most 2 dimensions"):
-        F.pad(x, (-1, 0), "reflect")
+    for mode in ("reflect", "replicate", "circular"):
+        with pytest.raises(ValueError, match=r"pad: \(-1, -2\) leaves nothing of a dimension of length 3"):
+            F.pad(x, (-1, -2), mode)
+        with pytest.raises(ValueError, match=f"pad: mode '{mode}' takes no value, got 1"):
+            F.pad(x, (1, 1), mode, 1.0)
+    with pytest.raises(ValueError, match=r"pad: circular of a dimension of length 3 is at most 2, got \(3, -1\)"):
+        F.pad(x, (3, -1), "circular")  # where PyTorch returns what it has not written
     with pytest.raises(ValueError, match=r"pad: \(-3, -1\) cuts off more than the 3 elements of a dimension"):
         F.pad(x, (-3, -1))
     with pytest.raises(ValueError, match=r"pad: \(-4, 1\) cuts off more than the 3 elements of a dimension"):
@@ -410,6 +445,35 @@ def test_kl_div(reduction, log_target):
     )
 
 
+@pytest.mark.filterwarnings("ignore:Using a target size")
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("shapes", [((2, 3), (3,)), ((3,), (2, 3)), ((3, 1), (2, 1, 3))], ids=str)
+@pytest.mark.parametrize("name", PAIRS)
+def test_losses_broadcast(name, shapes, reduction):
+    same_as_torch(
+        lambda x, t: getattr(F, name)(x, t, reduction),
+        *(RNG.standard_normal(shape) for shape in shapes),
+        reference=lambda x, t: getattr(T, name)(x, t, reduction=reduction),
+    )
+
+
+def test_losses_broadcast_with_a_warning():
+    with pytest.warns(UserWarning, match=r"Using a target size \(\(3,\)\) that is different to the input size"):
+        F.mse_loss(nn.ones(3, 1), nn.ones(3))
+
+
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
+@pytest.mark.parametrize("reduction", [*REDUCTIONS, "batchmean"])
+@pytest.mark.parametrize("shapes", [((2, 3), (3,)), ((3,), (2, 3))], ids=str)
+def test_kl_div_broadcasts(shapes, reduction):
+    q = RNG.random(shapes[1])
+    same_as_torch(
+        lambda x: F.kl_div(x, q, reduction),
+        RNG.standard_normal(shapes[0]),
+        reference=lambda x: T.kl_div(x, torch.tensor(q), reduction=reduction),
+    )
+
+
 def test_bad_targets():
     x = nn.randn(3, 4, requires_grad=True)
     for wrong in (4, -1):
@@ -496,3 +560,67 @@ def test_feed_forward(activation):
         w2,
         reference=lambda x, w1, w2: T.linear(formulas[activation](T.linear(x, w1)), w2),
     )
+
+
+# --- attention and pooling --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize(
+    "leading",
+    [((2, 3), (1, 3), (2, 3)), ((3,), (2, 3), (2, 3)), ((2, 3), (2, 1), (2, 1)), ((1, 3), (2, 3), (1, 3))],
+    ids=str,
+)
+def test_attention_broadcasts(leading, is_causal):
+    arrays = [
+        RNG.standard_normal((*shape, *rest)) for shape, rest in zip(leading, ((4, 5), (6, 5), (6, 7)), strict=True)
+    ]
+    attend = lambda module: lambda q, k, v: module.scaled_dot_product_attention(q, k, v, is_causal=is_causal)  # noqa: E731
+    same_as_torch(attend(F), *arrays, reference=attend(T))
+
+
+def test_attention_of_batches_that_do_not_broadcast():
+    with pytest.raises(ValueError, match="the axes before the heads differ"):
+        F.scaled_dot_product_attention(nn.ones(2, 1, 2, 2), nn.ones(3, 1, 2, 2), nn.ones(3, 1, 2, 2))
+
+
+@pytest.mark.parametrize("ceil_mode", [False, True])
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_lp_pool_of_infinite_order(dims, ceil_mode):
+    x = RNG.standard_normal((2, 3, 5, 5, 5)[: 2 + dims])
+    same_as_torch(
+        lambda x: getattr(F, f"lp_pool{dims}d")(x, np.inf, 2, 2, ceil_mode),
+        x,
+        reference=lambda x: getattr(T, f"max_pool{dims}d")(abs(x), 2, 2, ceil_mode=ceil_mode),
+    )
+
+
+def test_pooling_of_integers():
+    x = RNG.integers(-9, 9, (2, 3, 6, 6))
+    for window in (2, 3):
+        y, places = F.max_pool2d(nn.tensor(x), window, return_indices=True)
+        expected, theirs = T.max_pool2d(torch.tensor(x), window, return_indices=True)
+        assert (y.dtype, y.tolist(), places.tolist()) == (np.int64, expected.tolist(), theirs.tolist())
+        for options in ({"padding": 1}, {"divisor_override": 7}):
+            y, expected = (
+                F.avg_pool2d(nn.tensor(x), window, **options),
+                T.avg_pool2d(torch.tensor(x), window, **options),
+            )
+            assert (y.dtype, y.tolist()) == (np.int64, expected.tolist())
+    with pytest.raises(ValueError, match="max_pool1d: integers must be within 2⁵³"):
+        F.max_pool1d(nn.tensor([[2**60, 1]]), 2)
+
+
+@pytest.mark.parametrize("name", ["batch_norm", "instance_norm"])
+def test_strided_running_statistics(name):
+    memory = np.stack([np.zeros(6), np.ones(6)], 1)
+    mean, var = nn.Tensor(memory)[:, 0], nn.Tensor(memory)[:, 1]
+    expected = torch.zeros(6, dtype=torch.float64), torch.ones(6, dtype=torch.float64)
+    getattr(F, name)(nn.tensor(CUBE), mean, var, None, None, True)
+    getattr(T, name)(torch.tensor(CUBE), *expected, None, None, True)
+    np.testing.assert_allclose(memory, np.stack(expected, 1), rtol=1e-12)
+
+
+def test_probabilities_have_no_ignored_class():
+    with pytest.raises(ValueError, match="cross_entropy: ignore_index is for classes, not for probabilities, got 1"):
+        F.cross_entropy(nn.ones(2, 3), nn.ones(2, 3), ignore_index=1)
