@@ -451,6 +451,16 @@ def test_a_gradient_that_backward_adds_to_has_changed():
         y.backward()
 
 
+@pytest.mark.parametrize("clip", [nn.utils.clip_grad_norm_, nn.utils.clip_grad_value_])
+def test_a_gradient_that_is_clipped_has_changed(clip):
+    w, v = nn.ones(2, requires_grad=True), nn.ones(2, requires_grad=True)
+    (3 * w).sum().backward()
+    y = (v * w.grad).sum()
+    clip(w, 0.5)
+    with pytest.raises(RuntimeError, match="a tensor that mul saved"):
+        y.backward()
+
+
 # --- the table is complete --------------------------------------------------------------------------------------------
 
 # First arguments that are no names, nor parameters or variables that hold one, and what they stand for
