@@ -776,6 +776,23 @@ def test_float32_loops_compute_in_float32():
             assert bool(DOUBLE.search(loop.inspect_llvm(signature))) == double
 
 
+@jit
+def _quotient(x, out):
+    store(out, 0, load(x, 0) * (load(x, 0) / (load(x, 0) + 1.0)))
+
+
+def test_fast_math_reorders_sums_but_no_products():
+    """x * (n / d) is a number where (x * n) / d is not."""
+    x, out = np.full(64, 3e38, np.float32), np.empty(64, np.float32)
+    _quotient(x, out)
+    assert out[0] == x[0]
+    text = _quotient.inspect_llvm(_quotient.signatures[0])
+    flags = {name: set(re.findall(rf"= {name} ((?:\w+ )*)<\d+ x float>", text)) for name in ("fadd", "fmul", "fdiv")}
+    assert all("reassoc" in found for found in flags["fadd"]) and flags["fadd"]
+    assert not any("reassoc" in found for found in flags["fmul"]) and flags["fmul"]
+    assert not any("reassoc" in found or "arcp" in found for found in flags["fdiv"]) and flags["fdiv"]
+
+
 def test_every_intrinsic_is_tested():
     names = {name for name, value in vars(simd).items() if callable(value) and not name.startswith("_")}
     source = Path(__file__).read_text()

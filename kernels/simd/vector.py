@@ -290,8 +290,11 @@ def _spread(builder, vector, argument_types, arguments):
     ]
 
 
-def _bind_operator(function, emit, result=None):
-    """Give Python's operator `function` its meaning on vectors: ``emit(builder, a, b)``."""
+def _bind_operator(function, emit, result=None, exact=frozenset()):
+    """Give Python's operator `function` its meaning on vectors: ``emit(builder, a, b)``.
+
+    In functions with fast-math, the instruction has the same flags as all others but for those in `exact`.
+    """
 
     @infer_global(function)
     class Typing(AbstractTemplate):
@@ -304,6 +307,8 @@ def _bind_operator(function, emit, result=None):
     def lower(context, builder, signature, arguments):
         vector = _operands(*signature.args)[0]
         value = emit(builder, *_spread(builder, vector, signature.args, arguments))
+        if exact and context.fastmath:  # Numba adds its flags only to what has none
+            value.flags.extend(sorted(context.fastmath.flags - exact))
         return impl_ret_untracked(context, builder, signature.return_type, value)
 
     for kinds in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
@@ -316,8 +321,9 @@ def _comparison(symbol):
 
 _bind_operator(operator.add, lambda builder, a, b: builder.fadd(a, b))
 _bind_operator(operator.sub, lambda builder, a, b: builder.fsub(a, b))
-_bind_operator(operator.mul, lambda builder, a, b: builder.fmul(a, b))
-_bind_operator(operator.truediv, lambda builder, a, b: builder.fdiv(a, b))
+# Sums may be reordered, products may not: x (n / d) is a number where x n overflows, and x / d where 1 / d does.
+_bind_operator(operator.mul, lambda builder, a, b: builder.fmul(a, b), exact={"reassoc"})
+_bind_operator(operator.truediv, lambda builder, a, b: builder.fdiv(a, b), exact={"reassoc", "arcp"})
 _bind_operator(operator.lt, _comparison("<"), Mask)
 _bind_operator(operator.le, _comparison("<="), Mask)
 _bind_operator(operator.gt, _comparison(">"), Mask)
