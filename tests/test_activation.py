@@ -39,7 +39,7 @@ ELEMENTWISE = [
     from_output("relu", F.relu),
     from_input("leaky_relu", F.leaky_relu),
     from_input("elu", F.elu),
-    from_output("selu", F.selu),
+    from_input("selu", F.selu),
     from_input("celu", F.celu),
     from_input("gelu", F.gelu),
     from_input("silu", F.silu),

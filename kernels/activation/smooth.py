@@ -198,6 +198,7 @@ def mish_backward(dy, x):
 # 2u = x (GELU_LINEAR + GELU_CUBIC x²): (1 + tanh u) / 2 is σ(2u), which has no difference that cancels
 GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
 GELU_CUBIC = 0.044715 * GELU_LINEAR
+GELU_FLAT = 22.0**2  # x² from which on σ(2u) (1 - σ(2u)) is 0 in float64, too
 
 
 @jit
@@ -232,6 +233,7 @@ def gelu_tanh_lanes(x):
 @jit(inline=True)
 def gelu_tanh_backward_lanes(dy, x):
     square = x * x
+    square = select(square > GELU_FLAT, GELU_FLAT, square)  # the slope is 0 there, and 0 * inf would be NaN
     s, slope = sigmoid_and_slope(x * (square * GELU_CUBIC + GELU_LINEAR))
     return dy * (s + x * slope * (square * (3.0 * GELU_CUBIC) + GELU_LINEAR))
 

@@ -60,6 +60,13 @@ GELU_SLOPE_32 = (
 )  # fmt: skip
 
 
+@jit(inline=True)
+def quotient(x, divisor):
+    """x / divisor for a scalar divisor whose reciprocal may be too large for float32."""
+    lift = 2.0**64 if abs(divisor) < 2.0**-64 else 1.0
+    return x * lift * (1.0 / (divisor * lift))
+
+
 def expm1_negative(x):
     """exp(x) - 1 for x <= 0, accurate for small x, too; other lanes hold anything."""
     raise NotImplementedError("expm1_negative: for vectors in jitted code")

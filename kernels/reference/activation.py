@@ -2,7 +2,7 @@ r"""Activation functions and their gradients in plain NumPy.
 
     y = f(x)          dx = dy f'(x)
 
-A backward takes the output `y` where f' is cheap in y (relu, selu, sigmoid, tanh, exp), and the input `x` elsewhere.
+A backward takes the output `y` where f' is cheap in y (relu, sigmoid, tanh, exp), and the input `x` elsewhere.
 σ is the logistic function 1 / (1 + e⁻ˣ), Φ and φ are the normal distribution and its density.
 """
 
@@ -180,9 +180,9 @@ def selu(x, *, out=None):
 
 
 @ieee
-def selu_backward(dy, y):
-    """dx = scale dy where y > 0, else (y + scale alpha) dy."""
-    return np.where(y > 0, dy * SELU_SCALE, dy * (y + SELU_SCALE * SELU_ALPHA))
+def selu_backward(dy, x):
+    """dx = scale dy where x > 0, else scale alpha eˣ dy."""
+    return np.where(x > 0, dy * SELU_SCALE, dy * SELU_SCALE * SELU_ALPHA * np.exp(x))
 
 
 @ieee

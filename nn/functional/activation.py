@@ -55,9 +55,9 @@ def elu(input, alpha=1.0, inplace=False):
 
 def selu(input, inplace=False):
     """scale · (x where x > 0, else alpha · (exp(x) - 1)), with the constants that keep mean 0 and variance 1."""
-    y = kernels.selu(checked("selu", input).data)
-    result = record("selu", y, (input,), lambda dy: kernels.selu_backward(dy, y), saves_result=True)
-    return in_place(input, result, inplace)
+    x = checked("selu", input).data
+    y = record("selu", kernels.selu(x), (input,), lambda dy: kernels.selu_backward(dy, x), (input,))
+    return in_place(input, y, inplace)
 
 
 def celu(input, alpha=1.0, inplace=False):
