@@ -154,6 +154,19 @@ def test_parameter_without_gradient_is_left_alone(rng, dtype, case):
     assert all(not state[1].any() for state in states.values())
 
 
+@pytest.mark.parametrize("size", [0.1, 1.0, 1e4])
+def test_centred_rmsprop_of_gradients_that_hardly_change(rng, size):
+    """Their variance may be rounded to less than 0; PyTorch 2.13 then makes p NaN."""
+    p, v, average = np.zeros(67, np.float32), np.zeros(67, np.float32), np.zeros(67, np.float32)
+    for _ in range(3000):
+        g = np.asarray(size * (1 + 1e-4 * rng.standard_normal(67)), np.float32)
+        kernels.rmsprop([p], [g], [v], None, [average])
+    assert np.isfinite(p).all()
+    p[:] = v[:] = average[:] = np.nan
+    kernels.rmsprop([p], [g], [v], None, [average])
+    assert np.isnan(p).all()
+
+
 @each_case
 def test_no_parameters(case):
     run(kernels, case, [], [[]])

@@ -3,7 +3,7 @@ r"""Optimiser steps in plain NumPy: parameters and state change in place, one ca
     sgd        v = μ v + (1 - τ) g                   p -= η v           (Nesterov: p -= η (g + μ v))
     adam       m = β₁ m + (1 - β₁) g                 p -= η m̂ / (√v̂ + ε)
                v = β₂ v + (1 - β₂) g²                m̂ = m / (1 - β₁ᵗ), v̂ = v / (1 - β₂ᵗ)
-    rmsprop    v = α v + (1 - α) g²                  p -= η g / (√v + ε)
+    rmsprop    v = α v + (1 - α) g²                  p -= η g / (√v + ε)         (centred: v minus the mean's square)
     adagrad    v = v + g²                            p -= η / (1 + (t - 1) λ) g / (√v + ε)
 
 Weight decay adds λp to g; adamw shrinks p instead. A parameter whose gradient is None is left alone, with its state.

@@ -200,8 +200,11 @@ def clip_grad_norm(grads, max_norm, norm_type=2.0, error_if_nonfinite=False):
         raise RuntimeError(f"clip_grad_norm: the norm of order {norm_type} of the gradients is {norm}")
     factor = max_norm / (total + 1e-6)
     if not factor >= 1:  # a NaN spreads, as in PyTorch
+        # a factor that float32 has only some digits of is taken in two steps
+        factors = (2.0**-64, factor * 2.0**64) if 0 < factor < 2.0**-100 else (factor,)
         for dtype, table in tables.items():
-            _scale(table, LIKE[dtype], factor, _threads_for(table))
+            for part in factors:
+                _scale(table, LIKE[dtype], part, _threads_for(table))
         for g, scaled in zip(given, flat, strict=True):
             if not g.flags.forc:
                 g[...] = scaled.reshape(g.shape)

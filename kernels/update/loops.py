@@ -34,11 +34,11 @@ def adam_naive(p, g, m, v, largest, rate, beta1, beta2, root_scale, eps, weight_
     for i in range(p.size):
         d = descent(p[i], g[i], weight_decay, sign)
         m[i] += (1.0 - beta1) * (d - m[i])
-        v[i] = beta2 * v[i] + (1.0 - beta2) * d * d
+        v[i] = beta2 * v[i] + d * ((1.0 - beta2) * d)
         square = v[i]
         if largest.size:
             square = largest[i] = np.maximum(largest[i], square)
-        p[i] = shrink * p[i] - rate * m[i] / (np.sqrt(square) * root_scale + eps)
+        p[i] = shrink * p[i] - rate * (m[i] / (np.sqrt(square) * root_scale + eps))
 
 
 @jit
@@ -46,11 +46,11 @@ def rmsprop_naive(p, g, v, buffer, average, lr, alpha, eps, weight_decay, moment
     """Step of RMSprop: with momentum if there is a buffer, centred if there is an average."""
     for i in range(p.size):
         d = descent(p[i], g[i], weight_decay, sign)
-        v[i] = alpha * v[i] + (1.0 - alpha) * d * d
+        v[i] = alpha * v[i] + d * ((1.0 - alpha) * d)
         square = v[i]
         if average.size:
             average[i] += (1.0 - alpha) * (d - average[i])
-            square -= average[i] * average[i]
+            square = np.maximum(square - average[i] * average[i], 0.0)
         d = d / (np.sqrt(square) + eps)
         if buffer.size:
             buffer[i] = d = momentum * buffer[i] + d
@@ -63,7 +63,7 @@ def adagrad_naive(p, g, total, rate, eps, weight_decay, sign):
     for i in range(p.size):
         d = descent(p[i], g[i], weight_decay, sign)
         total[i] += d * d
-        p[i] -= rate * d / (np.sqrt(total[i]) + eps)
+        p[i] -= rate * (d / (np.sqrt(total[i]) + eps))
 
 
 # --- fast loops: the same, a vector at a time ------------------------------------------------------------------------
@@ -93,13 +93,13 @@ def adam_loops(p, g, m, v, largest, rate, beta1, beta2, root_scale, eps, weight_
         d = descent(x, load_partial(g, i, left, 0.0), weight_decay, sign)
         mean = load_partial(m, i, left, 0.0)
         mean = mean + (1.0 - beta1) * (d - mean)
-        square = beta2 * load_partial(v, i, left, 0.0) + (1.0 - beta2) * d * d
+        square = beta2 * load_partial(v, i, left, 0.0) + d * ((1.0 - beta2) * d)
         store_partial(m, i, left, mean)
         store_partial(v, i, left, square)
         if largest.size:
             square = maximum(load_partial(largest, i, left, 0.0), square)
             store_partial(largest, i, left, square)
-        store_partial(p, i, left, shrink * x - rate * mean / (sqrt(square) * root_scale + eps))
+        store_partial(p, i, left, shrink * x - rate * (mean / (sqrt(square) * root_scale + eps)))
 
 
 @jit(naive=rmsprop_naive)
@@ -109,13 +109,13 @@ def rmsprop_loops(p, g, v, buffer, average, lr, alpha, eps, weight_decay, moment
         left = p.size - i
         x = load_partial(p, i, left, 0.0)
         d = descent(x, load_partial(g, i, left, 0.0), weight_decay, sign)
-        square = alpha * load_partial(v, i, left, 0.0) + (1.0 - alpha) * d * d
+        square = alpha * load_partial(v, i, left, 0.0) + d * ((1.0 - alpha) * d)
         store_partial(v, i, left, square)
         if average.size:
             mean = load_partial(average, i, left, 0.0)
             mean = mean + (1.0 - alpha) * (d - mean)
             store_partial(average, i, left, mean)
-            square = square - mean * mean
+            square = maximum(square - mean * mean, 0.0)  # rounding may leave less; a NaN stays
         d = d / (sqrt(square) + eps)
         if buffer.size:
             d = momentum * load_partial(buffer, i, left, 0.0) + d
@@ -132,7 +132,7 @@ def adagrad_loops(p, g, total, rate, eps, weight_decay, sign):
         d = descent(x, load_partial(g, i, left, 0.0), weight_decay, sign)
         square = load_partial(total, i, left, 0.0) + d * d
         store_partial(total, i, left, square)
-        store_partial(p, i, left, x - rate * d / (sqrt(square) + eps))
+        store_partial(p, i, left, x - rate * (d / (sqrt(square) + eps)))
 
 
 VARIANTS = {

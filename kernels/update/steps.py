@@ -205,7 +205,8 @@ def rmsprop(
     momentum_buffers : list of array, optional
         State, zeros before the first step; needed, and used, only with momentum.
     grad_avgs : list of array, optional
-        If given, state of centred RMSprop: running mean of the gradient, to divide by the root of the variance.
+        If given, state of centred RMSprop: running mean of the gradient, to divide by the root of the variance, which
+        is never below 0. (In PyTorch 2.13 gradients that hardly change can make it negative by rounding, and p NaN.)
     lr, eps, weight_decay, momentum : float
         Learning rate η, what is added to the denominator, the λ of λp added to the gradient, and momentum.
     alpha : float, default 0.99
