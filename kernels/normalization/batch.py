@@ -199,7 +199,7 @@ def batch_norm(
         Other dtypes, or different ones; running statistics that cannot be updated in place; a `momentum` of None.
     ValueError
         Shapes that do not fit; one value per channel, or an `eps` that is not positive, in training; no running
-        statistics in evaluation.
+        statistics, or a negative `eps`, in evaluation.
 
     Reference
     ---------
@@ -228,6 +228,8 @@ def batch_norm(
     if not training:
         if running_mean is None:
             raise ValueError(f"{name}: evaluation needs running_mean and running_var")
+        if eps < 0:
+            raise ValueError(f"{name}: eps must not be negative, got {eps}")
         running_mean = matching(name, "running_mean", running_mean, (C,), x)
         running_var = matching(name, "running_var", running_var, (C,), x)
         mean[...] = running_mean
@@ -246,6 +248,8 @@ def batch_norm(
     if x.size:
         threads = threads_for(x.size)
         _forward(x, N, C, L, weight, bias, eps, mean, rstd, running, momentum, LEAST[activation], y, threads)
+        if running_mean is not None:
+            write_back(running, running_mean, running_var)
     else:
         mean[...] = rstd[...] = np.nan
     return y
@@ -261,11 +265,19 @@ def _check_training(name, x, count, momentum, eps):
 
 
 def updated(name, x, C, running_mean, running_var):
-    """The running statistics, seen to be arrays that can be written to."""
-    return (
-        _checks.output(name, running_mean, (C,), x.dtype, "running_mean"),
-        _checks.output(name, running_var, (C,), x.dtype, "running_var"),
-    )
+    """The running statistics as the loops take them: of what is strided a copy, for `write_back`."""
+    given = {"running_mean": running_mean, "running_var": running_var}
+    for what, array in given.items():
+        if isinstance(array, np.ndarray) and array.flags.writeable and not array.flags.carray:
+            given[what] = np.array(array, order="C")
+    return tuple(_checks.output(name, array, (C,), x.dtype, what) for what, array in given.items())
+
+
+def write_back(running, *given):
+    """Put copies into the arrays they were made of."""
+    for own, array in zip(running, given, strict=True):
+        if own is not array:
+            array[...] = own
 
 
 def batch_norm_backward(

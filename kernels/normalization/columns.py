@@ -75,10 +75,10 @@ def _coefficients(shape, share, means, squares, weight, bias, eps, mean, rstd, r
 
 
 @jit(fastmath=False)
-def _moments_of_parts(first, last, share, rows, inner, x, means, squares):
+def _moments_of_parts(first, last, share, rows, inner, x, eps, means, squares):
     for part in range(first, last):
         row = part * share
-        column_moments(x, row * inner, inner, min(share, rows - row), means[part], squares[part])
+        column_moments(x, row * inner, inner, min(share, rows - row), eps, means[part], squares[part])
 
 
 @jit(fastmath=False)
@@ -88,7 +88,7 @@ def forward_columns(shape, x, weight, bias, eps, mean, rstd, running, momentum, 
     share = _rows_of_part(rows, inner)
     parts = (rows + share - 1) // share
     means, squares, coefficients = np.empty((parts, inner)), np.empty((parts, inner)), np.empty((3, inner), x.dtype)
-    share_out(_moments_of_parts, parts, 1, threads, (share, rows, inner, x, means, squares))
+    share_out(_moments_of_parts, parts, 1, threads, (share, rows, inner, x, eps, means, squares))
     _coefficients(shape, share, means, squares, weight, bias, eps, mean, rstd, running, momentum, coefficients)
     arguments = x, coefficients[0], coefficients[1], coefficients[2], least, past, y
     share_out(_scale_rows, rows, share, threads, arguments)
@@ -99,41 +99,48 @@ def forward_columns(shape, x, weight, bias, eps, mean, rstd, running, momentum, 
 
 @over_range
 @jit(inline=True, fastmath=False)
-def _column_sums(j, count, dy, x, at, inner, rows, centers, sums, products):
-    center = read(centers, j, count, 0.0)
+def _column_sums(j, count, dy, x, at, inner, rows, centers, deviations, sums, products):
+    center, deviation = read(centers, j, count, 0.0), read(deviations, j, count, 0.0)
     total = read(dy, at + j, count, 0.0)
-    product = total * (read(x, at + j, count, 0.0) - center)
+    product = total * ((read(x, at + j, count, 0.0) - center) * deviation)
     for row in range(1, rows):
         i = at + row * inner + j
         dz = read(dy, i, count, 0.0)
-        total, product = total + dz, fma(dz, read(x, i, count, 0.0) - center, product)
+        total, product = total + dz, fma(dz, (read(x, i, count, 0.0) - center) * deviation, product)
     write(sums, j, count, total)
     write(products, j, count, product)
 
 
 @jit(fastmath=False)
-def _sum_rows(dy, x, at, rows, centers, sums, products):
-    """Sums of dy and of dy (x - center) for each column of some rows."""
-    gradient, source, center, inner = flat(dy), flat(x), flat(centers), centers.size
+def _sum_rows(dy, x, at, rows, centers, deviations, sums, products):
+    """Sums of dy and of dy (x - center) deviation for each column of some rows: of a size with dy, whatever x is."""
+    gradient, source, center, deviation, inner = flat(dy), flat(x), flat(centers), flat(deviations), centers.size
     block = np.empty((2, inner), x.dtype)
     block_sums, block_products = flat(block[0]), flat(block[1])
     sums[:] = 0.0
     products[:] = 0.0
     for row in range(0, rows, SUM_ROWS):
         number, start = min(SUM_ROWS, rows - row), at + row * inner
-        _column_sums(source, FIRST, inner, gradient, source, start, inner, number, center, block_sums, block_products)
+        arguments = gradient, source, start, inner, number, center, deviation, block_sums, block_products
+        _column_sums(source, FIRST, inner, *arguments)
         for j in range(inner):
-            sums[j] += block[0, j]
-            products[j] += block[1, j]
+            total, product = np.float64(block[0, j]), np.float64(block[1, j])
+            if not np.isfinite(total + product):  # perhaps only in the dtype of the sums
+                total = product = 0.0
+                for i in range(start + j, start + number * inner, inner):
+                    total += np.float64(dy[i])
+                    product += np.float64(dy[i]) * ((np.float64(x[i]) - centers[j]) * deviations[j])
+            sums[j] += total
+            products[j] += product
 
 
 @streamable
 def _slope_row(put):
     @jit(inline=True, fastmath=False)
-    def body(i, count, dx, dy, x, centers, scales, slants, shifts, behind):
+    def body(i, count, dx, dy, x, centers, deviations, scales, slants, shifts, behind):
         j = i - behind
-        d = read(x, i, count, 0.0) - read(centers, j, count, 0.0)
-        along = fma(d, read(slants, j, count, 0.0), read(shifts, j, count, 0.0))
+        normal = (read(x, i, count, 0.0) - read(centers, j, count, 0.0)) * read(deviations, j, count, 0.0)
+        along = fma(normal, read(slants, j, count, 0.0), read(shifts, j, count, 0.0))
         put(dx, i, count, fma(read(dy, i, count, 0.0), read(scales, j, count, 0.0), along))
 
     return body
@@ -143,10 +150,11 @@ def _slope_row(put):
 def _slope_rows(first, last, dy, x, coefficients, past, dx):
     gradient, source, target, inner = flat(dy), flat(x), flat(dx), coefficients.shape[1]
     centers, scales = flat(coefficients[0]), flat(coefficients[1])
-    slants, shifts = flat(coefficients[2]), flat(coefficients[3])
+    slants, shifts, deviations = flat(coefficients[2]), flat(coefficients[3]), flat(coefficients[4])
     for row in range(first, last):
         start = row * inner
-        _slope_row(target, start, start + inner, past, gradient, source, centers, scales, slants, shifts, start)
+        arguments = gradient, source, centers, deviations, scales, slants, shifts, start
+        _slope_row(target, start, start + inner, past, *arguments)
     if past:
         streaming_done()
 
@@ -162,11 +170,11 @@ def _slope_coefficients(shape, sums, products, weight, rstd, dweight, dbias, coe
                 total += sums[part, j]
                 product += products[part, j]
         deviation = np.float64(rstd[channel])
-        dweight[channel], dbias[channel] = deviation * product, total
+        dweight[channel], dbias[channel] = product, total
         scale = deviation * weight[channel]
         for j in range(channel * length, (channel + 1) * length):
             coefficients[1, j], coefficients[3, j] = scale, -scale * total / n
-            coefficients[2, j] = -scale * deviation * deviation * product / n
+            coefficients[2, j] = -scale * product / n
 
 
 @jit(fastmath=False)
@@ -179,10 +187,10 @@ def _slopes(first, last, dy, x, coefficients, training, past, dx):
 
 
 @jit(fastmath=False)
-def _sums_of_parts(first, last, share, rows, inner, dy, x, centers, sums, products):
+def _sums_of_parts(first, last, share, rows, inner, dy, x, centers, deviations, sums, products):
     for part in range(first, last):
         row = part * share
-        _sum_rows(dy, x, row * inner, min(share, rows - row), centers, sums[part], products[part])
+        _sum_rows(dy, x, row * inner, min(share, rows - row), centers, deviations, sums[part], products[part])
 
 
 @jit(fastmath=False)
@@ -191,10 +199,10 @@ def backward_columns(shape, dy, x, weight, mean, rstd, training, past, dx, dweig
     rows, inner = shape[0], shape[1] * shape[2]
     share = _rows_of_part(rows, inner)
     parts = (rows + share - 1) // share
-    sums, products, coefficients = np.empty((parts, inner)), np.empty((parts, inner)), np.empty((4, inner), x.dtype)
-    centers = coefficients[0]
+    sums, products, coefficients = np.empty((parts, inner)), np.empty((parts, inner)), np.empty((5, inner), x.dtype)
+    centers, deviations = coefficients[0], coefficients[4]
     for j in range(inner):
-        centers[j] = mean[j // shape[2]]
-    share_out(_sums_of_parts, parts, 1, threads, (share, rows, inner, dy, x, centers, sums, products))
+        centers[j], deviations[j] = mean[j // shape[2]], rstd[j // shape[2]]
+    share_out(_sums_of_parts, parts, 1, threads, (share, rows, inner, dy, x, centers, deviations, sums, products))
     _slope_coefficients(shape, sums, products, weight, rstd, dweight, dbias, coefficients)
     share_out(_slopes, rows, share, threads, (dy, x, coefficients, training, past, dx))

@@ -1,9 +1,10 @@
 """Batch norm in evaluation: its mean and deviation are constants, so it is one multiply-add an element.
 
-    y = x scale + shift          scale = weight / sqrt(var + eps)          shift = bias - mean scale
+    y = (x - mean) scale + bias          scale = weight / sqrt(var + eps)
 
+The mean is subtracted first, which is exact where x lies near it; bias - mean scale could lose its digits, or overflow.
 The array is passed over as it lies, whatever the channels: piece by piece where those are contiguous, else row by row
-with a scale and a shift for each element of the row.
+with a mean, a scale and a bias for each element of the row.
 """
 
 import numpy as np
@@ -18,9 +19,9 @@ from kernels.simd.stream import streaming_done
 
 @streamable
 def _scale_piece(put):
-    @jit(inline=True)
-    def body(i, count, y, x, scale, shift, least):
-        z = fma(read(x, i, count, 0.0), scale, shift)
+    @jit(inline=True, fastmath=False)
+    def body(i, count, y, x, center, scale, shift, least):
+        z = fma(read(x, i, count, 0.0) - center, scale, shift)
         put(y, i, count, select(z < least, least, z))
 
     return body
@@ -28,25 +29,27 @@ def _scale_piece(put):
 
 @streamable
 def _scale_row(put):
-    @jit(inline=True)
-    def body(i, count, y, x, scales, shifts, behind, least):
-        z = fma(read(x, i, count, 0.0), read(scales, i - behind, count, 0.0), read(shifts, i - behind, count, 0.0))
+    @jit(inline=True, fastmath=False)
+    def body(i, count, y, x, centers, scales, shifts, behind, least):
+        d = read(x, i, count, 0.0) - read(centers, i - behind, count, 0.0)
+        z = fma(d, read(scales, i - behind, count, 0.0), read(shifts, i - behind, count, 0.0))
         put(y, i, count, select(z < least, least, z))
 
     return body
 
 
 @jit
-def _scale_segments(first, last, size, by_row, x, scales, shifts, least, past, y):
+def _scale_segments(first, last, size, by_row, x, centers, scales, shifts, least, past, y):
     """Segments of `size` elements: rows, with a scale for each element, or pieces, with one for each in turn."""
-    source, target, each_scale, each_shift = flat(x), flat(y), flat(scales), flat(shifts)
+    source, target, each = flat(x), flat(y), (flat(centers), flat(scales), flat(shifts))
     for segment in range(first, last):
         start = segment * size
         if by_row:
-            _scale_row(target, start, start + size, past, source, each_scale, each_shift, start, least)
+            _scale_row(target, start, start + size, past, source, *each, start, least)
         else:
             channel = segment % scales.size
-            _scale_piece(target, start, start + size, past, source, scales[channel], shifts[channel], least)
+            arguments = centers[channel], scales[channel], shifts[channel], least
+            _scale_piece(target, start, start + size, past, source, *arguments)
     if past:
         streaming_done()
 
@@ -60,15 +63,15 @@ def scale_channels(length, x, mean, var, weight, bias, eps, rstd, least, past, y
     channels = weight.size
     by_row = length < lane_count(x)
     repeats = length if by_row else 1
-    scales, shifts = np.empty(channels * repeats, x.dtype), np.empty(channels * repeats, x.dtype)
+    coefficients = np.empty((3, channels * repeats), x.dtype)
+    centers, scales, shifts = coefficients[0], coefficients[1], coefficients[2]
     for channel in range(channels):
         deviation = 1.0 / np.sqrt(var[channel] + np.float64(eps))
         rstd[channel] = deviation
         scale = deviation * weight[channel]
-        shift = bias[channel] - mean[channel] * scale
         for k in range(channel * repeats, (channel + 1) * repeats):
-            scales[k], shifts[k] = scale, shift
+            centers[k], scales[k], shifts[k] = mean[channel], scale, bias[channel]
     size = scales.size if by_row else length
     segments, share = x.size // size, max(1, TASK // size)
-    arguments = size, by_row, x, scales, shifts, least, past, y
+    arguments = size, by_row, x, centers, scales, shifts, least, past, y
     share_out(_scale_segments, segments, share, threads, arguments)

@@ -280,8 +280,8 @@ def instance_norm(
     y = _checks.new(x.shape, x.dtype)
     each = np.tile(running[0], N), np.tile(running[1], N)  # each sample updates its own, and those are averaged
     _forward(x, N, C, L, C, weight, bias, float(eps), mean, rstd, each, float(momentum), y)
-    for total, own in zip(running, each, strict=True):
-        total[...] = own.reshape(N, C).mean(axis=0)
+    for total, own in zip((running_mean, running_var), each, strict=True):
+        total[...] = own.reshape(N, C).mean(axis=0, dtype=np.float64)
     return y
 
 

@@ -22,8 +22,11 @@ from kernels._shares import share_out
 from kernels.normalization.arguments import channels, gradient
 from kernels.reduction.layout import threads_for
 from kernels.reduction.ranges import over_range, read, write
-from kernels.simd import allocate, exp, flat, fma, log, release
+from kernels.simd import absolute, allocate, exp, flat, fma, log, release, select
 from kernels.simd.wide import wide_count
+
+# Magnitudes up to which a sum of squares is far from overflow, and k from which on it may underflow beside it.
+MOST, LEAST_K = 1e15, 1e-30
 
 # --- naive loops: the definition -------------------------------------------------------------------------------------
 
@@ -36,7 +39,7 @@ def local_response_norm_naive(x, size, alpha, beta, k, y):
             for i in range(L):
                 total = 0.0
                 for j in range(max(0, c - size // 2), min(C, c + (size - 1) // 2 + 1)):
-                    total += x[n, j, i] * x[n, j, i]
+                    total += np.float64(x[n, j, i]) ** 2
                 y[n, c, i] = x[n, c, i] / (k + alpha / size * total) ** beta
 
 
@@ -82,12 +85,70 @@ def _backward_strip(i, count, dy, x, dx, at, C, L, size, factor, beta, k, first,
         write(dx, at + j * L + i, count, read(dx, at + j * L + i, count, 0.0) + change)
 
 
+# --- a strip in float64, where squares leave float32 -----------------------------------------------------------------
+
+
+@over_range
+@jit(inline=True)
+def _raise_peak(i, count, x, at, C, L, first, peak):
+    """Largest magnitude of each position, over all channels."""
+    largest = absolute(read(x, at + i, count, 0.0))
+    for c in range(1, C):
+        value = absolute(read(x, at + c * L + i, count, 0.0))
+        largest = select(value > largest, value, largest)
+    write(peak, i - first, count, largest)
+
+
+@jit
+def _is_far(x, first, last, at, C, L, k, peak):
+    """Whether an element's square, beside k, might be too large or too small for the loops of vectors."""
+    if k < LEAST_K:
+        return True
+    _raise_peak(x, first, last, flat(x), at, C, L, first, flat(peak))
+    far = False
+    for i in range(last - first):
+        far |= peak[i] > MOST
+    return far
+
+
+@jit(fastmath=False)
+def _wide_denominator(x, at, c, C, L, size, factor, k):
+    total = 0.0
+    for j in range(max(0, c - size // 2), min(C, c + (size - 1) // 2 + 1)):
+        total += np.float64(x[at + j * L]) * np.float64(x[at + j * L])
+    return k + factor * total
+
+
+@jit(fastmath=False)
+def _forward_far(x, y, at, C, L, size, factor, beta, k):
+    """One position, all channels, from x[at] on."""
+    for c in range(C):
+        y[at + c * L] = x[at + c * L] * _wide_denominator(x, at, c, C, L, size, factor, k) ** -beta
+
+
+@jit(fastmath=False)
+def _backward_far(dy, x, dx, at, C, L, size, factor, beta, k):
+    """One position, all channels, from x[at] on."""
+    for j in range(C):
+        total = 0.0
+        for c in range(max(0, j - (size - 1) // 2), min(C, j + size // 2 + 1)):
+            d = _wide_denominator(x, at, c, C, L, size, factor, k)
+            total += np.float64(dy[at + c * L]) * np.float64(x[at + c * L]) / d * d**-beta
+        d = _wide_denominator(x, at, j, C, L, size, factor, k)
+        dx[at + j * L] = dy[at + j * L] * d**-beta - 2.0 * factor * beta * x[at + j * L] * total
+
+
 @jit
 def _forward_task(task, strips, shape, x, size, factor, beta, k, y):
     _, C, L = shape
     n, first = task // strips, task % strips * wide_count(x)
-    last = min(first + wide_count(x), L)
-    _forward_strip(x, first, last, flat(x), flat(y), n * C * L, C, L, size, factor, beta, k)
+    last, at, peak = min(first + wide_count(x), L), n * C * L, allocate(x, wide_count(x))
+    if _is_far(x, first, last, at, C, L, k, peak):
+        for i in range(first, last):
+            _forward_far(x, y, at + i, C, L, size, factor, beta, k)
+    else:
+        _forward_strip(x, first, last, flat(x), flat(y), at, C, L, size, factor, beta, k)
+    release(peak)
 
 
 @jit
@@ -95,7 +156,11 @@ def _backward_task(task, strips, shape, dy, x, size, factor, beta, k, dx):
     _, C, L = shape
     n, first = task // strips, task % strips * wide_count(x)
     last, terms, at = min(first + wide_count(x), L), allocate(x, C * wide_count(x)), n * C * L
-    _backward_strip(x, first, last, flat(dy), flat(x), flat(dx), at, C, L, size, factor, beta, k, first, terms)
+    if _is_far(x, first, last, at, C, L, k, terms):
+        for i in range(first, last):
+            _backward_far(dy, x, dx, at + i, C, L, size, factor, beta, k)
+    else:
+        _backward_strip(x, first, last, flat(dy), flat(x), flat(dx), at, C, L, size, factor, beta, k, first, terms)
     release(terms)
 
 

@@ -53,7 +53,7 @@ def _forward_units(first, last, layout, x, weight, bias, eps, mean, rstd, runnin
     n = np.float64(pieces * length)
     for unit in range(first, last):
         at = unit * per * length
-        average, square = moments(source, at, pieces, stride, length)
+        average, square = moments(source, at, pieces, stride, length, eps)
         deviation = 1.0 / np.sqrt(square / n + eps)
         mean[unit], rstd[unit] = average, deviation
         if running[0].size:
@@ -81,7 +81,7 @@ def forward_pieces(layout, x, weight, bias, eps, mean, rstd, running, momentum, 
 
 
 @jit
-def _add_pieces(layout, rstd, products, sums, dweight, dbias):
+def _add_pieces(layout, products, sums, dweight, dbias):
     """Gradients of weight and bias from the sums of the pieces. (In a parallel function, np.zeros would be a parallel
     region of its own, even for one thread.)
     """
@@ -90,7 +90,7 @@ def _add_pieces(layout, rstd, products, sums, dweight, dbias):
     for unit in range(units):
         for piece in range(pieces):
             channel = (unit * per + piece * step) % dweight.size
-            wide_dweight[channel] += rstd[unit] * products[unit * pieces + piece]
+            wide_dweight[channel] += products[unit * pieces + piece]
             wide_dbias[channel] += sums[unit * pieces + piece]
     for channel in range(dweight.size):
         dweight[channel], dbias[channel] = wide_dweight[channel], wide_dbias[channel]
@@ -106,36 +106,42 @@ def backward_of(masked):
         return read(dy, i, count, 0.0)
 
     @jit(inline=True, fastmath=False)
-    def block_sums(dy, x, y, center, start, stop):
+    def block_sums(dy, x, y, center, deviation, start, stop):
         lanes, step = lane_count(x), wide_count(x)
         whole = start + (stop - start) // step * step
         sums, products = splat_wide(x, 0.0), splat_wide(x, 0.0)
         rest, rest_products = splat(x, 0.0), splat(x, 0.0)
         for i in range(start, whole, step):
             dz = slope(dy, y, i, None)
-            sums, products = sums + dz, fma(dz, load_wide(x, i) - center, products)
+            sums, products = sums + dz, fma(dz, (load_wide(x, i) - center) * deviation, products)
         for i in range(whole, stop, lanes):
             dz = slope(dy, y, i, stop - i)
             rest = rest + dz
-            rest_products = fma(dz, read(x, i, stop - i, center) - center, rest_products)
+            rest_products = fma(dz, (read(x, i, stop - i, center) - center) * deviation, rest_products)
         return sum_lanes(sum_registers(sums) + rest), sum_lanes(sum_registers(products) + rest_products)
 
     @jit(fastmath=False)
-    def piece_sums(dy, x, y, center, start, stop):
-        """Sums of dy and of dy (x - center)."""
+    def piece_sums(dy, x, y, center, deviation, start, stop):
+        """Sums of dy and of dy (x - center) deviation: both of a size with dy, whatever the size of x."""
         total, product, block = 0.0, 0.0, BLOCK_VECTORS * wide_count(x)
         for i in range(start, stop, block):
-            more, more_product = block_sums(dy, x, y, center, i, min(i + block, stop))
+            more, more_product = block_sums(dy, x, y, center, deviation, i, min(i + block, stop))
             total += more
             product += more_product
+        if not np.isfinite(total + product):  # perhaps only in the dtype of the sums
+            total = product = 0.0
+            for i in range(start, stop):
+                if not masked or y[i] > 0.0 or y[i] != y[i]:
+                    total += np.float64(dy[i])
+                    product += np.float64(dy[i]) * ((np.float64(x[i]) - center) * deviation)
         return total, product
 
     @streamable
     def slopes(put):
         @jit(inline=True, fastmath=False)
-        def body(i, count, dx, dy, x, y, center, scale, slant, shift):
-            d = read(x, i, count, 0.0) - center
-            put(dx, i, count, fma(slope(dy, y, i, count), scale, fma(d, slant, shift)))
+        def body(i, count, dx, dy, x, y, center, deviation, scale, slant, shift):
+            normal = (read(x, i, count, 0.0) - center) * deviation
+            put(dx, i, count, fma(slope(dy, y, i, count), scale, fma(normal, slant, shift)))
 
         return body
 
@@ -150,14 +156,15 @@ def backward_of(masked):
             for piece in range(pieces):
                 w, i = np.float64(weight[(unit * per + piece * step) % weight.size]), at + piece * stride
                 k = unit * pieces + piece
-                sums[k], products[k] = piece_sums(gradient, source, mask, center, i, i + length)
+                sums[k], products[k] = piece_sums(gradient, source, mask, center, deviation, i, i + length)
                 total += w * sums[k]
                 product += w * products[k]
-            shift, slant = -deviation * total / n, -(deviation**3) * product / n
+            shift, slant = -deviation * total / n, -deviation * product / n
             for piece in range(pieces - 1, -1, -1):
                 scale, i = deviation * weight[(unit * per + piece * step) % weight.size], at + piece * stride
                 if training:
-                    slopes(target, i, i + length, past, gradient, source, mask, center, scale, slant, shift)
+                    arguments = gradient, source, mask, center, deviation, scale, slant, shift
+                    slopes(target, i, i + length, past, *arguments)
                 else:  # mean and deviation are constants
                     scale_range(target, i, i + length, past, gradient, ZERO, scale, ZERO, NOTHING)
         if past:
@@ -173,7 +180,7 @@ def backward_of(masked):
         sums, products = np.empty(count * pieces), np.empty(count * pieces)
         arguments = layout, dy, x, y, weight, mean, rstd, training, past, sums, products, dx
         share_out(units, count, _units_of_task(layout), threads, arguments)
-        _add_pieces(layout, rstd, products, sums, dweight, dbias)
+        _add_pieces(layout, products, sums, dweight, dbias)
 
     return backward_pieces
 

@@ -13,7 +13,7 @@ import numpy as np
 from kernels._jit import jit
 from kernels._shares import share_out
 from kernels.normalization.affine import TASK, streamable
-from kernels.normalization.moments import BLOCK_VECTORS, moments
+from kernels.normalization.moments import BLOCK_VECTORS, least_square, moments
 from kernels.reduction.ranges import over_range, read, sum_of, write
 from kernels.simd import allocate, flat, fma, release, shifted, splat, sum_lanes
 from kernels.simd.stream import streaming_done
@@ -37,9 +37,9 @@ _squares = sum_of(_product)
 
 
 @jit(fastmath=False)
-def _sum_of_squares(x, start, n):
+def _sum_of_squares(x, start, n, eps):
     total = _squares(x, x, 0.0, start, start + n)
-    if not np.isfinite(total):  # perhaps only the dtype of the squares overflowed
+    if not (total >= n * least_square(eps) and total < np.inf):  # perhaps only in the dtype of the squares
         total = 0.0
         for i in range(start, start + n):
             total += np.float64(x[i]) * np.float64(x[i])
@@ -76,11 +76,11 @@ def _forward_rows(first, last, n, centered, x, residual, total, weight, bias, ep
             source = flat(total) if total.size else shifted(one_row, -start)
             _add(x, start, start + n, source, flat(x), flat(residual))
         if centered:
-            average, square = moments(source, start, 1, n, n)
+            average, square = moments(source, start, 1, n, n, eps)
             center = x.dtype.type(average)
             mean[row] = center
         else:
-            average, square = 0.0, _sum_of_squares(source, start, n)
+            average, square = 0.0, _sum_of_squares(source, start, n, eps)
             center = x.dtype.type(0.0)
         deviation = 1.0 / np.sqrt(square * share + eps)
         rstd[row] = deviation
@@ -107,28 +107,36 @@ def forward_rows(n, centered, x, residual, total, weight, bias, eps, mean, rstd,
 
 
 @jit(inline=True, fastmath=False)
-def _block_sums(dy, x, weight, center, behind, start, stop):
-    """Sums of g = dy * weight and of g * (x - center)."""
+def _block_sums(dy, x, weight, center, deviation, behind, start, stop):
+    """Sums of g = dy * weight and of g * normal, where normal = (x - center) * deviation: of a size with g, whatever
+    the size of x."""
     lanes, step = lane_count(x), wide_count(x)
     whole = start + (stop - start) // step * step
     sums, products = splat_wide(x, 0.0), splat_wide(x, 0.0)
     rest, rest_products = splat(x, 0.0), splat(x, 0.0)
     for i in range(start, whole, step):
-        g = load_wide(dy, i) * load_wide(weight, i - behind)
-        sums, products = sums + g, fma(g, load_wide(x, i) - center, products)
+        g, normal = load_wide(dy, i) * load_wide(weight, i - behind), (load_wide(x, i) - center) * deviation
+        sums, products = sums + g, fma(g, normal, products)
     for i in range(whole, stop, lanes):
         g = read(dy, i, stop - i, 0.0) * read(weight, i - behind, stop - i, 0.0)
-        rest, rest_products = rest + g, fma(g, read(x, i, stop - i, center) - center, rest_products)
+        normal = (read(x, i, stop - i, center) - center) * deviation
+        rest, rest_products = rest + g, fma(g, normal, rest_products)
     return sum_lanes(sum_registers(sums) + rest), sum_lanes(sum_registers(products) + rest_products)
 
 
 @jit(fastmath=False)
-def _row_sums(dy, x, weight, center, behind, start, stop):
+def _row_sums(dy, x, weight, center, deviation, behind, start, stop):
     total, product, block = 0.0, 0.0, BLOCK_VECTORS * wide_count(x)
     for i in range(start, stop, block):
-        more, more_product = _block_sums(dy, x, weight, center, behind, i, min(i + block, stop))
+        more, more_product = _block_sums(dy, x, weight, center, deviation, behind, i, min(i + block, stop))
         total += more
         product += more_product
+    if not np.isfinite(total + product):  # perhaps only in the dtype of the sums
+        total = product = 0.0
+        for i in range(start, stop):
+            g = np.float64(dy[i]) * np.float64(weight[i - behind])
+            total += g
+            product += g * ((np.float64(x[i]) - center) * deviation)
     return total, product
 
 
@@ -138,12 +146,12 @@ def _slope_row(put):
 
     @jit(inline=True, fastmath=False)
     def body(i, count, dx, dy, x, joined, other, center, scale, slant, shift, weight, dweight, dbias, behind):
-        gradient, d, k = read(dy, i, count, 0.0), read(x, i, count, 0.0) - center, i - behind
-        slope = fma(gradient * read(weight, k, count, 0.0), scale, fma(d, slant, shift))
+        gradient, normal, k = read(dy, i, count, 0.0), (read(x, i, count, 0.0) - center) * scale, i - behind
+        slope = fma(gradient * read(weight, k, count, 0.0), scale, fma(normal, slant, shift))
         if joined:
             slope = slope + read(other, i, count, 0.0)
         put(dx, i, count, slope)
-        write(dweight, k, count, fma(gradient, d * scale, read(dweight, k, count, 0.0)))
+        write(dweight, k, count, fma(gradient, normal, read(dweight, k, count, 0.0)))
         write(dbias, k, count, gradient + read(dbias, k, count, 0.0))
 
     return body
@@ -162,8 +170,8 @@ def _backward_rows(first, last, n, centered, dy, x, other, weight, mean, rstd, p
     for row in range(first, last):
         start, deviation = row * n, np.float64(rstd[row])
         center, behind = mean[row] if centered else x.dtype.type(0.0), start - offset
-        total, product = _row_sums(gradient, source, weights, center, behind, start, start + n)
-        slant, shift = -(deviation**3) * product * share, -deviation * total * share if centered else 0.0
+        total, product = _row_sums(gradient, source, weights, center, deviation, behind, start, start + n)
+        slant, shift = -deviation * product * share, -deviation * total * share if centered else 0.0
         arguments = (
             gradient,
             source,
