@@ -20,9 +20,9 @@ import numpy as np
 from kernels import _checks
 from kernels._jit import jit
 from kernels.loss.targets import IGNORED, Targets, smoothed
-from kernels.reduction.exponentials import logarithms, logsumexp, scale, scale_columns, store_column_decays
+from kernels.reduction.exponentials import logarithms, logsumexp, scaled_softmax
 from kernels.reduction.layout import threads_for
-from kernels.reduction.peaks import over_units, slice_at, statistics, store_decay
+from kernels.reduction.peaks import over_units, slice_at, statistics
 
 
 @jit
@@ -54,6 +54,8 @@ class _Problem(Targets):
             self.probabilities = _checks.floats(operation, "target", target)
             _checks.same_dtype(operation, x=x, target=self.probabilities)
             _checks.same_shape(operation, x=x, target=self.probabilities)
+            if ignore_index >= 0:  # a negative one is no class, so nothing is asked for
+                raise ValueError(f"{operation}: ignore_index is for class indices only, got {ignore_index}")
             self.divisor = float(self.slices)
         else:
             self.take_classes(target, ignore_index)
@@ -64,9 +66,11 @@ class _Problem(Targets):
 
 
 @jit(inline=True, fastmath=False)
-def _surprise(x, peak, log_total):
-    """-log p. The peak is subtracted first, which is exact or nearly so; peak + log(total) would be rounded."""
-    return log_total - (x - peak)
+def _cost(share, x, peak, log_total):
+    """share * -log p, and 0 of a share of 0, even where p is. The peak is subtracted first, which is exact or nearly
+    so; peak + log(total) would be rounded.
+    """
+    return share * (log_total - (x - peak)) if share != 0.0 else 0.0
 
 
 @jit
@@ -92,11 +96,11 @@ def _index_loops(n, inner, first, last, scratch, x, index, picked, weight, smoot
         if index[s] == IGNORED:
             continue
         at = slice_at(s, n, inner)
-        loss = (1.0 - epsilon) * picked[s] * _surprise(x[at + index[s] * inner], peaks[j], log_totals[j])
+        loss = _cost((1.0 - epsilon) * picked[s], x[at + index[s] * inner], peaks[j], log_totals[j])
         if epsilon > 0.0:
             spread = 0.0
             for c in range(n):
-                spread += (weight[c] if weighted else 1.0) * _surprise(x[at + c * inner], peaks[j], log_totals[j])
+                spread += _cost(weight[c] if weighted else 1.0, x[at + c * inner], peaks[j], log_totals[j])
             loss += epsilon / n * spread
         losses[s] = loss
 
@@ -114,32 +118,8 @@ def _probability_loops(n, inner, first, last, scratch, x, q, weight, smoothing, 
         for c in range(n):
             share = (1.0 - epsilon) * q[at + c * inner] + epsilon / n
             share *= weight[c] if weighted else 1.0
-            loss += share * _surprise(x[at + c * inner], peaks[j], log_totals[j])
+            loss += _cost(share, x[at + c * inner], peaks[j], log_totals[j])
         losses[first + j] = loss
-
-
-@jit
-def _scaled_softmax(n, inner, first, last, scratch, x, lse, factors, dx):
-    """``dx = softmax(x) factor``, with one factor a slice.
-
-    `lse` only keeps the exponentials from overflowing: they are divided by their own sum, for a rounded lse would shift
-    them all by as much as its last digit is worth.
-    """
-    shifts, totals, wide_totals = scratch
-    count = last - first
-    if inner == 1:
-        for s in range(first, last):
-            total = store_decay(x, dx, s * n, (s + 1) * n, lse[s])
-            scale(dx, s * n, (s + 1) * n, dx, dx.dtype.type(factors[s] / total))
-        return
-    at = slice_at(first, n, inner)
-    for j in range(count):
-        shifts[j] = lse[first + j]
-    store_column_decays(x, at, n, inner, count, shifts, totals, 0, wide_totals, dx)
-    for j in range(count):
-        totals[j] = factors[first + j] / totals[j]
-    for i in range(n):
-        scale_columns(dx, 0, count, dx, at + i * inner, totals)
 
 
 @jit(inline=True, fastmath=False)
@@ -168,7 +148,7 @@ def _index_backward_loops(
     for s in range(first, last):
         counted = 0.0 if index[s] == IGNORED else dlosses[s]
         factors[s] = counted * _target_share(epsilon, n, picked[s], whole)
-    _scaled_softmax(n, inner, first, last, scratch, x, lse, factors, dx)
+    scaled_softmax(n, inner, first, last, scratch, x, lse, factors, dx)
     for s in range(first, last):
         if index[s] == IGNORED:
             continue
@@ -194,7 +174,7 @@ def _probability_backward_loops(n, inner, first, last, scratch, x, q, weight, sm
             share = (1.0 - epsilon) * q[at + c * inner] + epsilon / n
             total += share * (weight[c] if weighted else 1.0)
         factors[s] = dlosses[s] * total
-    _scaled_softmax(n, inner, first, last, scratch, x, lse, factors, dx)
+    scaled_softmax(n, inner, first, last, scratch, x, lse, factors, dx)
     for s in range(first, last):
         at = slice_at(s, n, inner)
         for c in range(n):
@@ -230,6 +210,8 @@ VARIANTS = {"cross_entropy": {"naive": cross_entropy_naive, "fused": cross_entro
 def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0, *, lse=None):
     """Cross-entropy of logits with class indices or class probabilities, softmax included.
 
+    A class of probability or weight 0 costs 0, even where its logit is -inf. (PyTorch 2.13 has NaN there.)
+
     Parameters
     ----------
     x : array, float32 or float64
@@ -239,7 +221,7 @@ def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", l
     weight : array, optional
         Weights of the classes, shape (C,).
     ignore_index : int
-        A class index that does not count.
+        A class index that does not count; with probabilities, it must not be a class.
     reduction : {"mean", "sum", "none"}
         "mean" is weighted by the targets' weights; over no targets it is NaN.
     label_smoothing : float
@@ -313,7 +295,9 @@ def cross_entropy_backward(
 @jit
 def _likelihoods(n, inner, x, index, picked, losses):
     for s in range(index.size):
-        losses[s] = 0.0 if index[s] == IGNORED else -picked[s] * x[slice_at(s, n, inner) + index[s] * inner]
+        losses[s] = 0.0
+        if index[s] != IGNORED and picked[s] != 0.0:  # a weight of 0 counts for nothing, even beside an infinity
+            losses[s] = -picked[s] * x[slice_at(s, n, inner) + index[s] * inner]
 
 
 @jit

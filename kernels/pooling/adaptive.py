@@ -48,16 +48,27 @@ def adaptive_avg_pool_naive(x, y):
     _, D, H, W = x.shape
     _, OD, OH, OW = y.shape
     for p, od, oh, ow in np.ndindex(y.shape):
-        total, count = x.dtype.type(0), 0
+        total, count = 0.0, 0
         for d in range(begin(od, D, OD), end(od, D, OD)):
             for h in range(begin(oh, H, OH), end(oh, H, OH)):
                 for w in range(begin(ow, W, OW), end(ow, W, OW)):
-                    total += x[p, d, h, w]
+                    total += np.float64(x[p, d, h, w])
                     count += 1
-        y[p, od, oh, ow] = total / x.dtype.type(count)
+        y[p, od, oh, ow] = total / count
 
 
 # --- any sizes -------------------------------------------------------------------------------------------------------
+
+
+@jit
+def _window_sum(x, d0, d1, h0, h1, w0, w1):
+    """The float64 sum of a window of a plane."""
+    total = 0.0
+    for d in range(d0, d1):
+        for h in range(h0, h1):
+            for w in range(w0, w1):
+                total += np.float64(x[d, h, w])
+    return total
 
 
 @jit
@@ -81,7 +92,10 @@ def _average_lines(start, stop, arguments):
             part = x.dtype.type(0)
             for w in range(w0, w1):
                 part += total[w]
-            y[p, od, oh, ow] = part / x.dtype.type((d1 - d0) * (h1 - h0) * (w1 - w0))
+            count = (d1 - d0) * (h1 - h0) * (w1 - w0)
+            y[p, od, oh, ow] = part / x.dtype.type(count)
+            if not np.isfinite(part):  # perhaps only the sum is too large
+                y[p, od, oh, ow] = _window_sum(x[p], d0, d1, h0, h1, w0, w1) / count
 
 
 @jit
@@ -155,7 +169,13 @@ def _global_lines(start, stop, arguments):
                 total = total + load(source, at + i)
             if whole < n:
                 total = total + load_partial(source, at + whole, n - whole, 0.0)
-            y[plane] = sum_lanes(total) / x.dtype.type(n)
+            of_plane = sum_lanes(total)
+            y[plane] = of_plane / x.dtype.type(n)
+            if not np.isfinite(of_plane):  # perhaps only the sum is too large
+                wide = 0.0
+                for i in range(at, at + n):
+                    wide += np.float64(source[i])
+                y[plane] = wide / n
 
 
 @jit

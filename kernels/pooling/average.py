@@ -31,7 +31,7 @@ from kernels.pooling.rows import (
     window_at,
 )
 from kernels.pooling.windows import gradient, is_vast, shares, windows
-from kernels.simd import flat, lane_count, load, load_partial, store, store_partial
+from kernels.simd import flat, fma, lane_count, load, load_partial, splat, store, store_partial, sum_lanes
 
 
 @jit(inline=True)
@@ -46,20 +46,28 @@ def count_of(o, kernel, stride, padding, size, include):
 # --- naive loops: the definition -------------------------------------------------------------------------------------
 
 
+@jit(inline=True)
+def _window_sum(x, p, o, kernel, stride, padding, dilation):
+    """The float64 sum of window o = (od, oh, ow) of a plane."""
+    total, (od, oh, ow) = 0.0, o
+    for kd in range(*inside(od, kernel[0], stride[0], padding[0], dilation[0], x.shape[1])):
+        for kh in range(*inside(oh, kernel[1], stride[1], padding[1], dilation[1], x.shape[2])):
+            for kw in range(*inside(ow, kernel[2], stride[2], padding[2], dilation[2], x.shape[3])):
+                d, h = od * stride[0] - padding[0] + kd, oh * stride[1] - padding[1] + kh
+                total += np.float64(x[p, d, h, ow * stride[2] - padding[2] + kw])
+    return total
+
+
 @jit
 def avg_pool_naive(x, sizes, include, divisor, y):
     """Each window by itself; it is divided by `divisor`, or if that is 0 by the number of its elements."""
     kernel, stride, padding, dilation = unpack(sizes)
     for p, od, oh, ow in np.ndindex(y.shape):
-        total, count, o = x.dtype.type(0), 1, (od, oh, ow)
+        count, o = 1, (od, oh, ow)
         for dim in range(3):
             count *= count_of(o[dim], kernel[dim], stride[dim], padding[dim], x.shape[1 + dim], include)
-        for kd in range(*inside(od, kernel[0], stride[0], padding[0], dilation[0], x.shape[1])):
-            for kh in range(*inside(oh, kernel[1], stride[1], padding[1], dilation[1], x.shape[2])):
-                for kw in range(*inside(ow, kernel[2], stride[2], padding[2], dilation[2], x.shape[3])):
-                    d, h = od * stride[0] - padding[0] + kd, oh * stride[1] - padding[1] + kh
-                    total += x[p, d, h, ow * stride[2] - padding[2] + kw]
-        y[p, od, oh, ow] = total / x.dtype.type(divisor if divisor != 0 else count)
+        total = _window_sum(x, p, o, kernel, stride, padding, dilation)
+        y[p, od, oh, ow] = total / np.float64(divisor if divisor != 0 else count)
 
 
 @jit
@@ -99,6 +107,22 @@ def _fill_counts(counts, out, kernel, stride, padding, size, include, divisor):
             counts[o] = divisor if divisor != 0 else count_of(o, kernel, stride, padding, size, include)
 
 
+@jit
+def _again(x, sizes, include, divisor, y, line):
+    """Averages of a line that are not finite again in float64: perhaps only a sum was too large."""
+    _, OD, OH, OW = y.shape
+    kernel, stride, padding, dilation = unpack(sizes)
+    p, od, oh = line // (OD * OH), line // OH % OD, line % OH
+    for ow in range(OW):
+        if np.isfinite(y[p, od, oh, ow]):
+            continue
+        count, o = 1, (od, oh, ow)
+        for dim in range(3):
+            count *= count_of(o[dim], kernel[dim], stride[dim], padding[dim], x.shape[1 + dim], include)
+        total = _window_sum(x, p, o, kernel, stride, padding, dilation)
+        y[p, od, oh, ow] = total / np.float64(divisor if divisor != 0 else count)
+
+
 @jit(merge=True)
 def _average_rows(x, sizes, include, divisor, y, phases, counts, start, stop):
     kernel, stride, padding, dilation = unpack(sizes)
@@ -108,6 +132,7 @@ def _average_rows(x, sizes, include, divisor, y, phases, counts, start, stop):
     s, one, zero = phase_count(stride[2]), x.dtype.type(1), x.dtype.type(0)
     pitch = pitch_of(x, W, OW, kernel[2], stride[2], padding[2], dilation[2])
     clear(memory, s * pitch, zero)
+    residue, rest = splat(x, 0.0), zero
     for line in range(start, stop):
         p, od, oh = line // (OD * OH), line // OH % OD, line % OH
         d0, d1 = inside(od, kernel[0], stride[0], padding[0], dilation[0], D)
@@ -125,13 +150,19 @@ def _average_rows(x, sizes, include, divisor, y, phases, counts, start, stop):
                 total = load(memory, j)
                 for k in range(1, kernel[2]):
                     total = total + load(memory, place(k, s, pitch) + j)
-                store_partial(target, line * OW + j, OW - j, total / (load(widths, j) * count))
+                total = total / (load(widths, j) * count)
+                residue = fma(total, 0.0, residue)
+                store_partial(target, line * OW + j, OW - j, total)
         else:
             for j in range(OW):
                 total = zero
                 for k in range(kernel[2]):
                     total += memory[j * stride[2] + k]
                 target[line * OW + j] = total / (widths[j] * count)
+                rest += target[line * OW + j] * zero
+    if sum_lanes(residue) + rest != 0:  # a NaN, too
+        for line in range(start, stop):
+            _again(x, sizes, include, divisor, y, line)
 
 
 @jit

@@ -2,7 +2,7 @@ r"""Softmax, its logarithm, and the logarithm of its denominator.
 
     softmax(x)_i     = exp(x_i - m) / s              dx = y (dy - sum_j dy_j y_j)
     log_softmax(x)_i = x_i - m - log s               dx = dy - exp(y) sum_j dy_j
-    logsumexp(x)     = m + log s                     dx = dy exp(x - y)
+    logsumexp(x)     = m + log s                     dx = dy softmax(x)
 
 with the peak m = max_j x_j and the total s = sum_j exp(x_j - m), so that no exponential overflows and s >= 1. Per
 element that is an exponential (about 20 FLOPs), a comparison, an addition and a product; 4 bytes are read and 4
@@ -35,6 +35,8 @@ from kernels.reduction.peaks import (
 )
 from kernels.reduction.ranges import over_range, read, sum_of, write, write_past
 from kernels.simd import log
+
+NEAR = 16.0  # of a logsumexp: up to here its last digit is worth no more than those of eight exponentials
 
 # --- naive loops: the definition -------------------------------------------------------------------------------------
 
@@ -194,7 +196,8 @@ def logsumexp_loops(n, inner, first, last, scratch, x, y):
 
 
 # --- backward --------------------------------------------------------------------------------------------------------
-# The softmax functions keep their outputs; logsumexp keeps its input, of which exp(x - y) is the softmax.
+# The softmax functions keep their outputs; logsumexp keeps its input, of which exp(x - y) is the softmax, but for the
+# rounding of y: of numbers near 1e7, y is off by up to 1/2.
 
 
 @jit(inline=True)
@@ -309,6 +312,30 @@ def log_softmax_backward_loops(n, inner, first, last, scratch, dy, y, dx, past_c
             _log_softmax_slope_columns(dy, 0, count, dy, y, dx, at + i * inner, totals)
 
 
+@jit
+def scaled_softmax(n, inner, first, last, scratch, x, lse, factors, dx):
+    """``dx = softmax(x) factor``, with one factor a slice.
+
+    `lse` only keeps the exponentials from overflowing: they are divided by their own sum, for a rounded lse would shift
+    them all by as much as its last digit is worth. Where that sum is not a number or infinite, they are left alone.
+    """
+    shifts, totals, wide_totals = scratch
+    count = last - first
+    if inner == 1:
+        for s in range(first, last):
+            total = store_decay(x, dx, s * n, (s + 1) * n, lse[s])
+            scale(dx, s * n, (s + 1) * n, dx, dx.dtype.type(factors[s] / (total if np.isfinite(total) else 1.0)))
+        return
+    at = slice_at(first, n, inner)
+    for j in range(count):
+        shifts[j] = lse[first + j]
+    store_column_decays(x, at, n, inner, count, shifts, totals, 0, wide_totals, dx)
+    for j in range(count):
+        totals[j] = factors[first + j] / totals[j] if np.isfinite(totals[j]) else factors[first + j]
+    for i in range(n):
+        scale_columns(dx, 0, count, dx, at + i * inner, totals)
+
+
 @over_range
 @jit(inline=True)
 def _scaled_decay(i, count, x, dx, shift, factor):
@@ -322,23 +349,22 @@ def _scaled_decay_columns(j, count, x, dx, at, shifts, factors, to):
     write(dx, at + j, count, e * read(factors, to + j, count, 0.0))
 
 
-@jit
-def scaled_decay(n, inner, first, last, x, dx, shifts, factors):
-    """dx = exp(x - shift) factor, with a shift and a factor for each slice."""
-    if inner == 1:
-        for row in range(first, last):
-            _scaled_decay(x, row * n, (row + 1) * n, x, dx, shifts[row], factors[row])
-    else:
-        at = slice_at(first, n, inner)
-        for i in range(n):
-            _scaled_decay_columns(x, 0, last - first, x, dx, at + i * inner, shifts, factors, first)
-
-
 @over_units
 @jit
 def logsumexp_backward_loops(n, inner, first, last, scratch, x, dy, y, dx):
-    """dx = exp(x - y) dy."""
-    scaled_decay(n, inner, first, last, x, dx, y, dy)
+    """dx = exp(x - y) dy where the rounding of y does not count, else softmax(x) dy."""
+    near = True
+    for slice in range(first, last):
+        near &= abs(y[slice]) <= NEAR
+    if not near:
+        scaled_softmax(n, inner, first, last, scratch, x, y, dy, dx)
+    elif inner == 1:
+        for row in range(first, last):
+            _scaled_decay(x, row * n, (row + 1) * n, x, dx, y[row], dy[row])
+    else:
+        at = slice_at(first, n, inner)
+        for i in range(n):
+            _scaled_decay_columns(x, 0, last - first, x, dx, at + i * inner, y, dy, first)
 
 
 @jit
@@ -481,7 +507,8 @@ def logsumexp(x, dim, keepdim=False):
 
 
 def logsumexp_backward(dy, x, y, dim, keepdim=False):
-    """Gradient of `logsumexp`, from its input `x` and its output `y`.
+    """Gradient of `logsumexp`, from its input `x` and its output `y`: the softmax, whose sum is 1 however large `x` is.
+    (PyTorch 2.13 takes exp(x - y), whose sum is not.)
 
     Raises
     ------

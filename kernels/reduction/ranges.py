@@ -16,6 +16,7 @@ from kernels.simd.wide import WIDE, load_wide, splat_wide, sum_registers, wide_c
 # good as a pairwise one. Adding up the lanes takes as long as a span; once a block, that hardly counts.
 SPAN = 8 * WIDE * machine.lanes(np.float32)
 BLOCK = 8 * SPAN
+SMALLER = 2.0**-32  # so much smaller, no block of finite terms overflows
 
 
 def read(x, i, count, fill):
@@ -82,21 +83,22 @@ def over_range(body):
 def sum_of(term, fill=0.0):
     """Jitted ``total(x, z, p, start, stop)``: the float64 sum of ``term(x[i], z[i], p)`` over ``start <= i < stop``.
 
-    `term` takes vectors; with x = fill and z = 0 it must be 0, for that is what pads the last vector.
+    `term` takes vectors; with x = fill and z = 0 it must be 0, for that is what pads the last vector. A block whose sum
+    overflows, though no term does, is summed again on a smaller scale.
     """
 
     @jit(inline=True)
-    def block(x, z, p, start, stop):
+    def block(x, z, p, start, stop, factor):
         lanes, step = lane_count(x), wide_count(x)
         whole = start + (stop - start) // step * step
         total = splat(x, 0.0)
         for first in range(start, whole, SPAN):
             accumulators = splat_wide(x, 0.0)
             for i in range(first, min(first + SPAN, whole), step):
-                accumulators = accumulators + term(load_wide(x, i), load_wide(z, i), p)
+                accumulators = accumulators + term(load_wide(x, i), load_wide(z, i), p) * factor
             total = total + sum_registers(accumulators)
         for i in range(whole, stop, lanes):
-            total = total + term(read(x, i, stop - i, fill), read(z, i, stop - i, 0.0), p)
+            total = total + term(read(x, i, stop - i, fill), read(z, i, stop - i, 0.0), p) * factor
         return sum_lanes(total)
 
     @jit(inline=True)
@@ -104,7 +106,10 @@ def sum_of(term, fill=0.0):
         first, second = flat(x), flat(z)
         sum_of_blocks = 0.0
         for i in range(start, stop, BLOCK):
-            sum_of_blocks += block(first, second, p, i, min(i + BLOCK, stop))
+            more = np.float64(block(first, second, p, i, min(i + BLOCK, stop), 1.0))
+            if not np.isfinite(more):
+                more = block(first, second, p, i, min(i + BLOCK, stop), SMALLER) / SMALLER
+            sum_of_blocks += more
         return sum_of_blocks
 
     return total

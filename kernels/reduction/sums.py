@@ -17,7 +17,7 @@ from kernels._jit import jit
 from kernels._shares import share_out
 from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, runs, threads_for
 from kernels.reduction.ranges import BLOCK, read, sum_of, write
-from kernels.simd import lane_count, splat
+from kernels.simd import flat, lane_count, splat
 
 PART = 16 * BLOCK  # elements of one thread's share of a sum of everything
 GROUP = 8  # rows added to a vector of column sums while it is in a register
@@ -107,6 +107,15 @@ def _add_block(x, at, inner, rows, width, sums, to):
 
 
 @jit
+def _column_sum(x, at, inner, rows):
+    """The float64 sum of a column, where that in the array's dtype is not finite."""
+    source, total = flat(x), 0.0
+    for row in range(rows):
+        total += np.float64(source[at + row * inner])
+    return total
+
+
+@jit
 def _few_rows(x, at, n, inner, width, y, to, divisor):
     """Column sums of a strip of so few rows that they form one block: straight into y."""
     for j in range(0, width, lane_count(x)):
@@ -114,7 +123,10 @@ def _few_rows(x, at, n, inner, width, y, to, divisor):
     _add_block(x, at, inner, n, width, y, to)
     if divisor != 1.0:
         for j in range(width):
-            y[to + j] = y[to + j] / divisor
+            if np.isfinite(y[to + j]):
+                y[to + j] = y[to + j] / divisor
+            else:  # perhaps only the sum is too large
+                y[to + j] = _column_sum(x, at + j, inner, n) / divisor
 
 
 @jit
@@ -126,7 +138,10 @@ def _many_rows(x, at, rows, inner, width, totals, to):
     for row in range(0, rows, BLOCK_ROWS):
         _add_block(x, at + row * inner, inner, min(BLOCK_ROWS, rows - row), width, sums, 0)
         for j in range(width):
-            totals[to + j] += sums[j]
+            more = np.float64(sums[j])
+            if not np.isfinite(more):
+                more = _column_sum(x, at + row * inner + j, inner, min(BLOCK_ROWS, rows - row))
+            totals[to + j] += more
             sums[j] = 0.0
 
 

@@ -117,8 +117,10 @@ def logsumexp(x, dim, keepdim=False):
 
 @ieee
 def logsumexp_backward(dy, x, y, dim, keepdim=False):
-    """dx = dy exp(x - y); `y` is the result of the forward."""
-    return np.asarray(_keep(dy, x.ndim, dim, keepdim) * np.exp(x - _keep(y, x.ndim, dim, keepdim)))
+    """dx = dy softmax(x): y, the result of the forward, is rounded, so exp(x - y) is divided by its sum."""
+    p = np.exp(x - _keep(y, x.ndim, dim, keepdim))
+    total = p.sum(axis=_axes(x.ndim, dim), keepdims=True)
+    return np.asarray(_keep(dy, x.ndim, dim, keepdim) * p / np.where(np.isfinite(total), total, 1))
 
 
 def _peak(x, axes):
