@@ -1,6 +1,7 @@
 """Tests of kernels.pooling."""
 
 import functools
+import math
 import re
 
 import hypothesis
@@ -129,6 +130,44 @@ def test_lp_pool(rng, dtype, dims, norm_type):
     x = np.abs(normal(rng, SHAPES[dims], dtype)) + dtype(0.5)
     for kernel, stride, ceil in [(2, None, False), (3, 2, True), (2, 1, False)]:
         check(POWER[dims], x, norm_type, kernel, stride, ceil, lengths=4 * kernel**dims)
+
+
+@pytest.mark.parametrize("dims", DIMS)
+def test_lp_pool_of_infinite_order_is_the_largest_magnitude(rng, dtype, dims):
+    x = normal(rng, SHAPES[dims], dtype)
+    for kernel, stride, ceil in [(2, None, False), (3, 2, True), (2, 1, False)]:
+        check(POWER[dims], x, math.inf, kernel, stride, ceil)
+
+
+def test_lp_pool_of_numbers_whose_powers_are_none():
+    """PyTorch 2.13 has infinities and zeros here."""
+    x = np.float32([[[3e20, 4e20, 3e-30, 4e-30, 0, 0, 5, 12]]])
+    y = kernels.lp_pool1d(x, 2, 2)
+    np.testing.assert_allclose(y, [[[5e20, 5e-30, 0, 13]]], rtol=1e-6)
+    dx = kernels.lp_pool1d_backward(np.ones_like(y), x, y, 2, 2)
+    np.testing.assert_allclose(dx, [[[0.6, 0.8, 0.6, 0.8, 0, 0, 5 / 13, 12 / 13]]], rtol=1e-6)
+    np.testing.assert_allclose(
+        kernels.lp_pool1d(x, 5.0, 2)[0, 0, :2],
+        [3e20 * (1 + (4 / 3) ** 5) ** 0.2, 3e-30 * (1 + (4 / 3) ** 5) ** 0.2],
+        rtol=1e-6,
+    )
+
+
+def test_averages_of_sums_that_are_too_large():
+    x = np.full((1, 2, 6, 40), 3e38, np.float32)
+    expected = np.float32(3e38)
+    for y in (
+        kernels.avg_pool2d(x, 3),
+        kernels.avg_pool2d(x, 2, 1),
+        kernels.avg_pool2d(x, (2, 17), (1, 16)),
+        kernels.adaptive_avg_pool2d(x, 3),
+        kernels.adaptive_avg_pool2d(x, 1),
+        kernels.adaptive_avg_pool2d(x[..., :3, :3], 1),
+    ):
+        np.testing.assert_allclose(y, expected, rtol=1e-6)
+    x[0, 0, 0, 0] = np.inf
+    y = kernels.avg_pool2d(x, 2)
+    assert np.isposinf(y[0, 0, 0, 0]) and np.isfinite(y).sum() == y.size - 1
 
 
 def test_lp_pool_of_zeros_and_negative_numbers(dtype):
@@ -445,8 +484,8 @@ def test_errors_of_every_pooling(name, error, message, x, arguments):
             lambda: kernels.max_pool2d(np.ones((1, 20, 20)), 17, return_indices="window"),
         ),
         (r"avg_pool2d: divisor_override .* other than 0, got 0", lambda: kernels.avg_pool2d(X, 2, divisor_override=0)),
-        (r"lp_pool2d: norm_type must be finite and not 0, got inf", lambda: kernels.lp_pool2d(X, np.inf, 2)),
-        (r"lp_pool2d: norm_type must be finite and not 0, got 0", lambda: kernels.lp_pool2d(X, 0, 2)),
+        (r"lp_pool2d: norm_type must be inf, or finite and not 0, got -inf", lambda: kernels.lp_pool2d(X, -np.inf, 2)),
+        (r"lp_pool2d: norm_type must be inf, or finite and not 0, got 0", lambda: kernels.lp_pool2d(X, 0, 2)),
         (
             r"adaptive_avg_pool2d: output_size must be from 0 .* got \(-1, -1\)",
             lambda: kernels.adaptive_avg_pool2d(X, -1),

@@ -130,14 +130,19 @@ def _avg_pool_backward(
 
 @ieee
 def _lp_pool(dims, x, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """The root of the sum of powers of each window, by way of their average."""
+    """The root of the sum of powers of each window, by way of their average; for p = inf the largest magnitude."""
+    if norm_type == math.inf:
+        return _max_pool(dims, np.abs(x), kernel_size, stride, 0, 1, ceil_mode, False)
     mean = _avg_pool(dims, x**norm_type, kernel_size, stride, 0, ceil_mode, True, None)
     return (mean * math.prod(_each(kernel_size, dims))) ** (1 / norm_type)
 
 
 @ieee
 def _lp_pool_backward(dims, dy, x, y, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """dx = x ** (p - 1) times the sum of dy * y ** (1 - p) over the windows."""
+    """dx = x ** (p - 1) times the sum of dy * y ** (1 - p) over the windows; for p = inf, dy where |x| is largest."""
+    if norm_type == math.inf:
+        _, indices = _max_pool(dims, np.abs(x), kernel_size, stride, 0, 1, ceil_mode, True)
+        return np.sign(x) * _max_pool_backward(dims, dy, x.shape, indices, kernel_size, stride, 0, 1, ceil_mode)
     slope = np.where(y == 0, 0, dy * y ** (1 - norm_type)) * math.prod(_each(kernel_size, dims))
     spread = _avg_pool_backward(dims, slope, x.shape, kernel_size, stride, 0, ceil_mode, True, None)
     return spread * x ** (norm_type - 1)
