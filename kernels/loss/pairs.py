@@ -43,10 +43,14 @@ def pair_sum(term, fill=0.0):
 
 
 class PairLoss:
-    """A loss of pairs: ``term(x, t, p)`` and ``slope(x, t, p)``, its derivative by x, on vectors; p is a parameter."""
+    """A loss of pairs: ``term(x, t, p)`` and ``slope(x, t, p)``, on vectors; p is a parameter.
 
-    def __init__(self, name, term, slope, naive, fill=0.0):
-        self.name = name
+    Its derivative by x is `slope` times the number `times`, which comes last: a slope must not overflow before it meets
+    a small gradient.
+    """
+
+    def __init__(self, name, term, slope, naive, fill=0.0, times=1):
+        self.name, self.times = name, times
         self.terms = _elementwise.binary(term, 1)
         self.total = pair_sum(term, fill)
         self.slopes = _elementwise.binary(slope, 1)
@@ -71,7 +75,12 @@ class PairLoss:
         scale = loss_gradient(operation, dy, x, reduction, batch)
         dx = _checks.new(x.shape, x.dtype)
         _elementwise.run(self.slopes, x, target, dx, parameters=(p,))
-        dx *= scale
+        if self.times != 1 and scale.ndim == 0:
+            dx *= x.dtype.type(float(scale) * self.times)
+        else:
+            dx *= scale
+            if self.times != 1:
+                dx *= self.times
         if weight is not None:
             dx *= broadcast_weight(operation, "weight", weight, x)
         return dx

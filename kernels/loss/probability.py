@@ -20,6 +20,7 @@ from kernels.simd import absolute, exp, log, log1p, maximum, select, sigmoid
 
 LEAST_LOGARITHM = -100.0  # a probability of 0 costs 100, not infinity
 LEAST_DENOMINATOR = 1e-12
+INFINITY = math.inf
 NO_LOSS = -1e4  # a logit whose loss against the target 0 is exactly 0: exp(-1e4) is
 
 
@@ -36,14 +37,15 @@ def binary_cross_entropy_naive(x, target, out, p):
 def binary_cross_entropy_with_logits_naive(x, target, out, p):
     """The definition, in the form that does not overflow; p is not used."""
     for i in range(x.size):
-        out[i] = (1 - target[i]) * x[i] + max(-x[i], 0) + math.log1p(math.exp(-abs(x[i])))
+        share = 1 - target[i] if x[i] > 0 else target[i]
+        out[i] = (share * abs(x[i]) if share != 0 else 0) + math.log1p(math.exp(-abs(x[i])))
 
 
 @jit
 def kl_div_naive(x, target, out, p):
     """The definition, for a target that is a probability; p is not used."""
     for i in range(x.size):
-        out[i] = (target[i] * math.log(target[i]) if target[i] > 0 else 0) - target[i] * x[i]
+        out[i] = target[i] * (math.log(target[i]) - x[i]) if target[i] > 0 else 0
 
 
 @jit
@@ -69,7 +71,13 @@ def _binary_cross_entropy_slope(x, target, p):
 @jit(inline=True)
 def _outside(x, target, p):
     zero = target - target
-    return select((x >= 0.0) & (x <= 1.0), 0.0, zero + 1.0)
+    return select((x >= 0.0) & (x <= 1.0) & (target >= 0.0) & (target <= 1.0), 0.0, zero + 1.0)
+
+
+@jit(inline=True)
+def _times(share, value):
+    """share * value, and nothing of nothing: 0 where the share is 0, even of an infinity."""
+    return select(share == 0.0, 0.0, share * value)
 
 
 @jit(inline=True)
@@ -78,9 +86,10 @@ def _softplus_of_negative(x):
     return maximum(-x, 0.0) + log1p_unit(exp(-absolute(x)))
 
 
-@jit(inline=True, fastmath=False)  # padding is 1e4 - 1e4: a sum reordered across the two would lose its last digits
+@jit(inline=True)
 def _with_logits(x, target, p):
-    return (1.0 - target) * x + _softplus_of_negative(x)
+    size = absolute(x)  # (1 - t) x + log(1 + exp(-x)), without an inf - inf
+    return _times(select(x > 0.0, 1.0 - target, target), size) + log1p_unit(exp(-size))
 
 
 @jit(inline=True)
@@ -91,17 +100,17 @@ def _with_logits_slope(x, target, p):
 # pos_weight adds (pos_weight - 1) times this
 @jit(inline=True)
 def _positive_part(x, target):
-    return target * _softplus_of_negative(x)
+    return _times(target, _softplus_of_negative(x))
 
 
 @jit(inline=True)
 def _positive_part_slope(x, target):
-    return target * (sigmoid(x) - 1.0)
+    return -target * sigmoid(-x)
 
 
 @jit(inline=True)
 def _kl_div(x, target, p):
-    return select(target == 0.0, 0.0, target * log(target)) - target * x
+    return _times(target, log(target) - x)
 
 
 @jit(inline=True)
@@ -111,7 +120,7 @@ def _kl_div_slope(x, target, p):
 
 @jit(inline=True)
 def _kl_div_log_target(x, target, p):
-    return exp(target) * (target - x)
+    return select(target == -INFINITY, 0.0, exp(target) * (target - x))
 
 
 @jit(inline=True)
@@ -140,7 +149,7 @@ def binary_cross_entropy(x, target, weight=None, reduction="mean"):
     Parameters
     ----------
     x, target : array, float32 or float64, of one shape and dtype
-        `x` in [0, 1]; logarithms are taken to be at least -100, so that the loss is finite.
+        Both in [0, 1]; logarithms are taken to be at least -100, so that the loss is finite.
     weight : array, optional
         Multiplies the losses; of any shape that broadcasts to that of `x`.
     reduction : {"mean", "sum", "none"}
@@ -153,13 +162,14 @@ def binary_cross_entropy(x, target, weight=None, reduction="mean"):
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit, an unknown reduction, an `x` outside [0, 1] or NaN.
+        Dtypes or shapes that do not fit, an unknown reduction, an `x` or a target outside [0, 1] or NaN.
     """
     x, target = checked("binary_cross_entropy", x, target, reduction)
-    flat = x.reshape(-1)
-    if _count_outside(flat, flat, 0.0, 1):
-        wrong = flat[~((flat >= 0) & (flat <= 1))][0]
-        raise ValueError(f"binary_cross_entropy: x must lie in [0, 1], but holds {wrong}")
+    if _count_outside(x.reshape(-1), target.reshape(-1), 0.0, 1):
+        for name, values in (("x", x), ("target", target)):
+            wrong = values[~((values >= 0) & (values <= 1))]
+            if wrong.size:
+                raise ValueError(f"binary_cross_entropy: {name} must lie in [0, 1], but holds {wrong[0]}")
     return _BCE.forward(x, target, reduction, weight=weight)
 
 
@@ -170,6 +180,8 @@ def binary_cross_entropy_backward(dy, x, target, weight=None, reduction="mean"):
 
 def binary_cross_entropy_with_logits(x, target, weight=None, reduction="mean", pos_weight=None):
     """`binary_cross_entropy` of ``sigmoid(x)``, without its rounding: ``x`` of any size.
+
+    An infinite logit on the side of its target costs 0. (PyTorch 2.13 has NaN.)
 
     Parameters
     ----------
@@ -227,7 +239,8 @@ def kl_div(x, target, reduction="mean", log_target=False):
     Parameters
     ----------
     x, target : array, float32 or float64, of one shape and dtype
-        `x` is a log-probability, and so is `target` with `log_target`. A target of 0 contributes 0.
+        `x` is a log-probability, and so is `target` with `log_target`. A target of 0 contributes 0, whatever `x` is.
+        (In PyTorch 2.13 it makes NaN of an `x` of -inf.)
     reduction : {"mean", "batchmean", "sum", "none"}
         "batchmean" divides the sum by the length of the first axis: the divergence as it is defined.
 

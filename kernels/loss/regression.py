@@ -10,6 +10,7 @@ while they are computed, without an array of them. dtarget = -dx.
 """
 
 from kernels._jit import jit
+from kernels.activation.special import quotient
 from kernels.loss.pairs import PairLoss
 from kernels.simd import absolute, maximum, minimum, select
 
@@ -33,7 +34,7 @@ def huber_naive(x, target, out, delta):
     """A parabola within delta of the target, straight lines outside."""
     for i in range(x.size):
         d = abs(x[i] - target[i])
-        out[i] = d * d / 2 if d < delta else delta * (d - delta / 2)
+        out[i] = d * (d / 2) if d < delta else delta * (d - delta / 2)
 
 
 @jit
@@ -41,7 +42,7 @@ def smooth_l1_naive(x, target, out, beta):
     """`huber_naive` divided by beta."""
     for i in range(x.size):
         d = abs(x[i] - target[i])
-        out[i] = d * d / (2 * beta) if d < beta else d - beta / 2
+        out[i] = d * (d / beta) / 2 if d < beta else d - beta / 2
 
 
 @jit(inline=True)
@@ -52,7 +53,7 @@ def _mse(x, target, p):
 
 @jit(inline=True)
 def _mse_slope(x, target, p):
-    return (x - target) * 2.0
+    return x - target  # and twice that
 
 
 @jit(inline=True)
@@ -69,7 +70,7 @@ def _l1_slope(x, target, p):
 @jit(inline=True)
 def _huber(x, target, delta):
     d = absolute(x - target)
-    return select(d < delta, d * d * 0.5, (d - delta * 0.5) * delta)
+    return select(d < delta, d * (d * 0.5), (d - delta * 0.5) * delta)
 
 
 @jit(inline=True)
@@ -80,15 +81,15 @@ def _huber_slope(x, target, delta):
 @jit(inline=True)
 def _smooth_l1(x, target, beta):
     d = absolute(x - target)
-    return select(d < beta, d * d * (0.5 / beta), d - beta * 0.5)
+    return select(d < beta, d * (quotient(d, beta) * 0.5), d - beta * 0.5)
 
 
 @jit(inline=True)
 def _smooth_l1_slope(x, target, beta):
-    return maximum(minimum((x - target) / beta, 1.0), -1.0)
+    return maximum(minimum(quotient(x - target, beta), 1.0), -1.0)
 
 
-_MSE = PairLoss("mse_loss", _mse, _mse_slope, mse_naive)
+_MSE = PairLoss("mse_loss", _mse, _mse_slope, mse_naive, times=2)
 _L1 = PairLoss("l1_loss", _l1, _l1_slope, l1_naive)
 _HUBER = PairLoss("huber_loss", _huber, _huber_slope, huber_naive)
 _SMOOTH_L1 = PairLoss("smooth_l1_loss", _smooth_l1, _smooth_l1_slope, smooth_l1_naive)

@@ -75,6 +75,11 @@ def _spread(dy, shape, reduction, batch=None):
 # --- classification ---------------------------------------------------------------------------------------------------
 
 
+def _times(share, value):
+    """share * value, and nothing of nothing: 0 where the share is 0, even of an infinity."""
+    return np.where(share == 0, 0, share * value)
+
+
 def _class_weights(weight, x, axis):
     """Shape the class weights (ones if None) so that they broadcast along the class axis of `x`."""
     if weight is None:
@@ -99,7 +104,7 @@ def nll_loss(x, target, weight=None, ignore_index=-100, reduction="mean"):
     """Negative log-likelihood of class indices `target`; `x` (C,), (N, C) or (N, C, d1, ...) is log-probabilities."""
     axis = 0 if x.ndim == 1 else 1
     index, picked, counts = _targets("nll_loss", target, x, weight, axis, ignore_index)
-    losses = np.where(counts, -picked * np.take_along_axis(x, index, axis).squeeze(axis), 0)
+    losses = _times(picked, -np.take_along_axis(x, index, axis).squeeze(axis))
     if reduction == "mean":
         return np.asarray(np.sum(losses) / np.sum(picked))
     return _reduce(losses, reduction)
@@ -140,13 +145,13 @@ def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", l
     smooth = label_smoothing / x.shape[axis]
 
     if target.dtype.kind == "f":
-        losses = -np.sum((target * (1 - label_smoothing) + smooth) * weights * log_p, axis=axis)
+        losses = np.sum(_times((target * (1 - label_smoothing) + smooth) * weights, -log_p), axis=axis)
         return _reduce(losses, reduction)
 
     index, picked, counts = _targets("cross_entropy", target, x, weight, axis, ignore_index)
-    losses = -(1 - label_smoothing) * picked * np.take_along_axis(log_p, index, axis).squeeze(axis)
+    losses = _times((1 - label_smoothing) * picked, -np.take_along_axis(log_p, index, axis).squeeze(axis))
     if label_smoothing > 0:
-        losses = losses - smooth * np.sum(weights * log_p, axis=axis)
+        losses = losses + smooth * np.sum(_times(weights, -log_p), axis=axis)
     losses = np.where(counts, losses, 0)
     if reduction == "mean":
         return np.asarray(np.sum(losses) / np.sum(picked))
@@ -250,7 +255,7 @@ def smooth_l1_loss(x, target, reduction="mean", beta=1.0):
     if beta == 0:
         return l1_loss(x, target, reduction)
     z = np.abs(_difference("smooth_l1_loss", x, target))
-    return _reduce(np.where(z < beta, 0.5 * z * z / beta, z - 0.5 * beta), reduction)
+    return _reduce(np.where(z < beta, 0.5 * z * (z / beta), z - 0.5 * beta), reduction)
 
 
 @ieee
@@ -283,9 +288,10 @@ def huber_loss_backward(dy, x, target, reduction="mean", delta=1.0, *, needs=(Tr
 def binary_cross_entropy(x, target, weight=None, reduction="mean"):
     """l = -w (t log x + (1 - t) log(1 - x)), each logarithm at least -100; `x` in [0, 1] is a probability."""
     _difference("binary_cross_entropy", x, target)
-    outside = ~((x >= 0) & (x <= 1))
-    if outside.any():
-        raise ValueError(f"binary_cross_entropy: x must lie in [0, 1], but holds {x[outside].flat[0]}")
+    for name, values in (("x", x), ("target", target)):
+        outside = ~((values >= 0) & (values <= 1))
+        if outside.any():
+            raise ValueError(f"binary_cross_entropy: {name} must lie in [0, 1], but holds {values[outside].flat[0]}")
     losses = (target - 1) * np.maximum(np.log1p(-x), -100) - target * np.maximum(np.log(x), -100)
     return _reduce(losses if weight is None else losses * weight, reduction)
 
@@ -301,8 +307,10 @@ def binary_cross_entropy_backward(dy, x, target, weight=None, reduction="mean"):
 def binary_cross_entropy_with_logits(x, target, weight=None, reduction="mean", pos_weight=None):
     """l = -w (p t log σ(x) + (1 - t) log(1 - σ(x))); `pos_weight` p multiplies the positive term."""
     _difference("binary_cross_entropy_with_logits", x, target)
-    log_weight = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
-    losses = (1 - target) * x - log_weight * logsigmoid(x)
+    size = np.abs(x)  # (1 - t) x - log σ(x), without an inf - inf
+    losses = _times(np.where(x > 0, 1 - target, target), size) + np.log1p(np.exp(-size))
+    if pos_weight is not None:
+        losses = losses - _times((pos_weight - 1) * target, logsigmoid(x))
     return _reduce(losses if weight is None else losses * weight, reduction)
 
 
@@ -318,7 +326,7 @@ def binary_cross_entropy_with_logits_backward(dy, x, target, weight=None, reduct
 def kl_div(x, target, reduction="mean", log_target=False):
     """l = t (log t - x), or exp(t) (t - x) where the target is a logarithm, too; "batchmean" divides the sum by N."""
     d = _difference("kl_div", target, x)
-    losses = np.exp(target) * d if log_target else np.where(target == 0, 0, target * np.log(target)) - target * x
+    losses = _times(np.exp(target), d) if log_target else _times(target, np.log(target) - x)
     return _reduce(losses, reduction, batch=x.shape[0] if x.ndim else 1)
 
 
