@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+import kernels
 from nn import functional as F
 from nn import init
 from nn.linear import Linear
@@ -123,7 +124,8 @@ class MultiheadAttention(Module):
         query : Tensor (N, L, embed_dim), or (L, N, embed_dim) without `batch_first`, or (L, embed_dim)
         key, value : Tensor (N, S, kdim) and (N, S, vdim), likewise
         key_padding_mask : Tensor or array (N, S) or (S,), optional
-            bool, True for keys to be ignored, or numbers added to the scores.
+            bool, True for keys to be ignored, or numbers added to the scores. What is ignored may be NaN. (In PyTorch
+            2.13 a NaN spreads from there.)
         need_weights : bool, default True
             Whether the weights are returned: they are a matrix for each head, which is not made otherwise.
         attn_mask : Tensor or array (L, S) or (N * num_heads, L, S), optional
@@ -145,6 +147,8 @@ class MultiheadAttention(Module):
             axis = 0 if self.batch_first else 1
             one = {t: t.unsqueeze(axis) for t in (query, key, value)}
             query, key, value = one[query], one[key], one[value]
+        if key_padding_mask is not None:
+            key, value = self._cleared(key, value, _as_tensor(key_padding_mask).data)
         q, k, v = self._project(query, key, value)
         k, v, extra = self._with_more_keys(k, v)
         q, k, v = self._heads(q), self._heads(k), self._heads(v)
@@ -159,6 +163,16 @@ class MultiheadAttention(Module):
             y, weights = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=promised), None
         y = self.out_proj(self._merged(y))
         return (y if batched else y.squeeze(axis)), weights
+
+    def _cleared(self, key, value, mask):
+        """Key and value with zeros where they are ignored, if they hold a NaN or an infinity: 0 * NaN would be NaN."""
+        if np.isfinite(kernels.sum(key.data)) and (key is value or np.isfinite(kernels.sum(value.data))):
+            return key, value
+        ignored = mask if mask.dtype == bool else mask == -np.inf
+        ignored = ignored.reshape(-1, ignored.shape[-1])
+        ignored = (ignored if self.batch_first else ignored.T)[..., None]
+        cleared = key.masked_fill(ignored, 0)
+        return cleared, cleared if key is value else value.masked_fill(ignored, 0)
 
     def _project(self, query, key, value):
         """Query, key and value in `embed_dim`; what is the same tensor is projected at once."""

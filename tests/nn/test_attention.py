@@ -24,6 +24,28 @@ def qkv(rng, shapes=SHAPES, dtype=np.float64):
 
 
 @pytest.mark.parametrize(
+    ("shapes", "grouped"),
+    [
+        (((2, 3, 4, 8), (1, 3, 5, 8), (1, 3, 5, 6)), False),
+        (((2, 3, 4, 8), (3, 5, 8), (3, 5, 6)), False),
+        (((2, 3, 4, 8), (2, 1, 5, 8), (2, 1, 5, 6)), False),
+        (((1, 3, 4, 8), (2, 3, 5, 8), (2, 3, 5, 6)), False),
+        (((2, 3, 4, 8), (2, 3, 5, 8), (1, 3, 5, 6)), False),
+        (((4, 8), (2, 3, 5, 8), (2, 3, 5, 6)), False),
+        (((2, 6, 4, 8), (1, 3, 5, 8), (1, 3, 5, 6)), True),
+    ],
+    ids=str,
+)
+def test_leading_axes_broadcast(rng, shapes, grouped):
+    same_as_torch(
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, enable_gqa=grouped),
+        *qkv(rng, shapes),
+        reference=lambda q, k, v: torch.nn.functional.scaled_dot_product_attention(q, k, v, enable_gqa=grouped),
+        rtol=1e-8,
+    )
+
+
+@pytest.mark.parametrize(
     "options",
     [{}, {"is_causal": True}, {"scale": 0.3}, {"is_causal": True, "scale": 2.0}],
     ids=str,
@@ -311,6 +333,30 @@ def test_queries_without_keys(rng, need_weights):
     y.sum().backward()
     assert not x.grad.data[0].any()
     assert np.isfinite(x.grad.data).all() and x.grad.data[1].any()
+
+
+@pytest.mark.parametrize("need_weights", [True, False], ids=["weights", "no-weights"])
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("additive", [False, True])
+def test_what_is_padding_may_be_nan(rng, additive, batch_first, need_weights):
+    """Neither the result nor a gradient knows what stands where keys are ignored."""
+    layer = nn.MultiheadAttention(12, 3, batch_first=batch_first).double()
+    ignored = np.arange(6) >= np.array([6, 4, 5])[:, None]
+    mask = np.where(ignored, -np.inf, 0.5) if additive else ignored
+    x, clean = rng.standard_normal((3, 6, 12)), rng.standard_normal((3, 6, 12))
+    results = []
+    for filled in (0.0, np.nan, np.inf):
+        padded = np.where(ignored[..., None], filled, clean)
+        query, key = (nn.tensor(a if batch_first else a.swapaxes(0, 1), requires_grad=True) for a in (x, padded))
+        layer.zero_grad()
+        y, weights = layer(query, key, key, mask, need_weights)
+        y.sum().backward()
+        results.append([y.data, query.grad.data, key.grad.data, layer.in_proj_weight.grad.data])
+        if need_weights:
+            assert not weights.data[np.broadcast_to(ignored[:, None], weights.shape)].any()
+    for result in results[1:]:
+        for one, other in zip(results[0], result, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
 
 
 def test_dropout_in_training_only(rng):
