@@ -146,7 +146,8 @@ def test_gradient_flow(training, given, readable):
     (own,) = given(1)
     ax = plot.gradient_flow(training.gradients, training.names, ax=own, ylabel="norm")
     assert ax is own and ax.get_yscale() == "log" and ax.get_ylabel() == "norm"
-    np.testing.assert_array_equal(ax.lines[-1].get_ydata(), np.median(training.gradients, axis=0))
+    expected = np.median(np.asarray(training.gradients, np.float64), axis=0)
+    np.testing.assert_array_equal(ax.lines[-1].get_ydata(), expected)
     assert [text.get_text() for text in ax.get_xticklabels()] == training.names
     readable(plot.gradient_flow({"all": training.gradients, "last": training.gradients[-1]}, training.names))
 
