@@ -9,6 +9,7 @@ import math
 
 from kernels import simd
 from kernels._jit import jit
+from kernels._plain import only_compiled
 from kernels.simd.math import (
     EXP_32,
     EXP_64,
@@ -69,7 +70,7 @@ def quotient(x, divisor):
 
 def expm1_negative(x):
     """exp(x) - 1 for x <= 0, accurate for small x, too; other lanes hold anything."""
-    raise NotImplementedError("expm1_negative: for vectors in jitted code")
+    raise only_compiled("expm1_negative")
 
 
 def _make_expm1(ln2_high, ln2_low, coefficients):
@@ -89,7 +90,7 @@ _for_vectors(expm1_negative, _make_expm1(LN2_HIGH_32, LN2_LOW_32, EXP_32), _make
 
 def log1p_unit(x):
     """log(1 + x) for 0 <= x <= 1."""
-    raise NotImplementedError("log1p_unit: for vectors in jitted code")
+    raise only_compiled("log1p_unit")
 
 
 def _log1p_unit_32(x):
@@ -118,7 +119,7 @@ def _normal_tail_64(x):
 
 def gelu_deficit(x):
     """x Φ(-x) for x >= 0: by how much gelu(x) stays below max(x, 0)."""
-    raise NotImplementedError("gelu_deficit: for vectors in jitted code")
+    raise only_compiled("gelu_deficit")
 
 
 def _gelu_deficit_32(x):
@@ -136,7 +137,7 @@ _for_vectors(gelu_deficit, _gelu_deficit_32, _gelu_deficit_64)
 
 def gelu_slope(x):
     """Φ(-x) - x φ(x) for x >= 0, the derivative of gelu at -x; at x it is 1 minus that."""
-    raise NotImplementedError("gelu_slope: for vectors in jitted code")
+    raise only_compiled("gelu_slope")
 
 
 def _gelu_slope_32(x):

@@ -124,14 +124,14 @@ def _sum_rows(dy, x, at, rows, centers, deviations, sums, products):
         arguments = gradient, source, start, inner, number, center, deviation, block_sums, block_products
         _column_sums(source, FIRST, inner, *arguments)
         for j in range(inner):
-            total, product = np.float64(block[0, j]), np.float64(block[1, j])
-            if not np.isfinite(total + product):  # perhaps only in the dtype of the sums
-                total = product = 0.0
-                for i in range(start + j, start + number * inner, inner):
-                    total += np.float64(dy[i])
-                    product += np.float64(dy[i]) * ((np.float64(x[i]) - centers[j]) * deviations[j])
-            sums[j] += total
-            products[j] += product
+            sums[j] += block[0, j]
+            products[j] += block[1, j]
+    for j in range(inner):
+        if not np.isfinite(sums[j] + products[j]):  # perhaps only in the dtype of the blocks
+            sums[j] = products[j] = 0.0
+            for i in range(at + j, at + rows * inner, inner):
+                sums[j] += np.float64(dy[i])
+                products[j] += np.float64(dy[i]) * ((np.float64(x[i]) - centers[j]) * deviations[j])
 
 
 @streamable
