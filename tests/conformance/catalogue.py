@@ -1,0 +1,250 @@
+"""PyTorch's name of an operation -> ours.
+
+An entry may have three forms: the function or method of `nn`, the function of `kernels` (on arrays, without gradient),
+and the method that works in place. Where PyTorch's arguments come in another order, a function here turns them.
+"""
+
+import operator
+from typing import NamedTuple
+
+import numpy as np
+
+import kernels
+import nn
+from nn import functional as F
+from tests.conformance.database import module_db, op_db
+from tests.conformance.values import Inexpressible
+
+
+class Entry(NamedTuple):
+    """Our forms of one operation; None where there is none."""
+
+    tensors: object = None
+    arrays: object = None
+    in_place: object = None
+
+
+def _index(x, dim, index):
+    """The index that picks `index` along a dimension."""
+    if x.ndim == 0:
+        raise Inexpressible("an index of a 0-d tensor")
+    if not -x.ndim <= dim < x.ndim:
+        raise Inexpressible("a dimension that an index cannot name")
+    if isinstance(index, nn.Tensor) and len(np.unique(index.data)) < index.data.size:
+        raise Inexpressible("an index that occurs twice")
+    return (*(slice(None),) * (dim % x.ndim), index)
+
+
+def _assigned(x, index, value):
+    y = x.clone()
+    y[index] = value
+    return y
+
+
+def select(x, dim, index):
+    return x[_index(x, dim, index)]
+
+
+def index_select(x, dim, index):
+    return x[_index(x, dim, index)]
+
+
+def index_put(x, indices, values, accumulate=False):
+    if accumulate:
+        raise Inexpressible("accumulate")
+    return _assigned(x, tuple(indices), values)
+
+
+def index_fill(x, dim, index, value):
+    return _assigned(x, _index(x, dim, index), value)
+
+
+def index_copy(x, dim, index, source):
+    return _assigned(x, _index(x, dim, index), source)
+
+
+def select_scatter(x, src, dim, index):
+    return _assigned(x, _index(x, dim, index), src)
+
+
+def slice_scatter(x, src, dim=0, start=None, end=None, step=1):
+    return _assigned(x, _index(x, dim, slice(start, end, step)), src)
+
+
+def masked_select(x, mask):
+    shape = np.broadcast_shapes(x.shape, mask.shape)
+    return x.expand(*shape)[mask.expand(*shape)]
+
+
+def var_mean(x, dim=None, *, correction=1, keepdim=False):
+    return x.var(dim, correction=correction, keepdim=keepdim), x.mean(dim, keepdim)
+
+
+def fill(x, value):
+    return x.clone().fill_(value)
+
+
+def matrix_transpose(x):
+    if x.ndim > 2:
+        raise Inexpressible("T of more than two dimensions reverses them all")
+    return x.T
+
+
+def embedding(weight, index, *, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False):
+    return F.embedding(index, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+
+
+def embedding_arrays(weight, index, *, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False):
+    return kernels.embedding(index, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+
+
+def embedding_bag(weight, index, **options):
+    return F.embedding_bag(index, weight, **options)
+
+
+def embedding_bag_arrays(weight, index, **options):
+    return kernels.embedding_bag(index, weight, **options)
+
+
+def upsample_bilinear(x, size=None, scale_factor=None):
+    return F.interpolate(x, size, scale_factor, "bilinear", align_corners=True)
+
+
+def upsample_nearest(x, size=None, scale_factor=None):
+    return F.interpolate(x, size, scale_factor, "nearest")
+
+
+_T = nn.Tensor
+# of the same name, and with a kernel of the same name where there is one
+# fmt: off
+_METHODS = [
+    "abs", "add", "all", "any", "argmax", "argmin", "bool", "chunk", "clamp", "clone", "div", "double", "exp",
+    "expand", "flatten", "float", "item", "log", "log_softmax", "logsumexp", "long", "masked_fill", "matmul",
+    "mean", "min", "mul", "neg", "permute", "pow", "prod", "reshape", "sigmoid", "softmax", "split", "sqrt",
+    "squeeze", "std", "sub", "sum", "tanh", "to", "transpose", "unbind", "unsqueeze", "var", "view",
+    "__radd__", "__rmatmul__", "__rmul__", "__rpow__", "__rsub__",
+]
+# fmt: on
+
+TABLE = {
+    **{name: Entry(getattr(_T, name), getattr(kernels, name, None)) for name in _METHODS},
+    "zero_": Entry(lambda x: x.clone().zero_()),
+    "add": Entry(_T.add, None, _T.add_),
+    "sub": Entry(_T.sub, None, _T.sub_),
+    "mul": Entry(_T.mul, None, _T.mul_),
+    "div.no_rounding_mode": Entry(_T.div, None, _T.div_),
+    "true_divide": Entry(operator.truediv),
+    "__rdiv__": Entry(_T.__rtruediv__),
+    "__ror__": Entry(lambda x, other: other | x),
+    "__rand__": Entry(lambda x, other: other & x),
+    "bitwise_and": Entry(operator.and_),
+    "bitwise_or": Entry(operator.or_),
+    "bitwise_not": Entry(operator.invert),
+    "eq": Entry(operator.eq),
+    "ne": Entry(operator.ne),
+    "lt": Entry(operator.lt),
+    "le": Entry(operator.le),
+    "gt": Entry(operator.gt),
+    "ge": Entry(operator.ge),
+    "square": Entry(lambda x: x**2),
+    "reciprocal": Entry(lambda x: 1 / x),
+    "clamp_min": Entry(lambda x, min: x.clamp(min=min)),
+    "clamp_max": Entry(lambda x, max: x.clamp(max=max)),
+    "maximum": Entry(nn.maximum),
+    "minimum": Entry(nn.minimum),
+    "where": Entry(lambda x, condition, other: nn.where(condition, x, other)),
+    "max.binary": Entry(nn.maximum),
+    "min.binary": Entry(nn.minimum),
+    "max.reduction_with_dim": Entry(_T.max, kernels.max),
+    "max.reduction_no_dim": Entry(_T.max, kernels.max),
+    "min.reduction_with_dim": Entry(_T.min),
+    "min.reduction_no_dim": Entry(_T.min),
+    "var_mean": Entry(var_mean),
+    "mm": Entry(_T.matmul, kernels.matmul),
+    "bmm": Entry(_T.matmul, kernels.matmul),
+    "mv": Entry(_T.matmul, kernels.matmul),
+    "dot": Entry(_T.matmul, kernels.matmul),
+    "T": Entry(lambda x: x.T),
+    "mT": Entry(lambda x: x.mT),
+    "t": Entry(matrix_transpose),
+    "ravel": Entry(lambda x: x.flatten()),
+    "expand_as": Entry(lambda x, other: x.expand(*other.shape)),
+    "broadcast_to": Entry(_T.expand),
+    "view_as": Entry(lambda x, other: x.view(other.shape)),
+    "reshape_as": Entry(lambda x, other: x.reshape(other.shape)),
+    "split_with_sizes": Entry(_T.split),
+    "unsafe_split": Entry(_T.split),
+    "unsafe_chunk": Entry(_T.chunk),
+    "cat": Entry(nn.cat),
+    "stack": Entry(nn.stack),
+    "fill": Entry(fill),
+    "__getitem__": Entry(_T.__getitem__),
+    "select": Entry(select),
+    "index_select": Entry(index_select),
+    "masked_select": Entry(masked_select),
+    "index_put": Entry(index_put),
+    "index_fill": Entry(index_fill),
+    "index_copy": Entry(index_copy),
+    "select_scatter": Entry(select_scatter),
+    "slice_scatter": Entry(slice_scatter),
+    "arange": Entry(nn.arange),
+    "full": Entry(nn.full),
+    "ones": Entry(nn.ones),
+    "zeros": Entry(nn.zeros),
+    **{
+        op.name: Entry(getattr(F, name), getattr(kernels, name, None))
+        for op in op_db
+        if (name := op.name.removeprefix("nn.functional.")) != op.name and name in F.__all__
+    },
+    "nn.functional.embedding": Entry(embedding, embedding_arrays),
+    "nn.functional.embedding_bag": Entry(embedding_bag, embedding_bag_arrays),
+    "nn.functional.upsample_bilinear": Entry(upsample_bilinear),
+    "nn.functional.upsample_nearest": Entry(upsample_nearest),
+}
+
+# names that PyTorch's table shares with something of ours that is another thing
+OTHER = {
+    "randn": "random numbers; the distribution is tested in tests/nn/test_init.py",
+    "unfold": "Tensor.unfold, a view of sliding windows; ours is nn.functional.unfold",
+    "div.floor_rounding": "rounding_mode",
+    "div.trunc_rounding": "rounding_mode",
+}
+
+
+# (operation, reason) -> why ours is right where it differs from PyTorch; counted as "different"
+DIFFERENT = {("abs", "gradient: not finite alike"): "the gradient of |NaN| is NaN, not 0"}
+
+
+def full_name(op):
+    """The name of an operation with its variant."""
+    return f"{op.name}.{op.variant_test_name}" if op.variant_test_name else op.name
+
+
+def entry(op):
+    """Our forms of PyTorch's operation, None if there are none."""
+    name = full_name(op)
+    if name in OTHER:
+        return None
+    return TABLE.get(name) or TABLE.get(op.name)
+
+
+def operations():
+    """Full name -> (PyTorch's operation, our forms)."""
+    return {full_name(op): (op, found) for op in op_db if (found := entry(op)) is not None}
+
+
+def modules():
+    """Name, as ``nn.Linear`` -> PyTorch's table entry, for each module that we have."""
+    return {info.name: info for info in module_db if hasattr(nn, info.module_cls.__name__)}
+
+
+def missing():
+    """Operations of PyTorch's table whose name, or an alias of it, is ours, but that are in neither table here."""
+    ours = {*F.__all__, *nn.__all__, *(name for name in dir(_T) if not name.startswith("__")), *dir(kernels)}
+    found = []
+    for op in op_db:
+        names = {op.name, *(alias.name for alias in op.aliases or ())}
+        names |= {name.removeprefix("nn.functional.") for name in names}
+        if names & ours and entry(op) is None and full_name(op) not in OTHER and op.name not in OTHER:
+            found.append(full_name(op))
+    return found

@@ -1,0 +1,133 @@
+"""The fixed part of the gate: a few of PyTorch's samples of every operation, module and optimiser.
+
+It runs as its own command, in processes of its own: whatever this one has compiled, warmed or imported does not matter,
+and it need not import PyTorch's private tables.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import nn
+from tests.conformance.samples import Refused, attempt, general
+from tests.conformance.values import Converter, Inexpressible, difference, same_layout, strided
+
+ROOT = Path(__file__).parents[2]
+
+
+def python(*arguments):
+    """Run Python in the project's folder; what it printed."""
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False)
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    """What the command says of its fixed part."""
+    path = tmp_path_factory.mktemp("conformance") / "results.json"
+    said = python("-m", "tests.conformance", "--fixed", "--jobs", 2, "--json", path)
+    assert path.exists(), said
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_every_sample_ends_as_listed(outcome):
+    assert not outcome["complaints"], "\n".join(outcome["complaints"])
+
+
+def test_most_samples_pass(outcome):
+    """A mistake in the harness could make everything inexpressible, and `expected.txt` list it."""
+    statuses = [result["status"] for result in outcome["results"]]
+    assert len(statuses) > 6000
+    assert statuses.count("pass") > 0.8 * len(statuses)
+
+
+def test_a_crash_and_a_hang_are_named_and_passed_by():
+    said = python(
+        "-c",
+        """
+import os, signal, time, types
+from tests.conformance import pool
+from tests.conformance.samples import Case, Outcome
+
+def die():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+def passes():
+    return Outcome("pass")
+
+runs = {"fine": passes, "dies": die, "sleeps": lambda: time.sleep(99), "after": passes}
+cases = [Case(key, "", True, run) for key, run in runs.items()]
+pool.PATIENCE = 2
+pool._KINDS["made up"] = types.SimpleNamespace(cases=lambda name: cases)
+for result in pool.run([("made up", "one")], 1, True):
+    print(result.key, result.status, result.reason)
+""",
+    )
+    assert said.splitlines() == ["fine pass ", "dies crash SIGSEGV", "sleeps hang more than 2 s", "after pass "]
+
+
+@pytest.mark.parametrize(
+    "ours, kind",
+    [
+        ([1.0, 2.0, np.nan], None),
+        ([1.0, 2.0 + 1e-6, np.nan], None),
+        ([1.0, 2.0 + 1e-5, np.nan], "values differ"),
+        ([1.0, np.nan, np.nan], "not finite alike"),
+        ([1.0, 2.0, 3.0], "not finite alike"),
+        ([[1.0, 2.0, np.nan]], "shape differs"),
+    ],
+)
+def test_difference_notices(ours, kind):
+    found = difference(np.array(ours, np.float32), torch.tensor([1.0, 2.0, torch.nan]))
+    assert (found and found[0]) == kind
+
+
+def test_difference_notices_the_dtype():
+    assert difference(np.ones(2), torch.ones(2))[0] == "dtype is float64, not float32"
+    assert difference(np.ones(2, np.int64), torch.ones(2, dtype=torch.int64)) is None
+    assert difference(np.ones(2, np.int64), torch.zeros(2, dtype=torch.int64))[0] == "int64 values differ"
+
+
+def test_twins_have_the_same_strides_and_other_memory():
+    tensor = torch.arange(24.0).reshape(4, 6)[1:, ::2].T
+    copy = same_layout(tensor)
+    assert copy.stride() == tensor.stride() and torch.equal(copy, tensor)
+    assert copy.untyped_storage().data_ptr() != tensor.untyped_storage().data_ptr()
+    convert = Converter()
+    assert convert([tensor, tensor])[0] is convert(tensor)
+    assert convert(tensor).data.strides == tuple(4 * s for s in tensor.stride())
+    with pytest.raises(Inexpressible, match="complex64"):
+        convert(torch.ones(1, dtype=torch.complex64))
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (2, 3, 4)])
+def test_strided_keeps_the_values(shape):
+    array = np.random.default_rng(0).standard_normal(shape)
+    np.testing.assert_array_equal(strided(array), array)
+    assert not shape or not strided(array).flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    "call, status",
+    [
+        (lambda: nn.zeros(2).clamp(), "refused"),
+        (lambda: np.zeros(2)[5], "accident"),
+        (lambda: 1 // 0, "accident"),
+        (lambda: np.float32(1) / np.float32(0), "wrong"),  # a warning
+    ],
+)
+def test_what_an_error_counts_as(call, status):
+    with pytest.raises(Refused) as caught:
+        attempt(call)
+    assert caught.value.outcome.status == status
+
+
+def test_reasons_do_not_depend_on_the_sample():
+    assert general("f: a is (3, 4), b is (5, 6)") == general("f: a is (1,), b is ()") == "f: a is (#), b is (#)"
+    assert general("x must be float32, got 1.5e-3") == "x must be float32, got #"
