@@ -290,6 +290,14 @@ def test_errors(error, message, a, b, options):
         np.testing.assert_array_equal(options["out"], before)
 
 
+@pytest.mark.parametrize("sizes", [(2, 3, 0, 5), (2, 3, 4, 0), (2, 0, 4, 5), (0, 3, 4, 5)])
+def test_gradients_of_nothing(sizes):
+    batch, M, K, N = sizes
+    da, db = kernels.matmul_backward(np.ones((batch, M, N)), np.ones((batch, M, K)), np.ones((K, N)))
+    np.testing.assert_array_equal(da, np.full((batch, M, K), N))
+    np.testing.assert_array_equal(db, np.full((K, N), batch * M))
+
+
 @pytest.mark.parametrize(
     ("error", "message", "dy"),
     [

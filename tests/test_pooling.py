@@ -282,7 +282,11 @@ def test_any_window(dims, leading, size, kernel, stride, padding, ceil, layout, 
     size, kernel, stride, padding = size[:dims], kernel[:dims], stride[:dims], padding[:dims]
     hypothesis.assume(all(2 * p <= k <= n + 2 * p for n, k, p in zip(size, kernel, padding, strict=True)))
     x = LAYOUTS[layout](normal(np.random.default_rng(seed), (*leading, *size), dtype))
-    if leading[-1] and leading[0]:  # PyTorch has no pooling without planes
+    if not leading[-1]:
+        for name in ("max_pool", "avg_pool"):
+            with pytest.raises(ValueError, match=rf"^{name}{dims}d: x must not be empty but for its batch, got .*0"):
+                getattr(kernels, f"{name}{dims}d")(x, kernel, stride, padding)
+    elif leading[0]:
         check_max(dims, x, kernel, stride, padding, 1, ceil)
         check(AVERAGE[dims], x, kernel, stride, padding, ceil, False, lengths=64)
     else:
@@ -450,6 +454,7 @@ POOLS |= {"lp_pool2d": functools.partial(lambda x, *a, **k: kernels.lp_pool2d(x,
         (ValueError, r"x must have shape .*\(8, 9\)", X[0, 0], (2,)),
         (ValueError, r"x must have shape .*\(1, 2, 3, 8, 9\)", X[None], (2,)),
         (ValueError, r"x must not be empty .*\(2, 3, 0, 9\)", X[:, :, :0], (2,)),
+        (ValueError, r"x must not be empty .*\(2, 0, 8, 9\)", X[:, :0], (2,)),
         (TypeError, r"x must be float32 or float64, got int64", X.astype(np.int64), (2,)),
     ],
 )

@@ -305,6 +305,23 @@ def test_option_errors(name, message, changes):
     fail(FUNCTIONS[name], ValueError, message, lambda params, grads, states, options: options.update(changes))
 
 
+@pytest.mark.parametrize("case_name", ["sgd-dampening", "adam-options", "adamw-options", "adagrad-options"])
+def test_numpy_numbers_are_as_python_ones(case_name):
+    """A power of a float32 would be one, and 0.999 ** 10 wrong in the eighth digit."""
+    case = CASES[case_name]
+    p, g = np.linspace(-1, 1, 9), np.linspace(1, 2, 9)
+
+    def updated(options):
+        params, states = [p.copy()], zeros(case, [p])
+        for step in range(1, STEPS + 1):
+            getattr(kernels, case.function)(params, [g], **states, **options, **counters(case.function, step))
+        return params[0]
+
+    narrow = {k: tuple(map(np.float32, v)) if k == "betas" else np.float32(v) for k, v in case.options.items()}
+    plain = {k: tuple(map(float, v)) if k == "betas" else float(v) for k, v in narrow.items()}
+    np.testing.assert_array_equal(updated(narrow), updated(plain))
+
+
 @pytest.mark.parametrize("case", FUNCTIONS.values(), ids=FUNCTIONS)
 @pytest.mark.parametrize(
     ("position", "wrong", "error", "message"),

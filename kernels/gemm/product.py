@@ -1,5 +1,7 @@
 """The public matrix product: ranks, broadcasting, layouts and errors around the loops of `ladder`."""
 
+import math
+
 import numpy as np
 from numba.types import Array
 from numpy import ndarray
@@ -170,7 +172,8 @@ def matmul_backward(dy, a, b, *, needs=(True, True)):
         da = sum_to(matmul(dy, matrix_b.swapaxes(-1, -2)), matrix_a.shape).reshape(a.shape)
     if needs[1]:
         if matrix_b.ndim == 2 and matrix_a.ndim > 2:  # one matrix b for all of a: a single deep product
-            matrix_a, dy = matrix_a.reshape(-1, matrix_a.shape[-1]), dy.reshape(-1, dy.shape[-1])
+            rows = math.prod(matrix_a.shape[:-1])  # not -1, which says nothing where K or N is 0
+            matrix_a, dy = matrix_a.reshape(rows, matrix_a.shape[-1]), dy.reshape(rows, dy.shape[-1])
         db = sum_to(matmul(matrix_a.swapaxes(-1, -2), dy), matrix_b.shape).reshape(b.shape)
     return da, db
 

@@ -246,8 +246,8 @@ def _arguments(operation, shape, size, scale_factor, mode, align_corners, recomp
     dims = len(shape) - 2
     if dims not in MODES[mode]:
         raise ValueError(f"{operation}: mode {mode!r} is for {MODES[mode]} dimensions after N and C, x is {shape}")
-    if 0 in shape[2:]:
-        raise ValueError(f"{operation}: x must not be empty but for its batch and channels, got {shape}")
+    if 0 in shape[1:]:
+        raise ValueError(f"{operation}: x must not be empty but for its batch, got {shape}")
     if antialias:
         raise ValueError(f"{operation}: antialias is not supported")
     if align_corners is not None and mode in ("nearest", "nearest-exact", "area"):

@@ -62,11 +62,12 @@ def numbers(operation: str, name: str, value, dims: int, least: int, most: int =
 
 
 def planes_of(operation: str, shape: tuple, dims: int) -> int:
-    """Number of planes of an array of `shape`; ValueError unless it has one or two dimensions before its `dims`."""
+    """Number of planes of an array of `shape`; ValueError unless it has channels, and perhaps a batch, before its `dims`,
+    or where anything but the batch is empty."""
     if len(shape) not in (dims + 1, dims + 2):
         raise ValueError(f"{operation}: x must have shape {LAYOUT[dims]}, got {shape}")
-    if 0 in shape[-dims:]:
-        raise ValueError(f"{operation}: x must not be empty but for its batch and channels, got {shape}")
+    if 0 in shape[-dims - 1 :]:
+        raise ValueError(f"{operation}: x must not be empty but for its batch, got {shape}")
     return math.prod(shape[:-dims])
 
 

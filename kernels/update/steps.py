@@ -83,7 +83,7 @@ def sgd(
     if momentum and momentum_buffers is None:
         raise ValueError(f"sgd: momentum {momentum} needs momentum_buffers")
     flags = bool(nesterov), bool(first), _sign(maximize)
-    options = (float(lr), float(momentum), 1.0 - dampening, float(weight_decay), *flags)
+    options = (float(lr), float(momentum), 1.0 - float(dampening), float(weight_decay), *flags)
     states = {"momentum_buffers": momentum_buffers if momentum else None}
     update("sgd", _run_sgd, params, grads, states, options, optional=("momentum_buffers",))
 
@@ -171,12 +171,12 @@ def adamw(
 def _adam_step(operation, params, grads, states, step, lr, betas, eps, decay, decoupled_decay, maximize):
     _not_negative(operation, lr=lr, eps=eps, weight_decay=decay or decoupled_decay)
     _from_one(operation, step)
-    beta1, beta2 = betas
+    beta1, beta2 = map(float, betas)  # powers of float32 would be float32
     if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
         raise ValueError(f"{operation}: betas must be in [0, 1), got {betas}")
     rate, root_scale = float(lr) / (1.0 - beta1**step), 1.0 / math.sqrt(1.0 - beta2**step)
-    shrink = 1.0 - lr * decoupled_decay
-    options = (rate, float(beta1), float(beta2), root_scale, float(eps), float(decay), shrink, _sign(maximize))
+    shrink = 1.0 - float(lr) * float(decoupled_decay)
+    options = (rate, beta1, beta2, root_scale, float(eps), float(decay), shrink, _sign(maximize))
     update(operation, _run_adam, params, grads, states, options, optional=("max_exp_avg_sqs",))
 
 
@@ -267,5 +267,5 @@ def adagrad(params, grads, state_sums, *, step, lr=1e-2, lr_decay=0.0, weight_de
     """
     _not_negative("adagrad", lr=lr, lr_decay=lr_decay, weight_decay=weight_decay, eps=eps)
     _from_one("adagrad", step)
-    options = (float(lr) / (1.0 + (step - 1) * lr_decay), float(eps), float(weight_decay), _sign(maximize))
+    options = (float(lr) / (1.0 + (step - 1) * float(lr_decay)), float(eps), float(weight_decay), _sign(maximize))
     update("adagrad", _run_adagrad, params, grads, {"state_sums": state_sums}, options)
