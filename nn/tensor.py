@@ -940,7 +940,7 @@ class Tensor:
 
     def __abs__(self):
         x = self.data
-        return record("abs", np.abs(x), (self,), lambda dy: dy * np.sign(x), (self,))
+        return record("abs", np.abs(x), (self,), lambda dy: np.where(x > 0, dy, np.where(x < 0, -dy, 0)), (self,))
 
     neg = __neg__
     abs = __abs__
@@ -1447,13 +1447,20 @@ class Tensor:
             raise RuntimeError(f"{name}: a leaf that requires a gradient changes in place only under no_grad()")
         if self._memory.is_shared():
             raise RuntimeError(f"{name}: in place on a tensor that shares its memory with another; make a new tensor")
-        if data.shape != self.data.shape:
-            raise ValueError(
-                f"{name}: in place, shapes differ: the tensor is {self.data.shape}, the result {data.shape}"
-            )
         self.data, self._node, self._memory = data, result._node, result._memory
         self._requires_grad = True
         return self
+
+    def _update(self, name, result):
+        """As `_become`, for a result that may have another shape or dtype, of which only other integers can be held."""
+        old, new = self.data, result.data
+        if new.shape != old.shape:
+            raise ValueError(f"{name}: in place, shapes differ: the tensor is {old.shape}, the result {new.shape}")
+        if new.dtype != old.dtype:
+            if not (new.dtype.kind in "iu" and old.dtype.kind in "iu"):
+                raise TypeError(f"{name}: in place, dtypes differ: the tensor is {old.dtype}, the result {new.dtype}")
+            result = result.to(old.dtype)
+        return self._become(result)
 
     def mark_changed(self):
         """Tell the tape that `data` was written to: a backward that needs the old values then raises."""
@@ -1461,19 +1468,19 @@ class Tensor:
 
     def add_(self, other, alpha=1):
         """Add ``alpha * other`` in place."""
-        return self._become(_add(self, other if alpha == 1 else _mul(other, alpha)))
+        return self._update("add", _add(self, other if alpha == 1 else _mul(other, alpha)))
 
     def sub_(self, other):
         """Subtract in place."""
-        return self._become(_sub(self, other))
+        return self._update("sub", _sub(self, other))
 
     def mul_(self, other):
         """Multiply in place."""
-        return self._become(_mul(self, other))
+        return self._update("mul", _mul(self, other))
 
     def div_(self, other):
         """Divide in place."""
-        return self._become(_div(self, other))
+        return self._update("div", _div(self, other))
 
     def copy_(self, source):
         """Overwrite with the values of another tensor, which broadcast."""
