@@ -241,7 +241,7 @@ def _gradients_differ(call, exact, strided_cotangent, gradient_scale):
     precise = exact.gradients(cotangents) or [None] * len(wanted)
     if gradient_scale:
         for values in (cotangents, [x.detach() for x, _ in wanted]):
-            gradient_scale *= max(1.0, *(float(v.abs().max()) for v in values if v.numel()))
+            gradient_scale *= max([1.0, *(float(v.abs().max()) for v in values if v.numel())])
     for i, ((x, leaf), dx) in enumerate(zip(wanted, expected, strict=True)):
         got = leaf.grad
         if dx is None or got is None:
