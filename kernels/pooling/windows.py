@@ -62,8 +62,8 @@ def numbers(operation: str, name: str, value, dims: int, least: int, most: int =
 
 
 def planes_of(operation: str, shape: tuple, dims: int) -> int:
-    """Number of planes of an array of `shape`; ValueError unless it has channels, and perhaps a batch, before its `dims`,
-    or where anything but the batch is empty."""
+    """Number of planes of an array of `shape`, which has C, or N and C, before its last `dims` dimensions; ValueError
+    unless it does, or where more than N is empty."""
     if len(shape) not in (dims + 1, dims + 2):
         raise ValueError(f"{operation}: x must have shape {LAYOUT[dims]}, got {shape}")
     if 0 in shape[-dims - 1 :]:
