@@ -251,4 +251,17 @@ def _bad_call(info, sample, training, rule):
         fits(module.forward, arguments, options)
         return module, arguments, options
 
-    return judge_bad_input(make, lambda module, arguments, options: module(*arguments, **options), rule)
+    outcome = judge_bad_input(make, lambda module, arguments, options: module(*arguments, **options), rule)
+    if outcome.status == "accepted" and _takes(info, sample, training):
+        return Outcome("inexpressible", "PyTorch takes this bad input, too", outcome.reason)
+    return outcome
+
+
+def _takes(info, sample, training):
+    """Whether PyTorch takes the bad input: its table lists some for training that are none in evaluation."""
+    made, called = sample.constructor_input, sample.forward_input
+    try:
+        info.module_cls(*made.args, **made.kwargs).train(training)(*called.args, **called.kwargs)
+    except Exception:
+        return False
+    return True
