@@ -100,6 +100,8 @@ class Optimizer:
     def _plain(self, key, value):
         if value.__class__ is tuple and all(v.__class__ in NUMBERS for v in value):
             return value
+        if isinstance(value, (tuple, list)) and len({isinstance(v, Tensor) for v in value}) > 1:
+            raise ValueError(f"{self._name}: {key} must be either all numbers or all tensors, got {value}")
         if isinstance(value, (tuple, list)) or (key == "betas" and getattr(value, "shape", None) == (2,)):
             return tuple(self._plain(key, v) for v in value)
         if math.prod(getattr(value, "shape", ())) != 1:

@@ -219,6 +219,13 @@ DIFFERENT = {
         "float64",
         "PyTorch multiplies by 1/6 as a float32, which is 0.16666667163, in its gradient of float64, too",
     ),
+    **{
+        (f"lr_scheduler.{name}", "rates after resuming are those of a run that was not interrupted"): (
+            "resumed after",
+            "PyTorch applies the factor of the epoch at which it resumes to a rate that has it already",
+        )
+        for name in ("StepLR", "MultiStepLR", "ConstantLR", "CosineAnnealingWarmRestarts")
+    },
 }
 
 
