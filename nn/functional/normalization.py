@@ -11,18 +11,6 @@ def _data(tensor):
     return None if tensor is None else tensor.data
 
 
-def _contiguous(tensor):
-    """The array of running statistics, or a copy that kernels can write to where it is strided."""
-    return None if tensor is None else np.ascontiguousarray(tensor.data)
-
-
-def _update(tensor, values):
-    """Running statistics after a kernel has written to `values`, their array or a copy of it."""
-    if values is not tensor.data:
-        tensor.data[...] = values
-    tensor.mark_changed()
-
-
 def _needs(*tensors):
     return tuple(tensor is not None and tensor.requires_grad for tensor in tensors)
 
@@ -48,11 +36,11 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     """
     x, w, b, needs = checked("batch_norm", input).data, _data(weight), _data(bias), _needs(input, weight, bias)
     saved = _saved(needs, x.shape[1:2], x.dtype)
-    running = _contiguous(running_mean), _contiguous(running_var)
+    running = _data(running_mean), _data(running_var)
     y = kernels.batch_norm(x, *running, w, b, training, momentum, eps, **saved)
     if training and running_mean is not None:
-        _update(running_mean, running[0])
-        _update(running_var, running[1])
+        running_mean.mark_changed()
+        running_var.mark_changed()
 
     def backward(dy):
         return kernels.batch_norm_backward(dy, x, saved["mean"], saved["rstd"], w, training, needs=needs)
@@ -84,11 +72,11 @@ def instance_norm(
     """
     x, w, b, needs = checked("instance_norm", input).data, _data(weight), _data(bias), _needs(input, weight, bias)
     saved = _saved(needs, x.shape[:2] if use_input_stats else x.shape[1:2], x.dtype)
-    running = _contiguous(running_mean), _contiguous(running_var)
+    running = _data(running_mean), _data(running_var)
     y = kernels.instance_norm(x, *running, w, b, use_input_stats, momentum, eps, **saved)
     if use_input_stats and running_mean is not None:
-        _update(running_mean, running[0])
-        _update(running_var, running[1])
+        running_mean.mark_changed()
+        running_var.mark_changed()
 
     def backward(dy):
         return kernels.instance_norm_backward(dy, x, saved["mean"], saved["rstd"], w, use_input_stats, needs=needs)
