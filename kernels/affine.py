@@ -18,9 +18,9 @@ import numpy as np
 from kernels import _checks, _elementwise
 from kernels._jit import jit
 from kernels.activation.formulas import BACKWARD_FORMULAS, FORMULAS
-from kernels.gemm.ladder import NO_BIAS, multiply_add, product
+from kernels.gemm.driver import NO_BIAS, multiply_serial, product
+from kernels.gemm.functions import matmul
 from kernels.gemm.micro import BIAS, STORE
-from kernels.gemm.product import matmul
 from kernels.reduction import sum as sum_over
 
 ACTIVATIONS = (None, *FORMULAS)
@@ -43,7 +43,7 @@ def linear_loops(x, weight, bias, out):
 
     C-contiguous arrays, not checked; a `bias` of size 0 counts as zeros.
     """
-    multiply_add(x, weight.T, bias, np.int64(BIAS if bias.size else STORE), out)
+    multiply_serial(x, weight.T, bias, BIAS if bias.size else STORE, out)
 
 
 def linear_parallel(x, weight, bias, out):

@@ -22,7 +22,8 @@ from numba import prange
 from kernels import _jit, _threads, machine
 from kernels._jit import jit
 from kernels._threads import arrive, enter, leave
-from kernels.simd import lane_count, load, tile_outer, tile_plus, tile_store, tile_zeros
+from kernels.simd import lane_count, load, tile_zeros
+from kernels.simd.offsets import tile_outer, tile_plus, tile_store
 from kernels.simd.stream import store_streaming, streaming_done, until_aligned
 
 # Independent accumulators, each waiting for its last sum. They must outnumber latency times units (4 cycles x 2 units

@@ -32,7 +32,7 @@ from kernels._jit import jit
 from kernels.activation.formulas import BACKWARD_FORMULAS, FORMULAS
 from kernels.activation.smooth import silu_lanes
 from kernels.affine import linear
-from kernels.gemm.ladder import NO_BIAS, product
+from kernels.gemm.driver import NO_BIAS, product
 from kernels.gemm.micro import ADD, BIAS, MR, STORE
 from kernels.reduction import sum as sum_over
 

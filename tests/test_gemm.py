@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import kernels
 import kernels.gemm
-from kernels.gemm.ladder import product
+from kernels.gemm.driver import product
 from kernels.gemm.micro import ADD, BIAS, STORE
 from tests.checking import (
     LAYOUTS,

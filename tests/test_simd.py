@@ -48,8 +48,6 @@ from kernels.simd import (
     shifted,
     splat,
     sqrt,
-    square_load,
-    square_load_partial,
     square_sums,
     square_transpose,
     store,
@@ -57,6 +55,11 @@ from kernels.simd import (
     store_bytes,
     store_partial,
     sum_lanes,
+    tile_zeros,
+)
+from kernels.simd.offsets import (
+    square_load,
+    square_load_partial,
     tile_add,
     tile_add_partial,
     tile_dot,
@@ -67,7 +70,6 @@ from kernels.simd import (
     tile_store,
     tile_store_partial,
     tile_store_sums,
-    tile_zeros,
 )
 from kernels.simd.stream import load_wide_partial, store_streaming, streaming_done, until_aligned
 from kernels.simd.vector import exponent, mantissa, power_of_two, round_even

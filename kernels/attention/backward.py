@@ -32,7 +32,9 @@ from kernels.attention.forward import (
     strides_of,
 )
 from kernels.attention.scores import drop_out, finish_scores, is_plain, rule_types, seen_keys
-from kernels.gemm.micro import MR, NV, pack_strips, padded, padding, tile_height
+from kernels.gemm.micro import MR, NV, tile_height
+from kernels.gemm.offsets import pack_strips
+from kernels.gemm.pack import padded, panel_padding
 from kernels.reduction.peaks import decay
 from kernels.reduction.ranges import over_range, read, sum_of, write
 from kernels.simd import allocate, flat, lane_count, release, select, shifted
@@ -224,8 +226,8 @@ def back_items(first_item, last_item, dout, q, k, v, out, lse, rule, dq, dk, dv,
     width, value_width = (E + NR - 1) // NR * NR, (Ev + NR - 1) // NR * NR
     ldk, ldv, ldp, columns = padded(width, dk), padded(value_width, dk), padded(KEYS, dk), (KEYS + NR - 1) // NR * NR
     scratch = (
-        allocate(dk, ROWS * ldk), allocate(dk, ROWS * ldv), allocate(dk, columns * E + padding(dk)),
-        allocate(dk, columns * Ev + padding(dk)), allocate(dk, KEYS * ldk), allocate(dk, KEYS * ldk),
+        allocate(dk, ROWS * ldk), allocate(dk, ROWS * ldv), allocate(dk, columns * E + panel_padding(dk)),
+        allocate(dk, columns * Ev + panel_padding(dk)), allocate(dk, KEYS * ldk), allocate(dk, KEYS * ldk),
         allocate(dk, KEYS * ldv), allocate(dk, ROWS * ldp), allocate(dk, ROWS * ldp), allocate(dk, ldp),
         allocate(dk, MR * NR), allocate(np.int64, 2 * MR),
     )  # fmt: skip

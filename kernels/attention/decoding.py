@@ -7,18 +7,10 @@ that the sums across their lanes are taken together. The values are added up row
 import numpy as np
 
 from kernels._jit import jit
-from kernels.gemm.micro import ADD, NV, micro_kernel, tile_height
-from kernels.simd import (
-    lane_count,
-    square_load,
-    square_sums,
-    store,
-    tile_add,
-    tile_dot,
-    tile_outer,
-    tile_store,
-    tile_zeros,
-)
+from kernels.gemm.micro import ADD, NV, tile_height
+from kernels.gemm.offsets import micro_kernel
+from kernels.simd import lane_count, square_sums, store, tile_zeros
+from kernels.simd.offsets import square_load, tile_add, tile_dot, tile_outer, tile_store
 
 ZERO, ONE, ADDED = np.int64(0), np.int64(1), np.int64(ADD)
 FOUR = 4  # sums side by side hide the latency of the additions: of keys, or of vectors of a row of values

@@ -26,7 +26,9 @@ from kernels._jit import Compiled, jit
 from kernels._shares import share_out
 from kernels.attention.decoding import add_values, multiply_dots
 from kernels.attention.scores import drop_out, finish_scores, is_plain, rule_types, seen_keys
-from kernels.gemm.micro import ADD, CHAIN, MR, NV, STORE, micro_kernel, pack_strips, padded, padding, tile_height
+from kernels.gemm.micro import ADD, CHAIN, MR, NV, STORE, tile_height
+from kernels.gemm.offsets import micro_kernel, pack_strips
+from kernels.gemm.pack import padded, panel_padding
 from kernels.reduction.peaks import decay, peak_of, store_decay
 from kernels.reduction.ranges import read, write
 from kernels.simd import (
@@ -308,7 +310,7 @@ def attend_items(first_item, last_item, q, k, v, rule, out, lse):
     blocks = (rows + block - 1) // block
     ldq, lds, ldv = padded(E, out), padded(KEYS, out), padded((Ev + NR - 1) // NR * NR, out)
     scratch = (
-        allocate(out, block * ldq), allocate(out, ((KEYS + NR - 1) // NR * NR) * E + padding(out)),
+        allocate(out, block * ldq), allocate(out, ((KEYS + NR - 1) // NR * NR) * E + panel_padding(out)),
         allocate(out, KEYS * ldv), allocate(out, MR * lds), allocate(out, block * ldv), allocate(out, block + MR),
         allocate(out, block + MR), allocate(out, MR + lanes), allocate(out, lds), allocate(out, MR * NR),
         allocate(np.int64, 2 * MR),

@@ -5,8 +5,8 @@ from numpy import ndarray
 
 from kernels import _checks, _threads
 from kernels.attention import arguments, backward, forward
-from kernels.gemm.ladder import PARALLEL_WORK
-from kernels.gemm.product import sum_to
+from kernels.gemm.driver import PARALLEL_WORK
+from kernels.gemm.functions import sum_to
 
 
 def scaled_dot_product_attention(

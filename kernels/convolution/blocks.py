@@ -1,18 +1,9 @@
 """What a thread copies before it multiplies: a block of x with its padding, and panels of weights."""
 
 from kernels._jit import jit
-from kernels.gemm.micro import pack_panel
-from kernels.simd import (
-    lane_count,
-    load,
-    load_partial,
-    prefetch,
-    splat,
-    square_load_partial,
-    square_transpose,
-    store,
-    tile_store,
-)
+from kernels.gemm.offsets import pack_panel
+from kernels.simd import lane_count, load, load_partial, prefetch, splat, square_transpose, store
+from kernels.simd.offsets import square_load_partial, tile_store
 
 
 @jit(inline=True)

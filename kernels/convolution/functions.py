@@ -4,7 +4,7 @@ import math
 
 from kernels import _checks
 from kernels.convolution import correlation, depthwise, geometry, row_gradient, weight_gradient, winograd
-from kernels.gemm.ladder import NO_BIAS
+from kernels.gemm.driver import NO_BIAS
 from kernels.reduction import sum as sum_over
 
 WINOGRAD = ("winograd2", "winograd4")

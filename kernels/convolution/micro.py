@@ -20,20 +20,8 @@ from kernels import machine
 from kernels._jit import jit
 from kernels.activation.rectified import relu_lanes
 from kernels.gemm.micro import ADD, BIAS, CHAIN, NV, first_heights
-from kernels.simd import (
-    lane_count,
-    load,
-    load_partial,
-    shifted,
-    square_load,
-    square_transpose,
-    store,
-    store_partial,
-    tile_add,
-    tile_outer,
-    tile_store,
-    tile_zeros,
-)
+from kernels.simd import lane_count, load, load_partial, shifted, square_transpose, store, store_partial, tile_zeros
+from kernels.simd.offsets import square_load, tile_add, tile_outer, tile_store
 
 # Heights of a tile: the tallest fills the registers (see `gemm.micro`); the others serve rows of 7, 10, 28, 56 pixels.
 HEIGHTS = (14, 10, 8, 7, 4, 2, 1) if machine.vector_registers() >= 32 else (6, 5, 4, 3, 2, 1)

@@ -23,19 +23,8 @@ from kernels.convolution.blocks import copy_block
 from kernels.convolution.correlation import BOX, COUNT, FEW, ORIGIN, PARALLEL_WORK, ROUNDS, SIZE, STEP, STRIDE, extent
 from kernels.gemm.micro import CHAIN
 from kernels.reduction import sum as sum_over
-from kernels.simd import (
-    allocate,
-    flat,
-    lane_count,
-    load,
-    release,
-    splat,
-    store,
-    sum_lanes,
-    tile_add,
-    tile_dot,
-    tile_zeros,
-)
+from kernels.simd import allocate, flat, lane_count, load, release, splat, store, sum_lanes, tile_zeros
+from kernels.simd.offsets import tile_add, tile_dot
 
 # A tile: MR channels of dy by up to TAPS taps, and as many vectors of x and one of dy must fit the registers.
 MR, TAPS = (4, 5) if machine.vector_registers() >= 32 else (2, 5)

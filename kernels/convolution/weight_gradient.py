@@ -33,7 +33,8 @@ from kernels.convolution.correlation import (
     tile_width,
 )
 from kernels.convolution.micro import MR, correlate_tile, put_tile, tile_height, totals_size
-from kernels.gemm.micro import NV, STORE, pack_panel
+from kernels.gemm.micro import NV, STORE
+from kernels.gemm.offsets import pack_panel
 from kernels.machine import vector_bytes
 from kernels.reduction import sum as sum_over
 from kernels.simd import allocate, flat, lane_count, release, shifted

@@ -24,7 +24,7 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels.gemm.ladder import NO_BIAS, product
+from kernels.gemm.driver import NO_BIAS, product
 from kernels.gemm.micro import ADD, BIAS, MR, STORE
 from kernels.loss.classification import class_losses, class_slopes
 from kernels.loss.targets import Targets, smoothed

@@ -15,9 +15,10 @@ from numba import boolean, int64
 from kernels import _checks, machine
 from kernels._jit import Compiled, jit
 from kernels._shares import share_out
-from kernels.gemm.ladder import NO_BIAS as NONE
-from kernels.gemm.micro import MR, NV, pack_strips
-from kernels.gemm.product import matmul
+from kernels.gemm.driver import NO_BIAS as NONE
+from kernels.gemm.functions import matmul
+from kernels.gemm.micro import MR, NV
+from kernels.gemm.offsets import pack_strips
 from kernels.recurrent.arguments import NO_MATRIX
 from kernels.recurrent.forward import CONTINUE, ONE, PLAIN, ZERO, copy_rows, multiply_panel, padded, shares, strips_of
 from kernels.recurrent.gates import BLOCKS, GATES, GRU, activate_backward, gates_and_blocks

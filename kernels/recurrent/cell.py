@@ -11,9 +11,9 @@ from numba import boolean, int64
 from kernels import _threads
 from kernels._jit import Compiled, jit
 from kernels._shares import share_out
-from kernels.gemm.ladder import PARALLEL_WORK, gemm
+from kernels.gemm.driver import PARALLEL_WORK
 from kernels.gemm.micro import NV
-from kernels.gemm.vector import dot_products
+from kernels.gemm.offsets import dot_products, gemm
 from kernels.recurrent.forward import CONTINUE, ONE, ZERO, copy_rows, strips_of
 from kernels.recurrent.gates import GRU, LSTM, activate, gates_and_blocks
 from kernels.simd import allocate, flat, lane_count, release

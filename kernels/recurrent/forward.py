@@ -24,9 +24,11 @@ from numba import boolean, int64
 from kernels import _threads, machine
 from kernels._jit import Compiled, jit
 from kernels._shares import MEETING, assembled, meet, share_out
-from kernels.gemm.ladder import NO_BIAS as NONE
-from kernels.gemm.ladder import PARALLEL_WORK
-from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, micro_kernel, pack_strips, padded, tile_height
+from kernels.gemm.driver import NO_BIAS as NONE
+from kernels.gemm.driver import PARALLEL_WORK
+from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, tile_height
+from kernels.gemm.offsets import micro_kernel, pack_strips
+from kernels.gemm.pack import padded
 from kernels.recurrent.gates import BLOCKS, GATES, GRU, activate, gates_and_blocks
 from kernels.simd import allocate, flat, lane_count, release, shifted
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kernels import _checks
-from kernels.gemm.ladder import NO_BIAS as NONE
+from kernels.gemm.driver import NO_BIAS as NONE
 from kernels.recurrent import backward, cell, forward
 from kernels.recurrent.arguments import NO_MATRIX, by_rows, checked_layer, optional, pair, required, state
 from kernels.recurrent.gates import BLOCKS, GATES, GRU, LSTM, RNN_RELU, RNN_TANH

@@ -6,6 +6,7 @@ accumulator of a matrix product. Each function's docstring states its meaning as
 
 - `memory`: the memory of an array as a plain address.
 - `vector`: vectors, masks, their arithmetic, loads and stores (whole, or the first `count` lanes).
+- `view`: a piece of a matrix: its address and two strides.
 - `tile`: tiles and their rank-1 update.
 - `lanes`: even and odd lanes taken apart and interleaved; small whole numbers as bytes.
 - `math`: exp, log, log1p, tanh, sigmoid, erf on vectors.
@@ -30,6 +31,7 @@ from kernels.simd.tile import (
     square_transpose,
     tile_add,
     tile_add_partial,
+    tile_add_sums,
     tile_dot,
     tile_outer,
     tile_outer_partial,
@@ -37,7 +39,6 @@ from kernels.simd.tile import (
     tile_rows,
     tile_store,
     tile_store_partial,
-    tile_store_sums,
     tile_zeros,
 )
 from kernels.simd.vector import (
@@ -61,3 +62,4 @@ from kernels.simd.vector import (
     store_partial,
     sum_lanes,
 )
+from kernels.simd.view import matrix_at, strided, view

@@ -31,6 +31,14 @@ class Memory(types.Type):
         super().__init__(name=f"Memory({dtype})")
 
 
+class View(types.Type):
+    """A piece of a matrix: see `view`."""
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+        super().__init__(name=f"View({dtype})")
+
+
 @register_default(Memory)
 class _MemoryModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type):
@@ -38,9 +46,17 @@ class _MemoryModel(models.PrimitiveModel):
 
 
 def emit_pointer(context, builder, array_type, array, offset):
-    """Address of element `offset` of an array's memory, or of `Memory`."""
-    data = array if isinstance(array_type, Memory) else context.make_array(array_type)(context, builder, array).data
-    return builder.gep(data, [offset])
+    """Address of element `offset` of an array's memory, of `Memory`, or of a view's first row."""
+    return builder.gep(_data(context, builder, array_type, array), [offset])
+
+
+def _data(context, builder, kind, value):
+    """Address of the first element of an array, of `Memory` or of a view."""
+    if isinstance(kind, Memory):
+        return value
+    if isinstance(kind, View):
+        return builder.extract_value(value, 0)
+    return context.make_array(kind)(context, builder, value).data
 
 
 # --- the same in plain Python, for debuggers -------------------------------------------------------------------------
@@ -94,12 +110,10 @@ def _plain_allocate(like, count):
 
 @intrinsic(plain=_plain_flat)
 def flat(typingctx, array):
-    """The `Memory` of `array`, of any layout, from its first element on."""
+    """The `Memory` of `array`, of any layout, or of a view, from its first element on."""
 
     def lower(context, builder, signature, arguments):
-        if isinstance(array, Memory):
-            return arguments[0]
-        return context.make_array(array)(context, builder, arguments[0]).data
+        return _data(context, builder, array, arguments[0])
 
     return Memory(array.dtype)(array), lower
 

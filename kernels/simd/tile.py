@@ -26,6 +26,9 @@ from kernels.simd.vector import (
     vector_ir,
     vector_of,
 )
+from kernels.simd.view import emit_element, parts
+
+_WORD = ir.IntType(64)
 
 
 class Tile(types.Type):
@@ -52,63 +55,76 @@ def _undefined(context, tile):
     return ir.Constant(context.get_value_type(tile), ir.Undefined)
 
 
-def _plus(builder, start, constant):
-    return builder.add(start, ir.Constant(start.type, constant)) if constant else start
-
-
-def _plus_times(builder, start, step, times):
-    """start + step * times, `times` being known at compile time."""
-    return builder.add(start, builder.mul(step, ir.Constant(start.type, times))) if times else start
+def _insert(builder, acc, registers):
+    """The tile that is made of these registers, row by row."""
+    for index, register in enumerate(registers):
+        acc = builder.insert_value(acc, register, index)
+    return acc
 
 
 @intrinsic(prefer_literal=True)
 def tile_zeros(typingctx, like, rows, vectors):
-    """``acc = zeros((rows, vectors * lanes))`` in the dtype of array `like`; rows and vectors are constants."""
+    """``acc = zeros((rows, vectors * lanes))`` in the dtype of `like`; rows and vectors are constants."""
     tile = _tile_type(like, rows, vectors)
     if tile is None:
         return None
 
     def lower(context, builder, signature, arguments):
         zero = ir.Constant(vector_ir(tile.vector), [0.0] * tile.vector.lanes)
-        acc = _undefined(context, tile)
-        for index in range(tile.rows * tile.vectors):
-            acc = builder.insert_value(acc, zero, index)
-        return acc
+        return _insert(builder, _undefined(context, tile), [zero] * (tile.rows * tile.vectors))
 
     return tile(like, rows, vectors), lower
 
 
 @intrinsic(prefer_literal=True)
-def tile_rows(typingctx, bias, j, columns, rows, vectors):
-    """``acc[r, :] = bias[j : j + columns]`` in every row, 0 past `columns`: a product that starts from its bias."""
-    tile = _tile_type(bias, rows, vectors)
+def tile_rows(typingctx, row, columns, rows, vectors):
+    """``acc[r, :] = row[:columns]`` for every r, 0 past `columns`: a product that starts from its bias."""
+    tile = _tile_type(row, rows, vectors)
     if tile is None:
         return None
 
     def lower(context, builder, signature, arguments):
-        array, start, columns = arguments[:3]
-        row = _load_row(context, builder, tile, bias, array, start, columns)
-        acc = _undefined(context, tile)
-        for index in range(tile.rows * tile.vectors):
-            acc = builder.insert_value(acc, row[index % tile.vectors], index)
-        return acc
+        start = emit_pointer(context, builder, row, arguments[0], ir.Constant(_WORD, 0))
+        registers = _load_row(builder, tile, start, arguments[1])
+        return _insert(builder, _undefined(context, tile), registers * tile.rows)
 
-    return tile(bias, types.intp, types.intp, rows, vectors), lower
+    return tile(row, types.intp, rows, vectors), lower
 
 
-def _load_row(context, builder, tile, array_type, array, start, columns=None):
-    """The tile-wide row at `start`; where `columns` is given, lanes past it are zero and their memory is not read."""
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+
+def _right(builder, pointer, elements):
+    """The address `elements`, known at compile time, to the right."""
+    return builder.gep(pointer, [ir.Constant(_WORD, elements)]) if elements else pointer
+
+
+def _rows_of(context, builder, kind, value, count):
+    """The addresses of the first `count` rows of a view."""
+    view = parts(context, builder, kind, value)
+    return [emit_element(builder, view, r, 0) for r in range(count)]
+
+
+def _load_row(builder, tile, pointer, columns=None):
+    """A row of the tile's width; where `columns` is given, lanes past it are zero and their memory is not read."""
     lanes = tile.vector.lanes
-    vectors = []
-    for v in range(tile.vectors):
-        pointer = emit_pointer(context, builder, array_type, array, _plus(builder, start, v * lanes))
-        if columns is None:
-            vectors.append(emit_load(builder, tile.vector, pointer))
-        else:
-            zero = ir.Constant(vector_ir(tile.vector), [0.0] * lanes)
-            mask = emit_mask(builder, lanes, _plus(builder, columns, -v * lanes))
-            vectors.append(emit_masked_load(builder, tile.vector, pointer, mask, zero))
-    return vectors
+    places = [_right(builder, pointer, v * lanes) for v in range(tile.vectors)]
+    if columns is None:
+        return [emit_load(builder, tile.vector, place) for place in places]
+    zero, masks = ir.Constant(vector_ir(tile.vector), [0.0] * lanes), _masks(builder, tile, columns)
+    return [
+        emit_masked_load(builder, tile.vector, place, mask, zero) for place, mask in zip(places, masks, strict=True)
+    ]
+
+
+def _masks(builder, tile, columns):
+    """For each vector of a row, which of its lanes lie before `columns`."""
+    lanes = tile.vector.lanes
+    lefts = [builder.sub(columns, ir.Constant(columns.type, v * lanes)) for v in range(tile.vectors)]
+    return [emit_mask(builder, lanes, left) for left in lefts]
+
+
+# --- square tiles: lanes x one vector --------------------------------------------------------------------------------
 
 
 def _interleave(builder, lanes, a, b, first):
@@ -160,199 +176,191 @@ def square_sums(typingctx, acc):
 
 
 @intrinsic
-def square_load(typingctx, x, start, stride):
-    """A tile of lanes x 1 vectors: ``acc[r, :] = x[start + r * stride : + lanes]``."""
-    vector = vector_of(x)
+def square_load(typingctx, X):
+    """A tile of lanes x 1 vectors: ``acc[r, :] = X[r, :lanes]``."""
+    vector = vector_of(X)
     tile = Tile(vector, vector.lanes, 1)
 
     def lower(context, builder, signature, arguments):
-        array, start, stride = arguments
-        acc = _undefined(context, tile)
-        for r in range(tile.rows):
-            row = _load_row(context, builder, tile, x, array, _plus_times(builder, start, stride, r))
-            acc = builder.insert_value(acc, row[0], r)
-        return acc
+        rows = _rows_of(context, builder, X, arguments[0], tile.rows)
+        return _insert(builder, _undefined(context, tile), [emit_load(builder, vector, row) for row in rows])
 
-    return tile(x, types.intp, types.intp), lower
+    return tile(X), lower
 
 
 @intrinsic
-def square_load_partial(typingctx, x, start, stride, rows, columns):
+def square_load_partial(typingctx, X, rows, columns):
     """`square_load` where only `rows` rows of `columns` elements exist: zeros beyond, which are not read."""
-    vector = vector_of(x)
+    vector = vector_of(X)
     tile = Tile(vector, vector.lanes, 1)
 
     def lower(context, builder, signature, arguments):
-        array, start, stride, rows, columns = arguments
-        acc = _undefined(context, tile)
-        for r in range(tile.rows):
+        x, rows, columns = arguments
+        registers = []
+        for r, row in enumerate(_rows_of(context, builder, X, x, tile.rows)):
             present = builder.icmp_signed("<", ir.Constant(rows.type, r), rows)
             width = builder.select(present, columns, ir.Constant(rows.type, 0))
-            row = _load_row(context, builder, tile, x, array, _plus_times(builder, start, stride, r), width)
-            acc = builder.insert_value(acc, row[0], r)
-        return acc
+            registers += _load_row(builder, tile, row, width)
+        return _insert(builder, _undefined(context, tile), registers)
 
-    return tile(x, types.intp, types.intp, types.intp, types.intp), lower
+    return tile(X, types.intp, types.intp), lower
 
 
-def _update(context, builder, acc, value, a_type, a, ia, step, row):
-    """One fused multiply-add a register of the tile."""
-    for r in range(acc.rows):
-        pointer = emit_pointer(context, builder, a_type, a, _plus_times(builder, ia, step, r))
-        spread = emit_splat(builder, acc.vector, builder.load(pointer))
-        for v in range(acc.vectors):
-            index = r * acc.vectors + v
-            updated = emit_fma(builder, acc.vector, spread, row[v], builder.extract_value(value, index))
-            value = builder.insert_value(value, updated, index)
-    return value
+# --- products --------------------------------------------------------------------------------------------------------
+
+
+def _update(context, builder, tile, acc, A, a, row):
+    """``acc[r, :] += A[r, 0] * row``: one fused multiply-add a register of the tile."""
+    for r, pointer in enumerate(_rows_of(context, builder, A, a, tile.rows)):
+        spread = emit_splat(builder, tile.vector, builder.load(pointer))
+        for v in range(tile.vectors):
+            index = r * tile.vectors + v
+            updated = emit_fma(builder, tile.vector, spread, row[v], builder.extract_value(acc, index))
+            acc = builder.insert_value(acc, updated, index)
+    return acc
 
 
 @intrinsic
-def tile_outer(typingctx, acc, a, ia, step, b, ib):
-    """``acc[r, :] += a[ia + r * step] * b[ib : ib + width]`` for every row r: the rank-1 update."""
+def tile_outer(typingctx, acc, column, row):
+    """``acc[r, :] += column[r, 0] * row[0, :]`` for every row r: the rank-1 update."""
 
     def lower(context, builder, signature, arguments):
-        value, a_array, ia, step, b_array, ib = arguments
-        row = _load_row(context, builder, acc, b, b_array, ib)
-        return _update(context, builder, acc, value, a, a_array, ia, step, row)
+        value, a, b = arguments
+        registers = _load_row(builder, acc, *_rows_of(context, builder, row, b, 1))
+        return _update(context, builder, acc, value, column, a, registers)
 
-    return acc(acc, a, types.intp, types.intp, b, types.intp), lower
+    return acc(acc, column, row), lower
 
 
 @intrinsic
-def tile_outer_partial(typingctx, acc, a, ia, step, b, ib, columns):
-    """`tile_outer` where a row of `b` has only `columns` elements: zeros beyond, which are not read."""
+def tile_outer_partial(typingctx, acc, column, row, columns):
+    """`tile_outer` where `row` has only `columns` elements: zeros beyond, which are not read."""
 
     def lower(context, builder, signature, arguments):
-        value, a_array, ia, step, b_array, ib, columns = arguments
-        row = _load_row(context, builder, acc, b, b_array, ib, columns)
-        return _update(context, builder, acc, value, a, a_array, ia, step, row)
+        value, a, b, columns = arguments
+        registers = _load_row(builder, acc, *_rows_of(context, builder, row, b, 1), columns)
+        return _update(context, builder, acc, value, column, a, registers)
 
-    return acc(acc, a, types.intp, types.intp, b, types.intp, types.intp), lower
-
-
-@intrinsic
-def tile_plus(typingctx, acc, c, start, stride):
-    """``acc[r, :] + c[start + r * stride : ... + width]`` for every row r."""
-
-    def lower(context, builder, signature, arguments):
-        value, array, start, stride = arguments
-        for r in range(acc.rows):
-            row = _load_row(context, builder, acc, c, array, _plus_times(builder, start, stride, r))
-            for v in range(acc.vectors):
-                index = r * acc.vectors + v
-                total = builder.fadd(builder.extract_value(value, index), row[v])
-                value = builder.insert_value(value, total, index)
-        return value
-
-    return acc(acc, c, types.intp, types.intp), lower
-
-
-def _store(accumulate, partial):
-    """A store of a whole tile: plain or added to what is there, of full width or of the first `columns` only."""
-
-    def function(typingctx, c, start, stride, *rest):
-        acc = rest[-1]
-        index_types = [types.intp] * (3 if partial else 2)
-
-        def lower(context, builder, signature, arguments):
-            array, start, stride, *columns, value = arguments
-            lanes = acc.vector.lanes
-            if partial:
-                masks = [emit_mask(builder, lanes, _plus(builder, *columns, -v * lanes)) for v in range(acc.vectors)]
-            for index in range(acc.rows * acc.vectors):
-                r, v = divmod(index, acc.vectors)
-                vector = builder.extract_value(value, index)
-                offset = _plus(builder, _plus_times(builder, start, stride, r), v * lanes)
-                pointer = emit_pointer(context, builder, c, array, offset)
-                if accumulate:
-                    zero = ir.Constant(vector.type, [0.0] * lanes)
-                    before = (
-                        emit_masked_load(builder, acc.vector, pointer, masks[v], zero)
-                        if partial
-                        else emit_load(builder, acc.vector, pointer)
-                    )
-                    vector = builder.fadd(before, vector)
-                if partial:
-                    emit_masked_store(builder, acc.vector, vector, pointer, masks[v])
-                else:
-                    emit_store(builder, acc.vector, vector, pointer)
-            return context.get_dummy_value()
-
-        return types.void(c, *index_types, acc), lower
-
-    return function
-
-
-_store_full, _add_full = _store(False, False), _store(True, False)
-_store_partial, _add_partial = _store(False, True), _store(True, True)
+    return acc(acc, column, row, types.intp), lower
 
 
 @intrinsic
-def tile_store(typingctx, c, start, stride, acc):
-    """``c[start + r * stride : ... + width] = acc[r, :]`` for every row r."""
-    return _store_full(typingctx, c, start, stride, acc)
-
-
-@intrinsic
-def tile_add(typingctx, c, start, stride, acc):
-    """``c[start + r * stride : ... + width] += acc[r, :]`` for every row r."""
-    return _add_full(typingctx, c, start, stride, acc)
-
-
-@intrinsic
-def tile_store_partial(typingctx, c, start, stride, columns, acc):
-    """`tile_store` of the first `columns` columns, touching no memory past them."""
-    return _store_partial(typingctx, c, start, stride, columns, acc)
-
-
-@intrinsic
-def tile_add_partial(typingctx, c, start, stride, columns, acc):
-    """`tile_add` of the first `columns` columns, touching no memory past them."""
-    return _add_partial(typingctx, c, start, stride, columns, acc)
-
-
-@intrinsic
-def tile_dot(typingctx, acc, a, ia, a_step, b, ib, b_step, count):
-    """``acc[r, s] += a[ia + r * a_step : + lanes] * b[ib + s * b_step : + lanes]``, lane by lane, for every r and s.
+def tile_dot(typingctx, acc, A, B, count):
+    """``acc[r, s] += A[r, :count] * B[s, :count]``, lane by lane, for every r and s.
 
     Here a tile's entries are partial sums of dot products along a contiguous axis; from `count` on lanes are zero
     and not read (pass lanes for a whole step).
     """
 
     def lower(context, builder, signature, arguments):
-        value, a_array, ia, a_step, b_array, ib, b_step, count = arguments
+        value, a, b, count = arguments
         mask = emit_mask(builder, acc.vector.lanes, count)
         zero = ir.Constant(vector_ir(acc.vector), [0.0] * acc.vector.lanes)
 
-        def read(array_type, array, start, step, times):
-            pointer = emit_pointer(context, builder, array_type, array, _plus_times(builder, start, step, times))
+        def read(pointer):
             return emit_masked_load(builder, acc.vector, pointer, mask, zero)
 
-        row = [read(b, b_array, ib, b_step, s) for s in range(acc.vectors)]
-        for r in range(acc.rows):
-            left = read(a, a_array, ia, a_step, r)
+        right = [read(pointer) for pointer in _rows_of(context, builder, B, b, acc.vectors)]
+        for r, pointer in enumerate(_rows_of(context, builder, A, a, acc.rows)):
+            left = read(pointer)
             for s in range(acc.vectors):
                 index = r * acc.vectors + s
-                updated = emit_fma(builder, acc.vector, left, row[s], builder.extract_value(value, index))
+                updated = emit_fma(builder, acc.vector, left, right[s], builder.extract_value(value, index))
                 value = builder.insert_value(value, updated, index)
         return value
 
-    return acc(acc, a, types.intp, types.intp, b, types.intp, types.intp, types.intp), lower
+    return acc(acc, A, B, types.intp), lower
 
 
 @intrinsic
-def tile_store_sums(typingctx, c, start, stride, step, acc):
-    """``c[start + r * stride + s * step] += sum(acc[r, s])`` over the lanes, for every r and s."""
+def tile_plus(typingctx, acc, C):
+    """``acc[r, :] + C[r, :]`` for every row r."""
 
     def lower(context, builder, signature, arguments):
-        array, start, stride, step, value = arguments
+        value, c = arguments
+        before = [
+            register for row in _rows_of(context, builder, C, c, acc.rows) for register in _load_row(builder, acc, row)
+        ]
+        totals = [builder.fadd(builder.extract_value(value, i), register) for i, register in enumerate(before)]
+        return _insert(builder, value, totals)
+
+    return acc(acc, C), lower
+
+
+# --- stores ----------------------------------------------------------------------------------------------------------
+
+
+def _emit_store(context, builder, tile, C, c, acc, *, add, columns=None):
+    """Store a whole tile, or add it to what is there: its full width, or the first `columns` columns only."""
+    vector, lanes = tile.vector, tile.vector.lanes
+    masks = _masks(builder, tile, columns) if columns is not None else [None] * tile.vectors
+    for r, row in enumerate(_rows_of(context, builder, C, c, tile.rows)):
+        for v, mask in enumerate(masks):
+            value, place = builder.extract_value(acc, r * tile.vectors + v), _right(builder, row, v * lanes)
+            if add and mask is None:
+                value = builder.fadd(emit_load(builder, vector, place), value)
+            elif add:
+                zero = ir.Constant(value.type, [0.0] * lanes)
+                value = builder.fadd(emit_masked_load(builder, vector, place, mask, zero), value)
+            if mask is None:
+                emit_store(builder, vector, value, place)
+            else:
+                emit_masked_store(builder, vector, value, place, mask)
+    return context.get_dummy_value()
+
+
+@intrinsic
+def tile_store(typingctx, C, acc):
+    """``C[r, :width] = acc[r, :]`` for every row r."""
+
+    def lower(context, builder, signature, arguments):
+        return _emit_store(context, builder, acc, C, *arguments, add=False)
+
+    return types.void(C, acc), lower
+
+
+@intrinsic
+def tile_add(typingctx, C, acc):
+    """``C[r, :width] += acc[r, :]`` for every row r."""
+
+    def lower(context, builder, signature, arguments):
+        return _emit_store(context, builder, acc, C, *arguments, add=True)
+
+    return types.void(C, acc), lower
+
+
+@intrinsic
+def tile_store_partial(typingctx, C, columns, acc):
+    """`tile_store` of the first `columns` columns, touching no memory past them."""
+
+    def lower(context, builder, signature, arguments):
+        c, columns, value = arguments
+        return _emit_store(context, builder, acc, C, c, value, add=False, columns=columns)
+
+    return types.void(C, types.intp, acc), lower
+
+
+@intrinsic
+def tile_add_partial(typingctx, C, columns, acc):
+    """`tile_add` of the first `columns` columns, touching no memory past them."""
+
+    def lower(context, builder, signature, arguments):
+        c, columns, value = arguments
+        return _emit_store(context, builder, acc, C, c, value, add=True, columns=columns)
+
+    return types.void(C, types.intp, acc), lower
+
+
+@intrinsic
+def tile_add_sums(typingctx, C, acc):
+    """``C[r, s] += sum(acc[r, s])`` over the lanes, for every r and s: the end of `tile_dot`."""
+
+    def lower(context, builder, signature, arguments):
+        view = parts(context, builder, C, arguments[0])
         for index in range(acc.rows * acc.vectors):
-            r, s = divmod(index, acc.vectors)
-            total = emit_across(builder, acc.vector.lanes, builder.extract_value(value, index), builder.fadd)
-            offset = _plus_times(builder, _plus_times(builder, start, stride, r), step, s)
-            pointer = emit_pointer(context, builder, c, array, offset)
+            total = emit_across(builder, acc.vector.lanes, builder.extract_value(arguments[1], index), builder.fadd)
+            pointer = emit_element(builder, view, *divmod(index, acc.vectors))
             builder.store(builder.fadd(builder.load(pointer), total), pointer)
         return context.get_dummy_value()
 
-    return types.void(c, types.intp, types.intp, types.intp, acc), lower
+    return types.void(C, acc), lower

@@ -17,7 +17,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 
 from kernels import machine
 from kernels._plain import intrinsic
-from kernels.simd.memory import Memory, emit_pointer
+from kernels.simd.memory import Memory, View, emit_pointer
 
 _INT32 = ir.IntType(32)
 _BOOL = ir.IntType(1)
@@ -175,7 +175,7 @@ def emit_across(builder, lanes, value, combine):
 @intrinsic
 def lane_count(typingctx, array):
     """Lanes of one vector of the array's dtype, a compile-time constant."""
-    if not isinstance(array, (types.Array, Memory)):
+    if not isinstance(array, (types.Array, Memory, View)):
         return None
 
     def lower(context, builder, signature, arguments):

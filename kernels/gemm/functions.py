@@ -1,4 +1,4 @@
-"""The public matrix product: ranks, broadcasting, layouts and errors around the loops of `ladder`."""
+"""The public matrix product: ranks, broadcasting, layouts and errors around the loops of `driver`."""
 
 import math
 
@@ -9,7 +9,7 @@ from numpy import ndarray
 from kernels import _checks, _threads
 from kernels._checks import FLOAT32, FLOAT64
 from kernels._jit import Compiled, jit
-from kernels.gemm.ladder import NO_BIAS, PARALLEL_WORK, matmul_loops, product, products
+from kernels.gemm.driver import NO_BIAS, PARALLEL_WORK, matmul_loops, product, products
 from kernels.gemm.micro import STORE
 from kernels.simd import address
 

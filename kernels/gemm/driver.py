@@ -1,0 +1,271 @@
+r"""The tuned matrix product: what `ladder` packs and tiles, for every shape, stride and number of threads.
+
+multiply_parallel     C is cut into a grid, a cell for each thread
+  multiply            chooses by shape: vectors, few rows, small (unpacked) or large (packed)
+    gemm              Goto's loops jc, pc, ic around a block ...
+      multiply_block    ... and jr, ir around the micro-kernel
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import int64
+from numba.types import Array
+
+from kernels import _checks, _threads, machine
+from kernels._jit import Compiled, jit
+from kernels._shares import share_out
+from kernels.gemm.micro import ADD, BIAS, CHAIN, MR, NV, STORE, Epilogue, micro_kernel, tile_height
+from kernels.gemm.pack import pack_a, pack_b, panel_padding
+from kernels.gemm.transposed import gemm_transposed, is_better_transposed
+from kernels.gemm.vector import outer_product, vector_matrix
+from kernels.simd import allocate, flat, lane_count, matrix_at, prefetch, release, shifted, strided, view
+
+# Block sizes in vectors, so that they hold for each dtype and are constants to the compiler.
+# KC: MR x KC of A (56 KiB) and a panel's KC x NR elements of B (128 KiB) stream through L1 once a tile; a longer KC
+# writes C less often.
+KC_VECTORS = 4096 // machine.vector_bytes()
+# MC: MC x KC of A fill a third of L2; the rest is for the panel of B and C.
+MC = max(machine.cache_bytes(2) // 3 // 4096 // MR, 1) * MR
+# NC: KC x NC of B (4 MiB) stay in the last cache while MC rows of A after MC rows meet them; where all rows of A are
+# within MC, a panel of B is used once, and FEW_PANELS of them at a time (512 KiB) are soon read again from L2.
+NC_VECTORS = 4096 // machine.vector_bytes()
+FEW_PANELS = 4
+# A block of A or B with more vectors than this is copied into panels: it would not stay in L2 meanwhile.
+PACK_VECTORS = machine.cache_bytes(2) // machine.vector_bytes()
+# Where K is at most SHORT, C is most of the traffic: it is written row of tiles by row of tiles.
+SHORT = 64
+# Below this many multiply-adds a second thread costs more than it brings (a parallel region takes about 5 us).
+PARALLEL_WORK = 600_000
+
+
+class Shape(NamedTuple):
+    """Of a product: C is M x N, and each of its elements a sum of K products."""
+
+    M: int
+    N: int
+    K: int
+
+
+class Packing(NamedTuple):
+    """Which operands lie in panels."""
+
+    a: bool
+    b: bool
+
+
+class Strategy(NamedTuple):
+    """What holds for a whole product, whichever part of it is computed: C is one row or column; Cᵀ is faster."""
+
+    vector: bool
+    transposed: bool
+
+
+@jit(inline=True)
+def _even_blocks(items, most, unit):
+    """Length of the blocks, multiples of `unit`, when `items` are cut evenly into the fewest blocks of about `most`."""
+    blocks = max((items + most // 2) // most, 1)
+    return (items + blocks * unit - 1) // (blocks * unit) * unit
+
+
+@jit
+def gemm(A, B, C, shape, epilogue, packing):
+    """``C = A B``, or with the epilogue's mode ``A B + bias`` or ``C + A B``: five loops around the micro-kernel.
+
+    Each element of C is summed over blocks of KC, and in these over chains, in the same order, whatever the packing and
+    the tile that holds it. Rows of B are contiguous where it is not packed.
+    """
+    M, N, K = shape
+    NR = NV * lane_count(C)
+    kc_most = _even_blocks(K, KC_VECTORS * lane_count(C), 1)
+    nc_most = min(N, NC_VECTORS * lane_count(C) if M > MC else FEW_PANELS * NR)
+    mc_most = MR if K <= SHORT and not packing.a else _even_blocks(M, MC, MR)
+    panels_a = allocate(C, mc_most * kc_most + panel_padding(C)) if packing.a else flat(A)
+    panels_b = allocate(C, (nc_most + NR - 1) // NR * NR * kc_most + panel_padding(C)) if packing.b else flat(B)
+    totals = allocate(C, MR * NR) if K > CHAIN else flat(C)
+    for pc in range(0, K, kc_most):
+        kc = min(kc_most, K - pc)
+        for jc in range(0, N, nc_most):
+            nc = min(nc_most, N - jc)
+            block_b = B.at(pc, jc)
+            if packing.b:
+                pack_b(block_b, nc, kc, panels_b)
+                block_b = strided(panels_b, NR, 1)
+            own = Epilogue(ADD if pc > 0 else epilogue.mode, epilogue.bias.column(jc))
+            for ic in range(0, M, mc_most):
+                mc = min(mc_most, M - ic)
+                block_a = A.at(ic, pc)
+                if packing.a:
+                    if M > mc_most or jc == 0:
+                        pack_a(block_a, mc, kc, panels_a)
+                    block_a = strided(panels_a, 1, MR)
+                multiply_block(block_a, block_b, C.at(ic, jc), Shape(mc, nc, kc), own, packing, totals)
+    if packing.a:
+        release(panels_a)
+    if packing.b:
+        release(panels_b)
+    if K > CHAIN:
+        release(totals)
+
+
+@jit
+def multiply_block(A, B, C, shape, epilogue, packing, totals):
+    """The loops jr and ir: an M x K block of A times a K x N block of B, panel by panel, tile by tile."""
+    M, N, K = shape
+    NR, lanes = NV * lane_count(C), lane_count(C)
+    j = 0
+    while j < N:
+        width = NR if packing.b or N - j >= NR else lanes  # B itself is not padded to whole panels
+        panel_b = strided(shifted(flat(B), j * K), NR, 1) if packing.b else B.column(j)
+        columns = min(width, N - j)
+        own = Epilogue(epilogue.mode, epilogue.bias.column(j))
+        i = 0
+        while i < M:
+            rows = tile_height(M - i)
+            panel_a, tile = A.row(i), C.at(i, j)
+            if packing.a:
+                panel_a = strided(shifted(flat(A), i * K), 1, rows)
+                for r in range(rows):  # C comes from far: ask for the tile before it is due
+                    prefetch(tile.row(r), 0)
+                    prefetch(tile.row(r), lanes)
+            micro_kernel(rows, panel_a, panel_b, K, tile, columns, own, totals)
+            i += rows
+        j += width
+
+
+@jit(merge=True)
+def multiply(A, B, C, shape, epilogue, strategy):
+    """`gemm` for any shape: nothing to sum, vectors, small matrices (not copied) and large ones (packed)."""
+    M, N, K = shape
+    if M == 0 or N == 0 or K == 0:
+        for i in range(M):
+            for j in range(N):
+                if epilogue.mode != ADD:
+                    C[i, j] = epilogue.bias[j] if epilogue.mode == BIAS else 0
+    elif K == 1:
+        outer_product(A, B, C, M, N, epilogue)
+    elif strategy.vector and M == 1 and A.column_stride == 1 and (B.row_stride == 1 or B.column_stride == 1):
+        vector_matrix(A, B, C, N, K, epilogue)
+    elif strategy.vector and C.row_stride == 1 and epilogue.mode == STORE and _is_column_of_rows(A, B):
+        vector_matrix(B.T, A.T, C.T, M, K, epilogue)  # C is a column: Cᵀ = Bᵀ Aᵀ
+    elif strategy.transposed:
+        gemm_transposed(A, B, C, shape, epilogue)
+    else:
+        # Packing pays where a panel is used often and its original would not stay in L2 meanwhile; B must be
+        # packed where its rows are not contiguous.
+        large = K * max(M, N) > PACK_VECTORS * lane_count(C)
+        pack_a = large and N >= 4 * NV * lane_count(C)
+        pack_b = B.column_stride != 1 or (large and M >= 4 * MR)
+        gemm(A, B, C, shape, epilogue, Packing(pack_a, pack_b))
+
+
+@jit(inline=True)
+def _is_column_of_rows(A, B):
+    """Whether B is a contiguous column, and A has contiguous rows or columns."""
+    return B.row_stride == 1 and (A.row_stride == 1 or A.column_stride == 1)
+
+
+@jit(inline=True)
+def _strategy(M, N, B, C):
+    return Strategy(M == 1 or N == 1, is_better_transposed(C, M, N, B))
+
+
+@jit(merge=True)
+def multiply_serial(a, b, bias, mode, out):
+    """``out = A B``, modes as the epilogue's, on one thread; arguments as for `matmul_loops`."""
+    M, N = out.shape
+    A, B, C = view(a), view(b), view(out)
+    multiply(A, B, C, Shape(M, N, a.shape[1]), Epilogue(mode, view(bias)), _strategy(M, N, B, C))
+
+
+@jit(merge=True)
+def matmul_loops(a, b, out):
+    """``out[:] = a @ b`` on one thread, for use in your own jitted code: 2-D arrays of one dtype, any strides for `a`
+    and `b`, `out` C-contiguous and apart from them. Shapes are not checked here."""
+    M, N = out.shape
+    A, B, C = view(a), view(b), view(out)
+    multiply(A, B, C, Shape(M, N, a.shape[1]), Epilogue(STORE, C), _strategy(M, N, B, C))
+
+
+# --- threads ---------------------------------------------------------------------------------------------------------
+
+
+class Operand(NamedTuple):
+    """A batch's matrices, a 3-D array of any strides, and for each product the number of the one that it takes."""
+
+    matrices: np.ndarray
+    numbers: np.ndarray
+
+
+@jit
+def _grid(threads, M, N, NR):
+    """Rows and columns of the grid of `threads` cells whose cells read the least of A and B."""
+    best = 1
+    for rows in range(1, threads + 1):
+        if threads % rows == 0 and M // rows + N * rows // threads < M // best + N * best // threads:
+            best = rows
+    return best, threads // best
+
+
+@jit(inline=True)
+def _range_of(cell, cells, items, unit):
+    """The range of `items` that falls to `cell`, cut at multiples of `unit`."""
+    units = (items + unit - 1) // unit
+    return min(cell * units // cells * unit, items), min((cell + 1) * units // cells * unit, items)
+
+
+@jit
+def _multiply_cells(first_thread, last_thread, threads, a, b, epilogue, out):
+    """The cells of all products' grids that fall to the threads from `first_thread` to `last_thread` - 1."""
+    count, M, N = out.shape
+    K = a.matrices.shape[2]
+    rows, columns = (1, 1) if count >= threads else _grid(threads, M, N, NV * lane_count(out))
+    cells = count * rows * columns
+    for item in range(first_thread * cells // threads, last_thread * cells // threads):
+        n, cell = divmod(item, rows * columns)
+        top, bottom = _range_of(cell // columns, rows, M, MR)
+        left, right = _range_of(cell % columns, columns, N, NV * lane_count(out))
+        A, B, C = matrix_at(a.matrices, (a.numbers[n],)), matrix_at(b.matrices, (b.numbers[n],)), matrix_at(out, (n,))
+        own = Epilogue(epilogue.mode, view(epilogue.bias).column(left))
+        shape = Shape(bottom - top, right - left, K)
+        multiply(A.row(top), B.column(left), C.at(top, left), shape, own, _strategy(M, N, B, C))
+
+
+@jit
+def multiply_parallel(a, numbers_a, b, numbers_b, bias, mode, out, threads):
+    """C is cut into a grid, and each thread multiplies its cell's rows of A and columns of B.
+
+    Product n of the batch is that of the matrices ``a[numbers_a[n]]`` and ``b[numbers_b[n]]`` (3-D arrays, any
+    strides); a batch of at least `threads` products is shared out whole.
+    """
+    operands = (threads, Operand(a, numbers_a), Operand(b, numbers_b), Epilogue(mode, bias), out)
+    share_out(_multiply_cells, threads, 1, threads, operands)
+
+
+_compiled_serial = Compiled(
+    multiply_serial, lambda kind: (Array(kind, 2, "A"), Array(kind, 2, "A"), kind[::1], int64, kind[:, ::1])
+)
+
+
+def _parallel_types(kind):
+    matrices, numbers = Array(kind, 3, "A"), int64[::1]
+    return matrices, numbers, matrices, numbers, kind[::1], int64, kind[:, :, ::1], int64
+
+
+_compiled_parallel = Compiled(multiply_parallel, _parallel_types)
+_ONE_MATRIX = np.zeros(1, np.int64)
+NO_BIAS = {dtype: np.empty(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
+
+
+def product(a, b, bias, mode, out):
+    """``out = A B``, modes as the epilogue's, of 2-D arrays with any strides, on as many threads as it is worth."""
+    if out.size * a.shape[1] < PARALLEL_WORK or _threads._count == 1:
+        _compiled_serial[out.dtype](a, b, bias, mode, out)
+    else:
+        products(a[None], _ONE_MATRIX, b[None], _ONE_MATRIX, bias, mode, out[None])
+
+
+def products(a, numbers_a, b, numbers_b, bias, mode, out):
+    """`multiply_parallel` on as many threads as it is worth."""
+    threads = 1 if out.size * a.shape[2] < PARALLEL_WORK else _threads._count
+    _compiled_parallel[out.dtype](a, numbers_a, b, numbers_b, bias, mode, out, threads)

@@ -1,0 +1,95 @@
+r"""Packing: copies of blocks of A and B in exactly the order in which the micro-kernel reads them.
+
+A block of A becomes panels of `height` rows, one of B panels of NR columns, each stored step of K by step of K:
+
+        A, rows contiguous        its panel
+        a00 a01 a02 …             a00 a10 a20 … | a01 a11 a21 … | a02 …
+        a10 a11 a12 …      →      column 0 of     column 1
+        a20 a21 a22 …             the panel's rows
+"""
+
+from kernels._jit import jit
+from kernels.gemm.micro import MR, NV, tile_height
+from kernels.simd import (
+    lane_count,
+    load,
+    load_partial,
+    prefetch,
+    shifted,
+    square_load,
+    square_load_partial,
+    square_transpose,
+    store,
+    strided,
+    tile_store,
+    tile_store_partial,
+)
+
+# Prefetch distance while packing, in steps of K: hardware prefetchers stop at page boundaries.
+PREFETCH_DISTANCE = 16
+
+
+@jit(inline=True)
+def panel_padding(like):
+    """Elements that a buffer of panels must have behind its last one."""
+    return lane_count(like) * max(NV * lane_count(like), MR)
+
+
+@jit(inline=True)
+def padded(columns, like):
+    """Row stride for rows of `columns` elements: one vector more, or strides of powers of two share few sets of L1."""
+    lanes = lane_count(like)
+    return (columns + lanes - 1) // lanes * lanes + lanes
+
+
+@jit
+def pack_panel(X, present, width, K, panel):
+    """``panel[p * width + r] = X[r, p]`` for r < present, 0 for present <= r < width, p < K.
+
+    X is A for a panel of rows, and Bᵀ for one of columns. Up to lanes - 1 rows of `width` elements behind the panel
+    may be overwritten: panels are packed front to back, with `panel_padding` elements' room behind the last.
+    """
+    lanes, packed, steps = lane_count(panel), strided(panel, width, 1), X.T  # steps: one row for each p
+    if X.row_stride == 1 and present == width and width % lanes == 0:  # the elements of one p lie side by side
+        for p in range(K):
+            prefetch(steps.row(p + PREFETCH_DISTANCE), 0)
+            for r in range(0, width, lanes):
+                store(packed.row(p), r, load(steps.row(p), r))
+    elif X.row_stride == 1:
+        for p in range(K):
+            prefetch(steps.row(p + PREFETCH_DISTANCE), 0)
+            for r in range(0, width, lanes):
+                store(packed.row(p), r, load_partial(steps.row(p), r, present - r, 0.0))
+    elif X.column_stride == 1:  # contiguous along p: transpose lanes x lanes blocks in registers
+        for r in range(0, width, lanes):
+            for p in range(0, K, lanes):
+                if present - r >= lanes and K - p >= lanes:
+                    block = square_transpose(square_load(X.at(r, p)))
+                else:
+                    block = square_transpose(square_load_partial(X.at(r, p), present - r, K - p))
+                if width - r >= lanes:
+                    tile_store(packed.at(p, r), block)
+                else:
+                    tile_store_partial(packed.at(p, r), width - r, block)
+    else:
+        for p in range(K):
+            for r in range(width):
+                packed[p, r] = X[r, p] if r < present else 0.0
+
+
+@jit
+def pack_a(A, rows, K, panels):
+    """Pack `rows` rows of A panel by panel, each of the height that the micro-kernel will take it in."""
+    i = 0
+    while i < rows:
+        height = tile_height(rows - i)
+        pack_panel(A.row(i), height, height, K, shifted(panels, i * K))
+        i += height
+
+
+@jit
+def pack_b(B, columns, K, panels):
+    """Pack K rows of `columns` columns of B in panels of NR columns each, the last one padded with zeros."""
+    NR = NV * lane_count(B)
+    for j in range(0, columns, NR):
+        pack_panel(B.column(j).T, min(NR, columns - j), NR, K, shifted(panels, j * K))
