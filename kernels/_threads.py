@@ -9,10 +9,10 @@ pip wheel it is found only after its library has been loaded globally, before th
 only workqueue is left, a lock lets one Python thread at a time into a parallel region of ours. No pool starts at
 import. ``NUMBA_THREADING_LAYER`` and ``NUMBA_THREADING_LAYER_PRIORITY`` remain the user's.
 
-A parallel region has this form (kernels share one, see `_shares.share_out`):
+A parallel region has this form (that of all kernels is in `_parallel`):
 
     before, home = enter(threads)
-    for part in prange(parts): arrive(home); work(part)
+    for task in prange(tasks): arrive(home); run(task)
     leave(before)
 
 `arrive` cures a stall on Linux: a sleeping worker may be woken on the core of the thread that opened the region, though
@@ -72,6 +72,16 @@ only_workqueue = _layer == "workqueue"
 _MASK_WORDS = 16  # an affinity mask of 1,024 cores, as the C library's own
 _most = min(config.NUMBA_NUM_THREADS, machine.cores())
 _count = _most
+
+# From which amount of work on all threads are used. Starting a parallel region costs 2 to 5 us when its workers are
+# awake, and a second thread saves half of the serial time at best, so the work has to take 5 us or more:
+PARALLEL_ELEMENTS = 2**15  # the cheapest loops (one read, one write) take 5 to 8 us for as many elements
+PARALLEL_MULTIPLY_ADDS = 600_000  # about 6 us in register tiles, where a second thread was first measured to pay
+
+
+def threads_for(elements: int = 0, multiply_adds: int = 0) -> int:
+    """Number of threads for a kernel that reads or writes `elements` elements or computes `multiply_adds` products."""
+    return _count if elements >= PARALLEL_ELEMENTS or multiply_adds >= PARALLEL_MULTIPLY_ADDS else 1
 
 
 def set_num_threads(n: int):

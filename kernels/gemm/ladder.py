@@ -17,9 +17,10 @@ import numpy as np
 from numba import int64
 from numba.types import Array
 
-from kernels import _checks, _threads, machine
+from kernels import _checks, machine
 from kernels._jit import Compiled, jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
 from kernels.gemm.micro import (
     ADD,
     BIAS,
@@ -51,8 +52,6 @@ FEW_STRIPS = 4
 PACK_VECTORS = machine.cache_bytes(2) // machine.vector_bytes()
 # Where K is at most SHORT, C is most of the traffic: it is written row of tiles by row of tiles.
 SHORT = 64
-# Below this many multiply-adds a second thread costs more than it brings (a parallel region takes about 5 us).
-PARALLEL_WORK = 600_000
 # Numba compiles a callee anew for each literal argument; this is a plain value to it.
 ZERO = np.int64(0)
 
@@ -302,7 +301,7 @@ def _share(part, parts, items, unit):
 
 
 @jit
-def _multiply_share(part, stop, parts, a, starts_a, b, starts_b, bias, mode, out):
+def _multiply_task(part, stop, parts, a, starts_a, b, starts_b, bias, mode, out):
     """The cells of the grid that fall to part number `part` of `parts`, or to all parts up to `stop` - 1."""
     count, M, N = out.shape
     K = a.shape[2]
@@ -328,9 +327,9 @@ def multiply_parallel(a, starts_a, b, starts_b, bias, mode, out, threads):
     """C is cut into a grid, and each thread multiplies its cell's rows of A and columns of B.
 
     Product n of the batch is that of the matrices ``a[starts_a[n]]`` and ``b[starts_b[n]]`` (3-D arrays, any strides);
-    a batch of at least `threads` products is shared out whole.
+    a batch of at least `threads` products is divided between products.
     """
-    share_out(_multiply_share, threads, 1, threads, (threads, a, starts_a, b, starts_b, bias, mode, out))
+    parallel_for(_multiply_task, threads, 1, threads, (threads, a, starts_a, b, starts_b, bias, mode, out))
 
 
 _compiled_add = Compiled(
@@ -348,7 +347,7 @@ NO_BIAS = {dtype: np.empty(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOA
 
 def product(a, b, bias, mode, out):
     """``out = A B``, modes as `gemm`'s, of 2-D arrays with any strides, on as many threads as it is worth."""
-    if out.size * a.shape[1] < PARALLEL_WORK or _threads._count == 1:
+    if threads_for(multiply_adds=out.size * a.shape[1]) == 1:
         _compiled_add[out.dtype](a, b, bias, mode, out)
     else:
         products(a[None], _ONE_MATRIX, b[None], _ONE_MATRIX, bias, mode, out[None])
@@ -356,7 +355,7 @@ def product(a, b, bias, mode, out):
 
 def products(a, starts_a, b, starts_b, bias, mode, out):
     """`multiply_parallel` on as many threads as it is worth."""
-    threads = 1 if out.size * a.shape[2] < PARALLEL_WORK else _threads._count
+    threads = threads_for(multiply_adds=out.size * a.shape[2])
     _compiled_parallel[out.dtype](a, starts_a, b, starts_b, bias, mode, out, threads)
 
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._shares import share_out
-from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, split, threads_for
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
+from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, split
 from kernels.reduction.ranges import read, write
 from kernels.simd import any_lanes, flat, lane_count, load, max_lanes, maximum, select, splat, store
 from kernels.simd.wide import load_wide, wide_count
@@ -185,7 +186,7 @@ def max_axis(x, values, indices, outer, n, inner, threads):
         tasks = (outer + share - 1) // share
     else:
         tasks = outer * ((inner + STRIP - 1) // STRIP)
-    share_out(_max_tasks, tasks, 1, threads, (x, part_values, part_indices, n, inner, parts))
+    parallel_for(_max_tasks, tasks, 1, threads, (x, part_values, part_indices, n, inner, parts))
     if parts > 1:
         for row in range(outer):
             best = row * parts

@@ -14,8 +14,9 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._shares import share_out
-from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, runs, threads_for
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
+from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, runs
 from kernels.reduction.ranges import BLOCK, read, sum_of, write
 from kernels.simd import flat, lane_count, splat
 
@@ -75,7 +76,7 @@ def sum_all(x, y, divisor, threads):
         y[()] = sum_range(x, x, 0.0, 0, x.size) / divisor
         return
     totals = np.empty(parts)
-    share_out(_sum_parts, parts, 1, threads, (x, totals))
+    parallel_for(_sum_parts, parts, 1, threads, (x, totals))
     total = 0.0
     for part in range(parts):
         total += totals[part]
@@ -197,7 +198,7 @@ def sum_axis(x, y, outer, n, inner, divisor, threads):
             parts = (n + share - 1) // share
             totals = np.empty(outer * parts * inner)
         tasks = outer * parts * ((inner + STRIP - 1) // STRIP)
-    share_out(_sum_tasks, tasks, 1, threads, (x, y, totals, n, inner, parts, divisor))
+    parallel_for(_sum_tasks, tasks, 1, threads, (x, y, totals, n, inner, parts, divisor))
     if totals.size:
         for o in range(outer):
             first = o * parts * inner
