@@ -118,8 +118,8 @@ def layer() -> str:
         return "none"
 
 
-# Numba launches a parallel region without the GIL, so a lock it must be. ctypes has the GIL while it calls these two;
-# `acquire` gives it up for as long as it waits.
+# Numba enters a parallel region without the GIL, so a lock is needed. ctypes holds the GIL while it calls these two;
+# `acquire` releases it while it waits.
 _region = threading.Lock()
 _region_calls = {
     "innerloop_acquire": ctypes.CFUNCTYPE(None)(lambda: _region.acquire() and None),
@@ -130,9 +130,9 @@ for _name, _function in _region_calls.items():
 
 
 def _one_level() -> int:
-    """Address of what puts an end to nested OpenMP regions, which Numba switches on when it starts its pool: a library
-    that multiplies matrices inside its own parallel loops, as PyTorch's attention does, and shares our OpenMP would
-    open regions in regions from then on (40 times slower). Where the user has asked for nesting, it stays."""
+    """Address of a function that disables nested OpenMP regions, which Numba enables when it starts its pool. With
+    nesting, another library in the process that multiplies matrices inside its own parallel loops, as PyTorch's
+    attention does, becomes 40 times slower. If the user has asked for nesting, the function does nothing."""
     if _layer == "omp" and not {"OMP_MAX_ACTIVE_LEVELS", "OMP_NESTED"} & os.environ.keys():
         with contextlib.suppress(OSError, AttributeError):
             return ctypes.cast(ctypes.CDLL("libgomp.so.1").omp_set_max_active_levels, ctypes.c_void_p).value
@@ -160,8 +160,8 @@ def _place(builder):
 
 @intrinsic(plain=lambda threads: (0, 0))
 def enter(typingctx, threads):
-    """Let the parallel region that follows use `threads` threads; returns what `leave` must restore, and for `arrive`
-    where the calling thread is."""
+    """Set the number of threads of the parallel region that follows; returns the number before, for `leave`, and the
+    calling thread and its core, for `arrive`."""
 
     def lower(context, builder, signature, arguments):
         if only_workqueue:
@@ -211,7 +211,7 @@ def arrive(typingctx, home):
 
 @intrinsic(plain=lambda before: None)
 def leave(typingctx, before):
-    """Give Numba back the number of threads that the user's own kernels had."""
+    """Restore the number of threads that Numba uses for the user's own kernels."""
 
     def lower(context, builder, signature, arguments):
         _call(builder, "set_num_threads", ir.VoidType(), [builder.trunc(arguments[0], ir.IntType(32))])
