@@ -12,18 +12,16 @@ from numba import float64
 from numba.types import Array
 from numpy import empty, ndarray
 
-from kernels import _threads
 from kernels._checks import FLOAT32, FLOAT64, floats, new, output, same_dtype, same_shape
 from kernels._jit import Compiled, jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
+from kernels._threads import PARALLEL_ELEMENTS, threads_for
 from kernels.machine import cache_bytes
 from kernels.simd import address, flat, shifted, store, store_partial
 from kernels.simd.stream import load_wide_partial, store_streaming, streaming_done, until_aligned
 from kernels.simd.wide import load_wide, wide_count
 
-# The cheapest loop takes about 8 us for these many elements, three times what entering a parallel region costs.
-PARALLEL_FROM = 2**15
-# Elements of one part of a parallel loop: long against its call, short enough that the parts divide evenly.
+# Elements of a task: long against its call, short enough that the tasks divide evenly among threads.
 BLOCK = 2**13
 # Numba compiles a callee anew for each literal argument; these are plain values to it.
 ZERO, NO = np.int64(0), np.bool_(False)
@@ -121,7 +119,7 @@ def _loops(formula, flatten, later, load, load_partial):
         if first > 0:
             span(ZERO, first, flatten(sources), flat(out), parameters, NO)
         memory, target = later(flatten(sources), first), shifted(flat(out), first)
-        share_out(span, out.size - first, BLOCK, threads, (memory, target, parameters, streaming))
+        parallel_for(span, out.size - first, BLOCK, threads, (memory, target, parameters, streaming))
 
     return span, large
 
@@ -172,7 +170,7 @@ def forward(operation: str, loops: Loops, x, out, *parameters) -> ndarray:
         # short plain vectors do not pay for the details; what does not fit falls through
         shape, dtype = x.shape, x.dtype
         loop = loops.compiled.get(dtype)
-        if loop is not None and len(shape) == 1 and shape[0] < PARALLEL_FROM:
+        if loop is not None and len(shape) == 1 and shape[0] < PARALLEL_ELEMENTS:
             out = empty(shape, dtype)
             if loop(x, out):
                 return out
@@ -198,11 +196,11 @@ def backward(operation: str, loops: Loops, dy, name: str, saved, *parameters) ->
 def run(loops: Loops, *arrays: ndarray, parameters: tuple = ()):
     """Run loops on checked arrays of one shape, the last of which receives the result."""
     *sources, out = arrays if arrays[-1].ndim == 1 else [array.reshape(-1) for array in arrays]
-    if out.size < PARALLEL_FROM:
+    if out.size < PARALLEL_ELEMENTS:
         loops.compiled[FLOAT32 if out.dtype == FLOAT32 else FLOAT64](*sources, out, *parameters)
     else:
         streaming = len(arrays) * out.nbytes > cache_bytes(3)  # no cache could keep the result until it is read
-        loops.large(tuple(sources), out, parameters, streaming, _threads.get_num_threads())
+        loops.large(tuple(sources), out, parameters, streaming, threads_for(out.size))
 
 
 def pair(operation: str, dy, name: str, saved) -> tuple[ndarray, ndarray]:

@@ -9,10 +9,10 @@ pip wheel it is found only after its library has been loaded globally, before th
 only workqueue is left, a lock lets one Python thread at a time into a parallel region of ours. No pool starts at
 import. ``NUMBA_THREADING_LAYER`` and ``NUMBA_THREADING_LAYER_PRIORITY`` remain the user's.
 
-A parallel region has this form (kernels share one, see `_shares.share_out`):
+A parallel region has this form (that of all kernels is in `_parallel`):
 
     before, home = enter(threads)
-    for part in prange(parts): arrive(home); work(part)
+    for task in prange(tasks): arrive(home); run(task)
     leave(before)
 
 `arrive` cures a stall on Linux: a sleeping worker may be woken on the core of the thread that opened the region, though
@@ -73,6 +73,16 @@ _MASK_WORDS = 16  # an affinity mask of 1,024 cores, as the C library's own
 _most = min(config.NUMBA_NUM_THREADS, machine.cores())
 _count = _most
 
+# From which amount of work on all threads are used. Starting a parallel region costs 2 to 5 us when its workers are
+# awake, and a second thread saves half of the serial time at best, so the work has to take 5 us or more:
+PARALLEL_ELEMENTS = 2**15  # the cheapest loops (one read, one write) take 5 to 8 us for as many elements
+PARALLEL_MULTIPLY_ADDS = 600_000  # about 6 us in register tiles, where a second thread was first measured to pay
+
+
+def threads_for(elements: int = 0, multiply_adds: int = 0) -> int:
+    """Number of threads for a kernel that reads or writes `elements` elements or computes `multiply_adds` products."""
+    return _count if elements >= PARALLEL_ELEMENTS or multiply_adds >= PARALLEL_MULTIPLY_ADDS else 1
+
 
 def set_num_threads(n: int):
     """Set how many threads the parallel kernels use, for all Python threads of the process.
@@ -108,8 +118,8 @@ def layer() -> str:
         return "none"
 
 
-# Numba launches a parallel region without the GIL, so a lock it must be. ctypes has the GIL while it calls these two;
-# `acquire` gives it up for as long as it waits.
+# Numba enters a parallel region without the GIL, so a lock is needed. ctypes holds the GIL while it calls these two;
+# `acquire` releases it while it waits.
 _region = threading.Lock()
 _region_calls = {
     "innerloop_acquire": ctypes.CFUNCTYPE(None)(lambda: _region.acquire() and None),
@@ -120,9 +130,9 @@ for _name, _function in _region_calls.items():
 
 
 def _one_level() -> int:
-    """Address of what puts an end to nested OpenMP regions, which Numba switches on when it starts its pool: a library
-    that multiplies matrices inside its own parallel loops, as PyTorch's attention does, and shares our OpenMP would
-    open regions in regions from then on (40 times slower). Where the user has asked for nesting, it stays."""
+    """Address of a function that disables nested OpenMP regions, which Numba enables when it starts its pool. With
+    nesting, another library in the process that multiplies matrices inside its own parallel loops, as PyTorch's
+    attention does, becomes 40 times slower. If the user has asked for nesting, the function does nothing."""
     if _layer == "omp" and not {"OMP_MAX_ACTIVE_LEVELS", "OMP_NESTED"} & os.environ.keys():
         with contextlib.suppress(OSError, AttributeError):
             return ctypes.cast(ctypes.CDLL("libgomp.so.1").omp_set_max_active_levels, ctypes.c_void_p).value
@@ -150,8 +160,8 @@ def _place(builder):
 
 @intrinsic(plain=lambda threads: (0, 0))
 def enter(typingctx, threads):
-    """Let the parallel region that follows use `threads` threads; returns what `leave` must restore, and for `arrive`
-    where the calling thread is."""
+    """Set the number of threads of the parallel region that follows; returns the number before, for `leave`, and the
+    calling thread and its core, for `arrive`."""
 
     def lower(context, builder, signature, arguments):
         if only_workqueue:
@@ -201,7 +211,7 @@ def arrive(typingctx, home):
 
 @intrinsic(plain=lambda before: None)
 def leave(typingctx, before):
-    """Give Numba back the number of threads that the user's own kernels had."""
+    """Restore the number of threads that Numba uses for the user's own kernels."""
 
     def lower(context, builder, signature, arguments):
         _call(builder, "set_num_threads", ir.VoidType(), [builder.trunc(arguments[0], ir.IntType(32))])

@@ -1,7 +1,7 @@
 """Optimisers with the names, arguments and defaults of ``torch.optim``.
 
 An optimiser is bookkeeping only: it gathers the parameters that have a gradient, their state arrays and the group's
-options, and hands all of them to one kernel of ``kernels/update.py``, which does the arithmetic of the whole group in
+options, and hands all of them to one kernel of ``kernels/update/``, which does the arithmetic of the whole group in
 one call.
 
 Parameters of a group that have seen different numbers of steps (one had no gradient for a while) need different bias

@@ -146,6 +146,15 @@ def test_set_num_threads(restored):
         assert kernels.get_num_threads() == n
 
 
+@pytest.mark.parametrize("n", [1, pytest.param(2, marks=needs_two_cores)])
+def test_threads_for_work(restored, n):
+    kernels.set_num_threads(n)
+    elements, multiply_adds = _threads.PARALLEL_ELEMENTS, _threads.PARALLEL_MULTIPLY_ADDS
+    assert _threads.threads_for() == _threads.threads_for(elements - 1, multiply_adds - 1) == 1
+    assert _threads.threads_for(elements) == _threads.threads_for(elements=elements) == n
+    assert _threads.threads_for(multiply_adds=multiply_adds) == n
+
+
 @jit(parallel=True)
 def _region(threads):
     """Numba's number of threads before, within and after a region."""

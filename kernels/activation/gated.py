@@ -22,11 +22,12 @@ import numpy as np
 from numba.extending import register_jitable
 from numpy import empty
 
-from kernels import _threads, simd
+from kernels import simd
 from kernels._checks import axis, floats, new, no_overlap, output, same_dtype
-from kernels._elementwise import BLOCK, PARALLEL_FROM, pair, same_or_apart
+from kernels._elementwise import BLOCK, pair, same_or_apart
 from kernels._jit import jit
-from kernels._shares import FIRST, share_out
+from kernels._parallel import FIRST, parallel_for
+from kernels._threads import threads_for
 from kernels.activation.rectified import leaky_relu_backward_lanes, leaky_relu_lanes
 from kernels.activation.smooth import sigmoid_and_slope
 from kernels.simd import lane_count, load_partial, select, splat, store, store_partial, sum_lanes
@@ -34,12 +35,8 @@ from kernels.simd.stream import load_wide_partial
 from kernels.simd.wide import load_wide, wide_count
 
 # Terms of dw that one lane adds up before they go to a float64 total, so that rounding errors do not grow with the
-# length; and the samples of one part where rows run along the channels.
+# length; and the samples of one task where rows run along the channels.
 SEGMENT = 64
-
-
-def _threads_for(x) -> int:
-    return _threads.get_num_threads() if x.size >= PARALLEL_FROM else 1
 
 
 # --- prelu ------------------------------------------------------------------------------------------------------------
@@ -55,8 +52,8 @@ def prelu_naive(x, weight, out):
 
 
 @register_jitable
-def _prelu_parts(x, weight):
-    """Number of parts the work falls into: blocks of elements, SEGMENT samples, or rows (n, c) of `inner` elements."""
+def _prelu_tasks(x, weight):
+    """Number of tasks: blocks of elements, SEGMENT samples, or rows (n, c) of `inner` elements."""
     if weight.size == 1:
         return (x.size + BLOCK - 1) // BLOCK
     N, C, inner = x.shape
@@ -64,21 +61,21 @@ def _prelu_parts(x, weight):
 
 
 @jit(inline=True)
-def _row_of_part(x, weight, part):
-    """First and last + 1 element of a part that has one weight, and that weight."""
+def _row_of_task(x, weight, task):
+    """First and last + 1 element of a task that has one weight, and that weight."""
     length = BLOCK if weight.size == 1 else x.shape[2]
-    return part * length, min((part + 1) * length, x.size), weight[part % weight.size]
+    return task * length, min((task + 1) * length, x.size), weight[task % weight.size]
 
 
 @jit
-def _prelu_part(x, weight, out, part):
+def _prelu_task(x, weight, out, task):
     lanes, (N, C, inner) = lane_count(x), x.shape
     if inner > 1 or C == 1:
-        start, stop, w = _row_of_part(x, weight, part)
+        start, stop, w = _row_of_task(x, weight, task)
         for i in range(start, stop, lanes):
             store_partial(out, i, stop - i, leaky_relu_lanes(load_partial(x, i, stop - i, 0.0), w))
     else:
-        for n in range(part * SEGMENT, min((part + 1) * SEGMENT, N)):
+        for n in range(task * SEGMENT, min((task + 1) * SEGMENT, N)):
             for c in range(0, C, lanes):
                 i, rest, weights = n * C + c, C - c, load_partial(weight, c, C - c, 0.0)
                 store_partial(out, i, rest, leaky_relu_lanes(load_partial(x, i, rest, 0.0), weights))
@@ -86,55 +83,55 @@ def _prelu_part(x, weight, out, part):
 
 @jit
 def _prelu_range(first, last, x, weight, out):
-    for part in range(first, last):
-        _prelu_part(x, weight, out, part)
+    for task in range(first, last):
+        _prelu_task(x, weight, out, task)
 
 
 @jit
 def prelu_loops(x, weight, out):
     """x, out: (N, C, inner), or (1, 1, elements) with one weight for all; weight: (C,); C-contiguous, not checked."""
-    _prelu_range(FIRST, _prelu_parts(x, weight), x, weight, out)
+    _prelu_range(FIRST, _prelu_tasks(x, weight), x, weight, out)
 
 
 @jit
 def _prelu_parallel(x, weight, out, threads):
-    share_out(_prelu_range, _prelu_parts(x, weight), 1, threads, (x, weight, out))
+    parallel_for(_prelu_range, _prelu_tasks(x, weight), 1, threads, (x, weight, out))
 
 
 @jit
-def _prelu_backward_part(dy, x, weight, dx, shares, part):
-    """dx of one part, and its share of dw: one number for a row, C numbers for samples."""
+def _prelu_backward_task(dy, x, weight, dx, sums, task):
+    """dx of one task, and its sums for dw: one number for a row, C numbers for samples."""
     lanes, (N, C, inner) = lane_count(x), x.shape
     if inner > 1 or C == 1:
-        start, stop, w = _row_of_part(x, weight, part)
+        start, stop, w = _row_of_task(x, weight, task)
         total = 0.0
         for first in range(start, stop, SEGMENT * lanes):
-            share = splat(x, 0.0)
+            acc = splat(x, 0.0)
             for i in range(first, min(first + SEGMENT * lanes, stop), lanes):
                 gradient, value = load_partial(dy, i, stop - i, 0.0), load_partial(x, i, stop - i, 0.0)
                 store_partial(dx, i, stop - i, leaky_relu_backward_lanes(gradient, value, w))
-                share = share + select(value > 0.0, 0.0, value * gradient)
-            total += sum_lanes(share)
-        shares[part] = total
+                acc = acc + select(value > 0.0, 0.0, value * gradient)
+            total += sum_lanes(acc)
+        sums[task] = total
     else:
         for c in range(0, C, lanes):
-            rest, weights, share = C - c, load_partial(weight, c, C - c, 0.0), splat(x, 0.0)
-            for n in range(part * SEGMENT, min((part + 1) * SEGMENT, N)):
+            rest, weights, acc = C - c, load_partial(weight, c, C - c, 0.0), splat(x, 0.0)
+            for n in range(task * SEGMENT, min((task + 1) * SEGMENT, N)):
                 gradient, value = load_partial(dy, n * C + c, rest, 0.0), load_partial(x, n * C + c, rest, 0.0)
                 store_partial(dx, n * C + c, rest, leaky_relu_backward_lanes(gradient, value, weights))
-                share = share + select(value > 0.0, 0.0, value * gradient)
-            store_partial(shares, part * C + c, rest, share)
+                acc = acc + select(value > 0.0, 0.0, value * gradient)
+            store_partial(sums, task * C + c, rest, acc)
 
 
 @jit
-def _prelu_backward_range(first, last, dy, x, weight, dx, shares):
-    for part in range(first, last):
-        _prelu_backward_part(dy, x, weight, dx, shares, part)
+def _prelu_backward_range(first, last, dy, x, weight, dx, sums):
+    for task in range(first, last):
+        _prelu_backward_task(dy, x, weight, dx, sums, task)
 
 
 @jit
-def _prelu_backward(dy, x, weight, dx, shares, threads):
-    share_out(_prelu_backward_range, _prelu_parts(x, weight), 1, threads, (dy, x, weight, dx, shares))
+def _prelu_backward(dy, x, weight, dx, sums, threads):
+    parallel_for(_prelu_backward_range, _prelu_tasks(x, weight), 1, threads, (dy, x, weight, dx, sums))
 
 
 def _channels(operation, x, weight):
@@ -174,7 +171,7 @@ def prelu(x, weight, *, out=None):
         output("prelu", out, x.shape, x.dtype)
         same_or_apart("prelu", out, x=x)
         no_overlap("prelu", out, weight=weight)
-    threads = _threads_for(x)
+    threads = threads_for(x.size)
     if threads == 1:
         prelu_loops(x.reshape(shape), weight, out.reshape(shape))
     else:
@@ -188,9 +185,9 @@ def prelu_backward(dy, x, weight):
     weight, shape = _channels("prelu_backward", x, weight)
     dx, view = new(x.shape, x.dtype), x.reshape(shape)
     rows = shape[2] > 1 or weight.size == 1
-    shares = empty(_prelu_parts(view, weight) * (1 if rows else weight.size), x.dtype)
-    _prelu_backward(dy.reshape(shape), view, weight, dx.reshape(shape), shares, _threads_for(x))
-    return dx, shares.reshape(-1, weight.size).sum(0, dtype=np.float64).astype(x.dtype)
+    sums = empty(_prelu_tasks(view, weight) * (1 if rows else weight.size), x.dtype)
+    _prelu_backward(dy.reshape(shape), view, weight, dx.reshape(shape), sums, threads_for(x.size))
+    return dx, sums.reshape(-1, weight.size).sum(0, dtype=np.float64).astype(x.dtype)
 
 
 # --- glu --------------------------------------------------------------------------------------------------------------
@@ -216,7 +213,7 @@ def glu_backward_lanes(dy, a, b):
 
 
 @jit
-def _glu_part(x, out, row, start):
+def _glu_task(x, out, row, start):
     """At most BLOCK elements of a row."""
     step, inner = wide_count(x), x.shape[2]
     a, b, y = 2 * row * inner, (2 * row + 1) * inner, row * inner
@@ -231,7 +228,7 @@ def _glu_part(x, out, row, start):
 
 
 @jit
-def _glu_backward_part(dy, x, dx, row, start):
+def _glu_backward_task(dy, x, dx, row, start):
     step, inner = wide_count(x), x.shape[2]
     a, b, y = 2 * row * inner, (2 * row + 1) * inner, row * inner
     i, stop = start, min(start + BLOCK, inner)
@@ -250,14 +247,14 @@ def _glu_backward_part(dy, x, dx, row, start):
 
 @jit(inline=True)
 def _blocks(x):
-    """In how many parts a row falls."""
+    """Number of blocks of a row."""
     return (x.shape[2] + BLOCK - 1) // BLOCK
 
 
 @jit
 def _glu_range(first, last, x, out):
-    for part in range(first, last):
-        _glu_part(x, out, part // _blocks(x), part % _blocks(x) * BLOCK)
+    for task in range(first, last):
+        _glu_task(x, out, task // _blocks(x), task % _blocks(x) * BLOCK)
 
 
 @jit
@@ -268,18 +265,18 @@ def glu_loops(x, out):
 
 @jit
 def _glu_parallel(x, out, threads):
-    share_out(_glu_range, x.shape[0] * _blocks(x), 1, threads, (x, out))
+    parallel_for(_glu_range, x.shape[0] * _blocks(x), 1, threads, (x, out))
 
 
 @jit
 def _glu_backward_range(first, last, dy, x, dx):
-    for part in range(first, last):
-        _glu_backward_part(dy, x, dx, part // _blocks(x), part % _blocks(x) * BLOCK)
+    for task in range(first, last):
+        _glu_backward_task(dy, x, dx, task // _blocks(x), task % _blocks(x) * BLOCK)
 
 
 @jit
 def _glu_backward(dy, x, dx, threads):
-    share_out(_glu_backward_range, x.shape[0] * _blocks(x), 1, threads, (dy, x, dx))
+    parallel_for(_glu_backward_range, x.shape[0] * _blocks(x), 1, threads, (dy, x, dx))
 
 
 def _halves(operation, x, dim):
@@ -316,7 +313,7 @@ def glu(x, dim=-1, *, out=None):
     else:
         output("glu", out, shape, x.dtype)
         no_overlap("glu", out, x=x)
-    threads = _threads_for(x)
+    threads = threads_for(x.size)
     if threads == 1:
         glu_loops(x.reshape(halves), out.reshape(halves[0], halves[2]))
     else:
@@ -332,7 +329,7 @@ def glu_backward(dy, x, dim=-1):
     if dy.shape != shape:
         raise ValueError(f"glu_backward: dy must have shape {shape}, got {dy.shape}")
     dx = new(x.shape, x.dtype)
-    _glu_backward(dy.reshape(halves[0], halves[2]), x.reshape(halves), dx.reshape(halves), _threads_for(x))
+    _glu_backward(dy.reshape(halves[0], halves[2]), x.reshape(halves), dx.reshape(halves), threads_for(x.size))
     return dx
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numba import int64, types
 
 from kernels._jit import Compiled, jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
 from kernels.attention.forward import (
     INFINITY,
     KEYS,
@@ -250,7 +250,7 @@ def attention_backward_loops(dout, q, k, v, out, lse, rule, dq, dk, dv, dmask, t
     """Gradients of `forward.attention_loops`; dq (parts, N, Hq, L, E) receives a sum from each part of the keys, dmask
     (N, Hq, L, S), unless it is empty, the gradient of all scores (zeros where no key is seen stay as they are)."""
     items = k.shape[0] * k.shape[1] * dq.shape[0]
-    share_out(back_items, items, ONE, threads, (dout, q, k, v, out, lse, rule, dq, dk, dv, dmask))
+    parallel_for(back_items, items, ONE, threads, (dout, q, k, v, out, lse, rule, dq, dk, dv, dmask))
 
 
 def _types(kind):

@@ -23,7 +23,7 @@ from numba import int64, types
 
 from kernels._checks import FLOAT32, FLOAT64
 from kernels._jit import Compiled, jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
 from kernels.attention.decoding import add_values, multiply_dots
 from kernels.attention.scores import drop_out, finish_scores, is_plain, rule_types, seen_keys
 from kernels.gemm.micro import ADD, CHAIN, MR, NV, STORE, tile_height
@@ -334,7 +334,7 @@ def attention_loops(q, k, v, rule, out, lse, threads):
     rows = q.shape[1] // k.shape[1] * q.shape[2]
     block = rows_of_item(rows, q.shape[0] * k.shape[1])
     items = q.shape[0] * k.shape[1] * ((rows + block - 1) // block)
-    share_out(attend_items, items, ONE, threads, (q, k, v, rule, out, lse))
+    parallel_for(attend_items, items, ONE, threads, (q, k, v, rule, out, lse))
 
 
 def _types(kind):

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy import ndarray
 
-from kernels import _checks, _threads
+from kernels import _checks
+from kernels._threads import threads_for
 from kernels.attention import arguments, backward, forward
-from kernels.gemm.driver import PARALLEL_WORK
 from kernels.gemm.functions import sum_to
 
 
@@ -104,9 +104,8 @@ def scaled_dot_product_attention(
 
 
 def threads(q, k, v):
-    """Threads that the work is worth."""
-    work = q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2] * (q.shape[3] + v.shape[3])
-    return 1 if work < PARALLEL_WORK else _threads._count
+    """`threads_for` the two products of attention, forward."""
+    return threads_for(multiply_adds=q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2] * (q.shape[3] + v.shape[3]))
 
 
 def _given(operation, out, shape, q, k, v):

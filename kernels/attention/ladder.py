@@ -22,8 +22,8 @@ import math
 
 import numpy as np
 
-from kernels import _threads
 from kernels._jit import jit
+from kernels._threads import get_num_threads
 from kernels.attention import arguments, forward
 
 
@@ -95,7 +95,7 @@ def attention_causal_skipped(q, k, v, scale, causal, out):
 
 def attention_parallel(q, k, v, scale, causal, out):
     """Adds threads: each takes blocks of queries of some heads, and shares nothing."""
-    _run(q, k, v, scale, causal, out, threads=_threads._count)
+    _run(q, k, v, scale, causal, out, threads=get_num_threads())
 
 
 VARIANTS = {

@@ -27,9 +27,9 @@ from numba.types import Array
 from kernels import _checks
 from kernels._indices import within
 from kernels._jit import Compiled, jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
 from kernels.attention.arguments import readable
-from kernels.reduction.layout import threads_for
 from kernels.simd import (
     even_lanes,
     flat,
@@ -118,7 +118,7 @@ def _turn_rows(first, last, x, cos, sin, positions, interleaved, sign, out):
 @jit
 def _turn(x, cos, sin, positions, interleaved, sign, out, threads):
     A, B, C, D = x.shape
-    share_out(_turn_rows, A * B * C, max(1, TASK // D), threads, (x, cos, sin, positions, interleaved, sign, out))
+    parallel_for(_turn_rows, A * B * C, max(1, TASK // D), threads, (x, cos, sin, positions, interleaved, sign, out))
 
 
 @jit

@@ -15,9 +15,10 @@ often.
 import numpy as np
 from numba import boolean, int64
 
-from kernels import _threads, machine
+from kernels import machine
 from kernels._jit import Compiled, jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
 from kernels.convolution.blocks import copy_block, copy_split, pack_weights, turned_size
 from kernels.convolution.micro import (
     FEW_CHANNELS,
@@ -38,11 +39,9 @@ SIZE, ROUNDS, STEP, STRIDE, ORIGIN, COUNT, OUT_STEP, TAP_STEP, REGION = range(9)
 
 PANEL = BOX = machine.cache_bytes(2) // 2  # a block's panel and the box: they are read again for each tile
 PANELS = 5 * 2**18  # all panels of a part: with the box, not over 2 MiB a thread
-# A region is cut until there are FEW tasks to share out, unless it is small already (in multiply-adds).
+# A region is cut until there are FEW tasks, unless it is small already (in multiply-adds).
 FEW, SMALL_REGION = 16, 2_000_000
 SHORT = 64  # products to an output that are few
-# Below this many multiply-adds a second thread costs more than it brings (as in `gemm.ladder`).
-PARALLEL_WORK = 600_000
 
 
 def set_regions(plan, images, channels, columns, itemsize):
@@ -234,11 +233,11 @@ def _correlate_blocks(
 
 @jit
 def correlate(
-    share, stop_share, shares, x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight,
+    thread, stop_thread, threads, x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight,
     first_tap, first_out, at_once, part, by_rows,
 ):  # fmt: skip
     """``out[n, g, m] = relu(bias[m] + sum over channels c and taps of x[n, g, c] * weight[g, m, c])`` by `plan`: the
-    tasks that fall to the shares from `share` to `stop_share` - 1 of `shares`.
+    tasks that fall to the threads from `thread` to `stop_thread` - 1 of `threads`.
 
     Flat arrays: x is (images, groups, channels, *sizes), out (images, groups, columns, ...), weight (groups, columns,
     channels, taps) or, if `turned_weight`, (groups, channels, columns, taps).
@@ -255,7 +254,7 @@ def correlate(
     tasks_of_part = images * regions[0] * regions[1] * regions[2]
     tasks = groups * parts * tasks_of_part
     split = plan[STRIDE, 2] if by_rows else 1  # parts of a row in the box
-    task, last = share * tasks // shares, stop_share * tasks // shares
+    task, last = thread * tasks // threads, stop_thread * tasks // threads
 
     block = at_once * rounds[0] * rounds[1] * rounds[2] * (lanes if by_rows else NR)
     panels = allocate(out, (min(part, columns) + NR - 1) // NR * block + lanes * NV * lanes)
@@ -293,7 +292,7 @@ def correlate(
 
 
 @jit
-def _correlate_shared_out(
+def _correlate_parallel(
     x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap, first_out,
     at_once, part, by_rows, threads,
 ):  # fmt: skip
@@ -301,11 +300,11 @@ def _correlate_shared_out(
         threads, x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap,
         first_out, at_once, part, by_rows,
     )  # fmt: skip
-    share_out(correlate, threads, 1, threads, arguments)
+    parallel_for(correlate, threads, 1, threads, arguments)
 
 
 _compiled = Compiled(
-    _correlate_shared_out,
+    _correlate_parallel,
     lambda kind: (
         kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1], int64, int64, int64, int64, boolean,
         int64, int64, int64, int64, boolean, int64,
@@ -324,5 +323,5 @@ def run(x, weight, bias, relu, out, plan, groups, turned_weight=False, first_tap
     _compiled[out.dtype](
         x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, images, groups, channels, columns,
         turned_weight, first_tap, first_out, at_once, part, by_rows,
-        threads or (1 if work < PARALLEL_WORK else _threads._count),
+        threads or threads_for(multiply_adds=work),
     )  # fmt: skip

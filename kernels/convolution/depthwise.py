@@ -10,15 +10,14 @@ addition waits for the one before. The plan is that of `correlation`.
 import numpy as np
 from numba import boolean, int64
 
-from kernels import _threads
 from kernels._jit import Compiled, jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
 from kernels.convolution.blocks import copy_block, copy_split
 from kernels.convolution.correlation import (
     COUNT,
     ORIGIN,
     OUT_STEP,
-    PARALLEL_WORK,
     REGION,
     ROUNDS,
     SIZE,
@@ -209,9 +208,9 @@ def correlate(first, last, x, weight, bias, relu, out, plan, channels, first_tap
 
 
 @jit
-def _correlate_shared_out(x, weight, bias, relu, out, plan, channels, first_tap, first_out, planes, share, threads):
+def _correlate_parallel(x, weight, bias, relu, out, plan, channels, first_tap, first_out, planes, grain, threads):
     arguments = x, weight, bias, relu, out, plan, channels, first_tap, first_out
-    share_out(correlate, planes, share, threads, arguments)
+    parallel_for(correlate, planes, grain, threads, arguments)
 
 
 @jit
@@ -303,14 +302,14 @@ def _sum_channels(dy, x, out, plan, images, channels, first, last, box, places, 
 
 
 @jit
-def weight_gradient(first, last, dy, x, out, plan, images, channels, share):
+def weight_gradient(first, last, dy, x, out, plan, images, channels, grain):
     """`weight_gradient.weight_gradient` with one channel and one column a group, for the channels from `first` to
-    `last` - 1, `share` at a time; flat arrays."""
+    `last` - 1, `grain` at a time; flat arrays."""
     taps = plan[ROUNDS, 0] * plan[ROUNDS, 1] * plan[ROUNDS, 2]
     box, places = allocate(out, 0 if _is_same(plan) else _box_size(plan, out)), allocate(np.int64, plan[ROUNDS, 2])
-    totals = allocate(out, share * taps * lane_count(out))
-    for start in range(first, last, share):
-        stop = min(start + share, last)
+    totals = allocate(out, grain * taps * lane_count(out))
+    for start in range(first, last, grain):
+        stop = min(start + grain, last)
         _sum_channels(flat(dy), flat(x), flat(out), plan, images, channels, start, stop, box, places, totals)
     release(box)
     release(places)
@@ -318,23 +317,17 @@ def weight_gradient(first, last, dy, x, out, plan, images, channels, share):
 
 
 @jit
-def _weight_gradient_shared_out(dy, x, out, plan, images, channels, share, threads):
-    share_out(weight_gradient, channels, share, threads, (dy, x, out, plan, images, channels, share))
+def _weight_gradient_parallel(dy, x, out, plan, images, channels, grain, threads):
+    parallel_for(weight_gradient, channels, grain, threads, (dy, x, out, plan, images, channels, grain))
 
 
 _compiled = Compiled(
-    _correlate_shared_out,
+    _correlate_parallel,
     lambda kind: (kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1], *(int64,) * 6),
 )
 _compiled_gradient = Compiled(
-    _weight_gradient_shared_out, lambda kind: (kind[::1], kind[::1], kind[::1], int64[:, ::1], *(int64,) * 4)
+    _weight_gradient_parallel, lambda kind: (kind[::1], kind[::1], kind[::1], int64[:, ::1], *(int64,) * 4)
 )
-
-
-def _threads_for(plan, planes):
-    """Sets the regions, too."""
-    set_regions(plan, planes, 1, 1, 8)
-    return 1 if _work(plan) * planes < PARALLEL_WORK else _threads._count
 
 
 def _work(plan):
@@ -345,18 +338,20 @@ def _work(plan):
 def run(x, weight, bias, relu, out, plan, first_tap, first_out):
     """`correlation.run` for as many groups as channels."""
     planes = x.shape[0] * x.shape[1]
-    threads = _threads_for(plan, planes)
-    share = max(PART // max(_work(plan), 1), 1)
+    set_regions(plan, planes, 1, 1, 8)
+    threads = threads_for(multiply_adds=_work(plan) * planes)
+    grain = max(PART // max(_work(plan), 1), 1)
     _compiled[out.dtype](
         x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, x.shape[1], first_tap, first_out, planes,
-        share, threads,
+        grain, threads,
     )  # fmt: skip
 
 
 def run_gradient(dy, x, out, plan):
     """`weight_gradient.run` for as many groups as channels, into `out`."""
     images, channels = x.shape[:2]
-    threads = _threads_for(plan, images * channels)
-    share = min(max(PART // max(_work(plan) * images, 1), 1), channels)
-    _compiled_gradient[x.dtype](dy.reshape(-1), x.reshape(-1), out.reshape(-1), plan, images, channels, share, threads)
+    set_regions(plan, images * channels, 1, 1, 8)
+    threads = threads_for(multiply_adds=_work(plan) * images * channels)
+    grain = min(max(PART // max(_work(plan) * images, 1), 1), channels)
+    _compiled_gradient[x.dtype](dy.reshape(-1), x.reshape(-1), out.reshape(-1), plan, images, channels, grain, threads)
     return out

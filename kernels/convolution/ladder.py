@@ -15,8 +15,8 @@ KH KW times as large as x, so the upper rungs read x where it lies (see `micro`)
 
 import numpy as np
 
-from kernels import _threads
 from kernels._jit import jit
+from kernels._threads import get_num_threads
 from kernels.convolution import correlation, geometry, winograd
 from kernels.gemm.ladder import matmul_packed
 from kernels.pooling.patches import im2col
@@ -72,7 +72,7 @@ def conv2d_in_place(x, weight, bias, stride, padding, dilation, groups, out):
 
 def conv2d_parallel(x, weight, bias, stride, padding, dilation, groups, out):
     """Adds threads: each takes some regions of some images."""
-    _correlate(x, weight, bias, stride, padding, dilation, groups, out, _threads._count)
+    _correlate(x, weight, bias, stride, padding, dilation, groups, out, get_num_threads())
 
 
 def _correlate(x, weight, bias, stride, padding, dilation, groups, out, threads):

@@ -16,18 +16,19 @@ neighbours in x: stride 1 along the width.
 import numpy as np
 from numba import int64
 
-from kernels import _checks, _threads, machine
+from kernels import _checks, machine
 from kernels._jit import Compiled, jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
 from kernels.convolution.blocks import copy_block
-from kernels.convolution.correlation import BOX, COUNT, FEW, ORIGIN, PARALLEL_WORK, ROUNDS, SIZE, STEP, STRIDE, extent
+from kernels.convolution.correlation import BOX, COUNT, FEW, ORIGIN, ROUNDS, SIZE, STEP, STRIDE, extent
 from kernels.gemm.micro import CHAIN
 from kernels.reduction import sum as sum_over
 from kernels.simd import allocate, flat, lane_count, load, release, splat, store, sum_lanes, tile_zeros
 from kernels.simd.offsets import tile_add, tile_dot
 
-# A tile: MR channels of dy by up to TAPS taps, and as many vectors of x and one of dy must fit the registers.
-MR, TAPS = (4, 5) if machine.vector_registers() >= 32 else (2, 5)
+# A tile: MR channels of dy by up to five taps, and as many vectors of x and one of dy must fit the registers.
+MR = 4 if machine.vector_registers() >= 32 else 2
 FEW_CHANNELS = 8  # of x, beyond which the tiles of `weight_gradient` find enough to do
 ONE = np.int64(1)  # a plain value: Numba compiles a callee anew for each literal argument
 
@@ -157,12 +158,14 @@ def row_gradient(first, last, dy, x, out, plan, images, groups, channels, column
 
 
 @jit
-def _shared(dy, x, out, plan, images, groups, channels, columns, height, splits, threads):
+def _row_gradient_parallel(dy, x, out, plan, images, groups, channels, columns, height, splits, threads):
     arguments = dy, x, out, plan, images, groups, channels, columns, height, splits
-    share_out(row_gradient, splits * groups, 1, threads, arguments)
+    parallel_for(row_gradient, splits * groups, 1, threads, arguments)
 
 
-_compiled = Compiled(_shared, lambda kind: (kind[::1], kind[::1], kind[::1], int64[:, ::1], *(int64,) * 7))
+_compiled = Compiled(
+    _row_gradient_parallel, lambda kind: (kind[::1], kind[::1], kind[::1], int64[:, ::1], *(int64,) * 7)
+)
 
 
 def fits(plan, channels, columns, itemsize):
@@ -183,7 +186,7 @@ def run(dy, x, shape, plan, groups):
     splits = min(images, max(-(-FEW // groups), -(-regions // CHAIN)))
     work = int(plan[ROUNDS].prod() * plan[COUNT].prod()) * channels * columns * groups * images
     out = _checks.new((splits, *shape), x.dtype)
-    threads = 1 if work < PARALLEL_WORK else _threads._count
+    threads = threads_for(multiply_adds=work)
     _compiled[x.dtype](
         dy.reshape(-1), x.reshape(-1), out.reshape(-1), plan, images, groups, channels, columns, height, splits, threads
     )

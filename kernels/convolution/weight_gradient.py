@@ -6,21 +6,21 @@ A tile is a few channels of x by NR channels of dy, for one tap t. dy is packed 
 of pixels at a time, and serves all taps and channels of x; x is read in place, or from a copy with its padding.
 
 A task is one block of NR channels of dy and up to `chunk` channels of x, over all images: no two threads add to one
-element. Where there are too few of those, the images are shared out, too, into as many sums as the shape says.
+element. Where there are too few of those, the images are divided among tasks, too, into as many sums as the shape says.
 """
 
 from numba import int64
 
-from kernels import _checks, _threads
+from kernels import _checks
 from kernels._jit import Compiled, jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
+from kernels._threads import PARALLEL_MULTIPLY_ADDS, threads_for
 from kernels.convolution.blocks import copy_block
 from kernels.convolution.correlation import (
     BOX,
     COUNT,
     FEW,
     PANEL,
-    PARALLEL_WORK,
     REGION,
     ROUNDS,
     SIZE,
@@ -225,15 +225,15 @@ def weight_gradient(first, last, dy, x, out, plan, images, groups, channels, col
 
 
 @jit
-def _weight_gradient_shared_out(
+def _weight_gradient_parallel(
     dy, x, out, plan, images, groups, channels, columns, chunk, together, tasks, splits, threads
 ):  # fmt: skip
     arguments = dy, x, out, plan, images, groups, channels, columns, chunk, together, splits
-    share_out(weight_gradient, tasks, 1, threads, arguments)
+    parallel_for(weight_gradient, tasks, 1, threads, arguments)
 
 
 _compiled = Compiled(
-    _weight_gradient_shared_out, lambda kind: (kind[::1], kind[::1], kind[::1], int64[:, ::1], *(int64,) * 9)
+    _weight_gradient_parallel, lambda kind: (kind[::1], kind[::1], kind[::1], int64[:, ::1], *(int64,) * 9)
 )
 
 
@@ -244,10 +244,10 @@ def run(dy, x, shape, plan, groups):
     NR = NV * vector_bytes() // x.itemsize
     tasks = groups * -(-columns // NR) * -(-channels // chunk)
     work = int(plan[ROUNDS].prod() * plan[COUNT].prod()) * channels * columns * groups * images
-    splits = min(images, -(-FEW // tasks), max(work // PARALLEL_WORK, 1))
+    splits = min(images, -(-FEW // tasks), max(work // PARALLEL_MULTIPLY_ADDS, 1))
     out = _checks.new((splits, *shape), x.dtype)
     _compiled[x.dtype](
         dy.reshape(-1), x.reshape(-1), out.reshape(-1), plan, images, groups, channels, columns, chunk, together,
-        tasks * splits, splits, 1 if work < PARALLEL_WORK else _threads._count,
+        tasks * splits, splits, threads_for(multiply_adds=work),
     )  # fmt: skip
     return out[0] if splits == 1 else sum_over(out, 0)

@@ -21,15 +21,14 @@ import math
 import numpy as np
 from numba import boolean, int64
 
-from kernels import _threads
 from kernels._jit import Compiled, jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
 from kernels.convolution.blocks import copy_turned, pack_weights, turned_size
 from kernels.convolution.correlation import (
     COUNT,
     FEW,
     OUT_STEP,
-    PARALLEL_WORK,
     REGION,
     ROUNDS,
     SIZE,
@@ -155,7 +154,7 @@ def _convolution(side):
 
     @jit
     def convolve(
-        share, stop_share, shares, x, weight, bias, relu, out, plan, groups, channels, columns, turned_weight,
+        thread, stop_thread, threads, x, weight, bias, relu, out, plan, groups, channels, columns, turned_weight,
         first_tap, at_once, part,
     ):  # fmt: skip
         """`correlation.correlate` for 3 x 3 taps one element apart and stride 1; the images stand for the depth."""
@@ -178,7 +177,7 @@ def _convolution(side):
         turned = shifted(panel, room[4])
         lines = shifted(turned, room[5])
         half = shifted(lines, room[6])
-        for task in range(share * tasks // shares, stop_share * tasks // shares):
+        for task in range(thread * tasks // threads, stop_thread * tasks // threads):
             group, j0 = task // tasks_of_part // parts, task // tasks_of_part % parts * part
             first, counts, start = region_at(plan, task % tasks_of_part, regions)
             extents = (counts[0], (counts[1] + side - 1) // side, (counts[2] + side - 1) // side)
@@ -216,9 +215,9 @@ def _convolution(side):
     return convolve
 
 
-def _shared_out(convolve):
+def _in_parallel(convolve):
     @jit
-    def convolve_shared_out(
+    def convolve_parallel(
         x, weight, bias, relu, out, plan, groups, channels, columns, turned_weight, first_tap, at_once, part,
         threads,
     ):  # fmt: skip
@@ -226,9 +225,9 @@ def _shared_out(convolve):
             threads, x, weight, bias, relu, out, plan, groups, channels, columns, turned_weight, first_tap, at_once,
             part,
         )  # fmt: skip
-        share_out(convolve, threads, 1, threads, arguments)
+        parallel_for(convolve, threads, 1, threads, arguments)
 
-    return convolve_shared_out
+    return convolve_parallel
 
 
 def _types(kind):
@@ -238,7 +237,7 @@ def _types(kind):
     )  # fmt: skip
 
 
-_compiled = {f"winograd{side}": Compiled(_shared_out(_convolution(side)), _types) for side in TRANSFORMS}
+_compiled = {f"winograd{side}": Compiled(_in_parallel(_convolution(side)), _types) for side in TRANSFORMS}
 
 
 def fits(plan) -> bool:
@@ -301,7 +300,7 @@ def run(x, weight, bias, relu, out, plan, groups, turned_weight=False, first_tap
     images, channels, columns = x.shape[0], x.shape[1] // groups, out.shape[1] // groups
     side = int(algorithm[-1])
     work = int(plan[COUNT].prod()) * 9 * channels * columns * groups * images
-    threads = 1 if work < PARALLEL_WORK else _threads._count
+    threads = threads_for(multiply_adds=work)
     at_once, part = set_regions(plan, side, images, groups, channels, columns, out.itemsize, threads)
     _compiled[algorithm][out.dtype](
         x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, groups, channels, columns,

@@ -12,9 +12,10 @@ import numpy as np
 from numba import int64
 from numba.types import Array
 
-from kernels import _checks, _threads, machine
+from kernels import _checks, machine
 from kernels._jit import Compiled, jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
 from kernels.gemm.micro import ADD, BIAS, CHAIN, MR, NV, STORE, Epilogue, micro_kernel, tile_height
 from kernels.gemm.pack import pack_a, pack_b, panel_padding
 from kernels.gemm.transposed import gemm_transposed, is_better_transposed
@@ -35,8 +36,6 @@ FEW_PANELS = 4
 PACK_VECTORS = machine.cache_bytes(2) // machine.vector_bytes()
 # Where K is at most SHORT, C is most of the traffic: it is written row of tiles by row of tiles.
 SHORT = 64
-# Below this many multiply-adds a second thread costs more than it brings (a parallel region takes about 5 us).
-PARALLEL_WORK = 600_000
 
 
 class Shape(NamedTuple):
@@ -236,10 +235,10 @@ def multiply_parallel(a, numbers_a, b, numbers_b, bias, mode, out, threads):
     """C is cut into a grid, and each thread multiplies its cell's rows of A and columns of B.
 
     Product n of the batch is that of the matrices ``a[numbers_a[n]]`` and ``b[numbers_b[n]]`` (3-D arrays, any
-    strides); a batch of at least `threads` products is shared out whole.
+    strides); a batch of at least `threads` products is divided between products.
     """
     operands = (threads, Operand(a, numbers_a), Operand(b, numbers_b), Epilogue(mode, bias), out)
-    share_out(_multiply_cells, threads, 1, threads, operands)
+    parallel_for(_multiply_cells, threads, 1, threads, operands)
 
 
 _compiled_serial = Compiled(
@@ -259,7 +258,7 @@ NO_BIAS = {dtype: np.empty(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOA
 
 def product(a, b, bias, mode, out):
     """``out = A B``, modes as the epilogue's, of 2-D arrays with any strides, on as many threads as it is worth."""
-    if out.size * a.shape[1] < PARALLEL_WORK or _threads._count == 1:
+    if threads_for(multiply_adds=out.size * a.shape[1]) == 1:
         _compiled_serial[out.dtype](a, b, bias, mode, out)
     else:
         products(a[None], _ONE_MATRIX, b[None], _ONE_MATRIX, bias, mode, out[None])
@@ -267,5 +266,5 @@ def product(a, b, bias, mode, out):
 
 def products(a, numbers_a, b, numbers_b, bias, mode, out):
     """`multiply_parallel` on as many threads as it is worth."""
-    threads = 1 if out.size * a.shape[2] < PARALLEL_WORK else _threads._count
+    threads = threads_for(multiply_adds=out.size * a.shape[2])
     _compiled_parallel[out.dtype](a, numbers_a, b, numbers_b, bias, mode, out, threads)

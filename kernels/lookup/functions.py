@@ -9,6 +9,7 @@ from numba.types import Array
 from kernels import _checks
 from kernels._indices import within
 from kernels._jit import Compiled
+from kernels._threads import threads_for
 from kernels.lookup.loops import (
     NOBODY,
     add_at,
@@ -21,7 +22,7 @@ from kernels.lookup.loops import (
     pack_bags,
     shrink_rows,
 )
-from kernels.reduction.layout import expect_shape, threads_for
+from kernels.reduction.layout import expect_shape
 
 MODES = ("sum", "mean", "max")
 # Memory this large is new from the system each time, and its pages are zero: those that no id names are never touched.

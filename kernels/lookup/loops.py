@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from kernels._jit import jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
 from kernels.lookup.grouping import grouped
 from kernels.reduction.ranges import over_range, read, sum_of, write
 from kernels.simd import flat, fma, shifted
@@ -77,7 +77,7 @@ def _copy_rows(first, last, ids, weight, out):
 @jit
 def gather(ids, weight, out, threads):
     """``out[i] = weight[ids[i]]``"""
-    share_out(_copy_rows, ids.size, max(1, TASK // weight.shape[1]), threads, (ids, weight, out))
+    parallel_for(_copy_rows, ids.size, max(1, TASK // weight.shape[1]), threads, (ids, weight, out))
 
 
 # --- rows combined ---------------------------------------------------------------------------------------------------
@@ -129,9 +129,9 @@ def combine(table, rows, factors, touched, begin, left_out, by_count, blank, out
     their number of terms; `blank`, `out` holds zeros already.
     """
     terms = max(1, (rows.size + (0 if blank else out.shape[0])) // touched.size)
-    share = max(1, TASK // (terms * out.shape[1]))
+    grain = max(1, TASK // (terms * out.shape[1]))
     arguments = table, rows, factors, touched, begin, left_out, by_count, blank, out
-    share_out(_combine_groups, touched.size, share, threads, arguments)
+    parallel_for(_combine_groups, touched.size, grain, threads, arguments)
 
 
 @jit
@@ -195,8 +195,8 @@ def _largest(first, last, weight, rows, places, begin, out, winners):
 def largest(weight, rows, places, begin, out, winners, threads):
     """The largest element of each column of a bag's rows and its place among the ids; 0 and NOBODY without rows."""
     bags = out.shape[0]
-    share = max(1, TASK // (max(1, rows.size // bags) * weight.shape[1]))
-    share_out(_largest, bags, share, threads, (weight, rows, places, begin, out, winners))
+    grain = max(1, TASK // (max(1, rows.size // bags) * weight.shape[1]))
+    parallel_for(_largest, bags, grain, threads, (weight, rows, places, begin, out, winners))
 
 
 @jit
@@ -214,8 +214,8 @@ def _add_won(first, last, dy, winners, places, bags, order, touched, begin, out)
 def add_won(dy, winners, rows, places, bags, out, threads):
     """Gradient of `largest`, added to the zeros of `out`; for at least one row."""
     order, touched, begin = grouped(rows, out.shape[0])
-    share = max(1, TASK // (max(1, rows.size // touched.size) * out.shape[1]))
-    share_out(_add_won, touched.size, share, threads, (dy, winners, places, bags, order, touched, begin, out))
+    grain = max(1, TASK // (max(1, rows.size // touched.size) * out.shape[1]))
+    parallel_for(_add_won, touched.size, grain, threads, (dy, winners, places, bags, order, touched, begin, out))
 
 
 # --- products and norms of rows --------------------------------------------------------------------------------------
@@ -238,8 +238,8 @@ def _multiply_rows(first, last, dy, weight, rows, places, bags, out):
 @jit
 def multiply_rows(dy, weight, rows, places, bags, out, threads):
     """``out[places[k]] = dot(dy[bags[k]], weight[rows[k]])``"""
-    share = max(1, TASK // weight.shape[1])
-    share_out(_multiply_rows, rows.size, share, threads, (dy, weight, rows, places, bags, out))
+    grain = max(1, TASK // weight.shape[1])
+    parallel_for(_multiply_rows, rows.size, grain, threads, (dy, weight, rows, places, bags, out))
 
 
 @jit(fastmath=False)

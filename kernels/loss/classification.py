@@ -19,9 +19,9 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
+from kernels._threads import threads_for
 from kernels.loss.targets import IGNORED, Targets, smoothed
 from kernels.reduction.exponentials import logarithms, logsumexp, scaled_softmax
-from kernels.reduction.layout import threads_for
 from kernels.reduction.peaks import over_units, slice_at, statistics
 
 

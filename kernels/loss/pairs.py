@@ -9,8 +9,8 @@ from numpy import ndarray
 
 from kernels import _checks, _elementwise
 from kernels._jit import jit
-from kernels._shares import share_out
-from kernels.reduction.layout import threads_for
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
 from kernels.reduction.ranges import sum_of
 
 PART = 16 * 1024  # elements of one part of a sum, some 3 us of work
@@ -33,7 +33,7 @@ def pair_sum(term, fill=0.0):
     def total(x, target, p, threads):
         parts = (x.size + PART - 1) // PART
         sums = np.empty(parts)
-        share_out(sum_parts, parts, 1, threads, (x, target, p, sums))
+        parallel_for(sum_parts, parts, 1, threads, (x, target, p, sums))
         result = 0.0
         for part in range(parts):
             result += sums[part]

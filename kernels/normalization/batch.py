@@ -27,6 +27,7 @@ import numpy as np
 from kernels import _checks
 from kernels._checks import floats
 from kernels._jit import jit
+from kernels._threads import threads_for
 from kernels.activation import relu_backward
 from kernels.machine import lanes
 from kernels.normalization.arguments import LEAST, channels, gradient, matching, parameter, past_caches, wanted
@@ -34,7 +35,6 @@ from kernels.normalization.columns import backward_columns, forward_columns
 from kernels.normalization.folded import scale_channels
 from kernels.normalization.moments import merge
 from kernels.normalization.pieces import backward_pieces, backward_pieces_relu, batch_layout, forward_pieces
-from kernels.reduction.layout import threads_for
 
 NO_RUNNING = {dtype: (np.empty(0, dtype), np.empty(0, dtype)) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
 

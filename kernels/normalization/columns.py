@@ -8,7 +8,7 @@ the rows are scaled, with a center, a scale and a shift for each column.
 import numpy as np
 
 from kernels._jit import jit
-from kernels._shares import FIRST, share_out
+from kernels._parallel import FIRST, parallel_for
 from kernels.normalization.affine import NOTHING, TASK, folded, streamable, update
 from kernels.normalization.moments import BLOCK_ROWS, column_moments, merge
 from kernels.reduction.ranges import over_range, read, write
@@ -22,8 +22,8 @@ SUM_ROWS = 16  # rows whose gradients are summed in the array's dtype before the
 @jit(inline=True)
 def _rows_of_part(rows, inner):
     """At least one block, and about a task of elements."""
-    share = max(TASK // inner, (rows + MOST_PARTS - 1) // MOST_PARTS, 1)
-    return (share + BLOCK_ROWS - 1) // BLOCK_ROWS * BLOCK_ROWS
+    grain = max(TASK // inner, (rows + MOST_PARTS - 1) // MOST_PARTS, 1)
+    return (grain + BLOCK_ROWS - 1) // BLOCK_ROWS * BLOCK_ROWS
 
 
 @streamable
@@ -55,13 +55,13 @@ def _scale_rows(first, last, x, centers, scales, shifts, least, past, y):
 
 
 @jit(fastmath=False)
-def _coefficients(shape, share, means, squares, weight, bias, eps, mean, rstd, running, momentum, coefficients):
+def _coefficients(shape, grain, means, squares, weight, bias, eps, mean, rstd, running, momentum, coefficients):
     """Merge the moments of the parts and columns of each channel, and make its coefficients of them."""
     rows, channels, length = shape
     for channel in range(channels):
         average, square, n = 0.0, 0.0, 0.0
         for part in range(len(means)):
-            more = np.float64(min(share, rows - part * share))
+            more = np.float64(min(grain, rows - part * grain))
             for j in range(channel * length, (channel + 1) * length):
                 average, square = merge(n, average, square, more, means[part, j], squares[part, j])
                 n += more
@@ -75,23 +75,23 @@ def _coefficients(shape, share, means, squares, weight, bias, eps, mean, rstd, r
 
 
 @jit(fastmath=False)
-def _moments_of_parts(first, last, share, rows, inner, x, eps, means, squares):
+def _moments_of_parts(first, last, grain, rows, inner, x, eps, means, squares):
     for part in range(first, last):
-        row = part * share
-        column_moments(x, row * inner, inner, min(share, rows - row), eps, means[part], squares[part])
+        row = part * grain
+        column_moments(x, row * inner, inner, min(grain, rows - row), eps, means[part], squares[part])
 
 
 @jit(fastmath=False)
 def forward_columns(shape, x, weight, bias, eps, mean, rstd, running, momentum, least, past, y, threads):
     """`pieces.forward_pieces` for an x of shape (rows, channels, length), by columns."""
     rows, inner = shape[0], shape[1] * shape[2]
-    share = _rows_of_part(rows, inner)
-    parts = (rows + share - 1) // share
+    grain = _rows_of_part(rows, inner)
+    parts = (rows + grain - 1) // grain
     means, squares, coefficients = np.empty((parts, inner)), np.empty((parts, inner)), np.empty((3, inner), x.dtype)
-    share_out(_moments_of_parts, parts, 1, threads, (share, rows, inner, x, eps, means, squares))
-    _coefficients(shape, share, means, squares, weight, bias, eps, mean, rstd, running, momentum, coefficients)
+    parallel_for(_moments_of_parts, parts, 1, threads, (grain, rows, inner, x, eps, means, squares))
+    _coefficients(shape, grain, means, squares, weight, bias, eps, mean, rstd, running, momentum, coefficients)
     arguments = x, coefficients[0], coefficients[1], coefficients[2], least, past, y
-    share_out(_scale_rows, rows, share, threads, arguments)
+    parallel_for(_scale_rows, rows, grain, threads, arguments)
 
 
 # --- backward --------------------------------------------------------------------------------------------------------
@@ -187,22 +187,22 @@ def _slopes(first, last, dy, x, coefficients, training, past, dx):
 
 
 @jit(fastmath=False)
-def _sums_of_parts(first, last, share, rows, inner, dy, x, centers, deviations, sums, products):
+def _sums_of_parts(first, last, grain, rows, inner, dy, x, centers, deviations, sums, products):
     for part in range(first, last):
-        row = part * share
-        _sum_rows(dy, x, row * inner, min(share, rows - row), centers, deviations, sums[part], products[part])
+        row = part * grain
+        _sum_rows(dy, x, row * inner, min(grain, rows - row), centers, deviations, sums[part], products[part])
 
 
 @jit(fastmath=False)
 def backward_columns(shape, dy, x, weight, mean, rstd, training, past, dx, dweight, dbias, threads):
     """Gradients of `forward_columns`."""
     rows, inner = shape[0], shape[1] * shape[2]
-    share = _rows_of_part(rows, inner)
-    parts = (rows + share - 1) // share
+    grain = _rows_of_part(rows, inner)
+    parts = (rows + grain - 1) // grain
     sums, products, coefficients = np.empty((parts, inner)), np.empty((parts, inner)), np.empty((5, inner), x.dtype)
     centers, deviations = coefficients[0], coefficients[4]
     for j in range(inner):
         centers[j], deviations[j] = mean[j // shape[2]], rstd[j // shape[2]]
-    share_out(_sums_of_parts, parts, 1, threads, (share, rows, inner, dy, x, centers, deviations, sums, products))
+    parallel_for(_sums_of_parts, parts, 1, threads, (grain, rows, inner, dy, x, centers, deviations, sums, products))
     _slope_coefficients(shape, sums, products, weight, rstd, dweight, dbias, coefficients)
-    share_out(_slopes, rows, share, threads, (dy, x, coefficients, training, past, dx))
+    parallel_for(_slopes, rows, grain, threads, (dy, x, coefficients, training, past, dx))

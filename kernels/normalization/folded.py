@@ -10,7 +10,7 @@ with a mean, a scale and a bias for each element of the row.
 import numpy as np
 
 from kernels._jit import jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
 from kernels.normalization.affine import TASK, streamable
 from kernels.reduction.ranges import read
 from kernels.simd import flat, fma, lane_count, select
@@ -72,6 +72,6 @@ def scale_channels(length, x, mean, var, weight, bias, eps, rstd, least, past, y
         for k in range(channel * repeats, (channel + 1) * repeats):
             centers[k], scales[k], shifts[k] = mean[channel], scale, bias[channel]
     size = scales.size if by_row else length
-    segments, share = x.size // size, max(1, TASK // size)
+    segments, grain = x.size // size, max(1, TASK // size)
     arguments = size, by_row, x, centers, scales, shifts, least, past, y
-    share_out(_scale_segments, segments, share, threads, arguments)
+    parallel_for(_scale_segments, segments, grain, threads, arguments)

@@ -24,12 +24,12 @@ import numpy as np
 from kernels import _checks
 from kernels._checks import floats
 from kernels._jit import jit
+from kernels._threads import threads_for
 from kernels.machine import lanes
 from kernels.normalization.arguments import LEAST, channels, gradient, matching, parameter, past_caches, wanted
 from kernels.normalization.batch import NO_RUNNING, batch_norm, batch_norm_backward, updated
 from kernels.normalization.pieces import backward_pieces, forward_pieces, group_layout
 from kernels.normalization.rows import backward_rows, forward_rows
-from kernels.reduction.layout import threads_for
 
 # --- loops on arrays (N, C, L) ---------------------------------------------------------------------------------------
 

@@ -25,9 +25,9 @@ import numpy as np
 from kernels import _checks
 from kernels._checks import floats
 from kernels._jit import jit
+from kernels._threads import threads_for
 from kernels.normalization.arguments import gradient, matching, parameter, past_caches, wanted
 from kernels.normalization.rows import backward_rows, forward_rows
-from kernels.reduction.layout import threads_for
 
 # --- loops on 2-D arrays ---------------------------------------------------------------------------------------------
 

@@ -18,9 +18,9 @@ import numpy as np
 from kernels import _checks
 from kernels._checks import floats
 from kernels._jit import jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
 from kernels.normalization.arguments import channels, gradient
-from kernels.reduction.layout import threads_for
 from kernels.reduction.ranges import over_range, read, write
 from kernels.simd import absolute, allocate, exp, flat, fma, log, release, select
 from kernels.simd.wide import wide_count
@@ -177,7 +177,7 @@ def _over_strips(run):
     @jit
     def loops(shape, threads, x, arguments):
         strips = (shape[2] + wide_count(x) - 1) // wide_count(x)
-        share_out(tasks, shape[0] * strips, 1, threads, (strips, shape, arguments))
+        parallel_for(tasks, shape[0] * strips, 1, threads, (strips, shape, arguments))
 
     return loops
 

@@ -15,7 +15,7 @@ end there. Units are shared out among the threads, so batch norm needs as many c
 import numpy as np
 
 from kernels._jit import jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
 from kernels.normalization.affine import NOTHING, TASK, folded, scale_range, streamable, update
 from kernels.normalization.moments import BLOCK_VECTORS, moments
 from kernels.reduction.ranges import read
@@ -25,7 +25,6 @@ from kernels.simd.vector import lane_count
 from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
 
 ZERO = np.float64(0.0)  # a plain value: Numba compiles a callee anew for each literal argument
-LEAST = NOTHING
 
 
 def batch_layout(N, C, L):
@@ -74,7 +73,7 @@ def forward_pieces(layout, x, weight, bias, eps, mean, rstd, running, momentum, 
     `running` is the pair of running statistics, one element a unit, or none.
     """
     arguments = layout, x, weight, bias, eps, mean, rstd, running, momentum, least, past, y
-    share_out(_forward_units, layout[0], _units_of_task(layout), threads, arguments)
+    parallel_for(_forward_units, layout[0], _units_of_task(layout), threads, arguments)
 
 
 # --- backward --------------------------------------------------------------------------------------------------------
@@ -179,7 +178,7 @@ def backward_of(masked):
         count, pieces = layout[0], layout[1]
         sums, products = np.empty(count * pieces), np.empty(count * pieces)
         arguments = layout, dy, x, y, weight, mean, rstd, training, past, sums, products, dx
-        share_out(units, count, _units_of_task(layout), threads, arguments)
+        parallel_for(units, count, _units_of_task(layout), threads, arguments)
         _add_pieces(layout, products, sums, dweight, dbias)
 
     return backward_pieces

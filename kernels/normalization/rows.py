@@ -11,7 +11,7 @@ added up at the end. Tasks depend on the shape only, and so do all sums.
 import numpy as np
 
 from kernels._jit import jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
 from kernels.normalization.affine import TASK, streamable
 from kernels.normalization.moments import BLOCK_VECTORS, least_square, moments
 from kernels.reduction.ranges import over_range, read, sum_of, write
@@ -100,7 +100,7 @@ def forward_rows(n, centered, x, residual, total, weight, bias, eps, mean, rstd,
     for x; it is written to `total`, unless that is of size 0.
     """
     arguments = n, centered, x, residual, total, weight, bias, eps, mean, rstd, past, y
-    share_out(_forward_rows, rstd.size, max(1, TASK // n), threads, arguments)
+    parallel_for(_forward_rows, rstd.size, max(1, TASK // n), threads, arguments)
 
 
 # --- backward --------------------------------------------------------------------------------------------------------
@@ -201,11 +201,11 @@ def _backward_rows(first, last, n, centered, dy, x, other, weight, mean, rstd, p
 
 @jit(fastmath=False)
 def _backward_tasks(
-    first_task, last_task, share, n, centered, dy, x, other, weight, mean, rstd, past, dx, products, sums
+    first_task, last_task, grain, n, centered, dy, x, other, weight, mean, rstd, past, dx, products, sums
 ):  # fmt: skip
     for task in range(first_task, last_task):
-        first = task * share
-        last = min(first + share, rstd.size)
+        first = task * grain
+        last = min(first + grain, rstd.size)
         _backward_rows(
             first, last, n, centered, dy, x, other, weight, mean, rstd, past, dx, products[task], sums[task]
         )  # fmt: skip
@@ -215,11 +215,11 @@ def _backward_tasks(
 def backward_rows(n, centered, dy, x, other, weight, mean, rstd, past, dx, dweight, dbias, threads):
     """Gradients of `forward_rows`; `other`, unless of size 0, is added to dx."""
     rows = rstd.size
-    share = max(LEAST_ROWS, TASK // n, (rows + MOST_TASKS - 1) // MOST_TASKS)
-    tasks = (rows + share - 1) // share
+    grain = max(LEAST_ROWS, TASK // n, (rows + MOST_TASKS - 1) // MOST_TASKS)
+    tasks = (rows + grain - 1) // grain
     products, sums = np.empty((tasks, weight.size)), np.empty((tasks, weight.size))
-    arguments = share, n, centered, dy, x, other, weight, mean, rstd, past, dx, products, sums
-    share_out(_backward_tasks, tasks, 1, threads, arguments)
+    arguments = grain, n, centered, dy, x, other, weight, mean, rstd, past, dx, products, sums
+    parallel_for(_backward_tasks, tasks, 1, threads, arguments)
     for task in range(1, tasks):
         for k in range(weight.size):
             products[0, k] += products[task, k]

@@ -11,7 +11,7 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._shares import FIRST
+from kernels._parallel import FIRST
 from kernels.pooling.average import (
     avg_pool_backward_lines,
     avg_pool_backward_naive,
@@ -22,7 +22,7 @@ from kernels.pooling.average import (
 from kernels.pooling.maximum import run_max
 from kernels.pooling.places import scatter
 from kernels.pooling.rows import over_lines
-from kernels.pooling.windows import check_size, gradient, numbers, planes_of, shares, windows
+from kernels.pooling.windows import check_size, gradient, grain_and_threads, numbers, planes_of, windows
 from kernels.reduction.ranges import sum_of
 from kernels.simd import flat, lane_count, load, load_partial, splat, store_partial, sum_lanes
 
@@ -294,7 +294,7 @@ def _average(operation, dims, x, output_size):
     if not y.size:
         return y
     lines = math.prod(result[:3])
-    work = lines, *shares(lines, x.size + y.size)
+    work = lines, *grain_and_threads(lines, x.size + y.size)
     if y.size == planes:
         global_average((x.reshape(planes, -1), y.reshape(planes)), *work)
     elif w := _alike(operation, source, result):
@@ -318,7 +318,7 @@ def _max(operation, dims, x, output_size, return_indices):
         y, indices = _checks.new(shape, x.dtype), _checks.new(shape, _checks.INT64)
         lines = math.prod(result[:3])
         arguments = x.reshape(source), y.reshape(result), indices.reshape(result)
-        adaptive_max(arguments, lines, *shares(lines, x.size + y.size))
+        adaptive_max(arguments, lines, *grain_and_threads(lines, x.size + y.size))
     return (y, indices) if return_indices else y
 
 
@@ -353,13 +353,13 @@ def _average_backward(operation, dims, dy, shape):
         return dx
     lines = math.prod(source[:3])
     if dy.size == planes:
-        global_spread((dy.reshape(planes), dx.reshape(planes, -1)), planes, *shares(planes, dx.size))
+        global_spread((dy.reshape(planes), dx.reshape(planes, -1)), planes, *grain_and_threads(planes, dx.size))
     elif w := _alike(operation, source, result):
         run_average(
             avg_pool_backward_lines, avg_pool_backward_naive, dy.reshape(result), w, True, 0, dx.reshape(source)
         )
     else:
-        adaptive_spread((dy.reshape(result), dx.reshape(source)), lines, *shares(lines, dx.size + dy.size))
+        adaptive_spread((dy.reshape(result), dx.reshape(source)), lines, *grain_and_threads(lines, dx.size + dy.size))
     return dx
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._shares import FIRST
+from kernels._parallel import FIRST
 from kernels.pooling.rows import (
     clear,
     inside,
@@ -30,7 +30,7 @@ from kernels.pooling.rows import (
     unpack,
     window_at,
 )
-from kernels.pooling.windows import gradient, is_vast, shares, windows
+from kernels.pooling.windows import gradient, grain_and_threads, is_vast, windows
 from kernels.simd import flat, fma, lane_count, load, load_partial, splat, store, store_partial, sum_lanes
 
 
@@ -336,7 +336,7 @@ def run_average(loops, naive, source, w, include, divisor, target):
         naive(*arguments)
     else:
         lines = math.prod(target.shape[:3])
-        loops(arguments, lines, *shares(lines, source.size + target.size))
+        loops(arguments, lines, *grain_and_threads(lines, source.size + target.size))
 
 
 def avg_pool1d_backward(dy, shape, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):

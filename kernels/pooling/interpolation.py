@@ -19,7 +19,7 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._shares import FIRST
+from kernels._parallel import FIRST
 from kernels.pooling.adaptive import (
     adaptive_avg_pool1d,
     adaptive_avg_pool1d_backward,
@@ -29,7 +29,7 @@ from kernels.pooling.adaptive import (
     adaptive_avg_pool3d_backward,
 )
 from kernels.pooling.rows import over_lines
-from kernels.pooling.windows import check_size, gradient, numbers, shares
+from kernels.pooling.windows import check_size, gradient, grain_and_threads, numbers
 from kernels.simd import flat, fma, lane_count, load_partial, splat, store_partial
 
 MODES = {
@@ -237,7 +237,7 @@ def _run(x, y, sizes, mode, align_corners, backward):
     ones = (1,) * (3 - dims)
     source, target = x.reshape(planes, *ones, *x.shape[2:]), y.reshape(planes, *ones, *y.shape[2:])
     lines = math.prod(target.shape[:3])
-    interpolate_lines((source, *each[0], *each[1], *each[2], target), lines, *shares(lines, x.size + y.size))
+    interpolate_lines((source, *each[0], *each[1], *each[2], target), lines, *grain_and_threads(lines, x.size + y.size))
 
 
 def _arguments(operation, shape, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias):

@@ -18,10 +18,10 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._shares import FIRST
+from kernels._parallel import FIRST
 from kernels.pooling import places
 from kernels.pooling.rows import clear, inside, over_lines, phase_count, pitch_of, place, splitter, unpack
-from kernels.pooling.windows import expect, gradient, is_vast, shares, windows
+from kernels.pooling.windows import expect, gradient, grain_and_threads, is_vast, windows
 from kernels.simd import flat, lane_count, load, maximum, store_partial
 
 MOST_BYTES = 256  # places that a byte can tell apart
@@ -188,7 +188,7 @@ def run_max(x, w, return_indices):
     """The largest elements, and their places in the wanted form."""
     y = _checks.new(w.shape, x.dtype)
     source, target, lines = x.reshape(w.source), y.reshape(w.result), math.prod(w.result[:3])
-    work = lines, *shares(lines, x.size + y.size)
+    work = lines, *grain_and_threads(lines, x.size + y.size)
     vast = is_vast(w) or (return_indices and math.prod(w.kernel) > MOST_NUMBERED)
     if return_indices == "window":
         found = _checks.new(w.shape, _checks.BYTE)
@@ -259,5 +259,5 @@ def _max_pool_backward(operation, dims, dy, shape, indices, kernel_size, stride,
         loops, lines = places.max_pool_halves, w.planes * ((w.size[1] + w.padding[1] + 1) // 2)
     else:
         loops, lines = places.max_pool_numbered, w.planes
-    loops(arguments, lines, *shares(lines, dx.size + dy.size))
+    loops(arguments, lines, *grain_and_threads(lines, dx.size + dy.size))
     return dx

@@ -16,9 +16,9 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._shares import FIRST
+from kernels._parallel import FIRST
 from kernels.pooling.rows import clear, join, over_lines, phase_count, pitch_of, place, unpack, window_at
-from kernels.pooling.windows import check_size, gradient, numbers, shares, steps
+from kernels.pooling.windows import check_size, gradient, grain_and_threads, numbers, steps
 from kernels.simd import even_lanes, flat, lane_count, load, load_partial, splat, store, store_partial
 
 # --- naive loops: the definition -------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ def _unfold(operation, x, kernel_size, dilation, padding, stride):
     columns = _checks.new(shape, x.dtype)
     planes, taken = math.prod(x.shape[:-2]), math.prod(sizes[0].tolist())
     arguments = x.reshape(planes, 1, *x.shape[-2:]), sizes, columns.reshape(planes, taken, *out)
-    im2col_lines(arguments, planes * taken, *shares(planes * taken, columns.size))
+    im2col_lines(arguments, planes * taken, *grain_and_threads(planes * taken, columns.size))
     return columns
 
 
@@ -307,5 +307,5 @@ def _fold(operation, x, output_size, kernel_size, dilation, padding, stride):
     y = _checks.new(shape, x.dtype)
     planes = math.prod(shape[:-2])
     arguments = x.reshape(planes, taken, *out), sizes, y.reshape(planes, 1, *size)
-    col2im_lines(arguments, planes * size[0], *shares(planes * size[0], x.size + y.size))
+    col2im_lines(arguments, planes * size[0], *grain_and_threads(planes * size[0], x.size + y.size))
     return y

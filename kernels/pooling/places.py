@@ -11,7 +11,7 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._shares import FIRST
+from kernels._parallel import FIRST
 from kernels.pooling.rows import (
     clear,
     inside,
@@ -22,7 +22,7 @@ from kernels.pooling.rows import (
     splitter,
     unpack,
 )
-from kernels.pooling.windows import expect, planes_of, shares
+from kernels.pooling.windows import expect, grain_and_threads, planes_of
 from kernels.simd import (
     flat,
     interleave_high,
@@ -316,5 +316,9 @@ def scatter(operation, x, indices, shape, dims, loops=add_at):
     indices = checked_indices(operation, indices, x.shape, size)
     y = _checks.new(tuple(shape), x.dtype)
     per_plane = (planes, x.size // max(planes, 1))
-    loops((x.reshape(per_plane), indices.reshape(per_plane), y.reshape(planes, size)), planes, *shares(planes, y.size))
+    loops(
+        (x.reshape(per_plane), indices.reshape(per_plane), y.reshape(planes, size)),
+        planes,
+        *grain_and_threads(planes, y.size),
+    )
     return y

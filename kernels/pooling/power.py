@@ -27,7 +27,7 @@ from kernels.pooling.average import (
 )
 from kernels.pooling.maximum import run_max
 from kernels.pooling.rows import over_lines
-from kernels.pooling.windows import gradient, shares, windows
+from kernels.pooling.windows import gradient, grain_and_threads, windows
 
 
 @jit(inline=True)
@@ -162,12 +162,12 @@ def _lp_pool(operation, dims, x, norm_type, kernel_size, stride, ceil_mode):
         return run_max(np.abs(x), w, False)
     powers, y, far = np.empty(w.source, x.dtype), _checks.new(w.shape, x.dtype), np.zeros(1, bool)
     arguments = x.reshape(-1), p, powers.reshape(-1), *_bounds(p, x.dtype, 0.9), far
-    _powers(arguments, x.size, *shares(x.size, x.size))
+    _powers(arguments, x.size, *grain_and_threads(x.size, x.size))
     if far[0] and x.dtype == _checks.FLOAT32:
         wide = _lp_pool(operation, dims, x.astype(_checks.FLOAT64), norm_type, kernel_size, stride, ceil_mode)
         return _narrowed(wide)
     run_average(avg_pool_lines, avg_pool_naive, powers, w, True, 0, y.reshape(w.result))
-    _roots((y.reshape(-1), p, x.dtype.type(math.prod(w.kernel))), y.size, *shares(y.size, y.size))
+    _roots((y.reshape(-1), p, x.dtype.type(math.prod(w.kernel))), y.size, *grain_and_threads(y.size, y.size))
     return y
 
 
@@ -211,9 +211,9 @@ def _lp_pool_backward(operation, dims, dy, x, y, norm_type, kernel_size, stride,
     # a product of three, each of which may go a part of the way to overflow
     far, bounds, bounds_dy = np.zeros(1, bool), _bounds(p, x.dtype, 0.45), _bounds(-1.0, x.dtype, 0.45)
     arguments = dy.reshape(-1), y.reshape(-1), p, factor, slopes.reshape(-1), *bounds_dy, far
-    _slopes(arguments, dy.size, *shares(dy.size, dy.size))
+    _slopes(arguments, dy.size, *grain_and_threads(dy.size, dy.size))
     run_average(avg_pool_backward_lines, avg_pool_backward_naive, slopes, w, True, 0, dx.reshape(w.source))
-    _times_powers((dx.reshape(-1), x.reshape(-1), p, *bounds, far), x.size, *shares(x.size, x.size))
+    _times_powers((dx.reshape(-1), x.reshape(-1), p, *bounds, far), x.size, *grain_and_threads(x.size, x.size))
     if far[0] and p != 1 and x.dtype == _checks.FLOAT32:
         wide = (array.astype(_checks.FLOAT64) for array in (dy, x, y))
         return _narrowed(_lp_pool_backward(operation, dims, *wide, norm_type, kernel_size, stride, ceil_mode))

@@ -14,7 +14,7 @@ All that is read or written past the elements in use lies in the phases' own mem
 """
 
 from kernels._jit import jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
 from kernels.simd import (
     even_lanes,
     interleave_high,
@@ -29,13 +29,13 @@ from kernels.simd import (
 )
 
 
-def over_lines(work, naive=None):
-    """Jitted ``run(arguments, lines, share, threads)``: ``work(start, stop, arguments)`` on all lines, by parts; or, in
+def over_lines(task, naive=None):
+    """Jitted ``run(arguments, lines, grain, threads)``: ``task(start, stop, arguments)`` for every `grain` lines. In
     plain Python, ``naive(*arguments)``."""
 
-    @jit(naive=naive and (lambda arguments, lines, share, threads: naive(*arguments)))
-    def run(arguments, lines, share, threads):
-        share_out(work, lines, share, threads, (arguments,))
+    @jit(naive=naive and (lambda arguments, lines, grain, threads: naive(*arguments)))
+    def run(arguments, lines, grain, threads):
+        parallel_for(task, lines, grain, threads, (arguments,))
 
     return run
 

@@ -11,7 +11,7 @@ import math
 from kernels import _checks
 from kernels._jit import jit
 from kernels.pooling.places import checked_indices, put_at, scatter, take_at
-from kernels.pooling.windows import check_size, expect, numbers, planes_of, shares
+from kernels.pooling.windows import check_size, expect, grain_and_threads, numbers, planes_of
 
 
 @jit
@@ -125,5 +125,5 @@ def _max_unpool_backward(operation, dims, dy, indices):
     dx = _checks.new(indices.shape, dy.dtype)
     each = math.prod(indices.shape[-dims:])
     arguments = dy.reshape(planes, size), indices.reshape(planes, each), dx.reshape(planes, each)
-    take_at(arguments, planes, *shares(planes, dx.size))
+    take_at(arguments, planes, *grain_and_threads(planes, dx.size))
     return dx

@@ -12,14 +12,13 @@ import numpy as np
 
 from kernels import _checks
 from kernels._plain import DISABLED
-from kernels._threads import get_num_threads
+from kernels._threads import threads_for
 
 LARGEST = 2**31 - 1  # of each argument; products of two of them still fit an int64
 MOST_ELEMENTS = 2**59  # of a result, whose bytes then fit an int64
 LAYOUT = {1: "(N, C, L) or (C, L)", 2: "(N, C, H, W) or (C, H, W)", 3: "(N, C, D, H, W) or (C, D, H, W)"}
 
-SERIAL_BELOW = 2**15  # elements read and written: less work than entering a parallel region is worth
-SHARE = 2**15  # of which a part of a parallel loop has about so many
+TASK = 2**15  # elements read and written by a task, about
 
 # Elements that a window spans in a row, padding included, for which there are phases (plain Python has none).
 WIDEST = 0 if DISABLED else 2**16
@@ -153,7 +152,7 @@ def gradient(operation: str, dy, shape: tuple):
     return dy
 
 
-def shares(lines: int, work: int) -> tuple[int, int]:
-    """Lines of one part of a parallel loop over `lines` lines, of `work` elements in all, and the threads for it."""
-    each = max(1, lines * SHARE // max(work, 1))
-    return each, 1 if work < SERIAL_BELOW or lines <= each else get_num_threads()
+def grain_and_threads(lines: int, elements: int) -> tuple[int, int]:
+    """Lines of a task and number of threads, for `lines` lines that read and write `elements` elements in all."""
+    grain = max(1, lines * TASK // max(elements, 1))
+    return grain, 1 if lines <= grain else threads_for(elements)

@@ -14,13 +14,23 @@ from numba import boolean, int64
 
 from kernels import _checks, machine
 from kernels._jit import Compiled, jit
-from kernels._shares import share_out
+from kernels._parallel import parallel_for
 from kernels.gemm.driver import NO_BIAS as NONE
 from kernels.gemm.functions import matmul
 from kernels.gemm.micro import MR, NV
 from kernels.gemm.offsets import pack_strips
 from kernels.recurrent.arguments import NO_MATRIX
-from kernels.recurrent.forward import CONTINUE, ONE, PLAIN, ZERO, copy_rows, multiply_panel, padded, shares, strips_of
+from kernels.recurrent.forward import (
+    CONTINUE,
+    ONE,
+    PLAIN,
+    ZERO,
+    copy_rows,
+    multiply_panel,
+    padded,
+    strips_of,
+    task_bounds,
+)
 from kernels.recurrent.gates import BLOCKS, GATES, GRU, activate_backward, gates_and_blocks
 from kernels.reduction import sum as sum_over
 from kernels.simd import allocate, flat, lane_count, load_partial, release, store_partial, tanh
@@ -52,10 +62,10 @@ def raw_outputs(gates, cells, row, rows, H, out):
 
 @jit
 def walk_back(
-    share, stop, bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H, reverse, dh, dc,
+    task, stop, bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H, reverse, dh, dc,
     dgates, dprojected, raw,
 ):  # fmt: skip
-    """Share number `share` of the batch, sequences ``bounds[share]`` to ``bounds[share + 1]``, back through all steps.
+    """Task number `task`: sequences ``bounds[task]`` to ``bounds[task + 1]`` of the batch, back through all steps.
 
     dh and dc hold the gradients of the last state and receive those of the first one; dgates receives those of the
     pre-activations. weight_hh and weight_hr are packed by `pack_columns`. dprojected and raw, of size 0 without a
@@ -64,8 +74,8 @@ def walk_back(
     NR = NV * lane_count(dh)
     P, T = dh.shape[1], sizes.size
     count, width = gates_and_blocks(kind)
-    first = bounds[share]
-    R = bounds[share + 1] - first
+    first = bounds[task]
+    R = bounds[task + 1] - first
     DY, Y, H0, C0, G, C = flat(dy), flat(y), flat(h0), flat(c0), flat(gates), flat(cells)
     DH, DC, DG, DP, M = flat(dh), flat(dc), flat(dgates), flat(dprojected), flat(raw)
     panels_h, panels_p = flat(weight_hh), flat(weight_hr)
@@ -117,7 +127,7 @@ def walk_back(
 
 
 @jit
-def _walk_back_shared_out(
+def _walk_back_parallel(
     bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H, reverse, dh, dc, dgates,
     dprojected, raw,
 ):  # fmt: skip
@@ -125,11 +135,11 @@ def _walk_back_shared_out(
         bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H, reverse, dh, dc, dgates,
         dprojected, raw,
     )  # fmt: skip
-    share_out(walk_back, bounds.size - 1, ONE, bounds.size - 1, arguments)
+    parallel_for(walk_back, bounds.size - 1, ONE, bounds.size - 1, arguments)
 
 
 _compiled = Compiled(
-    _walk_back_shared_out,
+    _walk_back_parallel,
     lambda kind: (
         int64[::1], int64, kind[:, ::1], *(kind[::1],) * 2, *(kind[:, ::1],) * 5, int64[::1], int64[::1], int64,
         boolean, *(kind[:, ::1],) * 5,
@@ -158,7 +168,7 @@ def run(kind, layer, dy, y, gates, cells, begin, end, reverse, needs):
     projects = layer.weight_hr is not None
     dgates = _checks.new((rows, BLOCKS[kind] * H), dtype)
     dprojected, raw = (_checks.new((rows, width), dtype) if projects else NO_MATRIX[dtype] for width in (P, H))
-    bounds = shares(layer.sizes, layer.batch, rows * layer.weight_hh.size)
+    bounds = task_bounds(layer.sizes, layer.batch, rows * layer.weight_hh.size)
     if rows:
         _compiled[dtype](
             bounds, kind, dy, packed(layer.weight_hh), packed(layer.weight_hr) if projects else NONE[dtype], *begin,

@@ -8,10 +8,9 @@ it is about to use. Threads share the hidden units, each computing all gates of 
 import numpy as np
 from numba import boolean, int64
 
-from kernels import _threads
 from kernels._jit import Compiled, jit
-from kernels._shares import share_out
-from kernels.gemm.driver import PARALLEL_WORK
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
 from kernels.gemm.micro import NV
 from kernels.gemm.offsets import dot_products, gemm
 from kernels.recurrent.forward import CONTINUE, ONE, ZERO, copy_rows, strips_of
@@ -32,9 +31,9 @@ def _add_product(x, B, K, weight, row, units, z, to, ldz):
 
 @jit
 def step(
-    share, stop, shares, kind, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, out, c_out, gates, keep
+    thread, stop, threads, kind, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, out, c_out, gates, keep
 ):  # fmt: skip
-    """The hidden units that fall to the shares from `share` to `stop` - 1 of `shares`: x (B, I), h and c (B, H) to out,
+    """The hidden units of the threads from `thread` to `stop` - 1 of `threads`: x (B, I), h and c (B, H) to out,
     c_out and gates.
 
     A bias of size 0 counts as zeros, and c is of the LSTM alone.
@@ -42,7 +41,7 @@ def step(
     B, inputs, H = x.shape[0], x.shape[1], out.shape[1]
     count, blocks = gates_and_blocks(kind)
     unit, strips = NV * lane_count(out), strips_of(H, out)
-    first, last = share * strips // shares * unit, min(stop * strips // shares * unit, H)
+    first, last = thread * strips // threads * unit, min(stop * strips // threads * unit, H)
     units = last - first
     if units <= 0:
         return
@@ -72,13 +71,13 @@ def step(
 
 
 @jit
-def _step_shared_out(kind, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, out, c_out, gates, keep, threads):
+def _step_parallel(kind, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, out, c_out, gates, keep, threads):
     arguments = threads, kind, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, out, c_out, gates, keep
-    share_out(step, threads, ONE, threads, arguments)
+    parallel_for(step, threads, ONE, threads, arguments)
 
 
 _compiled = Compiled(
-    _step_shared_out,
+    _step_parallel,
     lambda kind: (int64, *(kind[:, ::1],) * 5, *(kind[::1],) * 2, *(kind[:, ::1],) * 3, boolean, int64),
 )
 
@@ -86,5 +85,5 @@ _compiled = Compiled(
 def run(kind, x, *arguments):
     """`step` on as many threads as it is worth; arguments as its own from `kind` on."""
     weight_ih, weight_hh = arguments[2:4]
-    worth = len(x) * (weight_ih.size + weight_hh.size) >= PARALLEL_WORK
-    _compiled[x.dtype](kind, x, *arguments, _threads._count if worth else 1)
+    threads = threads_for(multiply_adds=len(x) * (weight_ih.size + weight_hh.size))
+    _compiled[x.dtype](kind, x, *arguments, threads)

@@ -21,11 +21,11 @@ Steps are packed as in PyTorch: step t holds the first ``sizes[t]`` sequences, i
 import numpy as np
 from numba import boolean, int64
 
-from kernels import _threads, machine
+from kernels import machine
 from kernels._jit import Compiled, jit
-from kernels._shares import MEETING, assembled, meet, share_out
+from kernels._parallel import BARRIER, all_running, barrier, parallel_for
+from kernels._threads import get_num_threads, threads_for
 from kernels.gemm.driver import NO_BIAS as NONE
-from kernels.gemm.driver import PARALLEL_WORK
 from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, tile_height
 from kernels.gemm.offsets import micro_kernel, pack_strips
 from kernels.gemm.pack import padded
@@ -35,9 +35,9 @@ from kernels.simd import allocate, flat, lane_count, release, shifted
 # Numba compiles a callee anew for each literal argument; these are plain values to it.
 ZERO, ONE = np.int64(0), np.int64(1)
 START, CONTINUE, PLAIN = np.int64(BIAS), np.int64(ADD), np.int64(STORE)  # what becomes of a tile, as in `gemm`
-# Weights from which on the step of one sequence (8 us) is worth waiting for another thread at its end.
+# Weights from which on the threads share each step of a single sequence (8 us), with a barrier at its end.
 TOGETHER_FROM = 2**17
-NO_MEETING = np.zeros(0, np.int64)
+NO_BARRIER = np.zeros(0, np.int64)
 # Rows of x that are multiplied at a time where a step has fewer: two tiles.
 ROWS = 2 * MR
 
@@ -81,11 +81,11 @@ def pack_gates(weight, gates, H, depth, panels):
 
 @jit
 def walk(
-    share, stop, bounds, meeting, kind, x, weight_ih, weight_hh, weight_hr, bias, h, c, y, gates, cells, starts, sizes,
+    task, stop, bounds, counters, kind, x, weight_ih, weight_hh, weight_hr, bias, h, c, y, gates, cells, starts, sizes,
     H, reverse, keep,
 ):  # fmt: skip
-    """Share number `share` of the batch, sequences ``bounds[share]`` to ``bounds[share + 1]``, through all steps; or,
-    with a `meeting`, the share of the hidden units of the only sequence. `stop` is share + 1.
+    """Task number `task`: sequences ``bounds[task]`` to ``bounds[task + 1]`` of the batch, through all steps; or, with
+    the `counters` of a barrier, some of the hidden units of the only sequence. `stop` is task + 1.
 
     x (rows, I); weight_ih and weight_hh packed by `pack_gates`, weight_hr (P, H) likewise or of size 0; bias, one value
     a unit and block; h (B, P) and c (B, H) hold the initial state and receive the last one; y (rows, P), gates and
@@ -97,18 +97,18 @@ def walk(
     count, blocks = gates_and_blocks(kind)
     strips = strips_of(H, y)
     block = strips * NR
-    first, R, threads = bounds[share], bounds[share + 1] - bounds[share], bounds.size - 1
+    first, R, threads = bounds[task], bounds[task + 1] - bounds[task], bounds.size - 1
     units, stop_units, joint = ZERO, strips, False
-    if meeting.size > 0:
-        joint = assembled(meeting, threads)
+    if counters.size > 0:
+        joint = all_running(counters, threads)
         if joint:
-            units, stop_units = share * strips // threads, (share + 1) * strips // threads
-        elif share > 0:
+            units, stop_units = task * strips // threads, (task + 1) * strips // threads
+        elif task > 0:
             return
         first, R = ZERO, ONE
     X, Y, h_all, c_all, G, C = flat(x), flat(y), flat(h), flat(c), flat(gates), flat(cells)
     panels_x, panels_h, panels_p, biases = flat(weight_ih), flat(weight_hh), flat(weight_hr), flat(bias)
-    at_once = min(max(ROWS // max(R, 1), 1), T)  # very unequal lengths may leave a share without a sequence
+    at_once = min(max(ROWS // max(R, 1), 1), T)  # very unequal lengths may leave a task without a sequence
     ldx, ldh, ldm, ldz = padded(inputs, y), padded(P, y), padded(H, y), padded(blocks * block, y)
     rows_x = allocate(y, at_once * R * ldx)
     before = allocate(y, R * ldh)
@@ -161,7 +161,7 @@ def walk(
                         Y, row * P + strip * NR, P, biases, ZERO, PLAIN, totals,
                     )  # fmt: skip
             if joint:
-                meet(meeting, threads, w + s + 1)
+                barrier(counters, threads, w + s + 1)
             copy_rows(Y, row * P, P, active, P, before, ZERO, ldh)
     if units == 0:
         copy_rows(before, ZERO, ldh, R, P, h_all, first * P, P)
@@ -173,19 +173,19 @@ def walk(
 
 
 @jit
-def _walk_shared_out(
-    bounds, meeting, kind, x, weight_ih, weight_hh, weight_hr, bias, h, c, y, gates, cells, starts, sizes, H, reverse,
+def _walk_parallel(
+    bounds, counters, kind, x, weight_ih, weight_hh, weight_hr, bias, h, c, y, gates, cells, starts, sizes, H, reverse,
     keep,
 ):  # fmt: skip
     arguments = (
-        bounds, meeting, kind, x, weight_ih, weight_hh, weight_hr, bias, h, c, y, gates, cells, starts, sizes, H,
+        bounds, counters, kind, x, weight_ih, weight_hh, weight_hr, bias, h, c, y, gates, cells, starts, sizes, H,
         reverse, keep,
     )  # fmt: skip
-    share_out(walk, bounds.size - 1, ONE, bounds.size - 1, arguments)
+    parallel_for(walk, bounds.size - 1, ONE, bounds.size - 1, arguments)
 
 
 _compiled = Compiled(
-    _walk_shared_out,
+    _walk_parallel,
     lambda kind: (
         int64[::1], int64[::1], int64, kind[:, ::1], *(kind[::1],) * 4, *(kind[:, ::1],) * 5, int64[::1], int64[::1],
         int64, boolean, boolean,
@@ -218,9 +218,9 @@ def biases(kind, H, dtype, bias_ih, bias_hh):
     return bias.reshape(-1)
 
 
-def shares(sizes, batch, work, threads=None):
-    """Where the batch is cut so that each thread has about as many rows; threads that the work is worth, if None."""
-    threads = max(min(threads or (1 if work < PARALLEL_WORK else _threads._count), batch), 1)
+def task_bounds(sizes, batch, work, threads=None):
+    """Where the batch is cut into tasks of about as many rows each, one a thread; `threads_for` the work, if None."""
+    threads = max(min(threads or threads_for(multiply_adds=work), batch), 1)
     if threads == 1:
         return np.array([0, batch])
     steps = np.zeros(batch + 1, np.int64)  # of the sequences before each one
@@ -234,14 +234,14 @@ def run(kind, layer, bias_ih, bias_hh, h, c, y, gates, cells, reverse, threads=N
     y, gates and cells by rows, the last two of size 0 where they are not kept; h and c are replaced by the last state.
     """
     x, count, H = layer.x, GATES[kind], layer.units
-    bounds = shares(layer.sizes, len(h), len(x) * (layer.weight_ih.size + layer.weight_hh.size), threads)
-    meeting = NO_MEETING
+    bounds = task_bounds(layer.sizes, len(h), len(x) * (layer.weight_ih.size + layer.weight_hh.size), threads)
+    counters = NO_BARRIER
     if len(h) == 1 and layer.weight_hr is None and layer.weight_hh.size >= TOGETHER_FROM:
-        threads = min(threads or _threads._count, -(-H * x.itemsize // (NV * machine.vector_bytes())))
+        threads = min(threads or get_num_threads(), -(-H * x.itemsize // (NV * machine.vector_bytes())))
         if threads > 1:
-            bounds, meeting = np.array([0] + [1] * threads), np.zeros(MEETING, np.int64)
+            bounds, counters = np.array([0] + [1] * threads), np.zeros(BARRIER, np.int64)
     _compiled[x.dtype](
-        bounds, meeting, kind, x, packed(layer.weight_ih, count), packed(layer.weight_hh, count),
+        bounds, counters, kind, x, packed(layer.weight_ih, count), packed(layer.weight_hh, count),
         NONE[x.dtype] if layer.weight_hr is None else packed(layer.weight_hr, 1),
         biases(kind, H, x.dtype, bias_ih, bias_hh), h, c, y, gates, cells, layer.starts, layer.sizes, H, reverse,
         gates.size > 0,

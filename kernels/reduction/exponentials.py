@@ -20,8 +20,9 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
+from kernels._threads import threads_for
 from kernels.machine import cache_bytes, lanes, vector_bytes
-from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, runs, split, threads_for
+from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, runs, split
 from kernels.reduction.peaks import (
     INFINITY,
     column_peaks,

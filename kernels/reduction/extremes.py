@@ -12,15 +12,16 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._shares import share_out
-from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, split, threads_for
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
+from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, split
 from kernels.reduction.ranges import read, write
 from kernels.simd import any_lanes, flat, lane_count, load, max_lanes, maximum, select, splat, store
 from kernels.simd.wide import load_wide, wide_count
 
 INFINITY = float("inf")
 BLOCK = 4096  # elements searched twice: 16 or 32 KiB, they stay in L1
-PART = 16 * BLOCK  # elements of one thread's share of a long row
+PART = 16 * BLOCK  # elements of a task of a long row
 STRIP = 256  # columns side by side: their maxima and row numbers stay in L1
 GROUP = 8  # rows compared with a vector of maxima while it is in a register
 COUNTED_ROWS = 4096  # row numbers are counted in the array's dtype, where a float32 is exact up to 2**24
@@ -160,8 +161,8 @@ def _max_task(x, values, indices, n, inner, parts, task):
         values[task], place = _best_of_range(x, row * n + part * PART, row * n + min((part + 1) * PART, n))
         indices[task] = place - row * n
     else:
-        share = PART // n
-        for row in range(task * share, min((task + 1) * share, values.size)):
+        grain = PART // n
+        for row in range(task * grain, min((task + 1) * grain, values.size)):
             values[row], place = _best_of_range(x, row * n, (row + 1) * n)
             indices[row] = place - row * n
 
@@ -181,11 +182,11 @@ def max_axis(x, values, indices, outer, n, inner, threads):
         part_values, part_indices = np.empty(outer * parts, x.dtype), np.empty(outer * parts, np.int64)
         tasks = outer * parts
     elif inner == 1:
-        share = PART // n
-        tasks = (outer + share - 1) // share
+        grain = PART // n
+        tasks = (outer + grain - 1) // grain
     else:
         tasks = outer * ((inner + STRIP - 1) // STRIP)
-    share_out(_max_tasks, tasks, 1, threads, (x, part_values, part_indices, n, inner, parts))
+    parallel_for(_max_tasks, tasks, 1, threads, (x, part_values, part_indices, n, inner, parts))
     if parts > 1:
         for row in range(outer):
             best = row * parts

@@ -8,14 +8,6 @@ contiguous.
 import math
 
 from kernels import _checks
-from kernels._threads import get_num_threads
-
-SERIAL_BELOW = 32 * 1024  # elements, at least 5 us of work: starting a parallel region costs 2 to 3 us
-
-
-def threads_for(size: int) -> int:
-    """How many threads a kernel that reads `size` elements is given."""
-    return 1 if size < SERIAL_BELOW else get_num_threads()
 
 
 def split(operation: str, x, dim: int) -> tuple[int, int, int]:

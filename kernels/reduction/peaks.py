@@ -14,8 +14,8 @@ from numba import types
 from numba.extending import overload
 
 from kernels._jit import jit
+from kernels._parallel import parallel_for
 from kernels._plain import only_compiled
-from kernels._shares import share_out
 from kernels.reduction.ranges import SPAN, over_range, read, sum_of, write
 from kernels.simd import allocate, flat_each, fma, lane_count, release, select, splat, store, sum_lanes
 from kernels.simd.math import EXP_32, EXP_64, LN2_HIGH_32, LN2_HIGH_64, LN2_LOW_32, LN2_LOW_64, LOG2_E, polynomial
@@ -230,7 +230,7 @@ def over_units(work):
     @jit
     def loops(outer, n, inner, threads, *arrays):
         arguments = outer, n, inner, arrays
-        share_out(units, unit_count(outer, n, inner), units_of_task(n, inner), threads, arguments)
+        parallel_for(units, unit_count(outer, n, inner), units_of_task(n, inner), threads, arguments)
 
     return loops
 

@@ -14,12 +14,13 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._shares import share_out
-from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, runs, threads_for
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
+from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, runs
 from kernels.reduction.ranges import BLOCK, read, sum_of, write
 from kernels.simd import flat, lane_count, splat
 
-PART = 16 * BLOCK  # elements of one thread's share of a sum of everything
+PART = 16 * BLOCK  # elements of a task of a sum of everything
 GROUP = 8  # rows added to a vector of column sums while it is in a register
 BLOCK_ROWS = 64  # rows summed in the array's dtype before they enter the float64 totals
 STRIP = 1024  # columns side by side: their sums (4 KiB) and totals (8 KiB) stay in L1
@@ -75,7 +76,7 @@ def sum_all(x, y, divisor, threads):
         y[()] = sum_range(x, x, 0.0, 0, x.size) / divisor
         return
     totals = np.empty(parts)
-    share_out(_sum_parts, parts, 1, threads, (x, totals))
+    parallel_for(_sum_parts, parts, 1, threads, (x, totals))
     total = 0.0
     for part in range(parts):
         total += totals[part]
@@ -161,8 +162,8 @@ def _rows_of_part(inner):
 def _sum_task(x, y, totals, n, inner, parts, divisor, task):
     """Task number `task`: some rows, or a part of the rows of a strip of columns."""
     if inner == 1:
-        share = _rows_of_task(n)
-        for row in range(task * share, min((task + 1) * share, y.size)):
+        grain = _rows_of_task(n)
+        for row in range(task * grain, min((task + 1) * grain, y.size)):
             y[row] = sum_range(x, x, 0.0, row * n, (row + 1) * n) / divisor
         return
     strips = (inner + STRIP - 1) // STRIP
@@ -172,10 +173,10 @@ def _sum_task(x, y, totals, n, inner, parts, divisor, task):
     if n <= BLOCK_ROWS:
         _few_rows(x, o * n * inner + j, n, inner, width, y, o * inner + j, divisor)
     else:
-        share = _rows_of_part(inner)
-        first = part * share
+        grain = _rows_of_part(inner)
+        first = part * grain
         at = (o * n + first) * inner + j
-        _many_rows(x, at, min(share, n - first), inner, width, totals, (o * parts + part) * inner + j)
+        _many_rows(x, at, min(grain, n - first), inner, width, totals, (o * parts + part) * inner + j)
 
 
 @jit
@@ -189,15 +190,15 @@ def sum_axis(x, y, outer, n, inner, divisor, threads):
     """``y[o, j] = sum_i x[o, i, j] / divisor``; x and y are flat."""
     parts, totals = 1, np.empty(0)
     if inner == 1:
-        share = _rows_of_task(n)
-        tasks = (outer + share - 1) // share
+        grain = _rows_of_task(n)
+        tasks = (outer + grain - 1) // grain
     else:
         if n > BLOCK_ROWS:
-            share = _rows_of_part(inner)
-            parts = (n + share - 1) // share
+            grain = _rows_of_part(inner)
+            parts = (n + grain - 1) // grain
             totals = np.empty(outer * parts * inner)
         tasks = outer * parts * ((inner + STRIP - 1) // STRIP)
-    share_out(_sum_tasks, tasks, 1, threads, (x, y, totals, n, inner, parts, divisor))
+    parallel_for(_sum_tasks, tasks, 1, threads, (x, y, totals, n, inner, parts, divisor))
     if totals.size:
         for o in range(outer):
             first = o * parts * inner

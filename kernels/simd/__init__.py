@@ -1,4 +1,4 @@
-"""Vectors and register tiles as Numba values: the only package that speaks LLVM.
+"""Vectors and register tiles as Numba values.
 
 A plain Numba loop leaves vectorisation to the compiler's goodwill. Here a vector register is a *value*: `load` makes
 one, ``+ * fma select`` combine them lane by lane, `store` writes one. A tile is a small matrix of registers, the
@@ -7,9 +7,15 @@ accumulator of a matrix product. Each function's docstring states its meaning as
 - `memory`: the memory of an array as a plain address.
 - `vector`: vectors, masks, their arithmetic, loads and stores (whole, or the first `count` lanes).
 - `view`: a piece of a matrix: its address and two strides.
+- `wide`: a few vectors as one value, so that independent chains of operations overlap.
 - `tile`: tiles and their rank-1 update.
 - `lanes`: even and odd lanes taken apart and interleaved; small whole numbers as bytes.
+- `stream`: stores that bypass the caches, for arrays that no cache could hold.
 - `math`: exp, log, log1p, tanh, sigmoid, erf on vectors.
+
+All LLVM instructions on the data of kernels are emitted here. Elsewhere only three modules of the thread machinery emit
+LLVM: `kernels._threads` (entering and leaving a parallel region), `kernels._parallel` (calling a task, atomic counters)
+and `kernels._denormal` (a control register). What others take from llvmlite are facts about the CPU and its version.
 """
 
 from kernels.simd.lanes import (

@@ -3,8 +3,8 @@ r"""Gradient clipping: the norm of all gradients as one vector, and all of them 
 .. math:: \|g\|_p = \Big(\sum_i |g_i|^p\Big)^{1/p}, \qquad g \leftarrow g \min\Big(1, \frac{c}{\|g\|_p + 10^{-6}}\Big)
 
 2 FLOPs an element and one read for the norm; where it is too large, one read and write more: memory is the limit. The
-terms are added up in float64, in which the square of no float32 overflows: those of a part of an array, then the parts'
-sums in order, so that the bits are the same at any number of threads. The norm over all is the norm of the arrays'
+terms are added up in float64, in which the square of no float32 overflows: those of a task, then the sums of an array's
+tasks in order, so that the bits are the same at any number of threads. The norm over all is the norm of the arrays'
 norms, as PyTorch has it (for p = 0 that is the number of arrays that are not all zeros).
 
 Reference: Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural networks", Algorithm 1.
@@ -16,10 +16,10 @@ import numpy as np
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._shares import share_out
-from kernels._threads import get_num_threads
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
 from kernels.simd import absolute, lane_count, load_partial, max_lanes, maximum, splat
-from kernels.update.parameters import LIKE, SERIAL_BELOW, cut_up, elements, follow
+from kernels.update.parameters import LIKE, cut_up, elements, follow
 
 # --- the norm --------------------------------------------------------------------------------------------------------
 
@@ -93,9 +93,9 @@ def terms_loops(x, p):
 
 
 @jit
-def _part_terms(first, last, table, cut, like, p, terms):
-    for part in range(first, last):
-        terms[part] = terms_loops(elements(table, 1, cut, part, like), p)
+def _terms_of_tasks(first, last, table, cut, like, p, terms):
+    for task in range(first, last):
+        terms[task] = terms_loops(elements(table, 1, cut, task, like), p)
 
 
 @jit
@@ -103,11 +103,11 @@ def _norms(table, like, p, norms, threads):
     """The norm of each array of the table."""
     cut = cut_up(table[0])
     terms = np.empty(cut.shape[0])
-    share_out(_part_terms, terms.size, 1, threads, (table, cut, like, p, terms))
+    parallel_for(_terms_of_tasks, terms.size, 1, threads, (table, cut, like, p, terms))
     norms[:] = _start(p)
-    for part in range(terms.size):
-        array = cut[part, 0]
-        norms[array] = _joined(norms[array], terms[part], p)
+    for task in range(terms.size):
+        array = cut[task, 0]
+        norms[array] = _joined(norms[array], terms[task], p)
     for array in range(norms.size):
         norms[array] = _root(norms[array], p)
 
@@ -121,9 +121,9 @@ def _norm_of_norms(norms, p):
 
 
 @jit
-def _scale_parts(first, last, table, cut, like, factor):
-    for part in range(first, last):
-        x = elements(table, 1, cut, part, like)
+def _scale_tasks(first, last, table, cut, like, factor):
+    for task in range(first, last):
+        x = elements(table, 1, cut, task, like)
         for i in range(x.size):
             x[i] *= factor
 
@@ -131,7 +131,7 @@ def _scale_parts(first, last, table, cut, like, factor):
 @jit
 def _scale(table, like, factor, threads):
     cut = cut_up(table[0])
-    share_out(_scale_parts, cut.shape[0], 1, threads, (table, cut, like, like.dtype.type(factor)))
+    parallel_for(_scale_tasks, cut.shape[0], 1, threads, (table, cut, like, like.dtype.type(factor)))
 
 
 VARIANTS = {"clip_grad_norm": {"naive": terms_naive, "fast": terms_loops}}
@@ -190,7 +190,7 @@ def clip_grad_norm(grads, max_norm, norm_type=2.0, error_if_nonfinite=False):
         table = np.array([*(g.size for g in arrays), *map(id, arrays)], np.int64).reshape(2, -1)
         follow(table)
         each = np.empty(len(arrays))
-        _norms(table, LIKE[dtype], p, each, _threads_for(table))
+        _norms(table, LIKE[dtype], p, each, threads_for(table[0].sum()))
         tables[dtype] = table
         norms.append(each)
     total = _norm_of_norms(np.concatenate(norms), p)
@@ -203,8 +203,8 @@ def clip_grad_norm(grads, max_norm, norm_type=2.0, error_if_nonfinite=False):
         # a factor that float32 has only some digits of is taken in two steps
         factors = (2.0**-64, factor * 2.0**64) if 0 < factor < 2.0**-100 else (factor,)
         for dtype, table in tables.items():
-            for part in factors:
-                _scale(table, LIKE[dtype], part, _threads_for(table))
+            for step in factors:
+                _scale(table, LIKE[dtype], step, threads_for(table[0].sum()))
         for g, scaled in zip(given, flat, strict=True):
             if not g.flags.forc:
                 g[...] = scaled.reshape(g.shape)
@@ -223,7 +223,3 @@ def _writable(i, g):
     if not (g.flags.aligned and g.dtype.isnative):
         raise ValueError(f"clip_grad_norm: grads[{i}] is not aligned, or not in this machine's byte order")
     return g
-
-
-def _threads_for(table):
-    return 1 if table[0].sum() < SERIAL_BELOW else get_num_threads()

@@ -1,8 +1,8 @@
 """All parameters in one call: the arrays' checks, their table, and the loop over it.
 
 Arrays of any number and shape would be a new signature each time, so they travel as a table of int64, a column for each
-parameter: its size; where p and g are; where its states are, 0 if one is not wanted. The work is cut into parts of at
-most PART elements of one parameter.
+parameter: its size; where p and g are; where its states are, 0 if one is not wanted. A task is at most
+TASK elements of one parameter.
 """
 
 import ctypes
@@ -12,12 +12,11 @@ from numpy import ndarray
 
 from kernels import _checks
 from kernels._jit import jit
-from kernels._shares import share_out
-from kernels._threads import get_num_threads
+from kernels._parallel import parallel_for
+from kernels._threads import threads_for
 from kernels.simd import array_at
 
-PART = 16 * 1024  # elements: some 10 us of work, so that handing out a part costs nothing beside it
-SERIAL_BELOW = 2 * PART  # elements in all: starting a parallel region costs 2 to 3 us
+TASK = 16 * 1024  # elements some 10 us of work, long against handing a task to a thread
 
 LIKE = {dtype: ndarray(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
 
@@ -39,50 +38,50 @@ def follow(table):
 
 @jit
 def cut_up(sizes):
-    """A row (parameter, start, count) for each part."""
-    parts = 0
+    """A row (parameter, start, count) for each task."""
+    tasks = 0
     for size in sizes:
-        parts += (size + PART - 1) // PART
-    cut = np.empty((parts, 3), np.int64)
-    part = 0
+        tasks += (size + TASK - 1) // TASK
+    cut = np.empty((tasks, 3), np.int64)
+    task = 0
     for parameter in range(sizes.size):
-        for start in range(0, sizes[parameter], PART):
-            cut[part, 0], cut[part, 1], cut[part, 2] = parameter, start, min(PART, sizes[parameter] - start)
-            part += 1
+        for start in range(0, sizes[parameter], TASK):
+            cut[task, 0], cut[task, 1], cut[task, 2] = parameter, start, min(TASK, sizes[parameter] - start)
+            task += 1
     return cut
 
 
 @jit(inline=True)
-def elements(table, field, cut, part, like):
-    """The part's elements of the arrays in the table's row `field`; an empty array if there is none."""
-    parameter, start, count = cut[part]
+def elements(table, field, cut, task, like):
+    """The task's elements of the arrays in the table's row `field`; an empty array if there is none."""
+    parameter, start, count = cut[task]
     address = table[field, parameter]
     return array_at(address + start * like.itemsize, count if address else 0, like)
 
 
 def over_parameters(loops, states):
-    """Jitted ``run(table, like, options, threads)``: `loops`, which take so many states, on every part; `like` is any
+    """Jitted ``run(table, like, options, threads)``: `loops`, which take so many states, on every task; `like` is any
     array of the parameters' dtype."""
 
     @jit
-    def work(table, cut, part, like, options):
-        p, g = elements(table, 1, cut, part, like), elements(table, 2, cut, part, like)
-        state = elements(table, 3, cut, part, like)
+    def run_task(table, cut, task, like, options):
+        p, g = elements(table, 1, cut, task, like), elements(table, 2, cut, task, like)
+        state = elements(table, 3, cut, task, like)
         if states == 1:
             loops(p, g, state, *options)
         else:
-            loops(p, g, state, elements(table, 4, cut, part, like), elements(table, 5, cut, part, like), *options)
+            loops(p, g, state, elements(table, 4, cut, task, like), elements(table, 5, cut, task, like), *options)
 
     @jit
-    def parts(first, last, table, cut, like, options):
-        for part in range(first, last):
-            work(table, cut, part, like, options)
+    def tasks(first, last, table, cut, like, options):
+        for task in range(first, last):
+            run_task(table, cut, task, like, options)
 
     @jit
     def run(table, like, options, threads):
         follow(table)
         cut = cut_up(table[0])
-        share_out(parts, cut.shape[0], 1, threads, (table, cut, like, options))
+        parallel_for(tasks, cut.shape[0], 1, threads, (table, cut, like, options))
 
     return run
 
@@ -120,7 +119,7 @@ def update(operation, run, params, grads, states, options, optional=()):
     if len({*map(id, taken[0])}) < len(kept):
         raise ValueError(f"{operation}: params has the same array twice")
     table = np.array(cells, np.int64).reshape(-1, len(kept))
-    run(table, LIKE[dtype], options, 1 if sum(sizes) < SERIAL_BELOW else get_num_threads())
+    run(table, LIKE[dtype], options, threads_for(sum(sizes)))
 
 
 def _plain(arrays, shapes, dtype):
