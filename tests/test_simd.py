@@ -37,6 +37,7 @@ from kernels.simd import (
     load,
     load_bytes,
     load_partial,
+    matrix_at,
     max_lanes,
     maximum,
     minimum,
@@ -48,20 +49,19 @@ from kernels.simd import (
     shifted,
     splat,
     sqrt,
+    square_load,
+    square_load_partial,
     square_sums,
     square_transpose,
     store,
     store_between,
     store_bytes,
     store_partial,
+    strided,
     sum_lanes,
-    tile_zeros,
-)
-from kernels.simd.offsets import (
-    square_load,
-    square_load_partial,
     tile_add,
     tile_add_partial,
+    tile_add_sums,
     tile_dot,
     tile_outer,
     tile_outer_partial,
@@ -69,7 +69,8 @@ from kernels.simd.offsets import (
     tile_rows,
     tile_store,
     tile_store_partial,
-    tile_store_sums,
+    tile_zeros,
+    view,
 )
 from kernels.simd.stream import load_wide_partial, store_streaming, streaming_done, until_aligned
 from kernels.simd.vector import exponent, mantissa, power_of_two, round_even
@@ -456,20 +457,20 @@ ROWS, VECTORS = 3, 2
 
 @jit
 def _product(a, b, c, depth, columns, how):
-    width = VECTORS * lane_count(a)
+    A, B, C = view(a), view(b), view(c)
     acc = tile_zeros(a, ROWS, VECTORS)
     for p in range(depth):
-        acc = tile_outer(acc, a, p, depth, b, p * width)  # a is (ROWS, depth), b is (depth, width)
+        acc = tile_outer(acc, A.column(p), B.row(p))  # A is (ROWS, depth), B is (depth, width)
     if how == 0:
-        tile_store(c, 0, width, acc)
+        tile_store(C, acc)
     elif how == 1:
-        tile_add(c, 0, width, acc)
+        tile_add(C, acc)
     elif how == 2:
-        tile_store_partial(c, 0, columns, columns, acc)
+        tile_store_partial(C, columns, acc)
     elif how == 3:
-        tile_add_partial(c, 0, columns, columns, acc)
+        tile_add_partial(C, columns, acc)
     else:
-        tile_store(c, 0, width, tile_plus(acc, c, 0, width))
+        tile_store(C, tile_plus(acc, C))
 
 
 @ends
@@ -491,12 +492,72 @@ def test_outer_products_and_stores(dtype, rng, end, add):
         np.testing.assert_array_equal(c, (whole(a) @ whole(b) + add * start)[:, :columns])
 
 
+# --- views -----------------------------------------------------------------------------------------------------------
+
+
+@jit
+def _elements(x, i, j):
+    X = view(x)
+    inner = X.at(i, j)
+    X.T[j, i] += 1
+    inner[1] = 5  # of the first row
+    return inner[0, 0], inner[1, -1], inner.T[0, 1], X.row(i)[j], X.column(j)[i, 0], X.row_stride, X.column_stride
+
+
+@pytest.mark.parametrize("layout", ["C", "F", "strided"])
+def test_views_read_and_write_any_layout(dtype, layout):
+    a = np.arange(80.0).astype(dtype).reshape(8, 10)
+    x = {"C": a[:4, :5].copy(), "F": np.asfortranarray(a[:4, :5]), "strided": a[::-2, ::2]}[layout]
+    before, (i, j) = x.copy(), (2, 1)
+    values = _elements(x, i, j)
+    assert values[:5] == (before[i, j] + 1, before[i + 1, j - 1], before[i + 1, j], before[i, j] + 1, before[i, j] + 1)
+    assert values[5:] == tuple(step // x.itemsize for step in x.strides)
+    before[i, j] += 1
+    before[i, j + 1] = 5
+    np.testing.assert_array_equal(x, before)
+
+
+@jit
+def _first_elements(row, column, batch, n, m):
+    plane, of_memory = matrix_at(batch, (n, m)), strided(flat(batch), 7, 2)
+    return view(row)[2], view(row)[0, 2], view(column).column_stride, plane[1, 2], of_memory[1, 3], of_memory.T[3, 1]
+
+
+def test_views_of_rows_columns_batches_and_memory(dtype):
+    batch = np.arange(2.0 * 3 * 4 * 5).astype(dtype).reshape(2, 3, 4, 5)
+    column = np.lib.stride_tricks.as_strided(batch, (4, 1), (20, 12))  # one column has no stride of its own
+    found = _first_elements(batch[0, 0, :, 0], column, batch, 1, 2)
+    assert found == (10, 10, 1, batch[1, 2, 1, 2], 13, 13)
+    backwards = batch[::-1, :, :, ::2]
+    assert _first_elements(batch[0, 0, 0], column, backwards, 1, 2)[3] == backwards[1, 2, 1, 2]
+
+
+@jit
+def _vectors(x, out):
+    X, lanes = view(x), lane_count(view(x))
+    store(out, 0, load(X.row(1), lanes))
+    store_partial(view(out).column(lanes), 0, 2, load_partial(X.at(2, lanes), 0, 2, 0.0))
+    prefetch(X.row(1), 3)
+
+
+@ends
+def test_vectors_of_views(dtype, end):
+    lanes = machine.lanes(dtype)
+    x = place(np.arange(6.0 * lanes).astype(dtype).reshape(3, 2 * lanes), end)
+    out = place(np.zeros(lanes + 2, dtype), end)
+    _vectors(x, out)
+    np.testing.assert_array_equal(out, [*x[1, lanes:], *x[2, lanes : lanes + 2]])
+
+
+# --- tiles on short rows ---------------------------------------------------------------------------------------------
+
+
 @jit
 def _narrow_product(a, b, c, depth, columns):
     acc = tile_zeros(a, ROWS, VECTORS)
     for p in range(depth):
-        acc = tile_outer_partial(acc, a, p, depth, b, p * columns, columns)
-    tile_store(c, 0, VECTORS * lane_count(a), acc)
+        acc = tile_outer_partial(acc, view(a).column(p), view(b).row(p), columns)
+    tile_store(view(c), acc)
 
 
 def whole(x):
@@ -517,7 +578,7 @@ def test_outer_products_of_short_rows(dtype, rng, end):
 
 @jit
 def _spread_rows(bias, j, columns, c):
-    tile_store(c, 0, VECTORS * lane_count(bias), tile_rows(bias, j, columns, ROWS, VECTORS))
+    tile_store(view(c), tile_rows(view(bias).column(j), columns, ROWS, VECTORS))
 
 
 @ends
@@ -534,8 +595,8 @@ def test_rows_of_a_bias(dtype, end):
 def _dots(a, b, sums, depth):
     acc = tile_zeros(a, ROWS, VECTORS)
     for p in range(0, depth, lane_count(a)):
-        acc = tile_dot(acc, a, p, depth, b, p, depth, min(lane_count(a), depth - p))
-    tile_store_sums(sums, 1, VECTORS + 1, 1, acc)
+        acc = tile_dot(acc, view(a).column(p), view(b).column(p), min(lane_count(a), depth - p))
+    tile_add_sums(view(sums).column(1), acc)
 
 
 @ends
@@ -551,26 +612,26 @@ def test_dot_products(dtype, rng, end):
 
 
 @jit
-def _transpose(x, stride, out):
-    tile_store(out, 0, lane_count(x), square_transpose(square_load(x, 1, stride)))
+def _transpose(x, out):
+    tile_store(view(out), square_transpose(square_load(view(x).column(1))))
 
 
 @jit
-def _load_square(x, stride, rows, columns, out):
-    tile_store(out, 0, lane_count(x), square_load_partial(x, 0, stride, rows, columns))
+def _load_square(x, rows, columns, out):
+    tile_store(view(out), square_load_partial(view(x), rows, columns))
 
 
 def test_square_transpose(dtype):
     lanes = machine.lanes(dtype)
     x = np.arange(lanes * (lanes + 2)).astype(dtype).reshape(lanes, lanes + 2)
     out = np.empty((lanes, lanes), dtype)
-    _transpose(x, lanes + 2, out)
+    _transpose(x, out)
     np.testing.assert_array_equal(out, x[:, 1 : lanes + 1].T)
 
 
 @jit
 def _sum_square(x, out):
-    store(out, 0, square_sums(square_load(x, 0, lane_count(x))))
+    store(out, 0, square_sums(square_load(view(x))))
 
 
 def test_square_sums(rng, dtype):
@@ -586,7 +647,7 @@ def test_partial_square_loads(dtype, end):
     for rows, columns in [(1, 1), (1, lanes), (lanes, 1), (lanes, lanes), (lanes - 1, lanes - 1), (2, 2)]:
         x = place(np.arange(1, rows * columns + 1).astype(dtype).reshape(rows, columns), end)
         out = np.empty((lanes, lanes), dtype)
-        _load_square(x, columns, rows, columns, out)
+        _load_square(x, rows, columns, out)
         np.testing.assert_array_equal(out, np.pad(x, ((0, lanes - rows), (0, lanes - columns))))
 
 
