@@ -24,7 +24,7 @@ QUICK = {
     "reduction": "softmax (64, 24, 48) 1",
     "update": "optimiser adam ((200, 301), (5,), (33000,), (0, 3)) 2 {}",
 }
-SMALL = 64  # the largest number in the name of a case that takes no time
+SMALL = 100  # the largest number in the name of a case that takes no time
 
 
 def is_small(case):

@@ -51,7 +51,7 @@ def feed_forward(run, rows, K, H, activation, bias=True):
     run.call("feed_forward_backward", run.normal(*y.shape), x, weight1, weight2, preactivation, activation)
 
 
-def feed_forward_ladder(run, rows, K, H, activation):
+def ladder_of_feed_forward(run, rows, K, H, activation):
     weight1 = run.normal((1 + (activation == "swiglu")) * H, K)
     operands = run.normal(rows, K), weight1, run.normal(len(weight1)), run.normal(K, H), run.normal(K)
     run.rungs("perceptron", "feed_forward", *operands, activation, run.zeros(rows, K))
@@ -131,5 +131,5 @@ CASES = [
     *((feed_forward, (rows,), 24, 96, f) for f in FEED_FORWARDS for rows in (1, 6, 700)),
     *((feed_forward, (3, 11), 33, 65, f, False) for f in FEED_FORWARDS),
     *((feed_forward, (64,), 200, 800, f) for f in ("gelu", "swiglu")),
-    *((feed_forward_ladder, 11, K, H, f) for f in FEED_FORWARDS for K, H in ((4, 17), (16, 33))),
+    *((ladder_of_feed_forward, 11, K, H, f) for f in FEED_FORWARDS for K, H in ((4, 17), (16, 33))),
 ]
