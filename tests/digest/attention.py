@@ -22,7 +22,7 @@ def attention(run, query, key, options=None, mask=None, value_width=None, heads_
     if options.pop("alibi", False):
         options["alibi"] = run.call("alibi_slopes", query[-3], run.dtype)
     lse = run.zeros(*query[:-1])
-    run.call(NAME, q, k, v, **options)
+    run.call(NAME, q, k, v, **options, out=run.zeros(*query[:-1], value[-1]))
     out = run.call(NAME, q, k, v, **options, lse=lse)
     needs = (True, True, True, mask is not None and mask[0] == "additive")
     run.call(f"{NAME}_backward", run.normal(*out.shape), q, k, v, out, lse, **options, needs=needs)

@@ -77,6 +77,7 @@ SHAPES = ((4, 6), (6, 5, 4), (192, 256), (64, 24, 48), (5, 3001))
 CASES = [
     *((pair, name, parameters, shape, reduction) for name, parameters in OF_PAIRS.items()
       for shape in (*SHAPES, (7,), ()) for reduction in REDUCTIONS),
+    *((pair, "smooth_l1_loss", (0,), shape, reduction) for shape in SHAPES[:3] for reduction in REDUCTIONS),
     *((pair, "kl_div", (True,), shape, reduction) for shape in SHAPES for reduction in REDUCTIONS),
     *((binary, shape, reduction, weighted) for shape in SHAPES for reduction in REDUCTIONS
       for weighted in (False, True)),

@@ -16,6 +16,13 @@ def batch_norm(run, shape, training, activation=None, affine=True, layout=None):
         run.call("batch_norm", x, None, None, weight, bias, True)
 
 
+def batch_norm_of_strided(run, shape):
+    """Running statistics that do not lie side by side."""
+    running = run.normal(shape[1], 2)[:, 0], run.uniform(shape[1], 2)[:, 1]
+    for training in (True, False):
+        run.call("batch_norm", run.normal(*shape), *running, None, None, training)
+
+
 def layer_norm(run, leading, normalized, affine=True, layout=None):
     x = run.normal(*leading, *normalized)
     x = LAYOUTS[layout](x) if layout else x
@@ -95,6 +102,7 @@ CASES = [
     *((batch_norm, shape, training, "relu") for shape in BATCHES[1:9] for training in (True, False)),
     *((batch_norm, shape, training, None, False) for shape in BATCHES[1:6] for training in (True, False)),
     *((batch_norm, (6, 5, 7, 8), True, None, True, layout) for layout in ("fortran", "strided", "inner")),
+    (batch_norm_of_strided, (6, 5, 7, 8)),
     *((layer_norm, *shape) for shape in ROWS),
     *((layer_norm, *shape, False) for shape in ROWS[3:7]),
     *((layer_norm, (6, 5), (40,), True, layout) for layout in ("fortran", "strided", "inner")),

@@ -1,5 +1,7 @@
 """Cases of `kernels.pooling`, in one, two and three dimensions."""
 
+import math
+
 import numpy as np
 
 from kernels.pooling.interpolation import tables
@@ -23,6 +25,10 @@ def max_pool_of_many(run, shape, kernel, stride):
     x = run.normal(*shape)
     y, places = run.call("max_pool2d", x, kernel, stride, return_indices=True)
     run.call("max_pool2d_backward", run.normal(*y.shape), x.shape, places, kernel, stride)
+
+
+def max_pool_alone(run, shape, *window):
+    run.call("max_pool1d", run.normal(*shape), *window)
 
 
 def avg_pool(run, dims, planes, size, *window, **options):
@@ -122,7 +128,11 @@ CASES = [
     *((max_pool, 2, 3, (30, 300), *window) for window in (((2, 7), (1, 2)), (15, 5), ((1, 30), 1))),
     (max_pool_of_many, (2, 3, 30, 300), 20, 5),
     *((avg_pool, 2, 3, (30, 300), *window) for window in (((2, 7), (1, 2)), (20, 5), ((1, 30), 1))),
-    *((lp_pool, *each, power, *window) for each in EACH for power in (1, 2, 3.5) for window in ((2,), (3, 2, True))),
+    # windows so large that naive loops serve them
+    (avg_pool, 1, 3, (40,), 2**17, 1, 2**16),
+    (max_pool_alone, (2, 3, 40), 2**17, 1, 2**16),
+    *((lp_pool, *each, power, *window) for each in EACH for power in (1, 2, 3.5, math.inf)
+      for window in ((2,), (3, 2, True))),
     *((adaptive, *each, output) for each in EACH for output in (1, 2, 3)),
     *((adaptive, 2, 5, (40, 41), output) for output in ((7, None), (50, 3))),
     *((max_unpool, *each) for each in EACH),

@@ -68,13 +68,17 @@ def one(kind, states):
 
 SHAPES = (
     (1, 1, 1, 1), (5, 4, 6, 19), (3, 1, 5, 32), (7, 2, 20, 16), (6, 30, 20, 70), (12, 1, 64, 64), (9, 32, 128, 128),
-    (4, 33, 50, 250), (5, 64, 256, 512), (20, 3, 300, 90),
+    (4, 33, 50, 250), (5, 64, 256, 512), (20, 3, 300, 90), (6, 1, 100, 400), (5, 0, 6, 19),
 )  # fmt: skip
 PACKED = ((3, 2, 2, 1), (1, 1, 1), (30, 30, 17, 5, 1), (64, 33, 20, 20, 20, 2))
 CASES = [
     *((layer, kind, *shape) for kind in GATES for shape in SHAPES),
     *((layer, kind, *shape, None, False) for kind in GATES for shape in ((5, 4, 6, 19), (9, 32, 128, 128))),
-    *((reversed_layer, kind, *shape) for kind in GATES for shape in ((5, 4, 6, 19), (9, 32, 128, 128))),
+    *(
+        (reversed_layer, kind, *shape)
+        for kind in GATES
+        for shape in ((5, 4, 6, 19), (9, 32, 128, 128), (6, 1, 100, 400))
+    ),
     *((relu_layer, *shape) for shape in ((5, 4, 6, 19), (9, 32, 128, 128))),
     *(
         (layer, "lstm", *shape, outputs)

@@ -19,6 +19,16 @@ def optimiser(run, name, shapes, states, options):
         run.call(name, params, grads, *kept, **more, **options)
 
 
+def strided(run, name, states, options):
+    """Gradients that do not lie in one piece."""
+    params = [run.normal(4, 6), run.normal(37)]
+    grads = [run.normal(6, 4).T, run.normal(37, 2)[:, 0]]
+    kept = [[run.uniform(*array.shape) + run.dtype.type(20) for array in params] for _ in range(states)]
+    more = {"step": 2} if name in NUMBERED else {}
+    run.call(name, params, grads, *kept, **more, **options)
+    run.call("clip_grad_norm", grads, 1.0)
+
+
 def clip(run, shapes, max_norm, norm_type):
     grads = [run.normal(*shape) for shape in shapes]
     run.call("clip_grad_norm", grads, max_norm, norm_type)
@@ -61,6 +71,7 @@ LADDERS = {
 NORMS = (2.0, 1.0, math.inf, -math.inf, 3.0, 0.5, 0.0, -1.0)
 CASES = [
     *((optimiser, name, shapes, states, options) for name, states, options in EACH for shapes in (SMALL, LARGE)),
+    *((strided, name, states, options) for name, states, options in EACH[::2]),
     *((clip, shapes, max_norm, norm) for shapes in (SMALL, LARGE[:3]) for max_norm in (1.0, 1e9) for norm in NORMS),
     *((ladder, name, count, options) for name, (counts, each) in LADDERS.items() for count in counts
       for options in each),
