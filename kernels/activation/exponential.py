@@ -158,7 +158,9 @@ def celu_naive(x, out, alpha=1.0):
 @jit(inline=True)
 def celu_lanes(x, alpha):
     z = quotient(x, alpha)
-    return select((x >= 0.0) | (absolute(z) < 1e-20), x, expm1_negative(z) * alpha)  # z may have underflowed
+    # where alpha < 0, z > 0 for x < 0, and exp(z) - 1 = -exp(z) (exp(-z) - 1)
+    below = expm1_negative(z) * alpha if alpha > 0.0 else expm1_negative(-z) * simd.exp(z) * -alpha
+    return select((x >= 0.0) | (absolute(z) < 1e-20), x, below)  # z may have underflowed
 
 
 @jit(inline=True)
