@@ -13,6 +13,8 @@ Backward, with dz = dy f'(z):
 Saved for it: x and W, and of the activation its output where f' is a function of it (relu, sigmoid, tanh), else z.
 """
 
+import math
+
 import numpy as np
 
 from kernels import _checks, _elementwise
@@ -121,8 +123,10 @@ def linear(x, weight, bias=None, activation=None, *, out=None, preactivation=Non
         _checks.no_overlap("linear", target, x=x, weight=weight, bias=bias)
     if preactivation is not None and np.may_share_memory(out, target):
         raise ValueError("linear: out overlaps preactivation")
-    M = out.size // N if N else 0
-    rows, flat_target = (x, target) if len(shape) == 2 else (x.reshape(M, K), target.reshape(M, N))
+    rows, flat_target = x, target
+    if len(shape) != 2:
+        M = math.prod(shape[:-1])
+        rows, flat_target = x.reshape(M, K), target.reshape(M, N)
     linear_parallel(rows, weight, bias, flat_target)
     if activation is not None:
         _elementwise.run(_activate[activation], target, out)

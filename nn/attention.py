@@ -129,7 +129,8 @@ class MultiheadAttention(Module):
         need_weights : bool, default True
             Whether the weights are returned: they are a matrix for each head, which is not made otherwise.
         attn_mask : Tensor or array (L, S) or (N * num_heads, L, S), optional
-            bool, True where a query must not attend to a key, or numbers added to the scores.
+            bool, True where a query must not attend to a key, or numbers added to the scores. A NaN there does not
+            spread to that query.
         average_attn_weights : bool, default True
             Whether the weights returned are the mean of the heads'.
         is_causal : bool, default False
@@ -147,16 +148,19 @@ class MultiheadAttention(Module):
             axis = 0 if self.batch_first else 1
             one = {t: t.unsqueeze(axis) for t in (query, key, value)}
             query, key, value = one[query], one[key], one[value]
-        if key_padding_mask is not None:
-            key, value = self._cleared(key, value, _as_tensor(key_padding_mask).data)
-        q, k, v = self._project(query, key, value)
-        k, v, extra = self._with_more_keys(k, v)
-        q, k, v = self._heads(q), self._heads(k), self._heads(v)
+        extra = (self.bias_k is not None) + self.add_zero_attn
         promised = is_causal and not need_weights and not extra
-        mask = self._mask(key_padding_mask, None if promised else attn_mask, extra, q.dtype)
+        mask = self._mask(key_padding_mask, None if promised else attn_mask, extra, query.dtype)
+        finite = mask is None or _finite(key, value)
+        if not finite:
+            key, value = self._cleared(key, value, mask)
+            finite = _finite(key, value)
+        q, k, v = self._project(query, key, value)
+        k, v = self._with_more_keys(k, v)
+        q, k, v = self._heads(q), self._heads(k), self._heads(v)
         dropout = self.dropout if self.training else 0.0
         if need_weights:
-            y, weights = _attention_with_weights(q, k, v, mask, dropout)
+            y, weights = _attention_with_weights(q, k, v, mask, dropout, finite)
             weights = weights.mean(1) if average_attn_weights else weights
             weights = weights if batched else weights.squeeze(0)
         else:
@@ -165,11 +169,9 @@ class MultiheadAttention(Module):
         return (y if batched else y.squeeze(axis)), weights
 
     def _cleared(self, key, value, mask):
-        """Key and value with zeros where they are ignored, if they hold a NaN or an infinity: 0 * NaN would be NaN."""
-        if np.isfinite(kernels.sum(key.data)) and (key is value or np.isfinite(kernels.sum(value.data))):
-            return key, value
-        ignored = mask if mask.dtype == bool else mask == -np.inf
-        ignored = ignored.reshape(-1, ignored.shape[-1])
+        """Key and value with zeros where no query sees them: they hold a NaN or an infinity, and 0 * NaN is NaN."""
+        hidden = _hidden(mask)[..., : key.shape[1 if self.batch_first else 0]]
+        ignored = hidden.reshape(-1, *hidden.shape[-3:]).all((1, 2)) if hidden.ndim > 2 else hidden.all(0)[None]
         ignored = (ignored if self.batch_first else ignored.T)[..., None]
         cleared = key.masked_fill(ignored, 0)
         return cleared, cleared if key is value else value.masked_fill(ignored, 0)
@@ -191,7 +193,7 @@ class MultiheadAttention(Module):
         return tuple(map(F.linear, (query, key, value), weights, biases))
 
     def _with_more_keys(self, k, v):
-        """Keys and values with those added that belong to no position, and how many these are."""
+        """Keys and values with those added that belong to no position."""
         more = [(self.bias_k, self.bias_v)] if self.bias_k is not None else []
         if self.add_zero_attn:
             more.append((zeros(1, 1, self.embed_dim, dtype=k.dtype),) * 2)
@@ -200,7 +202,7 @@ class MultiheadAttention(Module):
             shape = (k.shape[0], 1, -1) if self.batch_first else (1, k.shape[1], -1)
             k = cat([k, *(bias.expand(shape) for bias, _ in more)], axis)
             v = cat([v, *(bias.expand(shape) for _, bias in more)], axis)
-        return k, v, len(more)
+        return k, v
 
     def _heads(self, x):
         """(N, num_heads, T, head_dim), a view."""
@@ -284,15 +286,44 @@ def _additive(mask, dtype):
     return mask if mask.dtype != bool else Tensor(np.where(mask.data, dtype.type(-np.inf), dtype.type(0)))
 
 
-def _attention_with_weights(q, k, v, mask, dropout):
+def _finite(key, value):
+    """Whether all elements are finite, or at least their sums."""
+    return np.isfinite(kernels.sum(key.data)) and (key is value or np.isfinite(kernels.sum(value.data)))
+
+
+def _hidden(mask):
+    """Where a mask for `scaled_dot_product_attention` hides a key from a query."""
+    return ~mask if isinstance(mask, np.ndarray) else mask.data == -np.inf
+
+
+def _attention_with_weights(q, k, v, mask, dropout, finite):
     """As `scaled_dot_product_attention`, in steps, because the matrix of weights is wanted, too."""
     scores = (q * (1 / math.sqrt(q.shape[-1]))) @ k.mT
     if mask is None:
         weights = scores.softmax(-1)
     else:
-        mask = _additive(Tensor(~mask), q.dtype) if isinstance(mask, np.ndarray) else mask
-        nothing = (mask.data == -np.inf).all(-1, keepdims=True)  # softmax would be 0 / 0
-        weights = (scores + where(nothing, 0, mask)).softmax(-1).masked_fill(nothing, 0)
+        hidden = _hidden(mask)
+        nothing = hidden.all(-1, keepdims=True)  # softmax would be 0 / 0
+        added = _additive(Tensor(hidden), q.dtype) if isinstance(mask, np.ndarray) else mask
+        scores = scores + where(nothing, 0, added)
+        if not finite:  # NaN - inf is NaN
+            scores = scores.masked_fill(hidden & ~nothing, -np.inf)
+        weights = scores.softmax(-1).masked_fill(nothing, 0)
+        if not finite:
+            return _seen_only(q, k, v, added, weights, dropout)
     if dropout:
         weights = F.dropout(weights, dropout)
     return weights @ v, weights
+
+
+def _seen_only(q, k, v, added, weights, dropout):
+    """The rest of `_attention_with_weights` where a key or value is not finite.
+
+    As 0 * NaN is NaN, the function that skips what is hidden makes the result. Dropped weights are hidden to it, and
+    the softmax of the others is what they are over their sum.
+    """
+    if not dropout:
+        return F.scaled_dot_product_attention(q, k, v, added), weights
+    kept = F.dropout(Tensor(np.ones(weights.shape, q.dtype)), dropout)
+    weights, added = weights * kept, added + _additive(Tensor(kept.data == 0), q.dtype)
+    return F.scaled_dot_product_attention(q, k, v, added) * weights.sum(-1, keepdim=True), weights

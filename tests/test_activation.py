@@ -66,8 +66,10 @@ CASES = [(operation, {}) for operation in ELEMENTWISE] + [
     (BY_NAME["leaky_relu"], {"negative_slope": 0.0}),
     (BY_NAME["leaky_relu"], {"negative_slope": -0.5}),
     (BY_NAME["elu"], {"alpha": 0.5}),
+    (BY_NAME["elu"], {"alpha": -2.0}),
     (BY_NAME["celu"], {"alpha": 0.5}),
     (BY_NAME["celu"], {"alpha": 3.0}),
+    (BY_NAME["celu"], {"alpha": -0.5}),
     (BY_NAME["gelu"], {"approximate": "tanh"}),
     (BY_NAME["softplus"], {"beta": 2.0, "threshold": 3.0}),
     (BY_NAME["softplus"], {"beta": 0.25}),
@@ -235,6 +237,40 @@ def test_prelu(rng, dtype, shape):
 
 def test_prelu_of_a_vector(rng, dtype):
     check(PRELU, normal(rng, 9, dtype), normal(rng, 1, dtype), lengths=[1, 1, 9])
+
+
+@pytest.mark.parametrize("shape", [(), (9,), (5, 3, 7)], ids=str)
+def test_prelu_of_a_slope_without_dimensions(rng, dtype, shape):
+    x, weight = normal(rng, shape, dtype), normal(rng, (), dtype)
+    check(PRELU, x, weight, lengths=[1, 1, max(1, x.size)])
+    assert kernels.prelu_backward(x, x, weight)[1].shape == ()
+    np.testing.assert_array_equal(kernels.prelu(x, weight[()]), kernels.prelu(x, weight.reshape(1)))
+
+
+@pytest.mark.parametrize("alpha", [-3.0, -0.5, -1e-3])
+def test_celu_grows_without_bound_where_alpha_is_negative(dtype, alpha):
+    x = np.array([-np.inf, -2000, -100, -80 * abs(alpha), -1, -1e-3, -1e-30, 0, 1, np.inf, np.nan], dtype)
+    wide = x.astype(np.float64)
+    with np.errstate(over="ignore"):
+        expected = np.where(wide >= 0, wide, alpha * np.expm1(wide / alpha)).astype(dtype)
+        slopes = np.where(wide < 0, np.exp(wide / alpha), 1).astype(dtype)
+    eps = 200 * np.finfo(dtype).eps  # exp(80) has the error of its argument, 80 times over
+    np.testing.assert_allclose(kernels.celu(x, alpha), expected, rtol=eps)
+    np.testing.assert_allclose(kernels.celu_backward(np.ones_like(x), x, alpha), slopes, rtol=eps)
+    theirs = torch.from_numpy(x).requires_grad_()
+    y = F.celu(theirs, alpha)
+    y.sum().backward()
+    np.testing.assert_allclose(kernels.celu(x, alpha), y.detach(), rtol=eps)
+    found = kernels.celu_backward(np.ones_like(x), x, alpha)
+    np.testing.assert_allclose(found, theirs.grad, rtol=1e-5)  # PyTorch has 1 / alpha in float32
+
+
+@pytest.mark.parametrize("name", ["elu", "selu", "celu"])
+def test_the_slope_at_nan_is_that_of_torch(dtype, name):
+    x = np.array([np.nan, 1, -1], dtype)
+    theirs = torch.from_numpy(x).requires_grad_()
+    getattr(F, name)(theirs).sum().backward()
+    np.testing.assert_allclose(getattr(kernels, f"{name}_backward")(np.ones_like(x), x), theirs.grad, rtol=1e-6)
 
 
 def test_prelu_finite_differences(rng):

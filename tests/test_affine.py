@@ -94,6 +94,8 @@ def test_leading_dimensions(rng, dtype, x_shape, activation):
 @pytest.mark.parametrize(("K", "N"), [(0, 5), (5, 0)])
 @pytest.mark.parametrize("activation", [None, "relu", "silu"], ids=str)
 def test_empty_inner_or_outer_dimension(rng, dtype, K, N, activation):
+    for shape in [(K,), (2, 3, K), (0, K)]:
+        check_linear(normal(rng, shape, dtype), normal(rng, (N, K), dtype), normal(rng, N, dtype), activation)
     check_linear(normal(rng, (4, K), dtype), normal(rng, (N, K), dtype), normal(rng, N, dtype), activation)
 
 

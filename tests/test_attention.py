@@ -14,6 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import strategies as st
+from kernels.gemm.product import sum_to
 
 import kernels
 import kernels.attention
@@ -494,6 +495,49 @@ def test_nan_in_the_gradient(rng, dtype):
         assert np.isnan(gradient[0, 0, :31]).all() and np.isnan(gradient).sum() == 31 * 8
 
 
+# --- broadcasting -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("leading", "grouped"),
+    [
+        (((2, 3), (1, 3), (1, 3)), False),
+        (((2, 3), (3,), (3,)), False),
+        (((3,), (2, 3), (2, 3)), False),
+        (((2, 3), (2, 1), (2, 1)), False),
+        (((1, 3), (2, 3), (1, 1)), False),
+        (((), (2, 3), (3,)), False),
+        (((2, 1, 3), (4, 1), (2, 1, 1)), False),
+        (((2, 6), (1, 3), (1, 3)), True),
+        (((6,), (2, 3), (1, 3)), True),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_leading_axes_broadcast(rng, dtype, leading, grouped, is_causal):
+    """As with operands that are repeated first; the gradients are summed over what was repeated."""
+    q, k, v = (
+        rng.standard_normal((*axes, *own)).astype(dtype)
+        for axes, own in zip(leading, ((4, 8), (5, 8), (5, 6)), strict=True)
+    )
+    own = 3 if grouped else 2
+    common = np.broadcast_shapes(*(x.shape[:-own] for x in (q, k, v)))
+    repeated = [np.ascontiguousarray(np.broadcast_to(x, (*common, *x.shape[-own:]))) for x in (q, k, v)]
+    options = {"is_causal": is_causal, "enable_gqa": grouped}
+    results, gradients = [], []
+    for operands in ((q, k, v), repeated):
+        lse = np.empty(repeated[0].shape[:-1], dtype)
+        out = kernels.scaled_dot_product_attention(*operands, lse=lse, **options)
+        dout = np.random.default_rng(1).standard_normal(out.shape).astype(dtype)
+        results.append([out, lse])
+        gradients.append(kernels.scaled_dot_product_attention_backward(dout, *operands, out, lse, **options)[:3])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for found, whole, x in zip(*gradients, (q, k, v), strict=True):
+        assert found.shape == x.shape
+        np.testing.assert_allclose(found, sum_to(whole, x.shape), rtol=1e-12 if dtype == np.float64 else 1e-5)
+
+
 # --- memory -----------------------------------------------------------------------------------------------------------
 
 
@@ -689,7 +733,7 @@ OVERLAPPING = {"out": ROOM[:72].reshape(2, 2, 3, 6), "lse": ROOM[70:82].reshape(
     ("error", "message", "change"),
     [
         (ValueError, r"query .*\(4,\)", {"query": ones(4)}),
-        (ValueError, r"\(2, 3, 4\).*\(2, 2, 5, 4\)", {"query": ones(2, 3, 4)}),
+        (ValueError, r"\(3, 3, 4\).*\(2, 2, 5, 4\)", {"query": ones(3, 3, 4)}),
         (ValueError, r"\(3, 4, 3, 4\).*\(2, 2, 5, 4\)", {"query": ones(3, 4, 3, 4)}),
         (ValueError, r"\(2, 2, 3, 5\).*\(2, 2, 5, 4\)", {"query": ones(2, 2, 3, 5)}),
         (ValueError, r"\(2, 2, 6, 6\)", {"value": ones(2, 2, 6, 6)}),

@@ -262,6 +262,57 @@ def test_interpolate(rng, dtype, mode, dims):
         check(INTERPOLATE, x, None, 1.7, mode, True, lengths=64)
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("shape", [(2, 3, 7, 9), (1, 1, 1, 40), (2, 1, 17, 64)], ids=str)
+def test_interpolate_with_antialias(rng, dtype, mode, shape):
+    x = normal(rng, shape, dtype)
+    for align_corners in (False, True):
+        for size in [1, (2, 3), shape[2:], (5, 70), (19, 4)]:
+            check(INTERPOLATE, x, size, None, mode, align_corners, None, True, lengths=256)
+        for factor in (2, 1.7, (1.0, 1.3)):
+            check(INTERPOLATE, x, None, factor, mode, align_corners, None, True, lengths=256)
+    if min(shape[2:]) > 1:
+        for factor in (0.5, 0.23, (0.15, 3.4)):
+            check(INTERPOLATE, x, None, factor, mode, False, None, True, lengths=256)
+            check(INTERPOLATE, x, None, factor, mode, True, None, True, lengths=256)
+            check(INTERPOLATE, x, None, factor, mode, False, True, True, lengths=256)
+
+
+def test_interpolate_with_antialias_of_any_layout(rng, dtype):
+    for layout in LAYOUTS.values():
+        x = layout(normal(rng, (2, 3, 9, 21), dtype))
+        check(INTERPOLATE, x, (4, 5), None, "bilinear", False, None, True, lengths=64)
+        check(INTERPOLATE, x, (12, 5), None, "bicubic", False, None, True, lengths=64)
+    y = kernels.interpolate(x[:0], (4, 5), mode="bicubic", antialias=True)
+    dx = kernels.interpolate_backward(y, x[:0].shape, (4, 5), mode="bicubic", antialias=True)
+    assert y.shape == (0, 3, 4, 5) and dx.shape == (0, 3, 9, 21)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_antialias_of_one_column(rng, dtype, mode):
+    """Where the width stays 1, PyTorch 2.13 takes the rows' weights for the column's."""
+    x = normal(rng, (1, 2, 33, 1), dtype)
+    check(INTERPOLATE, x, (10, 3), None, mode, False, None, True, lengths=64)
+    for height in (1, 10, 56):
+        y = kernels.interpolate(x, (height, 1), None, mode, None, None, True)
+        wide = np.repeat(x, 4, 3)
+        np.testing.assert_array_equal(y, kernels.interpolate(wide, (height, 4), None, mode, None, None, True)[..., :1])
+        dx = kernels.interpolate_backward(y, x.shape, (height, 1), None, mode, None, None, True)
+        expected = INTERPOLATE.reference.interpolate_backward(
+            y.astype(np.float64), x.shape, (height, 1), None, mode, None, None, True
+        )
+        assert_close(dx, expected, scale=np.abs(y).max(), label="dx", length=64)
+
+
+def test_antialias_keeps_a_constant_and_sees_every_element():
+    ones = np.ones((1, 1, 37, 41))
+    for mode in ("bilinear", "bicubic"):
+        y = kernels.interpolate(ones, (5, 3), mode=mode, antialias=True)
+        np.testing.assert_allclose(y, 1, rtol=1e-14)
+    seen = kernels.interpolate_backward(np.ones((1, 1, 5, 3)), ones.shape, (5, 3), mode="bilinear", antialias=True)
+    assert (seen > 0).all()
+
+
 def test_interpolation_of_wide_rows(rng, dtype):
     check(INTERPOLATE, normal(rng, (1, 1, 3, 50), dtype), (5, 70), None, "bilinear", lengths=256)
 
@@ -413,7 +464,7 @@ def inputs_of(name, rng, dtype, sizes):
         return [columns, table], [x]
     assert name == "interpolate"
     tables = [
-        kernels.pooling.interpolation.tables("linear", n, o, None, False, np.dtype(dtype), False)
+        kernels.pooling.interpolation.tables("linear", n, o, None, False, False, np.dtype(dtype), False)
         for n, o in zip(plane, (4, 5, 20), strict=True)
     ]
     return [x, tuple(tables)], [np.zeros((3, 4, 5, 20), dtype)]
@@ -499,6 +550,18 @@ def test_errors_of_every_pooling(name, error, message, x, arguments):
             r"adaptive_max_pool2d: output_size must be an int or 2 of them",
             lambda: kernels.adaptive_max_pool2d(X, (1, 2, 3)),
         ),
+        (
+            r"adaptive_avg_pool2d: output_size must be an int or 2 of them, got \(3,\)",
+            lambda: kernels.adaptive_avg_pool2d(X, (3,)),
+        ),
+        (
+            r"interpolate: antialias is for bilinear and bicubic, mode is 'nearest'",
+            lambda: kernels.interpolate(X, 4, antialias=True),
+        ),
+        (
+            r"interpolate_backward: antialias is for bilinear and bicubic, mode is 'area'",
+            lambda: kernels.interpolate_backward(X, X.shape, (8, 9), mode="area", antialias=True),
+        ),
         (r"adaptive_max_pool1d: x must have shape .*\(2, 3, 8, 9\)", lambda: kernels.adaptive_max_pool1d(X, 1)),
         (r"adaptive_avg_pool2d: the result is too large", lambda: kernels.adaptive_avg_pool2d(X, 2**31 - 1)),
         (
@@ -522,10 +585,6 @@ def test_errors_of_every_pooling(name, error, message, x, arguments):
         (
             r"interpolate: the size by scale_factor must be from 1 .* got \(0, 0\)",
             lambda: kernels.interpolate(X, None, 0.1),
-        ),
-        (
-            r"interpolate: antialias is not supported",
-            lambda: kernels.interpolate(X, 3, mode="bilinear", antialias=True),
         ),
         (r"interpolate: align_corners is for linear modes", lambda: kernels.interpolate(X, 3, align_corners=True)),
         (

@@ -464,6 +464,34 @@ def test_clipping_squares_beyond_the_range_of_float32():
     assert kernels.clip_grad_norm(grads, 1.0) == pytest.approx(2e-30, rel=1e-6)
 
 
+@pytest.mark.parametrize("norm_type", [2.0, 1.0, 3.0, 9.0, 20.0, 400.0, math.inf, 0.5, -1.0, -3.0, -math.inf])
+@pytest.mark.parametrize("size", [1e-310, 1e-200, 1e-36, 1e-30, 1e30, 1e160, 1e200, 1e290])
+def test_norms_beyond_the_range_of_sums(rng, norm_type, size):
+    dtype = np.float32 if 1e-36 <= size <= 1e30 else np.float64
+    grads = [normal(rng, n, np.float64) * size for n in (40_000, 9)]
+    grads = [(g + np.copysign(0.1 * size, g)).astype(dtype) for g in grads]
+    before = [g.copy() for g in grads]
+    norm = kernels.clip_grad_norm(grads, 1e-3 * size, norm_type)
+    extreme = (min if norm_type < 0 else max)(np.abs(g.astype(np.float64)).max() for g in before)
+    if math.isinf(norm_type):
+        every = np.abs(np.concatenate(before))
+        expected = every.max() if norm_type > 0 else every.min()
+    else:
+        parts = np.concatenate(before).astype(np.longdouble) / extreme
+        expected = extreme * float((np.abs(parts) ** norm_type).sum() ** (np.longdouble(1) / norm_type))
+    with np.errstate(over="ignore"):  # the norm of float32 may be larger than float32
+        np.testing.assert_allclose(norm, dtype(expected), rtol=1e-6 if dtype == np.float32 else 1e-11)
+    factor = min(1, 1e-3 * size / (float(expected) + 1e-6))
+    for g, was in zip(grads, before, strict=True):
+        np.testing.assert_allclose(g, was.astype(np.float64) * factor, rtol=1e-6, atol=np.finfo(dtype).tiny)
+
+
+def test_the_largest_gradients_are_clipped_to_all_digits():
+    grads = [np.array([1e308, -1e308, 1e300])]
+    assert kernels.clip_grad_norm(grads, 1.0) == pytest.approx(math.sqrt(2) * 1e308, rel=1e-14)
+    np.testing.assert_allclose(grads[0], np.array([1, -1, 1e-8]) / math.sqrt(2), rtol=1e-14)
+
+
 def test_clipping_both_dtypes_and_none(rng):
     grads = [np.float32([3.0]), None, np.float64([4.0]), np.float32([12.0])]
     norm = kernels.clip_grad_norm(grads, 1.3)

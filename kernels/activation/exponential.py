@@ -98,7 +98,7 @@ def elu_lanes(x, alpha):
 
 @jit(inline=True)
 def elu_backward_lanes(dy, x, alpha):
-    return select(x > 0.0, dy, dy * (simd.exp(x) * alpha))
+    return select(x <= 0.0, dy * (simd.exp(x) * alpha), dy)  # of a NaN dy, as in PyTorch
 
 
 _elu, _elu_backward = unary(elu_lanes, 1), binary(elu_backward_lanes, 1)
@@ -130,7 +130,7 @@ def selu_lanes(x):
 
 @jit(inline=True)
 def selu_backward_lanes(dy, x):
-    return dy * select(x > 0.0, SELU_SCALE, simd.exp(x) * (SELU_SCALE * SELU_ALPHA))
+    return dy * select(x <= 0.0, simd.exp(x) * (SELU_SCALE * SELU_ALPHA), SELU_SCALE)
 
 
 _selu, _selu_backward = unary(selu_lanes), binary(selu_backward_lanes)
@@ -158,12 +158,14 @@ def celu_naive(x, out, alpha=1.0):
 @jit(inline=True)
 def celu_lanes(x, alpha):
     z = quotient(x, alpha)
-    return select((x >= 0.0) | (absolute(z) < 1e-20), x, expm1_negative(z) * alpha)  # z may have underflowed
+    # where alpha < 0, z > 0 for x < 0, and exp(z) - 1 = -exp(z) (exp(-z) - 1)
+    below = expm1_negative(z) * alpha if alpha > 0.0 else expm1_negative(-z) * simd.exp(z) * -alpha
+    return select((x >= 0.0) | (absolute(z) < 1e-20), x, below)  # z may have underflowed
 
 
 @jit(inline=True)
 def celu_backward_lanes(dy, x, alpha):
-    return select(x >= 0.0, dy, dy * simd.exp(quotient(x, alpha)))
+    return select(x < 0.0, dy * simd.exp(quotient(x, alpha)), dy)
 
 
 _celu, _celu_backward = unary(celu_lanes, 1), binary(celu_backward_lanes, 1)

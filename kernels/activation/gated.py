@@ -138,6 +138,8 @@ def _channels(operation, x, weight):
     """`weight` checked, and the shape in which the loops see `x`."""
     weight = floats(operation, "weight", weight)
     same_dtype(operation, x=x, weight=weight)
+    if not weight.ndim:
+        weight = weight.reshape(1)
     N, C = (*x.shape, 1, 1)[:2] if x.ndim != 1 else (x.size, 1)
     if weight.ndim != 1 or weight.size not in (1, C):
         raise ValueError(
@@ -153,7 +155,7 @@ def prelu(x, weight, *, out=None):
     Parameters
     ----------
     x : array, float32 or float64, any shape
-    weight : array, shape (1,) or (C,)
+    weight : array, shape (), (1,) or (C,)
         One weight for all elements, or one for each channel, which is axis 1 of `x`.
     out : array, optional
         Receives the result; it may be `x` itself.
@@ -182,12 +184,12 @@ def prelu(x, weight, *, out=None):
 def prelu_backward(dy, x, weight):
     """Gradients ``(dx, dweight)`` of `prelu` at its arguments."""
     dy, x = pair("prelu_backward", dy, "x", x)
-    weight, shape = _channels("prelu_backward", x, weight)
+    given, (weight, shape) = np.shape(weight), _channels("prelu_backward", x, weight)
     dx, view = new(x.shape, x.dtype), x.reshape(shape)
     rows = shape[2] > 1 or weight.size == 1
     sums = empty(_prelu_tasks(view, weight) * (1 if rows else weight.size), x.dtype)
     _prelu_backward(dy.reshape(shape), view, weight, dx.reshape(shape), sums, threads_for(x.size))
-    return dx, sums.reshape(-1, weight.size).sum(0, dtype=np.float64).astype(x.dtype)
+    return dx, sums.reshape(-1, weight.size).sum(0, dtype=np.float64).astype(x.dtype).reshape(given)
 
 
 # --- glu --------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from kernels import _checks
 from kernels.attention.scores import ADDITIVE, BOOLEAN, FAR, NO_MASK
+from kernels.gemm.product import sum_to
 
 BOOL = np.dtype(bool)
 _NONE = {dtype: np.zeros(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
@@ -22,7 +23,7 @@ class Problem(NamedTuple):
     k: ndarray
     v: ndarray
     rule: tuple
-    rows: tuple  # the axes of the query before its width, as they were given
+    rows: tuple  # the axes of the query before its width, as they were given or broadcast
     mask: ndarray | None
 
 
@@ -67,6 +68,9 @@ def checked(
         _checks.same_dtype(operation, query=query, key=key, value=value)
     wrong = _misfit(query.shape, key.shape, value.shape, enable_gqa)
     if wrong:
+        query, key, value = _broadcast(query, key, value, 3 if enable_gqa else 2)
+        wrong = _misfit(query.shape, key.shape, value.shape, enable_gqa)
+    if wrong:
         shapes = f"query is {query.shape}, key is {key.shape}, value is {value.shape}"
         raise ValueError(f"{operation}: {wrong}: {shapes}")
     q, k, v = _four(query), _four(key), _four(value)
@@ -83,6 +87,27 @@ def checked(
         int(dropout_p * 2**32), dtype(1 / (1 - dropout_p)), operator.index(seed) % 2**64,
     )  # fmt: skip
     return Problem(q, k, v, rule, query.shape[:-1], mask)
+
+
+def _broadcast(query, key, value, own):
+    """The operands with the same axes before their last `own`, as they are where these do not broadcast."""
+    operands = query, key, value
+    try:
+        common = np.broadcast_shapes(*(x.shape[:-own] for x in operands if x.ndim >= own))
+    except ValueError:
+        return operands
+    return tuple(np.broadcast_to(x, (*common, *x.shape[-own:])) for x in operands)
+
+
+def as_given(gradient, shape, rows):
+    """A gradient (N, heads, length, width) in the `shape` of what it belongs to, summed where that was broadcast.
+
+    `rows` are the `Problem`'s.
+    """
+    if gradient.size == math.prod(shape):
+        return gradient.reshape(shape)
+    whole = (*rows[:-2], *gradient.shape[1:])
+    return sum_to(gradient.reshape(whole[-len(rows) - 1 :]), shape)
 
 
 def _misfit(query, key, value, enable_gqa):

@@ -20,8 +20,9 @@ def scaled_dot_product_attention(
     query : array (..., Hq, L, E), float32 or float64
     key : array (..., H, S, E)
     value : array (..., H, S, Ev)
-        All of one dtype, and with the same axes before the heads; with two axes there is one head. Read as they lie,
-        views of transposed axes among them, if the last axis is contiguous (copied if not).
+        All of one dtype; the axes before the heads, and without `enable_gqa` the heads, too, broadcast; with two axes
+        there is one head. Read as they lie, views of transposed axes among them, if the last axis is contiguous (copied
+        if not).
     attn_mask : array, optional
         Broadcasts to (..., Hq, L, S). Boolean: True where a query may see a key. Of the query's dtype: added to the
         scores, -inf where it may not.
@@ -191,7 +192,8 @@ def scaled_dot_product_attention_backward(
             gradient[...] = 0
     if needs[3]:
         dmask = sum_to(dmask.reshape(*problem.rows, k.shape[2]), mask.shape)
-    gradients = (dq.reshape(np.shape(query)), dk.reshape(np.shape(key)), dv.reshape(np.shape(value)), dmask)
+    given = ((dq, query), (dk, key), (dv, value))
+    gradients = (*(arguments.as_given(dx, np.shape(x), problem.rows) for dx, x in given), dmask)
     return tuple(gradient if wanted else None for gradient, wanted in zip(gradients, needs, strict=True))
 
 

@@ -232,7 +232,8 @@ def adaptive_avg_pool2d(x, output_size):
     Raises
     ------
     TypeError, ValueError
-        Another dtype or number of dimensions; a size that is negative.
+        Another dtype or number of dimensions; a size that is negative, another number of sizes, or None for all of
+        them (and any None for the one size of `adaptive_avg_pool1d`).
 
     Examples
     --------
@@ -270,10 +271,14 @@ def adaptive_max_pool3d(x, output_size, return_indices=False):
 def _sizes(operation, shape, dims, output_size):
     """Planes and sizes of input and result as three numbers each, and the result's shape."""
     planes = planes_of(operation, tuple(shape), dims)
-    given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * dims
-    if len(given) == dims:
-        given = [n if size is None else size for size, n in zip(given, shape[-dims:], strict=True)]
-    out = numbers(operation, "output_size", tuple(given), dims, 0)
+    given = (output_size,) * dims
+    if isinstance(output_size, (tuple, list)):
+        if len(output_size) != dims:
+            raise ValueError(f"{operation}: output_size must be an int or {dims} of them, got {output_size!r}")
+        given = tuple(output_size)
+        if dims > 1:
+            given = tuple(n if size is None else size for size, n in zip(given, shape[-dims:], strict=True))
+    out = numbers(operation, "output_size", given, dims, 0)
     result = (*shape[:-dims], *out)
     check_size(operation, result)
     ones = (1,) * (3 - dims)

@@ -9,6 +9,9 @@ r = n / O (or 1 / scale_factor), output o lies at r (o + 1/2) - 1/2 of the input
 the outermost elements on one another, at o (n - 1) / (O - 1). Nearest takes floor(r o), "nearest-exact" floor(r (o +
 1/2)). Cubic weights are Keys' with a = -3/4 [1]_.
 
+With `antialias` (linear and cubic, a = -1/2), the weight function is stretched by r where r > 1, so that it covers the
+elements between two results, cut off at the borders, and scaled to the sum 1. Then t is a different number for each o.
+
 .. [1] R. G. Keys, "Cubic convolution interpolation for digital image processing", 1981.
 """
 
@@ -111,19 +114,23 @@ VARIANTS = {"interpolate": {"naive": interpolate_naive, "rows": interpolate_loop
 
 
 @functools.lru_cache(256)
-def tables(mode: str, n: int, out: int, factor: float | None, align_corners: bool, dtype, backward: bool):
+def tables(mode: str, n: int, out: int, factor: float | None, align_corners, antialias, dtype, backward: bool):
     """Starts, places and weights along one dimension from `n` elements to `out`, or of the gradient, back.
 
     Result o is the sum of ``weights[a] * x[places[a]]`` for ``starts[o] <= a < starts[o + 1]``.
     """
-    places, weights = (_nearest if mode.startswith("nearest") else _smooth)(mode, n, out, factor, align_corners)
-    taps = places.shape[1]
-    places, weights = places.reshape(-1), weights.reshape(-1).astype(dtype)
+    if antialias:
+        starts, places, weights = _stretched(mode, n, out, factor, align_corners)
+    else:
+        places, weights = (_nearest if mode.startswith("nearest") else _smooth)(mode, n, out, factor, align_corners)
+        starts = np.arange(out + 1) * places.shape[1]
+        places, weights = places.reshape(-1), weights.reshape(-1)
+    weights = weights.astype(dtype)
     if not backward:
-        return np.arange(out + 1) * taps, places, weights
+        return starts, places, weights
+    results = np.repeat(np.arange(out), np.diff(starts))
     order = np.argsort(places, kind="stable")
-    starts = np.searchsorted(places[order], np.arange(n + 1))
-    return starts, order // taps, weights[order]
+    return np.searchsorted(places[order], np.arange(n + 1)), results[order], weights[order]
 
 
 def _nearest(mode, n, out, factor, align_corners):
@@ -135,24 +142,45 @@ def _nearest(mode, n, out, factor, align_corners):
 
 
 def _smooth(mode, n, out, factor, align_corners):
-    if align_corners:
-        position = np.arange(out) * ((n - 1) / (out - 1) if out > 1 else 0.0)
-    else:
-        position = (np.arange(out) + 0.5) * (1 / factor if factor else n / out) - 0.5
+    scale = _scale(n, out, factor, align_corners)
+    position = np.arange(out) * scale if align_corners else (np.arange(out) + 0.5) * scale - 0.5
     if mode == "bicubic":
         first = np.floor(position)
         t = (position - first)[:, None]
-        distance = np.concatenate([1 + t, t, 1 - t, 2 - t], 1)
-        weights = np.where(
-            distance <= 1,
-            (1.25 * distance - 2.25) * distance**2 + 1,
-            ((-0.75 * distance + 3.75) * distance - 6) * distance + 3,
-        )
+        weights = _cubic(np.concatenate([1 + t, t, 1 - t, 2 - t], 1), -0.75)
         return np.clip(first.astype(np.int64)[:, None] + np.arange(-1, 3), 0, n - 1), weights
     position = np.maximum(position, 0)
     first = np.minimum(position.astype(np.int64), n - 1)
     t = np.minimum(position - first, 1)
     return np.stack([first, np.minimum(first + 1, n - 1)], 1), np.stack([1 - t, t], 1)
+
+
+def _scale(n, out, factor, align_corners):
+    """Elements from one result to the next."""
+    if align_corners:
+        return (n - 1) / (out - 1) if out > 1 else 0.0
+    return 1 / factor if factor else n / out
+
+
+def _cubic(distance, a):
+    """Keys' weight of an element at a distance from 0 to 2."""
+    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
+    return np.where(distance <= 1, near, (((distance - 5) * distance + 8) * distance - 4) * a)
+
+
+def _stretched(mode, n, out, factor, align_corners):
+    """Starts, places and weights of the filter that `antialias` stretches."""
+    scale = _scale(n, out, factor, align_corners)
+    stretch, reach = max(scale, 1.0), 2 if mode == "bicubic" else 1
+    center = (np.arange(out) + 0.5) * scale  # also with align_corners: as PyTorch, corners then lie half a step off
+    first = np.maximum(center - reach * stretch + 0.5, 0).astype(np.int64)
+    counts = np.minimum(center + reach * stretch + 0.5, n).astype(np.int64) - first
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    each = np.repeat(np.arange(out), counts)
+    places = np.arange(starts[-1]) - (starts[:-1] - first)[each]
+    distance = np.minimum(np.abs(places + 0.5 - center[each]) / stretch, reach)
+    weights = _cubic(distance, -0.5) if mode == "bicubic" else 1 - distance
+    return starts, places, weights / np.add.reduceat(weights, starts[:-1])[each]
 
 
 # --- public functions ------------------------------------------------------------------------------------------------
@@ -178,7 +206,8 @@ def interpolate(
     recompute_scale_factor : bool, optional
         Whether the scale is the ratio of the sizes, rather than `scale_factor` itself.
     antialias : bool
-        Not supported.
+        Whether a smaller result is made of all elements, each the mean of those around it, for bilinear and bicubic.
+        (PyTorch 2.13 resamples wrongly then where width 1 remains 1.)
 
     Returns
     -------
@@ -204,13 +233,15 @@ def interpolate(
     if mode == "area":
         return AREA[x.ndim - 2](x, shape[2:])
     y = _checks.new(shape, x.dtype)
-    _run(x, y, [(n, o, f) for n, o, f in zip(x.shape[2:], shape[2:], factors, strict=True)], mode, align_corners, False)
+    sizes = list(zip(x.shape[2:], shape[2:], factors, strict=True))
+    _run(x, y, sizes, mode, bool(align_corners), bool(antialias), False)
     return y
 
 
 def interpolate_backward(
-    dy, shape, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None
-):
+    dy, shape, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None,
+    antialias=False,
+):  # fmt: skip
     """Gradient of `interpolate` with respect to `x`, of `shape`; the other arguments are the forward's.
 
     Raises
@@ -219,21 +250,21 @@ def interpolate_backward(
         As `interpolate`; also if `dy` has not the shape of the result.
     """
     options = size, scale_factor, mode, align_corners, recompute_scale_factor
-    result, factors = _arguments("interpolate_backward", tuple(shape), *options, False)
+    result, factors = _arguments("interpolate_backward", tuple(shape), *options, antialias)
     dy = gradient("interpolate_backward", dy, result)
     if mode == "area":
         return AREA_BACKWARD[dy.ndim - 2](dy, shape)
     dx = _checks.new(tuple(shape), dy.dtype)
-    sizes = [(n, o, f) for n, o, f in zip(shape[2:], result[2:], factors, strict=True)]
-    _run(dy, dx, sizes, mode, align_corners, True)
+    sizes = list(zip(shape[2:], result[2:], factors, strict=True))
+    _run(dy, dx, sizes, mode, bool(align_corners), bool(antialias), True)
     return dx
 
 
-def _run(x, y, sizes, mode, align_corners, backward):
+def _run(x, y, sizes, mode, align_corners, antialias, backward):
     """The loops, from x to y, with the tables of each (n, out, factor)."""
     planes, dims = math.prod(x.shape[:2]), x.ndim - 2
-    each = [tables("nearest", 1, 1, None, False, x.dtype, False)] * (3 - dims)
-    each += [tables(mode, *size, bool(align_corners), x.dtype, backward) for size in sizes]
+    each = [tables("nearest", 1, 1, None, False, False, x.dtype, False)] * (3 - dims)
+    each += [tables(mode, *size, align_corners, antialias, x.dtype, backward) for size in sizes]
     ones = (1,) * (3 - dims)
     source, target = x.reshape(planes, *ones, *x.shape[2:]), y.reshape(planes, *ones, *y.shape[2:])
     lines = math.prod(target.shape[:3])
@@ -248,8 +279,8 @@ def _arguments(operation, shape, size, scale_factor, mode, align_corners, recomp
         raise ValueError(f"{operation}: mode {mode!r} is for {MODES[mode]} dimensions after N and C, x is {shape}")
     if 0 in shape[1:]:
         raise ValueError(f"{operation}: x must not be empty but for its batch, got {shape}")
-    if antialias:
-        raise ValueError(f"{operation}: antialias is not supported")
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError(f"{operation}: antialias is for bilinear and bicubic, mode is {mode!r}")
     if align_corners is not None and mode in ("nearest", "nearest-exact", "area"):
         raise ValueError(f"{operation}: align_corners is for linear modes and bicubic, mode is {mode!r}")
     if (size is None) == (scale_factor is None):

@@ -254,9 +254,15 @@ def fold_backward(dy, shape, kernel_size, dilation=1, padding=0, stride=1):
 # --- interpolation ---------------------------------------------------------------------------------------------------
 
 
-def _resampling(mode, n, out, factor, align_corners):
+def _resampling(mode, n, out, factor, align_corners, antialias):
     """Matrix (out, n) whose product with n elements is their resampling."""
     o = np.arange(out)
+    if antialias:
+        step = (n - 1) / max(out - 1, 1) * (out > 1) if align_corners else 1 / factor if factor else n / out
+        t = np.abs(((o + 0.5) * step)[:, None] - (np.arange(n) + 0.5)) / max(step, 1)
+        cubic = np.where(t < 1, (1.5 * t - 2.5) * t * t + 1, np.where(t < 2, -0.5 * (((t - 5) * t + 8) * t - 4), 0))
+        weights = cubic if mode == "bicubic" else np.maximum(0, 1 - t)
+        return weights / weights.sum(1, keepdims=True)
     if mode.startswith("nearest"):  # in float32, as PyTorch has it
         scale = np.float32(1 / factor if factor else np.float32(n) / np.float32(out))
         at = np.floor((o.astype(np.float32) + np.float32(0.5 * (mode == "nearest-exact"))) * scale)
@@ -275,21 +281,22 @@ def _resampling(mode, n, out, factor, align_corners):
     return weights @ np.eye(n)[np.clip(every, 0, n - 1)]
 
 
-def _matrices(shape, size, scale_factor, mode, align_corners, recompute_scale_factor):
+def _matrices(shape, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias):
     dims = len(shape) - 2
     factors = (None,) * dims
     if size is None:
         factors = _each(scale_factor, dims)
         size = [math.floor(n * f) for n, f in zip(shape[2:], factors, strict=True)]
         factors = (None,) * dims if recompute_scale_factor else factors
-    return [_resampling(mode, *each, align_corners) for each in zip(shape[2:], _each(size, dims), factors, strict=True)]
+    sizes = zip(shape[2:], _each(size, dims), factors, strict=True)
+    return [_resampling(mode, *each, align_corners, antialias) for each in sizes]
 
 
 def interpolate(
     x, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
 ):
     """Resample to another size: a matrix product along each dimension."""
-    matrices = _matrices(x.shape, size, scale_factor, mode, align_corners, recompute_scale_factor)
+    matrices = _matrices(x.shape, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias)
     if mode == "area":
         return _adaptive_avg_pool(x.ndim - 2, x, tuple(len(matrix) for matrix in matrices))
     for axis, matrix in enumerate(matrices, 2):
@@ -298,12 +305,14 @@ def interpolate(
 
 
 def interpolate_backward(
-    dy, shape, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None
-):
+    dy, shape, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None,
+    antialias=False,
+):  # fmt: skip
     """The products with the transposed matrices."""
     if mode == "area":
         return _adaptive_avg_pool_backward(dy.ndim - 2, dy, shape)
-    for axis, matrix in enumerate(_matrices(shape, size, scale_factor, mode, align_corners, recompute_scale_factor), 2):
+    options = size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+    for axis, matrix in enumerate(_matrices(shape, *options), 2):
         dy = np.moveaxis(np.moveaxis(dy, axis, -1) @ matrix.astype(dy.dtype), -1, axis)
     return np.ascontiguousarray(dy)
 

@@ -161,14 +161,22 @@ def adagrad(params, grads, state_sums, *, step, lr=1e-2, lr_decay=0.0, weight_de
         p -= rate * g / (np.sqrt(total) + eps)
 
 
+def _norm(x, p):
+    """The p-norm, of x over its extreme where there is one to divide by."""
+    extreme = np.linalg.norm(x, np.copysign(np.inf, p)) if p and x.size else 0
+    if not 0 < extreme < np.inf:
+        return np.linalg.norm(x, p)
+    return extreme * np.linalg.norm(x / extreme, p)
+
+
 @ieee
 def clip_grad_norm(grads, max_norm, norm_type=2.0, error_if_nonfinite=False):
     """Scale gradients in place so that the norm of their norms is at most `max_norm`; returns that norm."""
     given = [g for g in grads if g is not None]
     if not given:
         return np.float32(0)
-    norms = [np.linalg.norm(g.astype(np.float64).ravel(), norm_type) for g in given]
-    total = np.linalg.norm(norms, norm_type)
+    norms = [_norm(g.astype(np.float64).ravel(), norm_type) for g in given]
+    total = _norm(np.array(norms), norm_type)
     if error_if_nonfinite and not np.isfinite(total):
         raise RuntimeError(f"clip_grad_norm: the norm is {total}")
     factor = max_norm / (total + 1e-6)

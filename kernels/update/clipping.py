@@ -3,9 +3,11 @@ r"""Gradient clipping: the norm of all gradients as one vector, and all of them 
 .. math:: \|g\|_p = \Big(\sum_i |g_i|^p\Big)^{1/p}, \qquad g \leftarrow g \min\Big(1, \frac{c}{\|g\|_p + 10^{-6}}\Big)
 
 2 FLOPs an element and one read for the norm; where it is too large, one read and write more: memory is the limit. The
-terms are added up in float64, in which the square of no float32 overflows: those of a task, then the sums of an array's
-tasks in order, so that the bits are the same at any number of threads. The norm over all is the norm of the arrays'
-norms, as PyTorch has it (for p = 0 that is the number of arrays that are not all zeros).
+terms are added up in float64, in which the square of no float32 overflows: those of a task, then the sums of an
+array's tasks in order, so that the bits are the same at any number of threads. Where a sum leaves float64's range
+nevertheless (a large p, or large or small float64), the array is read again and divided by its extreme first. The norm
+over all is the norm of the arrays' norms, as PyTorch has it (for p = 0 that is the number of arrays that are not all
+zeros).
 
 Reference: Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural networks", Algorithm 1.
 """
@@ -19,7 +21,9 @@ from kernels._jit import jit
 from kernels._parallel import parallel_for
 from kernels._threads import threads_for
 from kernels.simd import absolute, lane_count, load_partial, max_lanes, maximum, splat
-from kernels.update.parameters import LIKE, cut_up, elements, follow
+from kernels.update.parameters import LIKE, TASK, cut_up, elements, follow
+
+SMALLEST_SUM = 2.0**-900  # even 2**60 terms that underflow, below 2**-1022, are nothing beside it
 
 # --- the norm --------------------------------------------------------------------------------------------------------
 
@@ -92,10 +96,42 @@ def terms_loops(x, p):
     return terms_naive(x, p)
 
 
+@jit(fastmath=False)
+def _holds(total, p):
+    """Whether a sum of terms has all its digits: it is finite, and any term that underflowed is nothing beside it."""
+    return p == 0 or math.isinf(p) or SMALLEST_SUM < total < math.inf
+
+
+@jit(fastmath=False)
+def _scaled_norm(x, p):
+    """The norm with every element divided by the one that counts most: each term is at most 1, the largest is 1."""
+    extreme = terms_loops(x, math.copysign(math.inf, p))
+    if not 0 < extreme < math.inf:
+        return extreme
+    total = 0.0
+    for i in range(x.size):
+        total += (abs(np.float64(x[i])) / extreme) ** p
+    return extreme * total ** (1.0 / p)
+
+
+@jit
+def _norm(x, p):
+    total = terms_loops(x, p)
+    return _root(total, p) if _holds(total, p) else _scaled_norm(x, p)
+
+
 @jit
 def _terms_of_tasks(first, last, table, cut, like, p, terms):
     for task in range(first, last):
         terms[task] = terms_loops(elements(table, 1, cut, task, like), p)
+
+
+@jit
+def _norms_of_tasks(first, last, table, cut, like, p, totals, norms):
+    """The norms of the tasks of those arrays whose sum of terms does not hold."""
+    for task in range(first, last):
+        if not _holds(totals[cut[task, 0]], p):
+            norms[task] = _scaled_norm(elements(table, 1, cut, task, like), p)
 
 
 @jit
@@ -108,13 +144,16 @@ def _norms(table, like, p, norms, threads):
     for task in range(terms.size):
         array = cut[task, 0]
         norms[array] = _joined(norms[array], terms[task], p)
+    hold = True
     for array in range(norms.size):
-        norms[array] = _root(norms[array], p)
-
-
-@jit
-def _norm_of_norms(norms, p):
-    return _root(terms_loops(norms, p), p)
+        hold &= _holds(norms[array], p)
+    if not hold:
+        parallel_for(_norms_of_tasks, terms.size, 1, threads, (table, cut, like, p, norms, terms))
+    start = 0
+    for array in range(norms.size):
+        stop = start + (table[0, array] + TASK - 1) // TASK
+        norms[array] = _root(norms[array], p) if _holds(norms[array], p) else _norm(terms[start:stop], p)
+        start = stop
 
 
 # --- the scaling -----------------------------------------------------------------------------------------------------
@@ -193,15 +232,15 @@ def clip_grad_norm(grads, max_norm, norm_type=2.0, error_if_nonfinite=False):
         _norms(table, LIKE[dtype], p, each, threads_for(table[0].sum()))
         tables[dtype] = table
         norms.append(each)
-    total = _norm_of_norms(np.concatenate(norms), p)
+    total = _norm(np.concatenate(norms), p)
     with np.errstate(over="ignore"):
         norm = given[0].dtype.type(total)
     if error_if_nonfinite and not math.isfinite(norm):
         raise RuntimeError(f"clip_grad_norm: the norm of order {norm_type} of the gradients is {norm}")
     factor = max_norm / (total + 1e-6)
     if not factor >= 1:  # a NaN spreads, as in PyTorch
-        # a factor that float32 has only some digits of is taken in two steps
-        factors = (2.0**-64, factor * 2.0**64) if 0 < factor < 2.0**-100 else (factor,)
+        # a factor that float32, or float64, has only some digits of is taken in two steps
+        factors = (2.0**-64, max_norm * 2.0**64 / (total + 1e-6)) if 0 < factor < 2.0**-100 else (factor,)
         for dtype, table in tables.items():
             for step in factors:
                 _scale(table, LIKE[dtype], step, threads_for(table[0].sum()))

@@ -38,9 +38,7 @@ def prelu(input, weight):
     weight : Tensor (), (1,) or (C,)
         One slope, or one for each channel.
     """
-    if not checked("prelu", weight, "weight").ndim:
-        weight = weight.reshape(1)
-    x, w = checked("prelu", input).data, weight.data
+    x, w = checked("prelu", input).data, checked("prelu", weight, "weight").data
     return record(
         "prelu", kernels.prelu(x, w), (input, weight), lambda dy: kernels.prelu_backward(dy, x, w), (input, weight)
     )

@@ -70,8 +70,17 @@ def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_paddi
 def _record(name, input, weight, bias, *geometry):
     x, w, b = checked(name, input).data, weight.data, None if bias is None else bias.data
     needs = (input.requires_grad, weight.requires_grad, b is not None and bias.requires_grad)
+    if not w.size:
+        _check_channels(name, w.shape)
 
     def backward(dy):
         return getattr(kernels, f"{name}_backward")(dy, x, w, *geometry, needs=needs)
 
     return record(name, getattr(kernels, name)(x, w, b, *geometry), (input, weight, bias), backward, (input, weight))
+
+
+def _check_channels(name, shape):
+    """ValueError for a result of no channels, which PyTorch refuses, and for no input of a transposed convolution."""
+    rule, least = ("output channel", 1) if "transpose" not in name else ("input and output channel", 2)
+    if 0 in shape[:least]:
+        raise ValueError(f"{name}: weight must have at least 1 {rule}, got shape {shape}")

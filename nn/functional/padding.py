@@ -24,7 +24,8 @@ def pad(input, pad, mode="constant", value=None):
     ------
     ValueError
         An unknown mode, an odd number of widths, more of them than dimensions, one that cuts off more than there is; in
-        the modes other than "constant" a value, a result of no elements, or a width larger than what it is filled from.
+        the modes other than "constant" a value, a result of no elements, a width larger than what it is filled from, or
+        dimensions other than one or two (C, or N and C) in front of the one, two or three with widths.
     """
     modes = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
     x, widths = checked("pad", input).data, list(zip(pad[::2], pad[1::2], strict=False))
@@ -37,6 +38,11 @@ def pad(input, pad, mode="constant", value=None):
         return _pad_constant(input, [(0, 0)] * (x.ndim - len(widths)) + widths[::-1], value)
     if value:
         raise ValueError(f"pad: mode {mode!r} takes no value, got {value}")
+    if len(widths) not in (1, 2, 3) or x.ndim - len(widths) not in (1, 2):
+        raise ValueError(
+            f"pad: mode {mode!r} takes 2 widths for 2-D or 3-D input, 4 for 3-D or 4-D, 6 for 4-D or 5-D, got "
+            f"{len(pad)} for shape {x.shape}"
+        )
     for i, width in enumerate(widths):
         dim = x.ndim - 1 - i
         source = _sources(mode, modes[mode], x.shape[dim], *width)

@@ -237,11 +237,11 @@ def interpolate(
     recompute_scale_factor : bool, optional
         Whether the scale is the ratio of the sizes rather than `scale_factor`.
     antialias : bool
-        Not supported.
+        Whether a smaller result is made of all elements, each the mean of those around it; for bilinear and bicubic.
     """
     x = checked("interpolate", input).data
-    options = size, number(scale_factor), mode, align_corners, recompute_scale_factor
-    y, shape = kernels.interpolate(x, *options, antialias), x.shape
+    options = size, number(scale_factor), mode, align_corners, recompute_scale_factor, antialias
+    y, shape = kernels.interpolate(x, *options), x.shape
     return record("interpolate", y, (input,), lambda dy: kernels.interpolate_backward(dy, shape, *options))
 
 

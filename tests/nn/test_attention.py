@@ -1,5 +1,6 @@
 """Tests of nn.attention and nn.functional.attention."""
 
+import itertools
 import re
 
 import numpy as np
@@ -357,6 +358,58 @@ def test_what_is_padding_may_be_nan(rng, additive, batch_first, need_weights):
     for result in results[1:]:
         for one, other in zip(results[0], result, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("kind", ["bool", "additive", "of each head"])
+def test_what_attn_mask_hides_may_be_nan(rng, kind, batch_first, dropout):
+    """The queries that do not see a key know nothing of it, nor does anything of one that no query sees."""
+    layer = nn.MultiheadAttention(12, 3, dropout, batch_first=batch_first).double()
+    hidden = np.triu(np.ones((5, 7), bool), 2)  # query i sees the keys up to i + 1: none sees the last
+    mask = np.where(hidden, -np.inf, 0.3) if kind == "additive" else hidden
+    mask = np.tile(mask, (6, 1, 1)) if kind == "of each head" else mask
+    x, clean = rng.standard_normal((2, 5, 12)), rng.standard_normal((2, 7, 12))
+    results = []
+    for need_weights in (True, False):
+        for value, first in itertools.product((0.0, np.nan, np.inf), (6, 4)):  # from which key on
+            filled = clean.copy()
+            filled[:, first:] = value
+            query, key = (nn.tensor(a if batch_first else a.swapaxes(0, 1), requires_grad=True) for a in (x, filled))
+            layer.zero_grad()
+            nn.manual_seed(3)
+            y, weights = layer(query, key, key, need_weights=need_weights, attn_mask=mask)
+            y = y if batch_first else y.transpose(0, 1)
+            unaware = first - 1  # queries
+            assert np.isfinite(y.data[:, :unaware]).all()
+            assert np.isfinite(value) or unaware == 5 or np.isnan(y.data[:, unaware:]).all()
+            if first == 6:
+                y.sum().backward()
+            results.append([first, need_weights, y.data[:, :unaware], weights, query.grad, key.grad])
+            results[-1].append(layer.in_proj_weight.grad)
+    for first, need_weights in itertools.product((6, 4), (True, False)):
+        zero, *others = [r[2:] for r in results if r[:2] == [first, need_weights]]
+        for other in others:
+            np.testing.assert_allclose(other[0], zero[0], rtol=1e-12, atol=1e-14)
+            if need_weights:
+                np.testing.assert_allclose(
+                    other[1].data[:, : first - 1], zero[1].data[:, : first - 1], rtol=1e-12, atol=1e-14
+                )
+            for one, two in zip(other[2:], zero[2:], strict=True):
+                if first == 6:
+                    np.testing.assert_allclose(one.data, two.data, rtol=1e-12, atol=1e-14)
+
+
+def test_the_gradient_of_a_query_knows_nothing_of_nan_that_it_does_not_see(rng):
+    q, k, v = (rng.standard_normal((1, 1, 4, 4)) for _ in range(3))
+    k[..., 3, :] = v[..., 3, :] = np.nan
+    hidden = np.triu(np.ones((4, 4), bool), 1)
+    tensors = [nn.tensor(a, requires_grad=True) for a in (q, k, v)]
+    y, _ = nn.attention._attention_with_weights(*tensors, ~hidden, 0.0, False)
+    y[..., :3, :].sum().backward()
+    expected = [torch.tensor(a[..., :3, :], requires_grad=True) for a in (q, k, v)]
+    torch.nn.functional.scaled_dot_product_attention(*expected, is_causal=True).sum().backward()
+    np.testing.assert_allclose(tensors[0].grad.data[..., :3, :], expected[0].grad.numpy(), rtol=1e-10, atol=1e-13)
 
 
 def test_dropout_in_training_only(rng):

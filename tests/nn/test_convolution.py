@@ -203,6 +203,22 @@ def test_errors(message, layer, arguments):
         getattr(nn, layer)(**(good | arguments))
 
 
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [(f"Conv{n}d", (2, 0)) for n in SHAPES] + [(f"ConvTranspose{n}d", c) for n in SHAPES for c in ((2, 0), (0, 2))],
+    ids=str,
+)
+def test_a_layer_without_channels_is_made_and_refuses_to_run(name, channels):
+    n = int(name[-2])
+    theirs = getattr(torch.nn, name)(*channels, 1)
+    with pytest.raises(RuntimeError):
+        theirs(torch.ones((2, channels[0], 5, 5, 5)[: n + 2]))
+    ours = getattr(nn, name)(*channels, 1)
+    function = name.replace("Transpose", "_transpose").lower()
+    with pytest.raises(ValueError, match=rf"^{function}: weight must have at least 1 .*output channel, got shape \(."):
+        ours(nn.ones(*(2, channels[0], 5, 5, 5)[: n + 2]))
+
+
 def test_wrong_input():
     layer = nn.Conv2d(3, 4, 3)
     with pytest.raises(ValueError, match=r"^conv2d: .*3.*2"):

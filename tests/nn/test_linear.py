@@ -43,6 +43,15 @@ def test_seed_decides_the_weights():
     assert layers[0] == layers[1] != layers[2]
 
 
+@pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4)], ids=str)
+def test_without_outputs(shape):
+    x = nn.ones(*shape, requires_grad=True)
+    y = nn.functional.linear(x, nn.zeros(0, 4, requires_grad=True), nn.zeros(0))
+    assert y.shape == torch.nn.functional.linear(torch.ones(shape), torch.zeros(0, 4), torch.zeros(0)).shape
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.data, np.zeros(shape))
+
+
 def test_without_inputs():
     layer = nn.Linear(0, 2)
     assert layer.weight.shape == (2, 0)

@@ -25,6 +25,20 @@ def test_modules_take_the_dimensions_that_torchs_take(kind, dims, ndim, rng):
         np.testing.assert_array_equal(getattr(nn, name)(*options)(nn.tensor(x)).data, expected)
 
 
+@pytest.mark.parametrize("ndim", range(7))
+@pytest.mark.parametrize("pairs", range(5))
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_pad_takes_the_dimensions_that_torchs_takes(mode, pairs, ndim, rng):
+    x, widths = rng.standard_normal((2, 3, 4, 3, 2, 2)[:ndim]), (1, 0) * pairs
+    try:
+        expected = torch.nn.functional.pad(torch.tensor(x), widths, mode).numpy()
+    except (NotImplementedError, RuntimeError):
+        with pytest.raises(ValueError, match=f"pad: needs pairs|pad: mode '{mode}' takes 2 widths for 2-D or 3-D"):
+            nn.functional.pad(nn.tensor(x), widths, mode)
+    else:
+        np.testing.assert_array_equal(nn.functional.pad(nn.tensor(x), widths, mode).data, expected)
+
+
 def test_the_error_names_the_shape():
     with pytest.raises(ValueError, match=r"ReflectionPad2d: expected 3-D or 4-D input, got shape \(2, 2\)"):
         nn.ReflectionPad2d(1)(nn.zeros(2, 2))

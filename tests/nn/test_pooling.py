@@ -91,6 +91,30 @@ def test_interpolate(mode):
         )
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("options", [{"size": (3, 20)}, {"scale_factor": 0.4}, {"size": (4, 2), "align_corners": True}])
+def test_interpolate_with_antialias(mode, options):
+    same_as_torch(
+        lambda x: F.interpolate(x, mode=mode, antialias=True, **options),
+        INPUT[2],
+        reference=lambda x: T.interpolate(x, mode=mode, antialias=True, **options),
+    )
+
+
+@pytest.mark.parametrize("kind", ["Avg", "Max"])
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_adaptive_sizes_are_taken_where_torch_takes_them(kind, dims):
+    for size in (None, (None,), (3,), (None, 3), (2, None), (None, None), (2, 3), (None, 3, 2), (None, None, None)):
+        ours, theirs = (getattr(library, f"Adaptive{kind}Pool{dims}d")(size) for library in (nn, torch.nn))
+        try:
+            expected = theirs(torch.tensor(INPUT[dims]))
+        except (TypeError, RuntimeError):
+            with pytest.raises((TypeError, ValueError), match=f"{dims}d: output_size must be an int or {dims} of them"):
+                ours(nn.tensor(INPUT[dims]))
+        else:
+            np.testing.assert_allclose(ours(nn.tensor(INPUT[dims])).data, expected.numpy(), rtol=1e-12)
+
+
 @pytest.mark.parametrize("shape", [(8, 3, 4), (2, 12, 5, 6), (2, 3, 4, 2, 2)], ids=str)
 def test_pixel_shuffle(shape):
     x = RNG.standard_normal(shape)
