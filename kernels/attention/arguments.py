@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from kernels import _checks
 from kernels.attention.scores import ADDITIVE, BOOLEAN, FAR, NO_MASK
-from kernels.gemm.product import sum_to
+from kernels.gemm.functions import sum_to
 
 BOOL = np.dtype(bool)
 _NONE = {dtype: np.zeros(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
