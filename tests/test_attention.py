@@ -14,7 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import strategies as st
-from kernels.gemm.product import sum_to
+from kernels.gemm.functions import sum_to
 
 import kernels
 import kernels.attention
