@@ -15,7 +15,7 @@ from kernels import _threads
 from kernels._jit import jit
 from kernels._plain import DISABLED, intrinsic
 from kernels._threads import arrive, enter, leave
-from kernels.simd.vector import call
+from kernels.simd.emit import call
 
 FLUSH_TO_ZERO, DENORMALS_ARE_ZERO = 0x8000, 0x0040
 

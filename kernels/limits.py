@@ -22,8 +22,7 @@ from numba import prange
 from kernels import _jit, _threads, machine
 from kernels._jit import jit
 from kernels._threads import arrive, enter, leave
-from kernels.simd import lane_count, load, tile_zeros
-from kernels.simd.offsets import tile_outer, tile_plus, tile_store
+from kernels.simd import flat, lane_count, load, shifted, strided, tile_outer, tile_plus, tile_store, tile_zeros
 from kernels.simd.stream import store_streaming, streaming_done, until_aligned
 
 # Independent accumulators, each waiting for its last sum. They must outnumber latency times units (4 cycles x 2 units
@@ -40,10 +39,11 @@ _found = {}  # (kind, dtype, threads) -> the best rate so far
 @jit
 def _fma_chains(factors, sums, first, steps):
     """``sums[first + r * lanes + i] += steps * factors[0] * factors[i]``, a chain of `steps` roundings each."""
-    acc = tile_plus(tile_zeros(sums, CHAINS, 1), sums, first, lane_count(sums))
+    totals, factor = strided(shifted(flat(sums), first), lane_count(sums), 1), strided(flat(factors), 0, 1)
+    acc = tile_plus(tile_zeros(sums, CHAINS, 1), totals)
     for _ in range(steps):
-        acc = tile_outer(acc, factors, 0, 0, factors, 0)  # one broadcast and one row for all chains
-    tile_store(sums, first, lane_count(sums), acc)
+        acc = tile_outer(acc, factor, factor)  # one broadcast and one row for all chains
+    tile_store(totals, acc)
 
 
 @jit(parallel=True)

@@ -14,11 +14,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import strategies as st
-from kernels.gemm.functions import sum_to
 
 import kernels
 import kernels.attention
 from kernels.attention import positions
+from kernels.gemm.functions import sum_to
 from kernels.reference import attention as reference
 from tests.checking import LAYOUTS, Operation, assert_close, check, check_finite_differences, guarded, read_only
 

@@ -72,8 +72,9 @@ from kernels.simd import (
     tile_zeros,
     view,
 )
+from kernels.simd.bits import exponent, mantissa, power_of_two
 from kernels.simd.stream import load_wide_partial, store_streaming, streaming_done, until_aligned
-from kernels.simd.vector import exponent, mantissa, power_of_two, round_even
+from kernels.simd.vector import round_even
 from kernels.simd.wide import (
     WIDE,
     larger_lane,

@@ -10,6 +10,7 @@ import math
 from kernels import simd
 from kernels._jit import jit
 from kernels._plain import only_compiled
+from kernels.simd.bits import power_of_two
 from kernels.simd.math import (
     EXP_32,
     EXP_64,
@@ -21,7 +22,7 @@ from kernels.simd.math import (
     _for_vectors,
     polynomial,
 )
-from kernels.simd.vector import power_of_two, round_even
+from kernels.simd.vector import round_even
 
 SQRT_HALF = math.sqrt(0.5)
 DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)

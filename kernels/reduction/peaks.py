@@ -18,9 +18,11 @@ from kernels._parallel import parallel_for
 from kernels._plain import only_compiled
 from kernels.reduction.ranges import SPAN, over_range, read, sum_of, write
 from kernels.simd import allocate, flat_each, fma, lane_count, release, select, splat, store, sum_lanes
+from kernels.simd.bits import power_of_two
+from kernels.simd.emit import Vector
 from kernels.simd.math import EXP_32, EXP_64, LN2_HIGH_32, LN2_HIGH_64, LN2_LOW_32, LN2_LOW_64, LOG2_E, polynomial
 from kernels.simd.stream import streaming_done
-from kernels.simd.vector import Vector, power_of_two, round_even
+from kernels.simd.vector import round_even
 from kernels.simd.wide import larger_lane, larger_registers, load_wide, splat_wide, sum_registers, wide_count
 
 INFINITY = float("inf")

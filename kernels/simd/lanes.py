@@ -8,8 +8,8 @@ from llvmlite import ir
 from numba import types
 
 from kernels._plain import intrinsic
+from kernels.simd.emit import Vector, call, emit_mask, emit_masked_store, vector_ir, vector_of
 from kernels.simd.memory import emit_pointer
-from kernels.simd.vector import Vector, call, emit_mask, emit_masked_store, vector_ir, vector_of
 
 _INT32, _BYTE = ir.IntType(32), ir.IntType(8)
 

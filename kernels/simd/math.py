@@ -14,20 +14,9 @@ from numba import types
 from numba.extending import overload
 
 from kernels._plain import intrinsic, only_compiled
-from kernels.simd.vector import (
-    Vector,
-    absolute,
-    copysign,
-    emit_fma,
-    emit_splat,
-    exponent,
-    fma,
-    mantissa,
-    power_of_two,
-    round_even,
-    select,
-    times_power_of_two,
-)
+from kernels.simd.bits import exponent, mantissa, power_of_two, times_power_of_two
+from kernels.simd.emit import Vector, emit_fma, emit_splat
+from kernels.simd.vector import absolute, copysign, fma, round_even, select
 
 LOG2_E = 1.4426950408889634
 SQRT_2 = 1.4142135623730951

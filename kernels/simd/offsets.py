@@ -12,9 +12,7 @@ from llvmlite import ir
 from numba import types
 
 from kernels._plain import intrinsic
-from kernels.simd.memory import emit_pointer
-from kernels.simd.tile import Tile, _tile_type
-from kernels.simd.vector import (
+from kernels.simd.emit import (
     emit_across,
     emit_fma,
     emit_load,
@@ -26,6 +24,8 @@ from kernels.simd.vector import (
     vector_ir,
     vector_of,
 )
+from kernels.simd.memory import emit_pointer
+from kernels.simd.tile import Tile, _tile_type
 
 
 def _undefined(context, tile):

@@ -9,8 +9,8 @@ from numba import types
 
 from kernels import machine
 from kernels._plain import intrinsic
+from kernels.simd.emit import emit_load_partial, emit_splat, vector_ir
 from kernels.simd.memory import emit_pointer
-from kernels.simd.vector import emit_load_partial, emit_splat, vector_ir
 from kernels.simd.wide import _wide_of
 
 

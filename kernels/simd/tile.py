@@ -13,8 +13,7 @@ from numba import types
 from numba.core.datamodel import models, register_default
 
 from kernels._plain import intrinsic
-from kernels.simd.memory import emit_pointer
-from kernels.simd.vector import (
+from kernels.simd.emit import (
     emit_across,
     emit_fma,
     emit_load,
@@ -26,6 +25,7 @@ from kernels.simd.vector import (
     vector_ir,
     vector_of,
 )
+from kernels.simd.memory import emit_pointer
 from kernels.simd.view import emit_element, parts
 
 _WORD = ir.IntType(64)

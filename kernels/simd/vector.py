@@ -1,173 +1,34 @@
-"""Vectors of lanes as Numba values: arithmetic, comparison, loads and stores, reductions across lanes.
+"""Vectors of lanes: arithmetic, comparison, loads and stores, reductions across lanes.
 
-`Vector(float32, 16)` is lowered to LLVM's ``<16 x float>``: one register where the CPU has it, several where it is
-narrower. An array is addressed by a flat offset `i` in elements from its first element; nothing is bounds-checked
-here, the loops must not leave their arrays. A scalar beside a vector is spread over its lanes, in the vector's dtype.
+An array is addressed by a flat offset `i` in elements from its first element; nothing is bounds-checked here, the loops
+must not leave their arrays. A scalar beside a vector is spread over its lanes, in the vector's dtype.
 """
 
 import operator
 
 from llvmlite import ir
-from llvmlite.binding import llvm_version_info
 from numba import types
-from numba.core import cgutils
-from numba.core.datamodel import models, register_default
 from numba.core.imputils import impl_ret_untracked, lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global
 
-from kernels import machine
 from kernels._plain import intrinsic
+from kernels.simd.emit import (
+    INT32,
+    Mask,
+    Vector,
+    call,
+    emit_across,
+    emit_fma,
+    emit_load,
+    emit_load_partial,
+    emit_splat,
+    emit_store,
+    emit_store_partial,
+    suffix,
+    vector_ir,
+    vector_of,
+)
 from kernels.simd.memory import Memory, View, emit_pointer
-
-_INT32 = ir.IntType(32)
-_BOOL = ir.IntType(1)
-
-
-class Vector(types.Type):
-    """`lanes` elements of `dtype` in a register."""
-
-    def __init__(self, dtype, lanes):
-        self.dtype, self.lanes = dtype, lanes
-        super().__init__(name=f"Vector({dtype}, {lanes})")
-
-
-class Mask(types.Type):
-    """One boolean a lane, from a comparison of vectors."""
-
-    def __init__(self, lanes):
-        self.lanes = lanes
-        super().__init__(name=f"Mask({lanes})")
-
-
-@register_default(Vector)
-class _VectorModel(models.PrimitiveModel):
-    def __init__(self, dmm, fe_type):
-        super().__init__(dmm, fe_type, vector_ir(fe_type))
-
-
-@register_default(Mask)
-class _MaskModel(models.PrimitiveModel):
-    def __init__(self, dmm, fe_type):
-        super().__init__(dmm, fe_type, ir.VectorType(_BOOL, fe_type.lanes))
-
-
-# --- emitting LLVM ---------------------------------------------------------------------------------------------------
-
-
-def element_ir(dtype):
-    """LLVM's scalar type of a Numba float type."""
-    return {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}[dtype]
-
-
-def suffix(vector):
-    """The type's name inside the name of an LLVM intrinsic: v16f32."""
-    return f"v{vector.lanes}f{vector.dtype.bitwidth}"
-
-
-def vector_ir(vector):
-    """LLVM's type of a `Vector`."""
-    return ir.VectorType(element_ir(vector.dtype), vector.lanes)
-
-
-def vector_of(array):
-    """The `Vector` type that fits `array`'s dtype on this machine."""
-    return Vector(array.dtype, machine.lanes(str(array.dtype)))
-
-
-def call(builder, name, result, *arguments):
-    """Call LLVM's function `name` (llvmlite cannot derive the names of vector intrinsics itself)."""
-    function_type = ir.FunctionType(result, [argument.type for argument in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
-
-
-def emit_fma(builder, vector, a, b, c):
-    return call(builder, f"llvm.fma.{suffix(vector)}", vector_ir(vector), a, b, c)
-
-
-def emit_splat(builder, vector, scalar):
-    """The scalar in every lane."""
-    undefined = ir.Constant(vector_ir(vector), ir.Undefined)
-    first = builder.insert_element(undefined, scalar, ir.Constant(_INT32, 0))
-    zeros = ir.Constant(ir.VectorType(_INT32, vector.lanes), [0] * vector.lanes)
-    return builder.shuffle_vector(first, undefined, zeros)
-
-
-def emit_load(builder, vector, pointer):
-    pointer = builder.bitcast(pointer, vector_ir(vector).as_pointer())
-    return builder.load(pointer, align=vector.dtype.bitwidth // 8)
-
-
-def emit_store(builder, vector, value, pointer):
-    pointer = builder.bitcast(pointer, vector_ir(vector).as_pointer())
-    builder.store(value, pointer, align=vector.dtype.bitwidth // 8)
-
-
-def emit_mask(builder, lanes, count):
-    """Lanes 0 .. count-1 are on."""
-    index = ir.IntType(64)
-    numbers = ir.Constant(ir.VectorType(index, lanes), list(range(lanes)))
-    undefined = ir.Constant(ir.VectorType(index, lanes), ir.Undefined)
-    spread = builder.insert_element(undefined, count, ir.Constant(_INT32, 0))
-    spread = builder.shuffle_vector(spread, undefined, ir.Constant(ir.VectorType(_INT32, lanes), [0] * lanes))
-    return builder.icmp_signed("<", numbers, spread)
-
-
-def emit_masked_load(builder, vector, pointer, mask, other):
-    pointer = builder.bitcast(pointer, vector_ir(vector).as_pointer())
-    align = ir.Constant(_INT32, vector.dtype.bitwidth // 8)
-    return call(builder, f"llvm.masked.load.{suffix(vector)}.p0", vector_ir(vector), pointer, align, mask, other)
-
-
-def emit_masked_store(builder, vector, value, pointer, mask):
-    pointer = builder.bitcast(pointer, vector_ir(vector).as_pointer())
-    align = ir.Constant(_INT32, vector.dtype.bitwidth // 8)
-    call(builder, f"llvm.masked.store.{suffix(vector)}.p0", ir.VoidType(), value, pointer, align, mask)
-
-
-def _is_whole(builder, vector, count):
-    """Whether no mask is needed. AVX-512 has masks at no cost; elsewhere whole vectors are better told apart."""
-    if machine.vector_bytes() == 64:
-        return ir.Constant(_BOOL, 0)
-    return builder.icmp_signed(">=", count, ir.Constant(count.type, vector.lanes))
-
-
-def emit_load_partial(builder, vector, pointer, count, other):
-    """The first `count` elements at the pointer, and the lanes of `other` from there on."""
-    with builder.if_else(_is_whole(builder, vector, count)) as (whole, part):
-        with whole:
-            loaded, whole_end = emit_load(builder, vector, pointer), builder.block
-        with part:
-            mask = emit_mask(builder, vector.lanes, count)
-            masked, part_end = emit_masked_load(builder, vector, pointer, mask, other), builder.block
-    value = builder.phi(vector_ir(vector))
-    value.add_incoming(loaded, whole_end)
-    value.add_incoming(masked, part_end)
-    return value
-
-
-def emit_store_partial(builder, vector, value, pointer, count):
-    """The first `count` lanes to the pointer."""
-    with builder.if_else(_is_whole(builder, vector, count)) as (whole, part):
-        with whole:
-            emit_store(builder, vector, value, pointer)
-        with part:
-            emit_masked_store(builder, vector, value, pointer, emit_mask(builder, vector.lanes, count))
-
-
-def emit_across(builder, lanes, value, combine):
-    """Combine all lanes pairwise, upper half with lower half: the same order on every machine of this width."""
-    while lanes > 1:
-        lanes //= 2
-        undefined = ir.Constant(value.type, ir.Undefined)
-        low, high = (
-            builder.shuffle_vector(
-                value, undefined, ir.Constant(ir.VectorType(_INT32, lanes), list(range(start, start + lanes)))
-            )
-            for start in (0, lanes)
-        )
-        value = combine(low, high)
-    return builder.extract_element(value, ir.Constant(_INT32, 0))
-
 
 # --- loads and stores ------------------------------------------------------------------------------------------------
 
@@ -244,7 +105,7 @@ def _prefetch(level):
     def function(typingctx, array, i):
         def lower(context, builder, signature, arguments):
             pointer = builder.bitcast(emit_pointer(context, builder, array, *arguments), ir.IntType(8).as_pointer())
-            read, keep, data = (ir.Constant(_INT32, value) for value in (0, level, 1))
+            read, keep, data = (ir.Constant(INT32, value) for value in (0, level, 1))
             call(builder, "llvm.prefetch.p0", ir.VoidType(), pointer, read, keep, data)
             return context.get_dummy_value()
 
@@ -475,81 +336,6 @@ def _mask_test(predicate, pattern):
 
 any_lanes = intrinsic(_mask_test("!=", 0))
 all_lanes = intrinsic(_mask_test("==", -1))
-
-
-# --- bits: for exp and log -------------------------------------------------------------------------------------------
-
-# dtype -> (bits of the integer, bits of the mantissa, exponent bias)
-_LAYOUT = {types.float32: (32, 23, 127), types.float64: (64, 52, 1023)}
-
-
-def _integer_vector(builder, vector, value):
-    return ir.Constant(ir.VectorType(ir.IntType(_LAYOUT[vector.dtype][0]), vector.lanes), [value] * vector.lanes)
-
-
-@intrinsic
-def power_of_two(typingctx, n):
-    """``[2.0 ** lane for lane in n]`` for whole numbers within the normal exponents."""
-
-    def lower(context, builder, signature, arguments):
-        bits, mantissa, bias = _LAYOUT[n.dtype]
-        whole = builder.fptosi(arguments[0], ir.VectorType(ir.IntType(bits), n.lanes))
-        biased = builder.add(whole, _integer_vector(builder, n, bias))
-        return builder.bitcast(builder.shl(biased, _integer_vector(builder, n, mantissa)), vector_ir(n))
-
-    return n(n), lower
-
-
-# LLVM turns this into one instruction for AVX-512, into a call for each lane elsewhere and before version 22
-_HAS_SCALEF = machine.vector_bytes() == 64 and llvm_version_info[0] >= 22
-
-
-@intrinsic
-def times_power_of_two(typingctx, x, n):
-    """``[a * 2.0 ** b for a, b in zip(x, n)]``, rounded once, for whole numbers up to twice the normal exponents."""
-
-    def lower(context, builder, signature, arguments):
-        value, power = arguments
-        bits, mantissa, bias = _LAYOUT[x.dtype]
-        if _HAS_SCALEF:
-            whole = builder.fptosi(power, ir.VectorType(_INT32, x.lanes))
-            return call(builder, f"llvm.ldexp.{suffix(x)}.v{x.lanes}i32", vector_ir(x), value, whole)
-        # in two factors: each is a normal number where 2**n may not be
-        whole = builder.fptosi(power, ir.VectorType(ir.IntType(bits), x.lanes))
-        half = builder.ashr(whole, _integer_vector(builder, x, 1))
-        for part in (half, builder.sub(whole, half)):
-            biased = builder.add(part, _integer_vector(builder, x, bias))
-            factor = builder.shl(biased, _integer_vector(builder, x, mantissa))
-            value = builder.fmul(value, builder.bitcast(factor, vector_ir(x)))
-        return value
-
-    return x(x, n), lower
-
-
-@intrinsic
-def exponent(typingctx, x):
-    """``[floor(log2(lane)) for lane in x]`` as floats, for positive normal numbers."""
-
-    def lower(context, builder, signature, arguments):
-        bits, mantissa, bias = _LAYOUT[x.dtype]
-        word = builder.bitcast(arguments[0], ir.VectorType(ir.IntType(bits), x.lanes))
-        biased = builder.lshr(word, _integer_vector(builder, x, mantissa))
-        return builder.sitofp(builder.sub(biased, _integer_vector(builder, x, bias)), vector_ir(x))
-
-    return x(x), lower
-
-
-@intrinsic
-def mantissa(typingctx, x):
-    """The numbers' mantissas in [1, 2), for positive normal numbers."""
-
-    def lower(context, builder, signature, arguments):
-        bits, mantissa_bits, bias = _LAYOUT[x.dtype]
-        word = builder.bitcast(arguments[0], ir.VectorType(ir.IntType(bits), x.lanes))
-        fraction = builder.and_(word, _integer_vector(builder, x, (1 << mantissa_bits) - 1))
-        return builder.bitcast(builder.or_(fraction, _integer_vector(builder, x, bias << mantissa_bits)), vector_ir(x))
-
-    return x(x), lower
 
 
 @intrinsic

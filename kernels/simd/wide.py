@@ -10,14 +10,8 @@ from numba import types
 
 from kernels import machine
 from kernels._plain import intrinsic
+from kernels.simd.emit import Vector, emit_across, emit_load, emit_splat, vector_of
 from kernels.simd.memory import emit_pointer
-from kernels.simd.vector import (
-    Vector,
-    emit_across,
-    emit_load,
-    emit_splat,
-    vector_of,
-)
 
 # With 32 registers, 4 chains of 4 live values leave room for the constants; with 16, 2 do.
 WIDE = 4 if machine.vector_registers() >= 32 else 2
