@@ -40,7 +40,7 @@ class Ladder(NamedTuple):
 
 
 LADDERS = {
-    "matmul": Ladder("gemm", "512-512-512", True, sizes="M = N = K"),
+    "matmul": Ladder("gemm", "1024-1024-1024", True, sizes="M = N = K"),
     # the rungs differ in FLOPs: Winograd's, which are counted, are 4/9 of the definition's
     "conv2d": Ladder("convolution", "56-64-64-3x3", False, factor=9 / 4, sizes="pixels a side (channels: 3584 / side)"),
     "batch_norm": Ladder("normalization", "32-64-56-56", False, limit="bandwidth"),
@@ -237,7 +237,7 @@ def markdown(header: list[str], rows: list[list[str]], left: int = 1) -> str:
 def ladder_table(sheet: dict, results: list[Result], name: str) -> str:
     """Each rung's GFLOP/s and share of the peak, or its time; what it bought, and the idea, from its own docstring.
 
-    What a rung bought is told on one thread, but of the rung that adds threads on all of them.
+    What a rung bought is told on one thread; of the last, which adds threads, what they brought is told, too.
     """
     shape, in_rates = LADDERS[name].shape, LADDERS[name].in_rates
     rows = {r.threads: r for r in ladder_results(results, name) if r.shape == shape}
@@ -255,8 +255,12 @@ def ladder_table(sheet: dict, results: list[Result], name: str) -> str:
         seconds = {n: rows[n].seconds[rung] for n in counts if rung in rows[n].seconds}
         if not seconds:
             continue
-        n = max(seconds) if rung == "parallel" else min(seconds)
-        bought = f"{before[n] / seconds[n]:.1f}×" if before and n in before and function else ""
+        bought = ""
+        if before and function:  # like with like: on one thread, then what all of them bring
+            first, most = min(seconds), max(seconds)
+            bought = f"{before[first] / seconds[first]:.1f}×"
+            if rung == list(rungs(name))[-1] and most > first:
+                bought += f", {seconds[first] / seconds[most]:.1f}× by threads"
         before = seconds
         idea = " ".join(function.__doc__.split("\n\n")[0].split()) if function else "the same task"
         cells = [cell(rows[n], seconds[n]) for n in counts]

@@ -14,7 +14,7 @@ SQUARES = (16, 32, 64, 96, 128, 256, 512, 1024, 2048)
 SKINNY = ((1, 768, 3072), (32, 768, 768), (4096, 768, 3072), (1000, 1000, 17), (31, 63, 65))
 BATCHED = (96, 128, 64, 128)
 LADDER_SIZES = (64, 128, 256, 512, 1024)
-NAIVE_LIMIT = 512  # beyond it the naive loops only cost time
+NAIVE_LIMIT = 1024  # beyond it the naive loops only cost time
 
 
 def rows():
