@@ -9,7 +9,7 @@ from numpy import ndarray
 from kernels import _checks
 from kernels._checks import FLOAT32, FLOAT64
 from kernels._jit import Compiled, jit
-from kernels._threads import threads_for
+from kernels._threads import PARALLEL_MULTIPLY_ADDS, get_num_threads
 from kernels.gemm.driver import NO_BIAS, matmul_loops, product, products
 from kernels.gemm.micro import STORE
 from kernels.simd import address
@@ -73,7 +73,7 @@ def matmul(a, b, *, out=None):
     if out is None and a.__class__ is b.__class__ is ndarray and a.ndim == b.ndim == 2:
         # plain matrices do not pay for the details; what does not fit falls through
         dtype, (M, K), (depth, N) = a.dtype, a.shape, b.shape
-        alone = threads_for(multiply_adds=M * N * K) == 1
+        alone = M * N * K < PARALLEL_MULTIPLY_ADDS or get_num_threads() == 1  # `threads_for` without the call
         if alone and depth == K and dtype is b.dtype and (dtype is FLOAT32 or dtype is FLOAT64):
             result = ndarray((M, N), dtype) if M * N < SMALL else _checks.new((M, N), dtype)
             if _compiled[dtype](a, b, result):
