@@ -94,6 +94,7 @@ from kernels.loss import (
     smooth_l1_loss,
     smooth_l1_loss_backward,
 )
+from kernels.mlp import feed_forward, feed_forward_backward
 from kernels.normalization import (
     add_layer_norm,
     add_layer_norm_backward,
@@ -110,7 +111,6 @@ from kernels.normalization import (
     rms_norm,
     rms_norm_backward,
 )
-from kernels.perceptron import feed_forward, feed_forward_backward
 from kernels.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool1d_backward,

@@ -70,7 +70,7 @@ def affine(ones):
             yield "linear_backward", (y, x, weight, activation, y)
 
 
-def perceptrons(ones):
+def feed_forwards(ones):
     for rows in (6, 400):
         for activation in FEED_FORWARDS:
             x, weight1, weight2 = ones((rows, 24)), ones((96 * (1 + (activation == "swiglu")), 24)), ones((24, 96))
@@ -282,7 +282,7 @@ def recurrents(ones):
 
 
 FAMILIES = (
-    activations, products, affine, perceptrons, convolutions, reductions, pooling, normalizations, recurrents, losses,
+    activations, products, affine, feed_forwards, convolutions, reductions, pooling, normalizations, recurrents, losses,
     lookups, positions, attentions, updates,
 )  # fmt: skip
 

@@ -30,8 +30,8 @@ from tests import (
     test_gemm,
     test_lookup,
     test_loss,
+    test_mlp,
     test_normalization,
-    test_perceptron,
     test_pooling,
     test_recurrent,
     test_reduction,
@@ -94,8 +94,8 @@ def check_rung(family, name, rung):
             test, shape = NORMALIZATIONS.get(name, (test_normalization.test_variants_of_rows, (3, 5)))
             with only(test_normalization, name, rung):
                 test(rng, dtype, rung, shape)
-        case "perceptron", _:
-            test_perceptron.test_variants(rng, dtype, rung, "swiglu", None)
+        case "mlp", _:
+            test_mlp.test_variants(rng, dtype, rung, "swiglu", None)
         case (
             "pooling",
             _,

@@ -46,7 +46,7 @@ def test_every_rung_has_a_small_case():
         for case in filter(is_small, cases(family)):
             if case.startswith("ladder"):
                 called |= {name.split(", rung")[0] for name in digests(family, case, np.float32, 1)}
-    packages = (*FAMILIES, "affine", "perceptron")
+    packages = (*FAMILIES, "affine", "mlp")
     assert called >= {name for package in packages for name in getattr(kernels, package).VARIANTS}
 
 

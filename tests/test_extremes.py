@@ -168,7 +168,7 @@ def linear(k, d, name):
         yield from k.linear_backward(d.gradient(5, 9), x, weight, activation, saved)
 
 
-@case("perceptron", "feed_forward")
+@case("mlp", "feed_forward")
 def feed_forward(k, d, name):
     for activation in ("relu", "gelu", "gelu_tanh", "silu", "swiglu"):
         # the hidden layer of swiglu is a product of two

@@ -13,7 +13,7 @@ from benchmarks.cases.row import OURS, Row
 __all__ = ["CHOSEN", "FAMILIES", "OURS", "Row", "board", "pairs"]
 
 FAMILIES = (
-    "gemm", "affine", "perceptron", "convolution", "activation", "reduction", "pooling", "normalization", "attention",
+    "gemm", "affine", "mlp", "convolution", "activation", "reduction", "pooling", "normalization", "attention",
     "recurrent", "loss", "lookup", "update", "training", "inference",
 )  # fmt: skip
 

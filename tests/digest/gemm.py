@@ -1,4 +1,4 @@
-"""Cases of products: `kernels.gemm`, `kernels.affine`, `kernels.perceptron`."""
+"""Cases of products: `kernels.gemm`, `kernels.affine`, `kernels.mlp`."""
 
 from tests.checking import LAYOUTS
 
@@ -54,7 +54,7 @@ def feed_forward(run, rows, K, H, activation, bias=True):
 def ladder_of_feed_forward(run, rows, K, H, activation):
     weight1 = run.normal((1 + (activation == "swiglu")) * H, K)
     operands = run.normal(rows, K), weight1, run.normal(len(weight1)), run.normal(K, H), run.normal(K)
-    run.rungs("perceptron", "feed_forward", *operands, activation, run.zeros(rows, K))
+    run.rungs("mlp", "feed_forward", *operands, activation, run.zeros(rows, K))
 
 
 ACTIVATIONS = ("relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh")

@@ -1,4 +1,4 @@
-"""Tests of kernels.perceptron: feed_forward."""
+"""Tests of kernels.mlp: feed_forward."""
 
 from functools import partial
 
@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from hypothesis import strategies as st
 
 import kernels
-from kernels import perceptron
-from kernels.reference import perceptron as reference
+from kernels import mlp
+from kernels.reference import mlp as reference
 from tests.checking import LAYOUTS, Operation, assert_close, check, check_finite_differences, guarded
 
 
@@ -60,7 +60,7 @@ def scale(operation, arguments, dy, options):
     return [y, dz @ weight1, flat[1].T @ flat[3], dz.sum(rows), flat[0].T @ flat[2], np.abs(dy).sum(rows)]
 
 
-FEED_FORWARD = Operation("perceptron", "feed_forward", peer, saved, (0, 1, 2, 3, 4), scale, out=True)
+FEED_FORWARD = Operation("mlp", "feed_forward", peer, saved, (0, 1, 2, 3, 4), scale, out=True)
 SHAPES = [((1,), 1, 1, 1), ((3,), 2, 5, 4), ((), 4, 9, 3), ((2, 7), 6, 17, 33), ((29,), 16, 64, 16), ((2, 3), 5, 1, 2)]
 
 
@@ -73,7 +73,7 @@ def inputs(rng, leading, K, H, N, activation, dtype):
 
 @pytest.fixture
 def short_blocks(monkeypatch):
-    monkeypatch.setattr(perceptron, "BLOCK_ROWS", 5)
+    monkeypatch.setattr(mlp, "BLOCK_ROWS", 5)
 
 
 @each_activation
@@ -166,7 +166,7 @@ def test_nan_stays_in_its_row(rng, dtype):
 
 
 def test_same_bits_at_any_thread_count(rng, dtype, at_thread_counts, monkeypatch):
-    monkeypatch.setattr(perceptron, "BLOCK_ROWS", 100)
+    monkeypatch.setattr(mlp, "BLOCK_ROWS", 100)
     for activation in ("gelu", "swiglu"):
         x, weight1, bias1, weight2, bias2, _ = inputs(rng, (250,), 60, 150, 60, activation, dtype)
         z = preactivation(x, weight1, bias1, activation)
@@ -185,14 +185,14 @@ def test_torch_tensors(rng, dtype):
     np.testing.assert_array_equal(kernels.feed_forward(*tensors, "silu"), kernels.feed_forward(*arguments))
 
 
-@pytest.mark.parametrize("variant", perceptron.VARIANTS["feed_forward"])
+@pytest.mark.parametrize("variant", mlp.VARIANTS["feed_forward"])
 @each_activation
 def test_variants(rng, dtype, variant, activation, short_blocks):
     for shape in [(1, 1, 1), (5, 17, 4), (16, 33, 9)]:
         arguments = inputs(rng, (11,), *shape, activation, dtype)
         wide = [a.astype(np.float64) for a in arguments[:5]]
         out = guarded(np.full((11, shape[2]), np.nan, dtype))
-        perceptron.VARIANTS["feed_forward"][variant](*map(guarded, arguments[:5]), activation, out)
+        mlp.VARIANTS["feed_forward"][variant](*map(guarded, arguments[:5]), activation, out)
         size = scale(None, [*wide, activation], None, {})[0]
         assert_close(out, reference.feed_forward(*wide, activation), length=sum(shape), scale=size, label=variant)
 

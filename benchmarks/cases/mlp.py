@@ -51,10 +51,10 @@ def feed_forward(m: int, k: int, h: int, activation: str) -> Row:
         arrays = [x, weight1 * k**-0.5, bias1, weight2 * h**-0.5, bias2]
         arrays = [array.astype("float32") for array in arrays]
         compiled = jitted(jax_call(activation), *arrays)
-        return calls("perceptron", "feed_forward", arrays, torch_call(activation), activation, jax_call=compiled)
+        return calls("mlp", "feed_forward", arrays, torch_call(activation), activation, jax_call=compiled)
 
     return Row(
-        family="perceptron",
+        family="mlp",
         operation=f"feed_forward_{activation}",
         shape=named((m, k, h)),
         kind=kind_of(flops, size),

@@ -5,6 +5,6 @@ import pytest
 from benchmarks.cases import pairs
 
 
-@pytest.mark.parametrize(("row", "peer"), pairs("perceptron"), ids=str)
-def bench_perceptron(run, row, peer):
+@pytest.mark.parametrize(("row", "peer"), pairs("mlp"), ids=str)
+def bench_mlp(run, row, peer):
     run(row, peer)
