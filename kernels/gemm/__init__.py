@@ -7,7 +7,7 @@
 - `vector`: where one operand is a vector, and memory is the limit.
 - `functions`: the public functions: ranks, broadcasting, layouts, errors, gradients.
 
-How a matrix is addressed, here and in every family: by a view, {address, row stride, column stride}, strides in
+How a matrix is addressed, here and in every family: by a view {address, row stride, column stride}, strides in
 elements. Element (i, j) of the view A lies ``i * row_stride + j * column_stride`` elements behind its first one, so that
 a transposed matrix, a block or a panel is the same loops with other strides:
 
