@@ -91,7 +91,7 @@ def new(shape: tuple, dtype) -> ndarray:
 
 
 def output(operation: str, out, shape: tuple, dtype, name: str = "out") -> ndarray:
-    """The array that receives the result: a new one where `out` is None, else `out` itself once it is seen to fit."""
+    """The array that receives the result: validate and return `out`, or allocate a new one where it is None."""
     if out is None:
         return new(shape, dtype)
     if not isinstance(out, ndarray):

@@ -2,7 +2,7 @@ r"""The affine map of a fully connected layer, with bias and, if wanted, an acti
 
 .. math:: z = x W^\top + b, \qquad y = f(z) \qquad x: M \times K,\; W: N \times K,\; b: N
 
-2 M N K FLOPs on (M K + N K + M N) elements. The product is `gemm`'s, with W read transposed as it lies; the accumulator
+2 M N K FLOPs on (M K + N K + M N) elements. The product is `gemm`'s, with Wᵀ read in place; the accumulator
 tiles start from the bias instead of zero, so that the bias costs no pass over y of its own, and the activation is
 applied in place.
 

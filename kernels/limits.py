@@ -66,7 +66,7 @@ def _copy(source, target, start, stop):
     whole = stop - (stop - first) % lanes
     for i in range(start, first):
         target[i] = source[i]
-    for i in range(first, whole, lanes):  # past the caches: a plain store would read the line that it overwrites
+    for i in range(first, whole, lanes):  # bypasses the caches: a plain store would read the line that it overwrites
         store_streaming(target, i, load(source, i))
     for i in range(whole, stop):
         target[i] = source[i]

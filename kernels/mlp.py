@@ -7,8 +7,8 @@ r"""The feed-forward part of a transformer: two linear layers with an activation
 With "swiglu" [1]_, :math:`W_1` has 2 H rows, those of the gate and then those of the value, and
 :math:`h = \text{silu}(z_{gate}) \cdot z_{value}`.
 
-2 M H (K + N) FLOPs. H is four times K as a rule, so h outweighs x and y together. It is made and used up a block of
-BLOCK_ROWS rows at a time, in memory that the caches hold; only z is kept as a whole, where a backward is to follow.
+2 M H (K + N) FLOPs. H is four times K as a rule, so h is larger than x and y together. It is computed and used a block of
+BLOCK_ROWS rows at a time, in memory that stays in the caches; z is stored as a whole only where a backward follows.
 
     for each block of rows:       z, h       K or N
         z = x W₁ᵀ + b₁          ┌──────┐    ┌──┐
@@ -128,8 +128,8 @@ def _affine(x, weight, bias, out):
 def _forward(x, weight1, bias1, weight2, bias2, activation, preactivation, out):
     """All arrays 2-D but for the biases (size 0: none) and `preactivation`, (parts, M, H) or None."""
     H, parts, blocks = weight2.shape[1], 1 + (activation == "swiglu"), _blocks(len(x))
-    most = blocks[0].stop if blocks else 0
-    scratch = np.empty((parts if preactivation is None else 1, most, H), x.dtype)
+    rows_max = blocks[0].stop if blocks else 0
+    scratch = np.empty((parts if preactivation is None else 1, rows_max, H), x.dtype)
     for rows in blocks:
         count = rows.stop - rows.start
         z = scratch[:, :count] if preactivation is None else preactivation[:, rows]
@@ -161,8 +161,8 @@ def _backward(dy, x, weight1, weight2, preactivation, activation, gradients):
     """Write dx, dweight1, dbias1, dweight2 and dbias2, of which each may be None."""
     dx, dweight1, dbias1, dweight2, dbias2 = gradients
     H, parts, blocks, none = weight2.shape[1], len(preactivation), _blocks(len(x)), NO_BIAS[x.dtype]
-    most = blocks[0].stop if blocks else 0
-    scratch = np.empty((parts + 1, most, H), x.dtype)
+    rows_max = blocks[0].stop if blocks else 0
+    scratch = np.empty((parts + 1, rows_max, H), x.dtype)
     for gradient in gradients[1:]:
         if gradient is not None and not blocks:
             gradient[...] = 0
@@ -189,7 +189,7 @@ def _backward(dy, x, weight1, weight2, preactivation, activation, gradients):
 
 
 def _checked(operation, x, weight1, weight2, activation):
-    """x, weight1 and weight2, seen to fit."""
+    """Validate and return x, weight1 and weight2."""
     _checks.choice(operation, "activation", activation, ACTIVATIONS)
     x, weight1, weight2 = (
         _checks.floats(operation, name, array) for name, array in (("x", x), ("weight1", weight1), ("weight2", weight2))
@@ -209,7 +209,7 @@ def _checked(operation, x, weight1, weight2, activation):
     return x, weight1, weight2
 
 
-def _kept_shape(x, weight2, activation):
+def _saved_shape(x, weight2, activation):
     """Of the pre-activations: the gate's and the value's behind each other."""
     shape = (*x.shape[:-1], weight2.shape[1])
     return (2, *shape) if activation == "swiglu" else shape
@@ -271,16 +271,16 @@ def feed_forward(x, weight1, bias1, weight2, bias2, activation="gelu", *, out=No
         _checks.no_overlap(name, _checks.output(name, out, (*x.shape[:-1], len(weight2)), x.dtype), **inputs)
     out = _checks.output(name, out, (*x.shape[:-1], len(weight2)), x.dtype)
     M, H = math.prod(x.shape[:-1]), weight2.shape[1]
-    kept = None
+    saved = None
     if preactivation is not None:
-        shape = _kept_shape(x, weight2, activation)
-        kept = _checks.output(name, preactivation, shape, x.dtype, "preactivation")
-        _checks.no_overlap(name, kept, **inputs)
-        if np.may_share_memory(out, kept):
+        shape = _saved_shape(x, weight2, activation)
+        saved = _checks.output(name, preactivation, shape, x.dtype, "preactivation")
+        _checks.no_overlap(name, saved, **inputs)
+        if np.may_share_memory(out, saved):
             raise ValueError(f"{name}: out overlaps preactivation")
-        kept = kept.reshape(1 + (activation == "swiglu"), M, H)
+        saved = saved.reshape(1 + (activation == "swiglu"), M, H)
     rows, flat_out = x.reshape(M, x.shape[-1]), out.reshape(M, len(weight2))
-    _forward(rows, weight1, biases["bias1"], weight2, biases["bias2"], activation, kept, flat_out)
+    _forward(rows, weight1, biases["bias1"], weight2, biases["bias2"], activation, saved, flat_out)
     return out
 
 
@@ -311,7 +311,7 @@ def feed_forward_backward(
     """
     name = "feed_forward_backward"
     x, weight1, weight2 = _checked(name, x, weight1, weight2, activation)
-    expected = {"dy": (*x.shape[:-1], len(weight2)), "preactivation": _kept_shape(x, weight2, activation)}
+    expected = {"dy": (*x.shape[:-1], len(weight2)), "preactivation": _saved_shape(x, weight2, activation)}
     given = {"dy": dy, "preactivation": preactivation}
     for key, shape in expected.items():
         given[key] = _checks.floats(name, key, given[key])
@@ -321,8 +321,8 @@ def feed_forward_backward(
     M, K, (N, H) = math.prod(x.shape[:-1]), x.shape[-1], weight2.shape
     shapes = (M, K), weight1.shape, weight1.shape[:1], weight2.shape, (N,)
     gradients = [_checks.new(shape, x.dtype) if need else None for shape, need in zip(shapes, needs, strict=True)]
-    kept = given["preactivation"].reshape(1 + (activation == "swiglu"), M, H)
-    _backward(given["dy"].reshape(M, N), x.reshape(M, K), weight1, weight2, kept, activation, gradients)
+    saved = given["preactivation"].reshape(1 + (activation == "swiglu"), M, H)
+    _backward(given["dy"].reshape(M, N), x.reshape(M, K), weight1, weight2, saved, activation, gradients)
     if needs[0]:
         gradients[0] = gradients[0].reshape(x.shape)
     return tuple(gradients)

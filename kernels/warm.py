@@ -52,8 +52,8 @@ def products(ones):
         yield "matmul", (a, b)
         yield "matmul_backward", (dy, a, b)
         if len(left) == len(right) == 2:
-            turned_a, turned_b = ones(left[::-1]).T, ones(right[::-1]).T
-            for operands in ((turned_a, b), (a, turned_b), (turned_a, turned_b)):
+            a_transposed, b_transposed = ones(left[::-1]).T, ones(right[::-1]).T
+            for operands in ((a_transposed, b), (a, b_transposed), (a_transposed, b_transposed)):
                 yield "matmul", operands
                 yield "matmul_backward", (dy, *operands)
             yield "matmul_loops", (a, b, ones(dy.shape))
@@ -74,10 +74,10 @@ def feed_forwards(ones):
     for rows in (6, 400):
         for activation in FEED_FORWARDS:
             x, weight1, weight2 = ones((rows, 24)), ones((96 * (1 + (activation == "swiglu")), 24)), ones((24, 96))
-            kept = ones((2, rows, 96) if activation == "swiglu" else (rows, 96))
+            saved = ones((2, rows, 96) if activation == "swiglu" else (rows, 96))
             for biases in ((None, None), (ones(len(weight1)), ones(24))):
                 yield "feed_forward", (x, weight1, biases[0], weight2, biases[1], activation)
-            yield "feed_forward_backward", (x, x, weight1, weight2, kept, activation)
+            yield "feed_forward_backward", (x, x, weight1, weight2, saved, activation)
 
 
 def reductions(ones):
@@ -271,10 +271,10 @@ def recurrents(ones):
         x, h, y = ones((T, B, inputs)), ones((B, H)), ones((T, B, H))
         for name, gates, saved in (("lstm", 4, (4, 1)), ("gru", 3, (4,)), ("rnn", 1, ())):
             weights, biases = (ones((gates * H, inputs)), ones((gates * H, H))), (ones(gates * H), ones(gates * H))
-            state, kept = (h, h) if name == "lstm" else h, [ones((T, B, width * H)) for width in saved]
+            state, saved = (h, h) if name == "lstm" else h, [ones((T, B, width * H)) for width in saved]
             yield f"{name}_cell", (x[0], state, *weights, *biases)
             yield name, (x, state, *weights, *biases)
-            yield f"{name}_backward", (y, state, x, state, *weights, y, *kept)
+            yield f"{name}_backward", (y, state, x, state, *weights, y, *saved)
         projected, weights = ones((T, B, 2)), (ones((4 * H, inputs)), ones((4 * H, 2)))
         yield "lstm", (x, None, *weights, None, None, ones((2, H)))
         gates, cells = ones((T, B, 4 * H)), ones((T, B, H))

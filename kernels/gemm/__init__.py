@@ -8,8 +8,8 @@
 - `functions`: the public functions: ranks, broadcasting, layouts, errors, gradients.
 
 How a matrix is addressed, here and in every family: by a view {address, row stride, column stride}, strides in
-elements. Element (i, j) of the view A lies ``i * row_stride + j * column_stride`` elements behind its first one, so that
-a transposed matrix, a block or a panel is the same loops with other strides:
+elements. Element (i, j) is ``i * row_stride + j * column_stride`` elements behind the first one, so that a transposed
+matrix, a block and a panel are the same loops with other strides:
 
     A = view(a)              A.at(1, 2)               A.T                     a panel of MR rows, packed
     row stride 6             same strides             row stride 1            row stride 1

@@ -28,18 +28,19 @@ from kernels.simd import allocate, flat, lane_count, matrix_at, prefetch, releas
 KC_VECTORS = 4096 // machine.vector_bytes()
 # MC: MC x KC of A fill a third of L2; the rest is for the panel of B and C.
 MC = max(machine.cache_bytes(2) // 3 // 4096 // MR, 1) * MR
-# NC: KC x NC of B (4 MiB) stay in the last cache while MC rows of A after MC rows meet them; where all rows of A are
-# within MC, a panel of B is used once, and FEW_PANELS of them at a time (512 KiB) are soon read again from L2.
+# NC: KC x NC of B (4 MiB) stay in the last cache while one block of MC rows of A after another is multiplied by them.
+# Where all rows of A are one block, a panel of B is used once: FEW_PANELS of them at a time (512 KiB) stay in L2
+# between packing and use.
 NC_VECTORS = 4096 // machine.vector_bytes()
 FEW_PANELS = 4
 # A block of A or B with more vectors than this is copied into panels: it would not stay in L2 meanwhile.
 PACK_VECTORS = machine.cache_bytes(2) // machine.vector_bytes()
-# Where K is at most SHORT, C is most of the traffic: it is written row of tiles by row of tiles.
+# Where K is at most SHORT, C is most of the traffic: it is written in memory order, one row of tiles after another.
 SHORT = 64
 
 
 class Shape(NamedTuple):
-    """Of a product: C is M x N, and each of its elements a sum of K products."""
+    """The sizes of a product: A is M x K, B is K x N, C is M x N."""
 
     M: int
     N: int
@@ -47,23 +48,23 @@ class Shape(NamedTuple):
 
 
 class Packing(NamedTuple):
-    """Which operands lie in panels."""
+    """Which operands are packed."""
 
     a: bool
     b: bool
 
 
 class Strategy(NamedTuple):
-    """What holds for a whole product, whichever part of it is computed: C is one row or column; Cᵀ is faster."""
+    """Decided once for a whole product, whichever part of it is computed: C is a row or a column; compute Cᵀ instead."""
 
     vector: bool
     transposed: bool
 
 
 @jit(inline=True)
-def _even_blocks(items, most, unit):
-    """Length of the blocks, multiples of `unit`, when `items` are cut evenly into the fewest blocks of about `most`."""
-    blocks = max((items + most // 2) // most, 1)
+def _even_blocks(items, size, unit):
+    """Length of the blocks, multiples of `unit`, when `items` are cut evenly into the fewest blocks of about `size`."""
+    blocks = max((items + size // 2) // size, 1)
     return (items + blocks * unit - 1) // (blocks * unit) * unit
 
 
@@ -124,7 +125,7 @@ def multiply_block(A, B, C, shape, epilogue, packing, totals):
             panel_a, tile = A.row(i), C.at(i, j)
             if packing.a:
                 panel_a = strided(shifted(flat(A), i * K), 1, rows)
-                for r in range(rows):  # C comes from far: ask for the tile before it is due
+                for r in range(rows):  # the tile of C is not in L1: prefetch it while its sums are computed
                     prefetch(tile.row(r), 0)
                     prefetch(tile.row(r), lanes)
             micro_kernel(rows, panel_a, panel_b, K, tile, columns, own, totals)
@@ -198,7 +199,7 @@ class Operand(NamedTuple):
 
 @jit
 def _grid(threads, M, N, NR):
-    """Rows and columns of the grid of `threads` cells whose cells read the least of A and B."""
+    """Rows and columns of the grid of `threads` cells whose cells read the fewest elements of A and B."""
     best = 1
     for rows in range(1, threads + 1):
         if threads % rows == 0 and M // rows + N * rows // threads < M // best + N * best // threads:
@@ -215,7 +216,7 @@ def _range_of(cell, cells, items, unit):
 
 @jit
 def _multiply_cells(first_thread, last_thread, threads, a, b, epilogue, out):
-    """The cells of all products' grids that fall to the threads from `first_thread` to `last_thread` - 1."""
+    """The grid cells of the threads from `first_thread` to `last_thread` - 1, over all products."""
     count, M, N = out.shape
     K = a.matrices.shape[2]
     rows, columns = (1, 1) if count >= threads else _grid(threads, M, N, NV * lane_count(out))

@@ -28,7 +28,7 @@ def _operand(name, x):
 
 @jit
 def _matmul_aligned(a, b, out):
-    """`matmul_loops` where all elements lie at multiples of their size; else False, and nothing is done."""
+    """`matmul_loops` if all elements are aligned to their size; otherwise returns False and computes nothing."""
     steps = address(a) | a.strides[0] | a.strides[1] | address(b) | b.strides[0] | b.strides[1]
     if steps % a.itemsize:
         return False
@@ -46,7 +46,7 @@ def matmul(a, b, *, out=None):
     ----------
     a, b : array, float32 or float64, both of one dtype
         Shapes ``(..., M, K)`` and ``(..., K, N)``; a 1-D `a` is a row ``(K,)``, a 1-D `b` a column ``(K,)``, and that
-        axis is missing in the result. Strided views, transposed ones (``w.T``) among them, are read as they lie.
+        axis is missing in the result. Strided views, transposed ones (``w.T``) among them, are read in place, without a copy.
     out : array, optional
         C-contiguous, of the result's shape and dtype, not overlapping `a` or `b`.
 

@@ -33,7 +33,7 @@ from kernels.simd import (
 
 @jit
 def matmul_naive(a, b, out):
-    """The definition: one dot product an element of C. B is walked down its columns, a cache line a step."""
+    """The definition: one dot product an element of C. B is read down its columns, one cache line an element."""
     M, K = a.shape
     N = b.shape[1]
     for i in range(M):
@@ -46,7 +46,7 @@ def matmul_naive(a, b, out):
 
 @jit
 def matmul_loop_order(a, b, out):
-    """Adds loop order: with j innermost, B and C are walked along their rows, and the compiler vectorises."""
+    """Adds loop order: with j innermost, B and C are read along their rows, and the compiler vectorises."""
     M, K = a.shape
     N = b.shape[1]
     for i in range(M):
@@ -79,8 +79,8 @@ def matmul_register_tiled(a, b, out):
 
 @jit
 def matmul_cache_blocked(a, b, out):
-    """Adds cache blocking: K is cut into blocks of KC, so that the KC x NR strip of B that all rows of A meet in turn
-    stays in L1 or L2 instead of being fetched anew for each tile of rows."""
+    """Adds cache blocking: K is cut into blocks of KC, so that the KC x NR elements of B that every tile of rows
+    is multiplied by stay in L1 or L2 instead of being fetched anew for each."""
     M, K = a.shape
     N = b.shape[1]
     A, B, C = view(a), view(b), view(out)
@@ -152,8 +152,8 @@ def matmul_packed(a, b, out):
 
 
 def matmul_tuned(a, b, out):
-    """Adds threads, each with a cell of C, and what shapes ask for (`driver`): vectors, few rows and small matrices are
-    not packed, blocks are cut evenly."""
+    """Adds threads, each with a cell of C, and a choice by shape (`driver`): vectors, few rows and small matrices are not
+    packed, blocks are cut evenly."""
     product(a, b, NO_BIAS[out.dtype], STORE, out)
 
 

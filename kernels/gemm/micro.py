@@ -8,8 +8,8 @@ It computes one tile of C, `rows` x NR elements held in registers, over a whole 
         └─────────────┘    tile_outer         │      │          a register and step, nothing else
                                               └──────┘
 
-A and B are views, so it serves packed panels, plain and transposed matrices alike; only the elements of a row of B must
-lie side by side. Heights other than the tallest, MR, exist for the bottom edge of C; for its right edge there is a
+A and B are views, so it serves packed panels, plain and transposed matrices alike; only the rows of B must be
+contiguous. Heights other than the tallest, MR, exist for the bottom edge of C; for its right edge there is a
 narrow micro-kernel, one vector wide, whose loads and stores are masked.
 """
 
@@ -71,7 +71,7 @@ def _micro_kernel(rows, vectors):
     @jit(inline=True)
     def update(acc, column, row, columns):
         if vectors == NV:
-            for v in range(NV):  # the next panel: rows of an unpacked B lie too far apart for the hardware prefetcher
+            for v in range(NV):  # the next panel: rows of an unpacked B are too far apart for the hardware prefetcher
                 prefetch(row, (NV + v) * lane_count(row))
             return tile_outer(acc, column, row)
         return tile_outer_partial(acc, column, row, columns)
@@ -111,7 +111,7 @@ def _micro_kernel(rows, vectors):
 
 
 def _of_any_height(micro_kernels):
-    """One function that calls the micro-kernel of the height it is asked for."""
+    """A function that calls the micro-kernel of height `rows`."""
     height_0, height_1, height_2, height_3, height_4, height_5 = micro_kernels
 
     @jit(inline=True)
@@ -149,16 +149,16 @@ def micro_kernel(rows, A, B, K, C, columns, epilogue, totals):
         _multiply_narrow(rows, A, B, K, C, columns, epilogue, totals)
 
 
-def first_heights(most: int, heights: tuple) -> np.ndarray:
-    """For each number of rows up to `most`, the height of the first tile when all tiles together take least time.
+def first_heights(rows_max: int, heights: tuple) -> np.ndarray:
+    """For each number of rows up to `rows_max`, the height of the first tile in the fastest sequence of tiles.
 
-    A step of a tile takes as long as its rows, but not less than four: a fused multiply-add is that many times slower
-    than the next one can start. Its start and end are reckoned as one row more.
+    A step of a tile costs as much as its rows, but at least four: the latency of a fused multiply-add is four times its
+    reciprocal throughput. Starting and storing the tile count as one row more.
     """
-    least, first = [0], [0]
-    for rows in range(1, most + 1):
-        time, height = min((least[rows - h] + max(h, 4) + 1, -h) for h in heights if h <= rows)
-        least.append(time)
+    times, first = [0], [0]
+    for rows in range(1, rows_max + 1):
+        time, height = min((times[rows - h] + max(h, 4) + 1, -h) for h in heights if h <= rows)
+        times.append(time)
         first.append(-height)
     return np.array(first)
 

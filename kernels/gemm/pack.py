@@ -50,7 +50,7 @@ def pack_panel(X, present, width, K, panel):
     may be overwritten: panels are packed front to back, with `panel_padding` elements' room behind the last.
     """
     lanes, packed, steps = lane_count(panel), strided(panel, width, 1), X.T  # steps: one row for each p
-    if X.row_stride == 1 and present == width and width % lanes == 0:  # the elements of one p lie side by side
+    if X.row_stride == 1 and present == width and width % lanes == 0:  # contiguous along r
         for p in range(K):
             prefetch(steps.row(p + PREFETCH_DISTANCE), 0)
             for r in range(0, width, lanes):

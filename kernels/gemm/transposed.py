@@ -1,9 +1,8 @@
-r"""A few rows times a transposed matrix: ``C = A B`` where B's columns are contiguous, as a layer's weights lie.
+r"""A few rows times a transposed matrix: ``C = A B`` where B's columns are contiguous, as those of a layer's transposed weights are.
 
-B would have to be packed, and with M rows of A each packed element is used M times only: at M = 16 that is as much work
-as the product. So the product is transposed, Cᵀ = Bᵀ Aᵀ: the columns of B, read where they lie, are the side whose
-elements the micro-kernel broadcasts, and only A is packed. What comes out is Cᵀ, block by block, and is transposed back
-in registers.
+B would have to be packed, and with M rows of A each packed element is used M times only: at M = 16 packing takes as
+long as the product. So the product is transposed, Cᵀ = Bᵀ Aᵀ: the micro-kernel broadcasts elements of B's columns, read
+in place, and only A is packed. The result is Cᵀ, block by block, and is transposed back in registers.
 """
 
 from kernels import machine
@@ -27,7 +26,7 @@ from kernels.simd import (
 
 # Rows from which on packing B is cheap beside the product.
 ROWS = 10 * MR
-# Columns of B that lie a multiple of 4 KiB apart would fall on one set of L1: they must be packed.
+# Columns of B a multiple of 4 KiB apart share one set of L1: they must be packed.
 SAME_SET_VECTORS = 4096 // machine.vector_bytes()
 # Vectors of a column of B that are multiplied while the same of the next tile's are fetched.
 STEP = 4
@@ -51,7 +50,7 @@ def is_better_transposed(like, M, N, B):
 
 @jit(inline=True)
 def _prefetch_block(X, rows, columns):
-    """Prefetch a block of X into L2: its rows are too short for the hardware prefetcher to foresee the next ones."""
+    """Prefetch a block of X into L2: its rows are too short for the hardware prefetcher to predict the next ones."""
     for r in range(rows):
         for j in range(0, columns, lane_count(X)):
             prefetch_far(X.row(r), j)

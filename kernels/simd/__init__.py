@@ -1,6 +1,6 @@
 """Vectors and register tiles as Numba values.
 
-A plain Numba loop leaves vectorisation to the compiler's goodwill. Here a vector register is a *value*: `load` makes
+Whether a plain Numba loop is vectorised is the compiler's decision. Here a vector register is a *value*: `load` makes
 one, ``+ * fma select`` combine them lane by lane, `store` writes one. A tile is a small matrix of registers, the
 accumulator of a matrix product. Each function's docstring states its meaning as scalar loops, and a test runs both.
 

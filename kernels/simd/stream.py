@@ -1,7 +1,7 @@
 """Stores that go around the caches, for results larger than those.
 
 A plain store first reads the cache line it writes to. A streaming store does not, which saves a quarter to a third of
-the traffic; but the result is then in memory, not in a cache, so it pays only where no cache could have kept it.
+the traffic; but the result is then in memory, not in a cache, so it pays only where the result would not fit a cache.
 """
 
 from llvmlite import ir
@@ -44,7 +44,7 @@ def until_aligned(typingctx, array, i):
 
 @intrinsic
 def store_streaming(typingctx, array, i, vector):
-    """``for lane in range(lanes): array[i + lane] = vector[lane]``, past the caches.
+    """``for lane in range(lanes): array[i + lane] = vector[lane]``, bypassing the caches.
 
     The address must be a multiple of the vector width (see `until_aligned`); `streaming_done` must follow the last one.
     """

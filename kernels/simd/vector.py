@@ -100,7 +100,7 @@ def store_partial(typingctx, array, i, count, vector):
 
 
 def _prefetch(level):
-    """An intrinsic that asks for a cache line ahead of its use, into L1 (3) or L2 (2)."""
+    """An intrinsic that prefetches a cache line into L1 (3) or L2 (2)."""
 
     def function(typingctx, array, i):
         def lower(context, builder, signature, arguments):
@@ -114,7 +114,7 @@ def _prefetch(level):
     return function
 
 
-# Ask for the cache line of ``array[i]`` ahead of its use, into L1, or into L2 alone; a hint, valid for any `i`.
+# Prefetch the cache line of ``array[i]`` into L1, or into L2 alone; a hint, valid for any `i`.
 prefetch = intrinsic(_prefetch(3), plain=lambda array, i: None)
 prefetch_far = intrinsic(_prefetch(2), plain=lambda array, i: None)
 
