@@ -7,8 +7,8 @@ r"""The feed-forward part of a transformer: two linear layers with an activation
 With "swiglu" [1]_, :math:`W_1` has 2 H rows, those of the gate and then those of the value, and
 :math:`h = \text{silu}(z_{gate}) \cdot z_{value}`.
 
-2 M H (K + N) FLOPs. H is four times K as a rule, so h is larger than x and y together. It is computed and used a block of
-BLOCK_ROWS rows at a time, in memory that stays in the caches; z is stored as a whole only where a backward follows.
+2 M H (K + N) FLOPs. H is four times K as a rule, so h is larger than x and y together. It is computed and used in
+blocks of BLOCK_ROWS rows, in memory that stays in the caches; z is stored as a whole only where a backward follows.
 
     for each block of rows:       z, h       K or N
         z = x W₁ᵀ + b₁          ┌──────┐    ┌──┐

@@ -55,7 +55,7 @@ class Packing(NamedTuple):
 
 
 class Strategy(NamedTuple):
-    """Decided once for a whole product, whichever part of it is computed: C is a row or a column; compute Cᵀ instead."""
+    """Decided for a whole product, whichever part of it is computed: C is a row or a column; compute Cᵀ instead."""
 
     vector: bool
     transposed: bool

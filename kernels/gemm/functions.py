@@ -46,7 +46,7 @@ def matmul(a, b, *, out=None):
     ----------
     a, b : array, float32 or float64, both of one dtype
         Shapes ``(..., M, K)`` and ``(..., K, N)``; a 1-D `a` is a row ``(K,)``, a 1-D `b` a column ``(K,)``, and that
-        axis is missing in the result. Strided views, transposed ones (``w.T``) among them, are read in place, without a copy.
+        axis is missing in the result. Strided and transposed views (``w.T``) are read in place, without a copy.
     out : array, optional
         C-contiguous, of the result's shape and dtype, not overlapping `a` or `b`.
 

@@ -152,8 +152,8 @@ def matmul_packed(a, b, out):
 
 
 def matmul_tuned(a, b, out):
-    """Adds threads, each with a cell of C, and a choice by shape (`driver`): vectors, few rows and small matrices are not
-    packed, blocks are cut evenly."""
+    """Adds threads, each with a cell of C, and a choice by shape (`driver`): vectors, few rows and small matrices are
+    not packed, blocks are cut evenly."""
     product(a, b, NO_BIAS[out.dtype], STORE, out)
 
 

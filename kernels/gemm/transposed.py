@@ -1,4 +1,4 @@
-r"""A few rows times a transposed matrix: ``C = A B`` where B's columns are contiguous, as those of a layer's transposed weights are.
+r"""A few rows times a transposed matrix: ``C = A B`` where B's columns are contiguous, as in ``x @ weight.T``.
 
 B would have to be packed, and with M rows of A each packed element is used M times only: at M = 16 packing takes as
 long as the product. So the product is transposed, Cᵀ = Bᵀ Aᵀ: the micro-kernel broadcasts elements of B's columns, read
