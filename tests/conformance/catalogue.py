@@ -220,6 +220,13 @@ DIFFERENT = {
         "PyTorch multiplies by 1/6 as a float32, which is 0.16666667163, in its gradient of float64, too",
     ),
     **{
+        (f"nn.functional.{name}", "gradient: not finite alike"): (
+            "reference",
+            "the gradient at a NaN is NaN; PyTorch's is, or is that of the linear part, as its loop has vectors or not",
+        )
+        for name in ("elu", "selu", "celu")
+    },
+    **{
         (f"lr_scheduler.{name}", "rates after resuming are those of a run that was not interrupted"): (
             "resumed after",
             "PyTorch applies the factor of the epoch at which it resumes to a rate that has it already",
