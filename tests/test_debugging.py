@@ -175,13 +175,18 @@ NAIVE = r'kernels\.\w+\.VARIANTS\["\w+"\]\["naive"\]'
 OWN, CLOSEST = rf"; step through {NAIVE}", rf"; it has no naive loops of its own, the closest are {NAIVE}"
 LISTED = rf"; the naive loops of its family are {NAIVE}(, {NAIVE})*"
 
-# Loops without vectors, other than the naive ones.
+# Loops without vectors, other than the naive ones, or whose vectors have a form in Python.
 SCALAR_RUNGS = {
     ("attention", "scaled_dot_product_attention", "online softmax"),
     ("gemm", "matmul", "loop order"),
+    *(("lookup", name, "vectors") for name in ("embedding", "embedding_bag")),
+    ("lookup", "embedding_backward", "sorted"),
     ("normalization", "batch_norm", "one_read"),
+    ("normalization", "batch_norm_backward", "parallel"),
     ("pooling", "adaptive_avg_pool", "rows"),
+    *(("pooling", name, "vectors") for name in ("im2col", "col2im")),
     ("pooling", "max_unpool", "planes"),
+    *(("update", name, "fast") for name in ("sgd", "adam", "rmsprop", "adagrad", "clip_grad_norm")),
 }
 RUNNING = {
     "sgd", "adam", "adamw", "rmsprop", "adagrad", "clip_grad_norm", "embedding", "embedding_backward", "embedding_bag",
@@ -211,7 +216,31 @@ def walked():
 def test_loops_without_vectors_run(walked):
     rungs, _ = walked
     running = {rung for rung, error in rungs.items() if error is None}
-    assert {rung for rung in RUNGS if rung[2] == "naive"} | SCALAR_RUNGS <= running
+    assert running == {rung for rung in RUNGS if rung[2] == "naive"} | SCALAR_RUNGS
+
+
+def test_naive_loops_are_rungs():
+    """So that they are among those that run; private ones are parts of rungs."""
+    functions = [variants_of(family)[name][rung] for family, name, rung in RUNGS]
+    rungs = {getattr(function, "py_func", function).__name__ for function in functions}
+    modules = [module.name for module in pkgutil.walk_packages(kernels.__path__, "kernels.")]
+    for module in map(importlib.import_module, modules):
+        naive = {name for name in vars(module) if name.endswith("_naive") and name[0] != "_"}
+        assert naive <= rungs | {"kl_div_log_target_naive"}, module.__name__
+
+
+def test_naive_loops_of_another_target_run():
+    """`kl_div` has one ladder, and naive loops for logarithms of targets, too."""
+    code = """
+        import numpy as np
+        from kernels.loss import probability
+        from kernels.reference import loss
+        x, target = np.log(np.random.default_rng(0).random((2, 9)))
+        out = np.full(9, np.nan)
+        probability.kl_div_log_target_naive(x, target, out, 0.0)
+        np.testing.assert_allclose(out, loss.kl_div(x, target, "none", True), rtol=1e-14)
+    """
+    run_plain(textwrap.dedent(code))
 
 
 def test_other_rungs_name_the_naive_one(walked):

@@ -4,8 +4,6 @@ import math
 
 import numpy as np
 
-from kernels.pooling.interpolation import tables
-
 
 def shape_of(dims, planes, size):
     return (2, planes, *size[-dims:])
@@ -110,10 +108,15 @@ def ladders(run, *sizes):
     run.rungs("pooling", "adaptive_avg_pool", x, run.zeros(3, 2, 5, 7))
     places = np.argsort(run.rng.random((3, 40)), 1)[:, :17].copy()
     run.rungs("pooling", "max_unpool", run.normal(3, 17), places, run.zeros(3, 40))
-    weights = tuple(
-        tables("linear", n, o, None, False, run.dtype, False) for n, o in zip(plane, (4, 5, 20), strict=True)
-    )
-    run.rungs("pooling", "interpolate", x, weights, run.zeros(3, 4, 5, 20))
+    tables = tuple(weights_of_two(run, n, o) for n, o in zip(plane, (4, 5, 20), strict=True))
+    run.rungs("pooling", "interpolate", x, tables, run.zeros(3, 4, 5, 20))
+
+
+def weights_of_two(run, n, out):
+    """Starts, places and weights of a linear interpolation of n elements."""
+    places = np.stack([np.arange(out) * (n - 1) // out, np.arange(out) * (n - 1) // out + 1], 1)
+    weights = run.uniform(out, 2)
+    return np.arange(0, 2 * out + 1, 2), places.reshape(-1), weights.reshape(-1)
 
 
 DIMS, SIZES = (1, 2, 3), ((2, (4, 6, 9)), (16, (5, 40, 41)))

@@ -1,0 +1,340 @@
+"""Tests of the house: which way imports point, what mirrors what, and how large and how nameless code may be."""
+
+import ast
+import functools
+import importlib
+import inspect
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import kernels
+
+ROOT = Path(kernels.__file__).parents[1]
+PACKAGES = ("kernels", "nn", "benchmarks", "experiments")
+
+
+@functools.cache
+def sources():
+    """Every module of the packages: its dotted name and its text."""
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path.read_text()
+    return found
+
+
+@functools.cache
+def trees():
+    return {name: ast.parse(text) for name, text in sources().items()}
+
+
+def within(name, package):
+    return name == package or name.startswith(f"{package}.")
+
+
+# --- imports ----------------------------------------------------------------------------------------------------------
+
+# Package -> what of this project it may import, at any place. A module is judged by the longest of the keys.
+ARROWS = {
+    "kernels.simd": ("kernels.simd", "kernels.machine", "kernels._plain"),
+    "kernels.reference": ("kernels.reference",),
+    "kernels": ("kernels",),
+    "nn": ("nn", "kernels"),
+    "benchmarks": ("benchmarks", "nn", "kernels"),
+    "experiments": ("experiments", "benchmarks", "nn", "kernels"),
+}
+# What else than Python's own modules and NumPy: at run time, and in a function that does without it.
+REQUIRED = {"kernels": {"numba", "llvmlite"}, "nn": {"matplotlib"}}  # the latter in nn.plot alone
+OPTIONAL = {"kernels": {"threadpoolctl", "tqdm"}, "nn": {"tqdm", "safetensors"}}
+
+
+def imported(node):
+    """The modules that an import statement names."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    names = {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name if name in sources() else node.module for name in names}
+
+
+def imports(module, anywhere):
+    """What a module imports; with `anywhere` in functions, too, else what it needs to be imported itself."""
+    pending, found = [trees()[module]], set()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            found |= imported(node)
+        elif anywhere or not isinstance(node, (ast.FunctionDef, ast.Lambda)):
+            pending += ast.iter_child_nodes(node)
+    return found
+
+
+def circles(arrows):
+    """The sets of nodes, larger than one, that lead to each other: those that remain when nodes without an arrow from
+    or to another one have been taken away, one after the other."""
+    left = {node: set(targets) & set(arrows) - {node} for node, targets in arrows.items()}
+    while True:
+        reached = set().union(*left.values())
+        ends = {node for node, targets in left.items() if not targets or node not in reached}
+        if not ends:
+            return left
+        left = {node: targets - ends for node, targets in left.items() if node not in ends}
+
+
+@pytest.mark.parametrize("package", ARROWS)
+def test_imports_point_one_way(package):
+    mine = [name for name in sources() if max((p for p in ARROWS if within(name, p)), key=len, default="") == package]
+    assert mine
+    wrong = {
+        f"{name} imports {target}"
+        for name in mine
+        for target in imports(name, anywhere=True)
+        if target.split(".")[0] in (*PACKAGES, "tests") and not any(within(target, to) for to in ARROWS[package])
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_close_no_circle(package):
+    assert circles({m: imports(m, anywhere=False) for m in sources() if within(m, package)}) == {}
+
+
+def test_what_a_circle_is():
+    assert circles({"a": {"b", "a"}, "b": {"c", "numpy"}, "c": set(), "d": {"a"}}) == {}
+    assert set(circles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set(), "e": {"a"}})) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("package", REQUIRED)
+@pytest.mark.parametrize("anywhere", [False, True])
+def test_dependencies(package, anywhere):
+    allowed = {
+        *PACKAGES,
+        *sys.stdlib_module_names,
+        "numpy",
+        *REQUIRED[package],
+        *(OPTIONAL[package] if anywhere else ()),
+    }
+    for module in filter(lambda name: within(name, package), sources()):
+        others = {name.split(".")[0] for name in imports(module, anywhere)} - allowed
+        assert not others, f"{module} imports {others}"
+        assert within(module, "nn.plot") or "matplotlib" not in imports(module, anywhere=False)
+
+
+# --- mirrors ----------------------------------------------------------------------------------------------------------
+
+FAMILIES = sorted(
+    name.removeprefix("kernels.")
+    for name in sources()
+    if re.fullmatch(r"kernels\.[a-z]\w*", name) and hasattr(importlib.import_module(name), "VARIANTS")
+)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_reference_tests_and_benchmarks_mirror_the_kernels(family):
+    assert f"kernels.reference.{family}" in sources()
+    assert f"benchmarks.cases.{family}" in sources()
+    assert (ROOT / "tests" / f"test_{family}.py").exists()
+
+
+# --- sizes and names --------------------------------------------------------------------------------------------------
+
+# How many of each kind there may be in `kernels` without `reference`. To become 0: lower a number when it has fallen.
+LIMITS = {
+    "functions of more than 8 parameters": 177,
+    "functions of more than 60 lines": 3,
+    "files of more than 400 lines": 3,
+    "fmt: skip": 136,
+    "numeric fields": 163,
+}
+MOST_PARAMETERS, MOST_LINES, LONGEST_FILE = 8, 60, 400
+# Tuples and arrays whose elements are alike, so that a number is not the name of a field. One for each axis:
+AXES = {
+    "stride", "padding", "kernel", "dilation", "counts", "sizes", "shape", "region", "regions", "extents", "taps",
+    "first", "start", "origin", "seen", "lengths", "rounds", "rows", "each", "steps", "strides",
+    "query", "key", "value",  # which are shapes where they are subscripted
+}  # fmt: skip
+# One for each element, gradient, gate, or height of a tile:
+ALIKE = {"x", "needs", "z", "from_x", "from_h", "bias_hh", "HEIGHTS"}
+
+
+@functools.cache
+def kernel_modules():
+    return [name for name in sources() if within(name, "kernels") and not within(name, "kernels.reference")]
+
+
+def functions(module):
+    return [node for node in ast.walk(trees()[module]) if isinstance(node, ast.FunctionDef)]
+
+
+def is_public(module, node):
+    public = getattr(kernels, node.name, None)
+    return node in trees()[module].body and getattr(public, "__module__", None) == module
+
+
+def parameters(node):
+    """Names of a function's parameters, without those that Python and Numba fill in."""
+    found = node.args
+    named = [*found.posonlyargs, *found.args, *found.kwonlyargs, *filter(None, (found.vararg, found.kwarg))]
+    return [each.arg for each in named if each.arg not in ("self", "cls", "typingctx")]
+
+
+def lines(node):
+    """Lines of a function from `def` on, without its docstring."""
+    first = node.body[0]
+    has_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    return node.end_lineno - node.lineno + 1 - (first.end_lineno - first.lineno + 1 if has_docstring else 0)
+
+
+def numbered(module):
+    """Subscripts of a plain name by a literal integer: ``(name, integer, line)``; not in functions that emit LLVM."""
+    pending, found = [trees()[module]], []
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef) and "builder" in parameters(node):
+            continue
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+            with_sign = ast.unparse(node.slice)
+            if re.fullmatch(r"-?\d+", with_sign):
+                found.append((node.value.id, int(with_sign), node.lineno))
+        pending += ast.iter_child_nodes(node)
+    return found
+
+
+def is_axis(name, number):
+    return -3 <= number < 3 and (name in AXES or name.endswith(("_steps", "_rows")))
+
+
+def offences():
+    """What `LIMITS` counts, each with its place.
+
+    A numeric field is a subscript ``name[3]`` where the number stands for what a NamedTuple would name. Not meant are
+    tuples of elements that are alike (`AXES`, `ALIKE`), and the first or last element of a name of which no other one
+    is ever taken by its number.
+    """
+    found = {kind: [] for kind in LIMITS}
+    many, long, files, skips, fields = found.values()
+    places = [(module, *each) for module in kernel_modules() for each in numbered(module)]
+    sequences = {name for _, name, number, _ in places} - {
+        name for _, name, number, _ in places if number not in (0, -1)
+    }
+    for module, name, number, line in places:
+        if name not in ALIKE | sequences and not is_axis(name, number):
+            fields.append(f"{module}:{line}: {name}[{number}]")
+    for module in kernel_modules():
+        text = sources()[module].splitlines()
+        if len(text) > LONGEST_FILE:
+            files.append(f"{module}: {len(text)}")
+        skips += [f"{module}:{number}" for number, line in enumerate(text, 1) if re.search(r"# fmt: (skip|off)", line)]
+        for node in functions(module):
+            if len(parameters(node)) > MOST_PARAMETERS and not is_public(module, node):
+                many.append(f"{module}:{node.lineno}: {node.name} takes {len(parameters(node))}")
+            if lines(node) > MOST_LINES:
+                long.append(f"{module}:{node.lineno}: {node.name} has {lines(node)}")
+    return found
+
+
+@pytest.mark.parametrize("kind", LIMITS)
+def test_limits(kind):
+    found = offences()[kind]
+    assert len(found) <= LIMITS[kind], f"{len(found)} {kind}:\n" + "\n".join(found)
+
+
+def test_what_is_counted(monkeypatch):
+    text = '''
+@intrinsic
+def emitted(typingctx, a, b, c, d, e, f, g, h):
+    def codegen(context, builder, signature, arguments):
+        return arguments[3]
+    return signature, codegen
+
+
+def named(a, b, c, d, e, f, g, *h, i=0):
+    """A docstring does not count.
+
+    It may be long.
+    """
+    return rule[1] + stride[2] + stride[3] + needs[5] + table[-1] + shape[-1] + rule[0] + x[i] + plan[STEP, 1]
+
+
+nothing = [1]  # fmt: skip
+'''
+    monkeypatch.setitem(globals(), "trees", lambda: {"kernels.invented": ast.parse(text)})
+    monkeypatch.setitem(globals(), "sources", lambda: {"kernels.invented": text})
+    monkeypatch.setitem(globals(), "kernel_modules", lambda: ["kernels.invented"])
+    monkeypatch.setitem(globals(), "MOST_LINES", 3)
+    many, long, files, skips, fields = offences().values()
+    assert many == ["kernels.invented:9: named takes 9"]
+    assert long == ["kernels.invented:3: emitted has 4"]
+    assert not files
+    assert skips == ["kernels.invented:17"]
+    assert sorted(fields) == [f"kernels.invented:14: {field}" for field in ("rule[0]", "rule[1]", "stride[3]")]
+
+
+# --- docstrings -------------------------------------------------------------------------------------------------------
+
+# Public functions whose docstrings do not name each parameter. To become empty: take out those that do.
+UNDOCUMENTED = """
+adaptive_avg_pool1d adaptive_avg_pool1d_backward adaptive_avg_pool2d_backward adaptive_avg_pool3d
+adaptive_avg_pool3d_backward adaptive_max_pool1d adaptive_max_pool1d_backward adaptive_max_pool2d
+adaptive_max_pool2d_backward adaptive_max_pool3d adaptive_max_pool3d_backward argmax avg_pool1d
+avg_pool1d_backward avg_pool2d_backward avg_pool3d avg_pool3d_backward binary_cross_entropy_backward
+binary_cross_entropy_with_logits_backward celu celu_backward col2im conv1d conv1d_backward conv3d conv3d_backward
+conv_transpose1d conv_transpose1d_backward conv_transpose2d_backward conv_transpose3d conv_transpose3d_backward
+cross_entropy_backward elu elu_backward exp_backward fold_backward gelu gelu_backward glu_backward gru_backward
+gru_cell hardsigmoid hardsigmoid_backward hardswish hardswish_backward hardtanh hardtanh_backward huber_loss
+huber_loss_backward instance_norm_backward interpolate_backward kl_div kl_div_backward l1_loss l1_loss_backward
+leaky_relu leaky_relu_backward linear_cross_entropy_backward linear_loops local_response_norm_backward log_softmax
+log_softmax_backward logsigmoid logsigmoid_backward logsumexp_backward lp_pool1d lp_pool1d_backward
+lp_pool2d_backward lp_pool3d lp_pool3d_backward matmul_loops max_pool1d max_pool1d_backward max_pool3d
+max_pool3d_backward max_unpool1d max_unpool1d_backward max_unpool2d_backward max_unpool3d max_unpool3d_backward
+mean mean_backward mish mish_backward mse_loss_backward nll_loss nll_loss_backward prelu_backward relu_backward
+rms_norm_backward rnn_backward rnn_cell scaled_dot_product_attention_backward selu selu_backward sigmoid_backward
+silu silu_backward smooth_l1_loss smooth_l1_loss_backward softmax_backward softplus softplus_backward sum_backward
+tanh tanh_backward unfold_backward
+"""
+
+
+def documented(function):
+    """The names in the Parameters section of a docstring; several may share an entry, ``x, y : array``."""
+    text = inspect.getdoc(function) or ""
+    section = re.search(r"^Parameters\n-+\n(.*?)(?=\n\n\S.*\n---|\Z)", text, re.DOTALL | re.MULTILINE)
+    entries = re.findall(r"^\w[\w, ]*?(?= :|$)", section[1], re.MULTILINE) if section else []
+    return [name for entry in entries for name in entry.split(", ")]
+
+
+def test_docstrings_name_every_parameter():
+    public = {name: value for name, value in vars(kernels).items() if callable(value) and name[0] != "_"}
+    wrong = {
+        name: (documented(function), expected)
+        for name, function in public.items()
+        if sorted(documented(function)) != sorted(expected := list(inspect.signature(function).parameters))
+    }
+    excused = UNDOCUMENTED.split()
+    assert not {name: wrong[name] for name in wrong.keys() - set(excused)}
+    assert public.keys() >= set(excused)
+    assert len(excused) <= 107
+
+
+def test_what_counts_as_documented():
+    def function(x, y, z):
+        """Summary.
+
+        Parameters
+        ----------
+        x, y : array, float32
+            Shape ``(3,)``: of any kind
+        z
+            As for `other`.
+
+        The others are the forward's.
+
+        Returns
+        -------
+        w : array
+        """
+
+    assert documented(function) == ["x", "y", "z"]
+    assert documented(test_what_counts_as_documented) == []

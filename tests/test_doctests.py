@@ -1,0 +1,61 @@
+"""The examples in the docstrings of `kernels` and `nn`, run as they stand."""
+
+import ast
+import doctest
+import importlib
+from pathlib import Path
+
+import pytest
+
+import kernels
+import nn
+
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
+
+
+def examples(text):
+    """The docstrings with examples in a module's text, ``{line: docstring}``: those of jitted functions, too."""
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, DOCUMENTED) and ast.get_docstring(node)]
+    return {
+        node.body[0].lineno: ast.get_docstring(node)
+        for node in nodes
+        if doctest.DocTestParser().get_examples(ast.get_docstring(node))
+    }
+
+
+MODULES = {}
+for package in (kernels, nn):
+    folder = Path(package.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        if found := examples(path.read_text()):
+            parts = path.relative_to(folder.parent).with_suffix("").parts
+            MODULES[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = (path, found)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples(module, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # some write files
+    path, docstrings = MODULES[module]
+    names = vars(importlib.import_module(module))
+    for line, docstring in docstrings.items():
+        test = doctest.DocTestParser().get_doctest(docstring, dict(names), module, str(path), line - 1)
+        report = []
+        doctest.DocTestRunner(optionflags=FLAGS).run(test, out=report.append)
+        assert not report, "".join(report)
+
+
+def test_every_example_is_found():
+    """None is in a comment, or in a string that is no docstring, where it would not be run."""
+    for path, docstrings in MODULES.values():
+        assert path.read_text().count(">>> ") == sum(text.count(">>> ") for text in docstrings.values())
+    others = {path for package in (kernels, nn) for path in Path(package.__file__).parent.rglob("*.py")}
+    for path in others - {path for path, _ in MODULES.values()}:
+        assert ">>> " not in path.read_text()
+
+
+def test_a_wrong_example_is_noticed():
+    test = doctest.DocTestParser().get_doctest(">>> 1 + 1\n3", {}, "wrong", None, 0)
+    report = []
+    doctest.DocTestRunner(optionflags=FLAGS).run(test, out=report.append)
+    assert "Got:\n    2" in "".join(report)
