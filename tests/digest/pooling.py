@@ -111,7 +111,7 @@ def ladders(run, *sizes):
     places = np.argsort(run.rng.random((3, 40)), 1)[:, :17].copy()
     run.rungs("pooling", "max_unpool", run.normal(3, 17), places, run.zeros(3, 40))
     weights = tuple(
-        tables("linear", n, o, None, False, run.dtype, False) for n, o in zip(plane, (4, 5, 20), strict=True)
+        tables("linear", n, o, None, False, False, run.dtype, False) for n, o in zip(plane, (4, 5, 20), strict=True)
     )
     run.rungs("pooling", "interpolate", x, weights, run.zeros(3, 4, 5, 20))
 
