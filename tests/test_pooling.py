@@ -653,7 +653,7 @@ def test_in_jitted_code(rng, dtype):
 
     @numba.njit
     def both(x, sizes, y, columns):
-        kernels.pooling.maximum.max_pool_loops(x, sizes, y)
+        kernels.pooling.maximum_loops.max_pool_loops(x, sizes, y)
         im2col(x, sizes, columns)
 
     im2col = kernels.im2col

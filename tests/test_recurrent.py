@@ -94,7 +94,7 @@ def flat(module, kind):
 
 
 def peer(kind):
-    """PyTorch's layer; a walk in reverse is the second half of a bidirectional one."""
+    """PyTorch's layer; one in reverse is the second half of a bidirectional one."""
 
     def call(*arguments, reverse=False, batch_sizes=None, nonlinearity="tanh"):
         x, h0, c0, wi, wh, bi, bh, wr = arguments
@@ -132,8 +132,8 @@ class Layer(Operation):
 
 
 def scale(operation, arguments, dy, options):
-    """The result's and the gradients' largest values, and for these the size of a sum of its terms, were the gates'
-    slopes 1: near 0, slopes are differences of numbers near 1."""
+    """The largest values of the result and of the gradients; to the latter is added the size of a sum of its terms if
+    the gates' derivatives were 1, since derivatives near 0 are differences of numbers near 1."""
     x, wi, wh = arguments[0], arguments[3], arguments[4]
     size, rows = np.sqrt(np.mean(np.square(dy))), x.reshape(-1, x.shape[-1])
     terms = {
@@ -300,7 +300,7 @@ def test_cell_is_a_layer_of_one_step(rng, dtype, kind, biases, state):
             assert_close(array, layers_saved[name][0].astype(np.float64), length=7 + H, label=name)
 
 
-# --- what is not asked for --------------------------------------------------------------------------------------------
+# --- gradients not needed, arrays not saved ---------------------------------------------------------------------------
 
 
 def both_ways(rng, kind, **options):
@@ -474,8 +474,8 @@ def test_same_bits_packed_or_alone(rng, dtype, kind):
 
 
 @each_kind
-def test_inference_keeps_no_gates(rng, kind):
-    """Beside the result, a step more takes a few numbers more, not the 8 KiB of its gates."""
+def test_inference_saves_no_gates(rng, kind):
+    """Beside the result, each additional step takes a few numbers, not the 8 KiB of its gates."""
     extra = []
     for steps in (1024, 4096):
         arguments = layer(rng, kind, steps, 8, 4, 64, np.float32)
@@ -613,6 +613,6 @@ def test_backward_errors(kind, changed):
         parts = {"dy": y, "y": y, "dh_n": y[0], **saved}
         like = parts[changed]
         parts[changed] = like.astype(np.float32) if bad is None else (bad[0] if changed == "dh_n" else bad)
-        kept = {name: parts[name] for name in saved}
+        changed_saved = {name: parts[name] for name in saved}
         with pytest.raises(error, match=rf"^{kind}_backward: .*{changed}"):
-            run_backward(kernels, kind, parts["dy"], (parts["dh_n"], None), arguments, parts["y"], kept)
+            run_backward(kernels, kind, parts["dy"], (parts["dh_n"], None), arguments, parts["y"], changed_saved)

@@ -1,15 +1,14 @@
 """Pooling: what windows that slide over an array have in common, and resampling.
 
-- `maximum`, `places`: the largest elements of windows, and where they are.
-- `average`, `power`: averages, and power means made of them.
-- `adaptive`: a given number of windows, among them a single one (global pooling).
-- `unpool`: elements back to where they were the largest.
-- `patches`: unfold and fold; `im2col` and `col2im` for jitted code.
+- `maximum`, `average`, `power`, `adaptive`, `adaptive_maximum`: the public functions; their loops are in
+  `maximum_loops`, `average_loops` and `adaptive_loops` (power means are averages of powers).
+- `places`: where the largest elements of windows are; `unpool`: elements put back there.
+- `patches`: `im2col` and `col2im`, for jitted code, too; `columns`: unfold and fold.
 - `interpolation`: nearest, linear and cubic resampling.
-- `windows`, `rows`: the arguments of all of them; rows split so that neighbouring windows are vectors.
+- `windows`: validation of the arguments; `rows`: rows split so that neighbouring windows are the lanes of a vector.
 """
 
-from kernels.pooling import adaptive, average, interpolation, maximum, patches, unpool
+from kernels.pooling import adaptive_loops, average_loops, interpolation, maximum_loops, patches, unpool
 from kernels.pooling.adaptive import (
     adaptive_avg_pool1d,
     adaptive_avg_pool1d_backward,
@@ -17,6 +16,8 @@ from kernels.pooling.adaptive import (
     adaptive_avg_pool2d_backward,
     adaptive_avg_pool3d,
     adaptive_avg_pool3d_backward,
+)
+from kernels.pooling.adaptive_maximum import (
     adaptive_max_pool1d,
     adaptive_max_pool1d_backward,
     adaptive_max_pool2d,
@@ -32,6 +33,7 @@ from kernels.pooling.average import (
     avg_pool3d,
     avg_pool3d_backward,
 )
+from kernels.pooling.columns import fold, fold_backward, unfold, unfold_backward
 from kernels.pooling.interpolation import (
     interpolate,
     interpolate_backward,
@@ -44,14 +46,7 @@ from kernels.pooling.maximum import (
     max_pool3d,
     max_pool3d_backward,
 )
-from kernels.pooling.patches import (
-    col2im,
-    fold,
-    fold_backward,
-    im2col,
-    unfold,
-    unfold_backward,
-)
+from kernels.pooling.patches import col2im, im2col
 from kernels.pooling.power import (
     lp_pool1d,
     lp_pool1d_backward,
@@ -70,9 +65,9 @@ from kernels.pooling.unpool import (
 )
 
 VARIANTS = (
-    maximum.VARIANTS
-    | average.VARIANTS
-    | adaptive.VARIANTS
+    maximum_loops.VARIANTS
+    | average_loops.VARIANTS
+    | adaptive_loops.VARIANTS
     | unpool.VARIANTS
     | patches.VARIANTS
     | interpolation.VARIANTS

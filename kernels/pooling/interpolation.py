@@ -1,6 +1,7 @@
 r"""Interpolation: an array resampled to another size.
 
-Along one dimension, every mode is a short sum with given places and weights, t = 1 (nearest), 2 (linear) or 4 (cubic):
+Along one dimension, every mode is a short sum of 1 (nearest), 2 (linear) or 4 (cubic) terms with given places and
+weights:
 
     y[o] = sum_t weight[o, t] x[place[o, t]]            dx[i] = sum of weight[o, t] dy[o] over all (o, t) with place i
 
@@ -33,7 +34,7 @@ from kernels.pooling.adaptive import (
 )
 from kernels.pooling.rows import over_lines
 from kernels.pooling.windows import check_size, gradient, grain_and_threads, numbers
-from kernels.simd import flat, fma, lane_count, load_partial, splat, store_partial
+from kernels.simd import allocate, flat, fma, lane_count, load_partial, release, splat, store_partial
 
 MODES = {
     "nearest": (1, 2, 3),
@@ -67,44 +68,38 @@ def interpolate_naive(x, tables, y):
 # --- rows, then along the row ----------------------------------------------------------------------------------------
 
 
-@jit(merge=True)
-def _blend_rows(x, row, ds, d, dv, hs, h, hv, ws, w, wv, y, start, stop):
+@jit
+def _blend_lines(start, stop, arguments):
+    """Lines `start` to `stop` - 1 of y, a line being a row of one plane."""
+    x, tables, y = arguments
+    (depth_starts, depth, depth_weights), (height_starts, height, height_weights), (starts, width, weights) = tables
     _, D, H, W = x.shape
     _, OD, OH, OW = y.shape
-    source, blended, lanes = flat(x), flat(row), lane_count(x)
+    source, row, lanes = flat(x), allocate(x, W), lane_count(x)
     for line in range(start, stop):
         p, od, oh = line // (OD * OH), line // OH % OD, line % OH
         for j in range(0, W, lanes):
             total = splat(x, 0.0)
-            for a in range(ds[od], ds[od + 1]):
-                for b in range(hs[oh], hs[oh + 1]):
-                    at = ((p * D + d[a]) * H + h[b]) * W + j
-                    total = fma(load_partial(source, at, W - j, 0.0), dv[a] * hv[b], total)
-            store_partial(blended, j, W - j, total)
+            for a in range(depth_starts[od], depth_starts[od + 1]):
+                for b in range(height_starts[oh], height_starts[oh + 1]):
+                    at = ((p * D + depth[a]) * H + height[b]) * W + j
+                    total = fma(load_partial(source, at, W - j, 0.0), depth_weights[a] * height_weights[b], total)
+            store_partial(row, j, W - j, total)
         for ow in range(OW):
             total_here = x.dtype.type(0)
-            for c in range(ws[ow], ws[ow + 1]):
-                total_here += wv[c] * row[w[c]]
+            for c in range(starts[ow], starts[ow + 1]):
+                total_here += weights[c] * row[width[c]]
             y[p, od, oh, ow] = total_here
+    release(row)
 
 
-@jit
-def _blend_lines(start, stop, arguments):
-    x, ds, d, dv, hs, h, hv, ws, w, wv, y = arguments
-    _blend_rows(x, np.empty(x.shape[3], x.dtype), ds, d, dv, hs, h, hv, ws, w, wv, y, start, stop)
-
-
-interpolate_lines = over_lines(
-    _blend_lines,
-    lambda x, ds, d, dv, hs, h, hv, ws, w, wv, y: interpolate_naive(x, ((ds, d, dv), (hs, h, hv), (ws, w, wv)), y),
-)
+interpolate_lines = over_lines(_blend_lines, interpolate_naive)
 
 
 @jit
 def interpolate_loops(x, tables, y):
     """`interpolate_naive` by rows, on one thread, for use in your own jitted code. Nothing is checked."""
-    (ds, d, dv), (hs, h, hv), (ws, w, wv) = tables
-    _blend_lines(FIRST, y.shape[0] * y.shape[1] * y.shape[2], (x, ds, d, dv, hs, h, hv, ws, w, wv, y))
+    _blend_lines(FIRST, y.shape[0] * y.shape[1] * y.shape[2], (x, tables, y))
 
 
 VARIANTS = {"interpolate": {"naive": interpolate_naive, "rows": interpolate_loops}}
@@ -239,15 +234,42 @@ def interpolate(
 
 
 def interpolate_backward(
-    dy, shape, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None,
+    dy,
+    shape,
+    size=None,
+    scale_factor=None,
+    mode="nearest",
+    align_corners=None,
+    recompute_scale_factor=None,
     antialias=False,
-):  # fmt: skip
-    """Gradient of `interpolate` with respect to `x`, of `shape`; the other arguments are the forward's.
+):
+    """Gradient of `interpolate` with respect to `x`.
+
+    Parameters
+    ----------
+    dy : array
+        Gradient with respect to the result.
+    shape : tuple of int
+        The shape of `x`.
+    size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+        The forward's.
+
+    Returns
+    -------
+    ndarray
+        Of `shape`.
 
     Raises
     ------
     TypeError, ValueError
         As `interpolate`; also if `dy` has not the shape of the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import interpolate_backward
+    >>> interpolate_backward(np.ones((1, 1, 4)), (1, 1, 2), scale_factor=2.0, mode="linear")
+    array([[[2., 2.]]])
     """
     options = size, scale_factor, mode, align_corners, recompute_scale_factor
     result, factors = _arguments("interpolate_backward", tuple(shape), *options, antialias)
@@ -268,7 +290,7 @@ def _run(x, y, sizes, mode, align_corners, antialias, backward):
     ones = (1,) * (3 - dims)
     source, target = x.reshape(planes, *ones, *x.shape[2:]), y.reshape(planes, *ones, *y.shape[2:])
     lines = math.prod(target.shape[:3])
-    interpolate_lines((source, *each[0], *each[1], *each[2], target), lines, *grain_and_threads(lines, x.size + y.size))
+    interpolate_lines((source, tuple(each), target), lines, *grain_and_threads(lines, x.size + y.size))
 
 
 def _arguments(operation, shape, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias):

@@ -1,125 +1,47 @@
-r"""Maximum pooling: of each window its largest element.
-
-    y[o] = max_k x[o * stride - padding + k * dilation]        in each dimension, over the k that lie inside the input
-
-    dx[i] = sum of dy[o] over the windows o whose largest element is x[i]
-
-K - 1 comparisons an output, K elements a window; each element of x is read once and each of y written once. A NaN is
-larger than anything; of equal elements the first of the window is its largest, of NaNs the last, as in PyTorch.
-
-A maximum over a window of several rows is one over rows, then along the combined row. Where the place of the largest
-element is wanted, all places are compared in their order instead. The backward needs that place only: its number
-within the window, one byte.
-"""
+"""Maximum pooling: the public functions; see `maximum_loops` and `places`."""
 
 import math
 
 import numpy as np
 
 from kernels import _checks
-from kernels._jit import jit
-from kernels._parallel import FIRST
 from kernels.pooling import places
-from kernels.pooling.rows import clear, inside, over_lines, phase_count, pitch_of, place, splitter, unpack
+from kernels.pooling.maximum_loops import max_pool_lines, max_pool_naive
 from kernels.pooling.windows import expect, gradient, grain_and_threads, is_vast, windows
-from kernels.simd import flat, lane_count, load, maximum, store_partial
 
 MOST_BYTES = 256  # places that a byte can tell apart
 MOST_NUMBERED = 2**16  # places that are told apart by their numbers, which are floats while places are compared
 
 
-# --- naive loops: the definition -------------------------------------------------------------------------------------
-
-
-@jit
-def max_pool_naive(x, sizes, y, indices):
-    """Each window by itself; `indices` count the elements of a plane row by row."""
-    kernel, stride, padding, dilation = unpack(sizes)
-    _, D, H, W = x.shape
-    for p, od, oh, ow in np.ndindex(y.shape):
-        best, at = x.dtype.type(-np.inf), -1
-        for kd in range(*inside(od, kernel[0], stride[0], padding[0], dilation[0], D)):
-            for kh in range(*inside(oh, kernel[1], stride[1], padding[1], dilation[1], H)):
-                for kw in range(*inside(ow, kernel[2], stride[2], padding[2], dilation[2], W)):
-                    d = od * stride[0] - padding[0] + kd * dilation[0]
-                    h = oh * stride[1] - padding[1] + kh * dilation[1]
-                    w = ow * stride[2] - padding[2] + kw * dilation[2]
-                    if at < 0 or x[p, d, h, w] > best or np.isnan(x[p, d, h, w]):
-                        best, at = x[p, d, h, w], (d * H + h) * W + w
-        y[p, od, oh, ow], indices[p, od, oh, ow] = best, at
-
-
-# --- values only: rows, then along the row ---------------------------------------------------------------------------
-
-_split_maximum = splitter(maximum)
-
-
-@jit(merge=True)
-def _value_rows(x, sizes, y, phases, start, stop):
-    """Lines `start` to `stop` of y, a line being a row of one plane."""
-    kernel, stride, padding, dilation = unpack(sizes)
-    _, D, H, W = x.shape
-    _, OD, OH, OW = y.shape
-    source, target, memory, lanes = flat(x), flat(y), flat(phases), lane_count(x)
-    s, dw, lowest = phase_count(stride[2]), dilation[2], x.dtype.type(-np.inf)
-    pitch = pitch_of(x, W, OW, kernel[2], stride[2], padding[2], dw)
-    clear(memory, s * pitch, lowest)
-    for line in range(start, stop):
-        p, od, oh = line // (OD * OH), line // OH % OD, line % OH
-        d0, d1 = inside(od, kernel[0], stride[0], padding[0], dilation[0], D)
-        h0, h1 = inside(oh, kernel[1], stride[1], padding[1], dilation[1], H)
-        d, h = od * stride[0] - padding[0] + d0 * dilation[0], oh * stride[1] - padding[1] + h0 * dilation[1]
-        at, plane_step, row_step = ((p * D + d) * H + h) * W, dilation[0] * H * W, dilation[1] * W
-        _split_maximum(source, at, d1 - d0, plane_step, h1 - h0, row_step, W, s, padding[2], memory, pitch, lowest)
-        if s == stride[2]:
-            for j in range(0, OW, lanes):
-                best = load(memory, j)
-                for k in range(1, kernel[2]):
-                    best = maximum(best, load(memory, place(k * dw, s, pitch) + j))
-                store_partial(target, line * OW + j, OW - j, best)
-        else:
-            for j in range(OW):
-                best = memory[j * stride[2]]
-                for k in range(1, kernel[2]):
-                    value = memory[j * stride[2] + k * dw]
-                    if value > best or value != value:
-                        best = value
-                target[line * OW + j] = best
-
-
-@jit
-def _value_lines(start, stop, arguments):
-    x, sizes, y = arguments
-    kernel, stride, padding, dilation = unpack(sizes)
-    pitch = pitch_of(x, x.shape[3], y.shape[3], kernel[2], stride[2], padding[2], dilation[2])
-    phases = np.empty(phase_count(stride[2]) * pitch + lane_count(x), x.dtype)
-    _value_rows(x, sizes, y, phases, start, stop)
-
-
-max_pool_lines = over_lines(_value_lines)
-
-
-@jit
-def max_pool_loops(x, sizes, y):
-    """Maximum pooling on one thread, for use in your own jitted code.
-
-    `x` (planes, D, H, W) and `y` (planes, OD, OH, OW) are C-contiguous. `sizes` is int64 (4, 3): kernel, stride,
-    padding and dilation, each for depth, height and width. Nothing is checked.
-    """
-    _value_lines(FIRST, y.shape[0] * y.shape[1] * y.shape[2], (x, sizes, y))
-
-
-VARIANTS = {
-    "max_pool": {"naive": max_pool_naive, "vectors": places.max_pool_places_loops},
-}
-
-
-# --- public functions ------------------------------------------------------------------------------------------------
-
-
 def max_pool1d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """`max_pool2d` over the last dimension of (N, C, L) or (C, L)."""
-    return _max_pool("max_pool1d", 1, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    """Largest element of each window over the last dimension.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Shape ``(N, C, L)`` or ``(C, L)``; N and C may be 0.
+    kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        As of `max_pool2d`, for one dimension.
+
+    Returns
+    -------
+    ndarray, or tuple of two
+        Shape ``(N, C, OL)`` or ``(C, OL)``; with `return_indices` also the places of the elements.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `max_pool2d`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import max_pool1d
+    >>> max_pool1d(np.arange(4.0).reshape(1, 4), 2)
+    array([[1., 3.]])
+    """
+    sizes = kernel_size, stride, padding, dilation, ceil_mode
+    return _max_pool("max_pool1d", 1, x, sizes, return_indices)
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
@@ -163,17 +85,44 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
     array([[[ 5.,  7.],
             [13., 15.]]])
     """
-    return _max_pool("max_pool2d", 2, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    sizes = kernel_size, stride, padding, dilation, ceil_mode
+    return _max_pool("max_pool2d", 2, x, sizes, return_indices)
 
 
 def max_pool3d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """`max_pool2d` over the last three dimensions of (N, C, D, H, W) or (C, D, H, W)."""
-    return _max_pool("max_pool3d", 3, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    """Largest element of each window over the last three dimensions.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Shape ``(N, C, D, H, W)`` or ``(C, D, H, W)``; N and C may be 0.
+    kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        As of `max_pool2d`, for depth, height and width.
+
+    Returns
+    -------
+    ndarray, or tuple of two
+        Shape ``(N, C, OD, OH, OW)`` or ``(C, OD, OH, OW)``; with `return_indices` also the places of the elements.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `max_pool2d`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import max_pool3d
+    >>> max_pool3d(np.arange(8.0).reshape(1, 2, 2, 2), 2)
+    array([[[[7.]]]])
+    """
+    sizes = kernel_size, stride, padding, dilation, ceil_mode
+    return _max_pool("max_pool3d", 3, x, sizes, return_indices)
 
 
-def _max_pool(operation, dims, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+def _max_pool(operation, dims, x, sizes, return_indices):
     x = _checks.floats(operation, "x", x)
-    w = windows(operation, x.shape, dims, kernel_size, stride, padding, dilation, ceil_mode)
+    w = windows(operation, x.shape, dims, *sizes)
     taken = math.prod(w.kernel)
     if return_indices not in (False, True):
         _checks.choice(operation, "return_indices", return_indices, ("window",))
@@ -205,47 +154,125 @@ def run_max(x, w, return_indices):
 
 
 def max_pool1d_backward(dy, shape, indices, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    """Gradient of `max_pool1d`; see `max_pool2d_backward`."""
-    return _max_pool_backward(
-        "max_pool1d_backward", 1, dy, shape, indices, kernel_size, stride, padding, dilation, ceil_mode
-    )
-
-
-def max_pool2d_backward(dy, shape, indices, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    """Gradient of `max_pool2d` with respect to `x`: each dy goes to the largest element of its window.
+    """Gradient of `max_pool1d` with respect to `x`: each dy is added to the largest element of its window.
 
     Parameters
     ----------
     dy : array
-        Gradient of the result.
+        Gradient with respect to the result.
     shape : tuple of int
         The shape of `x`.
     indices : array
-        The second result of the forward, of either kind. With "window" this is a good deal faster.
+        The second result of the forward, of either kind; "window" is much faster.
     kernel_size, stride, padding, dilation, ceil_mode
         The forward's.
+
+    Returns
+    -------
+    ndarray
+        Of `shape`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `max_pool1d`; if `dy` or `indices` has not the shape of the result.
+    IndexError
+        If an index lies outside its plane, or a number outside its window.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import max_pool1d, max_pool1d_backward
+    >>> x = np.arange(4.0).reshape(1, 4)
+    >>> y, indices = max_pool1d(x, 2, return_indices="window")
+    >>> max_pool1d_backward(np.ones_like(y), x.shape, indices, 2)
+    array([[0., 1., 0., 1.]])
+    """
+    sizes = kernel_size, stride, padding, dilation, ceil_mode
+    return _max_pool_backward("max_pool1d_backward", 1, dy, shape, indices, sizes)
+
+
+def max_pool2d_backward(dy, shape, indices, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """Gradient of `max_pool2d` with respect to `x`: each dy is added to the largest element of its window.
+
+    Parameters
+    ----------
+    dy : array
+        Gradient with respect to the result.
+    shape : tuple of int
+        The shape of `x`.
+    indices : array
+        The second result of the forward, of either kind; "window" is much faster.
+    kernel_size, stride, padding, dilation, ceil_mode
+        The forward's.
+
+    Returns
+    -------
+    ndarray
+        Of `shape`.
 
     Raises
     ------
     TypeError, ValueError
         As `max_pool2d`; if `dy` or `indices` has not the shape of the result.
     IndexError
-        If an index lies outside its plane.
+        If an index lies outside its plane, or a number outside its window.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import max_pool2d, max_pool2d_backward
+    >>> x = np.arange(4.0).reshape(1, 2, 2)
+    >>> y, indices = max_pool2d(x, 2, return_indices="window")
+    >>> max_pool2d_backward(np.ones_like(y), x.shape, indices, 2)
+    array([[[0., 0.],
+            [0., 1.]]])
     """
-    return _max_pool_backward(
-        "max_pool2d_backward", 2, dy, shape, indices, kernel_size, stride, padding, dilation, ceil_mode
-    )
+    sizes = kernel_size, stride, padding, dilation, ceil_mode
+    return _max_pool_backward("max_pool2d_backward", 2, dy, shape, indices, sizes)
 
 
 def max_pool3d_backward(dy, shape, indices, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    """Gradient of `max_pool3d`; see `max_pool2d_backward`."""
-    return _max_pool_backward(
-        "max_pool3d_backward", 3, dy, shape, indices, kernel_size, stride, padding, dilation, ceil_mode
-    )
+    """Gradient of `max_pool3d` with respect to `x`: each dy is added to the largest element of its window.
+
+    Parameters
+    ----------
+    dy : array
+        Gradient with respect to the result.
+    shape : tuple of int
+        The shape of `x`.
+    indices : array
+        The second result of the forward, of either kind; "window" is much faster.
+    kernel_size, stride, padding, dilation, ceil_mode
+        The forward's.
+
+    Returns
+    -------
+    ndarray
+        Of `shape`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `max_pool3d`; if `dy` or `indices` has not the shape of the result.
+    IndexError
+        If an index lies outside its plane, or a number outside its window.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import max_pool3d, max_pool3d_backward
+    >>> x = np.arange(4.0).reshape(1, 1, 2, 2)
+    >>> y, indices = max_pool3d(x, (1, 2, 2), return_indices="window")
+    >>> max_pool3d_backward(np.ones_like(y), x.shape, indices, (1, 2, 2)).ravel()
+    array([0., 0., 0., 1.])
+    """
+    sizes = kernel_size, stride, padding, dilation, ceil_mode
+    return _max_pool_backward("max_pool3d_backward", 3, dy, shape, indices, sizes)
 
 
-def _max_pool_backward(operation, dims, dy, shape, indices, kernel_size, stride, padding, dilation, ceil_mode):
-    w = windows(operation, shape, dims, kernel_size, stride, padding, dilation, ceil_mode)
+def _max_pool_backward(operation, dims, dy, shape, indices, sizes):
+    w = windows(operation, shape, dims, *sizes)
     dy = gradient(operation, dy, w.shape)
     if not (isinstance(indices, np.ndarray) and indices.dtype == _checks.BYTE):
         return places.scatter(operation, dy, indices, shape, dims)

@@ -1,11 +1,12 @@
-"""Where the largest elements of windows are, and the loops that send a gradient or a value there.
+"""The places of the largest elements of windows, and the loops that add a gradient or put a value there.
 
-A place is a number within the window, one byte, or an int64 index within the plane. In general gradients are added one
-by one, a plane being one thread's. The usual windows begin 2 apart, and only 2 x 2 of them reach an element: from their
-numbers, whole vectors of dx are gathered.
+A place is a number within the window, one byte, or an int64 index within the plane. In general, gradients are added
+one by one, all of a plane by one thread. With the usual stride of 2, an element lies in at most 2 x 2 windows of up to
+4 x 4 elements: then whole vectors of dx are gathered by the windows' numbers.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,17 +14,19 @@ from kernels import _checks
 from kernels._jit import jit
 from kernels._parallel import FIRST
 from kernels.pooling.rows import (
+    Rows,
+    allocate_phases,
     clear,
     inside,
     over_lines,
-    phase_count,
-    pitch_of,
     place,
     splitter,
-    unpack,
+    start_of,
+    window_of,
 )
 from kernels.pooling.windows import expect, grain_and_threads, planes_of
 from kernels.simd import (
+    allocate,
     flat,
     interleave_high,
     interleave_low,
@@ -32,7 +35,9 @@ from kernels.simd import (
     load,
     load_bytes,
     load_partial,
+    release,
     select,
+    shifted,
     splat,
     store,
     store_between,
@@ -40,7 +45,7 @@ from kernels.simd import (
     store_partial,
 )
 
-# --- values and places: all places in their order --------------------------------------------------------------------
+# --- values and places: all elements of a window in their order -------------------------------------------------------
 
 
 @jit(inline=True)
@@ -52,92 +57,91 @@ _split_row = splitter(_itself)
 
 
 @jit(inline=True)
-def _write_bytes(places, at, count, numbers, offsets, base, stride):
+def _write_bytes(places, count, numbers, offsets, first, stride):
     """The numbers of the largest elements in their windows, one byte each."""
     for j in range(0, count, lane_count(numbers)):
-        store_bytes(places, at + j, count - j, load(numbers, j))
+        store_bytes(places, j, count - j, load(numbers, j))
 
 
 @jit(inline=True)
-def _write_indices(places, at, count, numbers, offsets, base, stride):
-    """The indices of the largest elements in their plane, from those of the windows' beginnings."""
+def _write_indices(places, count, numbers, offsets, first, stride):
+    """The indices of the largest elements in their plane; the first window begins with index `first`."""
     for j in range(count):
-        places[at + j] = base + j * stride + offsets[np.int64(numbers[j])]
+        places[j] = first + j * stride + offsets[np.int64(numbers[j])]
 
 
 @jit
-def place_offsets(sizes, H, W):
+def _offsets(sizes, H, W):
     """How far behind the beginning of a window each of its elements lies in the plane."""
-    kernel, _, _, dilation = unpack(sizes)
-    offsets = np.empty(kernel[0] * kernel[1] * kernel[2], np.int64)
+    depth, height, width = window_of(sizes)
+    offsets = np.empty(depth.kernel * height.kernel * width.kernel, np.int64)
     number = 0
-    for kd in range(kernel[0]):
-        for kh in range(kernel[1]):
-            for kw in range(kernel[2]):
-                offsets[number] = (kd * dilation[0] * H + kh * dilation[1]) * W + kw * dilation[2]
+    for kd in range(depth.kernel):
+        for kh in range(height.kernel):
+            for kw in range(width.kernel):
+                offsets[number] = (kd * depth.dilation * H + kh * height.dilation) * W + kw * width.dilation
                 number += 1
     return offsets
+
+
+@jit(inline=True)
+def _compare_row(phases, axis, number, out, bests, numbers):
+    """Updates the largest elements of `out` windows, and their numbers, by a row whose first number is `number`."""
+    memory, lanes = phases.memory, lane_count(phases.memory)
+    if phases.count == axis.stride:
+        for j in range(0, out, lanes):
+            best, found = load(bests, j), load(numbers, j)
+            for k in range(axis.kernel):
+                value = load(memory, place(phases, k * axis.dilation) + j)
+                wins = (value > best) | (value != value)
+                best, found = select(wins, value, best), select(wins, number + k, found)
+            store(bests, j, best)
+            store(numbers, j, found)
+    else:
+        for j in range(out):
+            for k in range(axis.kernel):
+                value = memory[j * axis.stride + k * axis.dilation]
+                if value > bests[j] or value != value:
+                    bests[j], numbers[j] = value, number + k
 
 
 def _place_lines(write):
     """Jitted loops over lines that also write where the largest elements are."""
 
-    @jit(merge=True)
-    def rows(x, sizes, y, places, phases, rows, offsets, start, stop):
-        kernel, stride, padding, dilation = unpack(sizes)
-        _, D, H, W = x.shape
-        _, OD, OH, OW = y.shape
-        source, target, memory, lanes = flat(x), flat(y), flat(phases), lane_count(x)
-        bests, numbers, firsts = flat(rows[0]), flat(rows[1]), flat(rows[2])
-        KH, KW = kernel[1], kernel[2]
-        s, dw, lowest = phase_count(stride[2]), dilation[2], x.dtype.type(-np.inf)
-        pitch = pitch_of(x, W, OW, KW, stride[2], padding[2], dw)
-        clear(memory, s * pitch, lowest)
-        for j in range(OW):
-            firsts[j] = inside(j, KW, stride[2], padding[2], dw, W)[0]
-        for line in range(start, stop):
-            p, od, oh = line // (OD * OH), line // OH % OD, line % OH
-            d0, d1 = inside(od, kernel[0], stride[0], padding[0], dilation[0], D)
-            h0, h1 = inside(oh, KH, stride[1], padding[1], dilation[1], H)
-            for j in range(0, OW, lanes):
-                store(bests, j, splat(bests, lowest))
-                store(numbers, j, load(firsts, j) + (d0 * KH + h0) * KW)
-            d, h = od * stride[0] - padding[0], oh * stride[1] - padding[1]
-            for kd in range(d0, d1):
-                for kh in range(h0, h1):
-                    at = ((p * D + d + kd * dilation[0]) * H + h + kh * dilation[1]) * W
-                    _split_row(source, at, 1, 0, 1, 0, W, s, padding[2], memory, pitch, lowest)
-                    number = (kd * KH + kh) * KW
-                    if s == stride[2]:
-                        for j in range(0, OW, lanes):
-                            best, found = load(bests, j), load(numbers, j)
-                            for k in range(KW):
-                                value = load(memory, place(k * dw, s, pitch) + j)
-                                wins = (value > best) | (value != value)
-                                best, found = select(wins, value, best), select(wins, number + k, found)
-                            store(bests, j, best)
-                            store(numbers, j, found)
-                    else:
-                        for j in range(OW):
-                            for k in range(KW):
-                                value = memory[j * stride[2] + k * dw]
-                                if value > bests[j] or value != value:
-                                    bests[j], numbers[j] = value, number + k
-            for j in range(0, OW, lanes):
-                store_partial(target, line * OW + j, OW - j, load(bests, j))
-            base = (d * H + h) * W - padding[2]
-            write(flat(places), line * OW, OW, numbers, offsets, base, stride[2])
-
     @jit
     def lines(start, stop, arguments):
         x, sizes, y, places = arguments
-        kernel, stride, padding, dilation = unpack(sizes)
-        OW = y.shape[3]
-        pitch = pitch_of(x, x.shape[3], OW, kernel[2], stride[2], padding[2], dilation[2])
-        phases = np.empty(phase_count(stride[2]) * pitch + lane_count(x), x.dtype)
-        buffers = np.empty((3, OW + lane_count(x)), x.dtype)
-        offsets = place_offsets(sizes, x.shape[2], x.shape[3])
-        rows(x, sizes, y, places, phases, buffers, offsets, start, stop)
+        depth, height, width = window_of(sizes)
+        _, D, H, W = x.shape
+        _, OD, OH, OW = y.shape
+        source, target, found, lanes, lowest = flat(x), flat(y), flat(places), lane_count(x), x.dtype.type(-np.inf)
+        phases, offsets = allocate_phases(x, W, OW, width), _offsets(sizes, H, W)
+        bests, numbers, firsts = allocate(x, OW + lanes), allocate(x, OW + lanes), allocate(x, OW + lanes)
+        clear(phases.memory, phases.count * phases.pitch, lowest)
+        for j in range(OW):
+            firsts[j] = inside(j, width, W)[0]
+        for line in range(start, stop):
+            p, od, oh = line // (OD * OH), line // OH % OD, line % OH
+            d0, d1 = inside(od, depth, D)
+            h0, h1 = inside(oh, height, H)
+            for j in range(0, OW, lanes):
+                store(bests, j, splat(bests, lowest))
+                store(numbers, j, load(firsts, j) + (d0 * height.kernel + h0) * width.kernel)
+            d, h = start_of(od, depth), start_of(oh, height)
+            for kd in range(d0, d1):
+                for kh in range(h0, h1):
+                    at = ((p * D + d + kd * depth.dilation) * H + h + kh * height.dilation) * W
+                    _split_row(Rows(shifted(source, at), 1, 0, 1, 0), W, phases, lowest)
+                    number = (kd * height.kernel + kh) * width.kernel
+                    _compare_row(phases, width, number, OW, bests, numbers)
+            for j in range(0, OW, lanes):
+                store_partial(target, line * OW + j, OW - j, load(bests, j))
+            first = (d * H + h) * W - width.padding
+            write(shifted(found, line * OW), OW, numbers, offsets, first, width.stride)
+        release(phases.memory)
+        release(bests)
+        release(numbers)
+        release(firsts)
 
     return lines
 
@@ -157,95 +161,104 @@ def max_pool_places_loops(x, sizes, y, indices):
 
 @jit
 def _numbered_lines(start, stop, arguments):
-    """Planes of dx from the numbers of the places that dy goes to."""
+    """Planes of dx: each dy is added to the element of its window that its number tells."""
     dy, places, sizes, dx = arguments
-    _, stride, padding, _ = unpack(sizes)
+    depth, height, width = window_of(sizes)
     _, D, H, W = dx.shape
     _, OD, OH, OW = dy.shape
     gradients, numbers, target = flat(dy), flat(places), flat(dx)
-    offsets, size = place_offsets(sizes, H, W), D * H * W
+    offsets, size = _offsets(sizes, H, W), D * H * W
     for plane in range(start, stop):
         for i in range(plane * size, (plane + 1) * size):
             target[i] = 0.0
         for od in range(OD):
             for oh in range(OH):
                 at = ((plane * OD + od) * OH + oh) * OW
-                base = ((od * stride[0] - padding[0]) * H + oh * stride[1] - padding[1]) * W - padding[2]
+                first = (start_of(od, depth) * H + start_of(oh, height)) * W - width.padding
                 for j in range(OW):
-                    i = base + j * stride[2] + offsets[numbers[at + j]]
+                    i = first + j * width.stride + offsets[numbers[at + j]]
                     if 0 <= i < size:  # a number that no forward gave may lie in the padding
                         target[plane * size + i] += gradients[at + j]
 
 
+class _Windows(NamedTuple):
+    """A vector of neighbouring windows' dy and numbers, and those of the windows one before each."""
+
+    dy: object
+    numbers: object
+    dy_before: object
+    numbers_before: object
+
+
 @jit(inline=True)
-def _taken(g, n, g_before, n_before, number, KW, even, odd):
-    """Adds to even and odd elements of a padded row what windows, and those before, send from place `number` on."""
-    even = select(n == number, even + g, even)
+def _add_places(windows, first, KW, even, odd):
+    """Even and odd elements of a padded row, and what the windows' dy add to them: a row of places, KW from `first`."""
+    even = select(windows.numbers == first, even + windows.dy, even)
     if KW > 1:
-        odd = select(n == number + 1, odd + g, odd)
+        odd = select(windows.numbers == first + 1, odd + windows.dy, odd)
     if KW > 2:
-        even = select(n_before == number + 2, even + g_before, even)
+        even = select(windows.numbers_before == first + 2, even + windows.dy_before, even)
     if KW > 3:
-        odd = select(n_before == number + 3, odd + g_before, odd)
+        odd = select(windows.numbers_before == first + 3, odd + windows.dy_before, odd)
     return even, odd
 
 
 @jit(inline=True)
-def _put(x, at, w, W, vector):
-    """``x[at + w], x[at + w + 1], ... = vector``, but for what lies outside of a row of W elements."""
-    if w >= 0 and w + lane_count(x) <= W:
-        store(x, at + w, vector)
+def _store_within(row, w, W, vector):
+    """``row[w + lane] = vector[lane]``, but for what lies outside of the row's W elements."""
+    if w >= 0 and w + lane_count(row) <= W:
+        store(row, w, vector)
     elif w >= 0:
-        store_partial(x, at + w, W - w, vector)
+        store_partial(row, w, W - w, vector)
     else:
-        store_between(x, at + w, -w, W - w, vector)
+        store_between(row, w, -w, W - w, vector)
 
 
 @jit(inline=True)
-def _put_pairs(x, at, w, W, even, odd):
-    """``x[at + w], x[at + w + 1], x[at + w + 2], ... = even[0], odd[0], even[1], ...`` within a row of W elements."""
-    _put(x, at, w, W, interleave_low(even, odd))
-    _put(x, at, w + lane_count(x), W, interleave_high(even, odd))
+def _store_pairs(row, w, W, even, odd):
+    """``row[w], row[w + 1], row[w + 2], ... = even[0], odd[0], even[1], ...`` within the row's W elements."""
+    _store_within(row, w, W, interleave_low(even, odd))
+    _store_within(row, w + lane_count(row), W, interleave_high(even, odd))
 
 
 @jit
 def _halved_lines(start, stop, arguments):
-    """The same for planes and windows of at most 4 x 4 elements that begin 2 apart; a line is two padded rows of dx.
+    """The same for windows of at most 4 x 4 elements with stride 2; a line is two padded rows of dx.
 
-    Only the windows of two rows reach them: row m with its places' rows 0 and 1, row m - 1 with 2 and 3.
+    Two rows of windows reach them: row m with the first two rows of its places, row m - 1 with the other two.
     """
     dy, places, sizes, dx = arguments
-    kernel, _, padding, _ = unpack(sizes)
+    _, height, width = window_of(sizes)
     H, W, OH, OW = dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3]
     gradients, numbers, target, lanes = flat(dy), flat(places), flat(dx), lane_count(dy)
-    KH, KW, zeros = kernel[1], kernel[2], splat(dy, 0.0)
-    pairs = (H + padding[1] + 1) >> 1
+    KH, KW, zeros = height.kernel, width.kernel, splat(dy, 0.0)
+    pairs = (H + height.padding + 1) >> 1
     plane, m = start // pairs, start % pairs
     for _ in range(start, stop):
-        h, at = 2 * m - padding[1], (plane * OH + m) * OW
+        h, at = 2 * m - height.padding, (plane * OH + m) * OW
         g_last = n_last = g_last_above = n_last_above = zeros
-        for j in range(0, (W + padding[2] + 1) >> 1, lanes):
+        for j in range(0, (W + width.padding + 1) >> 1, lanes):
             even = odd = next_even = next_odd = zeros
             if m < OH:
                 g, n = load_partial(gradients, at + j, OW - j, 0.0), load_bytes(numbers, at + j, OW - j, gradients)
-                g_before, n_before = lanes_before(g_last, g), lanes_before(n_last, n)
-                even, odd = _taken(g, n, g_before, n_before, 0, KW, even, odd)
+                windows = _Windows(g, n, lanes_before(g_last, g), lanes_before(n_last, n))
+                even, odd = _add_places(windows, 0, KW, even, odd)
                 if KH > 1:
-                    next_even, next_odd = _taken(g, n, g_before, n_before, KW, KW, next_even, next_odd)
+                    next_even, next_odd = _add_places(windows, KW, KW, next_even, next_odd)
                 g_last, n_last = g, n
             if KH > 2 and 0 < m <= OH:
                 i = at - OW + j
                 g, n = load_partial(gradients, i, OW - j, 0.0), load_bytes(numbers, i, OW - j, gradients)
-                g_before, n_before = lanes_before(g_last_above, g), lanes_before(n_last_above, n)
-                even, odd = _taken(g, n, g_before, n_before, 2 * KW, KW, even, odd)
+                windows = _Windows(g, n, lanes_before(g_last_above, g), lanes_before(n_last_above, n))
+                even, odd = _add_places(windows, 2 * KW, KW, even, odd)
                 if KH > 3:
-                    next_even, next_odd = _taken(g, n, g_before, n_before, 3 * KW, KW, next_even, next_odd)
+                    next_even, next_odd = _add_places(windows, 3 * KW, KW, next_even, next_odd)
                 g_last_above, n_last_above = g, n
-            row, w = (plane * H + h) * W, 2 * j - padding[2]
+            row, w = shifted(target, (plane * H + h) * W), 2 * j - width.padding
             if h >= 0:
-                _put_pairs(target, row, w, W, even, odd)
+                _store_pairs(row, w, W, even, odd)
             if 0 <= h + 1 < H:
-                _put_pairs(target, row + W, w, W, next_even, next_odd)
+                _store_pairs(shifted(row, W), w, W, next_even, next_odd)
         m += 1
         if m == pairs:
             plane, m = plane + 1, 0
@@ -301,7 +314,7 @@ add_at, put_at, take_at = over_lines(_add_at_lines), over_lines(_put_at_lines), 
 
 
 def checked_indices(operation, indices, shape, size):
-    """`indices` as kernels take them, of `shape` and each below `size`."""
+    """Validate and return `indices`, of `shape` and each below `size`."""
     indices = _checks.indices(operation, "indices", indices)
     expect(operation, "indices", indices, shape)
     wrong = first_outside(indices.reshape(-1), size)
@@ -311,7 +324,8 @@ def checked_indices(operation, indices, shape, size):
 
 
 def scatter(operation, x, indices, shape, dims, loops=add_at):
-    """A new array of `shape`, zero but where `indices` send the elements of `x`, in planes of `dims` dimensions."""
+    """A new array of `shape`, zero but where the elements of `x` are added (or put) at `indices`, counted in planes of
+    the last `dims` dimensions."""
     planes, size = planes_of(operation, tuple(shape), dims), math.prod(shape[-dims:])
     indices = checked_indices(operation, indices, x.shape, size)
     y = _checks.new(tuple(shape), x.dtype)

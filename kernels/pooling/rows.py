@@ -1,21 +1,24 @@
 r"""Rows of windows as vectors.
 
-Neighbouring windows begin `stride` elements apart, and so do the elements that they have in one place. A padded row is
+Neighbouring windows begin `stride` elements apart, and so do their elements number k, for every k. A padded row is
 therefore split into phases, its elements 0, s, 2 s, ..., its elements 1, s + 1, 2 s + 1, ... and so on:
 
     phase[r][j] = padded[j * s + r]                    padded[q] = row[q - padding], or `fill` outside the row
 
-The elements in place k of all windows are then neighbours, too: window o has there ``phase[(k d) % s][o + (k d) // s]``
+Elements number k of all windows are then neighbours, too: that of window o is ``phase[(k d) % s][o + (k d) // s]``
 with dilation d, and one vector serves as many windows as it has lanes, at the borders as elsewhere. A backward fills
 phases and joins them to a row. Phases are made for strides 1 and 2; with others, a row is padded only (one phase) and
 read element by element.
 
-All that is read or written past the elements in use lies in the phases' own memory, which is PITCH elements a phase.
+All that is read or written past the elements in use lies in the phases' own memory, which is `pitch` elements a phase.
 """
+
+from typing import NamedTuple
 
 from kernels._jit import jit
 from kernels._parallel import parallel_for
 from kernels.simd import (
+    allocate,
     even_lanes,
     interleave_high,
     interleave_low,
@@ -40,100 +43,159 @@ def over_lines(task, naive=None):
     return run
 
 
+class Axis(NamedTuple):
+    """Windows along one axis."""
+
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+
+
+class Window(NamedTuple):
+    """Windows along all axes."""
+
+    depth: Axis
+    height: Axis
+    width: Axis
+
+
+class Rows(NamedTuple):
+    """`planes` times `rows` rows of an array, the first one at `memory`."""
+
+    memory: object
+    planes: int
+    plane_stride: int
+    rows: int
+    row_stride: int
+
+
+class Phases(NamedTuple):
+    """A padded row that is split into `count` phases, `pitch` elements apart."""
+
+    memory: object
+    count: int
+    pitch: int
+    padding: int
+
+
 @jit(inline=True)
-def unpack(sizes):
-    """Kernel, stride, padding and dilation, each along depth, height and width, from an int64 array (4, 3)."""
-    return (
-        (sizes[0, 0], sizes[0, 1], sizes[0, 2]),
-        (sizes[1, 0], sizes[1, 1], sizes[1, 2]),
-        (sizes[2, 0], sizes[2, 1], sizes[2, 2]),
-        (sizes[3, 0], sizes[3, 1], sizes[3, 2]),
+def window_of(sizes):
+    """The `Window` of an int64 array (4, 3): kernel, stride, padding and dilation, each along depth, height and
+    width."""
+    return Window(
+        Axis(sizes[0, 0], sizes[1, 0], sizes[2, 0], sizes[3, 0]),
+        Axis(sizes[0, 1], sizes[1, 1], sizes[2, 1], sizes[3, 1]),
+        Axis(sizes[0, 2], sizes[1, 2], sizes[2, 2], sizes[3, 2]),
     )
 
 
 @jit(inline=True)
-def inside(o, kernel, stride, padding, dilation, size):
-    """First and last but one place of window `o` that lies inside the input."""
-    start = o * stride - padding
-    first = 0 if start >= 0 else (dilation - 1 - start) // dilation
-    return first, min(kernel, (size - start + dilation - 1) // dilation)
+def start_of(o, axis):
+    """Where window `o` begins; before 0 in the padding."""
+    return o * axis.stride - axis.padding
 
 
 @jit(inline=True)
-def window_at(i, k, stride, padding, dilation, out):
-    """The window that has element `i` in place `k`, or -1 where there is none."""
-    at = i + padding - k * dilation
-    if at < 0 or at % stride != 0 or at // stride >= out:
+def inside(o, axis, size):
+    """The range of the elements of window `o` that lie inside an input of `size`."""
+    start = start_of(o, axis)
+    first = 0 if start >= 0 else (axis.dilation - 1 - start) // axis.dilation
+    return first, min(axis.kernel, (size - start + axis.dilation - 1) // axis.dilation)
+
+
+@jit(inline=True)
+def window_at(i, k, axis, out):
+    """The window whose element number `k` is element i of the input, or -1 if there is none among `out` windows."""
+    at = i + axis.padding - k * axis.dilation
+    if at < 0 or at % axis.stride != 0 or at // axis.stride >= out:
         return -1
-    return at // stride
+    return at // axis.stride
+
+
+# --- phases ----------------------------------------------------------------------------------------------------------
 
 
 @jit(inline=True)
-def phase_count(stride):
-    """Phases that rows are split into."""
+def _phase_count(stride):
     return stride if stride <= 2 else 1
 
 
 @jit(inline=True)
-def place(offset, s, pitch):
-    """Where in the phases the elements `offset` behind the beginnings of the windows are, for 1 or 2 phases."""
-    return (offset & (s - 1)) * pitch + (offset >> (s - 1))
+def _pitch(like, size, out, axis):
+    """Elements of a phase: of a row of `size` elements and its padding, and what vectors reach beyond."""
+    count = _phase_count(axis.stride)
+    reach = ((out - 1) * axis.stride + (axis.kernel - 1) * axis.dilation) // count + 1
+    return max(reach, (size + axis.padding + count - 1) // count + 1) + 2 * lane_count(like)
 
 
 @jit(inline=True)
-def pitch_of(like, size, out, kernel, stride, padding, dilation):
-    """Elements from one phase to the next: for a row of `size` and its padding, whatever vectors reach beyond."""
-    s = phase_count(stride)
-    reach = ((out - 1) * stride + (kernel - 1) * dilation) // s + 1
-    return max(reach, (size + padding + s - 1) // s + 1) + 2 * lane_count(like)
+def allocate_phases(like, size, out, axis):
+    """Phases for rows of `size` elements with `out` windows, to be released by their `memory`."""
+    count, pitch = _phase_count(axis.stride), _pitch(like, size, out, axis)
+    return Phases(allocate(like, count * pitch + lane_count(like)), count, pitch, axis.padding)
+
+
+@jit(inline=True)
+def place(phases, offset):
+    """Where in 1 or 2 phases the elements `offset` behind the beginnings of the windows are."""
+    return (offset & (phases.count - 1)) * phases.pitch + (offset >> (phases.count - 1))
+
+
+@jit(inline=True)
+def _beginnings(phases):
+    """Where in 2 phases the row's even and its odd elements begin, behind the padding."""
+    padding, pitch = phases.padding, phases.pitch
+    return padding % 2 * pitch + padding // 2, (1 - padding % 2) * pitch + (padding + 1) // 2
 
 
 def splitter(combine):
-    """Jitted ``split(x, at, planes, plane_step, rows, row_step, size, s, padding, phases, pitch, fill)``.
+    """Jitted ``split(source, size, phases, fill)``.
 
-    Combines `planes` times `rows` rows of `x`, of which the first begins at `at`, into one, and splits that into `s`
-    phases. What is left of the row in the phases stays as it is; to its right come some fills.
+    Combines all rows of the `Rows` `source`, of `size` elements, into one, and splits that into phases. What is left of
+    the row in the phases stays as it is; the rest of the last vector to its right becomes `fill`.
     """
 
     @jit(inline=True)
-    def column(x, at, count, planes, plane_step, rows, row_step, fill):
-        total = splat(x, fill)
-        for plane in range(planes):
-            for row in range(rows):
-                total = combine(total, load_partial(x, at + plane * plane_step + row * row_step, count, fill))
+    def combined(source, i, count, fill):
+        """Vector i of the combined row, of which `count` elements exist."""
+        total = splat(source.memory, fill)
+        for plane in range(source.planes):
+            for row in range(source.rows):
+                at = i + plane * source.plane_stride + row * source.row_stride
+                total = combine(total, load_partial(source.memory, at, count, fill))
         return total
 
     @jit(inline=True)
-    def split(x, at, planes, plane_step, rows, row_step, size, s, padding, phases, pitch, fill):
-        lanes = lane_count(x)
-        if s == 1:
+    def split(source, size, phases, fill):
+        memory, lanes = phases.memory, lane_count(phases.memory)
+        if phases.count == 1:
             for i in range(0, size, lanes):
-                total = column(x, at + i, size - i, planes, plane_step, rows, row_step, fill)
-                store(phases, padding + i, total)
+                store(memory, phases.padding + i, combined(source, i, size - i, fill))
             return
-        even, odd = padding % 2 * pitch + padding // 2, (1 - padding % 2) * pitch + (padding + 1) // 2
+        even, odd = _beginnings(phases)
         for i in range(0, size, 2 * lanes):
-            low = column(x, at + i, size - i, planes, plane_step, rows, row_step, fill)
-            high = column(x, at + i + lanes, size - i - lanes, planes, plane_step, rows, row_step, fill)
-            store(phases, even + i // 2, even_lanes(low, high))
-            store(phases, odd + i // 2, odd_lanes(low, high))
+            low = combined(source, i, size - i, fill)
+            high = combined(source, i + lanes, size - i - lanes, fill)
+            store(memory, even + i // 2, even_lanes(low, high))
+            store(memory, odd + i // 2, odd_lanes(low, high))
 
     return split
 
 
 @jit(inline=True)
-def join(phases, pitch, s, padding, y, to, size):
-    """``y[to : to + size]``, one row, from its `s` phases."""
-    lanes = lane_count(y)
-    if s == 1:
+def join(phases, row, size):
+    """``row[:size]`` from its phases."""
+    memory, lanes = phases.memory, lane_count(row)
+    if phases.count == 1:
         for i in range(0, size, lanes):
-            store_partial(y, to + i, size - i, load(phases, padding + i))
+            store_partial(row, i, size - i, load(memory, phases.padding + i))
         return
-    even, odd = padding % 2 * pitch + padding // 2, (1 - padding % 2) * pitch + (padding + 1) // 2
+    even, odd = _beginnings(phases)
     for i in range(0, size, 2 * lanes):
-        a, b = load(phases, even + i // 2), load(phases, odd + i // 2)
-        store_partial(y, to + i, size - i, interleave_low(a, b))
-        store_partial(y, to + i + lanes, size - i - lanes, interleave_high(a, b))
+        a, b = load(memory, even + i // 2), load(memory, odd + i // 2)
+        store_partial(row, i, size - i, interleave_low(a, b))
+        store_partial(row, i + lanes, size - i - lanes, interleave_high(a, b))
 
 
 @jit(inline=True)

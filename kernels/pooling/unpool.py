@@ -1,4 +1,4 @@
-r"""The inverse of maximum pooling, as far as there is one: each maximum back to where it was.
+r"""The inverse of maximum pooling, as far as there is one: each maximum put back where it was.
 
     y[indices[o]] = x[o]        0 elsewhere            dx[o] = dy[indices[o]]
 
@@ -25,7 +25,7 @@ def max_unpool_naive(x, indices, y):
 
 @jit
 def max_unpool_loops(x, indices, y):
-    """The same plane by plane, each zeroed when its turn comes; for use in your own jitted code. Nothing is checked."""
+    """Adds locality: a plane is zeroed just before it is filled. For use in your own jitted code, without checks."""
     put_at((x, indices, y), x.shape[0], x.shape[0], 1)
 
 
@@ -33,7 +33,32 @@ VARIANTS = {"max_unpool": {"naive": max_unpool_naive, "planes": max_unpool_loops
 
 
 def max_unpool1d(x, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """`max_unpool2d` over the last dimension of (N, C, L) or (C, L)."""
+    """Each element at its index in a larger row that is 0 elsewhere.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Shape ``(N, C, L)`` or ``(C, L)``.
+    indices, kernel_size, stride, padding, output_size
+        As of `max_unpool2d`.
+
+    Returns
+    -------
+    ndarray
+        Where an index occurs more than once, the last of its elements is there.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `max_unpool2d`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import max_unpool1d
+    >>> max_unpool1d(np.ones((1, 2)), np.array([[1, 2]]), 2).ravel()
+    array([0., 1., 1., 0.])
+    """
     return _max_unpool("max_unpool1d", 1, x, indices, kernel_size, stride, padding, output_size)
 
 
@@ -59,15 +84,47 @@ def max_unpool2d(x, indices, kernel_size, stride=None, padding=0, output_size=No
     Raises
     ------
     TypeError, ValueError
-        Another dtype, shapes that do not match, an `output_size` that does not fit.
+        Another dtype, shapes that do not match, an `output_size` that is no size of a pooled plane.
     IndexError
         If an index lies outside its plane.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import max_unpool2d
+    >>> max_unpool2d(np.ones((1, 1, 2)), np.array([[[1, 2]]]), (1, 2)).ravel()
+    array([0., 1., 1., 0.])
     """
     return _max_unpool("max_unpool2d", 2, x, indices, kernel_size, stride, padding, output_size)
 
 
 def max_unpool3d(x, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """`max_unpool2d` over the last three dimensions of (N, C, D, H, W) or (C, D, H, W)."""
+    """Each element at its index in a larger volume that is 0 elsewhere.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Shape ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+    indices, kernel_size, stride, padding, output_size
+        As of `max_unpool2d`.
+
+    Returns
+    -------
+    ndarray
+        Where an index occurs more than once, the last of its elements is there.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `max_unpool2d`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import max_unpool3d
+    >>> max_unpool3d(np.ones((1, 1, 1, 2)), np.array([[[[1, 2]]]]), (1, 1, 2)).ravel()
+    array([0., 1., 1., 0.])
+    """
     return _max_unpool("max_unpool3d", 3, x, indices, kernel_size, stride, padding, output_size)
 
 
@@ -94,12 +151,19 @@ def _max_unpool(operation, dims, x, indices, kernel_size, stride, padding, outpu
 
 
 def max_unpool1d_backward(dy, indices):
-    """Gradient of `max_unpool1d`; see `max_unpool2d_backward`."""
-    return _max_unpool_backward("max_unpool1d_backward", 1, dy, indices)
+    """Gradient of `max_unpool1d` with respect to `x`: the elements of `dy` at `indices`.
 
+    Parameters
+    ----------
+    dy : array
+        Gradient with respect to the result.
+    indices : int64 array
+        The forward's argument.
 
-def max_unpool2d_backward(dy, indices):
-    """Gradient of `max_unpool2d` with respect to `x`: the elements of `dy` at `indices`.
+    Returns
+    -------
+    ndarray
+        Of the shape of `indices`.
 
     Raises
     ------
@@ -107,12 +171,78 @@ def max_unpool2d_backward(dy, indices):
         Another dtype, or shapes that do not match.
     IndexError
         If an index lies outside its plane.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import max_unpool1d_backward
+    >>> max_unpool1d_backward(np.arange(4.0).reshape(1, 4), np.array([[1, 2]])).ravel()
+    array([1., 2.])
+    """
+    return _max_unpool_backward("max_unpool1d_backward", 1, dy, indices)
+
+
+def max_unpool2d_backward(dy, indices):
+    """Gradient of `max_unpool2d` with respect to `x`: the elements of `dy` at `indices`.
+
+    Parameters
+    ----------
+    dy : array
+        Gradient with respect to the result.
+    indices : int64 array
+        The forward's argument.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `indices`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another dtype, or shapes that do not match.
+    IndexError
+        If an index lies outside its plane.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import max_unpool2d_backward
+    >>> max_unpool2d_backward(np.arange(4.0).reshape(1, 1, 4), np.array([[[1, 2]]])).ravel()
+    array([1., 2.])
     """
     return _max_unpool_backward("max_unpool2d_backward", 2, dy, indices)
 
 
 def max_unpool3d_backward(dy, indices):
-    """Gradient of `max_unpool3d`; see `max_unpool2d_backward`."""
+    """Gradient of `max_unpool3d` with respect to `x`: the elements of `dy` at `indices`.
+
+    Parameters
+    ----------
+    dy : array
+        Gradient with respect to the result.
+    indices : int64 array
+        The forward's argument.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `indices`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another dtype, or shapes that do not match.
+    IndexError
+        If an index lies outside its plane.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import max_unpool3d_backward
+    >>> max_unpool3d_backward(np.arange(4.0).reshape(1, 1, 1, 4), np.array([[[[1, 2]]]])).ravel()
+    array([1., 2.])
+    """
     return _max_unpool_backward("max_unpool3d_backward", 3, dy, indices)
 
 

@@ -1,4 +1,4 @@
-"""Windows that slide over an array: their arguments, checked once for all kinds of pooling.
+"""Windows that slide over an array: validation of their arguments, for all kinds of pooling.
 
 One, two and three dimensions are the same thing here: an array (N, C, L), (N, C, H, W) or (N, C, D, H, W), the N left
 out or not, is seen as (planes, D, H, W) with D = H = 1 or D = 1 where they are missing.
@@ -48,15 +48,15 @@ class Windows(NamedTuple):
         return (self.planes, *self.out)
 
 
-def numbers(operation: str, name: str, value, dims: int, least: int, most: int = LARGEST) -> tuple[int, ...]:
-    """An int, or one for each of `dims` dimensions, as a tuple, once they are seen to lie in their range."""
+def numbers(operation: str, name: str, value, dims: int, smallest: int, largest: int = LARGEST) -> tuple[int, ...]:
+    """Validate an int or one for each of `dims` dimensions, from `smallest` to `largest`; returns a tuple of `dims`."""
     values = value if isinstance(value, (tuple, list)) else (value,)
     if not all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in values):
         raise TypeError(f"{operation}: {name} must be an int or {dims} of them, got {value!r}")
     if len(values) not in (1, dims):
         raise ValueError(f"{operation}: {name} must be an int or {dims} of them, got {value!r}")
-    if min(values) < least or max(values) > most:
-        raise ValueError(f"{operation}: {name} must be from {least} to {most}, got {value!r}")
+    if min(values) < smallest or max(values) > largest:
+        raise ValueError(f"{operation}: {name} must be from {smallest} to {largest}, got {value!r}")
     return tuple(int(v) for v in values) if len(values) == dims else (int(values[0]),) * dims
 
 
@@ -102,7 +102,7 @@ def _windows(operation, shape, dims, kernel, stride, padding, dilation, ceil_mod
     result = (*shape[:-dims], *out)
     check_size(operation, result)
     ones, zeros = (1,) * (3 - dims), (0,) * (3 - dims)
-    # neighbouring windows do not exist where there is one: the least stride then serves
+    # a single window has no neighbours: then any stride will do, and 1 is the fastest
     stride = tuple(1 if o == 1 else s for s, o in zip(stride, out, strict=True))
     each = ones + kernel, ones + stride, zeros + padding, ones + dilation
     return Windows(planes, ones + size, *each, ones + out, result, np.array(each, np.int64))
@@ -129,7 +129,7 @@ def _misses(size, stride, padding, dilation, out) -> bool:
 
 
 def is_vast(w):
-    """Whether windows span so much of a row, most of it padding, that there would be no room for phases."""
+    """Whether windows span so much of a row, most of it padding, that phases would need too much memory."""
     return w.kernel[2] * w.dilation[2] + w.stride[2] > WIDEST
 
 
@@ -146,13 +146,13 @@ def expect(operation: str, name: str, array, shape: tuple):
 
 
 def gradient(operation: str, dy, shape: tuple):
-    """`dy` as kernels take it, once it is seen to be a gradient of a result of `shape`."""
+    """Validate and return `dy`, the gradient of a result of `shape`."""
     dy = _checks.floats(operation, "dy", dy)
     expect(operation, "dy", dy, shape)
     return dy
 
 
 def grain_and_threads(lines: int, elements: int) -> tuple[int, int]:
-    """Lines of a task and number of threads, for `lines` lines that read and write `elements` elements in all."""
+    """Lines of a task and number of threads, for `lines` lines that read and write `elements` elements in total."""
     grain = max(1, lines * TASK // max(elements, 1))
     return grain, 1 if lines <= grain else threads_for(elements)

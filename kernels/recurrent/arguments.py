@@ -1,4 +1,4 @@
-"""The checks that all recurrent networks share, and the geometry of their steps."""
+"""Validation of the arguments that all recurrent networks share, and the rows of their steps."""
 
 from typing import NamedTuple
 
@@ -11,15 +11,18 @@ NO_MATRIX = {dtype: np.empty((0, 0), dtype) for dtype in (_checks.FLOAT32, _chec
 
 
 class Layer(NamedTuple):
-    """One layer in one direction, checked: x by rows, the weights, and which rows make a step."""
+    """One layer in one direction, validated: x by rows, the weights, and the rows of each step."""
 
+    operation: str
+    kind: int
     x: np.ndarray
     weight_ih: np.ndarray
     weight_hh: np.ndarray
     weight_hr: np.ndarray | None
     starts: np.ndarray
     sizes: np.ndarray
-    leading: tuple
+    reverse: bool
+    leading: tuple  # the shape of x but for its last dimension
     units: int
 
     @property
@@ -31,8 +34,9 @@ class Layer(NamedTuple):
         return self.weight_hh.shape[1]
 
 
-def checked_layer(operation, kind, x, weight_ih, weight_hh, weight_hr, batch_sizes) -> Layer:
-    """The layer, once x and the weights are seen to fit; `batch_sizes` None for full batches (T, B, I)."""
+def checked_layer(operation, kind, x, weights, reverse, batch_sizes) -> Layer:
+    """Validate x and the weights (ih, hh, hr) and return the layer; `batch_sizes` None means full batches (T, B, I)."""
+    weight_ih, weight_hh, weight_hr = weights
     x = _checks.floats(operation, "x", x)
     weight_ih = _checks.floats(operation, "weight_ih", weight_ih)
     weight_hh = _checks.floats(operation, "weight_hh", weight_hh)
@@ -65,7 +69,8 @@ def checked_layer(operation, kind, x, weight_ih, weight_hh, weight_hr, batch_siz
     starts = np.zeros(len(sizes), np.int64)
     np.cumsum(sizes[:-1], out=starts[1:])
     rows = x.reshape(-1, x.shape[-1]) if x.size else x.reshape(0, x.shape[-1])
-    return Layer(rows, weight_ih, weight_hh, weight_hr, starts, sizes, x.shape[:-1], units)
+    matrices = rows, weight_ih, weight_hh, weight_hr
+    return Layer(operation, kind, *matrices, starts, sizes, bool(reverse), x.shape[:-1], units)
 
 
 def _sizes(operation, batch_sizes, rows):
@@ -73,14 +78,14 @@ def _sizes(operation, batch_sizes, rows):
     if sizes.ndim != 1 or not sizes.size:
         raise ValueError(f"{operation}: needs at least one step, batch_sizes has shape {sizes.shape}")
     if sizes[-1] < 1 or (sizes[1:] > sizes[:-1]).any():
-        raise ValueError(f"{operation}: batch_sizes must be positive and never grow, got {sizes.tolist()}")
+        raise ValueError(f"{operation}: batch_sizes must be positive and non-increasing, got {sizes.tolist()}")
     if sizes.sum() != rows:
         raise ValueError(f"{operation}: batch_sizes must add up to the {rows} rows of x, got {int(sizes.sum())}")
     return sizes
 
 
 def optional(operation, name, array, shape, dtype):
-    """`array` once it is seen to fit, or None."""
+    """Validate and return `array`; None stays None."""
     if array is None:
         return None
     array = _checks.floats(operation, name, array)
@@ -92,14 +97,14 @@ def optional(operation, name, array, shape, dtype):
 
 
 def required(operation, name, array, shape, dtype):
-    """`array` once it is seen to be there and to fit."""
+    """Validate and return `array`, which must not be None."""
     if array is None:
         raise TypeError(f"{operation}: {name} must be an array, got None")
     return optional(operation, name, array, shape, dtype)
 
 
 def state(operation, name, array, shape, dtype):
-    """A copy of the state (or of its gradient), which the walk replaces; zeros for None."""
+    """A copy of the state (or of its gradient), which the time loop replaces; zeros for None."""
     array = optional(operation, name, array, shape, dtype)
     return np.zeros(shape, dtype) if array is None else array.copy()
 
@@ -114,5 +119,5 @@ def pair(operation, name, states):
 
 
 def by_rows(array, layer):
-    """`array` as a matrix of a row for each row of the layer's x, an empty one for None."""
+    """`array` as a matrix with a row for each row of the layer's x; an empty one for None."""
     return NO_MATRIX[layer.x.dtype] if array is None else array.reshape(len(layer.x), array.shape[-1])

@@ -1,216 +1,285 @@
-r"""Back through time: the gradients of the walk in `forward`.
+r"""Backpropagation through time: the gradients of the time loop in `driver`.
 
-The walk is taken backwards. With dh the gradient of h_t, that of y_t and that of the later steps together, a step turns
-it and dc into the gradients dz of the pre-activations (`gates`), which are kept, and into those of the step before:
+The loop runs backwards. At step t, dh is the gradient of y_t plus what the later steps sent back; dh and dc give the
+gradients dz of the pre-activations (`gates`), which are saved, and the gradient that the step before receives:
 
     dh_{t-1} = dz_t W_hh
 
-What does not wait for time is left for products over all steps at once: ``dx = dz W_ih``, ``dW_ih = dzᵀ x``,
-``dW_hh = dzᵀ h_before``, ``db = sum dz``. With a projection, h = m W_hrᵀ, the walk keeps dh and m as well.
+All other products do not depend on the order of steps and are done once, over all of them: ``dx = dz W_ih``,
+``dW_ih = dzᵀ x``, ``dW_hh = dzᵀ h_before``, ``db = sum dz``. With a projection, h = m W_hrᵀ, dh and m are saved, too.
 """
 
-import numpy as np
-from numba import boolean, int64
+from typing import NamedTuple
 
-from kernels import _checks, machine
+import numpy as np
+from numba import boolean, int64, types
+
+from kernels import _checks
 from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
-from kernels.gemm.driver import NO_BIAS as NONE
+from kernels.gemm.driver import NO_BIAS
 from kernels.gemm.functions import matmul
-from kernels.gemm.micro import MR, NV
-from kernels.gemm.offsets import pack_strips
+from kernels.gemm.micro import ADD, MR, NV, STORE, Epilogue
+from kernels.gemm.pack import padded
 from kernels.recurrent.arguments import NO_MATRIX
-from kernels.recurrent.forward import (
-    CONTINUE,
-    ONE,
-    PLAIN,
-    ZERO,
-    copy_rows,
-    multiply_panel,
-    padded,
-    strips_of,
-    task_bounds,
+from kernels.recurrent.driver import ONE, Steps, task_bounds
+from kernels.recurrent.gates import (
+    BLOCKS,
+    GATES,
+    GRU,
+    GateGradients,
+    Gates,
+    Saved,
+    State,
+    activate_backward,
+    gates_and_blocks,
 )
-from kernels.recurrent.gates import BLOCKS, GATES, GRU, activate_backward, gates_and_blocks
+from kernels.recurrent.pack import Panels, add_elements, copy_rows, multiply_panel, packed, panel_at
 from kernels.reduction import sum as sum_over
-from kernels.simd import allocate, flat, lane_count, load_partial, release, store_partial, tanh
+from kernels.simd import allocate, flat, lane_count, load_partial, release, store_partial, strided, tanh, view
+
+
+class BackwardLayer(NamedTuple):
+    """What the loop reads beside arrays of all steps; `Panels` of weight_hh and weight_hr (K = 0 if there is none)."""
+
+    kind: int
+    H: int
+    P: int
+    hh: Panels
+    hr: Panels
+    steps: Steps
+
+
+class Forward(NamedTuple):
+    """What is known of the forward pass: its first state, y, and what it saved."""
+
+    initial: State
+    y: object
+    saved: Saved
+
+
+class Gradients(NamedTuple):
+    """Of all steps, a row for each row of x: that of y, read if `has_y`; those written: of z (`Gates`), and with a
+    projection of h, beside m, what was projected."""
+
+    y: object
+    has_y: bool
+    z: Gates
+    h: object
+    m: object
+
+
+class Rows(NamedTuple):
+    """Of a step and a task: its first row, its active sequences, and how many of these continue the step before, whose
+    rows begin with `row_before`; the others began with the first state."""
+
+    row: int
+    active: int
+    row_before: int
+    continued: int
+
+
+@jit(inline=True)
+def _rows_of_step(steps, number, sequence, sequences):
+    """The rows of step `number`, counted from the last step of the forward loop."""
+    t = number if steps.reverse else steps.count - 1 - number
+    before = t + 1 if steps.reverse else t - 1
+    active = max(min(steps.sizes[t] - sequence, sequences), 0)
+    row_before, continued = sequence, 0
+    if 0 <= before < steps.count:
+        row_before = steps.starts[before] + sequence
+        continued = max(min(steps.sizes[before] - sequence, active), 0)
+    return Rows(steps.starts[t] + sequence, active, row_before, continued)
+
+
+@jit(inline=True)
+def _from_row(gates, row):
+    """`Gates` from `row` on."""
+    return Gates(gates.rows.row(row), gates.stride)
 
 
 @jit
-def pack_columns(weight, panels):
-    """The weight (depth, columns) as the strips that a product with it needs, rather than with its transpose."""
-    depth, columns = weight.shape
-    pack_strips(flat(weight), 0, columns, 1, columns, depth, flat(panels))
-
-
-@jit
-def add_elements(x, ix, count, out, to):
-    """``out[i] += x[i]``."""
-    for i in range(count):
-        out[to + i] += x[ix + i]
-
-
-@jit
-def raw_outputs(gates, cells, row, rows, H, out):
-    """``out = o tanh(c)``: what the projection was applied to."""
-    lanes = lane_count(out)
+def _outputs_before_projection(saved, row, rows, H, m):
+    """``m = o tanh(c)`` in `rows` rows from `row` on."""
     for r in range(row, row + rows):
-        for j in range(0, H, lanes):
-            o = load_partial(gates, (r * 4 + 3) * H + j, H - j, 0.0)
-            store_partial(out, r * H + j, H - j, o * tanh(load_partial(cells, r * H + j, H - j, 0.0)))
+        o, cells, target = saved.gates.rows.at(r, 3 * H), saved.cells.row(r), m.row(r)
+        for j in range(0, H, lane_count(m)):
+            store_partial(target, j, H - j, load_partial(o, j, H - j, 0.0) * tanh(load_partial(cells, j, H - j, 0.0)))
+
+
+@jit(inline=True)
+def _multiply(A, rows, weight, C, columns, mode, totals):
+    """``C (+)= A weight``, panel by panel; `mode` as of an `Epilogue`."""
+    NR, epilogue = NV * lane_count(C), Epilogue(mode, C)
+    for j in range(0, columns, NR):
+        width = min(NR, columns - j)
+        multiply_panel(A, panel_at(weight, j), weight.K, C.column(j), rows, width, epilogue, totals)
+
+
+@jit(inline=True)
+def _activations_backward(layer, now, forward, dstate, dz):
+    """The gates of one step: of the sequences that continue the step before it, then of those that begin with it.
+
+    The first state, `dstate` and ``dz.from_h`` have the task's sequences as rows, all else the rows of all steps.
+    """
+    kind, H, y, saved = layer.kind, layer.H, forward.y, forward.saved
+    if now.continued > 0:
+        before = State(y.row(now.row_before), saved.cells.row(now.row_before))
+        own = Saved(_from_row(saved.gates, now.row), saved.cells.row(now.row), saved.keep)
+        own_dz = GateGradients(_from_row(dz.all, now.row), dz.from_h)
+        activate_backward(kind, now.continued, H, dstate, before, y.row(now.row), own, own_dz)
+    if now.continued < now.active:
+        first, row = now.continued, now.row + now.continued
+        before = State(forward.initial.h.row(first), forward.initial.c.row(first))
+        own = Saved(_from_row(saved.gates, row), saved.cells.row(row), saved.keep)
+        own_dz = GateGradients(_from_row(dz.all, row), _from_row(dz.from_h, first))
+        own_dstate = State(dstate.h.row(first), dstate.c.row(first))
+        activate_backward(kind, now.active - first, H, own_dstate, before, y.row(row), own, own_dz)
 
 
 @jit
-def walk_back(
-    task, stop, bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H, reverse, dh, dc,
-    dgates, dprojected, raw,
-):  # fmt: skip
-    """Task number `task`: sequences ``bounds[task]`` to ``bounds[task + 1]`` of the batch, back through all steps.
+def backward_task(number, stop, bounds, layer, forward, dstate, gradients):
+    """Sequences ``bounds[number]`` to ``bounds[number + 1] - 1`` of the batch, back through all steps.
 
-    dh and dc hold the gradients of the last state and receive those of the first one; dgates receives those of the
-    pre-activations. weight_hh and weight_hr are packed by `pack_columns`. dprojected and raw, of size 0 without a
-    projection, receive dh and m of all steps.
+    `stop` is number + 1; `dstate` holds the gradients of the last state and receives those of the first one.
     """
-    NR = NV * lane_count(dh)
-    P, T = dh.shape[1], sizes.size
-    count, width = gates_and_blocks(kind)
-    first = bounds[task]
-    R = bounds[task + 1] - first
-    DY, Y, H0, C0, G, C = flat(dy), flat(y), flat(h0), flat(c0), flat(gates), flat(cells)
-    DH, DC, DG, DP, M = flat(dh), flat(dc), flat(dgates), flat(dprojected), flat(raw)
-    panels_h, panels_p = flat(weight_hh), flat(weight_hr)
-    depth = count * H
-    ldz = padded(depth, dh)
-    projects = weight_hr.size > 0
-    dz = allocate(dh, R * ldz)
-    draw = allocate(dh, R * H)
-    totals = allocate(dh, MR * NR)
-    for w in range(T):
-        t = w if reverse else T - 1 - w
-        earlier = t + 1 if reverse else t - 1  # the step that the walk forward came from
-        active = max(min(sizes[t] - first, R), 0)
-        known = (
-            max(min(sizes[earlier] - first, active), 0) if 0 <= earlier < T else ZERO
-        )  # the others began with h0 and c0
-        row = starts[t] + first
-        if dy.size:
-            add_elements(DY, row * P, active * P, DH, first * P)
+    sequence, sequences = bounds[number], bounds[number + 1] - bounds[number]
+    if sequences == 0:  # lengths are very unequal
+        return
+    H, P, y, projects = layer.H, layer.P, forward.y, layer.hr.K > 0
+    ldz = padded(layer.hh.K, y)
+    dz = Gates(strided(allocate(y, sequences * ldz), ldz, 1), H)
+    dm, totals = strided(allocate(y, sequences * H), H, 1), allocate(y, MR * NV * lane_count(y))
+    dh, dc = dstate.h.row(sequence), dstate.c.row(sequence)
+    initial = State(forward.initial.h.row(sequence), forward.initial.c.row(sequence))
+    own = Forward(initial, y, forward.saved)
+    for step in range(layer.steps.count):
+        now = _rows_of_step(layer.steps, step, sequence, sequences)
+        if gradients.has_y:
+            add_elements(flat(gradients.y.row(now.row)), now.active * P, flat(dh))
         if projects:
-            copy_rows(DH, first * P, P, active, P, DP, row * P, P)
-            raw_outputs(G, C, row, active, H, M)
-            for strip in range(strips_of(H, dh)):
-                multiply_panel(
-                    DH, first * P, P, active, P, panels_p, strip * P * NR, min(NR, H - strip * NR),
-                    draw, strip * NR, H, draw, ZERO, PLAIN, totals,
-                )  # fmt: skip
-        slope, at = (draw, ZERO) if projects else (DH, first * P)
-        if known > 0:
-            begin = starts[earlier] + first
-            activate_backward(
-                kind, known, slope, at, DC, first * H, Y, row * P, Y, begin * P, C, begin * H, G, row * width * H,
-                C, row * H, DG, dz, ZERO, ldz, H,
-            )  # fmt: skip
-        if known < active:
-            at, row, begin = at + known * H, row + known, first + known
-            activate_backward(
-                kind, active - known, slope, at, DC, begin * H, Y, row * P, H0, begin * P, C0, begin * H,
-                G, row * width * H, C, row * H, DG, dz, known * ldz, ldz, H,
-            )  # fmt: skip
-        for strip in range(strips_of(P, dh)):
-            multiply_panel(
-                dz, ZERO, ldz, active, depth, panels_h, strip * depth * NR, min(NR, P - strip * NR),
-                DH, first * P + strip * NR, P, DH, ZERO, CONTINUE if kind == GRU else PLAIN, totals,
-            )  # fmt: skip
-    release(dz)
-    release(draw)
+            copy_rows(dh, now.active, P, gradients.h.row(now.row))
+            _outputs_before_projection(forward.saved, now.row, now.active, H, gradients.m)
+            _multiply(dh, now.active, layer.hr, dm, H, STORE, totals)
+        dstate_now = State(dm if projects else dh, dc)
+        _activations_backward(layer, now, own, dstate_now, GateGradients(gradients.z, dz))
+        mode = ADD if layer.kind == GRU else STORE  # the GRU's h' depends on h directly, too
+        _multiply(dz.rows, now.active, layer.hh, dh, P, mode, totals)
+    release(flat(dz.rows))
+    release(flat(dm))
     release(totals)
 
 
+# --- from Python -----------------------------------------------------------------------------------------------------
+
+
 @jit
-def _walk_back_parallel(
-    bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H, reverse, dh, dc, dgates,
-    dprojected, raw,
-):  # fmt: skip
-    arguments = (
-        bounds, kind, dy, weight_hh, weight_hr, h0, c0, y, gates, cells, starts, sizes, H, reverse, dh, dc, dgates,
-        dprojected, raw,
-    )  # fmt: skip
-    parallel_for(walk_back, bounds.size - 1, ONE, bounds.size - 1, arguments)
+def _backward(kind, H, panels, initial, results, steps, gradients, bounds):
+    """The layer by tasks. `panels`: those of weight_hh and weight_hr; `initial`: h0 and c0; `results`: y, gates and
+    cells; `steps`: starts, sizes and reverse; `gradients`: of y, h and c, then of z and the projected h, and m."""
+    hh, hr = panels
+    h0, c0 = initial
+    y, gates, cells = results
+    starts, sizes, reverse = steps
+    dy, dh, dc, dz, dprojected, m = gradients
+    P, own_steps = dh.shape[1], Steps(flat(starts), flat(sizes), sizes.size, reverse)
+    K_hh, K_hr = gates_and_blocks(kind)[0] * H, P if hr.size else 0
+    layer = BackwardLayer(kind, H, P, Panels(flat(hh), K_hh), Panels(flat(hr), K_hr), own_steps)
+    saved = Saved(Gates(view(gates), H), view(cells), gates.size > 0)
+    forward = Forward(State(view(h0), view(c0)), view(y), saved)
+    written = Gradients(view(dy), dy.size > 0, Gates(view(dz), H), view(dprojected), view(m))
+    arguments = bounds, layer, forward, State(view(dh), view(dc)), written
+    parallel_for(backward_task, bounds.size - 1, ONE, bounds.size - 1, arguments)
 
 
-_compiled = Compiled(
-    _walk_back_parallel,
-    lambda kind: (
-        int64[::1], int64, kind[:, ::1], *(kind[::1],) * 2, *(kind[:, ::1],) * 5, int64[::1], int64[::1], int64,
-        boolean, *(kind[:, ::1],) * 5,
-    ),
-)  # fmt: skip
-_compiled_pack = Compiled(pack_columns, lambda kind: (kind[:, ::1], kind[::1]))
+def _types(kind):
+    vector, matrix, integers = kind[::1], kind[:, ::1], int64[::1]
+    return (
+        int64,
+        int64,
+        types.UniTuple(vector, 2),
+        types.UniTuple(matrix, 2),
+        types.UniTuple(matrix, 3),
+        types.Tuple((integers, integers, boolean)),
+        types.UniTuple(matrix, 6),
+        integers,
+    )
 
 
-def packed(weight):
-    """The weight (depth, columns) as `walk_back` reads it."""
-    depth, columns = weight.shape
-    NR = NV * machine.vector_bytes() // weight.itemsize
-    panels = np.empty(-(-columns // NR) * NR * depth + NR * NR, weight.dtype)
-    _compiled_pack[weight.dtype](weight, panels)
-    return panels
+_compiled = Compiled(_backward, _types)
 
 
-def run(kind, layer, dy, y, gates, cells, begin, end, reverse, needs):
-    """`walk_back` on as many threads as it is worth, then the products over all steps.
+def run(layer, dy, results, initial, dstate, needs):
+    """The gradients of `arguments.Layer`: the time loop on as many threads as it is worth, then the other products.
 
-    `begin` are the initial states, `end` the gradients of the last ones, which are replaced by those of the initial
-    ones. Returns the gradients of x, weight_ih, weight_hh, bias_ih, bias_hh and weight_hr, None where not needed
-    (`needs` has their order).
+    `results` are (y, gates, cells) and `initial` the first state; `dstate` are the gradients of the last state,
+    replaced by those of the first one. Returns the gradients of x, weight_ih, weight_hh, bias_ih, bias_hh and
+    weight_hr, None where not needed (`needs` has their order).
     """
-    x, dtype, rows, count, H, P = layer.x, layer.x.dtype, len(layer.x), GATES[kind], layer.units, layer.outputs
+    dtype, rows, kind, H = layer.x.dtype, len(layer.x), layer.kind, layer.units
     projects = layer.weight_hr is not None
-    dgates = _checks.new((rows, BLOCKS[kind] * H), dtype)
-    dprojected, raw = (_checks.new((rows, width), dtype) if projects else NO_MATRIX[dtype] for width in (P, H))
-    bounds = task_bounds(layer.sizes, layer.batch, rows * layer.weight_hh.size)
+    dz = _checks.new((rows, BLOCKS[kind] * H), dtype)
+    widths = layer.outputs, H
+    dprojected, m = (_checks.new((rows, width), dtype) if projects else NO_MATRIX[dtype] for width in widths)
     if rows:
-        _compiled[dtype](
-            bounds, kind, dy, packed(layer.weight_hh), packed(layer.weight_hr) if projects else NONE[dtype], *begin,
-            y, gates, cells, layer.starts, layer.sizes, H, reverse, *end, dgates, dprojected, raw,
-        )  # fmt: skip
+        bounds = task_bounds(layer.sizes, layer.batch, rows * layer.weight_hh.size)
+        panels = packed(layer.weight_hh), packed(layer.weight_hr) if projects else NO_BIAS[dtype]
+        steps, gradients = (layer.starts, layer.sizes, layer.reverse), (dy, *dstate, dz, dprojected, m)
+        _compiled[dtype](kind, H, panels, initial, results, steps, gradients, bounds)
 
-    # columns of dgates behind the rows of weight_hh: the GRU's candidate has a part of its own from h
-    parts = [slice(0, count * H)] if kind != GRU else [slice(0, 2 * H), slice(3 * H, 4 * H)]
-    dx = matmul(dgates[:, : count * H], layer.weight_ih) if needs[0] else None
-    dweight_ih = dweight_hh = dbias_ih = dbias_hh = None
-    if needs[1] or needs[2]:  # in one product where both have the same columns, so that those are packed once
-        both, inputs = _step_inputs(x, y, begin[0], layer.starts, layer.sizes, reverse), x.shape[1]
-        total = matmul(dgates[:, parts[0]].T, both)
-        dweight_ih, dweight_hh = [total[:, :inputs]], [total[:, inputs:]]
-        if kind == GRU:
-            dweight_ih.append(matmul(dgates[:, 2 * H : 3 * H].T, x))
-            dweight_hh.append(matmul(dgates[:, parts[1]].T, both[:, inputs:]))
-        dweight_ih = np.concatenate(dweight_ih) if needs[1] else None
-        dweight_hh = np.concatenate(dweight_hh) if needs[2] else None
-    if needs[3] or needs[4]:
-        total = sum_over(dgates, 0)
-        dbias_ih = total[: count * H].copy() if needs[3] else None
-        dbias_hh = np.concatenate([total[part] for part in parts]) if needs[4] else None
-    dweight_hr = matmul(dprojected.T, raw) if projects and needs[5] else None
-    return dx, dweight_ih, dweight_hh, dbias_ih, dbias_hh, dweight_hr
+    dx = matmul(dz[:, : GATES[kind] * H], layer.weight_ih) if needs[0] else None
+    dweights = _weight_gradients(layer, dz, results[0], initial[0], needs[1:3])
+    dbiases = _bias_gradients(layer, dz, needs[3:5])
+    dweight_hr = matmul(dprojected.T, m) if projects and needs[5] else None
+    return dx, *dweights, *dbiases, dweight_hr
 
 
-def _step_inputs(x, y, h0, starts, sizes, reverse):
-    """For each row, x beside the state that its step began with."""
+def _from_h(kind, H):
+    """Columns of dz that the rows of weight_hh gave: the GRU's candidate has its term from h last."""
+    return [slice(0, GATES[kind] * H)] if kind != GRU else [slice(0, 2 * H), slice(3 * H, 4 * H)]
+
+
+def _weight_gradients(layer, dz, y, h0, needs):
+    """The gradients of weight_ih and weight_hh, in one product where both have the same columns of dz, so that those
+    are packed once."""
+    if not any(needs):
+        return None, None
+    both = _step_inputs(layer, y, h0)
+    inputs, H, parts = layer.x.shape[1], layer.units, _from_h(layer.kind, layer.units)
+    total = matmul(dz[:, parts[0]].T, both)
+    dweight_ih, dweight_hh = [total[:, :inputs]], [total[:, inputs:]]
+    if layer.kind == GRU:
+        dweight_ih.append(matmul(dz[:, 2 * H : 3 * H].T, layer.x))
+        dweight_hh.append(matmul(dz[:, parts[1]].T, both[:, inputs:]))
+    made = zip((dweight_ih, dweight_hh), needs, strict=True)
+    return tuple(np.concatenate(each) if needed else None for each, needed in made)
+
+
+def _bias_gradients(layer, dz, needs):
+    """The gradients of bias_ih and bias_hh."""
+    if not any(needs):
+        return None, None
+    total = sum_over(dz, 0)
+    dbias_ih = total[: GATES[layer.kind] * layer.units].copy() if needs[0] else None
+    return dbias_ih, np.concatenate([total[part] for part in _from_h(layer.kind, layer.units)]) if needs[1] else None
+
+
+def _step_inputs(layer, y, h0):
+    """For each row, x beside the h that its step began with."""
+    x, starts, sizes = layer.x, layer.starts, layer.sizes
     both = _checks.new((len(x), x.shape[1] + y.shape[1]), x.dtype)
     if not both.size:
         return both
     both[:, : x.shape[1]], before = x, both[:, x.shape[1] :]
     if sizes[0] == sizes[-1]:
         batch = sizes[0]
-        if reverse:
+        if layer.reverse:
             before[:-batch], before[-batch:] = y[batch:], h0
         else:
             before[batch:], before[:batch] = y[:-batch], h0
         return both
     for t, (start, size) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True)):
-        other = t + 1 if reverse else t - 1
+        other = t + 1 if layer.reverse else t - 1
         known = min(size, int(sizes[other])) if 0 <= other < len(sizes) else 0
         before[start : start + known] = y[starts[other] : starts[other] + known] if known else 0
         before[start + known : start + size] = h0[known:size]

@@ -1,89 +1,120 @@
-r"""One step of a recurrent network, on weights as they lie.
+r"""One step of a recurrent network, on weights as they are in memory.
 
-For a single step packed weights would cost more than they bring: every weight is used only once a sequence. One
-sequence meets them as dot products, which read each weight where it stands; several go through `gemm`, which packs what
-it is about to use. Threads share the hidden units, each computing all gates of its own.
+Packing would not pay for a single step, in which a sequence uses each weight only once. One sequence multiplies them as
+dot products, which read weights in place; several sequences use `gemm`, which packs a block just before its use.
+Threads divide the hidden units; each computes all gates of its units.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import boolean, int64
+from numba import int64, types
 
 from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
 from kernels._threads import threads_for
-from kernels.gemm.micro import NV
-from kernels.gemm.offsets import dot_products, gemm
-from kernels.recurrent.forward import CONTINUE, ONE, ZERO, copy_rows, strips_of
-from kernels.recurrent.gates import GRU, LSTM, activate, gates_and_blocks
-from kernels.simd import allocate, flat, lane_count, release
+from kernels.gemm.driver import Packing, Shape, gemm
+from kernels.gemm.micro import ADD, NV, Epilogue
+from kernels.gemm.vector import dot_products
+from kernels.recurrent.driver import ONE, ZERO
+from kernels.recurrent.gates import GRU, LSTM, Gates, Saved, State, activate, gates_and_blocks
+from kernels.recurrent.pack import copy_rows, panel_count
+from kernels.simd import allocate, flat, lane_count, release, strided, view
 
 NO, YES = np.bool_(False), np.bool_(True)  # plain values to Numba, which compiles a callee anew for each literal
 
 
+class Weights(NamedTuple):
+    """The arrays; a bias of size 0 stands for zeros."""
+
+    ih: np.ndarray
+    hh: np.ndarray
+    bias_ih: np.ndarray
+    bias_hh: np.ndarray
+
+
+class Results(NamedTuple):
+    """The new h and c, and the activated gates, of size 0 where they are not saved."""
+
+    h: np.ndarray
+    c: np.ndarray
+    gates: np.ndarray
+
+
 @jit(merge=True)
-def _add_product(x, B, K, weight, row, units, z, to, ldz):
-    """``z[b, u] += x[b] · weight[row + u]`` for `units` rows of the weight."""
+def _add_product(X, B, weight, K, units, Z):
+    """``Z[b, j] += X[b] · weight[j]`` for `units` rows of the weight."""
     if B == 1:
-        dot_products(x, ZERO, weight, row * K, K, z, to, units, K)
+        dot_products(X, weight, Z, units, K)
     else:
-        gemm(x, ZERO, K, ONE, weight, row * K, ONE, K, z, ZERO, CONTINUE, z, to, ldz, B, units, K, NO, YES)
+        gemm(X, weight.T, Z, Shape(B, units, K), Epilogue(ADD, Z), Packing(NO, YES))
 
 
 @jit
-def step(
-    thread, stop, threads, kind, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, out, c_out, gates, keep
-):  # fmt: skip
-    """The hidden units of the threads from `thread` to `stop` - 1 of `threads`: x (B, I), h and c (B, H) to out,
-    c_out and gates.
+def _start_from_biases(Z, from_h, first, weights, B, units):
+    """``Z = bias_ih``, ``Z += bias_hh`` in the block `from_h`, which for the GRU's candidate is not Z itself."""
+    bias_ih, bias_hh = weights.bias_ih, weights.bias_hh
+    for b in range(B):
+        own, own_from_h = flat(Z.row(b)), flat(from_h.row(b))
+        for j in range(units):
+            own_from_h[j] = 0
+            own[j] = bias_ih[first + j] if bias_ih.size else 0
+        if bias_hh.size:
+            for j in range(units):
+                own_from_h[j] += bias_hh[first + j]
 
-    A bias of size 0 counts as zeros, and c is of the LSTM alone.
+
+@jit
+def step_task(thread, stop, threads, kind, x, state, weights, results):
+    """The hidden units of the threads from `thread` to `stop` - 1 of `threads`: x (B, I), h and c (B, H) to `results`.
+
+    c and its result are the LSTM's alone.
     """
-    B, inputs, H = x.shape[0], x.shape[1], out.shape[1]
-    count, blocks = gates_and_blocks(kind)
-    unit, strips = NV * lane_count(out), strips_of(H, out)
-    first, last = thread * strips // threads * unit, min(stop * strips // threads * unit, H)
+    (B, inputs), H = x.shape, results.h.shape[1]
+    NR, panels = NV * lane_count(results.h), panel_count(H, results.h)
+    first, last = thread * panels // threads * NR, min(stop * panels // threads * NR, H)
     units = last - first
     if units <= 0:
         return
-    X, Y, W, V = flat(x), flat(h), flat(weight_ih), flat(weight_hh)
-    ldz = blocks * units
-    z = allocate(out, B * ldz)
-    for gate in range(count):
-        to = gate * units
-        from_h = 3 * units if kind == GRU and gate == 2 else to  # the candidate's two parts stay apart
-        row = gate * H + first
-        for b in range(B):
-            for j in range(units):
-                z[from_h + b * ldz + j] = 0
-                z[to + b * ldz + j] = bias_ih[row + j] if bias_ih.size else 0
-            if bias_hh.size:
-                for j in range(units):
-                    z[from_h + b * ldz + j] += bias_hh[row + j]
-        _add_product(X, B, inputs, W, row, units, z, to, ldz)
-        _add_product(Y, B, H, V, row, units, z, from_h, ldz)
+    gates, blocks = gates_and_blocks(kind)
+    memory = allocate(results.h, B * blocks * units)
+    z = Gates(strided(memory, blocks * units, 1), units)
+    for gate in range(gates):
+        block = 3 if kind == GRU and gate == 2 else gate  # the candidate's two terms stay apart
+        from_x, from_h, row = z.rows.column(gate * units), z.rows.column(block * units), gate * H + first
+        _start_from_biases(from_x, from_h, row, weights, B, units)
+        _add_product(view(x), B, view(weights.ih).row(row), inputs, units, from_x)
+        _add_product(view(state.h), B, view(weights.hh).row(row), H, units, from_h)
+    c = view(results.c).column(first)
     if kind == LSTM:
-        copy_rows(flat(c), first, H, B, units, flat(c_out), first, H)
-    activate(
-        kind, B, first, last, z, -first, ldz, units, Y, H, flat(c_out), ZERO, flat(out), ZERO, H, flat(gates), ZERO,
-        flat(c_out), ZERO, H, keep,
-    )  # fmt: skip
-    release(z)
+        copy_rows(view(state.c).column(first), B, units, c)
+    saved = Saved(Gates(view(results.gates).column(first), H), c, results.gates.size > 0)
+    before = State(view(state.h).column(first), c)
+    activate(kind, z, before, view(results.h).column(first), saved, B, ZERO, units)
+    release(memory)
 
 
 @jit
-def _step_parallel(kind, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, out, c_out, gates, keep, threads):
-    arguments = threads, kind, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, out, c_out, gates, keep
-    parallel_for(step, threads, ONE, threads, arguments)
+def _step(kind, x, state, weights, results, threads):
+    h, c = state
+    weight_ih, weight_hh, bias_ih, bias_hh = weights
+    new_h, new_c, gates = results
+    own = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
+    arguments = threads, kind, x, State(h, c), own, Results(new_h, new_c, gates)
+    parallel_for(step_task, threads, ONE, threads, arguments)
 
 
-_compiled = Compiled(
-    _step_parallel,
-    lambda kind: (int64, *(kind[:, ::1],) * 5, *(kind[::1],) * 2, *(kind[:, ::1],) * 3, boolean, int64),
-)
+def _types(kind):
+    vector, matrix = kind[::1], kind[:, ::1]
+    weights = types.Tuple((matrix, matrix, vector, vector))
+    return int64, matrix, types.UniTuple(matrix, 2), weights, types.UniTuple(matrix, 3), int64
 
 
-def run(kind, x, *arguments):
-    """`step` on as many threads as it is worth; arguments as its own from `kind` on."""
-    weight_ih, weight_hh = arguments[2:4]
-    threads = threads_for(multiply_adds=len(x) * (weight_ih.size + weight_hh.size))
-    _compiled[x.dtype](kind, x, *arguments, threads)
+_compiled = Compiled(_step, _types)
+
+
+def run(kind, x, state, weights, results):
+    """A step on as many threads as it is worth. `state` is (h, c), `weights` (weight_ih, weight_hh, bias_ih, bias_hh),
+    and `results` (h, c, gates) are written, gates unless of size 0."""
+    threads = threads_for(multiply_adds=len(x) * (weights[0].size + weights[1].size))
+    _compiled[x.dtype](kind, x, state, weights, results, threads)

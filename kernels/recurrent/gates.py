@@ -1,22 +1,29 @@
-r"""What one step of a recurrent network does to each hidden unit, once its pre-activations are summed.
+r"""What one step of a recurrent network does to each hidden unit, given its pre-activations.
 
-With z the pre-activations, by gate, and x_g, h_g the parts of z that come from x and from h:
+With z the pre-activations of each gate, and x_n, h_n the two terms of the GRU's candidate, from x and from h:
 
     RNN    h' = tanh(z) or relu(z)
-    GRU    r = sigmoid(z_r), u = sigmoid(z_z), n = tanh(x_n + r h_n), h' = (1 - u) n + u h
-    LSTM   i, f, o = sigmoid(z_i, z_f, z_o), g = tanh(z_g), c' = f c + i g, h' = o tanh(c')
+    GRU    reset = sigmoid(z_r)    update = sigmoid(z_z)    new = tanh(x_n + reset h_n)
+           h' = (1 - update) new + update h
+    LSTM   i, f, o = sigmoid(z_i, z_f, z_o)    g = tanh(z_g)    c' = f c + i g    h' = o tanh(c')
 
-Units are neighbours in memory and the lanes of a vector; rows are sequences of the batch. The gradients follow by the
-chain rule, with sigmoid' = s (1 - s) and tanh' = 1 - t**2, so that the activated gates are all that must be kept.
+The lanes of a vector are neighbouring units of one sequence. For the backward pass it is enough to save the activated
+gates (and the LSTM's c, the GRU's h_n), because the derivatives follow from them: sigmoid' = s (1 - s), tanh' =
+1 - t**2.
+
+Where there are several gates, a sequence's row holds them one after another, all units of each; `gate_rows` turns such
+a row into a view with one row a gate.
 """
+
+from typing import NamedTuple
 
 from kernels._jit import jit
 from kernels.activation.rectified import relu_backward_lanes, relu_lanes
-from kernels.simd import fma, lane_count, load_partial, sigmoid, store_partial, tanh
+from kernels.simd import fma, lane_count, load_partial, sigmoid, store_partial, strided, tanh
 
 RNN_TANH, RNN_RELU, GRU, LSTM = range(4)
-GATES = {RNN_TANH: 1, RNN_RELU: 1, GRU: 3, LSTM: 4}  # rows of units in a weight
-# The candidate of the GRU needs its two parts apart, so that its pre-activations are four rows of units.
+GATES = {RNN_TANH: 1, RNN_RELU: 1, GRU: 3, LSTM: 4}  # rows of a weight, in multiples of H
+# Pre-activations, in multiples of H: the GRU's candidate needs its terms from x and from h separately.
 BLOCKS = {RNN_TANH: 1, RNN_RELU: 1, GRU: 4, LSTM: 4}
 
 
@@ -26,144 +33,207 @@ def gates_and_blocks(kind):
     return (4, 4) if kind == LSTM else (3, 4) if kind == GRU else (1, 1)
 
 
-@jit(inline=True)
-def _rnn_unit(kind, z, at, out, to, count):
-    """``out = tanh(z)`` or relu, for `count` units."""
-    pre = load_partial(z, at, count, 0.0)
-    if kind == RNN_RELU:
-        store_partial(out, to, count, relu_lanes(pre))
-    else:
-        store_partial(out, to, count, tanh(pre))
+class Gates(NamedTuple):
+    """A matrix with a row for each sequence, in which unit j of gate g is element ``g * stride + j``."""
+
+    rows: object
+    stride: int
+
+
+class State(NamedTuple):
+    """The state of a network, or its gradient: h (B, P) and, of the LSTM alone, c (B, H)."""
+
+    h: object
+    c: object
+
+
+class Saved(NamedTuple):
+    """What is saved for the backward pass, if `keep`: activated gates and the LSTM's c, a row for each row of x."""
+
+    gates: object
+    cells: object
+    keep: bool
 
 
 @jit(inline=True)
-def _gru_unit(z, at, block, h, ih, out, to, gates, ig, H, keep, count):
-    """`count` units of the GRU; its gates r, u, n and the part h_n are kept H apart."""
-    r = sigmoid(load_partial(z, at, count, 0.0))
-    u = sigmoid(load_partial(z, at + block, count, 0.0))
-    h_n = load_partial(z, at + 3 * block, count, 0.0)
-    n = tanh(fma(r, h_n, load_partial(z, at + 2 * block, count, 0.0)))
-    store_partial(out, to, count, fma(u, load_partial(h, ih, count, 0.0) - n, n))
-    if keep:
-        store_partial(gates, ig, count, r)
-        store_partial(gates, ig + H, count, u)
-        store_partial(gates, ig + 2 * H, count, n)
-        store_partial(gates, ig + 3 * H, count, h_n)
+def gate_rows(gates, r):
+    """Row r of `Gates` as a view with one row a gate."""
+    return strided(gates.rows.row(r), gates.stride, 1)
+
+
+# --- forward ---------------------------------------------------------------------------------------------------------
+
+
+class _Step(NamedTuple):
+    """One sequence's vectors in one step; z and gates have one row a gate."""
+
+    z: object
+    h: object
+    c: object
+    y: object
+    gates: object
+    cells: object
+    keep: bool
 
 
 @jit(inline=True)
-def _lstm_unit(z, at, block, c, ic, out, to, gates, ig, cells, kept, H, keep, count):
-    """`count` units of the LSTM; c is replaced, and where `keep` the gates i, f, g, o are kept H apart, and c'."""
-    i = sigmoid(load_partial(z, at, count, 0.0))
-    f = sigmoid(load_partial(z, at + block, count, 0.0))
-    g = tanh(load_partial(z, at + 2 * block, count, 0.0))
-    o = sigmoid(load_partial(z, at + 3 * block, count, 0.0))
-    cell = fma(f, load_partial(c, ic, count, 0.0), i * g)
-    store_partial(c, ic, count, cell)
-    store_partial(out, to, count, o * tanh(cell))
-    if keep:
-        store_partial(gates, ig, count, i)
-        store_partial(gates, ig + H, count, f)
-        store_partial(gates, ig + 2 * H, count, g)
-        store_partial(gates, ig + 3 * H, count, o)
-        store_partial(cells, kept, count, cell)
+def _rnn_units(kind, step, j, count):
+    """``y = tanh(z)`` or relu, for `count` units from j on."""
+    z = load_partial(step.z, j, count, 0.0)
+    store_partial(step.y, j, count, relu_lanes(z) if kind == RNN_RELU else tanh(z))
+
+
+@jit(inline=True)
+def _gru_units(step, j, count):
+    """`count` units of the GRU from j on; saves reset, update, new and h_n."""
+    z = step.z
+    reset = sigmoid(load_partial(z, j, count, 0.0))
+    update = sigmoid(load_partial(z.row(1), j, count, 0.0))
+    h_n = load_partial(z.row(3), j, count, 0.0)
+    new = tanh(fma(reset, h_n, load_partial(z.row(2), j, count, 0.0)))
+    store_partial(step.y, j, count, fma(update, load_partial(step.h, j, count, 0.0) - new, new))
+    if step.keep:
+        store_partial(step.gates, j, count, reset)
+        store_partial(step.gates.row(1), j, count, update)
+        store_partial(step.gates.row(2), j, count, new)
+        store_partial(step.gates.row(3), j, count, h_n)
+
+
+@jit(inline=True)
+def _lstm_units(step, j, count):
+    """`count` units of the LSTM from j on; replaces c, and saves i, f, g, o and c'."""
+    z = step.z
+    i = sigmoid(load_partial(z, j, count, 0.0))
+    f = sigmoid(load_partial(z.row(1), j, count, 0.0))
+    g = tanh(load_partial(z.row(2), j, count, 0.0))
+    o = sigmoid(load_partial(z.row(3), j, count, 0.0))
+    c = fma(f, load_partial(step.c, j, count, 0.0), i * g)
+    store_partial(step.c, j, count, c)
+    store_partial(step.y, j, count, o * tanh(c))
+    if step.keep:
+        store_partial(step.gates, j, count, i)
+        store_partial(step.gates.row(1), j, count, f)
+        store_partial(step.gates.row(2), j, count, g)
+        store_partial(step.gates.row(3), j, count, o)
+        store_partial(step.cells, j, count, c)
 
 
 @jit
-def activate(kind, rows, first, stop, z, iz, ldz, block, h, ldh, c, ic, out, to, ldo, gates, ig, cells, kept, H, keep):
-    """Units `first` to `stop` of `rows` sequences: from pre-activations, `block` elements from gate to gate, to h'.
+def activate(kind, z, state, y, saved, rows, first, stop):
+    """Units `first` to `stop` - 1 of `rows` sequences, from pre-activations z to the new h in y, and c in place.
 
-    ``z[iz + r*ldz + g*block + j]`` is gate g of unit j in row r; h (the GRU's) begins with row 0, c (the LSTM's) at
-    `ic`, out at `to`; gates (4H a row) and cells (H a row) are written from `ig` and `kept` on where `keep`.
+    z and ``saved.gates`` are `Gates`, all else views with a row for each sequence.
     """
-    lanes = lane_count(out)
+    lanes = lane_count(y)
     for r in range(rows):
+        gates, cells = gate_rows(saved.gates, r), saved.cells.row(r)
+        step = _Step(gate_rows(z, r), state.h.row(r), state.c.row(r), y.row(r), gates, cells, saved.keep)
         for j in range(first, stop, lanes):
-            count = stop - j
-            at, place = iz + r * ldz + j, to + r * ldo + j
             if kind == LSTM:
-                _lstm_unit(
-                    z, at, block, c, ic + r * H + j, out, place, gates, ig + r * 4 * H + j, cells, kept + r * H + j, H,
-                    keep, count,
-                )  # fmt: skip
+                _lstm_units(step, j, stop - j)
             elif kind == GRU:
-                _gru_unit(z, at, block, h, r * ldh + j, out, place, gates, ig + r * 4 * H + j, H, keep, count)
+                _gru_units(step, j, stop - j)
             else:
-                _rnn_unit(kind, z, at, out, place, count)
+                _rnn_units(kind, step, j, stop - j)
+
+
+# --- backward --------------------------------------------------------------------------------------------------------
+
+
+class GateGradients(NamedTuple):
+    """Gradients with respect to pre-activations, `Gates` both: `all` of z, `from_h` of what the product with h gave.
+
+    They differ for the GRU only: r, z, x_n and h_n in `all`; r, z and h_n in `from_h`.
+    """
+
+    all: object
+    from_h: object
+
+
+class _StepBack(NamedTuple):
+    """One sequence's vectors in one step: h and c are the state before it, y the h after it."""
+
+    dh: object
+    dc: object
+    h: object
+    c: object
+    y: object
+    gates: object
+    cells: object
+    dz: object
+    dz_from_h: object
 
 
 @jit(inline=True)
-def _rnn_unit_backward(kind, dh, at, y, iy, dgates, ig, dz, to, count):
-    slope, h = load_partial(dh, at, count, 0.0), load_partial(y, iy, count, 0.0)
-    slope = relu_backward_lanes(slope, h) if kind == RNN_RELU else slope * fma(-h, h, 1.0)
-    store_partial(dgates, ig, count, slope)
-    store_partial(dz, to, count, slope)
+def _rnn_units_backward(kind, step, j, count):
+    dh, y = load_partial(step.dh, j, count, 0.0), load_partial(step.y, j, count, 0.0)
+    dz = relu_backward_lanes(dh, y) if kind == RNN_RELU else dh * fma(-y, y, 1.0)
+    store_partial(step.dz, j, count, dz)
+    store_partial(step.dz_from_h, j, count, dz)
 
 
 @jit(inline=True)
-def _gru_unit_backward(dh, at, h, ih, gates, ig, dgates, dz, to, H, count):
-    """From dh' to the gradients of the pre-activations: r, u, x_n, h_n in dgates, r, u, h_n in dz; dh becomes u dh'."""
-    slope = load_partial(dh, at, count, 0.0)
-    r = load_partial(gates, ig, count, 0.0)
-    u = load_partial(gates, ig + H, count, 0.0)
-    n = load_partial(gates, ig + 2 * H, count, 0.0)
-    dn = slope * (1.0 - u) * fma(-n, n, 1.0)
-    # the slope of a sigmoid first: what is 0 then stays 0, however large the rest
-    dr = dn * (load_partial(gates, ig + 3 * H, count, 0.0) * (r * (1.0 - r)))
-    du = slope * ((load_partial(h, ih, count, 0.0) - n) * (u * (1.0 - u)))
-    store_partial(dgates, ig, count, dr)
-    store_partial(dgates, ig + H, count, du)
-    store_partial(dgates, ig + 2 * H, count, dn)
-    store_partial(dgates, ig + 3 * H, count, dn * r)
-    store_partial(dz, to, count, dr)
-    store_partial(dz, to + H, count, du)
-    store_partial(dz, to + 2 * H, count, dn * r)
-    store_partial(dh, at, count, slope * u)
+def _gru_units_backward(step, j, count):
+    """From dh' to the gradients of the pre-activations; dh becomes update dh', which reaches h directly."""
+    dh = load_partial(step.dh, j, count, 0.0)
+    reset = load_partial(step.gates, j, count, 0.0)
+    update = load_partial(step.gates.row(1), j, count, 0.0)
+    new = load_partial(step.gates.row(2), j, count, 0.0)
+    d_new = dh * (1.0 - update) * fma(-new, new, 1.0)
+    # the derivative of a sigmoid first: what is 0 then stays 0, however large the rest
+    d_reset = d_new * (load_partial(step.gates.row(3), j, count, 0.0) * (reset * (1.0 - reset)))
+    d_update = dh * ((load_partial(step.h, j, count, 0.0) - new) * (update * (1.0 - update)))
+    store_partial(step.dz, j, count, d_reset)
+    store_partial(step.dz.row(1), j, count, d_update)
+    store_partial(step.dz.row(2), j, count, d_new)
+    store_partial(step.dz.row(3), j, count, d_new * reset)
+    store_partial(step.dz_from_h, j, count, d_reset)
+    store_partial(step.dz_from_h.row(1), j, count, d_update)
+    store_partial(step.dz_from_h.row(2), j, count, d_new * reset)
+    store_partial(step.dh, j, count, dh * update)
 
 
 @jit(inline=True)
-def _lstm_unit_backward(dh, at, dc, ic, c, before, gates, ig, cells, kept, dgates, dz, to, H, count):
-    """From dh' and dc' to the gradients of the pre-activations i, f, g, o, in dgates and dz; dc becomes that of c."""
-    slope = load_partial(dh, at, count, 0.0)
-    i = load_partial(gates, ig, count, 0.0)
-    f = load_partial(gates, ig + H, count, 0.0)
-    g = load_partial(gates, ig + 2 * H, count, 0.0)
-    o = load_partial(gates, ig + 3 * H, count, 0.0)
-    t = tanh(load_partial(cells, kept, count, 0.0))
-    dcell = fma(slope * o, fma(-t, t, 1.0), load_partial(dc, ic, count, 0.0))
-    store_partial(dc, ic, count, dcell * f)
-    # the slope of a sigmoid first: what is 0 then stays 0, however large the rest
-    di = dcell * (g * (i * (1.0 - i)))
-    df = dcell * (load_partial(c, before, count, 0.0) * (f * (1.0 - f)))
-    dg = dcell * (i * fma(-g, g, 1.0))
-    do = slope * (t * (o * (1.0 - o)))
-    store_partial(dgates, ig, count, di)
-    store_partial(dgates, ig + H, count, df)
-    store_partial(dgates, ig + 2 * H, count, dg)
-    store_partial(dgates, ig + 3 * H, count, do)
-    store_partial(dz, to, count, di)
-    store_partial(dz, to + H, count, df)
-    store_partial(dz, to + 2 * H, count, dg)
-    store_partial(dz, to + 3 * H, count, do)
+def _lstm_units_backward(step, j, count):
+    """From dh' and dc' to the gradients of the pre-activations i, f, g, o; dc becomes that of c."""
+    dh = load_partial(step.dh, j, count, 0.0)
+    i = load_partial(step.gates, j, count, 0.0)
+    f = load_partial(step.gates.row(1), j, count, 0.0)
+    g = load_partial(step.gates.row(2), j, count, 0.0)
+    o = load_partial(step.gates.row(3), j, count, 0.0)
+    t = tanh(load_partial(step.cells, j, count, 0.0))
+    dc = fma(dh * o, fma(-t, t, 1.0), load_partial(step.dc, j, count, 0.0))
+    store_partial(step.dc, j, count, dc * f)
+    # the derivative of a sigmoid first: what is 0 then stays 0, however large the rest
+    di = dc * (g * (i * (1.0 - i)))
+    df = dc * (load_partial(step.c, j, count, 0.0) * (f * (1.0 - f)))
+    dg = dc * (i * fma(-g, g, 1.0))
+    do = dh * (t * (o * (1.0 - o)))
+    store_partial(step.dz, j, count, di)
+    store_partial(step.dz.row(1), j, count, df)
+    store_partial(step.dz.row(2), j, count, dg)
+    store_partial(step.dz.row(3), j, count, do)
+    store_partial(step.dz_from_h, j, count, di)
+    store_partial(step.dz_from_h.row(1), j, count, df)
+    store_partial(step.dz_from_h.row(2), j, count, dg)
+    store_partial(step.dz_from_h.row(3), j, count, do)
 
 
 @jit
-def activate_backward(
-    kind, rows, dh, at, dc, ic, y, iy, h, ih, c, before, gates, ig, cells, kept, dgates, dz, to, ldz, H
-):  # fmt: skip
-    """`rows` neighbouring sequences of a step. dh, dc: the gradients of h' and c' (H a row); h, c: the state before."""
-    lanes, width = lane_count(dz), H if kind <= RNN_RELU else 4 * H
+def activate_backward(kind, rows, H, dstate, before, y, saved, dz):
+    """All H units of `rows` sequences: from the gradients `dstate` of h' and c' to `dz`, and dc in place.
+
+    `before` is the state before the step and `y` the h after it; ``saved.gates`` and both of `dz` are `Gates`.
+    """
     for r in range(rows):
-        for j in range(0, H, lanes):
-            unit, gate = r * H + j, ig + r * width + j
+        gates, cells = gate_rows(saved.gates, r), saved.cells.row(r)
+        dz_all, dz_from_h = gate_rows(dz.all, r), gate_rows(dz.from_h, r)
+        dh, dc, h, c = dstate.h.row(r), dstate.c.row(r), before.h.row(r), before.c.row(r)
+        step = _StepBack(dh, dc, h, c, y.row(r), gates, cells, dz_all, dz_from_h)
+        for j in range(0, H, lane_count(y)):
             if kind == LSTM:
-                _lstm_unit_backward(
-                    dh, at + unit, dc, ic + unit, c, before + unit, gates, gate, cells, kept + unit, dgates, dz,
-                    to + r * ldz + j, H, H - j,
-                )  # fmt: skip
+                _lstm_units_backward(step, j, H - j)
             elif kind == GRU:
-                _gru_unit_backward(
-                    dh, at + unit, h, ih + unit, gates, gate, dgates, dz, to + r * ldz + j, H, H - j
-                )  # fmt: skip
+                _gru_units_backward(step, j, H - j)
             else:
-                _rnn_unit_backward(kind, dh, at + unit, y, iy + unit, dgates, gate, dz, to + r * ldz + j, H - j)
+                _rnn_units_backward(kind, step, j, H - j)

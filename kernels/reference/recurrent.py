@@ -41,11 +41,11 @@ __all__ = [
 ieee = np.errstate(all="ignore")  # NaN and infinities are results here, not warnings
 
 
-# --- what the three share ---------------------------------------------------------------------------------------------
+# --- shared by the three ----------------------------------------------------------------------------------------------
 
 
 def _steps(x, batch_sizes, reverse):
-    """The rows of each step as slices, in the order in which they are walked, and the number of sequences."""
+    """The rows of each step as slices, in the order of computation, and the number of sequences."""
     sizes = [x.shape[1]] * len(x) if batch_sizes is None else [int(size) for size in batch_sizes]
     ends = np.cumsum(sizes)
     steps = [slice(int(end) - size, int(end)) for end, size in zip(ends, sizes, strict=True)]

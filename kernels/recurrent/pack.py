@@ -1,0 +1,123 @@
+"""Weights packed for the micro-kernel of `gemm`, and rows copied, multiplied and added as all time loops need them.
+
+A weight is used at every step, so it is packed once for all of them, in column panels as in `gemm`: NR units a panel,
+each gate in panels of its own, so that all gates of the same units are at the same place in theirs.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import int64
+
+from kernels import machine
+from kernels._jit import Compiled, jit
+from kernels.gemm.micro import NV, micro_kernel, tile_height
+from kernels.gemm.pack import pack_b
+from kernels.recurrent.gates import BLOCKS, GATES, GRU
+from kernels.simd import flat, lane_count, shifted, strided, view
+
+
+class Panels(NamedTuple):
+    """A packed weight: column panels of K rows, NR columns each."""
+
+    memory: object
+    K: int
+
+
+@jit(inline=True)
+def panel_at(weight, column):
+    """The panel that begins with `column`, a multiple of NR."""
+    return strided(shifted(weight.memory, column * weight.K), NV * lane_count(weight.memory), 1)
+
+
+@jit(inline=True)
+def panel_count(columns, like):
+    """Panels of NR columns that `columns` columns need."""
+    NR = NV * lane_count(like)
+    return (columns + NR - 1) // NR
+
+
+@jit
+def multiply_panel(A, panel, K, C, rows, columns, epilogue, totals):
+    """One panel of a product, tile by tile: ``C[r, j] (+)= sum over p < K of A[r, p] * panel[p, j]``."""
+    r = 0
+    while r < rows:
+        height = tile_height(rows - r)
+        micro_kernel(height, A.row(r), panel, K, C.row(r), columns, epilogue, totals)
+        r += height
+
+
+@jit
+def copy_rows(X, rows, columns, out):
+    """``out[r, j] = X[r, j]``, rows contiguous."""
+    for r in range(rows):
+        source, target = flat(X.row(r)), flat(out.row(r))
+        for j in range(columns):
+            target[j] = source[j]
+
+
+@jit
+def add_elements(x, count, out):
+    """``out[i] += x[i]``."""
+    for i in range(count):
+        out[i] += x[i]
+
+
+# --- packing ---------------------------------------------------------------------------------------------------------
+
+
+@jit
+def _pack_transposed(weight, gates, panels):
+    """The transpose of a weight (gates * H, K): panels for ``x weightᵀ``, the units of one gate after another."""
+    H, K = weight.shape[0] // gates, weight.shape[1]
+    size = panel_count(H, weight) * NV * lane_count(weight) * K
+    for gate in range(gates):
+        pack_b(view(weight).row(gate * H).T, H, K, shifted(flat(panels), gate * size))
+
+
+@jit
+def _pack(weight, panels):
+    """A weight (K, columns) itself: panels for ``dz weight``."""
+    K, columns = weight.shape
+    pack_b(view(weight), columns, K, flat(panels))
+
+
+_compiled_transposed = Compiled(_pack_transposed, lambda kind: (kind[:, ::1], int64, kind[::1]))
+_compiled = Compiled(_pack, lambda kind: (kind[:, ::1], kind[::1]))
+
+
+def _panel_width(dtype):
+    return NV * machine.vector_bytes() // dtype.itemsize
+
+
+def packed_transposed(weight, gates):
+    """The transpose of a weight (gates * H, K) as the forward's `Panels`."""
+    H, K = weight.shape[0] // gates, weight.shape[1]
+    NR = _panel_width(weight.dtype)
+    panels = np.empty(gates * -(-H // NR) * NR * K + NR * NR, weight.dtype)
+    _compiled_transposed[weight.dtype](weight, gates, panels)
+    return panels
+
+
+def packed(weight):
+    """A weight (K, columns) as the backward's `Panels`."""
+    K, columns = weight.shape
+    NR = _panel_width(weight.dtype)
+    panels = np.empty(-(-columns // NR) * NR * K + NR * NR, weight.dtype)
+    _compiled[weight.dtype](weight, panels)
+    return panels
+
+
+def summed_biases(kind, H, dtype, bias_ih, bias_hh):
+    """One bias for each pre-activation, in the order of the panels' columns; None stands for zeros."""
+    NR = _panel_width(dtype)
+    blocks, gates = BLOCKS[kind], GATES[kind]
+    bias = np.zeros((blocks, -(-H // NR) * NR), dtype)
+    if bias_ih is not None:
+        bias[:gates, :H] += bias_ih.reshape(gates, H)
+    if bias_hh is not None:
+        bias_hh = bias_hh.reshape(gates, H)
+        bias[: gates - (kind == GRU), :H] += bias_hh[: gates - (kind == GRU)]
+        if kind == GRU:
+            bias[3, :H] = bias_hh[2]
+    return bias.reshape(-1)
