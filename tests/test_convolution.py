@@ -489,15 +489,16 @@ def test_winograd_error_is_within_a_few_times_the_direct_one(rng, channels, algo
 
 @pytest.mark.parametrize("algorithm", WINOGRAD)
 @pytest.mark.parametrize("groups", [1, 2])
-def test_winograd_with_turned_weights(rng, dtype, algorithm, groups):
-    """As the gradient for x takes them: their channels and taps turned round. Also with groups, and in turns."""
+def test_winograd_with_flipped_weights(rng, dtype, algorithm, groups):
+    """As the gradient with respect to x takes them: channels exchanged, taps flipped. Also with groups, and with some
+    channels summed at a time."""
     for channels, size in ((5, (9, 6)), (140, (6, 7))):
         x, weight = normal(rng, (3, 33 * groups, *size), dtype), normal(rng, (33 * groups, channels, 3, 3), dtype)
         shape, sizes = geometry.transposed("test", size, (3, 3), 1, 1, 0, 1)
-        ((plan, first_tap, _),) = geometry.gather_plans(shape)
+        (plan,) = geometry.gather_plans(shape)
         out = guarded(np.full((3, channels * groups, *sizes), np.nan, dtype))
         bias = normal(rng, out.shape[1:2], dtype)
-        winograd.run(guarded(x), guarded(weight), bias, False, out, plan, groups, True, first_tap, algorithm)
+        winograd.run(guarded(x), guarded(weight), bias, False, out, plan, groups, algorithm)
         wide = [array.astype(np.float64) for array in (x, weight, bias)]
         expected, scale = (
             reference.conv_transpose2d(*arrays, 1, 1, 0, groups) for arrays in (wide, list(map(np.abs, wide)))

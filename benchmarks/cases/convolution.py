@@ -188,7 +188,7 @@ def torch_geometry(case: Case) -> dict[str, int]:
 
 
 def jax_convolution(case: Case) -> Callable:
-    """The forward in JAX, whose transposed convolution is one of an x spread out, with the kernel turned round."""
+    """The forward in JAX, whose transposed convolution is one of a dilated x with the flipped kernel."""
     n = len(case.kernel)
 
     def function(x, weight, bias):

@@ -1,327 +1,336 @@
-r"""The convolution by tiles that read x in place; its gradient for x and the transposed convolution run the same loops.
+r"""The convolution by tiles that read x itself; its gradient with respect to x and the transposed convolution run the
+same loops.
 
-Along each axis, output i of `count` sums over `rounds` taps, the one in round k at position
-``origin + i*stride + k*step`` of x; positions outside x count as zeros. For the convolution origin is -padding and step
-the dilation. In the gradient for x the roles turn: x's gradient takes from dy (a gather; a scatter of dy would need
-every element of dx many times). With stride s, only every s-th position of dx meets the same taps, so that the
-positions fall into s phases an axis, each of them such a sum with stride 1.
+Along each axis, output o sums over taps k, which read position ``origin + o*stride + k*dilation`` of x; positions
+outside x count as zeros. For the convolution, origin is -padding. In the gradient with respect to x the roles are
+exchanged: x's gradient gathers from dy (a scatter of dy would access every element of dx many times). With stride s,
+only every s-th position of dx sums over the same taps, so that the positions fall into s phases an axis, each of them
+such a sum with stride 1.
 
-A task is a part of the output channels on one region of one image. Its thread packs the part's weights once for all
-its regions, and copies each region's box of x, with the padding around it, to where it stays in L2. Where a block of NR
-output channels has weights that would not stay there beside it, the summed channels come in turns, and y is written as
-often.
+A task is a block of outputs of one image in some of the output channels. Its thread packs their weights once for all
+its blocks, and copies the block of x that each needs, with the padding around it, to where it stays in L2. Where the
+weights of NR output channels would not stay there beside it, some of the channels are summed at a time, and y is
+written as often.
 """
 
+import math
+from typing import NamedTuple
+
 import numpy as np
-from numba import boolean, int64
+from numba import int64
 
 from kernels import machine
 from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
 from kernels._threads import threads_for
-from kernels.convolution.blocks import copy_block, copy_split, pack_weights, turned_size
 from kernels.convolution.micro import (
     FEW_CHANNELS,
     MR,
+    Epilogue,
+    Reduction,
     correlate_row,
     correlate_tile,
-    put_row,
-    put_tile,
     row_vectors,
+    store_row_tile,
+    store_tile,
     tile_height,
+    tile_width,
     totals_size,
 )
+from kernels.convolution.pack import copy_block, copy_by_phase, pack_weights, square_size
+from kernels.convolution.plan import Shape, block_at, block_counts, decode, encode, extents, extents_of, offset, product
 from kernels.gemm.micro import ADD, BIAS, NV, STORE
-from kernels.simd import allocate, flat, lane_count, prefetch, release, shifted
+from kernels.simd import allocate, flat, lane_count, prefetch, release, shifted, strided
 
-# Rows of a plan; a column for each axis: depth, height, width.
-SIZE, ROUNDS, STEP, STRIDE, ORIGIN, COUNT, OUT_STEP, TAP_STEP, REGION = range(9)
-
-PANEL = BOX = machine.cache_bytes(2) // 2  # a block's panel and the box: they are read again for each tile
-PANELS = 5 * 2**18  # all panels of a part: with the box, not over 2 MiB a thread
-# A region is cut until there are FEW tasks, unless it is small already (in multiply-adds).
-FEW, SMALL_REGION = 16, 2_000_000
+# Bytes of a panel of weights, and of a block of x: they are read again for each tile.
+PANEL_BYTES = BLOCK_BYTES = machine.cache_bytes(2) // 2
+PANELS_BYTES = 5 * 2**18  # of all panels of a task: with the block of x, not over 2 MiB a thread
+# Blocks are cut until there are MIN_TASKS tasks, unless they are small already (in multiply-adds).
+MIN_TASKS, SMALL_BLOCK = 16, 2_000_000
 SHORT = 64  # products to an output that are few
 
 
-def set_regions(plan, images, channels, columns, itemsize):
-    """Write the extents of a region into `plan`; returns how many channels are summed at a time, and how many output
-    channels make a part."""
+class Blocks(NamedTuple):
+    """What a task takes: a block of outputs, in some output channels; and how many channels are summed at a time."""
+
+    outputs: tuple
+    channels: int
+    out_channels: int
+    pixel_lanes: bool  # the lanes of a vector are pixels instead of output channels
+
+
+class Operands(NamedTuple):
+    """The memory of x (N, groups, C, *sizes), of the weight and of the result (N, groups, M, …)."""
+
+    x: object
+    weight: object
+    out: object
+
+
+class Part(NamedTuple):
+    """In `group`, M output channels from `m` on, which sum C channels from `c` on."""
+
+    group: int
+    m: int
+    M: int
+    c: int
+    C: int
+
+
+class Panels(NamedTuple):
+    """Packed weights: `channels` output channels a panel, `size` elements from one panel to the next."""
+
+    memory: object
+    channels: int
+    size: int
+    pixel_lanes: bool  # see `Blocks`
+
+
+class InputBlock(NamedTuple):
+    """A copy of the block of x that some outputs need."""
+
+    memory: object
+    reduction: Reduction  # over channels and taps
+    strides: tuple  # elements from one output to the next, along each axis
+    tap_offsets: object  # of the taps along the width, where pixels lie in lanes
+
+
+class Result(NamedTuple):
+    """Where outputs are stored: memory from the first on, elements from one channel and from one output to the next."""
+
+    memory: object
+    channel_stride: int
+    strides: tuple
+
+
+class Scratch(NamedTuple):
+    """A thread's memory."""
+
+    panels: object
+    block: object
+    totals: object
+    square: object
+    tap_offsets: object
+
+
+def choose_blocks(plan, shape, itemsize, pixel_lanes) -> Blocks:
+    """The blocks of a convolution."""
     NR = NV * machine.vector_bytes() // itemsize
-    taps = int(plan[ROUNDS].prod())
-    turns = -(-channels * taps * NR * itemsize // PANEL)
-    at_once = max(-(-channels // turns), 1)
-    parts = -(-columns * at_once * taps * itemsize // PANELS)
-    part = -(-columns // (parts * NR)) * NR
-    region = plan[REGION]
-    region[:] = plan[COUNT]
+    taps = math.prod(plan.taps)
+    rounds = -(-shape.C * taps * NR * itemsize // PANEL_BYTES)
+    channels = max(-(-shape.C // rounds), 1)
+    parts = -(-shape.M * channels * taps * itemsize // PANELS_BYTES)
+    out_channels = -(-shape.M // (parts * NR)) * NR
+    block = list(plan.outputs)
     while True:
-        extents = (region - 1) * plan[STRIDE] + (plan[ROUNDS] - 1) * plan[STEP] + 1
-        fits = int(extents.prod()) * at_once * itemsize <= BOX
-        tasks = images * parts * int((-(-plan[COUNT] // region)).prod())
-        if fits and (tasks >= FEW or int(region.prod()) * at_once * taps * min(part, columns) <= SMALL_REGION):
-            return at_once, part
-        if region[0] > 1:
-            region[0] = -(-region[0] // 2)
-        elif region[1] > 1:
-            region[1] = -(-region[1] // 2)
-        elif region[2] > 4 * MR:
-            region[2] = -(-region[2] // (2 * MR)) * MR
-        elif fits or at_once == 1:
-            return at_once, part
+        fits = math.prod(extents_of(plan, block)) * channels * itemsize <= BLOCK_BYTES
+        count = math.prod(-(-n // b) for n, b in zip(plan.outputs, block, strict=True))
+        small = math.prod(block) * channels * taps * min(out_channels, shape.M) <= SMALL_BLOCK
+        if fits and (small or shape.N * shape.groups * parts * count >= MIN_TASKS):
+            break
+        if block[0] > 1:
+            block[0] = -(-block[0] // 2)
+        elif block[1] > 1:
+            block[1] = -(-block[1] // 2)
+        elif block[2] > 4 * MR:
+            block[2] = -(-block[2] // (2 * MR)) * MR
+        elif fits or channels == 1:
+            break
         else:
-            at_once = -(-at_once // 2)
+            channels = -(-channels // 2)
+    return Blocks(tuple(block), channels, out_channels, pixel_lanes)
+
+
+# --- a block of outputs ----------------------------------------------------------------------------------------------
 
 
 @jit
-def region_counts(plan):
-    """Regions along each axis."""
-    return (
-        (plan[COUNT, 0] + plan[REGION, 0] - 1) // plan[REGION, 0],
-        (plan[COUNT, 1] + plan[REGION, 1] - 1) // plan[REGION, 1],
-        (plan[COUNT, 2] + plan[REGION, 2] - 1) // plan[REGION, 2],
-    )
-
-
-@jit(inline=True)
-def extent(plan, axis, outputs):
-    """How far the taps of `outputs` neighbouring outputs reach."""
-    return (outputs - 1) * plan[STRIDE, axis] + (plan[ROUNDS, axis] - 1) * plan[STEP, axis] + 1
-
-
-@jit(inline=True)
-def region_at(plan, number, regions):
-    """Region `number` of ``regions`` along each axis: its first output, its numbers of outputs, and where the box that
-    they see begins."""
-    d = number // (regions[1] * regions[2]) * plan[REGION, 0]
-    h = number // regions[2] % regions[1] * plan[REGION, 1]
-    w = number % regions[2] * plan[REGION, 2]
-    counts = (
-        min(plan[REGION, 0], plan[COUNT, 0] - d), min(plan[REGION, 1], plan[COUNT, 1] - h),
-        min(plan[REGION, 2], plan[COUNT, 2] - w),
-    )  # fmt: skip
-    start = (
-        plan[ORIGIN, 0] + d * plan[STRIDE, 0], plan[ORIGIN, 1] + h * plan[STRIDE, 1],
-        plan[ORIGIN, 2] + w * plan[STRIDE, 2],
-    )  # fmt: skip
-    return (d, h, w), counts, start
-
-
-@jit
-def inside(plan):
-    """Whether no tap of any output lies outside x."""
-    for axis in range(3):
-        if plan[ORIGIN, axis] < 0 or plan[ORIGIN, axis] + extent(plan, axis, plan[COUNT, axis]) > plan[SIZE, axis]:
-            return False
-    return True
-
-
-@jit
-def _correlate_region(
-    x, pitches, rounds, strides, counts, panel, width, totals, bias, jb, mode, relu, turned,
-    out, at, out_steps, channel_step, columns,
-):  # fmt: skip
-    """All outputs of one region in one block of channels, tile by tile along the width.
-
-    `pitches` are the elements of x from one tap to the next: channel, depth, height, width; `strides` those from one
-    output to the next along the last three.
-    """
-    for d in range(counts[0]):
-        for h in range(counts[1]):
+def _correlate_block(block, panel, outputs, channels, epilogue, result, scratch):
+    """All outputs of one block in one panel's output channels, tile by tile along the width."""
+    width = tile_width(channels, result.memory)
+    for d in range(outputs[0]):
+        for h in range(outputs[1]):
             w = 0
-            while w < counts[2]:
-                rows = tile_height(counts[2] - w)
-                first = d * strides[0] + h * strides[1] + w * strides[2]
-                to = at + d * out_steps[0] + h * out_steps[1] + w * out_steps[2]
-                for j in range(columns):  # each in another page: ask for it before it is due
-                    prefetch(out, to + j * channel_step)
-                correlate_tile(rows, width, x, first, strides[2], rounds, pitches, panel, totals, False)
-                put_tile(
-                    totals, width, rows, columns, bias, jb, mode, relu, turned, out, to, channel_step, out_steps[2]
-                )
+            while w < outputs[2]:
+                rows = tile_height(outputs[2] - w)
+                X = strided(shifted(block.memory, offset((d, h, w), block.strides)), block.strides[2], 1)
+                to = shifted(result.memory, offset((d, h, w), result.strides))
+                Y = strided(to, result.channel_stride, result.strides[2])
+                for m in range(channels):  # each in another page: prefetch it before it is due
+                    prefetch(Y.row(m), 0)
+                correlate_tile(rows, width, X, block.reduction, panel, scratch.totals, False)
+                store_tile(strided(scratch.totals, width, 1), rows, channels, epilogue, Y, scratch.square)
                 w += rows
 
 
 @jit
-def _correlate_rows(
-    x, pitches, rounds, strides, counts, taps, panel, width, totals, bias, jb, mode, relu, scratch,
-    out, at, out_steps, channel_step, columns,
-):  # fmt: skip
-    """`_correlate_region` for few output channels: the lanes are pixels."""
-    lanes = lane_count(out)
-    for d in range(counts[0]):
-        for h in range(counts[1]):
+def _correlate_block_by_rows(block, panel, outputs, channels, epilogue, result, scratch):
+    """`_correlate_block` for few output channels: the lanes are pixels."""
+    lanes = lane_count(result.memory)
+    for d in range(outputs[0]):
+        for h in range(outputs[1]):
             w = 0
-            while w < counts[2]:
-                vectors = row_vectors(columns, counts[2] - w, lanes)
-                pixels = min(vectors * lanes, counts[2] - w)
-                first = d * strides[0] + h * strides[1] + w
-                correlate_row(columns, vectors, x, first, rounds, pitches, taps, panel, width, totals)
-                put_row(
-                    totals, columns, vectors, pixels, bias, jb, mode, relu, scratch, out,
-                    at + d * out_steps[0] + h * out_steps[1] + w * out_steps[2], channel_step, out_steps[2],
-                )  # fmt: skip
+            while w < outputs[2]:
+                vectors = row_vectors(channels, outputs[2] - w, lanes)
+                pixels = min(vectors * lanes, outputs[2] - w)
+                # the block's rows are sorted by phase: neighbouring outputs lie side by side
+                start = d * block.strides[0] + h * block.strides[1] + w
+                X = strided(shifted(block.memory, start), 0, 1)
+                correlate_row(channels, vectors, X, block.reduction, block.tap_offsets, panel, scratch.totals)
+                to = shifted(result.memory, offset((d, h, w), result.strides))
+                Y = strided(to, result.channel_stride, result.strides[2])
+                tile = strided(scratch.totals, vectors * lanes, 1)
+                store_row_tile(tile, channels, pixels, epilogue, Y, scratch.square)
                 w += pixels
 
 
-@jit(inline=True)
-def tile_width(columns, lanes):
-    """Width of the tile where `columns` output channels are left."""
-    return NV * lanes if columns > lanes else lanes
-
-
 @jit(merge=True)
-def _pack_part(
-    weight, at, across, along, taps, first_tap, plan, channels, columns, NR, by_rows, panels, block, turned
-):  # fmt: skip
-    """The weights of all blocks of a part, `block` elements from one to the next."""
-    rounds = (plan[ROUNDS, 0], plan[ROUNDS, 1], plan[ROUNDS, 2])
-    steps = (plan[TAP_STEP, 0], plan[TAP_STEP, 1], plan[TAP_STEP, 2])
-    lanes = lane_count(weight)
-    for j in range(0, columns, NR):
-        width = lanes if by_rows else tile_width(columns - j, lanes)
-        pack_weights(
-            weight, at + j * across, across, along, taps, first_tap, rounds, steps, min(NR, columns - j), channels,
-            width, shifted(panels, j // NR * block), turned,
-        )  # fmt: skip
-
-
-@jit(merge=True)
-def _take_box(x, at, plan, start, counts, channels, split, box, tap_places):
-    """Copy what the outputs of a region see; returns the pitches and strides of `_correlate_region`.
-
-    Where the elements of each row are sorted into `split` parts, ``tap_places`` becomes the places of its taps.
-    """
-    sizes = (plan[SIZE, 0], plan[SIZE, 1], plan[SIZE, 2])
-    extents = (extent(plan, 0, counts[0]), extent(plan, 1, counts[1]), extent(plan, 2, counts[2]))
-    part = (extents[2] + split - 1) // split
-    row = part * split
-    slice, pitch = extents[1] * row, extents[0] * extents[1] * row
-    if split == 1:
-        copy_block(x, at, sizes, start, extents, channels, box, pitch)
-    else:
-        copy_split(x, at, sizes, start, extents, channels, box, pitch, split)
-    for k in range(plan[ROUNDS, 2]):
-        place = k * plan[STEP, 2]
-        tap_places[k] = place % split * part + place // split
-    pitches = (pitch, plan[STEP, 0] * slice, plan[STEP, 1] * row, plan[STEP, 2])
-    return pitches, (plan[STRIDE, 0] * slice, plan[STRIDE, 1] * row, plan[STRIDE, 2])
-
-
-@jit(merge=True)
-def _correlate_blocks(
-    box, pitches, rounds, strides, counts, tap_places, panels, block, columns, NR, by_rows, totals, bias, first_column,
-    mode, relu, turned, out, at, out_steps, channel_step,
-):  # fmt: skip
-    """The outputs of one region in all blocks of a part."""
-    lanes = lane_count(out)
-    for j in range(0, columns, NR):
-        panel, to, column, present = (
-            shifted(panels, j // NR * block), at + j * channel_step, first_column + j, min(NR, columns - j)
-        )  # fmt: skip
-        if by_rows:
-            _correlate_rows(
-                box, pitches, rounds, strides, counts, tap_places, panel, lanes, totals, bias, column, mode, relu,
-                turned, out, to, out_steps, channel_step, present,
-            )  # fmt: skip
+def _correlate_panels(block, panels, outputs, M, epilogue, result, scratch):
+    """One block of outputs in M output channels, panel by panel."""
+    for m in range(0, M, panels.channels):
+        panel, channels = shifted(panels.memory, m // panels.channels * panels.size), min(panels.channels, M - m)
+        own = Epilogue(epilogue.mode, shifted(epilogue.bias, m), epilogue.relu)
+        to = Result(shifted(result.memory, m * result.channel_stride), result.channel_stride, result.strides)
+        if panels.pixel_lanes:
+            _correlate_block_by_rows(block, panel, outputs, channels, own, to, scratch)
         else:
-            _correlate_region(
-                box, pitches, rounds, strides, counts, panel, tile_width(columns - j, lanes), totals, bias, column,
-                mode, relu, turned, out, to, out_steps, channel_step, present,
-            )  # fmt: skip
+            _correlate_block(block, panel, outputs, channels, own, to, scratch)
 
 
-@jit
-def correlate(
-    thread, stop_thread, threads, x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight,
-    first_tap, first_out, at_once, part, by_rows,
-):  # fmt: skip
-    """``out[n, g, m] = relu(bias[m] + sum over channels c and taps of x[n, g, c] * weight[g, m, c])`` by `plan`: the
-    tasks that fall to the threads from `thread` to `stop_thread` - 1 of `threads`.
+# --- what is copied --------------------------------------------------------------------------------------------------
 
-    Flat arrays: x is (images, groups, channels, *sizes), out (images, groups, columns, ...), weight (groups, columns,
-    channels, taps) or, if `turned_weight`, (groups, channels, columns, taps).
+
+@jit(inline=True)
+def _panels(plan, blocks, memory):
+    lanes = lane_count(memory)
+    size = blocks.channels * product(plan.taps)
+    if blocks.pixel_lanes:
+        return Panels(memory, min(FEW_CHANNELS, lanes), size * lanes, True)
+    return Panels(memory, NV * lanes, size * NV * lanes, False)
+
+
+@jit(inline=True)
+def weights_at(weight, plan, shape, group, m, c):
+    """The view W of the weight: W[i, j] is the first element of the kernel for output channel m + i, channel c + j."""
+    size = plan.kernel_size
+    row_stride, column_stride = (size, shape.M * size) if plan.transposed else (shape.C * size, size)
+    return strided(shifted(weight, group * shape.M * shape.C * size), row_stride, column_stride).at(m, c)
+
+
+@jit(merge=True)
+def _pack_part(W, plan, part, panels, square):
+    """The weights of a part, panel by panel."""
+    lanes = lane_count(panels.memory)
+    for m in range(0, part.M, panels.channels):
+        width = lanes if panels.pixel_lanes else tile_width(part.M - m, panels.memory)
+        panel = shifted(panels.memory, m // panels.channels * panels.size)
+        pack_weights(W.row(m), plan, min(panels.channels, part.M - m), part.C, width, panel, square)
+
+
+@jit(merge=True)
+def copy_input(x, plan, place, channels, phases, scratch):
+    """Copy the block of `channels` channels of x that the outputs of `place` need.
+
+    The elements of each row are sorted into `phases`, 1 or the stride.
     """
-    lanes = lane_count(out)
-    X, W, B, Y = flat(x), flat(weight), flat(bias), flat(out)
-    x_channel, out_channel = x.size // (images * groups * channels), out.size // (images * groups * columns)
-    taps = weight.size // (groups * channels * columns)
-    across, along = (taps, columns * taps) if turned_weight else (channels * taps, taps)
-    rounds = (plan[ROUNDS, 0], plan[ROUNDS, 1], plan[ROUNDS, 2])
-    out_steps = (plan[OUT_STEP, 0], plan[OUT_STEP, 1], plan[OUT_STEP, 2])
-    NR = min(FEW_CHANNELS, lanes) if by_rows else NV * lanes
-    parts, regions = (columns + part - 1) // part, region_counts(plan)
-    tasks_of_part = images * regions[0] * regions[1] * regions[2]
-    tasks = groups * parts * tasks_of_part
-    split = plan[STRIDE, 2] if by_rows else 1  # parts of a row in the box
-    task, last = thread * tasks // threads, stop_thread * tasks // threads
+    extent = extents(plan, place.outputs)
+    length = (extent[2] + phases - 1) // phases
+    row = length * phases
+    slice = extent[1] * row
+    if phases == 1:
+        copy_block(x, plan.sizes, place.start, extent, channels, scratch.block, extent[0] * slice)
+    else:
+        copy_by_phase(x, plan.sizes, place.start, extent, channels, scratch.block, extent[0] * slice, phases)
+    for k in range(plan.taps[2]):
+        position = k * plan.dilation[2]
+        scratch.tap_offsets[k] = position % phases * length + position // phases
+    tap_strides = (extent[0] * slice, plan.dilation[0] * slice, plan.dilation[1] * row, plan.dilation[2])
+    strides = (plan.stride[0] * slice, plan.stride[1] * row, plan.stride[2])
+    reduction = Reduction((channels, plan.taps[0], plan.taps[1], plan.taps[2]), tap_strides)
+    return InputBlock(scratch.block, reduction, strides, scratch.tap_offsets)
 
-    block = at_once * rounds[0] * rounds[1] * rounds[2] * (lanes if by_rows else NR)
-    panels = allocate(out, (min(part, columns) + NR - 1) // NR * block + lanes * NV * lanes)
-    whole = extent(plan, 0, plan[REGION, 0]) * extent(plan, 1, plan[REGION, 1])
-    box = allocate(out, at_once * whole * (extent(plan, 2, plan[REGION, 2]) + split - 1) + 4 * lanes)
-    totals, turned = allocate(out, totals_size(out)), allocate(out, turned_size(max(taps, 1), lanes))
-    tap_places = allocate(np.int64, rounds[2])
-    while task < last:
-        stop = min(last, (task // tasks_of_part + 1) * tasks_of_part)
-        group, j = task // tasks_of_part // parts, task // tasks_of_part % parts * part
-        present = min(part, columns - j)
-        for c in range(0, channels, at_once):
-            now = min(at_once, channels - c)
-            mode = ADD if c > 0 else BIAS if bias.size else STORE
-            at = group * columns * channels * taps + j * across + c * along
-            _pack_part(W, at, across, along, taps, first_tap, plan, now, present, NR, by_rows, panels, block, turned)
-            for number in range(task, stop):
-                image, region = divmod(number % tasks_of_part, regions[0] * regions[1] * regions[2])
-                first, counts, start = region_at(plan, region, regions)
-                at = ((image * groups + group) * channels + c) * x_channel
-                pitches, strides = _take_box(X, at, plan, start, counts, now, split, box, tap_places)
-                at = first_out + ((image * groups + group) * columns + j) * out_channel
-                at += first[0] * out_steps[0] + first[1] * out_steps[1] + first[2] * out_steps[2]
-                _correlate_blocks(
-                    box, pitches, (now, *rounds), strides, counts, tap_places, panels, block, present, NR, by_rows,
-                    totals, B, group * columns + j, mode, relu and c + now >= channels, turned, Y, at, out_steps,
-                    out_channel,
-                )  # fmt: skip
-        task = stop
-    release(panels)
-    release(box)
-    release(totals)
-    release(turned)
-    release(tap_places)
+
+@jit(merge=True)
+def _allocate(plan, shape, blocks, like):
+    lanes, panels = lane_count(like), _panels(plan, blocks, like)
+    count = (min(blocks.out_channels, shape.M) + panels.channels - 1) // panels.channels
+    most = extents(plan, blocks.outputs)
+    row = most[2] + (plan.stride[2] if blocks.pixel_lanes else 1) - 1
+    return Scratch(
+        allocate(like, count * panels.size + lanes * NV * lanes),
+        allocate(like, blocks.channels * most[0] * most[1] * row + 4 * lanes),
+        allocate(like, totals_size(like)),
+        allocate(like, square_size(max(plan.kernel_size, 1), lanes)),
+        allocate(np.int64, plan.taps[2]),
+    )
+
+
+@jit(merge=True)
+def _release(scratch):
+    release(scratch.panels)
+    release(scratch.block)
+    release(scratch.totals)
+    release(scratch.square)
+    release(scratch.tap_offsets)
+
+
+# --- tasks -----------------------------------------------------------------------------------------------------------
 
 
 @jit
-def _correlate_parallel(
-    x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap, first_out,
-    at_once, part, by_rows, threads,
-):  # fmt: skip
-    arguments = (
-        threads, x, weight, bias, relu, out, plan, images, groups, channels, columns, turned_weight, first_tap,
-        first_out, at_once, part, by_rows,
-    )  # fmt: skip
-    parallel_for(correlate, threads, 1, threads, arguments)
+def correlate(first_thread, last_thread, threads, operands, plan, shape, blocks, epilogue):
+    """``out[n, g, m] = relu(bias[m] + sum over channels c and taps of x[n, g, c] * weight[g, m, c])`` by `plan`: the
+    tasks that fall to the threads from `first_thread` to `last_thread` - 1."""
+    N, groups, C, M = shape
+    counts = block_counts(plan, blocks.outputs)
+    tasks_of_part, parts = N * product(counts), (M + blocks.out_channels - 1) // blocks.out_channels
+    tasks = groups * parts * tasks_of_part
+    task, last = first_thread * tasks // threads, last_thread * tasks // threads
+    scratch = _allocate(plan, shape, blocks, operands.out)
+    panels = _panels(plan, blocks, scratch.panels)
+    while task < last:  # part by part
+        stop = min(last, (task // tasks_of_part + 1) * tasks_of_part)
+        group, m = task // tasks_of_part // parts, task // tasks_of_part % parts * blocks.out_channels
+        for c in range(0, C, blocks.channels):
+            part = Part(group, m, min(blocks.out_channels, M - m), c, min(blocks.channels, C - c))
+            W = weights_at(operands.weight, plan, shape, group, m, c)
+            _pack_part(W, plan, part, panels, scratch.square)
+            mode = ADD if c > 0 else epilogue.mode
+            own = Epilogue(mode, shifted(epilogue.bias, group * M + m), epilogue.relu and c + part.C >= C)
+            for number in range(task, stop):
+                image, block = divmod(number % tasks_of_part, product(counts))
+                place = block_at(plan, blocks.outputs, block, counts)
+                n = image * groups + group
+                x = shifted(operands.x, (n * C + c) * product(plan.sizes))
+                copied = copy_input(x, plan, place, part.C, plan.stride[2] if blocks.pixel_lanes else 1, scratch)
+                to = plan.first_output + (n * M + m) * plan.out_size + offset(place.first, plan.out_strides)
+                result = Result(shifted(operands.out, to), plan.out_size, plan.out_strides)
+                _correlate_panels(copied, panels, place.outputs, part.M, own, result, scratch)
+        task = stop
+    _release(scratch)
 
 
-_compiled = Compiled(
-    _correlate_parallel,
-    lambda kind: (
-        kind[::1], kind[::1], kind[::1], boolean, kind[::1], int64[:, ::1], int64, int64, int64, int64, boolean,
-        int64, int64, int64, int64, boolean, int64,
-    ),
-)  # fmt: skip
+@jit
+def _correlate_parallel(x, weight, bias, out, numbers, threads):
+    plan, shape, outputs, others = decode(numbers)
+    blocks = Blocks(outputs, others[0], others[1], others[2] == 1)
+    epilogue = Epilogue(BIAS if bias.size else STORE, flat(bias), others[3] == 1)
+    operands = Operands(flat(x), flat(weight), flat(out))
+    parallel_for(correlate, threads, 1, threads, (threads, operands, plan, shape, blocks, epilogue))
 
 
-def run(x, weight, bias, relu, out, plan, groups, turned_weight=False, first_tap=0, first_out=0, threads=None):
-    """`correlate` with the regions, and if not told the number of threads, that suit the plan; arrays (N, C, ...)."""
-    images, channels, columns = x.shape[0], x.shape[1] // groups, out.shape[1] // groups
-    at_once, part = set_regions(plan, images * groups, channels, columns, out.itemsize)
-    taps = int(plan[ROUNDS].prod())
-    # With few channels the lanes would be idle; with few products to an output, turning the tile would take longer.
-    by_rows = columns <= FEW_CHANNELS or (columns <= 2 * FEW_CHANNELS <= plan[COUNT, 2] and channels * taps <= SHORT)
-    work = int(plan[ROUNDS].prod() * plan[COUNT].prod()) * channels * columns * groups * images
+_compiled = Compiled(_correlate_parallel, lambda kind: (kind[::1], kind[::1], kind[::1], kind[::1], int64[::1], int64))
+
+
+def run(x, weight, bias, relu, out, plan, groups, threads=None):
+    """`correlate` for arrays (N, C, …), with suitable blocks and, unless given, number of threads."""
+    shape = Shape(x.shape[0], groups, x.shape[1] // groups, out.shape[1] // groups)
+    taps = math.prod(plan.taps)
+    # With few channels the lanes would be idle; with few products to an output, transposing a tile would take longer.
+    few_products = shape.M <= 2 * FEW_CHANNELS <= plan.outputs[2] and shape.C * taps <= SHORT
+    blocks = choose_blocks(plan, shape, out.itemsize, shape.M <= FEW_CHANNELS or few_products)
+    numbers = encode(plan, shape, *blocks, relu)
+    work = taps * math.prod(plan.outputs) * math.prod(shape)
     _compiled[out.dtype](
-        x.reshape(-1), weight.reshape(-1), bias, relu, out.reshape(-1), plan, images, groups, channels, columns,
-        turned_weight, first_tap, first_out, at_once, part, by_rows,
-        threads or threads_for(multiply_adds=work),
-    )  # fmt: skip
+        x.reshape(-1), weight.reshape(-1), bias, out.reshape(-1), numbers, threads or threads_for(multiply_adds=work)
+    )

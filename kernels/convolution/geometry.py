@@ -1,7 +1,4 @@
-"""Shapes of convolutions: arguments checked, and plans (see `correlation`) made of them.
-
-Inside, everything has three axes, depth, height and width; what is missing has length 1.
-"""
+"""Shapes of convolutions: arguments validated, and plans (see `plan`) made of them."""
 
 import itertools
 import math
@@ -9,39 +6,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kernels.convolution.correlation import (
-    COUNT,
-    ORIGIN,
-    OUT_STEP,
-    REGION,
-    ROUNDS,
-    SIZE,
-    STEP,
-    STRIDE,
-    TAP_STEP,
-)
+from kernels.convolution.plan import Plan
 
 
 class Geometry(NamedTuple):
-    """One convolution along three axes; `padding` is what lies before the first element."""
+    """One convolution along three axes; `padding` is the number of zeros before the first element."""
 
     sizes: tuple
     kernel: tuple
     stride: tuple
     padding: tuple
     dilation: tuple
-    counts: tuple  # outputs
+    outputs: tuple
 
 
-def per_axis(operation, name, value, rank, least):
-    """One int an axis from an int or a sequence of them; ValueError where one is less than `least`."""
+def per_axis(operation, name, value, rank, minimum):
+    """One int an axis from an int or a sequence of them; ValueError where one is less than `minimum`."""
     values = (value,) * rank if isinstance(value, (int, np.integer)) else value
     if not isinstance(values, (tuple, list)) or not all(_is_int(v) for v in values):
         raise TypeError(f"{operation}: {name} must be an int or a tuple of {rank} ints, got {value!r}")
     if len(values) == 1:
         values = tuple(values) * rank
-    if len(values) != rank or min(values) < least:
-        raise ValueError(f"{operation}: {name} must be {rank} ints of at least {least}, got {value!r}")
+    if len(values) != rank or min(values) < minimum:
+        raise ValueError(f"{operation}: {name} must be {rank} ints of at least {minimum}, got {value!r}")
     return tuple(int(v) for v in values)
 
 
@@ -49,7 +36,7 @@ def _is_int(value):
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def whole(operation, name, value):
+def positive_int(operation, name, value):
     """`value` as an int of at least 1."""
     if not _is_int(value):
         raise TypeError(f"{operation}: {name} must be an int, got {value!r}")
@@ -80,15 +67,15 @@ def convolution(operation, sizes, kernel, stride, padding, dilation) -> tuple[Ge
     if min(rest) < 0:
         padded = tuple(n + p for n, p in zip(sizes, both, strict=True))
         needed = tuple(r + 1 for r in reach)
-        raise ValueError(f"{operation}: the kernel reaches over {needed}, more than the padded input {padded}")
-    counts = tuple(n // s + 1 for n, s in zip(rest, stride, strict=True))
-    return _three(sizes, kernel, stride, before, dilation, counts), counts
+        raise ValueError(f"{operation}: the kernel spans {needed}, more than the padded input {padded}")
+    outputs = tuple(n // s + 1 for n, s in zip(rest, stride, strict=True))
+    return _three_axes(sizes, kernel, stride, before, dilation, outputs), outputs
 
 
-def transposed(operation, counts, kernel, stride, padding, output_padding, dilation) -> tuple[Geometry, tuple]:
-    """The geometry of the convolution whose gradient for x is the transposed convolution over `counts`, and the sizes
-    of its result."""
-    rank = len(counts)
+def transposed(operation, outputs, kernel, stride, padding, output_padding, dilation) -> tuple[Geometry, tuple]:
+    """The geometry of the convolution whose gradient with respect to x is the transposed convolution over `outputs`,
+    and the sizes of its result."""
+    rank = len(outputs)
     stride = per_axis(operation, "stride", stride, rank, 1)
     dilation = per_axis(operation, "dilation", dilation, rank, 1)
     padding = per_axis(operation, "padding", padding, rank, 0)
@@ -102,62 +89,93 @@ def transposed(operation, counts, kernel, stride, padding, output_padding, dilat
         )
     sizes = tuple(
         (n - 1) * s - 2 * p + d * (k - 1) + o + 1
-        for n, s, p, d, k, o in zip(counts, stride, padding, dilation, kernel, output_padding, strict=True)
+        for n, s, p, d, k, o in zip(outputs, stride, padding, dilation, kernel, output_padding, strict=True)
     )
     if min(sizes) < 1:
         raise ValueError(
             f"{operation}: the output would have size {sizes}: padding {padding} is too large for "
-            f"input {tuple(counts)} and kernel {tuple(kernel)}"
+            f"input {tuple(outputs)} and kernel {tuple(kernel)}"
         )
-    return _three(sizes, kernel, stride, padding, dilation, counts), sizes
+    return _three_axes(sizes, kernel, stride, padding, dilation, outputs), sizes
 
 
-def _three(sizes, kernel, stride, padding, dilation, counts):
+def _three_axes(sizes, kernel, stride, padding, dilation, outputs):
     axes = [(1, 1, 1, 0, 1, 1)] * (3 - len(sizes)) + list(
-        zip(sizes, kernel, stride, padding, dilation, counts, strict=True)
+        zip(sizes, kernel, stride, padding, dilation, outputs, strict=True)
     )
-    if all(axis[1:4] == (1, 1, 0) for axis in axes) and sizes == counts:  # 1 x 1: as one long row
-        axes = [(1, 1, 1, 0, 1, 1)] * 2 + [(math.prod(sizes), 1, 1, 0, 1, math.prod(counts))]
+    if all(axis[1:4] == (1, 1, 0) for axis in axes) and sizes == outputs:  # 1 x 1: as one long row
+        axes = [(1, 1, 1, 0, 1, 1)] * 2 + [(math.prod(sizes), 1, 1, 0, 1, math.prod(outputs))]
     return Geometry(*zip(*axes, strict=True))
 
 
-def forward_plan(geometry) -> np.ndarray:
+def forward_plan(geometry) -> Plan:
     """The convolution itself."""
-    plan = np.empty((REGION + 1, 3), np.int64)
-    plan[SIZE], plan[ROUNDS], plan[STEP] = geometry.sizes, geometry.kernel, geometry.dilation
-    plan[STRIDE], plan[COUNT] = geometry.stride, geometry.counts
-    plan[ORIGIN] = [-p for p in geometry.padding]
-    plan[OUT_STEP], plan[TAP_STEP] = _steps(geometry.counts), _steps(geometry.kernel)
-    return plan
+    return Plan(
+        sizes=geometry.sizes,
+        taps=geometry.kernel,
+        dilation=geometry.dilation,
+        stride=geometry.stride,
+        origin=tuple(-p for p in geometry.padding),
+        outputs=geometry.outputs,
+        out_strides=_strides(geometry.outputs),
+        tap_strides=_strides(geometry.kernel),
+        first_output=0,
+        first_tap=0,
+        out_size=math.prod(geometry.outputs),
+        kernel_size=math.prod(geometry.kernel),
+        transposed=0,
+    )
+
+
+class _Phase(NamedTuple):
+    """The fields of a plan along one axis."""
+
+    size: int
+    taps: int
+    dilation: int
+    stride: int
+    origin: int
+    outputs: int
+    out_stride: int
+    tap_stride: int
+    first_output: int
+    first_tap: int
 
 
 def gather_plans(geometry):
-    """For x's gradient: ``(plan, first tap, first output)`` of each phase.
+    """The gradient with respect to x: a plan for each phase.
 
-    Position i of x, counted with its padding, meets tap k of output o where i = o*stride + k*dilation. Positions of one
-    phase, i % stride, meet the same taps: every stride / gcd-th one, backwards as o grows. A phase that meets no tap
-    has 0 rounds.
+    Position i of x, counted with its padding, is read by tap k of output o where i = o*stride + k*dilation. Positions
+    of one phase, i % stride, are read by the same taps: every stride / gcd-th one, backwards as o grows. A phase that
+    no tap reads has 0 taps.
     """
-    axes = []
-    for axis in range(3):
-        size, k, stride, padding, dilation, count = (field[axis] for field in geometry)
-        out_step, tap_step = _steps(geometry.sizes)[axis], _steps(geometry.kernel)[axis]
-        common = math.gcd(stride, dilation)
-        phases = []
-        for first in range(min(stride, size)):
-            taps = [tap for tap in range(k) if (first + padding - tap * dilation) % stride == 0]
-            last = taps[-1] if taps else 0
-            column = np.empty(REGION + 1, np.int64)
-            column[SIZE], column[ROUNDS], column[STEP], column[STRIDE] = count, len(taps), dilation // common, 1
-            column[ORIGIN] = (first + padding - last * dilation) // stride
-            column[COUNT], column[OUT_STEP] = -(-(size - first) // stride), stride * out_step
-            column[TAP_STEP] = -(stride // common) * tap_step
-            phases.append((column, last * tap_step, first * out_step))
-        axes.append(phases)
+    axes = [_phases(*axis) for axis in zip(*geometry, _strides(geometry.sizes), _strides(geometry.kernel), strict=True)]
+    out_size, kernel_size = math.prod(geometry.sizes), math.prod(geometry.kernel)
     for phases in itertools.product(*axes):
-        columns, taps, outputs = zip(*phases, strict=True)
-        yield np.ascontiguousarray(np.stack(columns, axis=1)), sum(taps), sum(outputs)
+        *triples, first_outputs, first_taps = zip(*phases, strict=True)
+        yield Plan(*triples, sum(first_outputs), sum(first_taps), out_size, kernel_size, 1)
 
 
-def _steps(lengths):
-    return lengths[1] * lengths[2], lengths[2], 1
+def _phases(size, kernel, stride, padding, dilation, outputs, out_stride, tap_stride):
+    """The phases along one axis."""
+    common = math.gcd(stride, dilation)
+    for first in range(min(stride, size)):
+        taps = [tap for tap in range(kernel) if (first + padding - tap * dilation) % stride == 0]
+        last = taps[-1] if taps else 0
+        yield _Phase(
+            size=outputs,
+            taps=len(taps),
+            dilation=dilation // common,
+            stride=1,
+            origin=(first + padding - last * dilation) // stride,
+            outputs=-(-(size - first) // stride),
+            out_stride=stride * out_stride,
+            tap_stride=-(stride // common) * tap_stride,
+            first_output=first * out_stride,
+            first_tap=last * tap_stride,
+        )
+
+
+def _strides(sizes):
+    """Of a C-contiguous array, in elements."""
+    return sizes[1] * sizes[2], sizes[2], 1

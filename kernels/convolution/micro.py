@@ -1,53 +1,88 @@
-r"""The tile of every convolution: a few pixels by NR channels, summed over taps that are read in place.
+r"""The tile of every convolution: a few pixels by NR output channels, summed over taps that are read from x itself.
 
 As a matrix product, a convolution would need the patches of x as rows of a matrix (im2col), each element of x copied
-once a tap. But the micro-kernel takes the elements of A one at a time, and those of a patch stand in x already:
+once a tap. But the micro-kernel takes the elements of A one at a time, and those of a patch are in x already (an
+implicit matrix product):
 
         x, one channel            tile of y             panel of weights, packed
-    ┌──────────────────┐        NR channels             NR channels
+    ┌──────────────────┐       NR channels             NR channels
     │  p p+1 …  rows   │       ┌───────────┐           ┌───────────┐  c, kh, kw = 0, 0, 0
     │  ┌─────┐         │  rows │ pixel p   │     +=    │           │              0, 0, 1
     │  │taps │ of p    │       │ pixel p+1 │           │           │              …
     │  └─────┘         │       └───────────┘           └───────────┘
     └──────────────────┘
 
-Four nested loops walk over channels and taps. At each step all pixels of the tile see one tap (their elements of x lie
-`ra` apart) times one row of the panel. Only the numbers of rounds and the steps differ between the convolution, its
-gradient for x and its gradient for the weight, where the loops walk over images and pixels.
+Four nested loops run over channels and taps. Each step multiplies what one tap reads for all pixels of the tile (their
+elements of x lie a row stride of the view X apart) by one row of the panel. Only the loops' counts and strides differ
+between the convolution, its gradient with respect to x, and its gradient with respect to the weight, where the loops
+run over images and pixels.
 """
+
+from typing import NamedTuple
 
 from kernels import machine
 from kernels._jit import jit
 from kernels.activation.rectified import relu_lanes
 from kernels.gemm.micro import ADD, BIAS, CHAIN, NV, first_heights
-from kernels.simd import lane_count, load, load_partial, shifted, square_transpose, store, store_partial, tile_zeros
-from kernels.simd.offsets import square_load, tile_add, tile_outer, tile_store
+from kernels.simd import (
+    lane_count,
+    load,
+    load_partial,
+    shifted,
+    square_load,
+    square_transpose,
+    store,
+    store_partial,
+    strided,
+    tile_add,
+    tile_outer,
+    tile_store,
+    tile_zeros,
+)
 
 # Heights of a tile: the tallest fills the registers (see `gemm.micro`); the others serve rows of 7, 10, 28, 56 pixels.
 HEIGHTS = (14, 10, 8, 7, 4, 2, 1) if machine.vector_registers() >= 32 else (6, 5, 4, 3, 2, 1)
 MR = HEIGHTS[0]
 
 
+class Reduction(NamedTuple):
+    """What each output sums: the counts of four nested loops, and the elements of x from one round to the next."""
+
+    counts: tuple
+    strides: tuple
+
+
+class Epilogue(NamedTuple):
+    """What becomes of the sums: `mode` is STORE, ADD or BIAS (`bias`: one element an output channel); then ReLU."""
+
+    mode: int
+    bias: object
+    relu: bool
+
+
 def _micro_kernel(rows, vectors):
-    """The micro-kernel of `rows` pixels x `vectors` vectors of channels."""
+    """The micro-kernel of `rows` pixels x `vectors` vectors of output channels."""
 
     @jit(inline=True)
-    def correlate(x, ix, ra, rounds, steps, panel, totals, keep):
+    def correlate(X, reduction, panel, totals, keep):
+        counts, strides = reduction
         width = vectors * lane_count(totals)
+        B, tile_totals = strided(panel, width, 1), strided(totals, width, 1)
         acc = tile_zeros(totals, rows, vectors)
         if not keep:
-            tile_store(totals, 0, width, acc)
-        ib, chain, left = 0, 0, rounds[0] * rounds[1] * rounds[2]
-        for i0 in range(rounds[0]):
-            for i1 in range(rounds[1]):
-                for i2 in range(rounds[2]):
-                    at = ix + i0 * steps[0] + i1 * steps[1] + i2 * steps[2]
-                    for i3 in range(rounds[3]):
-                        acc = tile_outer(acc, x, at + i3 * steps[3], ra, panel, ib)
-                        ib += width
-                    chain, left = chain + rounds[3], left - 1
-                    if chain > CHAIN - rounds[3] or left == 0:  # rounding errors grow along a chain of additions
-                        tile_add(totals, 0, width, acc)
+            tile_store(tile_totals, acc)
+        p, chain, left = 0, 0, counts[0] * counts[1] * counts[2]
+        for i0 in range(counts[0]):
+            for i1 in range(counts[1]):
+                for i2 in range(counts[2]):
+                    start = X.column(i0 * strides[0] + i1 * strides[1] + i2 * strides[2])
+                    A = strided(start, X.row_stride, strides[3])
+                    for i3 in range(counts[3]):
+                        acc = tile_outer(acc, A.column(i3), B.row(p))
+                        p += 1
+                    chain, left = chain + counts[3], left - 1
+                    if chain > CHAIN - counts[3] or left == 0:  # rounding errors grow along a chain of additions
+                        tile_add(tile_totals, acc)
                         acc = tile_zeros(totals, rows, vectors)
                         chain = 0
 
@@ -62,17 +97,17 @@ def _of_any_height(vectors, heights=HEIGHTS):
     if other is None:
 
         @jit(merge=True)
-        def correlate(rows, x, ix, ra, rounds, steps, panel, totals, keep):
-            kernel(x, ix, ra, rounds, steps, panel, totals, keep)
+        def correlate(rows, X, reduction, panel, totals, keep):
+            kernel(X, reduction, panel, totals, keep)
 
     else:
 
         @jit(merge=True)
-        def correlate(rows, x, ix, ra, rounds, steps, panel, totals, keep):
+        def correlate(rows, X, reduction, panel, totals, keep):
             if rows == height:
-                kernel(x, ix, ra, rounds, steps, panel, totals, keep)
+                kernel(X, reduction, panel, totals, keep)
             else:
-                other(rows, x, ix, ra, rounds, steps, panel, totals, keep)
+                other(rows, X, reduction, panel, totals, keep)
 
     return correlate
 
@@ -82,16 +117,16 @@ _correlate_narrow = _of_any_height(1)
 
 
 @jit
-def correlate_tile(rows, width, x, ix, ra, rounds, steps, panel, totals, keep):
-    """``totals[r, j] (+)= sum over i0, i1, i2, i3 of x[ix + r*ra + i0*steps[0] + … + i3*steps[3]] * panel[step, j]``.
+def correlate_tile(rows, width, X, reduction, panel, totals, keep):
+    """``totals[r, j] (+)= sum over i0, i1, i2, i3 of X[r, i0 * strides[0] + … + i3 * strides[3]] * panel[p, j]``.
 
-    r < rows, one of HEIGHTS; j < width, one vector or NV of them; ``rounds`` are the numbers of i0 to i3, and panel and
-    totals are C-contiguous, `width` elements a row. With `keep`, what is in `totals` is added to.
+    r < rows, one of HEIGHTS; j < width, one vector or NV of them; p counts the products. Columns of X are contiguous,
+    and so are panel and totals, `width` elements a row. With `keep`, the sums are added to those in `totals`.
     """
     if width > lane_count(totals):
-        _correlate_wide(rows, x, ix, ra, rounds, steps, panel, totals, keep)
+        _correlate_wide(rows, X, reduction, panel, totals, keep)
     else:
-        _correlate_narrow(rows, x, ix, ra, rounds, steps, panel, totals, keep)
+        _correlate_narrow(rows, X, reduction, panel, totals, keep)
 
 
 FIRST_HEIGHTS = first_heights(4 * MR, HEIGHTS)
@@ -104,11 +139,19 @@ def tile_height(left):
 
 
 @jit(inline=True)
+def tile_width(channels, like):
+    """Width of the tile where `channels` output channels are left."""
+    return NV * lane_count(like) if channels > lane_count(like) else lane_count(like)
+
+
+@jit(inline=True)
 def totals_size(like):
-    """Elements of `totals`: whole squares of vectors, so that any tile can be turned in registers."""
+    """Elements of `totals`: whole squares of vectors, so that any tile can be transposed in registers."""
     lanes = lane_count(like)
     return (max(MR, FEW_CHANNELS) + lanes - 1) // lanes * lanes * NV * lanes
 
+
+# --- pixels in lanes -------------------------------------------------------------------------------------------------
 
 # Where there are few output channels, the lanes of a vector are pixels instead: the tile is 8, 4 or 1 channels by up to
 # four vectors of pixels side by side, and x is its B. A channel too many costs less than one more micro-kernel.
@@ -116,23 +159,25 @@ FEW_CHANNELS = 8
 
 
 def _row_kernel(rows, vectors):
-    """The micro-kernel of `rows` channels x `vectors` vectors of pixels."""
+    """The micro-kernel of `rows` output channels x `vectors` vectors of pixels."""
 
     @jit(inline=True)
-    def correlate(x, ix, rounds, steps, taps, panel, width, totals):
-        acc, to = tile_zeros(totals, rows, vectors), vectors * lane_count(totals)
-        tile_store(totals, 0, to, acc)
-        ip, chain, left = 0, 0, rounds[0] * rounds[1] * rounds[2]
-        for i0 in range(rounds[0]):
-            for i1 in range(rounds[1]):
-                for i2 in range(rounds[2]):
-                    at = ix + i0 * steps[0] + i1 * steps[1] + i2 * steps[2]
-                    for i3 in range(rounds[3]):
-                        acc = tile_outer(acc, panel, ip, 1, x, at + taps[i3])
-                        ip += width
-                    chain, left = chain + rounds[3], left - 1
-                    if chain > CHAIN - rounds[3] or left == 0:
-                        tile_add(totals, 0, to, acc)
+    def correlate(X, reduction, tap_offsets, panel, totals):
+        counts, strides = reduction
+        A, tile_totals = strided(panel, 1, lane_count(totals)), strided(totals, vectors * lane_count(totals), 1)
+        acc = tile_zeros(totals, rows, vectors)
+        tile_store(tile_totals, acc)
+        p, chain, left = 0, 0, counts[0] * counts[1] * counts[2]
+        for i0 in range(counts[0]):
+            for i1 in range(counts[1]):
+                for i2 in range(counts[2]):
+                    start = i0 * strides[0] + i1 * strides[1] + i2 * strides[2]
+                    for i3 in range(counts[3]):
+                        acc = tile_outer(acc, A.column(p), X.column(start + tap_offsets[i3]))
+                        p += 1
+                    chain, left = chain + counts[3], left - 1
+                    if chain > CHAIN - counts[3] or left == 0:
+                        tile_add(tile_totals, acc)
                         acc = tile_zeros(totals, rows, vectors)
                         chain = 0
 
@@ -145,85 +190,84 @@ _row_1_4, _row_1_2, _row_1_1 = _row_kernel(1, 4), _row_kernel(1, 2), _row_kernel
 
 
 @jit(inline=True)
-def row_vectors(columns, pixels, lanes):
+def row_vectors(channels, pixels, lanes):
     """Vectors of the next tile in a row of which `pixels` are left: the fewest that hold them, as far as there are
     registers."""
-    most = 2 if columns > 4 else 4
-    return 1 if pixels <= lanes else 2 if pixels <= 2 * lanes or most == 2 else 4
+    limit = 2 if channels > 4 else 4
+    return 1 if pixels <= lanes else 2 if pixels <= 2 * lanes or limit == 2 else 4
 
 
 @jit
-def correlate_row(columns, vectors, x, ix, rounds, steps, taps, panel, width, totals):
-    """``totals[r, j] = sum over i0, i1, i2, i3 of panel[step, r] * x[ix + j + i0*steps[0] + … + taps[i3]]``.
-
-    r < columns, at most FEW_CHANNELS; j < vectors * lanes, all of which are read; `panel` has rows of `width` elements,
-    zeros past `columns`.
-    """
-    if columns > 4:
+def correlate_row(channels, vectors, X, reduction, tap_offsets, panel, totals):
+    """`correlate_tile` with pixels as columns: ``totals[r, j] = sum of X[j + i0 * strides[0] + i1 * strides[1] +
+    i2 * strides[2] + tap_offsets[i3]] * panel[p, r]``, the panel being one vector wide."""
+    if channels > 4:
         if vectors == 2:
-            _row_8_2(x, ix, rounds, steps, taps, panel, width, totals)
+            _row_8_2(X, reduction, tap_offsets, panel, totals)
         else:
-            _row_8_1(x, ix, rounds, steps, taps, panel, width, totals)
-    elif columns > 1:
+            _row_8_1(X, reduction, tap_offsets, panel, totals)
+    elif channels > 1:
         if vectors == 4:
-            _row_4_4(x, ix, rounds, steps, taps, panel, width, totals)
+            _row_4_4(X, reduction, tap_offsets, panel, totals)
         elif vectors == 2:
-            _row_4_2(x, ix, rounds, steps, taps, panel, width, totals)
+            _row_4_2(X, reduction, tap_offsets, panel, totals)
         else:
-            _row_4_1(x, ix, rounds, steps, taps, panel, width, totals)
+            _row_4_1(X, reduction, tap_offsets, panel, totals)
     elif vectors == 4:
-        _row_1_4(x, ix, rounds, steps, taps, panel, width, totals)
+        _row_1_4(X, reduction, tap_offsets, panel, totals)
     elif vectors == 2:
-        _row_1_2(x, ix, rounds, steps, taps, panel, width, totals)
+        _row_1_2(X, reduction, tap_offsets, panel, totals)
     else:
-        _row_1_1(x, ix, rounds, steps, taps, panel, width, totals)
+        _row_1_1(X, reduction, tap_offsets, panel, totals)
+
+
+# --- epilogues -------------------------------------------------------------------------------------------------------
 
 
 @jit(inline=True)
-def put(y, count, mode, relu, scratch, out, to, step):
-    """``out[to + i*step] (+)= y[i]`` for i < count, then `relu`; `scratch` is room for a vector."""
-    if step == 1:
-        if mode == ADD:
-            y = y + load_partial(out, to, count, 0.0)
-        if relu:
+def store_pixels(y, count, epilogue, Y, scratch):
+    """``Y[i] (+)= y[i]`` for i < count, then ReLU; `scratch` is memory for a vector."""
+    if Y.column_stride == 1:
+        if epilogue.mode == ADD:
+            y = y + load_partial(Y, 0, count, 0.0)
+        if epilogue.relu:
             y = relu_lanes(y)
-        store_partial(out, to, count, y)
+        store_partial(Y, 0, count, y)
         return
     store(scratch, 0, y)
-    if mode == ADD:
+    if epilogue.mode == ADD:
         for i in range(count):
-            scratch[i] += out[to + i * step]
-    if relu:
+            scratch[i] += Y[i]
+    if epilogue.relu:
         store(scratch, 0, relu_lanes(load(scratch, 0)))
     for i in range(count):
-        out[to + i * step] = scratch[i]
+        Y[i] = scratch[i]
 
 
 @jit
-def put_row(totals, columns, vectors, pixels, bias, jb, mode, relu, scratch, out, at, channel_step, pixel_step):
-    """``out[at + r*channel_step + j*pixel_step] = totals[r, j]`` for r < columns, j < pixels; modes as `put_tile`."""
-    lanes = lane_count(out)
-    for r in range(columns):
-        for j in range(0, pixels, lanes):
-            y = load(totals, r * vectors * lanes + j)
-            if mode == BIAS:
-                y = y + bias[jb + r]
-            put(y, pixels - j, mode, relu, scratch, out, at + r * channel_step + j * pixel_step, pixel_step)
+def store_row_tile(tile, channels, pixels, epilogue, Y, scratch):
+    """``Y[m, j] (+)= tile[m, j] (+ bias[m])`` for m < channels, j < pixels, then ReLU; `scratch` is memory for a
+    vector."""
+    for m in range(channels):
+        for j in range(0, pixels, lane_count(tile)):
+            y = load(tile.row(m), j)
+            if epilogue.mode == BIAS:
+                y = y + epilogue.bias[m]
+            store_pixels(y, pixels - j, epilogue, Y.at(m, j), scratch)
 
 
 @jit
-def put_tile(totals, width, rows, columns, bias, jb, mode, relu, turned, out, at, channel_step, pixel_step):
-    """``out[at + j*channel_step + r*pixel_step] = totals[r, j]`` for r < rows, j < columns: turned in registers.
+def store_tile(tile, rows, channels, epilogue, Y, square):
+    """``Y[m, r] (+)= tile[r, m] (+ bias[m])`` for r < rows, m < channels, then ReLU: transposed in registers.
 
-    `mode` is STORE, ADD (to what is there) or BIAS (plus ``bias[jb + j]``); then `relu`. `turned` is room for
-    lanes x lanes elements.
+    Whole vectors of whole squares of the tile are read; `square` is memory for lanes x lanes elements.
     """
-    lanes = lane_count(out)
-    for v in range(0, columns, lanes):
+    lanes = lane_count(tile)
+    for v in range(0, channels, lanes):
         for r in range(0, rows, lanes):
-            tile_store(turned, 0, lanes, square_transpose(square_load(totals, r * width + v, width)))
-            for j in range(min(lanes, columns - v)):
-                y, to = load(turned, j * lanes), at + (v + j) * channel_step + r * pixel_step
-                if mode == BIAS:
-                    y = y + bias[jb + v + j]
-                put(y, min(lanes, rows - r), mode, relu, shifted(turned, j * lanes), out, to, pixel_step)
+            tile_store(strided(square, lanes, 1), square_transpose(square_load(tile.at(r, v))))
+            for j in range(min(lanes, channels - v)):
+                y = load(square, j * lanes)
+                if epilogue.mode == BIAS:
+                    y = y + epilogue.bias[v + j]
+                store_pixels(y, min(lanes, rows - r), epilogue, Y.at(v + j, r), shifted(square, j * lanes))

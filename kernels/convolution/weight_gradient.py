@@ -1,253 +1,310 @@
-r"""The convolution's gradient for its weight: the tiles of `micro` again, summed over images and pixels.
+r"""The convolution's gradient with respect to its weight: the tiles of `micro` again, summed over images and pixels.
 
-.. math:: dW_{m c t} = \sum_{n, i} dy_{n m i}\; x_{n c}[\mathrm{origin} + i\,\mathrm{stride} + t\,\mathrm{step}]
+.. math:: dW_{m c k} = \sum_{n, o} dy_{n m o}\; x_{n c}[\mathrm{origin} + o\,\mathrm{stride} + k\,\mathrm{dilation}]
 
-A tile is a few channels of x by NR channels of dy, for one tap t. dy is packed with its channels side by side, a region
-of pixels at a time, and serves all taps and channels of x; x is read in place, or from a copy with its padding.
+A tile is a few channels of x by NR channels of dy, for one tap k. dy is packed with its channels side by side, a block
+of outputs at a time, and serves all taps and channels of x; x is read as it is, or from a copy with its padding.
 
-A task is one block of NR channels of dy and up to `chunk` channels of x, over all images: no two threads add to one
-element. Where there are too few of those, the images are divided among tasks, too, into as many sums as the shape says.
+A task is NR channels of dy and some channels of x, over all images: no two threads add to one element. Where there are
+too few of those, the images are divided among tasks, too, into as many sums as the shape says.
 """
 
+import math
+from typing import NamedTuple
+
+import numpy as np
 from numba import int64
 
 from kernels import _checks
 from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
 from kernels._threads import PARALLEL_MULTIPLY_ADDS, threads_for
-from kernels.convolution.blocks import copy_block
-from kernels.convolution.correlation import (
-    BOX,
-    COUNT,
-    FEW,
-    PANEL,
-    REGION,
-    ROUNDS,
-    SIZE,
-    STEP,
-    STRIDE,
-    extent,
-    inside,
-    region_at,
-    region_counts,
+from kernels.convolution.correlation import BLOCK_BYTES, MIN_TASKS, PANEL_BYTES, Part
+from kernels.convolution.micro import (
+    MR,
+    Epilogue,
+    Reduction,
+    correlate_tile,
+    store_tile,
+    tile_height,
     tile_width,
+    totals_size,
 )
-from kernels.convolution.micro import MR, correlate_tile, put_tile, tile_height, totals_size
+from kernels.convolution.pack import copy_block
+from kernels.convolution.plan import (
+    Shape,
+    block_at,
+    block_counts,
+    decode,
+    encode,
+    extents,
+    extents_of,
+    is_unpadded,
+    offset,
+    product,
+)
 from kernels.gemm.micro import NV, STORE
-from kernels.gemm.offsets import pack_panel
+from kernels.gemm.pack import pack_panel
 from kernels.machine import vector_bytes
 from kernels.reduction import sum as sum_over
-from kernels.simd import allocate, flat, lane_count, release, shifted
+from kernels.simd import allocate, flat, lane_count, release, shifted, strided
 
-LONGEST = 256  # pixels of a row at a time: a chain of additions is at most that long
-TOTALS = PANEL // 2  # bytes of a task's tiles
+MAX_WIDTH = 256  # pixels of a row at a time: a chain of additions is at most that long
+TILES_BYTES = PANEL_BYTES // 2  # of a task's tiles
+ONE = np.int64(1)  # typed: Numba compiles a callee anew for each literal argument
 
 
-def _set_regions(plan, images, channels, itemsize):
-    """Write the extents of a region into `plan`; returns how many channels of x make a chunk, and the images a region
-    takes in."""
-    NR = NV * vector_bytes() // itemsize
-    taps = int(plan[ROUNDS].prod())
-    chunk = max(min(TOTALS // (taps * NR * itemsize), 8 * MR) // MR * MR, MR)
-    chunk = min(chunk, channels)
-    region = plan[REGION]
-    region[:] = plan[COUNT]
-    region[2] = min(region[2], LONGEST)
+class Blocks(NamedTuple):
+    """What is summed at a time: a block of outputs of some images; a task's channels of x; and the number of parts that
+    the images are divided into, each with a sum of its own."""
+
+    outputs: tuple
+    channels: int
+    images: int
+    splits: int
+
+
+class Operands(NamedTuple):
+    """The memory of dy (N, groups, M, *outputs), x (N, groups, C, *sizes), the result (splits, groups, M, C, *taps)."""
+
+    dy: object
+    x: object
+    out: object
+
+
+class Source(NamedTuple):
+    """What some outputs need of x: elements from one image, channel, and element along each axis to the next."""
+
+    memory: object
+    image_stride: int
+    channel_stride: int
+    strides: tuple
+
+
+class Scratch(NamedTuple):
+    """A task's memory."""
+
+    block: object  # of x
+    panel: object  # of dy
+    tiles: object
+    square: object
+
+
+def choose_blocks(plan, shape, itemsize) -> Blocks:
+    """The blocks of a gradient."""
+    NR, taps = NV * vector_bytes() // itemsize, math.prod(plan.taps)
+    channels = max(min(TILES_BYTES // (taps * NR * itemsize), 8 * MR) // MR * MR, MR)
+    channels = min(channels, shape.C)
+    block = [*plan.outputs[:2], min(plan.outputs[2], MAX_WIDTH)]
     while True:
-        extents = (region - 1) * plan[STRIDE] + (plan[ROUNDS] - 1) * plan[STEP] + 1
-        panel, box = int(region.prod()) * NR * itemsize, int(extents.prod()) * chunk * itemsize
-        if panel <= PANEL // 2 and box <= BOX:
-            return chunk, max(min(PANEL // 2 // max(panel, 1), BOX // max(box, 1), images), 1)
-        if region[0] > 1:
-            region[0] = -(-region[0] // 2)
-        elif region[1] > 1:
-            region[1] = -(-region[1] // 2)
-        elif region[2] > MR:
-            region[2] = -(-region[2] // 2)
-        elif chunk > MR:
-            chunk = MR
+        panel = math.prod(block) * NR * itemsize
+        copied = math.prod(extents_of(plan, block)) * channels * itemsize
+        if panel <= PANEL_BYTES // 2 and copied <= BLOCK_BYTES:
+            images = min(PANEL_BYTES // 2 // max(panel, 1), BLOCK_BYTES // max(copied, 1), shape.N)
+            break
+        if block[0] > 1:
+            block[0] = -(-block[0] // 2)
+        elif block[1] > 1:
+            block[1] = -(-block[1] // 2)
+        elif block[2] > MR:
+            block[2] = -(-block[2] // 2)
+        elif channels > MR:
+            channels = MR
         else:
-            return chunk, 1
+            images = 1
+            break
+    tasks = shape.groups * -(-shape.M // NR) * -(-shape.C // channels)
+    work = taps * math.prod(plan.outputs) * math.prod(shape)
+    splits = min(shape.N, -(-MIN_TASKS // tasks), max(work // PARALLEL_MULTIPLY_ADDS, 1))
+    return Blocks(tuple(block), channels, max(images, 1), splits)
+
+
+# --- a block of outputs ----------------------------------------------------------------------------------------------
 
 
 @jit
-def _pack_region(dy, at, sizes, counts, present, width, panel, to):
-    """Pack the pixels of one image's region, channels side by side; `at` is the region's first pixel."""
-    plane = sizes[0] * sizes[1] * sizes[2]
-    for d in range(counts[0]):
-        if counts[2] == sizes[2]:  # whole rows are contiguous
-            pixels = counts[1] * counts[2]
-            pack_panel(dy, at + d * sizes[1] * sizes[2], plane, 1, present, width, pixels, panel, to)
-            to += pixels * width
+def _pack_gradients(dy, sizes, outputs, present, width, panel):
+    """Pack a block of one image's outputs, output channels side by side; dy begins at the block's first output."""
+    plane, packed = sizes[0] * sizes[1] * sizes[2], 0
+    for d in range(outputs[0]):
+        if outputs[2] == sizes[2]:  # whole rows are contiguous
+            X, pixels = strided(shifted(dy, d * sizes[1] * sizes[2]), plane, 1), outputs[1] * outputs[2]
+            pack_panel(X, present, width, pixels, shifted(panel, packed * width))
+            packed += pixels
         else:
-            for h in range(counts[1]):
-                row = at + (d * sizes[1] + h) * sizes[2]
-                pack_panel(dy, row, plane, 1, present, width, counts[2], panel, to)
-                to += counts[2] * width
-
-
-@jit
-def _add_region(x, channels, pitches, taps, tap_steps, rounds, steps, panel, width, tiles, size, keep):
-    """Add a region's sums to the tiles of `channels` channels of x and all taps.
-
-    A tile's rows are channels, or where there are few of those, taps along the width.
-    """
-    by_taps = channels < min(taps[2], 8)
-    rows_in_all, ra = (taps[2], tap_steps[2]) if by_taps else (channels, pitches)
-    tile = 0
-    for c in range(channels if by_taps else 1):
-        row = 0
-        while row < rows_in_all:
-            rows = tile_height(rows_in_all - row)
-            for i in range(taps[0]):
-                for j in range(taps[1]):
-                    for k in range(1 if by_taps else taps[2]):
-                        at = c * pitches + row * ra + i * tap_steps[0] + j * tap_steps[1] + k * tap_steps[2]
-                        correlate_tile(rows, width, x, at, ra, rounds, steps, panel, shifted(tiles, tile * size), keep)
-                        tile += 1
-            row += rows
-
-
-@jit
-def _most_tiles(channels, taps):
-    """At least the number of tiles that `_add_region` uses; a row of tiles ends in less than four small ones."""
-    every = taps[0] * taps[1] * taps[2]
-    if channels < min(taps[2], 8):
-        return channels * taps[0] * taps[1] * (taps[2] // MR + 4)
-    return (channels // MR + 4) * every
-
-
-@jit
-def _put_tiles(tiles, size, width, channels, taps, present, turned, out, at, out_channel):
-    """The tiles of `_add_region` to their places in the weight's gradient."""
-    every = taps[0] * taps[1] * taps[2]
-    by_taps = channels < min(taps[2], 8)
-    rows_in_all = taps[2] if by_taps else channels
-    tile = 0
-    for c in range(channels if by_taps else 1):
-        row = 0
-        while row < rows_in_all:
-            rows = tile_height(rows_in_all - row)
-            for i in range(taps[0]):
-                for j in range(taps[1]):
-                    for k in range(1 if by_taps else taps[2]):
-                        to = at + c * every + row * (1 if by_taps else every) + (i * taps[1] + j) * taps[2] + k
-                        put_tile(
-                            shifted(tiles, tile * size), width, rows, present, out, 0, STORE, False, turned,
-                            out, to, out_channel, 1 if by_taps else every,
-                        )  # fmt: skip
-                        tile += 1
-            row += rows
+            for h in range(outputs[1]):
+                X = strided(shifted(dy, (d * sizes[1] + h) * sizes[2]), plane, 1)
+                pack_panel(X, present, width, outputs[2], shifted(panel, packed * width))
+                packed += outputs[2]
 
 
 @jit(merge=True)
-def _take_boxes(x, at, image_step, plan, start, counts, images, channels, in_place, box):
-    """What a region's outputs see in x, in each image: copied into the box, or where it lies; and the elements from one
-    image, channel, slice and row to the next."""
-    sizes = (plan[SIZE, 0], plan[SIZE, 1], plan[SIZE, 2])
-    if in_place:
-        slice, row = sizes[1] * sizes[2], sizes[2]
-        return shifted(x, at + start[0] * slice + start[1] * row + start[2]), image_step, sizes[0] * slice, slice, row
-    extents = (extent(plan, 0, counts[0]), extent(plan, 1, counts[1]), extent(plan, 2, counts[2]))
-    pitch, lanes = extents[0] * extents[1] * extents[2], lane_count(x)
-    pitch += lanes if pitch % (4 * lanes) == 0 else 0  # not all channels in the same cache set
+def _source(x, image_stride, plan, place, images, channels, copies, block):
+    """What the outputs of `place` need of x, in each image: copied into the block, or where it is."""
+    sizes, start = plan.sizes, place.start
+    if not copies:
+        strides = (sizes[1] * sizes[2], sizes[2], ONE)
+        return Source(shifted(x, offset(start, strides)), image_stride, sizes[0] * sizes[1] * sizes[2], strides)
+    extent, lanes = extents(plan, place.outputs), lane_count(x)
+    channel_stride = product(extent)
+    channel_stride += lanes if channel_stride % (4 * lanes) == 0 else 0  # not all channels in the same cache set
     for n in range(images):
-        to = shifted(box, n * channels * pitch)
-        copy_block(x, at + n * image_step, sizes, start, extents, channels, to, pitch)
-    return box, channels * pitch, pitch, extents[1] * extents[2], extents[2]
+        to = shifted(block, n * channels * channel_stride)
+        copy_block(shifted(x, n * image_stride), sizes, start, extent, channels, to, channel_stride)
+    return Source(block, channels * channel_stride, channel_stride, (extent[1] * extent[2], extent[2], ONE))
+
+
+@jit(inline=True)
+def _rows_are_taps(channels, taps):
+    """Whether a tile's rows are taps along the width, as there are few channels, instead of channels."""
+    return channels < min(taps[2], 8)
+
+
+@jit
+def _add_block(source, channels, plan, reduction, panel, width, tiles, keep):
+    """Add a block's sums to the tiles of `channels` channels of x and all taps; without `keep`, store them."""
+    taps, dilation, strides, size = plan.taps, plan.dilation, source.strides, totals_size(tiles)
+    tap_strides = (dilation[0] * strides[0], dilation[1] * strides[1], dilation[2])
+    by_taps = _rows_are_taps(channels, taps)
+    height, row_stride = (taps[2], tap_strides[2]) if by_taps else (channels, source.channel_stride)
+    tile = 0
+    for c in range(channels if by_taps else 1):
+        row = 0
+        while row < height:
+            rows = tile_height(height - row)
+            for i in range(taps[0]):
+                for j in range(taps[1]):
+                    for k in range(1 if by_taps else taps[2]):
+                        start = c * source.channel_stride + row * row_stride + offset((i, j, k), tap_strides)
+                        X = strided(shifted(source.memory, start), row_stride, 1)
+                        correlate_tile(rows, width, X, reduction, panel, shifted(tiles, tile * size), keep)
+                        tile += 1
+            row += rows
+
+
+@jit
+def _max_tiles(channels, taps):
+    """At least the number of tiles that `_add_block` uses; a row of tiles ends in less than four small ones."""
+    if _rows_are_taps(channels, taps):
+        return channels * taps[0] * taps[1] * (taps[2] // MR + 4)
+    return (channels // MR + 4) * product(taps)
+
+
+@jit
+def _store_tiles(tiles, width, channels, taps, present, G, square):
+    """The tiles of `_add_block` to their places in the weight's gradient: row m of G holds the channels and taps of
+    output channel m."""
+    kernel, size = product(taps), totals_size(tiles)
+    by_taps = _rows_are_taps(channels, taps)
+    height, row_stride = (taps[2], 1) if by_taps else (channels, kernel)
+    epilogue = Epilogue(STORE, tiles, False)
+    tile = 0
+    for c in range(channels if by_taps else 1):
+        row = 0
+        while row < height:
+            rows = tile_height(height - row)
+            for i in range(taps[0]):
+                for j in range(taps[1]):
+                    for k in range(1 if by_taps else taps[2]):
+                        first = c * kernel + row * row_stride + (i * taps[1] + j) * taps[2] + k
+                        Y = strided(G.column(first), G.row_stride, row_stride)
+                        T = strided(shifted(tiles, tile * size), width, 1)
+                        store_tile(T, rows, present, epilogue, Y, square)
+                        tile += 1
+            row += rows
+
+
+# --- tasks -----------------------------------------------------------------------------------------------------------
 
 
 @jit(merge=True)
-def _sum_task(dy, x, out, plan, images, groups, channels, columns, chunk, together, task, splits):
-    """One task: the images that fall to its split, region by region."""
-    lanes = lane_count(out)
-    DY, X, OUT = flat(dy), flat(x), flat(out)
-    NR = NV * lanes
-    blocks, chunks = (columns + NR - 1) // NR, (channels + chunk - 1) // chunk
-    split, block, c = task % splits, task // splits // chunks, task // splits % chunks * chunk
-    group, column = block // blocks, block % blocks * NR
-    present, now = min(NR, columns - column), min(chunk, channels - c)
-    width = tile_width(present, lanes)
-    taps = (plan[ROUNDS, 0], plan[ROUNDS, 1], plan[ROUNDS, 2])
-    every = taps[0] * taps[1] * taps[2]
-    counts = (plan[COUNT, 0], plan[COUNT, 1], plan[COUNT, 2])
-    x_plane, y_plane = plan[SIZE, 0] * plan[SIZE, 1] * plan[SIZE, 2], counts[0] * counts[1] * counts[2]
-    regions = region_counts(plan)
-    in_place = inside(plan)
-    size = totals_size(out)
+def _part_of(number, shape, blocks, NR):
+    """The channels of dy and x of task `number` of a split."""
+    panels, chunks = (shape.M + NR - 1) // NR, (shape.C + blocks.channels - 1) // blocks.channels
+    group, m, c = number // chunks // panels, number // chunks % panels * NR, number % chunks * blocks.channels
+    return Part(group, m, min(NR, shape.M - m), c, min(blocks.channels, shape.C - c))
 
-    room = (
-        extent(plan, 0, plan[REGION, 0]) * extent(plan, 1, plan[REGION, 1]) * extent(plan, 2, plan[REGION, 2]) + lanes
+
+@jit(merge=True)
+def _allocate(plan, blocks, part, copies, like):
+    lanes = lane_count(like)
+    block = blocks.images * part.C * (product(extents(plan, blocks.outputs)) + lanes)
+    return Scratch(
+        allocate(like, block if copies else 0),
+        allocate(like, (blocks.images * product(blocks.outputs) + lanes) * NV * lanes),
+        allocate(like, _max_tiles(part.C, plan.taps) * totals_size(like)),
+        allocate(like, lanes * lanes),
     )
-    box = allocate(out, 0 if in_place else together * now * room)
-    panel = allocate(out, (together * plan[REGION, 0] * plan[REGION, 1] * plan[REGION, 2] + lanes) * NR)
-    tiles = allocate(out, _most_tiles(now, taps) * size)
-    turned = allocate(out, lanes * lanes)
+
+
+@jit(merge=True)
+def _sum_task(task, operands, plan, shape, blocks):
+    """One task: the images of its split, block by block."""
+    N, groups, C, M = shape
+    split, number = task % blocks.splits, task // blocks.splits
+    part = _part_of(number, shape, blocks, NV * lane_count(operands.out))
+    width, copies = tile_width(part.M, operands.out), not is_unpadded(plan)
+    counts, x_size, y_size = block_counts(plan, blocks.outputs), product(plan.sizes), product(plan.outputs)
+    scratch = _allocate(plan, blocks, part, copies, operands.out)
     keep = False
-    first, last = split * images // splits, (split + 1) * images // splits
-    for image in range(first, last, together):
-        several = min(together, last - image)
-        for region in range(regions[0] * regions[1] * regions[2]):
-            origin, extents, start = region_at(plan, region, regions)
-            pixels = extents[0] * extents[1] * extents[2]
-            for n in range(several):
-                at = ((image + n) * groups + group) * columns + column
-                at = at * y_plane + (origin[0] * counts[1] + origin[1]) * counts[2] + origin[2]
-                _pack_region(DY, at, counts, extents, present, width, panel, n * pixels * width)
-            at = ((image * groups + group) * channels + c) * x_plane
-            source, image_step, pitch, slice, row = _take_boxes(
-                X, at, groups * channels * x_plane, plan, start, extents, several, now, in_place, box
+    first, last = split * N // blocks.splits, (split + 1) * N // blocks.splits
+    for image in range(first, last, blocks.images):
+        images = min(blocks.images, last - image)
+        for block in range(product(counts)):
+            place = block_at(plan, blocks.outputs, block, counts)
+            pixels = product(place.outputs)
+            for n in range(images):
+                to = (((image + n) * groups + part.group) * M + part.m) * y_size + offset(place.first, plan.out_strides)
+                panel = shifted(scratch.panel, n * pixels * width)
+                _pack_gradients(shifted(operands.dy, to), plan.outputs, place.outputs, part.M, width, panel)
+            x = shifted(operands.x, ((image * groups + part.group) * C + part.c) * x_size)
+            source = _source(x, groups * C * x_size, plan, place, images, part.C, copies, scratch.block)
+            strides, steps = source.strides, plan.stride
+            reduction = Reduction(
+                (images, place.outputs[0], place.outputs[1], place.outputs[2]),
+                (source.image_stride, steps[0] * strides[0], steps[1] * strides[1], steps[2]),
             )
-            _add_region(
-                source, now, pitch, taps, (plan[STEP, 0] * slice, plan[STEP, 1] * row, plan[STEP, 2]),
-                (several, *extents), (image_step, plan[STRIDE, 0] * slice, plan[STRIDE, 1] * row, plan[STRIDE, 2]),
-                panel, width, tiles, size, keep,
-            )  # fmt: skip
+            _add_block(source, part.C, plan, reduction, scratch.panel, width, scratch.tiles, keep)
             keep = True
-    at = split * (out.size // splits) + ((group * columns + column) * channels + c) * every
+    kernel = product(plan.taps)
     if keep:
-        _put_tiles(tiles, size, width, now, taps, present, turned, OUT, at, channels * every)
-    release(box)
-    release(panel)
-    release(tiles)
-    release(turned)
+        row = (split * groups + part.group) * M + part.m
+        G = strided(shifted(operands.out, (row * C + part.c) * kernel), C * kernel, 1)
+        _store_tiles(scratch.tiles, width, part.C, plan.taps, part.M, G, scratch.square)
+    release(scratch.block)
+    release(scratch.panel)
+    release(scratch.tiles)
+    release(scratch.square)
 
 
 @jit
-def weight_gradient(first, last, dy, x, out, plan, images, groups, channels, columns, chunk, together, splits):
-    """``out[s, g, m, c, t] = sum over images n of split s, pixels i of dy[n, g, m, i] * x[n, g, c, tap t of i]``: the
-    tasks from `first` to `last` - 1.
-
-    Flat arrays: dy (images, groups, columns, pixels), x (images, groups, channels, *sizes).
-    """
+def weight_gradient(first, last, operands, plan, shape, blocks):
+    """``out[s, g, m, c, k] = sum over images n of split s, outputs o of dy[n, g, m, o] * x[n, g, c, tap k of o]``: the
+    tasks from `first` to `last` - 1."""
     for task in range(first, last):
-        _sum_task(dy, x, out, plan, images, groups, channels, columns, chunk, together, task, splits)
+        _sum_task(task, operands, plan, shape, blocks)
 
 
 @jit
-def _weight_gradient_parallel(
-    dy, x, out, plan, images, groups, channels, columns, chunk, together, tasks, splits, threads
-):  # fmt: skip
-    arguments = dy, x, out, plan, images, groups, channels, columns, chunk, together, splits
+def _weight_gradient_parallel(dy, x, out, numbers, tasks, threads):
+    plan, shape, outputs, others = decode(numbers)
+    blocks = Blocks(outputs, others[0], others[1], others[2])
+    arguments = Operands(flat(dy), flat(x), flat(out)), plan, shape, blocks
     parallel_for(weight_gradient, tasks, 1, threads, arguments)
 
 
 _compiled = Compiled(
-    _weight_gradient_parallel, lambda kind: (kind[::1], kind[::1], kind[::1], int64[:, ::1], *(int64,) * 9)
+    _weight_gradient_parallel, lambda kind: (kind[::1], kind[::1], kind[::1], int64[::1], int64, int64)
 )
 
 
-def run(dy, x, shape, plan, groups):
-    """The gradient, of `shape`, for arrays (N, C, D, H, W) of which neither is empty."""
-    images, channels, columns = x.shape[0], x.shape[1] // groups, dy.shape[1] // groups
-    chunk, together = _set_regions(plan, images, channels, x.itemsize)
+def run(dy, x, weight_shape, plan, groups):
+    """The gradient, of `weight_shape`, for arrays (N, C, D, H, W) of which neither is empty."""
+    shape = Shape(x.shape[0], groups, x.shape[1] // groups, dy.shape[1] // groups)
+    blocks = choose_blocks(plan, shape, x.itemsize)
     NR = NV * vector_bytes() // x.itemsize
-    tasks = groups * -(-columns // NR) * -(-channels // chunk)
-    work = int(plan[ROUNDS].prod() * plan[COUNT].prod()) * channels * columns * groups * images
-    splits = min(images, -(-FEW // tasks), max(work // PARALLEL_MULTIPLY_ADDS, 1))
-    out = _checks.new((splits, *shape), x.dtype)
-    _compiled[x.dtype](
-        dy.reshape(-1), x.reshape(-1), out.reshape(-1), plan, images, groups, channels, columns, chunk, together,
-        tasks * splits, splits, threads_for(multiply_adds=work),
-    )  # fmt: skip
-    return out[0] if splits == 1 else sum_over(out, 0)
+    tasks = groups * -(-shape.M // NR) * -(-shape.C // blocks.channels) * blocks.splits
+    threads = threads_for(multiply_adds=math.prod(plan.taps) * math.prod(plan.outputs) * math.prod(shape))
+    out = _checks.new((blocks.splits, *weight_shape), x.dtype)
+    _compiled[x.dtype](dy.reshape(-1), x.reshape(-1), out.reshape(-1), encode(plan, shape, *blocks), tasks, threads)
+    return out[0] if blocks.splits == 1 else sum_over(out, 0)

@@ -1,14 +1,14 @@
 r"""Convolution and transposed convolution in one, two or three dimensions, in plain NumPy.
 
-    y[n, o, i] = b[o] + sum over c, k of w[o, c, k] xp[n, c, i stride + k dilation]       xp: x within a border of zeros
+    y[n, o, i] = b[o] + sum over c, k of w[o, c, k] xp[n, c, i stride + k dilation]          xp: x padded with zeros
 
-`i` and `k` stand for one, two or three indices each: the position in the output and in the kernel. `x` is
-(N, C, *spatial) or, without a batch, (C, *spatial); w is (OC, C / groups, *kernel), and each group of output channels
-sees its own group of input channels.
+`i` and `k` stand for one, two or three indices each: of the output and of the tap. `x` is (N, C, *spatial) or,
+without a batch, (C, *spatial); w is (OC, C / groups, *kernel), and each group of output channels sums its own group of
+input channels.
 
-All of it is one step, `_correlate`: gather the patches of x that the kernel sees, one a column (im2col), and multiply
-them by the weight as a matrix. The gradient with respect to x is the correlation of dy, spread out by `stride`, with
-the kernel turned round; the transposed convolution is that gradient under another name; dw is dy times the patches.
+All of it is one step, `_correlate`: gather the patches of x, one a column (im2col), and multiply them by the weight as
+a matrix. The gradient with respect to x is the correlation of dy, dilated by `stride`, with the flipped kernel; the
+transposed convolution is that gradient under another name; dw is dy times the patches.
 The number of dimensions is the weight's, so one function serves under three names.
 """
 
@@ -41,7 +41,7 @@ def conv2d(
     """
     batch, kernel = _batched(x, weight), weight.shape[2:]
     stride, dilation = _each(stride, kernel), _each(dilation, kernel)
-    xp, _ = _bordered(batch, kernel, padding, dilation)
+    xp, _ = _padded(batch, kernel, padding, dilation)
     matrix = weight.reshape(groups, weight.shape[0] // groups, math.prod(weight.shape[1:]))
     sizes = [(size - d * (k - 1) - 1) // s + 1 for size, k, s, d in _zip(xp.shape[2:], kernel, stride, dilation)]
     y = _correlate(xp, matrix, kernel, stride, dilation, sizes)
@@ -53,10 +53,10 @@ def conv2d_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=1, *,
     """Return the gradients ``(dx, dweight, dbias)``, None for those not in `needs`."""
     batch, dy, kernel = _batched(x, weight), _batched(dy, weight), weight.shape[2:]
     stride, dilation = _each(stride, kernel), _each(dilation, kernel)
-    xp, before = _bordered(batch, kernel, padding, dilation)
+    xp, before = _padded(batch, kernel, padding, dilation)
     dx = dweight = None
     if needs[0]:
-        dx = _spread(dy, weight, batch.shape[2:], stride, before, dilation, groups).reshape(x.shape)
+        dx = _gather(dy, weight, batch.shape[2:], stride, before, dilation, groups).reshape(x.shape)
     if needs[1]:
         dweight = _products(dy, xp, weight.shape, stride, dilation, groups)
     return dx, dweight, _sum_of_channels(dy) if needs[2] else None
@@ -80,7 +80,7 @@ def conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0
         (n - 1) * s - 2 * p + d * (k - 1) + e + 1
         for n, s, p, d, k, e in _zip(batch.shape[2:], stride, padding, dilation, kernel, extra)
     ]
-    y = _spread(batch, weight, sizes, stride, padding, dilation, groups)
+    y = _gather(batch, weight, sizes, stride, padding, dilation, groups)
     return _finish(y, bias, None, x.ndim < weight.ndim)
 
 
@@ -91,7 +91,7 @@ def conv_transpose2d_backward(
     """Return the gradients ``(dx, dweight, dbias)``, None for those not in `needs`; dx is a convolution of dy."""
     batch, dy, kernel = _batched(x, weight), _batched(dy, weight), weight.shape[2:]
     stride, padding, dilation = (_each(v, kernel) for v in (stride, padding, dilation))
-    dyp, _ = _bordered(dy, kernel, padding, dilation)
+    dyp, _ = _padded(dy, kernel, padding, dilation)
     dx = dweight = None
     if needs[0]:
         matrix = weight.reshape(groups, weight.shape[0] // groups, math.prod(weight.shape[1:]))
@@ -113,25 +113,25 @@ def _correlate(x, matrix, kernel, stride, dilation, sizes):
     return y.reshape(x.shape[0], matrix.shape[0] * matrix.shape[1], *sizes)
 
 
-def _spread(dy, weight, sizes, stride, before, dilation, groups):
-    """The gradient of x, of the spatial `sizes`, that dy reaches through `weight` (OC, C / groups, *kernel).
+def _gather(dy, weight, sizes, stride, before, dilation, groups):
+    """The gradient with respect to x, of the spatial `sizes`, for `weight` (OC, C / groups, *kernel).
 
-    x at i has met dy at (i + before - k dilation) / stride: with dy spread out by `stride` between zeros, a correlation
-    with the kernel turned round.
+    x at i meets dy at (i + before - k dilation) / stride: with dy dilated by `stride` between zeros, a correlation
+    with the flipped kernel.
     """
     kernel = weight.shape[2:]
     dense = np.zeros((*dy.shape[:2], *[max(0, (n - 1) * s + 1) for n, s in _zip(dy.shape[2:], stride)]), dy.dtype)
     dense[(..., *[slice(None, None, s) for s in stride])] = dy
     reach = [d * (k - 1) for k, d in _zip(kernel, dilation)]
     dense = _placed(dense, [r - b for r, b in _zip(reach, before)], [n + r for n, r in _zip(sizes, reach)])
-    turned = np.flip(weight, range(2, weight.ndim))
-    turned = turned.reshape(groups, weight.shape[0] // groups, weight.shape[1], *kernel).swapaxes(1, 2)
-    matrix = turned.reshape(groups, weight.shape[1], weight.shape[0] // groups * math.prod(kernel))
+    flipped = np.flip(weight, range(2, weight.ndim))
+    flipped = flipped.reshape(groups, weight.shape[0] // groups, weight.shape[1], *kernel).swapaxes(1, 2)
+    matrix = flipped.reshape(groups, weight.shape[1], weight.shape[0] // groups * math.prod(kernel))
     return _correlate(dense, matrix, kernel, (1,) * len(kernel), dilation, sizes)
 
 
 def _products(dy, x, shape, stride, dilation, groups):
-    """The gradient of a weight of `shape`: dy at each position times the patch that it saw, summed over the batch."""
+    """The gradient of a weight of `shape`: dy at each position times its patch of x, summed over the batch."""
     N, OC, *sizes = dy.shape
     patches = _patches(x, groups, shape[2:], stride, dilation, sizes)
     rows = dy.reshape(N, groups, OC // groups, math.prod(sizes))
@@ -151,8 +151,8 @@ def _patches(x, groups, kernel, stride, dilation, sizes):
     return columns.reshape(N, groups, C // groups * math.prod(kernel), math.prod(sizes))
 
 
-def _bordered(x, kernel, padding, dilation):
-    """(x with its border of zeros, the border's widths before each dimension)."""
+def _padded(x, kernel, padding, dilation):
+    """(x with its padding of zeros, the padding before each dimension)."""
     reach = [d * (k - 1) for k, d in _zip(kernel, dilation)]
     if padding == "same":
         before, both = [r // 2 for r in reach], reach  # an odd width has its one more at the end

@@ -7,7 +7,7 @@ from nn.tensor import record
 
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Slide a kernel over sequences; see `conv2d`."""
-    return _record("conv1d", input, weight, bias, stride, padding, dilation, groups)
+    return _record(kernels.conv1d, kernels.conv1d_backward, input, weight, bias, (stride, padding, dilation, groups))
 
 
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -20,29 +20,30 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     bias : Tensor (out_channels,), optional
     stride, dilation : int or pair
     padding : int, pair, "same" or "valid"
-        How many zeros to add at both ends of each dimension.
+        Zeros at both ends of each dimension.
     groups : int
-        Into how many groups the channels are divided, each of which sees its own input channels only.
+        Each of `groups` equal parts of the input channels makes its own part of the output channels.
 
     Returns
     -------
     Tensor (N, out_channels, OH, OW) or (out_channels, OH, OW)
     """
-    return _record("conv2d", input, weight, bias, stride, padding, dilation, groups)
+    return _record(kernels.conv2d, kernels.conv2d_backward, input, weight, bias, (stride, padding, dilation, groups))
 
 
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Slide a kernel over volumes; see `conv2d`."""
-    return _record("conv3d", input, weight, bias, stride, padding, dilation, groups)
+    return _record(kernels.conv3d, kernels.conv3d_backward, input, weight, bias, (stride, padding, dilation, groups))
 
 
 def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """The gradient of `conv1d` with respect to its input, as an operation; see `conv_transpose2d`."""
-    return _record("conv_transpose1d", input, weight, bias, stride, padding, output_padding, groups, dilation)
+    geometry = stride, padding, output_padding, groups, dilation
+    return _record(kernels.conv_transpose1d, kernels.conv_transpose1d_backward, input, weight, bias, geometry)
 
 
 def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """The gradient of `conv2d` with respect to its input, as an operation: each input paints a kernel.
+    """The gradient of `conv2d` with respect to its input, as an operation: each input element adds a kernel.
 
     Parameters
     ----------
@@ -50,37 +51,41 @@ def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_paddi
     weight : Tensor (in_channels, out_channels / groups, KH, KW)
     bias : Tensor (out_channels,), optional
     stride, padding, dilation : int or pair
-        Of the convolution that this turns round.
+        Of the convolution whose gradient this is.
     output_padding : int or pair
-        How many more rows and columns to return: the sizes that such a convolution does not tell apart.
+        Rows and columns to add at the end: a convolution with a stride has one result size for several input sizes.
     groups : int
 
     Returns
     -------
     Tensor (N, out_channels, OH, OW) or (out_channels, OH, OW)
     """
-    return _record("conv_transpose2d", input, weight, bias, stride, padding, output_padding, groups, dilation)
+    geometry = stride, padding, output_padding, groups, dilation
+    return _record(kernels.conv_transpose2d, kernels.conv_transpose2d_backward, input, weight, bias, geometry)
 
 
 def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """The gradient of `conv3d` with respect to its input, as an operation; see `conv_transpose2d`."""
-    return _record("conv_transpose3d", input, weight, bias, stride, padding, output_padding, groups, dilation)
+    geometry = stride, padding, output_padding, groups, dilation
+    return _record(kernels.conv_transpose3d, kernels.conv_transpose3d_backward, input, weight, bias, geometry)
 
 
-def _record(name, input, weight, bias, *geometry):
+def _record(forward, backward, input, weight, bias, geometry):
+    """A pair of kernels bound to the tape; `geometry` is what follows x, weight and bias in both."""
+    name = forward.__name__
     x, w, b = checked(name, input).data, weight.data, None if bias is None else bias.data
     needs = (input.requires_grad, weight.requires_grad, b is not None and bias.requires_grad)
     if not w.size:
         _check_channels(name, w.shape)
 
-    def backward(dy):
-        return getattr(kernels, f"{name}_backward")(dy, x, w, *geometry, needs=needs)
+    def gradients(dy):
+        return backward(dy, x, w, *geometry, needs=needs)
 
-    return record(name, getattr(kernels, name)(x, w, b, *geometry), (input, weight, bias), backward, (input, weight))
+    return record(name, forward(x, w, b, *geometry), (input, weight, bias), gradients, (input, weight))
 
 
 def _check_channels(name, shape):
     """ValueError for a result of no channels, which PyTorch refuses, and for no input of a transposed convolution."""
-    rule, least = ("output channel", 1) if "transpose" not in name else ("input and output channel", 2)
-    if 0 in shape[:least]:
+    rule, axes = ("output channel", 1) if "transpose" not in name else ("input and output channel", 2)
+    if 0 in shape[:axes]:
         raise ValueError(f"{name}: weight must have at least 1 {rule}, got shape {shape}")

@@ -1,4 +1,4 @@
-"""Cases of `kernels.convolution`: each with its gradients for x, weight and bias."""
+"""Cases of `kernels.convolution`: each with its gradients with respect to x, weight and bias."""
 
 import numpy as np
 
@@ -101,7 +101,7 @@ CASES = [
     (convolution, (2, 20, 40, 41), (40, 20, 5, 5), {"padding": (2, 0)}),
     (convolution, (1, 40, 30, 30), (2, 40, 3, 3), {"padding": 1}),
     (convolution, (1, 2, 30, 300), (40, 2, 3, 3), {"padding": 1}),
-    # regions in parts: many pixels, long reach, many products
+    # several blocks: many pixels, long reach, many products
     (convolution, (1, 16, 120, 121), (20, 16, 3, 3), {"padding": 1}),
     (convolution, (1, 16, 120, 121), (20, 16, 3, 3), {"stride": 3}),
     (convolution, (1, 30, 4, 3000), (20, 30, 1, 2), {"dilation": 2500}),

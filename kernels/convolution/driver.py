@@ -1,0 +1,76 @@
+"""The tuned convolution: which loops compute it, its gradients and the transposed convolution.
+
+correlate           `depthwise` (each channel on its own), `winograd` (3 x 3 taps, enough channels), `correlation`
+gather              the gradient with respect to x, and the transposed convolution: `correlate` for each phase
+weight_gradient     `depthwise_gradient`, `row_gradient` (few channels, long rows), `weight_gradient`
+bias_gradient       a sum
+"""
+
+import math
+
+from kernels import _checks
+from kernels.convolution import (
+    correlation,
+    depthwise,
+    depthwise_gradient,
+    row_gradient,
+    winograd,
+)
+from kernels.convolution import weight_gradient as dense_gradient
+from kernels.convolution.geometry import forward_plan, gather_plans
+from kernels.reduction import sum as sum_over
+
+WINOGRAD = ("winograd2", "winograd4")
+
+
+def _fill(out, bias):
+    """The result where there is nothing to sum."""
+    out[...] = bias.reshape(-1, *(1,) * (out.ndim - 2)) if bias.size else 0
+
+
+def correlate(x, weight, bias, relu, out, plan, groups, algorithm=None):
+    """A convolution by its plan, with the loops that suit it unless the algorithm is given; arrays (N, C, …)."""
+    if out.size == 0 or x.size == 0:
+        _fill(out, bias)
+        if relu and out.size:
+            out.clip(0, out=out)
+        return
+    C, M = x.shape[1] // groups, out.shape[1] // groups
+    if algorithm is None and winograd.fits(plan) and winograd.pays(C, M, x.itemsize):
+        algorithm = "winograd2"
+    if algorithm in WINOGRAD:
+        winograd.run(x, weight, bias, relu, out, plan, groups, algorithm)
+    elif C == M == 1:
+        depthwise.run(x, weight, bias, relu, out, plan)
+    else:
+        correlation.run(x, weight, bias, relu, out, plan, groups)
+
+
+def gather(dy, weight, bias, out, geometry, groups):
+    """The convolution's gradient with respect to x, plus bias; arrays (N, C, …)."""
+    plans = list(gather_plans(geometry))
+    if dy.size == 0 or out.size == 0 or any(not all(plan.taps) for plan in plans):
+        _fill(out, bias)
+    if dy.size and out.size:
+        for plan in plans:
+            if all(plan.taps):
+                correlate(dy, weight, bias, False, out, plan, groups)
+
+
+def weight_gradient(dy, x, weight, geometry, groups):
+    """The convolution's gradient with respect to its weight."""
+    if dy.size == 0 or x.size == 0:
+        dweight = _checks.new(weight.shape, weight.dtype)
+        dweight.fill(0)
+        return dweight
+    plan, C, M = forward_plan(geometry), x.shape[1] // groups, dy.shape[1] // groups
+    if C == M == 1:
+        return depthwise_gradient.run(dy, x, _checks.new(weight.shape, weight.dtype), plan)
+    if row_gradient.fits(plan, C, M, x.itemsize):
+        return row_gradient.run(dy, x, weight.shape, plan, groups)
+    return dense_gradient.run(dy, x, weight.shape, plan, groups)
+
+
+def bias_gradient(dy):
+    """The sum of dy over images and outputs."""
+    return sum_over(dy.reshape(*dy.shape[:2], math.prod(dy.shape[2:])), (0, 2))
