@@ -188,7 +188,7 @@ def test_gradient_of_rows_that_no_id_names(rng, dtype, monkeypatch, blank_from):
 def test_large_gradient(rng):
     """Above the size from which untouched pages are left alone."""
     V, E = 70_000, 130
-    assert V * E * 4 >= functions.BLANK_FROM
+    assert V * E * 4 >= functions.ZERO_PAGES_FROM
     ids, dy = rng.integers(0, V, 50), normal(rng, (50, E), np.float32)
     dweight = kernels.embedding_backward(dy, ids, V)
     np.testing.assert_array_equal(dweight[ids], reference.embedding_backward(dy, ids, V)[ids])
