@@ -171,10 +171,10 @@ def test_rows_named_many_times(rng):
     np.testing.assert_allclose(kernels.embedding_backward(dy, ids, 4), exact, rtol=2e-6)
 
 
-@pytest.mark.parametrize("blank_from", [0, math.inf], ids=["blank", "filled"])
-def test_gradient_of_rows_that_no_id_names(rng, dtype, monkeypatch, blank_from):
+@pytest.mark.parametrize("zero_pages_from", [0, math.inf], ids=["zeroed", "filled"])
+def test_gradient_of_rows_without_an_id(rng, dtype, monkeypatch, zero_pages_from):
     """Zeros, whether the array comes with them or the loops write them."""
-    monkeypatch.setattr(functions, "BLANK_FROM", blank_from)
+    monkeypatch.setattr(functions, "ZERO_PAGES_FROM", zero_pages_from)
     rubbish = [np.full((50, 33), np.nan, dtype) for _ in range(20)]
     del rubbish  # what is allocated next may be this memory
     for ids in ([0], [49], [7, 7, 30], [48, 1, 25], range(50)):
@@ -188,7 +188,7 @@ def test_gradient_of_rows_that_no_id_names(rng, dtype, monkeypatch, blank_from):
 def test_large_gradient(rng):
     """Above the size from which untouched pages are left alone."""
     V, E = 70_000, 130
-    assert V * E * 4 >= functions.BLANK_FROM
+    assert V * E * 4 >= functions.ZERO_PAGES_FROM
     ids, dy = rng.integers(0, V, 50), normal(rng, (50, E), np.float32)
     dweight = kernels.embedding_backward(dy, ids, V)
     np.testing.assert_array_equal(dweight[ids], reference.embedding_backward(dy, ids, V)[ids])

@@ -1,7 +1,7 @@
-"""Rows of a table by their numbers: embeddings, one by one or combined in bags.
+"""Rows of a table by their indices: embeddings, one by one or combined in bags.
 
-- `grouping`: the places of each number, in order.
-- `loops`: rows copied, rows combined, their largest elements, their products.
+- `grouping`: the places of each index, in order.
+- `loops`: rows copied, weighted sums of rows, their maxima, their products.
 - `functions`: the public functions.
 """
 

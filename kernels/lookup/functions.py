@@ -1,4 +1,4 @@
-"""The public functions: they check arguments and choose the loops."""
+"""The public functions: they validate arguments and choose the loops."""
 
 import math
 
@@ -11,30 +11,30 @@ from kernels._indices import within
 from kernels._jit import Compiled
 from kernels._threads import threads_for
 from kernels.lookup.loops import (
-    NOBODY,
+    NONE,
     add_at,
     add_bags,
-    add_won,
-    combine,
+    add_to_winners,
     gather,
-    largest,
+    max_bags,
     multiply_rows,
     pack_bags,
     shrink_rows,
+    sum_bags,
 )
 from kernels.reduction.layout import expect_shape
 
 MODES = ("sum", "mean", "max")
-# Memory this large is new from the system each time, and its pages are zero: those that no id names are never touched.
-# What is smaller has been used before, and filling it with zeros is left to the threads that write the rows.
-BLANK_FROM = 2**25  # bytes
+# Memory this large is new from the operating system each time, and its pages are zero: those without a row that occurs
+# are never touched. Smaller memory has been used before; the threads that write the rows set the others to zero.
+ZERO_PAGES_FROM = 2**25  # bytes
 
 _gather = Compiled(gather, lambda kind: (int64[::1], kind[:, ::1], kind[:, ::1], int64))
 _shrink = Compiled(shrink_rows, lambda kind: (Array(kind, 2, "A"), int64[::1], float64, float64))
 
 
 def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, *, out=None):
-    """The rows of `weight` that `input` names.
+    """The rows of `weight` whose indices are in `input`.
 
     Parameters
     ----------
@@ -45,11 +45,11 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     padding_idx : int, optional
         A row that gets no gradient, from -V to V - 1; the forward treats it as any other.
     max_norm : float, optional
-        The named rows whose norm is larger are scaled down to it first, in `weight` itself.
+        Rows that occur in `input` and whose norm is larger are scaled down to it first, in `weight` itself.
     norm_type : float, default 2
         The p of that p-norm; ``math.inf`` for the largest magnitude.
     scale_grad_by_freq : bool, default False
-        Concerns the backward only.
+        Used by the backward only.
     out : array, optional
         C-contiguous, shape ``(*input.shape, E)``: receives the result.
 
@@ -92,7 +92,7 @@ def embedding_backward(dy, input, num_embeddings, padding_idx=None, scale_grad_b
     Parameters
     ----------
     dy : array
-        Gradient of the result, shape ``(*input.shape, E)``.
+        Gradient with respect to the result, shape ``(*input.shape, E)``.
     input : array of int64 or int32
         The forward's ids.
     num_embeddings : int
@@ -100,17 +100,26 @@ def embedding_backward(dy, input, num_embeddings, padding_idx=None, scale_grad_b
     padding_idx : int, optional
         This row's gradient is zero.
     scale_grad_by_freq : bool, default False
-        Whether each row's gradient is divided by the number of times that `input` names it.
+        Whether each row's gradient is divided by the number of times that it occurs in `input`.
 
     Returns
     -------
     dweight : array
-        Shape ``(V, E)``; zeros in rows that no id names.
+        Shape ``(V, E)``; zeros in rows that do not occur in `input`.
 
     Raises
     ------
     TypeError, ValueError, IndexError
         As `embedding`; a `dy` of another shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import embedding_backward
+    >>> embedding_backward(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), np.array([2, 0, 2]), 3)
+    array([[3., 4.],
+           [0., 0.],
+           [6., 8.]])
     """
     operation = "embedding_backward"
     dy, ids = _checks.floats(operation, "dy", dy), _checks.indices(operation, "input", input)
@@ -123,10 +132,10 @@ def embedding_backward(dy, input, num_embeddings, padding_idx=None, scale_grad_b
     shape = num_embeddings, dy.shape[-1]
     if not dy.size:
         return np.zeros(shape, dy.dtype)
-    blank, dweight = _gradient(shape, dy.dtype)
+    zeroed, dweight = _gradient(shape, dy.dtype)
     rows = dy.reshape(ids.size, -1)
-    threads = threads_for(dy.size if blank else dweight.size)
-    add_at(rows, ids.reshape(-1), padding, bool(scale_grad_by_freq), blank, dweight, threads)
+    threads = threads_for(dy.size if zeroed else dweight.size)
+    add_at(rows, ids.reshape(-1), padding, bool(scale_grad_by_freq), zeroed, dweight, threads)
     return dweight
 
 
@@ -144,7 +153,7 @@ def embedding_bag(
     padding_idx=None,
     indices=None,
 ):
-    """Sum, mean or largest elements of the rows of `weight` that each bag of `input` names.
+    """Sum, mean or maximum, column by column, of the rows of `weight` whose indices are in a bag of `input`.
 
     Parameters
     ----------
@@ -201,11 +210,11 @@ def embedding_bag(
     if mode == "max":
         winners = _checks.output(operation, indices, (B, E), _checks.INT64, "indices")
         if out.size:
-            largest(weight, rows, places, begin, out, winners, threads)
+            max_bags(weight, rows, places, begin, out, winners, threads)
     elif indices is not None:
         raise ValueError(f"{operation}: indices are of mode 'max' only, mode is {mode!r}")
     elif out.size:
-        combine(weight, rows, factors, np.arange(B), begin, NOBODY, False, True, out, threads)
+        sum_bags(weight, rows, factors, begin, out, threads)
     return out
 
 
@@ -228,15 +237,15 @@ def embedding_bag_backward(
     Parameters
     ----------
     dy : array
-        Gradient of the result, shape ``(B, E)``.
+        Gradient with respect to the result, shape ``(B, E)``.
     input, weight, offsets, mode, per_sample_weights, include_last_offset, padding_idx
         The forward's.
     scale_grad_by_freq : bool, default False
-        Whether the gradient of each row of `weight` is divided by the number of times that `input` names it.
+        Whether the gradient of each row of `weight` is divided by the number of times that it occurs in `input`.
     indices : array of int64
-        Mode "max": what the forward put there.
+        Mode "max": those of the forward.
     needs : tuple of bool
-        Which of the gradients are wanted.
+        Which of the gradients to return.
 
     Returns
     -------
@@ -249,6 +258,15 @@ def embedding_bag_backward(
     ------
     TypeError, ValueError, IndexError
         As `embedding_bag`; a `dy` of another shape, missing `indices`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import embedding_bag_backward
+    >>> embedding_bag_backward(np.array([[2.0, 4.0]]), np.array([[0, 2]]), np.zeros((3, 2)))
+    (array([[1., 2.],
+           [0., 0.],
+           [1., 2.]]), None)
     """
     operation = "embedding_bag_backward"
     bags = _Bags(operation, input, offsets, mode, include_last_offset, scale_grad_by_freq, per_sample_weights)
@@ -268,10 +286,10 @@ def embedding_bag_backward(
             winners = _checks.indices(operation, "indices", indices)
             expect_shape(operation, "indices", winners, dy.shape)
             dweight = np.zeros(weight.shape, dy.dtype)
-            add_won(dy, winners, rows, places, owners, dweight, threads)
+            add_to_winners(dy, winners, rows, places, owners, dweight, threads)
         else:
-            blank, dweight = _gradient(weight.shape, dy.dtype)
-            add_bags(dy, rows, owners, factors, bool(scale_grad_by_freq), blank, dweight, threads)
+            zeroed, dweight = _gradient(weight.shape, dy.dtype)
+            add_bags(dy, rows, owners, factors, bool(scale_grad_by_freq), zeroed, dweight, threads)
     if needs[1] and per_sample_weights is not None:
         dfactors = np.zeros(ids.size, dy.dtype)
         if dy.size:
@@ -284,7 +302,7 @@ def embedding_bag_backward(
 
 
 def _lookup(operation, input, weight, padding_idx, max_norm, norm_type):
-    """Ids and table, once they are seen to fit, and the rows shrunk to `max_norm`."""
+    """Validate and return ids and table; the rows that occur are shrunk to `max_norm`."""
     ids = _checks.indices(operation, "input", input)
     table = _checks.floats(operation, "weight", weight)
     if table.ndim != 2:
@@ -304,18 +322,18 @@ def _lookup(operation, input, weight, padding_idx, max_norm, norm_type):
 
 
 def _row(operation, padding_idx, number):
-    """`padding_idx` counted from the front, NOBODY for None; ValueError where there is no such row."""
+    """Validate `padding_idx` and return it counted from the front, NONE for None."""
     if padding_idx is None:
-        return NOBODY
+        return NONE
     if not -number <= padding_idx < number:
         raise ValueError(f"{operation}: padding_idx {padding_idx} is outside a table of {number} rows")
     return np.int64(padding_idx % number)
 
 
 def _gradient(shape, dtype):
-    """An array for the gradient of a table, and whether it holds zeros already."""
-    blank = math.prod(shape) * dtype.itemsize >= BLANK_FROM
-    return blank, np.zeros(shape, dtype) if blank else _checks.new(shape, dtype)
+    """Whether the array for the gradient of a table holds zeros already, and the array."""
+    zeroed = math.prod(shape) * dtype.itemsize >= ZERO_PAGES_FROM
+    return zeroed, np.zeros(shape, dtype) if zeroed else _checks.new(shape, dtype)
 
 
 class _Bags:

@@ -1,8 +1,8 @@
-r"""The places of each number in a list, in order: what makes a sum over equal numbers free of races.
+r"""The places of each id in a list, in order: what makes a sum over equal ids free of races.
 
-A gradient of a table adds up, for each row, what came from every place where that row was named. In the order of the
-places, two threads could meet in one row; sorted by number, each row's places lie side by side, and one thread takes
-them all, first to last, so that the sum has the same bits at any number of threads.
+The gradient of a table adds up, for each row, what came from every place where its id occurs. In the order of the
+places, two threads could write to one row; sorted by id, each row's places lie side by side, and one thread takes them
+all, first to last, so that the sum has the same bits at any number of threads.
 
     ids      7 2 7 2 9          touched  2    7    9
     order    1 3 0 2 4          begin    0    2    4    5
@@ -30,7 +30,7 @@ def _sorted_order(ids, number):
         for i in range(n):
             place[(ids[i] >> shift) & (BUCKETS - 1)] += 1
         total = 0
-        for digit in range(BUCKETS):  # how many there are becomes where the first one goes
+        for digit in range(BUCKETS):  # from the count of each digit to the place of its first id
             total += place[digit]
             place[digit] = total - place[digit]
         for k in range(n):

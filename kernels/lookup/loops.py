@@ -1,4 +1,4 @@
-r"""Embedding and embedding bag: rows of a table W (V, E) by their numbers.
+r"""Embedding and embedding bag: rows of a table W (V, E) by their indices, the ids.
 
     embedding   y_i = W[ids_i]                                         dW_r = sum of dy_i over the i with ids_i = r
     bag         y_b = sum of f_k W[ids_k] over the k of bag b          dW_r = sum of f_k dy_bag(k) over those k
@@ -6,25 +6,63 @@ r"""Embedding and embedding bag: rows of a table W (V, E) by their numbers.
 Both sums are one loop, `combine`. A bag is a row of a sparse matrix F, with the factors f_k at the columns ids_k; the
 forward is F W, the backward its transpose times dy, and grouping the places by their ids is what transposes it. The
 factor is 1 for a sum (or the weight given with the id), 1 / (size of the bag) for a mean; the backward of `embedding`
-has bags of one element and factors of 1. The largest element of each column has loops of its own.
+has bags of one element and factors of 1. The maximum of each column has loops of its own.
 
-At most 2 FLOPs an element, for 4 to 12 bytes moved: memory is the limit, and W's rows lie anywhere in it. Of a large dW
-most rows may be named by no id; those are not written (see `functions.BLANK_FROM`).
+At most 2 FLOPs an element, for 4 to 12 bytes moved: memory is the limit, and access to W's rows is random. Of a large
+dW most rows may occur in no bag; those are not written (see `functions.ZERO_PAGES_FROM`).
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from kernels._jit import jit
-from kernels._parallel import parallel_for
+from kernels._parallel import FIRST, parallel_for
 from kernels.lookup.grouping import grouped
 from kernels.reduction.ranges import over_range, read, sum_of, write
 from kernels.simd import flat, fma, shifted
 
-TASK = 2**13  # elements of a part of a parallel loop, at least 2 us of work
+TASK = 2**13  # elements of a task, at least 2 us of work
 BLOCK = 64  # rows summed in registers before they are added to what is in memory: a sum of sums rounds less
-NOBODY = np.int64(-1)  # no row, no place
+NONE = np.int64(-1)  # no row, no place
+
+
+class Terms(NamedTuple):
+    """What is summed: row ``rows[k]`` of a table, times ``factors[k]``."""
+
+    rows: np.ndarray
+    factors: np.ndarray
+
+
+class Groups(NamedTuple):
+    """Group u is the terms from ``begin[u]`` to ``begin[u + 1] - 1``, for row ``touched[u]``, which increases."""
+
+    touched: np.ndarray
+    begin: np.ndarray
+
+
+class Rule(NamedTuple):
+    """How groups are summed: row `padding` (or NONE) stays zero; `average`: the sums are divided by their number of
+    terms; `zeroed`: the result holds zeros already."""
+
+    padding: int
+    average: bool
+    zeroed: bool
+
+
+class Table(NamedTuple):
+    """Memory of rows of `width` elements, one after the other."""
+
+    elements: object
+    width: int
+
+
+class Ids(NamedTuple):
+    """Of each id: its place in the flattened input, and its bag."""
+
+    places: np.ndarray
+    bags: np.ndarray
 
 
 # --- naive loops: the definitions ------------------------------------------------------------------------------------
@@ -60,18 +98,25 @@ def embedding_bag_naive(ids, starts, factors, weight, out):
 # --- rows copied -----------------------------------------------------------------------------------------------------
 
 
-@over_range
 @jit(inline=True)
-def _copy_row(j, count, table, at, out, to):
-    write(out, to + j, count, read(table, at + j, count, 0.0))
+def _row(table, i):
+    return shifted(table.elements, i * table.width)
+
+
+@jit(inline=True)
+def _copied(j, count, source, target):
+    write(target, j, count, read(source, j, count, 0.0))
+
+
+_copy_row = over_range(_copied)
 
 
 @jit
 def _copy_rows(first, last, ids, weight, out):
     E = weight.shape[1]
-    table, target = flat(weight), flat(out)
+    table, target = Table(flat(weight), E), Table(flat(out), E)
     for i in range(first, last):
-        _copy_row(table, 0, E, table, ids[i] * E, target, i * E)
+        _copy_row(weight, FIRST, E, _row(table, ids[i]), _row(target, i))
 
 
 @jit
@@ -80,70 +125,78 @@ def gather(ids, weight, out, threads):
     parallel_for(_copy_rows, ids.size, max(1, TASK // weight.shape[1]), threads, (ids, weight, out))
 
 
-# --- rows combined ---------------------------------------------------------------------------------------------------
+# --- weighted sums of rows -------------------------------------------------------------------------------------------
 
 
-@over_range
 @jit(inline=True)
-def _add_columns(j, count, table, rows, factors, first, last, E, scale, more, out, to):
-    """``out[to + j] (+)= scale * sum(factors[k] * table[rows[k], j])`` over first <= k < last, at least one."""
-    total = read(table, rows[first] * E + j, count, 0.0) * factors[first]
-    for k in range(first + 1, last):
-        total = fma(read(table, rows[k] * E + j, count, 0.0), factors[k], total)
+def _weighted_sum(j, count, table, terms, number, scale, add, out):
+    """``out[j] (+)= scale * sum(factors[k] * table[rows[k], j])`` over k < number, at least one; `add` or store."""
+    rows, factors = terms
+    total = read(_row(table, rows[0]), j, count, 0.0) * factors[0]
+    for k in range(1, number):
+        total = fma(read(_row(table, rows[k]), j, count, 0.0), factors[k], total)
     total = total * scale
-    if more:
-        total = total + read(out, to + j, count, 0.0)
-    write(out, to + j, count, total)
+    if add:
+        total = total + read(out, j, count, 0.0)
+    write(out, j, count, total)
+
+
+_sum_rows = over_range(_weighted_sum)
 
 
 @jit(inline=True)
-def _set_zero(out, start, stop):
-    for j in range(start, stop):
+def _set_zero(out, first, last):
+    for j in range(first, last):
         out[j] = 0.0
 
 
 @jit
-def _combine_groups(first, last, table, rows, factors, touched, begin, left_out, by_count, blank, out):
-    E = out.shape[1]
-    source, target, numbers, weights = flat(table), flat(out), flat(rows), flat(factors)
+def _combine_groups(first, last, table, terms, groups, rule, out):
+    E, target = out.shape[1], flat(out)
+    source, results = Table(flat(table), E), Table(target, E)
+    rows, factors, (touched, begin) = flat(terms.rows), flat(terms.factors), groups
     for u in range(first, last):
-        to, stop = touched[u] * E, begin[u + 1]
-        if not blank:  # the rows between two groups belong to the second one, those behind them all to the last one
-            _set_zero(target, (touched[u - 1] + 1) * E if u else 0, to)
+        row, end = touched[u], begin[u + 1]
+        if not rule.zeroed:  # rows without terms: those before a group are its own, those behind all are the last one's
+            _set_zero(target, (touched[u - 1] + 1) * E if u else 0, row * E)
             if u == touched.size - 1:
-                _set_zero(target, to + E, out.size)
-        if stop == begin[u] or touched[u] == left_out:
-            _set_zero(target, to, to + E)
+                _set_zero(target, (row + 1) * E, out.size)
+        if end == begin[u] or row == rule.padding:
+            _set_zero(target, row * E, (row + 1) * E)
             continue
-        scale = out.dtype.type(1.0 / np.float64(stop - begin[u]) if by_count else 1.0)
-        for k in range(begin[u], stop, BLOCK):
-            end, more = min(k + BLOCK, stop), k > begin[u]
-            _add_columns(source, 0, E, source, numbers, weights, k, end, E, scale, more, target, to)
+        scale = out.dtype.type(1.0 / np.float64(end - begin[u]) if rule.average else 1.0)
+        for k in range(begin[u], end, BLOCK):
+            block, number = Terms(shifted(rows, k), shifted(factors, k)), min(BLOCK, end - k)
+            _sum_rows(table, FIRST, E, source, block, number, scale, k > begin[u], _row(results, row))
 
 
 @jit
-def combine(table, rows, factors, touched, begin, left_out, by_count, blank, out, threads):
-    """``out[touched[u]] = sum(factors[k] * table[rows[k]])`` over begin[u] <= k < begin[u + 1], zeros elsewhere.
-
-    `touched` increases and is not empty. The row `left_out` (or NOBODY) stays zero; `by_count`, the sums are divided by
-    their number of terms; `blank`, `out` holds zeros already.
-    """
-    terms = max(1, (rows.size + (0 if blank else out.shape[0])) // touched.size)
-    grain = max(1, TASK // (terms * out.shape[1]))
-    arguments = table, rows, factors, touched, begin, left_out, by_count, blank, out
-    parallel_for(_combine_groups, touched.size, grain, threads, arguments)
+def combine(table, terms, groups, rule, out, threads):
+    """``out[touched[u]] = sum(factors[k] * table[rows[k]])`` over begin[u] <= k < begin[u + 1], zeros elsewhere; for at
+    least one group."""
+    per_group = max(1, (terms.rows.size + (0 if rule.zeroed else out.shape[0])) // groups.touched.size)
+    grain = max(1, TASK // (per_group * out.shape[1]))
+    parallel_for(_combine_groups, groups.touched.size, grain, threads, (table, terms, groups, rule, out))
 
 
 @jit
-def add_at(dy, ids, left_out, by_count, blank, out, threads):
+def sum_bags(weight, rows, factors, begin, out, threads):
+    """``out[b] = sum(factors[k] * weight[rows[k]])`` over begin[b] <= k < begin[b + 1]"""
+    groups = Groups(np.arange(out.shape[0]), begin)
+    combine(weight, Terms(rows, factors), groups, Rule(NONE, False, True), out, threads)
+
+
+@jit
+def add_at(dy, ids, padding, average, zeroed, out, threads):
     """``out[ids[i]] += dy[i]``, from zeros; for at least one id."""
     order, touched, begin = grouped(ids, out.shape[0])
-    combine(dy, order, np.ones(ids.size, dy.dtype), touched, begin, left_out, by_count, blank, out, threads)
+    terms = Terms(order, np.ones(ids.size, dy.dtype))
+    combine(dy, terms, Groups(touched, begin), Rule(padding, average, zeroed), out, threads)
 
 
 @jit
-def pack_bags(ids, starts, weights, left_out, average, like):
-    """Number, place, bag and factor of each id that counts (`weights` empty: factors of 1), and where a bag begins."""
+def pack_bags(ids, starts, weights, padding, average, like):
+    """Row, place, bag and factor of each id but the padding (`weights` empty: factors of 1), and where a bag begins."""
     n = ids.size
     rows, places, bags = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
     factors, begin = np.empty(n, like.dtype), np.empty(starts.size, np.int64)
@@ -151,7 +204,7 @@ def pack_bags(ids, starts, weights, left_out, average, like):
     for b in range(starts.size - 1):
         begin[b] = count
         for i in range(starts[b], starts[b + 1]):
-            if ids[i] != left_out:
+            if ids[i] != padding:
                 rows[count], places[count], bags[count] = ids[i], i, b
                 factors[count] = weights[i] if weights.size else 1.0
                 count += 1
@@ -163,44 +216,47 @@ def pack_bags(ids, starts, weights, left_out, average, like):
 
 
 @jit
-def add_bags(dy, rows, bags, factors, by_count, blank, out, threads):
+def add_bags(dy, rows, bags, factors, average, zeroed, out, threads):
     """``out[rows[k]] += factors[k] * dy[bags[k]]``, from zeros; for at least one k."""
     order, touched, begin = grouped(rows, out.shape[0])
-    combine(dy, bags[order], factors[order], touched, begin, NOBODY, by_count, blank, out, threads)
+    terms = Terms(bags[order], factors[order])
+    combine(dy, terms, Groups(touched, begin), Rule(NONE, average, zeroed), out, threads)
 
 
-# --- largest elements ------------------------------------------------------------------------------------------------
+# --- maxima of columns -----------------------------------------------------------------------------------------------
 
 
 @jit
 def _replace_smaller(row, place, largest, winner):
     for j in range(row.size):  # without branches, so that the compiler makes vectors of it
         x, best = row[j], largest[j]
-        new = (x > best) | ((x != x) & (best == best)) | (winner[j] == NOBODY)  # the first NaN stays
+        new = (x > best) | ((x != x) & (best == best)) | (winner[j] == NONE)  # the first NaN stays
         largest[j] = x if new else best
         winner[j] = place if new else winner[j]
 
 
 @jit
-def _largest(first, last, weight, rows, places, begin, out, winners):
+def _max_of_bags(first, last, weight, rows, places, begin, out, winners):
     for b in range(first, last):
         largest, winner = out[b], winners[b]
         for j in range(largest.size):
-            largest[j], winner[j] = -np.inf if begin[b] < begin[b + 1] else 0.0, NOBODY
+            largest[j], winner[j] = -np.inf if begin[b] < begin[b + 1] else 0.0, NONE
         for k in range(begin[b], begin[b + 1]):
             _replace_smaller(weight[rows[k]], places[k], largest, winner)
 
 
 @jit
-def largest(weight, rows, places, begin, out, winners, threads):
-    """The largest element of each column of a bag's rows and its place among the ids; 0 and NOBODY without rows."""
+def max_bags(weight, rows, places, begin, out, winners, threads):
+    """The largest element of each column of a bag's rows and its place among the ids; 0 and NONE without rows."""
     bags = out.shape[0]
     grain = max(1, TASK // (max(1, rows.size // bags) * weight.shape[1]))
-    parallel_for(_largest, bags, grain, threads, (weight, rows, places, begin, out, winners))
+    parallel_for(_max_of_bags, bags, grain, threads, (weight, rows, places, begin, out, winners))
 
 
 @jit
-def _add_won(first, last, dy, winners, places, bags, order, touched, begin, out):
+def _add_to_winners(first, last, dy, winners, ids, order, groups, out):
+    places, bags = ids
+    touched, begin = groups
     for u in range(first, last):
         row = touched[u]
         for k in range(begin[u], begin[u + 1]):
@@ -211,28 +267,31 @@ def _add_won(first, last, dy, winners, places, bags, order, touched, begin, out)
 
 
 @jit
-def add_won(dy, winners, rows, places, bags, out, threads):
-    """Gradient of `largest`, added to the zeros of `out`; for at least one row."""
+def add_to_winners(dy, winners, rows, places, bags, out, threads):
+    """Gradient of `max_bags`, added to the zeros of `out`; for at least one row."""
     order, touched, begin = grouped(rows, out.shape[0])
     grain = max(1, TASK // (max(1, rows.size // touched.size) * out.shape[1]))
-    parallel_for(_add_won, touched.size, grain, threads, (dy, winners, places, bags, order, touched, begin, out))
+    arguments = dy, winners, Ids(places, bags), order, Groups(touched, begin), out
+    parallel_for(_add_to_winners, touched.size, grain, threads, arguments)
 
 
 # --- products and norms of rows --------------------------------------------------------------------------------------
 
 
-@sum_of
 @jit(inline=True)
 def _product(x, z, p):
     return x * z
 
 
+_dot = sum_of(_product)
+
+
 @jit
 def _multiply_rows(first, last, dy, weight, rows, places, bags, out):
     E = weight.shape[1]
-    gradient, table = flat(dy), flat(weight)
+    gradients, table = Table(flat(dy), E), Table(flat(weight), E)
     for k in range(first, last):
-        out[places[k]] = _product(shifted(gradient, bags[k] * E), shifted(table, rows[k] * E), 0.0, 0, E)
+        out[places[k]] = _dot(_row(gradients, bags[k]), _row(table, rows[k]), 0.0, FIRST, E)
 
 
 @jit
@@ -257,13 +316,13 @@ def _norm(row, p):
 
 
 @jit
-def shrink_rows(weight, ids, most, p):
-    """Scale the rows named by `ids`, each once, down to a p-norm of `most`; weight of any layout."""
+def shrink_rows(weight, ids, max_norm, p):
+    """Scale each row that occurs in `ids` down to a p-norm of `max_norm`; weight of any layout."""
     _, touched, _ = grouped(ids, weight.shape[0])
     for row in touched:
         norm = _norm(weight[row], p)
-        if norm > most:
-            scale = most / (norm + 1e-7)
+        if norm > max_norm:
+            scale = max_norm / (norm + 1e-7)
             for j in range(weight.shape[1]):
                 weight[row, j] *= scale
 
@@ -274,14 +333,14 @@ def shrink_rows(weight, ids, most, p):
 @jit
 def embedding_loops(ids, weight, out):
     """Adds vectors."""
-    _copy_rows(0, ids.size, ids, weight, out)
+    _copy_rows(FIRST, ids.size, ids, weight, out)
 
 
 @jit
 def embedding_backward_loops(dy, ids, out):
     """Adds the sort, after which a row is summed in registers and written once."""
     if ids.size:
-        add_at(dy, ids, NOBODY, False, False, out, 1)
+        add_at(dy, ids, NONE, False, False, out, 1)
     else:
         out[:] = 0
 
@@ -289,7 +348,7 @@ def embedding_backward_loops(dy, ids, out):
 @jit
 def embedding_bag_loops(ids, starts, factors, weight, out):
     """Adds vectors, and sums in registers."""
-    _combine_groups(0, out.shape[0], weight, ids, factors, np.arange(out.shape[0]), starts, NOBODY, False, True, out)
+    sum_bags(weight, ids, factors, starts, out, 1)
 
 
 VARIANTS = {

@@ -1,11 +1,12 @@
 """Normalisation: zero mean and unit variance over a part of the input, then a learned scale and shift.
 
-- `batch`: batch norm, over batch and positions of a channel; `pieces`, `columns` and `folded` have its loops.
-- `group`: group norm and instance norm, over channels and positions of a sample.
+- `batch`: batch norm, over batch and positions of a channel; `planes`, `columns` and `evaluation` have its loops.
+- `group`: group norm and instance norm, over channels and positions of a sample; their loops are `planes` and `rows`.
 - `layer`: layer norm and RMS norm, over the last dimensions; `rows` has their loops.
 - `residual`: layer norm of a sum.
 - `local`: local response norm, over neighbouring channels.
-- `moments`: mean and variance in one reading, which all share; `affine`: the scaling; `arguments`: the checks.
+- `moments`: mean and variance in one reading; `scaling`: the last pass; `operands`: what travels through the loops, by
+  name; `arguments`: the checks.
 """
 
 from kernels.normalization import batch, group, layer, local, residual

@@ -8,10 +8,10 @@ import numpy as np
 from kernels import _checks
 from kernels._checks import floats
 from kernels.machine import cache_bytes
-from kernels.normalization.affine import NOTHING
+from kernels.normalization.scaling import NO_MINIMUM
 
-LEAST = {None: NOTHING, "relu": 0.0}  # activation -> least value of the result
-STREAMED = 2048  # bytes a contiguous piece has at least, for its whole cache lines to outweigh the two ends
+MINIMUM = {None: NO_MINIMUM, "relu": 0.0}  # activation -> lower bound on the result
+MIN_STREAMED = 2048  # bytes of a contiguous run, from which on its whole cache lines outweigh the two ends
 
 
 @functools.lru_cache(16)
@@ -22,7 +22,7 @@ def _filled(size, dtype, value):
 
 
 def parameter(operation, name, array, shape, like, missing):
-    """A weight or bias of `shape`, flat; where it is None, an array of the value `missing`, which must not change."""
+    """Validate and return a weight or bias of `shape`, flat; for None, a read-only array of the value `missing`."""
     if array is None:
         return _filled(math.prod(shape), like.dtype, missing)
     array = floats(operation, name, array)
@@ -34,7 +34,7 @@ def parameter(operation, name, array, shape, like, missing):
 
 
 def matching(operation, name, array, shape, like):
-    """An array that must be there, of `shape` and of the dtype of x."""
+    """Validate and return an array of `shape` and of the dtype of x."""
     array = floats(operation, name, array)
     if array.shape != shape:
         raise ValueError(f"{operation}: {name} must have shape {shape}, got {array.shape}")
@@ -44,26 +44,27 @@ def matching(operation, name, array, shape, like):
 
 
 def gradient(operation, dy, x):
-    """dy and x, seen to match."""
+    """Validate and return dy and x, which have one shape and dtype."""
     x = floats(operation, "x", x)
     return matching(operation, "dy", dy, x.shape, x), x
 
 
-def channels(operation, x, least=2):
+def channels(operation, x, min_dims=2):
     """(N, C, L) of an array of shape (N, C, ...), L being the product of what follows."""
     shape = x.shape
-    if len(shape) < least:
-        raise ValueError(f"{operation}: x must have at least {least} dimensions, (N, C, ...), got shape {shape}")
+    if len(shape) < min_dims:
+        raise ValueError(f"{operation}: x must have at least {min_dims} dimensions, (N, C, ...), got shape {shape}")
     return shape[0], shape[1], math.prod(shape[2:])
 
 
-def past_caches(result, arrays, piece):
-    """Whether a pass over `arrays` arrays of the result's size should store around the caches: where none of them could
-    keep it (other cores use the last one, too), and its contiguous pieces are long.
+def use_streaming(result, arrays, run):
+    """Whether a pass over `arrays` arrays of the result's size should use streaming stores, around the caches: where
+    these could not keep the result (other cores use the last one, too), and its contiguous runs of `run` elements are
+    long.
     """
-    return 2 * arrays * result.nbytes > cache_bytes(3) and piece * result.itemsize >= STREAMED
+    return 2 * arrays * result.nbytes > cache_bytes(3) and run * result.itemsize >= MIN_STREAMED
 
 
 def wanted(gradients, needs):
-    """The gradients that are needed, None for the others."""
+    """The gradients that are needed, and None for the others."""
     return tuple(each if need else None for each, need in zip(gradients, needs, strict=True))

@@ -13,8 +13,9 @@ over the n = N L elements of channel c in x of shape (N, C, L). With r = 1 / sqr
 In evaluation, mean and variance are the running ones: constants, so y is one multiply-add an element and dx = w r dy.
 
 8 FLOPs an element forward, 10 backward; 8 bytes forward and 12 backward (float32) where a channel fits L2, for then its
-second reading costs no memory traffic. The loops for long pieces are in `pieces`, those for short ones in `columns`,
-those of evaluation in `folded`, the one reading for both moments in `moments`.
+second reading costs no memory traffic. The loops for long planes (the L elements of a channel of a sample) are in
+`planes`, those for short ones in `columns`, those of evaluation in `evaluation`, both moments in one reading in
+`moments`.
 
 Saved for the backward: x, and mean and rstd, 2 C numbers that would take a pass over x to find again; with the fused
 ReLU also y, whose sign says where it was on.
@@ -30,11 +31,11 @@ from kernels._jit import jit
 from kernels._threads import threads_for
 from kernels.activation import relu_backward
 from kernels.machine import lanes
-from kernels.normalization.arguments import LEAST, channels, gradient, matching, parameter, past_caches, wanted
+from kernels.normalization.arguments import MINIMUM, channels, gradient, matching, parameter, use_streaming, wanted
 from kernels.normalization.columns import backward_columns, forward_columns
-from kernels.normalization.folded import scale_channels
+from kernels.normalization.evaluation import scale_channels
 from kernels.normalization.moments import merge
-from kernels.normalization.pieces import backward_pieces, backward_pieces_relu, batch_layout, forward_pieces
+from kernels.normalization.planes import backward_planes, batch_layout, forward_planes
 
 NO_RUNNING = {dtype: (np.empty(0, dtype), np.empty(0, dtype)) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
 
@@ -43,36 +44,36 @@ NO_RUNNING = {dtype: (np.empty(0, dtype), np.empty(0, dtype)) for dtype in (_che
 
 @jit
 def batch_norm_naive(x, weight, bias, eps, mean, rstd, y):
-    """The textbook: once over each channel for its mean, once more for its variance, and again for the result."""
+    """The textbook: one pass over each channel for its mean, one for its variance, and one for the result."""
     N, C, L = x.shape
     for c in range(C):
         total = square = 0.0
         for n in range(N):
             for i in range(L):
                 total += x[n, c, i]
-        average = total / (N * L)
         for n in range(N):
             for i in range(L):
-                square += (x[n, c, i] - average) ** 2
-        mean[c], rstd[c] = average, 1 / np.sqrt(square / (N * L) + eps)
+                square += (x[n, c, i] - total / (N * L)) ** 2
+        mean[c], rstd[c] = total / (N * L), 1 / np.sqrt(square / (N * L) + eps)
         for n in range(N):
             for i in range(L):
-                y[n, c, i] = (x[n, c, i] - average) * rstd[c] * weight[c] + bias[c]
+                y[n, c, i] = (x[n, c, i] - total / (N * L)) * rstd[c] * weight[c] + bias[c]
 
 
 @jit
 def batch_norm_one_read(x, weight, bias, eps, mean, rstd, y):
-    """Adds blocks: the two passes for the moments run over one piece while it is in L1, and the pieces are merged."""
+    """Adds blocks: the two passes for the moments run over one plane of a channel while it is in L1, and the planes'
+    moments are merged."""
     N, C, L = x.shape
     for c in range(C):
         average = square = 0.0
         for n in range(N):
-            piece, total, deviations = x[n, c], 0.0, 0.0
+            plane, total, deviations = x[n, c], 0.0, 0.0
             for i in range(L):
-                total += piece[i]
+                total += plane[i]
             center = total / L
             for i in range(L):
-                deviations += (piece[i] - center) ** 2
+                deviations += (plane[i] - center) ** 2
             average, square = merge(np.float64(n * L), average, square, np.float64(L), center, deviations)
         mean[c], rstd[c] = average, 1 / np.sqrt(square / (N * L) + eps)
         for n in range(N):
@@ -82,24 +83,30 @@ def batch_norm_one_read(x, weight, bias, eps, mean, rstd, y):
 
 
 def batch_norm_vectorised(x, weight, bias, eps, mean, rstd, y):
-    """Adds vectors, over the axis that is contiguous: the pieces, or the channels where those are short."""
-    _forward(x, *x.shape, weight, bias, eps, mean, rstd, NO_RUNNING[x.dtype], 0.0, LEAST[None], y, 1)
+    """Adds vectors, over the axis that is contiguous: the positions, or the channels where there are few positions."""
+    statistics = mean, rstd, *NO_RUNNING[x.dtype]
+    _forward(x, x.shape, (weight, bias), statistics, (eps, 0.0, MINIMUM[None]), y, 1)
 
 
-def batch_norm_parallel(x, weight, bias, eps, mean, rstd, y):
-    """Adds threads: each has blocks of channels of its own."""
-    threads = threads_for(x.size)
-    _forward(x, *x.shape, weight, bias, eps, mean, rstd, NO_RUNNING[x.dtype], 0.0, LEAST[None], y, threads)
+def batch_norm_tuned(x, weight, bias, eps, mean, rstd, y):
+    """Adds threads: each takes some of the channels."""
+    statistics = mean, rstd, *NO_RUNNING[x.dtype]
+    _forward(x, x.shape, (weight, bias), statistics, (eps, 0.0, MINIMUM[None]), y, threads_for(x.size))
 
 
-def _forward(x, N, C, L, weight, bias, eps, mean, rstd, running, momentum, least, y, threads):
+def _forward(x, shape, affine, statistics, options, y, threads):
+    """For x of the shape (N, C, L), in which `shape` is given, by the loops for long or short planes.
+
+    Tuples: (weight, bias), those of `TrackedStatistics`, and (eps, momentum, minimum).
+    """
+    N, C, L = shape
     source, target = x.reshape(-1), y.reshape(-1)
     if L < lanes(x.dtype):
-        shape, past = (N, C, L), past_caches(y, 2, C * L)
-        forward_columns(shape, source, weight, bias, eps, mean, rstd, running, momentum, least, past, target, threads)
+        options = *options, use_streaming(y, 2, C * L)
+        forward_columns(shape, source, affine, statistics, options, target, threads)
     else:
-        layout, past = batch_layout(N, C, L), past_caches(y, 2, L)
-        forward_pieces(layout, source, weight, bias, eps, mean, rstd, running, momentum, least, past, target, threads)
+        options = *options, use_streaming(y, 2, L)
+        forward_planes(batch_layout(N, C, L), source, affine, statistics, options, target, threads)
 
 
 @jit
@@ -119,24 +126,29 @@ def batch_norm_backward_naive(dy, x, weight, mean, rstd, dx, dweight, dbias):
                 dx[n, c, i] = (dy[n, c, i] - (total + normal * product) / (N * L)) * rstd[c] * weight[c]
 
 
-def batch_norm_backward_parallel(dy, x, weight, mean, rstd, dx, dweight, dbias):
-    """Adds what the ladder of the forward adds, at once."""
-    _backward(dy, x, None, *x.shape, weight, mean, rstd, True, dx, dweight, dbias)
+def batch_norm_backward_tuned(dy, x, weight, mean, rstd, dx, dweight, dbias):
+    """Adds vectors and threads."""
+    _backward(dy, x, None, x.shape, (weight, mean, rstd), True, (dx, dweight, dbias))
 
 
-def _backward(dy, x, y, N, C, L, weight, mean, rstd, training, dx, dweight, dbias):
-    """With y, through the fused ReLU."""
+def _backward(dy, x, y, shape, saved, training, gradients):
+    """For x of the shape (N, C, L), in which `shape` is given; with y, through the fused ReLU.
+
+    Tuples: (weight, mean, rstd) and (dx, dweight, dbias).
+    """
+    N, C, L = shape
+    dx, dweight, dbias = gradients
+    threads = threads_for(x.size)
     if y is not None and (L < lanes(x.dtype) or not training):
         dy, y = relu_backward(dy, y), None
-    arrays = [array.reshape(-1) for array in (dy, x, x if y is None else y)]
-    threads = threads_for(x.size)
+    dy, x, gradients = dy.reshape(-1), x.reshape(-1), (dx.reshape(-1), dweight, dbias)
     if L < lanes(x.dtype):
-        gradients, past = (dx.reshape(-1), dweight, dbias), past_caches(dx, 3, C * L)
-        backward_columns((N, C, L), *arrays[:2], weight, mean, rstd, training, past, *gradients, threads)
+        options = training, use_streaming(dx, 3, C * L)
+        backward_columns(shape, dy, x, saved, options, gradients, threads)
     else:
-        loops = backward_pieces if y is None else backward_pieces_relu
-        layout, past = batch_layout(N, C, L), past_caches(dx, 3, L)
-        loops(layout, *arrays, weight, mean, rstd, training, past, dx.reshape(-1), dweight, dbias, threads)
+        upstream = (dy, x, None) if y is None else (dy, y.reshape(-1), True)
+        options = training, use_streaming(dx, 3, L)
+        backward_planes(batch_layout(N, C, L), upstream, x, saved, options, gradients, threads)
 
 
 VARIANTS = {
@@ -144,9 +156,9 @@ VARIANTS = {
         "naive": batch_norm_naive,
         "one_read": batch_norm_one_read,
         "vectorised": batch_norm_vectorised,
-        "parallel": batch_norm_parallel,
+        "tuned": batch_norm_tuned,
     },
-    "batch_norm_backward": {"naive": batch_norm_backward_naive, "parallel": batch_norm_backward_parallel},
+    "batch_norm_backward": {"naive": batch_norm_backward_naive, "tuned": batch_norm_backward_tuned},
 }
 
 
@@ -167,7 +179,7 @@ def batch_norm(
     mean=None,
     rstd=None,
 ):
-    """Normalise each channel over batch and positions, by the batch's moments (training) or the running ones.
+    """Normalise each channel over batch and positions, by the batch's statistics (training) or the running ones.
 
     Parameters
     ----------
@@ -180,7 +192,7 @@ def batch_norm(
         Shape ``(C,)``, dtype of `x`; without them 1 and 0.
     training : bool
     momentum : float
-        Share of the batch in the new running statistics.
+        Weight of the batch in the new running statistics.
     eps : float
         Added to the (biased) variance.
     activation : {None, "relu"}
@@ -218,8 +230,8 @@ def batch_norm(
     N, C, L = channels(name, x)
     weight = parameter(name, "weight", weight, (C,), x, 1.0)
     bias = parameter(name, "bias", bias, (C,), x, 0.0)
-    if activation not in LEAST:
-        _checks.choice(name, "activation", activation, tuple(LEAST))
+    if activation not in MINIMUM:
+        _checks.choice(name, "activation", activation, tuple(MINIMUM))
     if (running_mean is None) is not (running_var is None):
         raise ValueError(f"{name}: running_mean and running_var must be given both or neither")
     mean = _checks.output(name, mean, (C,), x.dtype, "mean")
@@ -234,9 +246,10 @@ def batch_norm(
         running_var = matching(name, "running_var", running_var, (C,), x)
         mean[...] = running_mean
         if x.size:
-            arrays, past = (x.reshape(-1), running_mean, running_var, weight, bias), past_caches(y, 2, C * L)
-            threads = threads_for(x.size)
-            scale_channels(L, *arrays, float(eps), rstd, LEAST[activation], past, y.reshape(-1), threads)
+            statistics = running_mean, running_var, rstd
+            options = float(eps), MINIMUM[activation], use_streaming(y, 2, C * L)
+            source, target = x.reshape(-1), y.reshape(-1)
+            scale_channels(L, source, (weight, bias), statistics, options, target, threads_for(x.size))
         else:
             rstd[...] = 1 / np.sqrt(running_var + eps)
         return y
@@ -244,10 +257,10 @@ def batch_norm(
     momentum, eps = float(momentum), float(eps)
     running = NO_RUNNING[x.dtype]
     if running_mean is not None:
-        running = updated(name, x, C, running_mean, running_var)
+        running = writable(name, x, C, running_mean, running_var)
     if x.size:
-        threads = threads_for(x.size)
-        _forward(x, N, C, L, weight, bias, eps, mean, rstd, running, momentum, LEAST[activation], y, threads)
+        options = eps, momentum, MINIMUM[activation]
+        _forward(x, (N, C, L), (weight, bias), (mean, rstd, *running), options, y, threads_for(x.size))
         if running_mean is not None:
             write_back(running, running_mean, running_var)
     else:
@@ -256,6 +269,7 @@ def batch_norm(
 
 
 def _check_training(name, x, count, momentum, eps):
+    """Errors of training; `count` is the number of values per channel."""
     if count == 1:
         raise ValueError(f"{name}: training needs more than one value per channel, x has shape {x.shape}")
     if not eps > 0:
@@ -264,8 +278,8 @@ def _check_training(name, x, count, momentum, eps):
         raise TypeError(f"{name}: momentum must be a number, got {type(momentum).__name__}")
 
 
-def updated(name, x, C, running_mean, running_var):
-    """The running statistics as the loops take them: of what is strided a copy, for `write_back`."""
+def writable(name, x, C, running_mean, running_var):
+    """Validate and return the running statistics; a strided one is copied, for `write_back`."""
     given = {"running_mean": running_mean, "running_var": running_var}
     for what, array in given.items():
         if isinstance(array, np.ndarray) and array.flags.writeable and not array.flags.carray:
@@ -274,7 +288,7 @@ def updated(name, x, C, running_mean, running_var):
 
 
 def write_back(running, *given):
-    """Put copies into the arrays they were made of."""
+    """Copy updated copies back to the arrays they were made of."""
     for own, array in zip(running, given, strict=True):
         if own is not array:
             array[...] = own
@@ -288,9 +302,9 @@ def batch_norm_backward(
     Parameters
     ----------
     dy, x : array
-        Gradient of the result, and the forward's input.
+        Gradient with respect to the result, and the forward's input.
     mean, rstd : array
-        Shape ``(C,)``: what the forward put there.
+        Shape ``(C,)``: those of the forward.
     weight : array, optional
         The forward's.
     training : bool
@@ -300,7 +314,7 @@ def batch_norm_backward(
     saved : array
         With "relu", the forward's result.
     needs : tuple of bool
-        Which of the gradients are wanted.
+        Which of the gradients to return.
 
     Returns
     -------
@@ -311,6 +325,23 @@ def batch_norm_backward(
     ------
     TypeError, ValueError
         Dtypes or shapes that differ; an unknown activation, or one without `saved`.
+
+    Reference
+    ---------
+    S. Ioffe, C. Szegedy, "Batch Normalization", ICML 2015, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import batch_norm_backward
+    >>> dy, x, one = np.array([[1.0], [0.0], [0.0]]), np.array([[0.0], [0.0], [3.0]]), np.ones(1)
+    >>> dx, dweight, dbias = batch_norm_backward(dy, x, one, one)
+    >>> dx.round(2)
+    array([[ 0.33],
+           [-0.67],
+           [ 0.33]])
+    >>> dweight, dbias
+    (array([-1.]), array([1.]))
     """
     name = "batch_norm_backward"
     dy, x = gradient(name, dy, x)
@@ -318,7 +349,7 @@ def batch_norm_backward(
     mean, rstd = matching(name, "mean", mean, (C,), x), matching(name, "rstd", rstd, (C,), x)
     weight = parameter(name, "weight", weight, (C,), x, 1.0)
     if activation is not None:
-        _checks.choice(name, "activation", activation, tuple(LEAST))
+        _checks.choice(name, "activation", activation, tuple(MINIMUM))
         if saved is None:
             raise ValueError(f"{name}: activation {activation!r} needs saved")
         saved = matching(name, "saved", saved, x.shape, x)
@@ -327,5 +358,5 @@ def batch_norm_backward(
     dx = _checks.new(x.shape, x.dtype)
     dweight, dbias = np.zeros(C, x.dtype), np.zeros(C, x.dtype)
     if x.size:
-        _backward(dy, x, saved, N, C, L, weight, mean, rstd, bool(training), dx, dweight, dbias)
+        _backward(dy, x, saved, (N, C, L), (weight, mean, rstd), bool(training), (dx, dweight, dbias))
     return wanted((dx, dweight, dbias), needs)

@@ -1,208 +1,219 @@
 r"""Batch norm where vectors run over the channels: (N, C), and (N, C, L) with an L shorter than a vector.
 
-Seen as N rows of C L columns, neighbouring columns are contiguous. Rows are shared out in parts, each of which finds
-the moments of all its columns; those of the parts, and of the L columns of a channel, are merged in a fixed order; then
-the rows are scaled, with a center, a scale and a shift for each column.
+x is seen as N rows of C L columns, of which neighbours are contiguous. A task is some rows: it finds the moments of all
+columns in these. The moments of the tasks, and of the L columns of a channel, are merged in a fixed order; then the
+rows are scaled, with coefficients of each column's own.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from kernels._jit import jit
 from kernels._parallel import FIRST, parallel_for
-from kernels.normalization.affine import NOTHING, TASK, folded, streamable, update
-from kernels.normalization.moments import BLOCK_ROWS, column_moments, merge
+from kernels.normalization.moments import BLOCK_ROWS, Moments, column_moments, merge
+from kernels.normalization.operands import (
+    Affine,
+    BackwardOptions,
+    Gradients,
+    Options,
+    ParameterSums,
+    Saved,
+    Statistics,
+    TrackedStatistics,
+)
+from kernels.normalization.scaling import (
+    NO_MINIMUM,
+    TASK,
+    Coefficients,
+    GradientCoefficients,
+    coefficients_of,
+    save_statistics,
+    scale_rows,
+    stored,
+)
 from kernels.reduction.ranges import over_range, read, write
-from kernels.simd import flat, fma, select
+from kernels.simd import allocate, flat, fma, release, shifted, view
 from kernels.simd.stream import streaming_done
 
-MOST_PARTS = 32  # each has moments of its own
+MAX_TASKS = 32  # each has moments of its own
 SUM_ROWS = 16  # rows whose gradients are summed in the array's dtype before they enter float64 totals
 
 
+class Shape(NamedTuple):
+    """Of x: rows of ``channels * length`` columns."""
+
+    rows: int
+    channels: int
+    length: int
+
+
 @jit(inline=True)
-def _rows_of_part(rows, inner):
-    """At least one block, and about a task of elements."""
-    grain = max(TASK // inner, (rows + MOST_PARTS - 1) // MOST_PARTS, 1)
+def _grain(rows, columns):
+    """Rows of a task: at least one block, and about TASK elements."""
+    grain = max(TASK // columns, (rows + MAX_TASKS - 1) // MAX_TASKS, 1)
     return (grain + BLOCK_ROWS - 1) // BLOCK_ROWS * BLOCK_ROWS
-
-
-@streamable
-def _scale_row(put):
-    """``y = max((x - center) * scale + shift, least)``; the coefficients begin `behind` elements before y does."""
-
-    @jit(inline=True, fastmath=False)
-    def body(i, count, y, x, centers, scales, shifts, behind, least):
-        j = i - behind
-        d = read(x, i, count, 0.0) - read(centers, j, count, 0.0)
-        z = fma(d, read(scales, j, count, 0.0), read(shifts, j, count, 0.0))
-        put(y, i, count, select(z < least, least, z))
-
-    return body
-
-
-@jit(fastmath=False)
-def _scale_rows(first, last, x, centers, scales, shifts, least, past, y):
-    source, target, inner = flat(x), flat(y), centers.size
-    center, scale, shift = flat(centers), flat(scales), flat(shifts)
-    for row in range(first, last):
-        start = row * inner
-        _scale_row(target, start, start + inner, past, source, center, scale, shift, start, least)
-    if past:
-        streaming_done()
 
 
 # --- forward ---------------------------------------------------------------------------------------------------------
 
 
 @jit(fastmath=False)
-def _coefficients(shape, grain, means, squares, weight, bias, eps, mean, rstd, running, momentum, coefficients):
-    """Merge the moments of the parts and columns of each channel, and make its coefficients of them."""
-    rows, channels, length = shape
-    for channel in range(channels):
-        average, square, n = 0.0, 0.0, 0.0
-        for part in range(len(means)):
-            more = np.float64(min(grain, rows - part * grain))
-            for j in range(channel * length, (channel + 1) * length):
-                average, square = merge(n, average, square, more, means[part, j], squares[part, j])
+def _task_moments(first, last, grain, x, eps, found):
+    """The moments of tasks `first` to `last` - 1, a row of `found` each."""
+    rows, columns = x.shape
+    for task in range(first, last):
+        row = task * grain
+        own = Moments(found.mean[task], found.square[task])
+        column_moments(view(x).row(row), min(grain, rows - row), columns, eps, own)
+
+
+@jit(fastmath=False)
+def _merge_moments(shape, grain, found, affine, statistics, options, coefficients):
+    """The statistics of each channel, merged from its columns' moments in all tasks, and its columns' coefficients."""
+    for channel in range(shape.channels):
+        mean, square, n = 0.0, 0.0, 0.0
+        for task in range(len(found.mean)):
+            more = np.float64(min(grain, shape.rows - task * grain))
+            for j in range(channel * shape.length, (channel + 1) * shape.length):
+                mean, square = merge(n, mean, square, more, found.mean[task, j], found.square[task, j])
                 n += more
-        deviation = 1.0 / np.sqrt(square / n + eps)
-        mean[channel], rstd[channel] = average, deviation
-        if running[0].size:
-            update(running[0], running[1], channel, average, square, n, momentum)
-        center, scale, shift = folded(average, deviation, weight[channel], bias[channel], mean)
-        for j in range(channel * length, (channel + 1) * length):
-            coefficients[0, j], coefficients[1, j], coefficients[2, j] = center, scale, shift
+        rstd = save_statistics(statistics, channel, mean, square, n, options)
+        weight, bias = affine.weight[channel], affine.bias[channel]
+        center, scale, shift = coefficients_of(mean, rstd, weight, bias, statistics.mean)
+        for j in range(channel * shape.length, (channel + 1) * shape.length):
+            coefficients.center[j], coefficients.scale[j], coefficients.shift[j] = center, scale, shift
 
 
 @jit(fastmath=False)
-def _moments_of_parts(first, last, grain, rows, inner, x, eps, means, squares):
-    for part in range(first, last):
-        row = part * grain
-        column_moments(x, row * inner, inner, min(grain, rows - row), eps, means[part], squares[part])
+def forward_columns(shape, x, affine, statistics, options, y, threads):
+    """`planes.forward_planes` by columns.
 
-
-@jit(fastmath=False)
-def forward_columns(shape, x, weight, bias, eps, mean, rstd, running, momentum, least, past, y, threads):
-    """`pieces.forward_pieces` for an x of shape (rows, channels, length), by columns."""
-    rows, inner = shape[0], shape[1] * shape[2]
-    grain = _rows_of_part(rows, inner)
-    parts = (rows + grain - 1) // grain
-    means, squares, coefficients = np.empty((parts, inner)), np.empty((parts, inner)), np.empty((3, inner), x.dtype)
-    parallel_for(_moments_of_parts, parts, 1, threads, (grain, rows, inner, x, eps, means, squares))
-    _coefficients(shape, grain, means, squares, weight, bias, eps, mean, rstd, running, momentum, coefficients)
-    arguments = x, coefficients[0], coefficients[1], coefficients[2], least, past, y
-    parallel_for(_scale_rows, rows, grain, threads, arguments)
+    The plain tuples are a `Shape`, `Affine` and `TrackedStatistics` (by channel), and `Options`; x and y are flat.
+    """
+    shape, options = Shape(*shape), Options(*options)
+    rows, columns = shape.rows, shape.channels * shape.length
+    grain = _grain(rows, columns)
+    tasks = (rows + grain - 1) // grain
+    found = Moments(np.empty((tasks, columns)), np.empty((tasks, columns)))
+    each = np.empty((3, columns), x.dtype)
+    coefficients = Coefficients(each[0], each[1], each[2])
+    parallel_for(_task_moments, tasks, 1, threads, (grain, x.reshape((rows, columns)), options.eps, found))
+    _merge_moments(shape, grain, found, Affine(*affine), TrackedStatistics(*statistics), options, coefficients)
+    parallel_for(scale_rows, rows, grain, threads, (x, coefficients, options.minimum, options.streaming, y))
 
 
 # --- backward --------------------------------------------------------------------------------------------------------
 
 
-@over_range
 @jit(inline=True, fastmath=False)
-def _column_sums(j, count, dy, x, at, inner, rows, centers, deviations, sums, products):
-    center, deviation = read(centers, j, count, 0.0), read(deviations, j, count, 0.0)
-    total = read(dy, at + j, count, 0.0)
-    product = total * ((read(x, at + j, count, 0.0) - center) * deviation)
+def _column_sums(j, count, DY, X, rows, statistics, sums):
+    """`ParameterSums` of some rows, in the array's dtype."""
+    mean, rstd = read(statistics.mean, j, count, 0.0), read(statistics.rstd, j, count, 0.0)
+    total = read(DY, j, count, 0.0)
+    product = total * ((read(X, j, count, 0.0) - mean) * rstd)
     for row in range(1, rows):
-        i = at + row * inner + j
-        dz = read(dy, i, count, 0.0)
-        total, product = total + dz, fma(dz, (read(x, i, count, 0.0) - center) * deviation, product)
-    write(sums, j, count, total)
-    write(products, j, count, product)
+        dy = read(DY.row(row), j, count, 0.0)
+        total, product = total + dy, fma(dy, (read(X.row(row), j, count, 0.0) - mean) * rstd, product)
+    write(sums.dbias, j, count, total)
+    write(sums.dweight, j, count, product)
+
+
+_sum_columns = over_range(_column_sums)
 
 
 @jit(fastmath=False)
-def _sum_rows(dy, x, at, rows, centers, deviations, sums, products):
-    """Sums of dy and of dy (x - center) deviation for each column of some rows: of a size with dy, whatever x is."""
-    gradient, source, center, deviation, inner = flat(dy), flat(x), flat(centers), flat(deviations), centers.size
-    block = np.empty((2, inner), x.dtype)
-    block_sums, block_products = flat(block[0]), flat(block[1])
-    sums[:] = 0.0
-    products[:] = 0.0
+def _sum_rows(DY, X, rows, columns, statistics, totals):
+    """`ParameterSums` of each column. ``(x - mean) * rstd`` is of the size of 1, so both are of the size of dy."""
+    dweight, dbias, mean, rstd = totals.dweight, totals.dbias, statistics.mean, statistics.rstd
+    block = ParameterSums(allocate(X, columns), allocate(X, columns))
+    dweight[:] = 0.0
+    dbias[:] = 0.0
     for row in range(0, rows, SUM_ROWS):
-        number, start = min(SUM_ROWS, rows - row), at + row * inner
-        arguments = gradient, source, start, inner, number, center, deviation, block_sums, block_products
-        _column_sums(source, FIRST, inner, *arguments)
-        for j in range(inner):
-            sums[j] += block[0, j]
-            products[j] += block[1, j]
-    for j in range(inner):
-        if not np.isfinite(sums[j] + products[j]):  # perhaps only in the dtype of the blocks
-            sums[j] = products[j] = 0.0
-            for i in range(at + j, at + rows * inner, inner):
-                sums[j] += np.float64(dy[i])
-                products[j] += np.float64(dy[i]) * ((np.float64(x[i]) - centers[j]) * deviations[j])
-
-
-@streamable
-def _slope_row(put):
-    @jit(inline=True, fastmath=False)
-    def body(i, count, dx, dy, x, centers, deviations, scales, slants, shifts, behind):
-        j = i - behind
-        normal = (read(x, i, count, 0.0) - read(centers, j, count, 0.0)) * read(deviations, j, count, 0.0)
-        along = fma(normal, read(slants, j, count, 0.0), read(shifts, j, count, 0.0))
-        put(dx, i, count, fma(read(dy, i, count, 0.0), read(scales, j, count, 0.0), along))
-
-    return body
+        _sum_columns(X, FIRST, columns, DY.row(row), X.row(row), min(SUM_ROWS, rows - row), statistics, block)
+        for j in range(columns):
+            dbias[j] += block.dbias[j]
+            dweight[j] += block.dweight[j]
+    release(block.dweight)
+    release(block.dbias)
+    for j in range(columns):
+        if not np.isfinite(dbias[j] + dweight[j]):  # perhaps only in the dtype of the blocks
+            dbias[j] = dweight[j] = 0.0
+            for row in range(rows):
+                dy = np.float64(DY[row, j])
+                dbias[j] += dy
+                dweight[j] += dy * ((np.float64(X[row, j]) - mean[j]) * rstd[j])
 
 
 @jit(fastmath=False)
-def _slope_rows(first, last, dy, x, coefficients, past, dx):
-    gradient, source, target, inner = flat(dy), flat(x), flat(dx), coefficients.shape[1]
-    centers, scales = flat(coefficients[0]), flat(coefficients[1])
-    slants, shifts, deviations = flat(coefficients[2]), flat(coefficients[3]), flat(coefficients[4])
-    for row in range(first, last):
-        start = row * inner
-        arguments = gradient, source, centers, deviations, scales, slants, shifts, start
-        _slope_row(target, start, start + inner, past, *arguments)
-    if past:
-        streaming_done()
+def _task_sums(first, last, grain, dy, x, statistics, sums):
+    """The sums of tasks `first` to `last` - 1, a row of `sums` each."""
+    rows, columns = x.shape
+    DY, X, each = view(dy), view(x), Statistics(flat(statistics.mean), flat(statistics.rstd))
+    for task in range(first, last):
+        row = task * grain
+        own = ParameterSums(sums.dweight[task], sums.dbias[task])
+        _sum_rows(DY.row(row), X.row(row), min(grain, rows - row), columns, each, own)
+
+
+@jit(inline=True, fastmath=False)
+def _dx_by_column(j, count, dy, x, coefficients):
+    mean, rstd, scale, normal_scale, shift = coefficients
+    normal = (read(x, j, count, 0.0) - read(mean, j, count, 0.0)) * read(rstd, j, count, 0.0)
+    along = fma(normal, read(normal_scale, j, count, 0.0), read(shift, j, count, 0.0))
+    return fma(read(dy, j, count, 0.0), read(scale, j, count, 0.0), along)
+
+
+_store_dx = stored(_dx_by_column)
 
 
 @jit(fastmath=False)
-def _slope_coefficients(shape, sums, products, weight, rstd, dweight, dbias, coefficients):
-    rows, channels, length = shape
-    n = np.float64(rows * length)
-    for channel in range(channels):
+def _dx_of_rows(first, last, dy, x, coefficients, options, dx):
+    mean, rstd, scale, normal_scale, shift = coefficients
+    if options.training:
+        DY, X, DX, n = flat(dy), flat(x), flat(dx), scale.size
+        each = GradientCoefficients(flat(mean), flat(rstd), flat(scale), flat(normal_scale), flat(shift))
+        for row in range(first, last):
+            start = row * n
+            _store_dx(shifted(DX, start), n, options.streaming, shifted(DY, start), shifted(X, start), each)
+        if options.streaming:
+            streaming_done()
+    else:  # mean and rstd are constants
+        zeros = np.zeros(scale.size, x.dtype)
+        scale_rows(first, last, dy, Coefficients(zeros, scale, zeros), NO_MINIMUM, options.streaming, dx)
+
+
+@jit(fastmath=False)
+def _add_sums(shape, sums, saved, gradients, coefficients):
+    """dweight and dbias of each channel from its columns' sums in all tasks; from them the coefficients of dx."""
+    n = np.float64(shape.rows * shape.length)
+    for channel in range(shape.channels):
         total = product = 0.0
-        for part in range(len(sums)):
-            for j in range(channel * length, (channel + 1) * length):
-                total += sums[part, j]
-                product += products[part, j]
-        deviation = np.float64(rstd[channel])
-        dweight[channel], dbias[channel] = product, total
-        scale = deviation * weight[channel]
-        for j in range(channel * length, (channel + 1) * length):
-            coefficients[1, j], coefficients[3, j] = scale, -scale * total / n
-            coefficients[2, j] = -scale * product / n
+        for task in range(len(sums.dbias)):
+            for j in range(channel * shape.length, (channel + 1) * shape.length):
+                total += sums.dbias[task, j]
+                product += sums.dweight[task, j]
+        rstd = np.float64(saved.rstd[channel])
+        gradients.dweight[channel], gradients.dbias[channel] = product, total
+        scale = rstd * saved.weight[channel]
+        for j in range(channel * shape.length, (channel + 1) * shape.length):
+            coefficients.scale[j], coefficients.shift[j] = scale, -scale * total / n
+            coefficients.normal_scale[j] = -scale * product / n
 
 
 @jit(fastmath=False)
-def _slopes(first, last, dy, x, coefficients, training, past, dx):
-    if training:
-        _slope_rows(first, last, dy, x, coefficients, past, dx)
-    else:  # mean and deviation are constants
-        zeros = np.zeros(coefficients.shape[1], x.dtype)
-        _scale_rows(first, last, dy, zeros, coefficients[1], zeros, NOTHING, past, dx)
-
-
-@jit(fastmath=False)
-def _sums_of_parts(first, last, grain, rows, inner, dy, x, centers, deviations, sums, products):
-    for part in range(first, last):
-        row = part * grain
-        _sum_rows(dy, x, row * inner, min(grain, rows - row), centers, deviations, sums[part], products[part])
-
-
-@jit(fastmath=False)
-def backward_columns(shape, dy, x, weight, mean, rstd, training, past, dx, dweight, dbias, threads):
-    """Gradients of `forward_columns`."""
-    rows, inner = shape[0], shape[1] * shape[2]
-    grain = _rows_of_part(rows, inner)
-    parts = (rows + grain - 1) // grain
-    sums, products, coefficients = np.empty((parts, inner)), np.empty((parts, inner)), np.empty((5, inner), x.dtype)
-    centers, deviations = coefficients[0], coefficients[4]
-    for j in range(inner):
-        centers[j], deviations[j] = mean[j // shape[2]], rstd[j // shape[2]]
-    parallel_for(_sums_of_parts, parts, 1, threads, (grain, rows, inner, dy, x, centers, deviations, sums, products))
-    _slope_coefficients(shape, sums, products, weight, rstd, dweight, dbias, coefficients)
-    parallel_for(_slopes, rows, grain, threads, (dy, x, coefficients, training, past, dx))
+def backward_columns(shape, dy, x, saved, options, gradients, threads):
+    """Gradients of `forward_columns`; the plain tuples are a `Shape`, `Saved`, `BackwardOptions` and `Gradients`."""
+    shape, saved, gradients = Shape(*shape), Saved(*saved), Gradients(*gradients)
+    rows, columns = shape.rows, shape.channels * shape.length
+    grain = _grain(rows, columns)
+    tasks = (rows + grain - 1) // grain
+    sums, each = ParameterSums(np.empty((tasks, columns)), np.empty((tasks, columns))), np.empty((5, columns), x.dtype)
+    coefficients = GradientCoefficients(each[0], each[1], each[2], each[3], each[4])
+    for j in range(columns):
+        each[0, j], each[1, j] = saved.mean[j // shape.length], saved.rstd[j // shape.length]
+    by_row = (rows, columns)
+    arguments = grain, dy.reshape(by_row), x.reshape(by_row), Statistics(each[0], each[1]), sums
+    parallel_for(_task_sums, tasks, 1, threads, arguments)
+    _add_sums(shape, sums, saved, gradients, coefficients)
+    parallel_for(_dx_of_rows, rows, grain, threads, (dy, x, coefficients, BackwardOptions(*options), gradients.dx))

@@ -10,8 +10,8 @@ the number of positions. Instance norm [2]_ is G = C. With g = w dy, in each gro
     dx = r \left(g - \overline{g} - (x - \mu)\, r^2\, \overline{g (x - \mu)}\right), \qquad
     dw_c = \sum dy\,(x - \mu)\, r, \quad db_c = \sum dy
 
-A group is contiguous and made of pieces of one channel each, so the loops are those of batch norm with another layout
-(`pieces`); where the pieces are shorter than a vector, they are those of layer norm, with weights repeated for the
+A group is contiguous and made of planes of one channel each, so the loops are those of batch norm with another layout
+(`planes`); where the planes are shorter than a vector, they are those of layer norm, with weights repeated for the
 positions (`rows`). 8 FLOPs an element forward, 10 backward, on 8 and 12 bytes: a group stays in L1 or L2 between its
 two readings. Saved for the backward: x, mean and rstd, two numbers a group.
 
@@ -26,9 +26,9 @@ from kernels._checks import floats
 from kernels._jit import jit
 from kernels._threads import threads_for
 from kernels.machine import lanes
-from kernels.normalization.arguments import LEAST, channels, gradient, matching, parameter, past_caches, wanted
-from kernels.normalization.batch import NO_RUNNING, batch_norm, batch_norm_backward, updated
-from kernels.normalization.pieces import backward_pieces, forward_pieces, group_layout
+from kernels.normalization.arguments import MINIMUM, channels, gradient, matching, parameter, use_streaming, wanted
+from kernels.normalization.batch import NO_RUNNING, batch_norm, batch_norm_backward, writable
+from kernels.normalization.planes import backward_planes, forward_planes, group_layout
 from kernels.normalization.rows import backward_rows, forward_rows
 
 # --- loops on arrays (N, C, L) ---------------------------------------------------------------------------------------
@@ -37,8 +37,7 @@ from kernels.normalization.rows import backward_rows, forward_rows
 @jit
 def group_norm_naive(x, weight, bias, eps, mean, rstd, y):
     """The definition; mean and rstd are (N, G)."""
-    N, C, L = x.shape
-    G = mean.shape[1]
+    (N, C, L), G = x.shape, mean.shape[1]
     P = C // G  # channels of a group
     for n in range(N):
         for g in range(G):
@@ -53,47 +52,57 @@ def group_norm_naive(x, weight, bias, eps, mean, rstd, y):
                     y[n, c, i] = (x[n, c, i] - mean[n, g]) * rstd[n, g] * weight[c] + bias[c]
 
 
-def group_norm_units(x, weight, bias, eps, mean, rstd, y):
-    """Adds vectors, threads, and the moments in one reading."""
-    _forward(x, *x.shape, mean.shape[1], weight, bias, eps, mean, rstd, NO_RUNNING[x.dtype], 0.0, y)
+def group_norm_planes(x, weight, bias, eps, mean, rstd, y):
+    """Adds vectors, threads, and both moments in one reading."""
+    statistics = mean.reshape(-1), rstd.reshape(-1), *NO_RUNNING[x.dtype]
+    _forward(x, x.shape, (weight, bias), statistics, eps, 0.0, y)
 
 
-def _forward(x, N, C, L, groups, weight, bias, eps, mean, rstd, running, momentum, y):
-    source, target, threads = x.reshape(-1), y.reshape(-1), threads_for(x.size)
-    mean, rstd = mean.reshape(-1), rstd.reshape(-1)
-    n = C // groups * L
-    past = past_caches(y, 2, L)
-    if L < lanes(x.dtype) and not running[0].size:
-        weight, bias = np.repeat(weight, L), np.repeat(bias, L)
-        forward_rows(n, True, source, source[:0], source[:0], weight, bias, eps, mean, rstd, past, target, threads)
+def _forward(x, shape, affine, statistics, eps, momentum, y):
+    """For x of the shape (N, C, L), in which `shape` is given.
+
+    Tuples: (weight, bias) and those of `TrackedStatistics`, flat; there are as many groups as these have elements.
+    """
+    N, C, L = shape
+    mean, rstd, running_mean, _ = statistics
+    groups = mean.size // N
+    source, target, threads, streaming = x.reshape(-1), y.reshape(-1), threads_for(x.size), use_streaming(y, 2, L)
+    if L < lanes(x.dtype) and not running_mean.size:
+        nothing = source[:0]
+        affine = tuple(np.repeat(each, L) for each in affine)
+        options = C // groups * L, True, eps, streaming
+        forward_rows(source, (nothing, nothing), affine, (mean, rstd), options, target, threads)
     else:
-        layout, least = group_layout(N, C, L, groups), LEAST[None]
-        forward_pieces(layout, source, weight, bias, eps, mean, rstd, running, momentum, least, past, target, threads)
+        options = eps, momentum, MINIMUM[None], streaming
+        forward_planes(group_layout(N, C, L, groups), source, affine, statistics, options, target, threads)
 
 
-def _backward(dy, x, N, C, L, groups, weight, mean, rstd, dx):
-    """dweight and dbias."""
-    threads, past = threads_for(x.size), past_caches(dx, 3, L)
-    dy, x, mean, rstd, dx = (array.reshape(-1) for array in (dy, x, mean, rstd, dx))
+def _backward(dy, x, shape, saved, dx):
+    """dweight and dbias; for x of the shape (N, C, L), in which `shape` is given. `saved` is (weight, mean, rstd)."""
+    N, C, L = shape
+    weight, mean, rstd = saved[0], saved[1].reshape(-1), saved[2].reshape(-1)
+    groups, threads, streaming = mean.size // N, threads_for(x.size), use_streaming(dx, 3, L)
+    dy, x, dx = dy.reshape(-1), x.reshape(-1), dx.reshape(-1)
     if L < lanes(x.dtype):
-        weight = np.repeat(weight, L)
         sums = np.empty((2, C, L), x.dtype)
-        flat_sums = sums.reshape(2, -1)
-        backward_rows(C // groups * L, True, dy, x, x[:0], weight, mean, rstd, past, dx, *flat_sums, threads)
+        gradients = dx, *sums.reshape(2, -1)
+        saved, options = (np.repeat(weight, L), mean, rstd), (C // groups * L, True, streaming)
+        backward_rows(dy, x, x[:0], saved, options, gradients, threads)
         return tuple(sums.sum(axis=2))
-    dweight, dbias = np.empty(C, x.dtype), np.empty(C, x.dtype)
-    layout = group_layout(N, C, L, groups)
-    backward_pieces(layout, dy, x, x, weight, mean, rstd, True, past, dx, dweight, dbias, threads)
-    return dweight, dbias
+    gradients = dx, np.empty(C, x.dtype), np.empty(C, x.dtype)
+    layout, saved = group_layout(N, C, L, groups), (weight, mean, rstd)
+    backward_planes(layout, (dy, x, None), x, saved, (True, streaming), gradients, threads)
+    return gradients[1:]
 
 
-VARIANTS = {"group_norm": {"naive": group_norm_naive, "fast": group_norm_units}}
+VARIANTS = {"group_norm": {"naive": group_norm_naive, "fast": group_norm_planes}}
 
 
 # --- public functions ------------------------------------------------------------------------------------------------
 
 
 def _check_groups(name, C, num_groups):
+    """Validate and return `num_groups`, as an int."""
     if not isinstance(num_groups, (int, np.integer)) or isinstance(num_groups, bool):
         raise TypeError(f"{name}: num_groups must be an int, got {type(num_groups).__name__}")
     if num_groups != C and (num_groups < 1 or C % num_groups):
@@ -153,8 +162,8 @@ def _group_norm(name, x, num_groups, weight, bias, eps, mean, rstd):
     rstd = _checks.output(name, rstd, (N, num_groups), x.dtype, "rstd")
     y = _checks.new(x.shape, x.dtype)
     if x.size:
-        running = NO_RUNNING[x.dtype]
-        _forward(x, N, C, L, num_groups, weight, bias, float(eps), mean, rstd, running, 0.0, y)
+        statistics = mean.reshape(-1), rstd.reshape(-1), *NO_RUNNING[x.dtype]
+        _forward(x, (N, C, L), (weight, bias), statistics, float(eps), 0.0, y)
     else:
         mean[...] = rstd[...] = np.nan
     return y
@@ -166,14 +175,14 @@ def group_norm_backward(dy, x, num_groups, mean, rstd, weight=None, *, needs=(Tr
     Parameters
     ----------
     dy, x : array
-        Gradient of the result, and the forward's input.
+        Gradient with respect to the result, and the forward's input.
     num_groups : int
     mean, rstd : array
-        Shape ``(N, num_groups)``: what the forward put there.
+        Shape ``(N, num_groups)``: those of the forward.
     weight : array, optional
         The forward's.
     needs : tuple of bool
-        Which of the gradients are wanted.
+        Which of the gradients to return.
 
     Returns
     -------
@@ -184,6 +193,21 @@ def group_norm_backward(dy, x, num_groups, mean, rstd, weight=None, *, needs=(Tr
     ------
     TypeError, ValueError
         Dtypes or shapes that differ; `num_groups` as in the forward.
+
+    Reference
+    ---------
+    Y. Wu, K. He, "Group Normalization", ECCV 2018, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import group_norm_backward
+    >>> dy, x, one = np.array([[1.0, 0.0, 0.0]]), np.array([[0.0, 0.0, 3.0]]), np.ones((1, 1))
+    >>> dx, dweight, dbias = group_norm_backward(dy, x, 1, one, one)
+    >>> dx.round(2)
+    array([[ 0.33, -0.67,  0.33]])
+    >>> dweight, dbias
+    (array([-1.,  0.,  0.]), array([1., 0., 0.]))
     """
     return _group_norm_backward("group_norm_backward", dy, x, num_groups, mean, rstd, weight, needs)
 
@@ -196,7 +220,7 @@ def _group_norm_backward(name, dy, x, num_groups, mean, rstd, weight, needs):
     weight = parameter(name, "weight", weight, (C,), x, 1.0)
     dx = _checks.new(x.shape, x.dtype)
     if x.size:
-        dweight, dbias = _backward(dy, x, N, C, L, num_groups, weight, mean, rstd, dx)
+        dweight, dbias = _backward(dy, x, (N, C, L), (weight, mean, rstd), dx)
     else:
         dweight, dbias = np.zeros(C, x.dtype), np.zeros(C, x.dtype)
     return wanted((dx, dweight, dbias), needs)
@@ -228,7 +252,7 @@ def instance_norm(
         Shape ``(C,)``, dtype of `x`; without them 1 and 0.
     use_input_stats : bool
     momentum : float
-        Share of the batch in the new running statistics.
+        Weight of the batch in the new running statistics.
     eps : float
         Added to the variance.
     mean, rstd : array, optional
@@ -272,22 +296,60 @@ def instance_norm(
         raise ValueError(f"{name}: more than one position is needed, x has shape {x.shape}")
     if running_mean is None or not x.size:
         return _group_norm(name, x, C, weight, bias, eps, mean, rstd)
-    running = updated(name, x, C, running_mean, running_var)
+    running = writable(name, x, C, running_mean, running_var)
     weight = parameter(name, "weight", weight, (C,), x, 1.0)
     bias = parameter(name, "bias", bias, (C,), x, 0.0)
     mean = _checks.output(name, mean, (N, C), x.dtype, "mean")
     rstd = _checks.output(name, rstd, (N, C), x.dtype, "rstd")
     y = _checks.new(x.shape, x.dtype)
     each = np.tile(running[0], N), np.tile(running[1], N)  # each sample updates its own, and those are averaged
-    _forward(x, N, C, L, C, weight, bias, float(eps), mean, rstd, each, float(momentum), y)
+    statistics = mean.reshape(-1), rstd.reshape(-1), *each
+    _forward(x, (N, C, L), (weight, bias), statistics, float(eps), float(momentum), y)
     for total, own in zip((running_mean, running_var), each, strict=True):
         total[...] = own.reshape(N, C).mean(axis=0, dtype=np.float64)
     return y
 
 
 def instance_norm_backward(dy, x, mean, rstd, weight=None, use_input_stats=True, *, needs=(True, True, True)):
-    """Gradients of `instance_norm`: dx, dweight and dbias; arguments and errors as of `group_norm_backward`, with mean
-    and rstd as the forward has put them there.
+    """Gradients of `instance_norm`.
+
+    Parameters
+    ----------
+    dy, x : array
+        Gradient with respect to the result, and the forward's input.
+    mean, rstd : array
+        Those of the forward: shape ``(N, C)``, or ``(C,)`` without `use_input_stats`.
+    weight : array, optional
+        The forward's.
+    use_input_stats : bool
+        The forward's: without it mean and rstd are constants.
+    needs : tuple of bool
+        Which of the gradients to return.
+
+    Returns
+    -------
+    dx, dweight, dbias : array or None
+        Shapes as `x` and ``(C,)``, the latter also where the forward had no weight or bias.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that differ.
+
+    Reference
+    ---------
+    D. Ulyanov, A. Vedaldi, V. Lempitsky, "Instance Normalization", 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import instance_norm_backward
+    >>> dy, x, one = np.array([[[1.0, 0.0, 0.0]]]), np.array([[[0.0, 0.0, 3.0]]]), np.ones((1, 1))
+    >>> dx, dweight, dbias = instance_norm_backward(dy, x, one, one)
+    >>> dx.round(2)
+    array([[[ 0.33, -0.67,  0.33]]])
+    >>> dweight, dbias
+    (array([-1.]), array([1.]))
     """
     name = "instance_norm_backward"
     if not use_input_stats:

@@ -26,7 +26,7 @@ from kernels import _checks
 from kernels._checks import floats
 from kernels._jit import jit
 from kernels._threads import threads_for
-from kernels.normalization.arguments import gradient, matching, parameter, past_caches, wanted
+from kernels.normalization.arguments import gradient, matching, parameter, use_streaming, wanted
 from kernels.normalization.rows import backward_rows, forward_rows
 
 # --- loops on 2-D arrays ---------------------------------------------------------------------------------------------
@@ -64,8 +64,7 @@ def rms_norm_naive(x, weight, eps, rstd, y):
 def layer_norm_backward_naive(dy, x, weight, mean, rstd, dx, dweight, dbias):
     """The formulas of the gradients, a row at a time; RMS norm is the one with a mean of 0 and without `total`."""
     rows, n = x.shape
-    dweight[:] = 0
-    dbias[:] = 0
+    dweight[:], dbias[:] = 0, 0
     for row in range(rows):
         total = product = 0.0
         for i in range(n):
@@ -80,36 +79,41 @@ def layer_norm_backward_naive(dy, x, weight, mean, rstd, dx, dweight, dbias):
 
 
 def layer_norm_rows(x, weight, bias, eps, mean, rstd, y):
-    """Adds vectors, threads, and the moments in one reading."""
-    forward(x, x.shape[1], True, weight, bias, eps, mean, rstd, y)
+    """Adds vectors, threads, and both moments in one reading."""
+    forward(x, True, (weight, bias), (mean, rstd), eps, y)
 
 
 def rms_norm_rows(x, weight, eps, rstd, y):
-    """The loops of layer norm with a mean of 0."""
+    """Adds vectors and threads: the loops of layer norm with a mean of 0."""
     bias = parameter("rms_norm", "bias", None, weight.shape, x, 0.0)
-    forward(x, x.shape[1], False, weight, bias, eps, rstd, rstd, y)
+    forward(x, False, (weight, bias), (rstd, rstd), eps, y)
 
 
 def layer_norm_backward_rows(dy, x, weight, mean, rstd, dx, dweight, dbias):
-    """Adds vectors and threads, with sums of weight and bias for each task of rows."""
-    _backward(dy, x, x.shape[1], True, weight, mean, rstd, dx, dweight, dbias)
+    """Adds vectors and threads, with sums for weight and bias in each task of rows."""
+    _backward(dy, x, True, (weight, mean, rstd), (dx, dweight, dbias))
 
 
-def forward(x, n, centered, weight, bias, eps, mean, rstd, y, residual=None, total=None):
-    """`forward_rows` on arrays of any shape, x and residual in place of x where there is one."""
+def forward(x, centered, affine, statistics, eps, y, residual=None, total=None):
+    """`forward_rows` on arrays of any shape; x + residual in place of x where there is one, and `total` receives it.
+
+    Tuples: (weight, bias), flat, and (mean, rstd). Not `centered`, the mean is 0 and not stored.
+    """
+    source, n = x.reshape(-1), affine[0].size
+    addends = tuple(source[:0] if array is None else array.reshape(-1) for array in (residual, total))
+    statistics = tuple(array.reshape(-1) for array in statistics)
+    options = n, centered, eps, use_streaming(y, 2 + (residual is not None) + (total is not None), n)
+    forward_rows(source, addends, affine, statistics, options, y.reshape(-1), threads_for(x.size))
+
+
+def _backward(dy, x, centered, saved, gradients, addend=None):
+    """`backward_rows` on arrays of any shape. Tuples: (weight, mean, rstd) and (dx, dweight, dbias)."""
+    (weight, mean, rstd), (dx, dweight, dbias) = saved, gradients
     source = x.reshape(-1)
-    addends = [source[:0] if array is None else array.reshape(-1) for array in (residual, total)]
-    past = past_caches(y, 2 + (residual is not None) + (total is not None), n)
-    arrays = source, *addends, weight, bias, eps, mean.reshape(-1), rstd.reshape(-1)
-    forward_rows(n, centered, *arrays, past, y.reshape(-1), threads_for(x.size))
-
-
-def _backward(dy, x, n, centered, weight, mean, rstd, dx, dweight, dbias, other=None):
-    source = x.reshape(-1)
-    other = source[:0] if other is None else other.reshape(-1)
-    arrays = dy.reshape(-1), source, other, weight, mean.reshape(-1), rstd.reshape(-1)
-    past = past_caches(dx, 3 + (other.size > 0), n)
-    backward_rows(n, centered, *arrays, past, dx.reshape(-1), dweight, dbias, threads_for(x.size))
+    addend = source[:0] if addend is None else addend.reshape(-1)
+    saved, gradients = (weight, mean.reshape(-1), rstd.reshape(-1)), (dx.reshape(-1), dweight, dbias)
+    options = weight.size, centered, use_streaming(dx, 3 + (addend.size > 0), weight.size)
+    backward_rows(dy.reshape(-1), source, addend, saved, options, gradients, threads_for(x.size))
 
 
 VARIANTS = {
@@ -123,7 +127,7 @@ VARIANTS = {
 
 
 def rows_of(name, x, normalized_shape):
-    """`normalized_shape` as a tuple, and what precedes it in the shape of x."""
+    """Validate `normalized_shape` and return it as a tuple, and what precedes it in the shape of x."""
     if isinstance(normalized_shape, (int, np.integer)):
         normalized_shape = (int(normalized_shape),)
     normalized_shape = tuple(normalized_shape)
@@ -183,7 +187,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5, *, mean=No
     rstd = _checks.output(name, rstd, leading, x.dtype, "rstd")
     y = _checks.new(x.shape, x.dtype)
     if x.size:
-        forward(x, weight.size, True, weight, bias, float(eps), mean, rstd, y)
+        forward(x, True, (weight, bias), (mean, rstd), float(eps), y)
     else:
         mean[...] = rstd[...] = np.nan
     return y
@@ -195,14 +199,14 @@ def layer_norm_backward(dy, x, normalized_shape, mean, rstd, weight=None, *, nee
     Parameters
     ----------
     dy, x : array
-        Gradient of the result, and the forward's input.
+        Gradient with respect to the result, and the forward's input.
     normalized_shape : tuple of int, or int
     mean, rstd : array
-        What the forward put there.
+        Those of the forward.
     weight : array, optional
         The forward's.
     needs : tuple of bool
-        Which of the gradients are wanted.
+        Which of the gradients to return.
 
     Returns
     -------
@@ -213,20 +217,36 @@ def layer_norm_backward(dy, x, normalized_shape, mean, rstd, weight=None, *, nee
     ------
     TypeError, ValueError
         Dtypes or shapes that differ.
+
+    Reference
+    ---------
+    J. L. Ba, J. R. Kiros, G. E. Hinton, "Layer Normalization", 2016, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import layer_norm_backward
+    >>> dy, x, one = np.array([[1.0, 0.0, 0.0]]), np.array([[0.0, 0.0, 3.0]]), np.ones(1)
+    >>> dx, dweight, dbias = layer_norm_backward(dy, x, 3, one, one)
+    >>> dx.round(2)
+    array([[ 0.33, -0.67,  0.33]])
+    >>> dweight, dbias
+    (array([-1.,  0.,  0.]), array([1., 0., 0.]))
     """
     name = "layer_norm_backward"
     dy, x = gradient(name, dy, x)
     shape, leading = rows_of(name, x, normalized_shape)
     mean, rstd = matching(name, "mean", mean, leading, x), matching(name, "rstd", rstd, leading, x)
     weight = parameter(name, "weight", weight, shape, x, 1.0)
-    return wanted(gradients(dy, x, shape, True, weight, mean, rstd), needs)
+    return wanted(gradients(dy, x, shape, True, (weight, mean, rstd)), needs)
 
 
-def gradients(dy, x, shape, centered, weight, mean, rstd, other=None):
-    """dx (plus `other`), dweight and dbias."""
-    dx, dweight, dbias = _checks.new(x.shape, x.dtype), np.zeros(weight.size, x.dtype), np.zeros(weight.size, x.dtype)
+def gradients(dy, x, shape, centered, saved, addend=None):
+    """dx (plus `addend`), dweight and dbias; `saved` is (weight, mean, rstd)."""
+    n = saved[0].size
+    dx, dweight, dbias = _checks.new(x.shape, x.dtype), np.zeros(n, x.dtype), np.zeros(n, x.dtype)
     if x.size:
-        _backward(dy, x, weight.size, centered, weight, mean, rstd, dx, dweight, dbias, other)
+        _backward(dy, x, centered, saved, (dx, dweight, dbias), addend)
     return dx, dweight.reshape(shape), dbias.reshape(shape)
 
 
@@ -277,17 +297,51 @@ def rms_norm(x, normalized_shape, weight=None, eps=None, *, rstd=None):
     y = _checks.new(x.shape, x.dtype)
     if x.size:
         eps = float(np.finfo(x.dtype).eps if eps is None else eps)
-        forward(x, weight.size, False, weight, bias, eps, rstd, rstd, y)
+        forward(x, False, (weight, bias), (rstd, rstd), eps, y)
     else:
         rstd[...] = np.nan
     return y
 
 
 def rms_norm_backward(dy, x, normalized_shape, rstd, weight=None, *, needs=(True, True)):
-    """Gradients of `rms_norm`: dx and dweight; arguments and errors as of `layer_norm_backward`."""
+    """Gradients of `rms_norm`.
+
+    Parameters
+    ----------
+    dy, x : array
+        Gradient with respect to the result, and the forward's input.
+    normalized_shape : tuple of int, or int
+    rstd : array
+        That of the forward.
+    weight : array, optional
+        The forward's.
+    needs : tuple of bool
+        Which of the gradients to return.
+
+    Returns
+    -------
+    dx, dweight : array or None
+        Shapes as `x` and `normalized_shape`, the latter also where the forward had no weight.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that differ.
+
+    Reference
+    ---------
+    B. Zhang, R. Sennrich, "Root Mean Square Layer Normalization", NeurIPS 2019, section 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import rms_norm_backward
+    >>> rms_norm_backward(np.array([[1.0, 0.0]]), np.array([[1.0, 1.0]]), 2, np.ones(1))
+    (array([[ 0.5, -0.5]]), array([1., 0.]))
+    """
     name = "rms_norm_backward"
     dy, x = gradient(name, dy, x)
     shape, leading = rows_of(name, x, normalized_shape)
     rstd = matching(name, "rstd", rstd, leading, x)
     weight = parameter(name, "weight", weight, shape, x, 1.0)
-    return wanted(gradients(dy, x, shape, False, weight, rstd, rstd)[:2], needs)
+    return wanted(gradients(dy, x, shape, False, (weight, rstd, rstd))[:2], needs)

@@ -1,4 +1,4 @@
-r"""Local response norm: each element is divided by what its neighbours in the other channels amount to [1]_.
+r"""Local response norm: each element is divided by a power of the mean square of its neighbours in other channels [1]_.
 
 .. math::
     d_c = k + \frac{\alpha}{s} \sum_{j = c - \lfloor s/2 \rfloor}^{c + \lfloor (s-1)/2 \rfloor} x_j^2, \qquad
@@ -7,32 +7,35 @@ r"""Local response norm: each element is divided by what its neighbours in the o
 
 at every position, with a window of s = `size` channels, cut off at the first and the last one. An element costs s
 products and a power, exp(-beta log d): about 40 FLOPs, against 8 bytes forward and 12 backward (float32). Vectors run
-over the positions. d is computed anew in the backward: kept, it would be an array as large as x.
+over the positions. d is computed anew in the backward: saved, it would be an array as large as x.
 
 .. [1] A. Krizhevsky, I. Sutskever, G. E. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks",
    NIPS 2012, section 3.3.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from kernels import _checks
 from kernels._checks import floats
 from kernels._jit import jit
-from kernels._parallel import parallel_for
+from kernels._parallel import FIRST, parallel_for
 from kernels._threads import threads_for
 from kernels.normalization.arguments import channels, gradient
 from kernels.reduction.ranges import over_range, read, write
-from kernels.simd import absolute, allocate, exp, flat, fma, log, release, select
+from kernels.simd import absolute, allocate, exp, flat, fma, log, release, select, shifted, strided
 from kernels.simd.wide import wide_count
 
-# Magnitudes up to which a sum of squares is far from overflow, and k from which on it may underflow beside it.
-MOST, LEAST_K = 1e15, 1e-30
+MAX_MAGNITUDE = 1e15  # up to which a sum of squares is far from overflow in float32
+MIN_K = 1e-30  # from which on what underflows beside it is negligible
 
 # --- naive loops: the definition -------------------------------------------------------------------------------------
 
 
 @jit
 def local_response_norm_naive(x, size, alpha, beta, k, y):
+    """The definition, an element at a time."""
     N, C, L = x.shape
     for n in range(N):
         for c in range(C):
@@ -43,161 +46,200 @@ def local_response_norm_naive(x, size, alpha, beta, k, y):
                 y[n, c, i] = x[n, c, i] / (k + alpha / size * total) ** beta
 
 
-# --- a strip of positions, all channels ------------------------------------------------------------------------------
+# --- a block of positions, all channels ------------------------------------------------------------------------------
+
+
+class Shape(NamedTuple):
+    """Samples, channels, positions."""
+
+    N: int
+    C: int
+    L: int
+
+
+class Parameters(NamedTuple):
+    """Of ``(k + factor * sum of squares in the window) ** beta``; `factor` is alpha / size."""
+
+    size: int
+    factor: float
+    beta: float
+    k: float
 
 
 @jit(inline=True)
-def _denominator(i, count, x, at, c, C, L, size, factor, k):
+def _blocks(shape, like):
+    """Blocks of a sample's positions: each is a wide vector, but for the last one."""
+    return (shape.L + wide_count(like) - 1) // wide_count(like)
+
+
+@jit(inline=True)
+def _block_of(x, shape, block):
+    """The matrix of a block, numbered through all samples: channels x positions."""
+    n, first = block // _blocks(shape, x), block % _blocks(shape, x) * wide_count(x)
+    return strided(shifted(flat(x), n * shape.C * shape.L + first), shape.L, 1)
+
+
+@jit(inline=True)
+def _positions(x, shape, block):
+    """Positions in the block."""
+    return min(wide_count(x), shape.L - block % _blocks(shape, x) * wide_count(x))
+
+
+@jit(inline=True)
+def _denominator(i, count, X, c, C, parameters):
     """d of channel c at positions i, ..."""
-    first, last = max(0, c - size // 2), min(C, c + (size - 1) // 2 + 1)
-    value = read(x, at + first * L + i, count, 0.0)
+    first, last = max(0, c - parameters.size // 2), min(C, c + (parameters.size - 1) // 2 + 1)
+    value = read(X.row(first), i, count, 0.0)
     total = value * value
     for j in range(first + 1, last):
-        value = read(x, at + j * L + i, count, 0.0)
+        value = read(X.row(j), i, count, 0.0)
         total = fma(value, value, total)
-    return fma(total, factor, k)
+    return fma(total, parameters.factor, parameters.k)
 
 
-@over_range
 @jit(inline=True)
-def _forward_strip(i, count, x, y, at, C, L, size, factor, beta, k):
+def _forward(i, count, X, Y, C, parameters):
     for c in range(C):
-        power = exp(log(_denominator(i, count, x, at, c, C, L, size, factor, k)) * -beta)
-        write(y, at + c * L + i, count, read(x, at + c * L + i, count, 0.0) * power)
+        power = exp(log(_denominator(i, count, X, c, C, parameters)) * -parameters.beta)
+        write(Y.row(c), i, count, read(X.row(c), i, count, 0.0) * power)
 
 
-@over_range
 @jit(inline=True)
-def _backward_strip(i, count, dy, x, dx, at, C, L, size, factor, beta, k, first, terms):
-    """`terms` keeps the dy y / d of the strip, which begins at position `first`."""
-    width = wide_count(x)
+def _backward(i, count, DY, X, DX, C, parameters, terms):
+    """`terms`, a view with a row per channel, keeps the dy y / d of the block."""
+    size = parameters.size
     for c in range(C):
-        d = _denominator(i, count, x, at, c, C, L, size, factor, k)
-        slope = read(dy, at + c * L + i, count, 0.0) * exp(log(d) * -beta)
-        write(dx, at + c * L + i, count, slope)
-        write(terms, c * width + i - first, count, slope * read(x, at + c * L + i, count, 0.0) / d)
+        d = _denominator(i, count, X, c, C, parameters)
+        gradient = read(DY.row(c), i, count, 0.0) * exp(log(d) * -parameters.beta)
+        write(DX.row(c), i, count, gradient)
+        write(terms.row(c), i, count, gradient * read(X.row(c), i, count, 0.0) / d)
     for j in range(C):
-        low, high = max(0, j - (size - 1) // 2), min(C, j + size // 2 + 1)
-        total = read(terms, low * width + i - first, count, 0.0)
-        for c in range(low + 1, high):
-            total = total + read(terms, c * width + i - first, count, 0.0)
-        change = read(x, at + j * L + i, count, 0.0) * total * (-2.0 * factor * beta)
-        write(dx, at + j * L + i, count, read(dx, at + j * L + i, count, 0.0) + change)
+        first, last = max(0, j - (size - 1) // 2), min(C, j + size // 2 + 1)
+        total = read(terms.row(first), i, count, 0.0)
+        for c in range(first + 1, last):
+            total = total + read(terms.row(c), i, count, 0.0)
+        change = read(X.row(j), i, count, 0.0) * total * (-2.0 * parameters.factor * parameters.beta)
+        write(DX.row(j), i, count, read(DX.row(j), i, count, 0.0) + change)
 
 
-# --- a strip in float64, where squares leave float32 -----------------------------------------------------------------
+_forward_block, _backward_block = over_range(_forward), over_range(_backward)
+
+# --- a block in float64, where squares leave float32 -----------------------------------------------------------------
 
 
-@over_range
 @jit(inline=True)
-def _raise_peak(i, count, x, at, C, L, first, peak):
-    """Largest magnitude of each position, over all channels."""
-    largest = absolute(read(x, at + i, count, 0.0))
+def _largest(i, count, X, C, peaks):
+    """Largest magnitude at each position, over all channels."""
+    largest = absolute(read(X, i, count, 0.0))
     for c in range(1, C):
-        value = absolute(read(x, at + c * L + i, count, 0.0))
+        value = absolute(read(X.row(c), i, count, 0.0))
         largest = select(value > largest, value, largest)
-    write(peak, i - first, count, largest)
+    write(peaks, i, count, largest)
+
+
+_take_peaks = over_range(_largest)
 
 
 @jit
-def _is_far(x, first, last, at, C, L, k, peak):
-    """Whether an element's square, beside k, might be too large or too small for the loops of vectors."""
-    if k < LEAST_K:
+def _needs_float64(X, positions, C, k, peaks):
+    """Whether an element's square, beside k, might overflow or underflow; `peaks` is memory for a row."""
+    if k < MIN_K:
         return True
-    _raise_peak(x, first, last, flat(x), at, C, L, first, flat(peak))
-    far = False
-    for i in range(last - first):
-        far |= peak[i] > MOST
-    return far
+    _take_peaks(X, FIRST, positions, X, C, peaks)
+    large = False
+    for i in range(positions):
+        large |= peaks[i] > MAX_MAGNITUDE
+    return large
 
 
 @jit(fastmath=False)
-def _wide_denominator(x, at, c, C, L, size, factor, k):
+def _denominator_in_float64(X, c, C, parameters):
     total = 0.0
-    for j in range(max(0, c - size // 2), min(C, c + (size - 1) // 2 + 1)):
-        total += np.float64(x[at + j * L]) * np.float64(x[at + j * L])
-    return k + factor * total
+    for j in range(max(0, c - parameters.size // 2), min(C, c + (parameters.size - 1) // 2 + 1)):
+        total += np.float64(X[j, 0]) * np.float64(X[j, 0])
+    return parameters.k + parameters.factor * total
 
 
 @jit(fastmath=False)
-def _forward_far(x, y, at, C, L, size, factor, beta, k):
-    """One position, all channels, from x[at] on."""
+def _forward_in_float64(X, Y, C, parameters):
+    """One position, all channels: a column."""
     for c in range(C):
-        y[at + c * L] = x[at + c * L] * _wide_denominator(x, at, c, C, L, size, factor, k) ** -beta
+        Y[c, 0] = X[c, 0] * _denominator_in_float64(X, c, C, parameters) ** -parameters.beta
 
 
 @jit(fastmath=False)
-def _backward_far(dy, x, dx, at, C, L, size, factor, beta, k):
-    """One position, all channels, from x[at] on."""
+def _backward_in_float64(DY, X, DX, C, parameters):
+    """One position, all channels: a column."""
+    size, factor, beta, _ = parameters
     for j in range(C):
         total = 0.0
         for c in range(max(0, j - (size - 1) // 2), min(C, j + size // 2 + 1)):
-            d = _wide_denominator(x, at, c, C, L, size, factor, k)
-            total += np.float64(dy[at + c * L]) * np.float64(x[at + c * L]) / d * d**-beta
-        d = _wide_denominator(x, at, j, C, L, size, factor, k)
-        dx[at + j * L] = dy[at + j * L] * d**-beta - 2.0 * factor * beta * x[at + j * L] * total
+            d = _denominator_in_float64(X, c, C, parameters)
+            total += np.float64(DY[c, 0]) * np.float64(X[c, 0]) / d * d**-beta
+        d = _denominator_in_float64(X, j, C, parameters)
+        DX[j, 0] = DY[j, 0] * d**-beta - 2.0 * factor * beta * X[j, 0] * total
+
+
+# --- all blocks ------------------------------------------------------------------------------------------------------
 
 
 @jit
-def _forward_task(task, strips, shape, x, size, factor, beta, k, y):
-    _, C, L = shape
-    n, first = task // strips, task % strips * wide_count(x)
-    last, at, peak = min(first + wide_count(x), L), n * C * L, allocate(x, wide_count(x))
-    if _is_far(x, first, last, at, C, L, k, peak):
-        for i in range(first, last):
-            _forward_far(x, y, at + i, C, L, size, factor, beta, k)
-    else:
-        _forward_strip(x, first, last, flat(x), flat(y), at, C, L, size, factor, beta, k)
-    release(peak)
+def _forward_blocks(first, last, shape, x, parameters, y):
+    C, peaks = shape.C, allocate(x, wide_count(x))
+    for block in range(first, last):
+        X, Y = _block_of(x, shape, block), _block_of(y, shape, block)
+        positions = _positions(x, shape, block)
+        if _needs_float64(X, positions, C, parameters.k, peaks):
+            for i in range(positions):
+                _forward_in_float64(X.column(i), Y.column(i), C, parameters)
+        else:
+            _forward_block(x, FIRST, positions, X, Y, C, parameters)
+    release(peaks)
 
 
 @jit
-def _backward_task(task, strips, shape, dy, x, size, factor, beta, k, dx):
-    _, C, L = shape
-    n, first = task // strips, task % strips * wide_count(x)
-    last, terms, at = min(first + wide_count(x), L), allocate(x, C * wide_count(x)), n * C * L
-    if _is_far(x, first, last, at, C, L, k, terms):
-        for i in range(first, last):
-            _backward_far(dy, x, dx, at + i, C, L, size, factor, beta, k)
-    else:
-        _backward_strip(x, first, last, flat(dy), flat(x), flat(dx), at, C, L, size, factor, beta, k, first, terms)
+def _backward_blocks(first, last, shape, dy, x, parameters, dx):
+    C, terms = shape.C, allocate(x, shape.C * wide_count(x))
+    for block in range(first, last):
+        DY, X, DX = _block_of(dy, shape, block), _block_of(x, shape, block), _block_of(dx, shape, block)
+        positions = _positions(x, shape, block)
+        if _needs_float64(X, positions, C, parameters.k, terms):
+            for i in range(positions):
+                _backward_in_float64(DY.column(i), X.column(i), DX.column(i), C, parameters)
+        else:
+            _backward_block(x, FIRST, positions, DY, X, DX, C, parameters, strided(terms, wide_count(x), 1))
     release(terms)
 
 
-def _over_strips(run):
-    """Jitted ``loops(shape, threads, *arguments)`` that calls ``run(task, strips, shape, *arguments)`` for each strip
-    of positions of each sample; x, which gives the dtype, is the last array but one.
-    """
-
-    @jit
-    def tasks(first, last, strips, shape, arguments):
-        for task in range(first, last):
-            run(task, strips, shape, *arguments)
-
-    @jit
-    def loops(shape, threads, x, arguments):
-        strips = (shape[2] + wide_count(x) - 1) // wide_count(x)
-        parallel_for(tasks, shape[0] * strips, 1, threads, (strips, shape, arguments))
-
-    return loops
+@jit
+def _forward_loops(shape, x, parameters, y, threads):
+    """The plain tuples are a `Shape` and `Parameters`; x and y are flat."""
+    shape = Shape(*shape)
+    arguments = shape, x, Parameters(*parameters), y
+    parallel_for(_forward_blocks, shape.N * _blocks(shape, x), 1, threads, arguments)
 
 
-_forward_loops, _backward_loops = _over_strips(_forward_task), _over_strips(_backward_task)
+@jit
+def _backward_loops(shape, dy, x, parameters, dx, threads):
+    shape = Shape(*shape)
+    arguments = shape, dy, x, Parameters(*parameters), dx
+    parallel_for(_backward_blocks, shape.N * _blocks(shape, x), 1, threads, arguments)
 
 
-def local_response_norm_strips(x, size, alpha, beta, k, y):
+def local_response_norm_blocks(x, size, alpha, beta, k, y):
     """Adds vectors over the positions, and threads."""
-    arguments = x.reshape(-1), size, alpha / size, beta, k, y.reshape(-1)
-    _forward_loops(x.shape, threads_for(x.size), arguments[0], arguments)
+    parameters = size, alpha / size, beta, k
+    _forward_loops(x.shape, x.reshape(-1), parameters, y.reshape(-1), threads_for(x.size))
 
 
-VARIANTS = {"local_response_norm": {"naive": local_response_norm_naive, "fast": local_response_norm_strips}}
+VARIANTS = {"local_response_norm": {"naive": local_response_norm_naive, "fast": local_response_norm_blocks}}
 
 
 # --- public functions ------------------------------------------------------------------------------------------------
 
 
 def _checked(name, x, size, alpha, beta, k):
+    """Validate the arguments and return the `Shape` and the `Parameters`, as plain tuples."""
     shape = channels(name, x, 3)
     if not isinstance(size, (int, np.integer)) or isinstance(size, bool):
         raise TypeError(f"{name}: size must be an int, got {type(size).__name__}")
@@ -206,7 +248,7 @@ def _checked(name, x, size, alpha, beta, k):
     if not (alpha >= 0 and k >= 0):
         raise ValueError(f"{name}: alpha and k must not be negative, got {alpha} and {k}")
     # a window larger than all channels reaches them all
-    return shape, int(min(size, 2 * shape[1] + 1)), float(alpha) / size, float(beta), float(k)
+    return shape, (int(min(size, 2 * shape[1] + 1)), float(alpha) / size, float(beta), float(k))
 
 
 def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
@@ -248,26 +290,53 @@ def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
     """
     name = "local_response_norm"
     x = floats(name, "x", x)
-    shape, *parameters = _checked(name, x, size, alpha, beta, k)
+    shape, parameters = _checked(name, x, size, alpha, beta, k)
     y = _checks.new(x.shape, x.dtype)
     if x.size:
-        source = x.reshape(-1)
-        _forward_loops(shape, threads_for(x.size), source, (source, *parameters, y.reshape(-1)))
+        _forward_loops(shape, x.reshape(-1), parameters, y.reshape(-1), threads_for(x.size))
     return y
 
 
 def local_response_norm_backward(dy, x, size, alpha=1e-4, beta=0.75, k=1.0):
-    """Gradient of `local_response_norm`, from its input; arguments and errors as there.
+    """Gradient of `local_response_norm` with respect to x.
+
+    Parameters
+    ----------
+    dy, x : array
+        Gradient with respect to the result, and the forward's input.
+    size : int
+        The forward's.
+    alpha, beta, k : float
+        The forward's.
 
     Returns
     -------
     dx : array
+        Like `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that differ; what is an error of the forward.
+
+    Reference
+    ---------
+    A. Krizhevsky, I. Sutskever, G. E. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks",
+    NIPS 2012, section 3.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import local_response_norm_backward
+    >>> ones = np.ones((1, 2, 1))
+    >>> local_response_norm_backward(ones, ones, 2, alpha=2.0, beta=1.0)
+    array([[[-0.22222222],
+            [ 0.11111111]]])
     """
     name = "local_response_norm_backward"
     dy, x = gradient(name, dy, x)
-    shape, *parameters = _checked(name, x, size, alpha, beta, k)
+    shape, parameters = _checked(name, x, size, alpha, beta, k)
     dx = _checks.new(x.shape, x.dtype)
     if x.size:
-        source = x.reshape(-1)
-        _backward_loops(shape, threads_for(x.size), source, (dy.reshape(-1), source, *parameters, dx.reshape(-1)))
+        _backward_loops(shape, dy.reshape(-1), x.reshape(-1), parameters, dx.reshape(-1), threads_for(x.size))
     return dx

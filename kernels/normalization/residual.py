@@ -2,12 +2,13 @@ r"""Layer norm of a sum, the two steps between the parts of a transformer: the r
 
 .. math:: s = x + r, \qquad y = \text{layer\_norm}(s)
 
-The loops are those of `layer`; a row of s is formed where the row of x would be read, and is in L1 when it is
+The loops are those of `layer`; a row of s is computed where the row of x would be read, and is in L1 when it is
 normalised. So s costs no pass of its own: x, r and y are moved once, 12 bytes an element (float32) against 20 in two
-steps, and 16 where s itself is wanted, too: by the backward, or by the next residual connection of a pre-norm
+steps, and 16 where s itself is needed, too: by the backward, or by the next residual connection of a pre-norm
 transformer [1]_.
 
-Both addends have the same gradient, that of s: what `layer_norm_backward` makes of dy, plus what reaches s itself.
+The gradient with respect to both addends is that with respect to s: the result of `layer_norm_backward`, plus what
+flows into s from its other uses.
 
 .. [1] R. Xiong et al., "On Layer Normalization in the Transformer Architecture", ICML 2020, section 3.
 """
@@ -33,15 +34,24 @@ def add_layer_norm_naive(x, residual, weight, bias, eps, mean, rstd, y):
 
 def add_layer_norm_rows(x, residual, weight, bias, eps, mean, rstd, y):
     """Adds vectors and threads, and no array for the sum."""
-    forward(x, x.shape[1], True, weight, bias, eps, mean, rstd, y, residual)
+    forward(x, True, (weight, bias), (mean, rstd), eps, y, residual)
 
 
 VARIANTS = {"add_layer_norm": {"naive": add_layer_norm_naive, "fast": add_layer_norm_rows}}
 
 
 def add_layer_norm(
-    x, residual, normalized_shape, weight=None, bias=None, eps=1e-5, *, sum=None, mean=None, rstd=None
-):  # fmt: skip
+    x,
+    residual,
+    normalized_shape,
+    weight=None,
+    bias=None,
+    eps=1e-5,
+    *,
+    sum=None,
+    mean=None,
+    rstd=None,
+):
     """``layer_norm(x + residual)`` in one pass.
 
     Parameters
@@ -90,7 +100,7 @@ def add_layer_norm(
     rstd = _checks.output(name, rstd, leading, x.dtype, "rstd")
     y = _checks.new(x.shape, x.dtype)
     if x.size:
-        forward(x, weight.size, True, weight, bias, float(eps), mean, rstd, y, residual, sum)
+        forward(x, True, (weight, bias), (mean, rstd), float(eps), y, residual, sum)
     else:
         mean[...] = rstd[...] = np.nan
     return y
@@ -98,22 +108,22 @@ def add_layer_norm(
 
 def add_layer_norm_backward(
     dy, sum, normalized_shape, mean, rstd, weight=None, *, dsum=None, needs=(True, True, True, True)
-):  # fmt: skip
+):
     """Gradients of `add_layer_norm`.
 
     Parameters
     ----------
     dy : array
-        Gradient of the result.
+        Gradient with respect to the result.
     sum, mean, rstd : array
-        What the forward put there.
+        Those of the forward.
     normalized_shape : tuple of int, or int
     weight : array, optional
         The forward's.
     dsum : array, optional
-        Gradient of `sum`, where that is used elsewhere, too.
+        Gradient with respect to `sum`, where that has other uses.
     needs : tuple of bool
-        Which of the gradients are wanted.
+        Which of the gradients to return.
 
     Returns
     -------
@@ -124,6 +134,17 @@ def add_layer_norm_backward(
     ------
     TypeError, ValueError
         Dtypes or shapes that differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import add_layer_norm_backward
+    >>> dy, sum, one = np.array([[1.0, 0.0, 0.0]]), np.array([[0.0, 0.0, 3.0]]), np.ones(1)
+    >>> dx, dresidual, dweight, dbias = add_layer_norm_backward(dy, sum, 3, one, one)
+    >>> dx.round(2)
+    array([[ 0.33, -0.67,  0.33]])
+    >>> dresidual is dx
+    True
     """
     name = "add_layer_norm_backward"
     sum = floats(name, "sum", sum)
@@ -133,5 +154,5 @@ def add_layer_norm_backward(
     weight = parameter(name, "weight", weight, shape, sum, 1.0)
     if dsum is not None:
         dsum = matching(name, "dsum", dsum, sum.shape, sum)
-    dx, dweight, dbias = gradients(dy, sum, shape, True, weight, mean, rstd, dsum)
+    dx, dweight, dbias = gradients(dy, sum, shape, True, (weight, mean, rstd), dsum)
     return wanted((dx, dx, dweight, dbias), needs)

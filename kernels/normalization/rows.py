@@ -1,28 +1,71 @@
 r"""Normalised rows: layer norm (of a sum, too), RMS norm, and group norm whose channels are shorter than a vector.
 
-Each row of n elements has a mean (0 for RMS norm) and a deviation of its own, and each of its elements a weight and a
-bias of its own; of several `groups`, row r takes those from ``r % groups * n`` on. A row is in L1 when it is scaled.
+Each row of n elements has a mean (0 for RMS norm) and an rstd of its own, and each of its elements a weight and a bias
+of its own. Of several groups, whose weights lie side by side, row r takes those of group ``r % groups``. A row is in L1
+when it is scaled.
 
 Backward, the gradients of weight and bias are sums down the rows, while x is contiguous along them: a task of rows adds
 to sums of its own, 64 rows in the array's dtype before they enter its float64 totals, and the totals of the tasks are
 added up at the end. Tasks depend on the shape only, and so do all sums.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from kernels._jit import jit
-from kernels._parallel import parallel_for
-from kernels.normalization.affine import TASK, streamable
-from kernels.normalization.moments import BLOCK_VECTORS, least_square, moments
+from kernels._parallel import FIRST, parallel_for
+from kernels.normalization.moments import BLOCK_VECTORS, min_square, moments
+from kernels.normalization.operands import Affine, Gradients, ParameterSums, Saved, Statistics
+from kernels.normalization.scaling import TASK, Coefficients, GradientCoefficients, stored
 from kernels.reduction.ranges import over_range, read, sum_of, write
-from kernels.simd import allocate, flat, fma, release, shifted, splat, sum_lanes
+from kernels.simd import allocate, flat, fma, lane_count, release, shifted, splat, strided, sum_lanes
 from kernels.simd.stream import streaming_done
-from kernels.simd.vector import lane_count
 from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
 
 BLOCK_ROWS = 64  # rows added up in the array's dtype
-MOST_TASKS = 32  # of a backward, each with totals of its own
-LEAST_ROWS = 4  # of a task: what its totals take is then less than x
+MAX_TASKS = 32  # of a backward, each with totals of its own
+MIN_ROWS = 4  # of a task of a backward: its totals then take less memory than its part of x
+
+
+class Residual(NamedTuple):
+    """What is added to x before it is normalised, and where the sum goes; size 0 where there is none."""
+
+    addend: np.ndarray
+    total: np.ndarray
+
+
+class RowOptions(NamedTuple):
+    """Rows of n elements; `centered`: minus their mean (layer norm, not RMS norm); `streaming`: y is stored around the
+    caches."""
+
+    n: int
+    centered: bool
+    eps: float
+    streaming: bool
+
+
+class BackwardInputs(NamedTuple):
+    """The gradient with respect to the result, the forward's input, and what is to be added to dx (or size 0)."""
+
+    dy: np.ndarray
+    x: np.ndarray
+    addend: np.ndarray
+
+
+class BackwardRowOptions(NamedTuple):
+    """As `RowOptions`, of the backward."""
+
+    n: int
+    centered: bool
+    streaming: bool
+
+
+class Addend(NamedTuple):
+    """A row to be added, if it is `present`."""
+
+    present: bool
+    row: object
 
 
 # --- forward ---------------------------------------------------------------------------------------------------------
@@ -37,192 +80,198 @@ _squares = sum_of(_product)
 
 
 @jit(fastmath=False)
-def _sum_of_squares(x, start, n, eps):
-    total = _squares(x, x, 0.0, start, start + n)
-    if not (total >= n * least_square(eps) and total < np.inf):  # perhaps only in the dtype of the squares
+def _sum_of_squares(x, n, eps):
+    total = _squares(x, x, 0.0, FIRST, n)
+    if not (total >= n * min_square(eps) and total < np.inf):  # perhaps only in the dtype of the squares
         total = 0.0
-        for i in range(start, start + n):
+        for i in range(n):
             total += np.float64(x[i]) * np.float64(x[i])
     return total
 
 
-@streamable
-def _scale_row(put):
-    """``y = ((x - center) * scale + shift) * weight + bias``; weight and bias begin `behind` elements before y does."""
-
-    @jit(inline=True, fastmath=False)
-    def body(i, count, y, x, center, scale, shift, weight, bias, behind):
-        normal = fma(read(x, i, count, 0.0) - center, scale, shift)
-        put(y, i, count, fma(normal, read(weight, i - behind, count, 0.0), read(bias, i - behind, count, 0.0)))
-
-    return body
-
-
-@over_range
 @jit(inline=True, fastmath=False)
-def _add(i, count, total, x, residual):
-    write(total, i, count, read(x, i, count, 0.0) + read(residual, i, count, 0.0))
+def _normalized(i, count, x, coefficients, weight, bias):
+    """``((x - center) * scale + shift) * weight + bias``"""
+    center, scale, shift = coefficients
+    normal = fma(read(x, i, count, 0.0) - center, scale, shift)
+    return fma(normal, read(weight, i, count, 0.0), read(bias, i, count, 0.0))
+
+
+@jit(inline=True, fastmath=False)
+def _write_sum(i, count, total, x, addend):
+    write(total, i, count, read(x, i, count, 0.0) + read(addend, i, count, 0.0))
+
+
+_store_normalized, _add = stored(_normalized), over_range(_write_sum)
 
 
 @jit(fastmath=False)
-def _forward_rows(first, last, n, centered, x, residual, total, weight, bias, eps, mean, rstd, past, y):
-    source, target, weights, biases = flat(x), flat(y), flat(weight), flat(bias)
-    share, width = 1.0 / np.float64(n), weight.size
-    one_row = allocate(x, n if residual.size > total.size else 0)
-    offset = first * n % width
+def _forward_rows(first, last, x, residual, affine, statistics, options, y):
+    n, centered, eps, streaming = options
+    addend, total = residual
+    weight, bias, width = flat(affine.weight), flat(affine.bias), affine.weight.size
+    X, R, Y = strided(flat(x), n, 1), strided(flat(addend), n, 1), strided(flat(y), n, 1)
+    one_row = allocate(x, n if addend.size > total.size else 0)
+    S = strided(flat(total), n, 1) if total.size else strided(one_row, 0, 1)  # every row in the same place
+    share = 1.0 / np.float64(n)
+    offset = first * n % width  # of the row's weights
     for row in range(first, last):
-        start = row * n
-        if residual.size:
-            source = flat(total) if total.size else shifted(one_row, -start)
-            _add(x, start, start + n, source, flat(x), flat(residual))
+        source = X.row(row)
+        if addend.size:
+            _add(x, FIRST, n, S.row(row), source, R.row(row))
+            source = S.row(row)
         if centered:
-            average, square = moments(source, start, 1, n, n, eps)
-            center = x.dtype.type(average)
-            mean[row] = center
+            mean, square = moments(source, 1, n, eps)  # a literal: compiled for one row
+            center = x.dtype.type(mean)
+            statistics.mean[row] = center
         else:
-            average, square = 0.0, _sum_of_squares(source, start, n, eps)
+            mean, square = 0.0, _sum_of_squares(source, n, eps)
             center = x.dtype.type(0.0)
-        deviation = 1.0 / np.sqrt(square * share + eps)
-        rstd[row] = deviation
-        shift, behind = (center - average) * deviation, start - offset
-        _scale_row(target, start, start + n, past, source, center, deviation, shift, weights, biases, behind)
+        rstd = 1.0 / np.sqrt(square * share + eps)
+        statistics.rstd[row] = rstd
+        coefficients = Coefficients(center, rstd, (center - mean) * rstd)
+        arguments = source, coefficients, shifted(weight, offset), shifted(bias, offset)
+        _store_normalized(Y.row(row), n, streaming, *arguments)
         offset = offset + n if offset + n < width else 0
     release(one_row)
-    if past:
+    if streaming:
         streaming_done()
 
 
 @jit(fastmath=False)
-def forward_rows(n, centered, x, residual, total, weight, bias, eps, mean, rstd, past, y, threads):
+def forward_rows(x, residual, affine, statistics, options, y, threads):
     """``y = (x - mean) * rstd * weight + bias`` for rows of n elements; mean and rstd get one element a row.
 
-    Not `centered`, the mean is 0 and nothing is written there. With a `residual` (else of size 0), x + residual stands
-    for x; it is written to `total`, unless that is of size 0.
+    The plain tuples are `Residual`, `Affine`, `Statistics` and `RowOptions`, all arrays flat. If not `centered`, the
+    mean is 0 and none is stored. With a residual, x + residual stands for x.
     """
-    arguments = n, centered, x, residual, total, weight, bias, eps, mean, rstd, past, y
-    parallel_for(_forward_rows, rstd.size, max(1, TASK // n), threads, arguments)
+    options, statistics = RowOptions(*options), Statistics(*statistics)
+    arguments = x, Residual(*residual), Affine(*affine), statistics, options, y
+    parallel_for(_forward_rows, statistics.rstd.size, max(1, TASK // options.n), threads, arguments)
 
 
 # --- backward --------------------------------------------------------------------------------------------------------
 
 
 @jit(inline=True, fastmath=False)
-def _block_sums(dy, x, weight, center, deviation, behind, start, stop):
-    """Sums of g = dy * weight and of g * normal, where normal = (x - center) * deviation: of a size with g, whatever
-    the size of x."""
+def _block_sums(dy, x, weight, mean, rstd, first, last):
+    """Sums of g = dy * weight and of g * normal over ``first <= i < last``, where normal = (x - mean) * rstd is of the
+    size of 1: both are of the size of g."""
     lanes, step = lane_count(x), wide_count(x)
-    whole = start + (stop - start) // step * step
+    whole = first + (last - first) // step * step
     sums, products = splat_wide(x, 0.0), splat_wide(x, 0.0)
     rest, rest_products = splat(x, 0.0), splat(x, 0.0)
-    for i in range(start, whole, step):
-        g, normal = load_wide(dy, i) * load_wide(weight, i - behind), (load_wide(x, i) - center) * deviation
+    for i in range(first, whole, step):
+        g, normal = load_wide(dy, i) * load_wide(weight, i), (load_wide(x, i) - mean) * rstd
         sums, products = sums + g, fma(g, normal, products)
-    for i in range(whole, stop, lanes):
-        g = read(dy, i, stop - i, 0.0) * read(weight, i - behind, stop - i, 0.0)
-        normal = (read(x, i, stop - i, center) - center) * deviation
+    for i in range(whole, last, lanes):
+        g = read(dy, i, last - i, 0.0) * read(weight, i, last - i, 0.0)
+        normal = (read(x, i, last - i, mean) - mean) * rstd
         rest, rest_products = rest + g, fma(g, normal, rest_products)
     return sum_lanes(sum_registers(sums) + rest), sum_lanes(sum_registers(products) + rest_products)
 
 
 @jit(fastmath=False)
-def _row_sums(dy, x, weight, center, deviation, behind, start, stop):
+def _row_sums(dy, x, weight, n, mean, rstd):
+    """Sums of g and of g * normal over a row."""
     total, product, block = 0.0, 0.0, BLOCK_VECTORS * wide_count(x)
-    for i in range(start, stop, block):
-        more, more_product = _block_sums(dy, x, weight, center, deviation, behind, i, min(i + block, stop))
+    for i in range(0, n, block):
+        more, more_product = _block_sums(dy, x, weight, mean, rstd, i, min(i + block, n))
         total += more
         product += more_product
     if not np.isfinite(total + product):  # perhaps only in the dtype of the sums
         total = product = 0.0
-        for i in range(start, stop):
-            g = np.float64(dy[i]) * np.float64(weight[i - behind])
+        for i in range(n):
+            g = np.float64(dy[i]) * np.float64(weight[i])
             total += g
-            product += g * ((np.float64(x[i]) - center) * deviation)
+            product += g * ((np.float64(x[i]) - mean) * rstd)
     return total, product
 
 
-@streamable
-def _slope_row(put):
-    """dx of a row, plus `other` if `joined`, while its terms are added to the gradients of weight and bias."""
+@jit(inline=True, fastmath=False)
+def _dx(i, count, dy, x, weight, coefficients, sums, addend):
+    """dx of a row, plus the addend, while the row's terms are added to the sums for dweight and dbias."""
+    mean, rstd, scale, normal_scale, shift = coefficients
+    gradient, normal = read(dy, i, count, 0.0), (read(x, i, count, 0.0) - mean) * rstd
+    dx = fma(gradient * read(weight, i, count, 0.0), scale, fma(normal, normal_scale, shift))
+    if addend.present:
+        dx = dx + read(addend.row, i, count, 0.0)
+    write(sums.dweight, i, count, fma(gradient, normal, read(sums.dweight, i, count, 0.0)))
+    write(sums.dbias, i, count, gradient + read(sums.dbias, i, count, 0.0))
+    return dx
 
-    @jit(inline=True, fastmath=False)
-    def body(i, count, dx, dy, x, joined, other, center, scale, slant, shift, weight, dweight, dbias, behind):
-        gradient, normal, k = read(dy, i, count, 0.0), (read(x, i, count, 0.0) - center) * scale, i - behind
-        slope = fma(gradient * read(weight, k, count, 0.0), scale, fma(normal, slant, shift))
-        if joined:
-            slope = slope + read(other, i, count, 0.0)
-        put(dx, i, count, slope)
-        write(dweight, k, count, fma(gradient, normal, read(dweight, k, count, 0.0)))
-        write(dbias, k, count, gradient + read(dbias, k, count, 0.0))
 
-    return body
+_store_dx = stored(_dx)
 
 
 @jit(fastmath=False)
-def _backward_rows(first, last, n, centered, dy, x, other, weight, mean, rstd, past, dx, products, sums):
-    """Rows first <= row < last; `products` and `sums` get their gradients of weight and bias."""
-    gradient, source, target, weights = flat(dy), flat(x), flat(dx), flat(weight)
-    width = weight.size
-    dweight, dbias = allocate(x, width), allocate(x, width)
+def _backward_rows(first, last, inputs, saved, options, gradients):
+    """dx of the rows from `first` to `last` - 1; dweight and dbias are what they add to these."""
+    n, centered, streaming = options
+    width, weight, block = saved.weight.size, flat(saved.weight), _zeros(inputs.x, saved.weight.size)
+    DY, X, A = strided(flat(inputs.dy), n, 1), strided(flat(inputs.x), n, 1), strided(flat(inputs.addend), n, 1)
+    DX, dweight, dbias = strided(flat(gradients.dx), n, 1), gradients.dweight, gradients.dbias
     for k in range(width):
         dweight[k] = dbias[k] = 0.0
-        products[k] = sums[k] = 0.0
-    share, offset = 1.0 / np.float64(n), first * n % width
+    share = 1.0 / np.float64(n)
+    offset = first * n % width  # of the row's weights
     for row in range(first, last):
-        start, deviation = row * n, np.float64(rstd[row])
-        center, behind = mean[row] if centered else x.dtype.type(0.0), start - offset
-        total, product = _row_sums(gradient, source, weights, center, deviation, behind, start, start + n)
-        slant, shift = -deviation * product * share, -deviation * total * share if centered else 0.0
-        arguments = (
-            gradient,
-            source,
-            other.size > 0,
-            flat(other),
-            center,
-            deviation,
-            slant,
-            shift,
-            weights,
-            dweight,
-            dbias,
-            behind,
-        )
-        _slope_row(target, start, start + n, past, *arguments)
+        dy, x, w, rstd = DY.row(row), X.row(row), shifted(weight, offset), np.float64(saved.rstd[row])
+        mean = saved.mean[row] if centered else inputs.x.dtype.type(0.0)
+        total, product = _row_sums(dy, x, w, n, mean, rstd)
+        normal_scale, shift = -rstd * product * share, -rstd * total * share if centered else 0.0
+        coefficients = GradientCoefficients(mean, rstd, rstd, normal_scale, shift)
+        sums = ParameterSums(shifted(block.dweight, offset), shifted(block.dbias, offset))
+        addend = Addend(inputs.addend.size > 0, A.row(row))
+        _store_dx(DX.row(row), n, streaming, dy, x, w, coefficients, sums, addend)
         offset = offset + n if offset + n < width else 0
         if (row - first) % BLOCK_ROWS == BLOCK_ROWS - 1 or row == last - 1:
             for k in range(width):
-                products[k] += dweight[k]
-                sums[k] += dbias[k]
-                dweight[k] = dbias[k] = 0.0
-    release(dweight)
-    release(dbias)
-    if past:
+                dweight[k] += block.dweight[k]
+                dbias[k] += block.dbias[k]
+                block.dweight[k] = block.dbias[k] = 0.0
+    release(block.dweight)
+    release(block.dbias)
+    if streaming:
         streaming_done()
 
 
+@jit(inline=True)
+def _zeros(like, width):
+    """`ParameterSums` in the dtype of `like`, to be released."""
+    sums = ParameterSums(allocate(like, width), allocate(like, width))
+    for k in range(width):
+        sums.dweight[k] = sums.dbias[k] = 0.0
+    return sums
+
+
 @jit(fastmath=False)
-def _backward_tasks(
-    first_task, last_task, grain, n, centered, dy, x, other, weight, mean, rstd, past, dx, products, sums
-):  # fmt: skip
+def _backward_tasks(first_task, last_task, grain, inputs, saved, options, gradients):
+    """Tasks of `grain` rows, of which each has a row of dweight and dbias for its totals."""
+    dx, dweight, dbias = gradients
     for task in range(first_task, last_task):
         first = task * grain
-        last = min(first + grain, rstd.size)
-        _backward_rows(
-            first, last, n, centered, dy, x, other, weight, mean, rstd, past, dx, products[task], sums[task]
-        )  # fmt: skip
+        own = Gradients(dx, dweight[task], dbias[task])
+        _backward_rows(first, min(first + grain, saved.rstd.size), inputs, saved, options, own)
 
 
 @jit(fastmath=False)
-def backward_rows(n, centered, dy, x, other, weight, mean, rstd, past, dx, dweight, dbias, threads):
-    """Gradients of `forward_rows`; `other`, unless of size 0, is added to dx."""
-    rows = rstd.size
-    grain = max(LEAST_ROWS, TASK // n, (rows + MOST_TASKS - 1) // MOST_TASKS)
+def backward_rows(dy, x, addend, saved, options, gradients, threads):
+    """Gradients of `forward_rows`; `addend`, unless of size 0, is added to dx.
+
+    The plain tuples are `Saved`, `BackwardRowOptions` and `Gradients`, all arrays flat.
+    """
+    saved, options = Saved(*saved), BackwardRowOptions(*options)
+    dx, dweight, dbias = gradients
+    rows, width = saved.rstd.size, saved.weight.size
+    grain = max(MIN_ROWS, TASK // options.n, (rows + MAX_TASKS - 1) // MAX_TASKS)
     tasks = (rows + grain - 1) // grain
-    products, sums = np.empty((tasks, weight.size)), np.empty((tasks, weight.size))
-    arguments = grain, n, centered, dy, x, other, weight, mean, rstd, past, dx, products, sums
+    totals = Gradients(dx, np.empty((tasks, width)), np.empty((tasks, width)))
+    arguments = grain, BackwardInputs(dy, x, addend), saved, options, totals
     parallel_for(_backward_tasks, tasks, 1, threads, arguments)
     for task in range(1, tasks):
-        for k in range(weight.size):
-            products[0, k] += products[task, k]
-            sums[0, k] += sums[task, k]
-    for k in range(weight.size):
-        dweight[k], dbias[k] = products[0, k], sums[0, k]
+        for k in range(width):
+            totals.dweight[0, k] += totals.dweight[task, k]
+            totals.dbias[0, k] += totals.dbias[task, k]
+    for k in range(width):
+        dweight[k], dbias[k] = totals.dweight[0, k], totals.dbias[0, k]

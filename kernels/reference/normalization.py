@@ -2,13 +2,13 @@ r"""Normalisation in plain NumPy.
 
     y = (x - mean) * rstd * weight + bias          rstd = 1 / sqrt(var + eps)
 
-over other elements each: batch norm over batch and positions of a channel, group and instance norm over channels and
-positions of a sample, layer and RMS norm over the last dimensions (the latter with a mean of 0). With z = (x - mean) *
-rstd and g = weight * dy, over the same elements:
+with mean and var of other elements each: for batch norm those of a channel, for group and instance norm those of some
+channels of a sample, for layer and RMS norm those of the last dimensions (the latter with a mean of 0). With
+z = (x - mean) * rstd and g = weight * dy, over the same elements:
 
     dx = rstd * (g - average(g) - z * average(g * z))          dweight = sum dy * z          dbias = sum dy
 
-`mean` and `rstd`, where given, receive what was used.
+`mean` and `rstd`, where given, receive the values used.
 """
 
 import numpy as np
@@ -45,12 +45,12 @@ def _moments(x, axes):
     return mean, np.square(x - mean).sum(axis=axes, keepdims=True) / count
 
 
-def _keep(target, value):
+def _save(target, value):
     if target is not None:
         target[...] = value.reshape(target.shape)
 
 
-def _slope(g, z, rstd, axes):
+def _dx(g, z, rstd, axes):
     count = np.asarray(max(np.prod([g.shape[axis] for axis in axes]), 1), g.dtype)
     totals = g.sum(axis=axes, keepdims=True), (g * z).sum(axis=axes, keepdims=True)
     return rstd * (g - (totals[0] + z * totals[1]) / count)
@@ -79,10 +79,10 @@ def batch_norm(
             running_var += momentum * (variance.reshape(-1) * (count / (count - 1)) - running_var)
     else:
         average, variance = _by_channel(x, running_mean), _by_channel(x, running_var)
-    deviation = 1 / np.sqrt(variance + eps)
-    _keep(mean, average)
-    _keep(rstd, deviation)
-    y = (x - average) * deviation * _by_channel(x, weight, 1) + _by_channel(x, bias, 0)
+    reciprocal = 1 / np.sqrt(variance + eps)
+    _save(mean, average)
+    _save(rstd, reciprocal)
+    y = (x - average) * reciprocal * _by_channel(x, weight, 1) + _by_channel(x, bias, 0)
     return np.maximum(y, 0) if activation == "relu" else y
 
 
@@ -93,10 +93,10 @@ def batch_norm_backward(
     """Return ``(dx, dweight, dbias)``; `saved` is the result where there is an activation."""
     if activation == "relu":
         dy = np.where(saved <= 0, 0, dy)
-    deviation = _by_channel(x, rstd)
-    z = (x - _by_channel(x, mean)) * deviation
+    rstd = _by_channel(x, rstd)
+    z = (x - _by_channel(x, mean)) * rstd
     g = dy * _by_channel(x, weight, 1)
-    dx = _slope(g, z, deviation, _others(x)) if training else g * deviation
+    dx = _dx(g, z, rstd, _others(x)) if training else g * rstd
     return _wanted((dx, (dy * z).sum(axis=_others(x)), dy.sum(axis=_others(x))), needs)
 
 
@@ -113,10 +113,10 @@ def _by_row(x, values):
 def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5, *, mean=None, rstd=None):
     """Normalise over the last dimensions."""
     average, variance = _moments(x, _last_axes(x, normalized_shape))
-    deviation = 1 / np.sqrt(variance + eps)
-    _keep(mean, average)
-    _keep(rstd, deviation)
-    return (x - average) * deviation * (1 if weight is None else weight) + (0 if bias is None else bias)
+    reciprocal = 1 / np.sqrt(variance + eps)
+    _save(mean, average)
+    _save(rstd, reciprocal)
+    return (x - average) * reciprocal * (1 if weight is None else weight) + (0 if bias is None else bias)
 
 
 @ieee
@@ -125,14 +125,14 @@ def layer_norm_backward(dy, x, normalized_shape, mean, rstd, weight=None, *, nee
     axes = _last_axes(x, normalized_shape)
     rows = tuple(range(axes[0]))
     z = (x - _by_row(x, mean)) * _by_row(x, rstd)
-    dx = _slope(dy * (1 if weight is None else weight), z, _by_row(x, rstd), axes)
+    dx = _dx(dy * (1 if weight is None else weight), z, _by_row(x, rstd), axes)
     return _wanted((dx, (dy * z).sum(axis=rows), dy.sum(axis=rows)), needs)
 
 
 @ieee
 def add_layer_norm(x, residual, normalized_shape, weight=None, bias=None, eps=1e-5, *, sum=None, mean=None, rstd=None):
     """Layer norm of x + residual, which `sum` receives."""
-    _keep(sum, x + residual)
+    _save(sum, x + residual)
     return layer_norm(x + residual, normalized_shape, weight, bias, eps, mean=mean, rstd=rstd)
 
 
@@ -150,19 +150,19 @@ def rms_norm(x, normalized_shape, weight=None, eps=None, *, rstd=None):
     axes = _last_axes(x, normalized_shape)
     count = np.asarray(np.prod([x.shape[axis] for axis in axes]), x.dtype)
     square = np.square(x).sum(axis=axes, keepdims=True) / count
-    deviation = 1 / np.sqrt(square + (np.finfo(x.dtype).eps if eps is None else eps))
-    _keep(rstd, deviation)
-    return x * deviation * (1 if weight is None else weight)
+    reciprocal = 1 / np.sqrt(square + (np.finfo(x.dtype).eps if eps is None else eps))
+    _save(rstd, reciprocal)
+    return x * reciprocal * (1 if weight is None else weight)
 
 
 @ieee
 def rms_norm_backward(dy, x, normalized_shape, rstd, weight=None, *, needs=(True, True)):
     """Return ``(dx, dweight)``."""
     axes = _last_axes(x, normalized_shape)
-    deviation = _by_row(x, rstd)
-    z, g = x * deviation, dy * (1 if weight is None else weight)
+    rstd = _by_row(x, rstd)
+    z, g = x * rstd, dy * (1 if weight is None else weight)
     count = np.asarray(max(np.prod([x.shape[axis] for axis in axes]), 1), x.dtype)
-    dx = deviation * (g - z * ((g * z).sum(axis=axes, keepdims=True) / count))
+    dx = rstd * (g - z * ((g * z).sum(axis=axes, keepdims=True) / count))
     return _wanted((dx, (dy * z).sum(axis=tuple(range(axes[0])))), needs)
 
 
@@ -176,10 +176,10 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5, *, mean=None, rs
     """Normalise each group of channels of each sample."""
     groups = _groups(x, num_groups)
     average, variance = _moments(groups, (2,))
-    deviation = 1 / np.sqrt(variance + eps)
-    _keep(mean, average)
-    _keep(rstd, deviation)
-    z = ((groups - average) * deviation).reshape(x.shape)
+    reciprocal = 1 / np.sqrt(variance + eps)
+    _save(mean, average)
+    _save(rstd, reciprocal)
+    z = ((groups - average) * reciprocal).reshape(x.shape)
     return z * _by_channel(x, weight, 1) + _by_channel(x, bias, 0)
 
 
@@ -188,7 +188,7 @@ def group_norm_backward(dy, x, num_groups, mean, rstd, weight=None, *, needs=(Tr
     """Return ``(dx, dweight, dbias)``."""
     z = (_groups(x, num_groups) - mean[..., None]) * rstd[..., None]
     g = _groups(dy * _by_channel(x, weight, 1), num_groups)
-    dx = _slope(g, z, rstd[..., None], (2,)).reshape(x.shape)
+    dx = _dx(g, z, rstd[..., None], (2,)).reshape(x.shape)
     return _wanted((dx, (dy * z.reshape(x.shape)).sum(axis=_others(x)), dy.sum(axis=_others(x))), needs)
 
 
@@ -231,7 +231,7 @@ def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
 
 @ieee
 def local_response_norm_backward(dy, x, size, alpha=1e-4, beta=0.75, k=1.0):
-    """Return dx; the channels whose window holds c are those of the window turned round."""
+    """Return dx; the channels whose window holds c are those of the mirrored window."""
     d = k + alpha / size * _window_sums(x * x, size // 2, (size - 1) // 2)
     terms = dy * x * d ** (-beta - 1)
     return dy * d**-beta - 2 * alpha * beta / size * x * _window_sums(terms, (size - 1) // 2, size // 2)

@@ -1,0 +1,252 @@
+r"""Groups of planes: batch norm of images, group and instance norm.
+
+The L contiguous elements of one channel of one sample are a plane: of an image, its height times its width. The planes
+that share a mean and a variance are a group. With x seen as (N, C, L), samples between bars, one character a plane:
+
+    batch norm, group c             |c  .  .|c  .  .|c  .  .|     N planes, C L elements apart
+    group norm, group (n, g)        |g  g  .|.  .  .|.  .  .|     C / G planes, L elements apart
+
+So a group is a matrix, a view with a plane as its row. It is read once for its moments and once more to be scaled, last
+plane first: the end of a group larger than L2 is still in the cache. A thread takes whole groups, so batch norm uses at
+most as many threads as it has channels.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from kernels._jit import jit
+from kernels._parallel import parallel_for
+from kernels.normalization.moments import BLOCK_VECTORS, moments
+from kernels.normalization.operands import (
+    Affine,
+    BackwardOptions,
+    Gradients,
+    Options,
+    ParameterSums,
+    Saved,
+    TrackedStatistics,
+)
+from kernels.normalization.scaling import (
+    NO_MINIMUM,
+    TASK,
+    Coefficients,
+    GradientCoefficients,
+    coefficients_of,
+    save_statistics,
+    scale_row,
+    stored,
+)
+from kernels.reduction.ranges import read
+from kernels.simd import flat, fma, lane_count, select, shifted, splat, strided, sum_lanes
+from kernels.simd.stream import streaming_done
+from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
+
+ZERO = np.float64(0.0)  # a plain value: Numba compiles a callee anew for each literal argument
+
+
+class Layout(NamedTuple):
+    """Where the groups of an array (N, C, L) lie, see the picture above.
+
+    Group g begins at element ``g * width * length``, and its planes are `stride` elements apart. Its plane p is one of
+    channel ``(g * width + p * step) % C``: `width` is the number of channels of a group, `step` 1 where it has several.
+    """
+
+    groups: int
+    planes: int
+    stride: int
+    length: int
+    width: int
+    step: int
+
+
+class Upstream(NamedTuple):
+    """The gradient with respect to the result; of the fused ReLU also the result y. `relu` is True, or None without a
+    ReLU (y is then not read), which the compiler knows."""
+
+    dy: object
+    y: object
+    relu: object
+
+
+def batch_layout(N, C, L):
+    """`Layout` of batch norm, as a plain tuple: a group is a channel."""
+    return C, N, C * L, L, 1, 0
+
+
+def group_layout(N, C, L, groups):
+    """`Layout` of group norm, as a plain tuple: a group is some channels of a sample."""
+    return N * groups, C // groups, L, L, C // groups, 1
+
+
+@jit(inline=True)
+def _grain(layout):
+    """Groups of a task."""
+    return max(1, TASK // (layout.planes * layout.length))
+
+
+@jit(inline=True)
+def _group_of(memory, layout, group):
+    """The matrix of a group: a plane a row."""
+    return strided(shifted(memory, group * layout.width * layout.length), layout.stride, 1)
+
+
+@jit(inline=True)
+def _channel_of(layout, group, plane, channels):
+    return (group * layout.width + plane * layout.step) % channels
+
+
+# --- forward ---------------------------------------------------------------------------------------------------------
+
+
+@jit(fastmath=False)
+def _forward_groups(first, last, layout, x, affine, statistics, options, y):
+    source, target = flat(x), flat(y)
+    weight, bias = affine
+    n = np.float64(layout.planes * layout.length)
+    for group in range(first, last):
+        X, Y = _group_of(source, layout, group), _group_of(target, layout, group)
+        mean, square = moments(X, layout.planes, layout.length, options.eps)
+        rstd = save_statistics(statistics, group, mean, square, n, options)
+        for plane in range(layout.planes - 1, -1, -1):
+            channel = _channel_of(layout, group, plane, weight.size)
+            coefficients = coefficients_of(mean, rstd, weight[channel], bias[channel], source)
+            scale_row(Y.row(plane), layout.length, options.streaming, X.row(plane), coefficients, options.minimum)
+    if options.streaming:
+        streaming_done()
+
+
+@jit(fastmath=False)
+def forward_planes(layout, x, affine, statistics, options, y, threads):
+    """``y = max((x - mean) * rstd * weight + bias, minimum)`` by the statistics of each group.
+
+    The plain tuples are a `Layout`, `Affine` (by channel), `TrackedStatistics` (by group) and `Options`; x and y are
+    flat.
+    """
+    layout = Layout(*layout)
+    arguments = layout, x, Affine(*affine), TrackedStatistics(*statistics), Options(*options), y
+    parallel_for(_forward_groups, layout.groups, _grain(layout), threads, arguments)
+
+
+# --- backward: sums for dweight and dbias, then dx -------------------------------------------------------------------
+
+
+@jit(inline=True)
+def _read_gradient(upstream, i, count):
+    """Gradient with respect to the result before the ReLU: dy, and with a ReLU 0 where y <= 0."""
+    if upstream.relu is None:
+        return read(upstream.dy, i, count, 0.0)
+    return select(read(upstream.y, i, count, 0.0) <= 0.0, 0.0, read(upstream.dy, i, count, 0.0))
+
+
+@jit(inline=True, fastmath=False)
+def _block_sums(upstream, x, mean, rstd, first, last):
+    """Sums of ``dy * normal`` and dy over ``first <= i < last``, where normal = (x - mean) * rstd."""
+    lanes, step = lane_count(x), wide_count(x)
+    whole = first + (last - first) // step * step
+    sums, products = splat_wide(x, 0.0), splat_wide(x, 0.0)
+    rest, rest_products = splat(x, 0.0), splat(x, 0.0)
+    for i in range(first, whole, step):
+        dy = _read_gradient(upstream, i, None)
+        sums, products = sums + dy, fma(dy, (load_wide(x, i) - mean) * rstd, products)
+    for i in range(whole, last, lanes):
+        dy = _read_gradient(upstream, i, last - i)
+        rest = rest + dy
+        rest_products = fma(dy, (read(x, i, last - i, mean) - mean) * rstd, rest_products)
+    return sum_lanes(sum_registers(products) + rest_products), sum_lanes(sum_registers(sums) + rest)
+
+
+@jit(fastmath=False)
+def _plane_sums(upstream, x, n, mean, rstd):
+    """The `ParameterSums` of a plane. ``(x - mean) * rstd`` is of the size of 1, so both are of the size of dy."""
+    dweight, dbias, block = 0.0, 0.0, BLOCK_VECTORS * wide_count(x)
+    for i in range(0, n, block):
+        products, sums = _block_sums(upstream, x, mean, rstd, i, min(i + block, n))
+        dweight += products
+        dbias += sums
+    if not np.isfinite(dbias + dweight):  # perhaps only in the dtype of the sums
+        dweight = dbias = 0.0
+        for i in range(n):
+            if upstream.relu is None or not upstream.y[i] <= 0.0:
+                dy = np.float64(upstream.dy[i])
+                dbias += dy
+                dweight += dy * ((np.float64(x[i]) - mean) * rstd)
+    return ParameterSums(dweight, dbias)
+
+
+@jit(inline=True, fastmath=False)
+def _dx(i, count, upstream, x, coefficients):
+    mean, rstd, scale, normal_scale, shift = coefficients
+    normal = (read(x, i, count, 0.0) - mean) * rstd
+    return fma(_read_gradient(upstream, i, count), scale, fma(normal, normal_scale, shift))
+
+
+_store_dx = stored(_dx)
+
+
+@jit(inline=True)
+def _plane_of(upstream, layout, group, plane):
+    """`Upstream` of a plane, from that of the whole arrays."""
+    DY, Y = _group_of(flat(upstream.dy), layout, group), _group_of(flat(upstream.y), layout, group)
+    return Upstream(DY.row(plane), Y.row(plane), upstream.relu)
+
+
+@jit(fastmath=False)
+def _backward_groups(first, last, layout, upstream, x, saved, options, gradients):
+    """dx of some groups; dweight and dbias of `gradients` get the sums of each plane."""
+    planes, length, weight = layout.planes, layout.length, saved.weight
+    source, target, dweight, dbias = flat(x), flat(gradients.dx), gradients.dweight, gradients.dbias
+    n = np.float64(planes * length)
+    for group in range(first, last):
+        X, DX = _group_of(source, layout, group), _group_of(target, layout, group)
+        mean, rstd = saved.mean[group], np.float64(saved.rstd[group])
+        total, product = 0.0, 0.0  # of weight * dy and weight * dy * normal, over the group
+        for plane in range(planes):
+            w, k = np.float64(weight[_channel_of(layout, group, plane, weight.size)]), group * planes + plane
+            above = _plane_of(upstream, layout, group, plane)
+            dweight[k], dbias[k] = _plane_sums(above, X.row(plane), length, mean, rstd)
+            total += w * dbias[k]
+            product += w * dweight[k]
+        shift, normal_scale = -rstd * total / n, -rstd * product / n
+        for plane in range(planes - 1, -1, -1):
+            above, dx = _plane_of(upstream, layout, group, plane), DX.row(plane)
+            scale = rstd * weight[_channel_of(layout, group, plane, weight.size)]
+            if options.training:
+                coefficients = GradientCoefficients(mean, rstd, scale, normal_scale, shift)
+                _store_dx(dx, length, options.streaming, above, X.row(plane), coefficients)
+            else:  # mean and rstd are constants
+                scale_row(dx, length, options.streaming, above.dy, Coefficients(ZERO, scale, ZERO), NO_MINIMUM)
+    if options.streaming:
+        streaming_done()
+
+
+@jit
+def _add_planes(layout, sums, gradients):
+    """dweight and dbias from the sums of the planes. (In a parallel function, np.zeros would be a parallel region of
+    its own, even for one thread.)
+    """
+    channels = gradients.dweight.size
+    dweight, dbias = np.zeros(channels), np.zeros(channels)
+    for group in range(layout.groups):
+        for plane in range(layout.planes):
+            channel = _channel_of(layout, group, plane, channels)
+            dweight[channel] += sums.dweight[group * layout.planes + plane]
+            dbias[channel] += sums.dbias[group * layout.planes + plane]
+    for channel in range(channels):
+        gradients.dweight[channel], gradients.dbias[channel] = dweight[channel], dbias[channel]
+
+
+@jit(fastmath=False)
+def backward_planes(layout, upstream, x, saved, options, gradients, threads):
+    """Gradients of `forward_planes`.
+
+    The plain tuples are a `Layout`, `Upstream`, `Saved`, `BackwardOptions` and `Gradients`. The sums of each plane are
+    kept; those of a channel are added up at the end, in the order of the planes.
+    """
+    layout, gradients = Layout(*layout), Gradients(*gradients)
+    planes = layout.groups * layout.planes
+    sums = ParameterSums(np.empty(planes), np.empty(planes))
+    own = Gradients(gradients.dx, sums.dweight, sums.dbias)
+    arguments = layout, Upstream(*upstream), x, Saved(*saved), BackwardOptions(*options), own
+    parallel_for(_backward_groups, layout.groups, _grain(layout), threads, arguments)
+    _add_planes(layout, sums, gradients)
