@@ -1,7 +1,11 @@
 r"""The gradients of attention, by tiles: weights are computed anew from the scores and lse, never kept.
 
-    p = exp(s - lse)       dv = pᵀ dout       dp = dout vᵀ       delta = sum of dout * out, for each query
+    p = exp((s - m) - log l)    dv = pᵀ dout    dp = dout vᵀ    delta = sum of dout * out, for each query
     ds = p (dp - delta)    dq = scale ds k    dk = scale dsᵀ q   dmask = ds
+
+The forward hands over both terms of lse = m + log l: their sum is rounded at the size of the scores, and so would be
+the exponent. Apart, the weight of a key that outweighs all others is exactly 1. For that the scores have to be those of
+the forward to the last bit: both come from the same products in the same order.
 
 10 L S E FLOPs a head for five products of equal size, where the forward has two. An item of work is a key head, so
 that one thread owns what is summed into dk and dv; for each block of keys it goes through all rows of the queries:
@@ -20,12 +24,14 @@ from numba import int64, types
 
 from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
+from kernels.attention.decoding import multiply_dots
 from kernels.attention.forward import (
     INFINITY,
     KEYS,
     ONE,
     ZERO,
     copy_rows,
+    is_few,
     multiply_add,
     multiply_strips,
     ranges_of_rows,
@@ -60,12 +66,18 @@ def _times(x, z, p):
 dot = sum_of(_times)
 
 
+@jit(inline=True, fastmath=False)
+def _log_weight(score, peak, log_sum):
+    """Two subtractions, which must not become one of ``peak + log_sum``."""
+    return (score - peak) - log_sum
+
+
 @over_range
 @jit(inline=True)
-def _weights_and_slopes(j, count, s, at, d, lse, delta):
-    """``s = exp(s - lse)`` and ``d = s (d - delta)``; 0 for both where s is -inf, whatever stands in d."""
+def _weights_and_slopes(j, count, s, at, d, peak, log_sum, delta):
+    """``s = exp((s - peak) - log_sum)`` and ``d = s (d - delta)``; 0 for both where s is -inf, whatever stands in d."""
     score = read(s, at + j, count, -INFINITY)
-    p = decay(score - lse)
+    p = decay(_log_weight(score, peak, log_sum))
     p = select(score == -INFINITY, 0.0, p)
     slope = (read(d, at + j, count, 0.0) - delta) * p
     write(s, at + j, count, p)
@@ -81,7 +93,8 @@ def slopes_of_tile(
     for r in range(height):
         row, i = at + r * ldp, first_row + r
         start, stop = ranges[2 * r], ranges[2 * r + 1]
-        if lse[n, h, i] == -INFINITY:
+        peak, log_sum = lse[0, n, h, i], lse[1, n, h, i]
+        if peak + log_sum == -INFINITY:
             start = stop = ZERO
         for j in range(start):
             p[row + j] = d[row + j] = 0
@@ -94,7 +107,7 @@ def slopes_of_tile(
         place = (n * heads + h) * L + i
         if rule[9] > 0:
             drop_out(d, row, start, stop, first, place, rule)
-        _weights_and_slopes(p, start, stop, p, row, d, lse[n, h, i], delta[i])
+        _weights_and_slopes(p, start, stop, p, row, d, peak, log_sum, delta[i])
         if rule[9] > 0:
             drop_out(p, row, start, stop, first, place, rule)
         if dmask.size > 0:
@@ -118,7 +131,7 @@ def ranges_of_block(first_row, rows, count, first, low, high):
 
 
 @jit(merge=True)
-def rows_back(n, h, first, count, dout, q, lse, rule, dq, dmask, delta, finite, scratch):
+def rows_back(n, h, first, count, dout, q, k, lse, rule, dq, dmask, delta, finite, scratch):
     """All rows of query head h against the block of `count` keys from `first` on, which lies in the scratch."""
     queries, douts, strips, value_strips, keys, dk, dv, p, d, caps, totals, ranges = scratch
     NR = NV * lane_count(dq)
@@ -127,7 +140,9 @@ def rows_back(n, h, first, count, dout, q, lse, rule, dq, dmask, delta, finite, 
     ldk, ldv, ldp = padded(width, dq), padded(value_width, dq), padded(KEYS, dq)
     q_steps, dout_steps, dq_steps = strides_of(q), strides_of(dout), strides_of(dq)
     at_q, at_dout = n * q_steps[0] + h * q_steps[1], n * dout_steps[0] + h * dout_steps[1]
-    at_dq = n * dq_steps[0] + h * dq_steps[1]
+    at_dq, few = n * dq_steps[0] + h * dq_steps[1], is_few(Hq // k.shape[1] * L, Ev, dq)
+    key_steps = strides_of(k)
+    at_k = n * key_steps[0] + h // (Hq // k.shape[1]) * key_steps[1] + first * key_steps[2]
     for first_row in range(0, L, ROWS):
         rows = min(ROWS, L - first_row)
         begin, end = ranges_of_block(first_row, rows, count, first, rule[2], rule[3])
@@ -143,7 +158,13 @@ def rows_back(n, h, first, count, dout, q, lse, rule, dq, dmask, delta, finite, 
         while r < rows:
             height, at = tile_height(rows - r), r * ldp
             start, stop = ranges_of_rows(first_row + r, height, L, count, first, rule[2], rule[3], ranges)
-            multiply_strips(queries, r * ldk, ldk, height, E, strips, start, stop, p, at, ldp, totals, totals)
+            if few:  # as the forward does it
+                rows_of_p = shifted(p, at)
+                multiply_dots(
+                    queries, r * ldk, ldk, height, E, flat(k), at_k, key_steps[2], start, stop, rows_of_p, ldp, totals
+                )
+            else:
+                multiply_strips(queries, r * ldk, ldk, height, E, strips, start, stop, p, at, ldp, totals, totals)
             multiply_strips(douts, r * ldv, ldv, height, Ev, value_strips, start, stop, d, at, ldp, totals, totals)
             slopes_of_tile(
                 p, d, at, ldp, height, first_row + r, count, first, ranges, n, h, Hq, L, rule, lse, delta, caps, dmask
@@ -207,7 +228,7 @@ def keys_back(n, head, first, count, dout, q, k, v, lse, rule, dq, dk, dv, dmask
         value_slopes[j] = 0
     for g in range(group):
         rows_back(
-            n, head * group + g, first, count, dout, q, lse, rule, dq, dmask, shifted(delta, g * L), finite, scratch
+            n, head * group + g, first, count, dout, q, k, lse, rule, dq, dmask, shifted(delta, g * L), finite, scratch
         )
     at_dk = n * dk_steps[0] + head * dk_steps[1] + first * dk_steps[2]
     at_dv = n * dv_steps[0] + head * dv_steps[1] + first * dv_steps[2]
@@ -256,7 +277,7 @@ def attention_backward_loops(dout, q, k, v, out, lse, rule, dq, dk, dv, dmask, t
 def _types(kind):
     array = types.Array(kind, 4, "A")
     return (
-        *(array,) * 5, types.Array(kind, 3, "C"), rule_types(kind), types.Array(kind, 5, "A"), array, array,
+        *(array,) * 5, types.Array(kind, 4, "C"), rule_types(kind), types.Array(kind, 5, "A"), array, array,
         types.Array(kind, 4, "C"), int64,
     )  # fmt: skip
 

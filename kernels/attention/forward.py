@@ -68,6 +68,14 @@ def rows_of_item(rows, heads):
     return (rows + items - 1) // items
 
 
+@jit(inline=True)
+def is_few(rows, Ev, like):
+    """Whether the query rows of a key head are so few that keys and values are read where they lie; the micro-kernel
+    reads whole strips, so values have to fill them or leave all but one vector empty."""
+    NR = NV * lane_count(like)
+    return rows <= FEW and (Ev % NR == 0 or Ev % NR <= lane_count(like))
+
+
 @jit
 def copy_rows(x, ix, ldx, rows, columns, factor, out, to, ldo, width):
     """``out[r, j] = factor * x[r, j]``, 0 for columns <= j < width; whether all of x is finite."""
@@ -243,8 +251,7 @@ def attend_rows(n, head, first_row, rows, q, k, v, rule, out, lse, scratch):
     key_steps, value_steps = strides_of(k), strides_of(v)
     keys, vals = flat(k), flat(v)
     at_head_k, at_head_v = n * key_steps[0] + head * key_steps[1], n * value_steps[0] + head * value_steps[1]
-    # the micro-kernel reads whole strips; a later item of so few rows is the rest of many
-    few = first_row == 0 and rows <= FEW and (Ev % NR == 0 or Ev % NR <= lane_count(out))
+    few = is_few(group * L, Ev, out)
     copy_heads(q, n, head * group, first_row, rows, rule[0], queries, ldq, E)
     for r in range(rows):
         peaks[r], sums[r] = -INFINITY, 0
@@ -287,7 +294,8 @@ def attend_rows(n, head, first_row, rows, q, k, v, rule, out, lse, scratch):
 
 @jit
 def write_result(n, head, first_row, rows, result, ldr, peaks, sums, out, lse):
-    """The rows of `result` by their sums into out, and ``lse = peak + log(sum)``; 0 and -inf where no key is seen."""
+    """The rows of `result` by their sums into out, and the terms of ``lse = peak + log(sum)``; 0 and -inf where no key is
+    seen."""
     steps, L, width = strides_of(out), out.shape[2], out.shape[3]
     to, lanes = flat(out), lane_count(out)
     for r in range(rows):
@@ -297,7 +305,8 @@ def write_result(n, head, first_row, rows, result, ldr, peaks, sums, out, lse):
         for j in range(0, width, lanes):
             write(to, at + j, width - j, load(result, r * ldr + j) * factor)
         if lse.size > 0:
-            lse[n, h, i] = peaks[r] + math.log(sums[r]) if sums[r] != 0 else -INFINITY
+            lse[0, n, h, i] = peaks[r]
+            lse[1, n, h, i] = math.log(sums[r]) if sums[r] != 0 else -INFINITY
 
 
 @jit
@@ -330,7 +339,7 @@ def attend_items(first_item, last_item, q, k, v, rule, out, lse):
 @jit
 def attention_loops(q, k, v, rule, out, lse, threads):
     """Attention of q (N, Hq, L, E), k (N, H, S, E) and v (N, H, S, Ev) into out (N, Hq, L, Ev) and, unless it is empty,
-    lse (N, Hq, L)."""
+    lse (2, N, Hq, L), the largest score and the log of the sum of the exponentials less it."""
     rows = q.shape[1] // k.shape[1] * q.shape[2]
     block = rows_of_item(rows, q.shape[0] * k.shape[1])
     items = q.shape[0] * k.shape[1] * ((rows + block - 1) // block)
@@ -339,8 +348,8 @@ def attention_loops(q, k, v, rule, out, lse, threads):
 
 def _types(kind):
     array = types.Array(kind, 4, "A")
-    return array, array, array, rule_types(kind), array, types.Array(kind, 3, "C"), int64
+    return array, array, array, rule_types(kind), array, types.Array(kind, 4, "C"), int64
 
 
 compiled = Compiled(attention_loops, _types)
-NO_LSE = {dtype: np.zeros((0, 0, 0), dtype) for dtype in (FLOAT32, FLOAT64)}
+NO_LSE = {dtype: np.zeros((0, 0, 0, 0), dtype) for dtype in (FLOAT32, FLOAT64)}

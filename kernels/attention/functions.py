@@ -44,8 +44,10 @@ def scaled_dot_product_attention(
         ``alibi[h] * abs(i + causal_offset - j)`` is subtracted from the scores [2]_ (see `alibi_slopes`).
     seed : int, default 0
         Of the dropout: a weight's fate depends on it and on the weight's place alone.
-    lse : array (..., Hq, L), optional
-        Filled with the logarithm of the sum of the exponentials of the scores, which the backward needs.
+    lse : array (..., Hq, L) or (2, ..., Hq, L), optional
+        Filled with the logarithm of the sum of the exponentials of the scores, which the backward needs. With a leading
+        axis of 2 with its two terms: the largest score, and the logarithm of the sum of the exponentials of the scores
+        less that one. Their sum is rounded at the size of the scores; the backward is more accurate with the terms.
     out : array (..., Hq, L, Ev), optional
         Receives the result; its last axis must be contiguous.
 
@@ -90,13 +92,18 @@ def scaled_dot_product_attention(
     q, k, v = problem.q, problem.k, problem.v
     shape = (*problem.rows, v.shape[3])
     if lse is not None:
-        _checks.output(operation, lse, problem.rows, q.dtype, "lse")
+        terms = (2, *problem.rows)
+        _checks.output(operation, lse, terms if np.shape(lse) == terms else problem.rows, q.dtype, "lse")
         if out is not None and np.may_share_memory(lse, out):
             raise ValueError(f"{operation}: lse overlaps out")
     result = arguments.result_like(q, v.shape[3]) if out is None else _given(operation, out, shape, q, k, v)
     if q.size and k.size:
-        kept = forward.NO_LSE[q.dtype] if lse is None else lse.reshape(q.shape[:3])
-        forward.compiled[q.dtype](q, k, v, problem.rule, result, kept, threads(q, k, v))
+        saved = forward.NO_LSE[q.dtype]
+        if lse is not None:
+            saved = (lse if lse.shape == terms else np.empty(terms, q.dtype)).reshape(2, *q.shape[:3])
+        forward.compiled[q.dtype](q, k, v, problem.rule, result, saved, threads(q, k, v))
+        if lse is not None and lse.shape != terms:
+            np.add(*saved.reshape(terms), out=lse)
     else:
         result[...] = 0
         if lse is not None:
@@ -141,7 +148,7 @@ def scaled_dot_product_attention_backward(
     query, key, value : array
         The forward's operands.
     out, lse : array
-        Its result, and what it filled.
+        Its result, and what it filled, in either shape.
     needs : tuple of bool
         Which gradients are wanted; that of the mask, where it is additive, takes memory for all scores.
 
@@ -172,8 +179,10 @@ def scaled_dot_product_attention_backward(
     dout, out = (_like_result(operation, *each, shape, q) for each in (("dout", dout), ("out", out)))
     lse = _checks.floats(operation, "lse", lse)
     _checks.same_dtype(operation, query=q, dout=dout, out=out, lse=lse)
-    if lse.shape != problem.rows:
-        raise ValueError(f"{operation}: lse must have shape {problem.rows}, got {lse.shape}")
+    if lse.shape == problem.rows:
+        lse = np.stack((lse, np.zeros_like(lse)))
+    elif lse.shape != (2, *problem.rows):
+        raise ValueError(f"{operation}: lse must have shape {problem.rows}, with or without a 2 first, got {lse.shape}")
     mask = problem.mask
     if needs[3] and (mask is None or mask.dtype != dtype):
         raise ValueError(f"{operation}: the gradient of a mask needs an additive one, got {attn_mask!r:.60}")
@@ -183,7 +192,7 @@ def scaled_dot_product_attention_backward(
         parts = backward.parts_of_head(k.shape[0] * k.shape[1], k.shape[2])
         dqs = dq[None] if parts == 1 else np.empty((parts, *q.shape), dtype)
         backward.compiled[dtype](
-            dout, q, k, v, out, lse.reshape(q.shape[:3]), problem.rule, dqs, dk, dv, dmask, threads(q, k, v)
+            dout, q, k, v, out, lse.reshape(2, *q.shape[:3]), problem.rule, dqs, dk, dv, dmask, threads(q, k, v)
         )
         if parts > 1:
             np.sum(dqs, axis=0, out=dq)
