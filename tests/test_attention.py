@@ -14,11 +14,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import strategies as st
-from kernels.gemm.functions import sum_to
 
 import kernels
 import kernels.attention
-from kernels.attention import positions
+from kernels.attention import rotary
+from kernels.gemm.functions import sum_to
 from kernels.reference import attention as reference
 from tests.checking import LAYOUTS, Operation, assert_close, check, check_finite_differences, guarded, read_only
 
@@ -698,8 +698,8 @@ def test_accuracy(rng, options):
 @pytest.mark.parametrize("options", [{}, {"is_causal": True}], ids=str)
 @pytest.mark.parametrize("L", [1, 6, 40])
 def test_gradients_of_large_scores(rng, dtype, L, options):
-    """Where one key outweighs all others its weight is exactly 1: lse, rounded at the size of the scores, is kept in two
-    terms. The scores here are integers, and so exact."""
+    """Where one key outweighs all others its weight is exactly 1, which takes both terms of lse: their sum is rounded
+    at the size of the scores. The scores here are integers, and so exact."""
     q, k = (rng.integers(-9, 10, (2, 3, n, 33)).astype(dtype) for n in (L, max(L, 6)))
     v, dout = (rng.standard_normal((2, 3, n, 5)).astype(dtype) for n in (max(L, 6), L))
     options = {"scale": 1.0} | options
@@ -912,7 +912,7 @@ def test_rotary_layouts(rng, dtype, layout, interleaved):
 def test_rotary_variants(rng, dtype, interleaved):
     x, (cos, sin) = rng.standard_normal((21, 70)).astype(dtype), reference.rotary_tables(21, 66, dtype=dtype)
     expected = reference.rotary_embedding(x.astype(np.float64), cos, sin, interleaved=interleaved)
-    for name, variant in positions.VARIANTS["rotary_embedding"].items():
+    for name, variant in rotary.VARIANTS["rotary_embedding"].items():
         out = guarded(np.full(x.shape, np.nan, dtype))
         variant(*map(guarded, (x, cos, sin)), interleaved, out)
         assert_close(out, expected, scale=np.abs(x).max(), label=name)
