@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import kernels
 import kernels.attention
-from kernels.attention import positions
+from kernels.attention import rotary
 from kernels.gemm.functions import sum_to
 from kernels.reference import attention as reference
 from tests.checking import LAYOUTS, Operation, assert_close, check, check_finite_differences, guarded, read_only
@@ -40,7 +40,8 @@ def flat(module):
         return out, lse
 
     def backward(dout, q, k, v, mask=None, alibi=None, **options):
-        out, lse = forward(q, k, v, mask, alibi, **options)
+        lse = guarded(np.full((2, *q.shape[:-1]), np.nan, q.dtype))
+        out = module.scaled_dot_product_attention(q, k, v, mask, alibi=alibi, lse=lse, **options)
         needs = (True, True, True, mask is not None and mask.dtype != bool)
         gradients = module.scaled_dot_product_attention_backward(
             dout, q, k, v, guarded(out), lse, mask, alibi=alibi, needs=needs, **options
@@ -694,6 +695,51 @@ def test_accuracy(rng, options):
         assert errors[0] <= 1.5 * errors[1], f"{name}: {errors[0]:.3g}, PyTorch's {errors[1]:.3g}"
 
 
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}], ids=str)
+@pytest.mark.parametrize("L", [1, 6, 40])
+def test_gradients_of_large_scores(rng, dtype, L, options):
+    """Where one key outweighs all others its weight is exactly 1, which takes both terms of lse: their sum is rounded
+    at the size of the scores. The scores here are integers, and so exact."""
+    q, k = (rng.integers(-9, 10, (2, 3, n, 33)).astype(dtype) for n in (L, max(L, 6)))
+    v, dout = (rng.standard_normal((2, 3, n, 5)).astype(dtype) for n in (max(L, 6), L))
+    options = {"scale": 1.0} | options
+    expected, ours = (
+        flat(module).scaled_dot_product_attention_backward(*(x.astype(kind) for x in (dout, q, k, v)), **options)
+        for module, kind in ((reference, np.float64), (kernels, dtype))
+    )
+    for name, one, right in zip(("dq", "dk", "dv"), ours, expected, strict=True):
+        size = np.abs(dout).max() * (1.0 if name == "dv" else np.abs(v).max() * 9)
+        assert_close(one, right, length=64, scale=size, label=name)
+
+
+@pytest.mark.parametrize("L", [1, 40])
+def test_one_key(rng, dtype, L):
+    """The weight of a single key is 1: dv is the sum of dout, and what is left in the other gradients is rounding."""
+    q, k, v = (9 * x for x in inputs(rng, dtype, L=L, S=1, E=33))
+    dout = rng.standard_normal(q.shape).astype(dtype)
+    dq, dk, dv = flat(kernels).scaled_dot_product_attention_backward(dout, q, k, v)
+    assert_close(dv, dout.astype(np.float64).sum(axis=2, keepdims=True), length=L)
+    for gradient in (dq, dk):
+        assert_close(gradient, np.zeros(gradient.shape), length=64, scale=L * np.abs(dout).max() * np.abs(v).max() * 9)
+
+
+def test_shapes_of_lse(rng, dtype):
+    """With a leading axis of 2 it receives two terms; the backward takes either shape."""
+    q, k, v = inputs(rng, dtype, L=15, S=33)
+    lse, terms = np.empty((2, 2, 15), dtype), np.empty((2, 2, 2, 15), dtype)
+    out = kernels.scaled_dot_product_attention(q, k, v, is_causal=True, causal_offset=-3, lse=lse)
+    kernels.scaled_dot_product_attention(q, k, v, is_causal=True, causal_offset=-3, lse=terms)
+    np.testing.assert_array_equal(lse, terms[0] + terms[1])
+    scores = q[0, 1, 4] @ k[0, 1, :2].T / math.sqrt(8)
+    np.testing.assert_allclose(terms[:, 0, 1, 4], (max(scores), np.log(np.exp(scores - max(scores)).sum())), rtol=1e-4)
+    gradients = (
+        kernels.scaled_dot_product_attention_backward(out, q, k, v, out, x, is_causal=True, causal_offset=-3)[:3]
+        for x in (lse, terms)
+    )
+    for one, other in zip(*gradients, strict=True):
+        assert_close(one, other.astype(np.float64), length=64)
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"is_causal": True, "causal_offset": 1}, {"softcap": 0.8}, {"dropout_p": 0.4}, {"window": (1, 1)}],
     ids=str,
@@ -866,7 +912,7 @@ def test_rotary_layouts(rng, dtype, layout, interleaved):
 def test_rotary_variants(rng, dtype, interleaved):
     x, (cos, sin) = rng.standard_normal((21, 70)).astype(dtype), reference.rotary_tables(21, 66, dtype=dtype)
     expected = reference.rotary_embedding(x.astype(np.float64), cos, sin, interleaved=interleaved)
-    for name, variant in positions.VARIANTS["rotary_embedding"].items():
+    for name, variant in rotary.VARIANTS["rotary_embedding"].items():
         out = guarded(np.full(x.shape, np.nan, dtype))
         variant(*map(guarded, (x, cos, sin)), interleaved, out)
         assert_close(out, expected, scale=np.abs(x).max(), label=name)

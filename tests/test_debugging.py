@@ -75,7 +75,7 @@ def check_rung(family, name, rung):
         case "affine", _:
             test_affine.test_variants(rng, dtype, rung, (5, 4, 6))
         case "attention", "rotary_embedding":
-            with only(test_attention.positions, name, rung):
+            with only(test_attention.rotary, name, rung):
                 test_attention.test_rotary_variants(rng, dtype, True)
         case "attention", _:
             test_attention.test_variants(rng, dtype, rung, (2, 5, 4), True)

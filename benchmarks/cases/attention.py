@@ -125,7 +125,7 @@ def attention_training(B: int, Hq: int, H: int, T: int, D: int, causal: bool) ->
 
 
 def forward_and_backward(module, dout, q, k, v, **settings):
-    lse = np.empty(q.shape[:-1], q.dtype)
+    lse = np.empty((2, *q.shape[:-1]), q.dtype)
     out = module.scaled_dot_product_attention(q, k, v, lse=lse, **settings)
     gradients = module.scaled_dot_product_attention_backward(dout, q, k, v, out, lse, **settings)
     return out, *gradients[:3]

@@ -1,14 +1,15 @@
-"""Attention: tiles of queries against tiles of keys, forward and backward, and what gives the queries their places.
+"""Attention: tiles of queries against blocks of keys, forward and backward, and positions.
 
-- `ladder`: from three loops to the tiles, rung by rung.
-- `scores`: what a row of scores goes through between the two products; `forward`, `backward`: the products;
-  `decoding`: those of a few queries.
-- `positions`: rotary embedding, and the slopes of ALiBi.
-- `functions`: the public functions; `arguments`: their checks.
+- `ladder`: from three loops to tiles, rung by rung.
+- `scores`: which keys a query sees, and what becomes of a score between the two products; `tiles`: the parts that the
+  forward and the backward share; `decoding`: the products of a few queries.
+- `driver`: the tuned forward, for any mask, shape and number of threads; `backward`: the gradients.
+- `rotary`: the loops of the rotary embedding; `positions`: its functions, and the slopes of ALiBi.
+- `functions`: the public functions; `arguments`: their validation.
 """
 
-from kernels.attention import ladder, positions
+from kernels.attention import ladder, rotary
 from kernels.attention.functions import scaled_dot_product_attention, scaled_dot_product_attention_backward
 from kernels.attention.positions import alibi_slopes, rotary_embedding, rotary_embedding_backward, rotary_tables
 
-VARIANTS = ladder.VARIANTS | positions.VARIANTS
+VARIANTS = ladder.VARIANTS | rotary.VARIANTS

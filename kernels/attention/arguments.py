@@ -1,4 +1,4 @@
-"""The checks of attention's arguments, and the four axes in which the loops take them."""
+"""Validation of attention's arguments, and their form with four axes, which the loops take."""
 
 import math
 import operator
@@ -16,19 +16,35 @@ _NONE = {dtype: np.zeros(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT6
 _NO_MASK = {dtype: np.zeros((1, 1, 1, 1), dtype) for dtype in (BOOL, _checks.FLOAT32, _checks.FLOAT64)}
 
 
+class Options(NamedTuple):
+    """The arguments of attention beside its operands, as given."""
+
+    attn_mask: object = None
+    dropout_p: float = 0.0
+    is_causal: bool = False
+    scale: float | None = None
+    enable_gqa: bool = False
+    causal_offset: int = 0
+    window: tuple | None = None
+    softcap: float = 0.0
+    alibi: object = None
+    seed: int = 0
+
+
 class Problem(NamedTuple):
-    """Checked arguments: q (N, Hq, L, E), k (N, H, S, E), v (N, H, S, Ev), read as they lie, and the `Rule`."""
+    """Validated arguments: q (N, Hq, L, E), k (N, H, S, E) and v (N, H, S, Ev) of any strides but for a contiguous last
+    axis."""
 
     q: ndarray
     k: ndarray
     v: ndarray
-    rule: tuple
-    rows: tuple  # the axes of the query before its width, as they were given or broadcast
-    mask: ndarray | None
+    rule: tuple  # the fields of a `Rule`; Numba takes a plain tuple faster
+    rows: tuple  # the query's axes but for the last, as given or broadcast
+    mask: ndarray | None  # as given
 
 
 def readable(operation, name, x):
-    """`x` as an array whose last axis is contiguous, of any other strides; copied where it is not."""
+    """`x` as an array with a contiguous last axis and any other strides; copied where that axis is not contiguous."""
     if x.__class__ is not ndarray:
         x = _checks.as_array(operation, name, x)
     if x.dtype not in (_checks.FLOAT32, _checks.FLOAT64):
@@ -48,8 +64,8 @@ def _plain(x):
     return _checks.contiguous(np.ascontiguousarray(x))
 
 
-def _four(x):
-    """(..., heads, length, width) as (N, heads, length, width); without heads there is one."""
+def _four_axes(x):
+    """View (..., heads, length, width) as (N, heads, length, width); without heads there is one."""
     if x.ndim == 4:
         return x
     if x.ndim < 4:
@@ -57,40 +73,43 @@ def _four(x):
     return x.reshape(math.prod(x.shape[:-3]), *x.shape[-3:])
 
 
-def checked(
-    operation, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, causal_offset, window, softcap,
-    alibi, seed,
-) -> Problem:  # fmt: skip
-    """The problem, once all arguments are seen to fit together."""
+def validated(operation, query, key, value, options) -> Problem:
+    """Validate the arguments and return them as the loops take them."""
     query, key = readable(operation, "query", query), readable(operation, "key", key)
     value = readable(operation, "value", value)
     if not query.dtype is key.dtype is value.dtype:
         _checks.same_dtype(operation, query=query, key=key, value=value)
-    wrong = _misfit(query.shape, key.shape, value.shape, enable_gqa)
+    gqa = options.enable_gqa
+    wrong = _violated_rule(query.shape, key.shape, value.shape, gqa)
     if wrong:
-        query, key, value = _broadcast(query, key, value, 3 if enable_gqa else 2)
-        wrong = _misfit(query.shape, key.shape, value.shape, enable_gqa)
+        query, key, value = _broadcast(query, key, value, 3 if gqa else 2)
+        wrong = _violated_rule(query.shape, key.shape, value.shape, gqa)
     if wrong:
         shapes = f"query is {query.shape}, key is {key.shape}, value is {value.shape}"
         raise ValueError(f"{operation}: {wrong}: {shapes}")
-    q, k, v = _four(query), _four(key), _four(value)
+    q, k, v = _four_axes(query), _four_axes(key), _four_axes(value)
+    mask, *mask_of_rule = _mask(operation, options.attn_mask, query, key, q.shape[:3] + k.shape[2:3])
+    rule = _rule(operation, options, q, mask_of_rule)
+    return Problem(q, k, v, rule, query.shape[:-1], mask)
+
+
+def _rule(operation, options, q, mask):
+    """The fields of a `Rule`, in order."""
+    dropout_p, softcap, offset = options.dropout_p, options.softcap, operator.index(options.causal_offset)
     if not 0 <= dropout_p < 1:
         raise ValueError(f"{operation}: dropout_p must be at least 0 and below 1, got {dropout_p}")
     if not 0 <= softcap < math.inf:
         raise ValueError(f"{operation}: softcap must be at least 0 and finite, got {softcap}")
-    low, high = _window(operation, window, is_causal, operator.index(causal_offset))
-    mask, kind, allowed, added = _mask(operation, attn_mask, query, key, q.shape[:3] + k.shape[2:3])
+    low, high = _window(operation, options.window, options.is_causal, offset)
     dtype = q.dtype.type
-    rule = (
-        dtype(1 / math.sqrt(q.shape[3]) if scale is None else scale), dtype(softcap), low, high, int(causal_offset),
-        _slopes(operation, alibi, q.shape[1], q.dtype), kind, allowed, added,
-        int(dropout_p * 2**32), dtype(1 / (1 - dropout_p)), operator.index(seed) % 2**64,
-    )  # fmt: skip
-    return Problem(q, k, v, rule, query.shape[:-1], mask)
+    scale = dtype(1 / math.sqrt(q.shape[3]) if options.scale is None else options.scale)
+    alibi = _slopes(operation, options.alibi, q.shape[1], q.dtype)
+    dropout = int(dropout_p * 2**32), dtype(1 / (1 - dropout_p)), operator.index(options.seed) % 2**64
+    return scale, dtype(softcap), low, high, offset, alibi, *mask, *dropout
 
 
 def _broadcast(query, key, value, own):
-    """The operands with the same axes before their last `own`, as they are where these do not broadcast."""
+    """Broadcast the axes before the last `own` of each operand; where they do not broadcast, return it as it is."""
     operands = query, key, value
     try:
         common = np.broadcast_shapes(*(x.shape[:-own] for x in operands if x.ndim >= own))
@@ -100,9 +119,9 @@ def _broadcast(query, key, value, own):
 
 
 def as_given(gradient, shape, rows):
-    """A gradient (N, heads, length, width) in the `shape` of what it belongs to, summed where that was broadcast.
+    """A gradient (N, heads, length, width) in the `shape` of its operand, summed over the axes that were broadcast.
 
-    `rows` are the `Problem`'s.
+    `rows` is that of the `Problem`.
     """
     if gradient.size == math.prod(shape):
         return gradient.reshape(shape)
@@ -110,8 +129,8 @@ def as_given(gradient, shape, rows):
     return sum_to(gradient.reshape(whole[-len(rows) - 1 :]), shape)
 
 
-def _misfit(query, key, value, enable_gqa):
-    """What is wrong with these shapes, if anything is."""
+def _violated_rule(query, key, value, enable_gqa):
+    """The rule that these shapes violate, or None."""
     if not len(query) == len(key) == len(value) or not query[:-3] == key[:-3] == value[:-3]:
         return "the axes before the heads differ"
     if query[-1] != key[-1]:
@@ -132,7 +151,7 @@ def _misfit(query, key, value, enable_gqa):
 
 
 def _window(operation, window, is_causal, offset):
-    """Query i sees the keys from i + low to i + high."""
+    """Return low and high: query i sees the keys from i + low to i + high."""
     if abs(offset) > FAR:
         raise ValueError(f"{operation}: causal_offset must be at most 2**40 either way, got {offset}")
     if window is None:
@@ -149,7 +168,7 @@ def _window(operation, window, is_causal, offset):
 
 
 def _mask(operation, attn_mask, query, key, four):
-    """The mask as it was given, and as the `Rule` has it."""
+    """Validate the mask; return it as given, and the `Rule`'s mask_kind, allowed and added."""
     dtype = query.dtype
     if attn_mask is None:
         return None, NO_MASK, _NO_MASK[BOOL], _NO_MASK[dtype]
@@ -170,6 +189,7 @@ def _mask(operation, attn_mask, query, key, four):
 
 
 def _slopes(operation, alibi, heads, dtype):
+    """Validate and return ALiBi's slopes, an empty array where there are none."""
     if alibi is None:
         return _NONE[dtype]
     alibi = _checks.floats(operation, "alibi", alibi)
@@ -181,8 +201,8 @@ def _slopes(operation, alibi, heads, dtype):
 
 
 def result_like(x, width):
-    """An array (N, heads, length, width) whose axes lie in memory in the order of those of `x` (N, heads, length, ...):
-    what was split into heads by a view is put together by a view."""
+    """An array (N, heads, length, width) with its axes in memory in the order of those of `x` (N, heads, length, ...):
+    where x is a view of merged heads (N, length, heads, width), so is the result."""
     if x.flags.c_contiguous:
         return _checks.new((*x.shape[:3], width), x.dtype)
     order = sorted(range(3), key=lambda axis: -abs(x.strides[axis]))

@@ -1,53 +1,126 @@
-r"""The gradients of attention, by tiles: weights are computed anew from the scores and lse, never kept.
+r"""The gradients of attention, by tiles: weights are computed anew from the scores and lse, never saved.
 
-    p = exp(s - lse)       dv = pᵀ dout       dp = dout vᵀ       delta = sum of dout * out, for each query
-    ds = p (dp - delta)    dq = scale ds k    dk = scale dsᵀ q   dmask = ds
+    p = exp((s - m) - log l)    dv = pᵀ dout    dp = dout vᵀ    delta = sum of dout * out, for each query
+    ds = p (dp - delta)         dq = scale ds k                 dk = scale dsᵀ q                 dmask = ds
 
-10 L S E FLOPs a head for five products of equal size, where the forward has two. An item of work is a key head, so
-that one thread owns what is summed into dk and dv; for each block of keys it goes through all rows of the queries:
+The forward hands over both terms of lse = m + log l: their sum is rounded at the size of the scores, and so would be
+the exponent. Apart, the weight of a key that outweighs all others is exactly 1. For that the scores have to be those of
+the forward to the last bit: both come from the same products in the same order.
+
+10 L S E FLOPs a head for five products of equal size, where the forward has two. A task is a key head, so that one
+thread owns what is summed into dk and dv; for each block of keys it goes through all rows of the queries:
 
                 keys of the block
                ┌─────────────────┐          s  = (scale q) kᵀ     dq += ds (scale k)
       rows of  │  p       ds     │          dp = dout vᵀ
       queries  └─────────────────┘          dv += pᵀ dout         dk += dsᵀ (scale q)
 
-Where there are few heads, a head's blocks of keys are dealt out to several items, each with a dq of its own; they are
+Where there are few heads, a head's blocks of keys are dealt out to several tasks, each with a dq of its own; they are
 added up in order.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import int64, types
 
 from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
-from kernels.attention.forward import (
+from kernels.attention.decoding import is_few, multiply_dots
+from kernels.attention.driver import Operands
+from kernels.attention.scores import (
     INFINITY,
-    KEYS,
-    ONE,
-    ZERO,
-    copy_rows,
-    multiply_add,
-    multiply_strips,
-    ranges_of_rows,
-    strides_of,
+    Block,
+    Query,
+    Rule,
+    drop_out,
+    finish_scores,
+    is_plain,
+    rule_types,
 )
-from kernels.attention.scores import drop_out, finish_scores, is_plain, rule_types, seen_keys
+from kernels.attention.tiles import (
+    KEYS,
+    ZERO,
+    Group,
+    Tile,
+    Visible,
+    add_product,
+    clear,
+    copy_rows,
+    multiply_panels,
+    panel_columns,
+    row_number,
+    visible_to_rows,
+    visible_to_tile,
+)
+from kernels.gemm.driver import Shape
 from kernels.gemm.micro import MR, NV, tile_height
-from kernels.gemm.offsets import pack_strips
-from kernels.gemm.pack import padded, panel_padding
+from kernels.gemm.pack import pack_b, padded, panel_padding
 from kernels.reduction.peaks import decay
 from kernels.reduction.ranges import over_range, read, sum_of, write
-from kernels.simd import allocate, flat, lane_count, release, select, shifted
+from kernels.simd import allocate, flat, lane_count, matrix_at, release, select, shifted, strided
 
-# Rows of queries whose weights and slopes, 2 * 4 * 112 * 192 B, stay in L2 for the products that sum over them.
+ONE = np.int64(1)
+# Rows of queries whose weights and scores' gradients, 2 * 4 * 112 * 192 B, stay in L2 for the products that sum over
+# them.
 ROWS = 8 * MR
-# Heads from which on an item of work is a whole head.
+# Heads from which on a task is a whole head.
 HEADS = 8
 
 
+class Saved(NamedTuple):
+    """The gradient of the result, what the forward saved, and delta for the rows of a group of heads."""
+
+    dout: np.ndarray
+    lse: np.ndarray
+    delta: object
+
+
+class Gradients(NamedTuple):
+    """What receives the gradients: dq (N, Hq, L, E) of this split, dk, dv, and dmask (N, Hq, L, S), which may be
+    empty."""
+
+    dq: np.ndarray
+    dk: np.ndarray
+    dv: np.ndarray
+    dmask: np.ndarray
+
+
+class Keys(NamedTuple):
+    """A block of keys, the keys where they lie, as a view, and whether all of them are finite."""
+
+    block: Block
+    K: object
+    finite: bool
+
+
+class Widths(NamedTuple):
+    """Of rows of queries and keys, and of values, rounded up to whole panels."""
+
+    keys: int
+    values: int
+
+
+class Scratch(NamedTuple):
+    """Memory of one thread."""
+
+    queries: object  # ROWS rows of queries, scaled, and of the result's gradients
+    douts: object
+    key_panels: object  # a block of keys and values, packed
+    value_panels: object
+    keys: object  # the block's keys, scaled
+    dk: object  # sums of the block
+    dv: object
+    weights: object  # of ROWS rows and a block: scores, then weights
+    dscores: object  # gradients of weights, then of scores
+    softcap_grad: object
+    totals: object  # of the micro-kernel
+    visible: Visible
+
+
 @jit
-def parts_of_head(heads, keys):
-    """Among how many items the blocks of keys of each of `heads` key heads are dealt out."""
+def splits_of_head(heads, keys):
+    """Among how many tasks the blocks of keys of each of `heads` key heads are dealt out."""
     blocks = (keys + KEYS - 1) // KEYS
     return max(min((HEADS + heads - 1) // max(heads, 1), blocks), 1)
 
@@ -60,205 +133,233 @@ def _times(x, z, p):
 dot = sum_of(_times)
 
 
+@jit(inline=True, fastmath=False)
+def _log_weight(score, peak, log_sum):
+    """Two subtractions, which must not become one of ``peak + log_sum``."""
+    return (score - peak) - log_sum
+
+
 @over_range
 @jit(inline=True)
-def _weights_and_slopes(j, count, s, at, d, lse, delta):
-    """``s = exp(s - lse)`` and ``d = s (d - delta)``; 0 for both where s is -inf, whatever stands in d."""
-    score = read(s, at + j, count, -INFINITY)
-    p = decay(score - lse)
+def _weigh(j, count, s, d, peak, log_sum, delta):
+    """``s = exp((s - peak) - log_sum)`` and ``d = s (d - delta)``; 0 for both where s is -inf, whatever d is."""
+    score = read(s, j, count, -INFINITY)
+    p = decay(_log_weight(score, peak, log_sum))
     p = select(score == -INFINITY, 0.0, p)
-    slope = (read(d, at + j, count, 0.0) - delta) * p
-    write(s, at + j, count, p)
-    write(d, at + j, count, select(p == 0.0, 0.0, slope))
+    dscore = (read(d, j, count, 0.0) - delta) * p
+    write(s, j, count, p)
+    write(d, j, count, select(p == 0.0, 0.0, dscore))
 
 
 @jit
-def slopes_of_tile(
-    p, d, at, ldp, height, first_row, columns, first, ranges, n, h, heads, L, rule, lse, delta, caps, dmask
-):
-    """Scores p and weights' gradients d of a tile, in place, to weights and scores' gradients: 0 for unseen keys."""
-    plain = is_plain(rule)
-    for r in range(height):
-        row, i = at + r * ldp, first_row + r
-        start, stop = ranges[2 * r], ranges[2 * r + 1]
-        if lse[n, h, i] == -INFINITY:
+def differentiate_tile(tile, block, group, rule, saved, dmask, scratch):
+    """Scores and weights' gradients of a tile, in place, to weights and scores' gradients: 0 for keys not visible."""
+    plain, lse = is_plain(rule), saved.lse
+    for r in range(tile.height):
+        i = tile.first_row + r
+        p, d = flat(scratch.weights.row(i % ROWS)), flat(scratch.dscores.row(i % ROWS))
+        start, stop = scratch.visible.starts[r], scratch.visible.stops[r]
+        peak, log_sum = lse[0, group.n, group.head, i], lse[1, group.n, group.head, i]
+        if peak + log_sum == -INFINITY:
             start = stop = ZERO
         for j in range(start):
-            p[row + j] = d[row + j] = 0
-        for j in range(stop, columns):
-            p[row + j] = d[row + j] = 0
+            p[j] = d[j] = 0
+        for j in range(stop, block.count):
+            p[j] = d[j] = 0
         if start == stop:
             continue
         if not plain:
-            finish_scores(p, row, start, stop, first, n, h, i, rule, caps, ZERO)
-        place = (n * heads + h) * L + i
-        if rule[9] > 0:
-            drop_out(d, row, start, stop, first, place, rule)
-        _weights_and_slopes(p, start, stop, p, row, d, lse[n, h, i], delta[i])
-        if rule[9] > 0:
-            drop_out(p, row, start, stop, first, place, rule)
+            query = Query(group.n, group.head, i)
+            finish_scores(p, start, stop, block.first, query, rule, scratch.softcap_grad)
+        if rule.threshold > 0:
+            drop_out(d, start, stop, block.first, row_number(group, i), rule)
+        _weigh(p, start, stop, p, d, peak, log_sum, saved.delta[i])
+        if rule.threshold > 0:
+            drop_out(p, start, stop, block.first, row_number(group, i), rule)
         if dmask.size > 0:
             for j in range(start, stop):
-                dmask[n, h, i, first + j] = d[row + j]
-        if rule[1] > 0:
+                dmask[group.n, group.head, i, block.first + j] = d[j]
+        if rule.softcap > 0:
             for j in range(start, stop):
-                if d[row + j] != 0:
-                    d[row + j] *= caps[j]
-
-
-@jit
-def ranges_of_block(first_row, rows, count, first, low, high):
-    """From which key of a block on and up to which any of the rows sees one."""
-    begin, end = count, ZERO
-    for r in range(rows):
-        start, stop = seen_keys(first_row + r, count, first, low, high)
-        if stop > start:
-            begin, end = min(begin, start), max(end, stop)
-    return begin, end
+                if d[j] != 0:
+                    d[j] *= scratch.softcap_grad[j]
 
 
 @jit(merge=True)
-def rows_back(n, h, first, count, dout, q, lse, rule, dq, dmask, delta, finite, scratch):
-    """All rows of query head h against the block of `count` keys from `first` on, which lies in the scratch."""
-    queries, douts, strips, value_strips, keys, dk, dv, p, d, caps, totals, ranges = scratch
-    NR = NV * lane_count(dq)
-    Hq, L, E, Ev = q.shape[1], q.shape[2], q.shape[3], dout.shape[3]
-    width, value_width = (E + NR - 1) // NR * NR, (Ev + NR - 1) // NR * NR
-    ldk, ldv, ldp = padded(width, dq), padded(value_width, dq), padded(KEYS, dq)
-    q_steps, dout_steps, dq_steps = strides_of(q), strides_of(dout), strides_of(dq)
-    at_q, at_dout = n * q_steps[0] + h * q_steps[1], n * dout_steps[0] + h * dout_steps[1]
-    at_dq = n * dq_steps[0] + h * dq_steps[1]
-    for first_row in range(0, L, ROWS):
-        rows = min(ROWS, L - first_row)
-        begin, end = ranges_of_block(first_row, rows, count, first, rule[2], rule[3])
-        if begin >= end:
+def weights_of_rows(rows, keys, group, operands, saved, gradients, scratch):
+    """Weights and scores' gradients of `rows` (a Tile of at most ROWS rows) for a block of keys, and their terms of
+    dq."""
+    q, k, _, rule = operands
+    block, K, finite = keys
+    E, Ev = q.shape[3], saved.dout.shape[3]
+    few = is_few(q.shape[1] // k.shape[1] * group.L, Ev, q)
+    weights, dscores, totals = scratch.weights, scratch.dscores, scratch.totals
+    DQ = matrix_at(gradients.dq, (group.n, group.head)).row(rows.first_row)
+    r = ZERO
+    while r < rows.height:
+        height = tile_height(rows.height - r)
+        tile = Tile(rows.first_row + r, height)
+        columns = visible_to_tile(tile, group.L, block, rule.low, rule.high, scratch.visible)
+        if few:  # as the forward does it
+            multiply_dots(scratch.queries.row(r), height, K, E, columns, weights.row(r), totals)
+        else:
+            multiply_panels(scratch.queries.row(r), height, E, scratch.key_panels, columns, weights.row(r), totals)
+        multiply_panels(scratch.douts.row(r), height, Ev, scratch.value_panels, columns, dscores.row(r), totals)
+        differentiate_tile(tile, block, group, rule, saved, gradients.dmask, scratch)
+        if columns.start < columns.stop:
+            shape = Shape(height, E, columns.stop - columns.start)
+            add_product(finite, dscores.at(r, columns.start), scratch.keys.row(columns.start), shape, DQ.row(r), totals)
+        r += height
+
+
+@jit(merge=True)
+def add_to_keys(rows, block, columns, finite, rule, widths, scratch):
+    """The terms of dk and dv that `rows` have for the `columns` of a block of keys."""
+    weights, dscores, totals = scratch.weights, scratch.dscores, scratch.totals
+    j = columns.start
+    while j < columns.stop:
+        height = tile_height(columns.stop - j)
+        # only rows that see one of these keys
+        start = max(block.first + j - rule.high - rows.first_row, 0)
+        stop = min(block.first + j + height - rule.low - rows.first_row, rows.height)
+        if start < stop:
+            count = stop - start
+            shape_v, shape_k = Shape(height, widths.values, count), Shape(height, widths.keys, count)
+            add_product(finite, weights.at(start, j).T, scratch.douts.row(start), shape_v, scratch.dv.row(j), totals)
+            add_product(finite, dscores.at(start, j).T, scratch.queries.row(start), shape_k, scratch.dk.row(j), totals)
+        j += height
+
+
+@jit(merge=True)
+def head_backward(keys, group, operands, saved, gradients, scratch):
+    """All rows of a query head (the first of `group`) against a block of keys, which is in the scratch."""
+    q, rule, block = operands.q, operands.rule, keys.block
+    E, Ev, one = q.shape[3], saved.dout.shape[3], q.dtype.type(1)
+    widths = Widths(panel_columns(E, q), panel_columns(Ev, q))
+    Q, DOUT = matrix_at(q, (group.n, group.head)), matrix_at(saved.dout, (group.n, group.head))
+    for first_row in range(0, group.L, ROWS):
+        rows = Tile(first_row, min(ROWS, group.L - first_row))
+        columns = visible_to_rows(rows.first_row, rows.height, group.L, block, rule.low, rule.high)
+        if columns.start >= columns.stop:
             continue
-        finite_rows = copy_rows(
-            flat(q), at_q + first_row * q_steps[2], q_steps[2], rows, E, rule[0], queries, ZERO, ldk, width
-        )
-        finite_rows &= copy_rows(
-            flat(dout), at_dout + first_row * dout_steps[2], dout_steps[2], rows, Ev, ONE, douts, ZERO, ldv, value_width
-        )
-        r = ZERO
-        while r < rows:
-            height, at = tile_height(rows - r), r * ldp
-            start, stop = ranges_of_rows(first_row + r, height, L, count, first, rule[2], rule[3], ranges)
-            multiply_strips(queries, r * ldk, ldk, height, E, strips, start, stop, p, at, ldp, totals, totals)
-            multiply_strips(douts, r * ldv, ldv, height, Ev, value_strips, start, stop, d, at, ldp, totals, totals)
-            slopes_of_tile(
-                p, d, at, ldp, height, first_row + r, count, first, ranges, n, h, Hq, L, rule, lse, delta, caps, dmask
-            )
-            if start < stop:
-                multiply_add(
-                    finite, d, at + start, ldp, ONE, height, stop - start, keys, start * ldk, ldk, E,
-                    flat(dq), at_dq + (first_row + r) * dq_steps[2], dq_steps[2], totals,
-                )  # fmt: skip
-            r += height
-        r = begin
-        while r < end:
-            height = tile_height(end - r)
-            # only rows that see one of these keys
-            start = max(first + r - rule[3] - first_row, 0)
-            stop = min(first + r + height - rule[2] - first_row, rows)
-            if start < stop:
-                multiply_add(
-                    finite_rows, p, start * ldp + r, ONE, ldp, height, stop - start, douts, start * ldv, ldv,
-                    value_width, dv, r * ldv, ldv, totals,
-                )  # fmt: skip
-                multiply_add(
-                    finite_rows, d, start * ldp + r, ONE, ldp, height, stop - start, queries, start * ldk, ldk,
-                    width, dk, r * ldk, ldk, totals,
-                )  # fmt: skip
-            r += height
-
-
-@jit
-def deltas_of(n, head, group, dout, out, delta, dq):
-    """``delta = sum of dout * out`` for all rows of a group of heads, and ``dq = 0``."""
-    L, width = dq.shape[2], dq.shape[3]
-    dout_steps, out_steps, dq_steps = strides_of(dout), strides_of(out), strides_of(dq)
-    for g in range(group):
-        for i in range(L):
-            left = shifted(flat(dout), n * dout_steps[0] + (head + g) * dout_steps[1] + i * dout_steps[2])
-            right = shifted(flat(out), n * out_steps[0] + (head + g) * out_steps[1] + i * out_steps[2])
-            delta[g * L + i] = dot(left, right, ZERO, ZERO, dout.shape[3])
-            at = n * dq_steps[0] + (head + g) * dq_steps[1] + i * dq_steps[2]
-            for e in range(width):
-                flat(dq)[at + e] = 0
+        finite = copy_rows(Q.row(first_row), rows.height, E, rule.scale, scratch.queries, widths.keys)
+        finite &= copy_rows(DOUT.row(first_row), rows.height, Ev, one, scratch.douts, widths.values)
+        weights_of_rows(rows, keys, group, operands, saved, gradients, scratch)
+        add_to_keys(rows, block, columns, finite, rule, widths, scratch)
 
 
 @jit(merge=True)
-def keys_back(n, head, first, count, dout, q, k, v, lse, rule, dq, dk, dv, dmask, delta, scratch):
-    """The block of `count` keys of key head `head` from `first` on, all rows of the heads that share it."""
-    strips, value_strips, keys, key_slopes, value_slopes = scratch[2], scratch[3], scratch[4], scratch[5], scratch[6]
-    NR = NV * lane_count(dk)
-    E, Ev, L, group = k.shape[3], v.shape[3], q.shape[2], q.shape[1] // k.shape[1]
-    width, value_width = (E + NR - 1) // NR * NR, (Ev + NR - 1) // NR * NR
-    ldk, ldv = padded(width, dk), padded(value_width, dk)
-    k_steps, v_steps, dk_steps, dv_steps = strides_of(k), strides_of(v), strides_of(dk), strides_of(dv)
-    at_k = n * k_steps[0] + head * k_steps[1] + first * k_steps[2]
-    at_v = n * v_steps[0] + head * v_steps[1] + first * v_steps[2]
-    pack_strips(flat(k), at_k, ONE, k_steps[2], count, E, strips)
-    pack_strips(flat(v), at_v, ONE, v_steps[2], count, Ev, value_strips)
-    finite = copy_rows(flat(k), at_k, k_steps[2], count, E, rule[0], keys, ZERO, ldk, width)
-    for j in range(count * ldk):
-        key_slopes[j] = 0
-    for j in range(count * ldv):
-        value_slopes[j] = 0
-    for g in range(group):
-        rows_back(
-            n, head * group + g, first, count, dout, q, lse, rule, dq, dmask, shifted(delta, g * L), finite, scratch
-        )
-    at_dk = n * dk_steps[0] + head * dk_steps[1] + first * dk_steps[2]
-    at_dv = n * dv_steps[0] + head * dv_steps[1] + first * dv_steps[2]
-    copy_rows(key_slopes, ZERO, ldk, count, E, ONE, flat(dk), at_dk, dk_steps[2], E)
-    copy_rows(value_slopes, ZERO, ldv, count, Ev, ONE, flat(dv), at_dv, dv_steps[2], Ev)
+def keys_backward(n, head, block, operands, saved, gradients, scratch):
+    """A block of keys of key head `head`, all rows of the query heads that share it."""
+    q, k, v, rule = operands
+    Hq, L, E, Ev, one = q.shape[1], q.shape[2], k.shape[3], v.shape[3], k.dtype.type(1)
+    group_size, width = Hq // k.shape[1], panel_columns(E, k)
+    K, V = matrix_at(k, (n, head)).row(block.first), matrix_at(v, (n, head)).row(block.first)
+    pack_b(K.T, block.count, E, scratch.key_panels)
+    pack_b(V.T, block.count, Ev, scratch.value_panels)
+    keys = Keys(block, K, copy_rows(K, block.count, E, rule.scale, scratch.keys, width))
+    clear(flat(scratch.dk), block.count * scratch.dk.row_stride)
+    clear(flat(scratch.dv), block.count * scratch.dv.row_stride)
+    for g in range(group_size):
+        own = Saved(saved.dout, saved.lse, shifted(saved.delta, g * L))
+        head_backward(keys, Group(n, head * group_size + g, Hq, L), operands, own, gradients, scratch)
+    DK, DV = matrix_at(gradients.dk, (n, head)).row(block.first), matrix_at(gradients.dv, (n, head)).row(block.first)
+    copy_rows(scratch.dk, block.count, E, one, DK, E)
+    copy_rows(scratch.dv, block.count, Ev, one, DV, Ev)
 
 
 @jit
-def back_items(first_item, last_item, dout, q, k, v, out, lse, rule, dq, dk, dv, dmask):
-    """Items of work first_item ... last_item - 1: (sequence, key head, part of its blocks of keys).
+def row_deltas(group, group_size, dout, out, delta, dq):
+    """``delta = sum of dout * out`` for all rows of a group of heads, and ``dq = 0``."""
+    for g in range(group_size):
+        place = group.n, group.head + g
+        DOUT, OUT, DQ = matrix_at(dout, place), matrix_at(out, place), matrix_at(dq, place)
+        for i in range(group.L):
+            delta[g * group.L + i] = dot(flat(DOUT.row(i)), flat(OUT.row(i)), ZERO, ZERO, dout.shape[3])
+            clear(flat(DQ.row(i)), dq.shape[3])
 
-    dq (parts, N, Hq, L, E) receives a gradient from each part.
-    """
-    NR = NV * lane_count(dk)
-    H, S, E, Ev, L, group = k.shape[1], k.shape[2], k.shape[3], v.shape[3], q.shape[2], q.shape[1] // k.shape[1]
-    width, value_width = (E + NR - 1) // NR * NR, (Ev + NR - 1) // NR * NR
-    ldk, ldv, ldp, columns = padded(width, dk), padded(value_width, dk), padded(KEYS, dk), (KEYS + NR - 1) // NR * NR
-    scratch = (
-        allocate(dk, ROWS * ldk), allocate(dk, ROWS * ldv), allocate(dk, columns * E + panel_padding(dk)),
-        allocate(dk, columns * Ev + panel_padding(dk)), allocate(dk, KEYS * ldk), allocate(dk, KEYS * ldk),
-        allocate(dk, KEYS * ldv), allocate(dk, ROWS * ldp), allocate(dk, ROWS * ldp), allocate(dk, ldp),
-        allocate(dk, MR * NR), allocate(np.int64, 2 * MR),
-    )  # fmt: skip
-    delta = allocate(dk, group * L)
-    parts = dq.shape[0]
-    for item in range(first_item, last_item):
-        n, head, part = item // parts // H, item // parts % H, item % parts
-        deltas_of(n, head * group, group, dout, out, delta, dq[part])
-        for first in range(part * KEYS, S, parts * KEYS):
-            count = min(KEYS, S - first)
-            keys_back(n, head, first, count, dout, q, k, v, lse, rule, dq[part], dk, dv, dmask, delta, scratch)
-    for array in scratch[:-1]:
-        release(array)
-    release(scratch[-1])
+
+@jit(merge=True)
+def allocate_scratch(like, E, Ev):
+    """Memory for blocks of ROWS rows and KEYS keys."""
+    width, value_width, columns = panel_columns(E, like), panel_columns(Ev, like), panel_columns(KEYS, like)
+    ldk, ldv, ldp = padded(width, like), padded(value_width, like), padded(KEYS, like)
+    return Scratch(
+        queries=strided(allocate(like, ROWS * ldk), ldk, 1),
+        douts=strided(allocate(like, ROWS * ldv), ldv, 1),
+        key_panels=allocate(like, columns * E + panel_padding(like)),
+        value_panels=allocate(like, columns * Ev + panel_padding(like)),
+        keys=strided(allocate(like, KEYS * ldk), ldk, 1),
+        dk=strided(allocate(like, KEYS * ldk), ldk, 1),
+        dv=strided(allocate(like, KEYS * ldv), ldv, 1),
+        weights=strided(allocate(like, ROWS * ldp), ldp, 1),
+        dscores=strided(allocate(like, ROWS * ldp), ldp, 1),
+        softcap_grad=allocate(like, ldp),
+        totals=allocate(like, MR * NV * lane_count(like)),
+        visible=Visible(allocate(np.int64, MR), allocate(np.int64, MR)),
+    )
+
+
+@jit(merge=True)
+def release_scratch(scratch):
+    """Give back what `allocate_scratch` took."""
+    release(flat(scratch.queries))
+    release(flat(scratch.douts))
+    release(scratch.key_panels)
+    release(scratch.value_panels)
+    release(flat(scratch.keys))
+    release(flat(scratch.dk))
+    release(flat(scratch.dv))
+    release(flat(scratch.weights))
+    release(flat(scratch.dscores))
+    release(scratch.softcap_grad)
+    release(scratch.totals)
+    release(scratch.visible.starts)
+    release(scratch.visible.stops)
+
+
+@jit
+def backward_tasks(first, last, operands, dout, out, lse, gradients):
+    """Tasks `first` to `last` - 1: (sequence, key head, split of its blocks of keys); gradients.dq (splits, N, Hq, L,
+    E) receives a gradient from each split."""
+    q, k, v, _ = operands
+    Hq, L, H, S = q.shape[1], q.shape[2], k.shape[1], k.shape[2]
+    dqs, dk, dv, dmask = gradients
+    scratch = allocate_scratch(dk, k.shape[3], v.shape[3])
+    delta = allocate(dk, Hq // H * L)
+    splits = dqs.shape[0]
+    for number in range(first, last):
+        n, head, split = number // splits // H, number // splits % H, number % splits
+        own = Gradients(dqs[split], dk, dv, dmask)
+        row_deltas(Group(n, head * (Hq // H), Hq, L), Hq // H, dout, out, delta, own.dq)
+        for first_key in range(split * KEYS, S, splits * KEYS):
+            block = Block(first_key, min(KEYS, S - first_key))
+            keys_backward(n, head, block, operands, Saved(dout, lse, delta), own, scratch)
+    release_scratch(scratch)
     release(delta)
 
 
 @jit
-def attention_backward_loops(dout, q, k, v, out, lse, rule, dq, dk, dv, dmask, threads):
-    """Gradients of `forward.attention_loops`; dq (parts, N, Hq, L, E) receives a sum from each part of the keys, dmask
-    (N, Hq, L, S), unless it is empty, the gradient of all scores (zeros where no key is seen stay as they are)."""
-    items = k.shape[0] * k.shape[1] * dq.shape[0]
-    parallel_for(back_items, items, ONE, threads, (dout, q, k, v, out, lse, rule, dq, dk, dv, dmask))
+def attention_backward_loops(operands, rule, results, gradients, threads):
+    """Gradients of `driver.attention_loops` with the operands (q, k, v), its `rule` and (dout, out, lse), into (dq, dk,
+    dv, dmask).
+
+    dq (splits, N, Hq, L, E) receives a sum from each split of the keys; dmask (N, Hq, L, S), unless it is empty, the
+    gradient of all scores (where no key is visible it stays as it is).
+    """
+    q, k, v = operands
+    dout, out, lse = results
+    dq, dk, dv, dmask = gradients
+    tasks = k.shape[0] * k.shape[1] * dq.shape[0]
+    arguments = Operands(q, k, v, Rule(*rule)), dout, out, lse, Gradients(dq, dk, dv, dmask)
+    parallel_for(backward_tasks, tasks, ONE, threads, arguments)
 
 
 def _types(kind):
-    array = types.Array(kind, 4, "A")
-    return (
-        *(array,) * 5, types.Array(kind, 3, "C"), rule_types(kind), types.Array(kind, 5, "A"), array, array,
-        types.Array(kind, 4, "C"), int64,
-    )  # fmt: skip
+    array, rows = types.Array(kind, 4, "A"), types.Array(kind, 4, "C")
+    operands, results = types.Tuple((array,) * 3), types.Tuple((array, array, rows))
+    gradients = types.Tuple((types.Array(kind, 5, "A"), array, array, rows))
+    return operands, rule_types(kind), results, gradients, int64
 
 
 compiled = Compiled(attention_backward_loops, _types)

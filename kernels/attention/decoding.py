@@ -7,60 +7,84 @@ that the sums across their lanes are taken together. The values are added up row
 import numpy as np
 
 from kernels._jit import jit
-from kernels.gemm.micro import ADD, NV, tile_height
-from kernels.gemm.offsets import micro_kernel
-from kernels.simd import lane_count, square_sums, store, tile_zeros
-from kernels.simd.offsets import square_load, tile_add, tile_dot, tile_outer, tile_store
+from kernels.gemm.micro import ADD, NV, Epilogue, micro_kernel, tile_height
+from kernels.simd import (
+    lane_count,
+    square_load,
+    square_sums,
+    store,
+    strided,
+    tile_add,
+    tile_dot,
+    tile_outer,
+    tile_store,
+    tile_zeros,
+)
 
-ZERO, ONE, ADDED = np.int64(0), np.int64(1), np.int64(ADD)
-FOUR = 4  # sums side by side hide the latency of the additions: of keys, or of vectors of a row of values
+ZERO = np.int64(0)
+# Query rows of a key head up to which keys are not packed.
+FEW = 4
+# Sums side by side, which hide the latency of the additions: of four keys, or of four vectors of a row of values.
+CHAINS = 4
 
 
-@jit
-def multiply_dots(a, ia, lda, height, depth, keys, at, step, start, stop, out, ldo, partial):
-    """``out[r, j] = sum over p of a[r, p] * keys[at + j*step + p]`` for start <= j < stop.
+@jit(inline=True)
+def is_few(rows, Ev, like):
+    """Whether the `rows` query rows of a key head are so few that keys and values are read where they lie.
 
-    `partial` is room for a square tile: a row of partial sums for each key of a vector.
+    The micro-kernel reads NR values of a row, or one vector: their width has to be a multiple of NR, or at most one
+    vector more.
     """
-    lanes = lane_count(out)
-    whole = depth - depth % lanes
-    for first in range(start, stop, lanes):
-        present = min(lanes, stop - first)
-        for r in range(height):
-            x, j = ia + r * lda, ZERO
-            while j + FOUR <= present:
-                acc, key = tile_zeros(out, 1, FOUR), at + (first + j) * step
-                for p in range(0, whole, lanes):
-                    acc = tile_dot(acc, a, x + p, ZERO, keys, key + p, step, lanes)
-                if whole < depth:
-                    acc = tile_dot(acc, a, x + whole, ZERO, keys, key + whole, step, depth - whole)
-                tile_store(partial, j * lanes, ZERO, acc)
-                j += FOUR
-            while j < present:
-                single, key = tile_zeros(out, 1, 1), at + (first + j) * step
-                for p in range(0, depth, lanes):
-                    single = tile_dot(single, a, x + p, ZERO, keys, key + p, step, depth - p)
-                tile_store(partial, j * lanes, ZERO, single)
-                j += 1
-            store(out, r * ldo + first, square_sums(square_load(partial, ZERO, lanes)))
+    NR = NV * lane_count(like)
+    return rows <= FEW and (Ev % NR == 0 or Ev % NR <= lane_count(like))
 
 
 @jit
-def add_values(p, ip, ldp, height, depth, values, at, step, width, out, ldo, totals):
-    """``out[r, e] += sum over j < depth of p[r, j] * values[at + j*step + e]``."""
-    strip = FOUR * lane_count(out)
-    whole = width - width % strip if height == 1 else ZERO
-    for e in range(0, whole, strip):
-        acc = tile_zeros(out, 1, FOUR)
-        for j in range(depth):
-            acc = tile_outer(acc, p, ip + j, ZERO, values, at + j * step + e)
-        tile_add(out, e, ZERO, acc)
-    NR, r = NV * lane_count(out), ZERO
-    while r < height:
-        rows = tile_height(height - r)
+def multiply_dots(Q, rows, K, E, columns, S, totals):
+    """``S[r, j] = sum over e < E of Q[r, e] * K[j, e]`` for r < rows and j in `columns`.
+
+    Whole vectors of S are stored. `totals` is memory for a square tile: a row of partial sums for each key of a vector.
+    """
+    lanes = lane_count(S)
+    whole = E - E % lanes
+    partial = strided(totals, lanes, 1)
+    for first in range(columns.start, columns.stop, lanes):
+        present = min(lanes, columns.stop - first)
+        for r in range(rows):
+            query, j = Q.row(r), ZERO
+            while j + CHAINS <= present:
+                acc, keys = tile_zeros(S, 1, CHAINS), K.row(first + j)
+                for e in range(0, whole, lanes):
+                    acc = tile_dot(acc, query.column(e), keys.column(e), lanes)
+                if whole < E:
+                    acc = tile_dot(acc, query.column(whole), keys.column(whole), E - whole)
+                tile_store(partial.row(j), acc)
+                j += CHAINS
+            while j < present:
+                single, key = tile_zeros(S, 1, 1), K.row(first + j)
+                for e in range(0, E, lanes):
+                    single = tile_dot(single, query.column(e), key.column(e), E - e)
+                tile_store(partial.row(j), single)
+                j += 1
+            store(S.row(r), first, square_sums(square_load(partial)))
+
+
+@jit
+def add_values(P, V, shape, OUT, totals):
+    """``OUT[r, e] += sum over j < K of P[r, j] * V[j, e]`` for r < M, e < N, where `shape` is (M, N, K)."""
+    rows, width, count = shape
+    columns = CHAINS * lane_count(OUT)
+    whole = width - width % columns if rows == 1 else ZERO
+    for e in range(0, whole, columns):
+        acc = tile_zeros(OUT, 1, CHAINS)
+        for j in range(count):
+            acc = tile_outer(acc, P.column(j), V.at(j, e))
+        tile_add(OUT.column(e), acc)
+    NR, r = NV * lane_count(OUT), ZERO
+    epilogue = Epilogue(ADD, OUT)
+    while r < rows:
+        height = tile_height(rows - r)
         for e in range(whole, width, NR):
-            micro_kernel(
-                rows, p, ip + r * ldp, ldp, ONE, values, at + e, step, depth, out, r * ldo + e, ldo,
-                min(NR, width - e), totals, ZERO, ADDED, totals,
-            )  # fmt: skip
-        r += rows
+            tile, present = OUT.at(r, e), min(NR, width - e)
+            micro_kernel(height, P.row(r), V.column(e), count, tile, present, epilogue, totals)
+        r += height

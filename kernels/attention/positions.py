@@ -1,162 +1,35 @@
-r"""Positions in attention: the rotary embedding of queries and keys, and ALiBi's slopes.
+r"""Positions in attention: the rotary embedding of queries and keys (loops: `rotary`), and ALiBi's slopes.
 
-The rotary embedding takes R of the D channels of a row at position p in pairs, and turns pair i by the angle
-:math:`p\,\theta_i`, :math:`\theta_i = base^{-2i/R}`:
+ALiBi lowers the score of a query i and a key j by slope × |i - j|, with a slope for each head, a geometric sequence
+from :math:`2^{-8/H}` to :math:`2^{-8}`.
 
-.. math:: y_1 = x_1 \cos p\theta_i - x_2 \sin p\theta_i, \qquad y_2 = x_2 \cos p\theta_i + x_1 \sin p\theta_i
-
-so that a product q·k of two turned rows depends on their positions only by the distance. Which channels are a pair is a
-matter of layout: i and i + R/2 (half-split), or 2i and 2i + 1 (interleaved). The channels from R on pass.
-
-6 FLOPs a pair; x is read and y written once, the tables lie in cache: memory is the limit. The backward turns back:
-it is the same loop with the sine negated, and needs nothing saved.
-
-ALiBi instead lowers the score of a query i and a key j by slope × |i - j|, with a slope for each head, a geometric
-sequence from :math:`2^{-8/H}` to :math:`2^{-8}`.
-
-- Su et al. 2021, "RoFormer", section 3.2.2 and equation 34.
 - Press, Smith and Lewis 2022, "Train short, test long", section 3.
 """
 
 import math
 
 import numpy as np
-from numba import boolean, int64
-from numba.types import Array
 
 from kernels import _checks
 from kernels._indices import within
-from kernels._jit import Compiled, jit
-from kernels._parallel import parallel_for
 from kernels._threads import threads_for
 from kernels.attention.arguments import readable
-from kernels.simd import (
-    even_lanes,
-    flat,
-    fma,
-    interleave_high,
-    interleave_low,
-    lane_count,
-    load_partial,
-    odd_lanes,
-    store_partial,
-)
-
-TASK = 2**14  # elements of a part of a parallel loop, some 3 us of work
-
-
-@jit
-def rotary_naive(x, cos, sin, interleaved, out):
-    """The definition, for one sequence x (T, D), at the positions 0 to T - 1."""
-    half = cos.shape[1]
-    for t in range(x.shape[0]):
-        for d in range(2 * half, x.shape[1]):
-            out[t, d] = x[t, d]
-        for i in range(half):
-            first, second = (2 * i, 2 * i + 1) if interleaved else (i, half + i)
-            out[t, first] = x[t, first] * cos[t, i] - x[t, second] * sin[t, i]
-            out[t, second] = x[t, second] * cos[t, i] + x[t, first] * sin[t, i]
-
-
-@jit(inline=True)
-def _turned(x1, x2, cosine, sine):
-    return fma(x1, cosine, -(x2 * sine)), fma(x2, cosine, x1 * sine)
-
-
-@jit(inline=True)
-def _turn_halves(x, at, cos, sin, angle, half, sign, out, to):
-    for i in range(0, half, lane_count(x)):
-        left = half - i
-        x1, x2 = load_partial(x, at + i, left, 0.0), load_partial(x, at + half + i, left, 0.0)
-        cosine, sine = load_partial(cos, angle + i, left, 0.0), load_partial(sin, angle + i, left, 0.0) * sign
-        y1, y2 = _turned(x1, x2, cosine, sine)
-        store_partial(out, to + i, left, y1)
-        store_partial(out, to + half + i, left, y2)
-
-
-@jit(inline=True)
-def _turn_neighbours(x, at, cos, sin, angle, half, sign, out, to):
-    # two vectors of neighbours are taken apart into one of first and one of second channels, and put together again
-    lanes = lane_count(x)
-    for i in range(0, half, lanes):
-        left, low, high = half - i, 2 * i, 2 * i + lanes
-        a, b = load_partial(x, at + low, 2 * left, 0.0), load_partial(x, at + high, 2 * left - lanes, 0.0)
-        cosine, sine = load_partial(cos, angle + i, left, 0.0), load_partial(sin, angle + i, left, 0.0) * sign
-        y1, y2 = _turned(even_lanes(a, b), odd_lanes(a, b), cosine, sine)
-        store_partial(out, to + low, 2 * left, interleave_low(y1, y2))
-        store_partial(out, to + high, 2 * left - lanes, interleave_high(y1, y2))
-
-
-@jit(inline=True)
-def _offset(x, a, b, c):
-    """Place of ``x[a, b, c, 0]`` in the memory of x, in elements."""
-    return (a * x.strides[0] + b * x.strides[1] + c * x.strides[2]) // x.itemsize
-
-
-@jit
-def _turn_rows(first, last, x, cos, sin, positions, interleaved, sign, out):
-    """The rows of x (A, B, C, D) with the numbers first <= row < last; the channels of a row are contiguous."""
-    A, B, C, D = x.shape
-    half, lanes = cos.shape[1], lane_count(x)
-    source, target, cosines, sines = flat(x), flat(out), flat(cos), flat(sin)
-    a, b, c = first // (B * C), first // C % B, first % C
-    for _ in range(first, last):
-        at, to, angle = _offset(x, a, b, c), _offset(out, a, b, c), positions[a, b, c] * half
-        if interleaved:
-            _turn_neighbours(source, at, cosines, sines, angle, half, sign, target, to)
-        else:
-            _turn_halves(source, at, cosines, sines, angle, half, sign, target, to)
-        for d in range(2 * half, D, lanes):
-            store_partial(target, to + d, D - d, load_partial(source, at + d, D - d, 0.0))
-        c += 1  # counted, since a division takes as long as turning a dozen channels
-        if c == C:
-            c, b = 0, b + 1
-            if b == B:
-                b, a = 0, a + 1
-
-
-@jit
-def _turn(x, cos, sin, positions, interleaved, sign, out, threads):
-    A, B, C, D = x.shape
-    parallel_for(_turn_rows, A * B * C, max(1, TASK // D), threads, (x, cos, sin, positions, interleaved, sign, out))
-
-
-@jit
-def rotary_loops(x, cos, sin, interleaved, out):
-    """Adds vectors: `rotary_naive` for use in your own jitted code; contiguous arrays of one dtype, not checked."""
-    T, D = x.shape
-    positions = np.arange(T).reshape(1, 1, T)
-    one = x.dtype.type(1)
-    _turn_rows(0, T, x.reshape(1, 1, T, D), cos, sin, positions, interleaved, one, out.reshape(1, 1, T, D))
-
-
-VARIANTS = {"rotary_embedding": {"naive": rotary_naive, "fast": rotary_loops}}
-
-_compiled = Compiled(
-    _turn,
-    lambda kind: (
-        *(Array(kind, 4, "A"), kind[:, ::1], kind[:, ::1], Array(int64, 3, "A")),
-        *(boolean, kind, Array(kind, 4, "A"), int64),
-    ),
-)
-
-
-# --- public functions ------------------------------------------------------------------------------------------------
+from kernels.attention.rotary import compiled
 
 
 def rotary_embedding(x, cos, sin, positions=None, *, interleaved=False, out=None):
-    """Turn pairs of channels by angles that grow with the position.
+    """Rotate pairs of channels by angles that grow with the position.
 
     Parameters
     ----------
     x : array, float32 or float64
-        Queries or keys, shape ``(..., T, D)``. A view is read in place if its last axis is contiguous.
+        Queries or keys, shape ``(..., T, D)``; any strides are read in place if the last axis is contiguous.
     cos, sin : array
         Shape ``(P, R / 2)``, dtype of `x`: for each position and pair the cosine and sine of its angle, R <= D (see
         `rotary_tables`).
     positions : array of int64 or int32, optional
-        Row of the tables that each row of `x` takes: shape ``(T,)``, or ``(N, T)`` where N is the first axis of `x`,
-        or what broadcasts to ``x.shape[:-1]``. By default 0 to T - 1.
+        The position of each row of `x`, a row of the tables: shape ``(T,)``, or ``(N, T)`` where N is the first axis of
+        `x`, or what broadcasts to ``x.shape[:-1]``. By default 0 to T - 1.
     interleaved : bool, default False
         Whether the channels 2i and 2i + 1 are a pair, instead of i and i + R/2.
     out : array, optional
@@ -165,14 +38,14 @@ def rotary_embedding(x, cos, sin, positions=None, *, interleaved=False, out=None
     Returns
     -------
     array
-        Of the shape of `x`, with its axes in the same order in memory.
+        Shape of `x`, its axes in the same order in memory.
 
     Raises
     ------
     TypeError
         Other dtypes, or different ones.
     ValueError
-        Shapes that do not fit, more rows than positions in the tables, an unsuitable `out`.
+        Shapes that do not match, more rows than positions in the tables, an unsuitable `out`.
     IndexError
         A position that the tables do not have.
 
@@ -187,11 +60,11 @@ def rotary_embedding(x, cos, sin, positions=None, *, interleaved=False, out=None
     array([[1.   , 0.   ],
            [0.54 , 0.841]], dtype=float32)
     """
-    return _rotary("rotary_embedding", "x", x, cos, sin, positions, interleaved, 1.0, out)
+    return _rotary("rotary_embedding", "x", x, (cos, sin), positions, interleaved, 1.0, out)
 
 
 def rotary_embedding_backward(dy, cos, sin, positions=None, *, interleaved=False):
-    """Gradient of `rotary_embedding` with respect to `x`: `dy`, turned back.
+    """Gradient of `rotary_embedding` with respect to `x`: `dy`, rotated back.
 
     Parameters
     ----------
@@ -209,8 +82,17 @@ def rotary_embedding_backward(dy, cos, sin, positions=None, *, interleaved=False
     ------
     TypeError, ValueError, IndexError
         As `rotary_embedding`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import rotary_embedding, rotary_embedding_backward, rotary_tables
+    >>> x, tables = np.array([[1, 0], [1, 0]], np.float32), rotary_tables(3, 2)
+    >>> rotary_embedding_backward(rotary_embedding(x, *tables), *tables).round(3)
+    array([[1., 0.],
+           [1., 0.]], dtype=float32)
     """
-    return _rotary("rotary_embedding_backward", "dy", dy, cos, sin, positions, interleaved, -1.0, None)
+    return _rotary("rotary_embedding_backward", "dy", dy, (cos, sin), positions, interleaved, -1.0, None)
 
 
 def rotary_tables(positions, width, base=10000.0, dtype=np.float32):
@@ -221,9 +103,9 @@ def rotary_tables(positions, width, base=10000.0, dtype=np.float32):
     positions : int
         How many: the tables hold the positions 0 to positions - 1.
     width : int
-        Number R of channels that are turned, even.
+        Number R of channels that are rotated, even.
     base : float, default 10000
-        What the slowest pair's wavelength grows with.
+        The wavelengths are ``2 pi base ** (2 i / width)`` positions.
     dtype : float32 or float64
 
     Returns
@@ -239,6 +121,13 @@ def rotary_tables(positions, width, base=10000.0, dtype=np.float32):
         A negative number of positions, an odd width or one below 2, a base that is not positive.
 
     Reference: Su et al. 2021, section 3.2.2.
+
+    Examples
+    --------
+    >>> from kernels import rotary_tables
+    >>> cos, sin = rotary_tables(3, 2)
+    >>> cos.round(3).ravel()
+    array([ 1.   ,  0.54 , -0.416], dtype=float32)
     """
     if positions < 0:
         raise ValueError(f"rotary_tables: positions must not be negative, got {positions}")
@@ -296,15 +185,15 @@ def _float(operation, dtype):
     return dtype
 
 
-def _rotary(operation, name, x, cos, sin, positions, interleaved, sign, out):
+def _rotary(operation, name, x, tables, positions, interleaved, sign, out):
     x = readable(operation, name, x)
-    cos, sin = _checks.floats(operation, "cos", cos), _checks.floats(operation, "sin", sin)
+    cos, sin = (_checks.floats(operation, which, table) for which, table in zip(("cos", "sin"), tables, strict=True))
     if not (x.dtype is cos.dtype is sin.dtype):
         _checks.same_dtype(operation, **{name: x, "cos": cos, "sin": sin})
     if cos.ndim != 2 or cos.shape != sin.shape:
         raise ValueError(f"{operation}: cos and sin must be of one shape (P, R / 2), got {cos.shape} and {sin.shape}")
     if 2 * cos.shape[1] > x.shape[-1]:
-        raise ValueError(f"{operation}: the tables turn {2 * cos.shape[1]} channels, {name} has {x.shape[-1]}")
+        raise ValueError(f"{operation}: the tables rotate {2 * cos.shape[1]} channels, {name} has {x.shape[-1]}")
     positions = _positions(operation, name, x, positions, len(cos))
     source = _four_axes(x)
     # rows are visited in the order in which they lie in memory
@@ -317,12 +206,12 @@ def _rotary(operation, name, x, cos, sin, positions, interleaved, sign, out):
         result, target = out, _output(operation, name, out, x, cos, sin).transpose(order)
     if target.size:
         source, positions = source.transpose(order), _four_axes(positions[..., None])[..., 0].transpose(order[:3])
-        _compiled[x.dtype](source, cos, sin, positions, bool(interleaved), sign, target, threads_for(x.size))
+        compiled[x.dtype](source, cos, sin, positions, bool(interleaved), sign, target, threads_for(x.size))
     return result
 
 
 def _positions(operation, name, x, positions, number):
-    """The position of every row of `x`: shape ``x.shape[:-1]``."""
+    """Validate and return the position of every row of `x`: shape ``x.shape[:-1]``."""
     shape = x.shape[:-1]
     T = shape[-1]
     if positions is None:
@@ -340,12 +229,12 @@ def _positions(operation, name, x, positions, number):
     try:
         return np.broadcast_to(positions.reshape(given), shape)
     except ValueError:
-        message = f"{operation}: positions of shape {positions.shape} do not fit {name} of shape {x.shape}"
+        message = f"{operation}: positions of shape {positions.shape} do not broadcast to {name} of shape {x.shape}"
         raise ValueError(message) from None
 
 
 def _four_axes(x):
-    """`x` (..., T, D) seen as (A, B, T, D)."""
+    """View `x` (..., T, D) as (A, B, T, D)."""
     shape = x.shape
     if len(shape) == 4:
         return x
@@ -354,7 +243,7 @@ def _four_axes(x):
 
 
 def _output(operation, name, out, x, cos, sin):
-    """The four axes of a given `out`, once it is seen to fit."""
+    """Validate `out` and return it with four axes."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"{operation}: out must be a NumPy array, got {type(out).__name__}")
     if out.dtype != x.dtype:

@@ -56,17 +56,19 @@ def scaled_dot_product_attention(
     lse=None,
     out=None,
 ):
-    """Return (..., Hq, L, Ev); `lse` (..., Hq, L), where given, receives the log of the sum of exponentials."""
+    """Return (..., Hq, L, Ev); `lse` (..., Hq, L), where given, receives the log of the sum of exponentials; of shape
+    (2, ..., Hq, L), the largest score and the log of the sum of exponentials of the scores less it."""
     key, value = _repeat_heads(key, query), _repeat_heads(value, query)
     scores, attended, _ = _scores(query, key, attn_mask, is_causal, scale, causal_offset, window, softcap, alibi)
     largest = np.max(scores, axis=-1, keepdims=True, initial=-np.inf)
     sums = np.sum(_exponentials(scores, largest, attended), axis=-1, keepdims=True)
-    logarithm = largest + np.log(sums)
-    weights = _exponentials(scores, logarithm, attended) * _survival(scores.shape, dropout_p, seed, query.dtype)
+    terms = np.stack([largest[..., 0], np.log(sums)[..., 0]])
+    weights = _weights(scores, terms, attended) * _survival(scores.shape, dropout_p, seed, query.dtype)
     result = _product(weights, value, attended)
-    for target, array in ((lse, logarithm[..., 0]), (out, result)):
-        if target is not None:
-            target[...] = array
+    if lse is not None:
+        lse[...] = terms if lse.ndim == query.ndim else terms.sum(axis=0)
+    if out is not None:
+        out[...] = result
     return result if out is None else out
 
 
@@ -95,7 +97,7 @@ def scaled_dot_product_attention_backward(
     heads = key.shape[-3] if key.ndim > 2 else 1
     key, value = _repeat_heads(key, query), _repeat_heads(value, query)
     scores, attended, slope = _scores(query, key, attn_mask, is_causal, scale, causal_offset, window, softcap, alibi)
-    weights = _exponentials(scores, lse[..., None], attended)
+    weights = _weights(scores, lse if lse.ndim == query.ndim else (lse, np.zeros_like(lse)), attended)
     survival = _survival(scores.shape, dropout_p, seed, query.dtype)
     delta = np.sum(dout * out, axis=-1, keepdims=True)
     dweights = (dout @ _transposed(value)) * survival
@@ -173,6 +175,12 @@ def _survival(shape, dropout_p, seed, dtype):
     if not dropout_p:
         return np.ones((), dtype)
     return np.where(kept(shape, dropout_p, seed), np.asarray(1 / (1 - dropout_p), dtype), 0)
+
+
+def _weights(scores, terms, attended):
+    """exp(s - lse) from the terms of lse, whose sum would be rounded at the size of the scores."""
+    largest, logarithm = terms
+    return _exponentials(scores - largest[..., None], logarithm[..., None], attended)
 
 
 def _product(weights, rows, attended):

@@ -79,7 +79,7 @@ def scaled_dot_product_attention(
         "alibi": constant(name, alibi),
         "seed": int(random.generator().integers(2**63)) if dropout_p else 0,
     }
-    lse = np.empty(q.shape[:-1], q.dtype) if any(needs) and is_grad_enabled() else None
+    lse = np.empty((2, *q.shape[:-1]), q.dtype) if any(needs) and is_grad_enabled() else None
     out = kernels.scaled_dot_product_attention(q, k, v, **options, lse=lse)
 
     def backward(dout):

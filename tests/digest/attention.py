@@ -25,7 +25,10 @@ def attention(run, query, key, options=None, mask=None, value_width=None, heads_
     run.call(NAME, q, k, v, **options, out=run.zeros(*query[:-1], value[-1]))
     out = run.call(NAME, q, k, v, **options, lse=lse)
     needs = (True, True, True, mask is not None and mask[0] == "additive")
-    run.call(f"{NAME}_backward", run.normal(*out.shape), q, k, v, out, lse, **options, needs=needs)
+    dout, terms = run.normal(*out.shape), run.zeros(2, *query[:-1])
+    run.call(f"{NAME}_backward", dout, q, k, v, out, lse, **options, needs=needs)
+    run.call(NAME, q, k, v, **options, lse=terms)
+    run.call(f"{NAME}_backward", dout, q, k, v, out, terms, **options, needs=needs)
 
 
 def rotary(run, shape, width, interleaved, places=None, layout=None):
