@@ -98,7 +98,7 @@ def elu_lanes(x, alpha):
 
 @jit(inline=True)
 def elu_backward_lanes(dy, x, alpha):
-    return select(x <= 0.0, dy * (simd.exp(x) * alpha), dy)  # of a NaN dy, as in PyTorch
+    return select(x > 0.0, dy, dy * (simd.exp(x) * alpha))
 
 
 _elu, _elu_backward = unary(elu_lanes, 1), binary(elu_backward_lanes, 1)
@@ -130,7 +130,7 @@ def selu_lanes(x):
 
 @jit(inline=True)
 def selu_backward_lanes(dy, x):
-    return dy * select(x <= 0.0, simd.exp(x) * (SELU_SCALE * SELU_ALPHA), SELU_SCALE)
+    return dy * select(x > 0.0, SELU_SCALE, simd.exp(x) * (SELU_SCALE * SELU_ALPHA))
 
 
 _selu, _selu_backward = unary(selu_lanes), binary(selu_backward_lanes)
@@ -165,7 +165,7 @@ def celu_lanes(x, alpha):
 
 @jit(inline=True)
 def celu_backward_lanes(dy, x, alpha):
-    return select(x < 0.0, dy * simd.exp(quotient(x, alpha)), dy)
+    return select(x >= 0.0, dy, dy * simd.exp(quotient(x, alpha)))
 
 
 _celu, _celu_backward = unary(celu_lanes, 1), binary(celu_backward_lanes, 1)

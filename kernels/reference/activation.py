@@ -170,7 +170,7 @@ def elu(x, alpha=1.0, *, out=None):
 @ieee
 def elu_backward(dy, x, alpha=1.0):
     """dx = dy where x > 0, else alpha eˣ dy."""
-    return np.where(x <= 0, dy * alpha * np.exp(x), dy)
+    return np.where(x > 0, dy, dy * alpha * np.exp(x))
 
 
 @ieee
@@ -182,7 +182,7 @@ def selu(x, *, out=None):
 @ieee
 def selu_backward(dy, x):
     """dx = scale dy where x > 0, else scale alpha eˣ dy."""
-    return np.where(x <= 0, dy * SELU_SCALE * SELU_ALPHA * np.exp(x), dy * SELU_SCALE)
+    return np.where(x > 0, dy * SELU_SCALE, dy * SELU_SCALE * SELU_ALPHA * np.exp(x))
 
 
 @ieee
@@ -194,7 +194,7 @@ def celu(x, alpha=1.0, *, out=None):
 @ieee
 def celu_backward(dy, x, alpha=1.0):
     """dx = dy where x > 0, else exp(x / alpha) dy."""
-    return np.where(x <= 0, dy * np.exp(x / alpha), dy)
+    return np.where(x > 0, dy, dy * np.exp(x / alpha))
 
 
 # --- sigmoid and its family -------------------------------------------------------------------------------------------
