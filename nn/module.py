@@ -285,6 +285,7 @@ class Module:
             parameter.requires_grad_(requires_grad)
         return self
 
+    @np.errstate(over="ignore")
     def to(self, dtype):
         """Convert parameters, gradients and buffers that are floating point to another dtype; return self.
 

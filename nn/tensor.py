@@ -486,6 +486,7 @@ def _number(name, value, dtype):
 
 
 def _comparison(ufunc):
+    @_ieee
     def compare(self, other):
         if not isinstance(other, (Tensor, np.ndarray, *_NUMBERS)):
             return NotImplemented
@@ -515,10 +516,16 @@ def _array(data, dtype=None):
         data = data.data
     array = np.asarray(data, dtype)
     if dtype is None and array.dtype == np.float64 and not hasattr(data, "dtype"):
-        array = array.astype(np.float32)
+        array = _cast(array, np.float32)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"Tensor: expected numbers, got dtype {array.dtype}")
     return array
+
+
+@_ieee
+def _cast(array, dtype):
+    """The values in another dtype, without NumPy's warning about those that do not fit."""
+    return array.astype(dtype)
 
 
 def _index(index, ndim, keep):
@@ -777,12 +784,16 @@ class Tensor:
         return self.data.__index__()
 
     def to(self, dtype):
-        """The same values in another dtype; the tensor itself if it has that dtype already."""
+        """The same values in another dtype; the tensor itself if it has that dtype already.
+
+        What does not fit is not reported: a float64 beyond float32 becomes infinite, and an integer of a NaN or of a
+        number out of its range is undefined.
+        """
         old = self.data.dtype
         if old == dtype:
             return self
-        cast = self.data.astype(dtype)
-        return record("to", cast, (self if cast.dtype.kind == "f" else None,), lambda dy: dy.astype(old))
+        cast = _cast(self.data, dtype)
+        return record("to", cast, (self if cast.dtype.kind == "f" else None,), lambda dy: _cast(dy, old))
 
     def float(self):
         """The values as float32."""

@@ -264,6 +264,27 @@ def test_celu_grows_without_bound_where_alpha_is_negative(dtype, alpha):
     np.testing.assert_allclose(kernels.celu_backward(np.ones_like(x[:-1]), x[:-1], alpha), theirs.grad, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["elu", "selu", "celu"])
+def test_the_slope_at_nan_is_nan(dtype, name):
+    """As PyTorch's vector loop has it; the scalar loop behind it, for the last few elements, gives dy."""
+    for size in (1, 3, 64):
+        x = np.full(size, np.nan, dtype)
+        x[1:] = 1
+        slopes = getattr(kernels, f"{name}_backward")(np.ones_like(x), x)
+        assert np.isnan(slopes[0]) and not np.isnan(slopes[1:]).any()
+    theirs = torch.full((64,), torch.nan, requires_grad=True)
+    getattr(F, name)(theirs).sum().backward()
+    assert theirs.grad.isnan().all()
+
+
+@pytest.mark.parametrize("low, high, bound", [(-4, -2, 3e-6), (-5, -4, 4e-5)])
+def test_gelu_slope_keeps_its_digits_where_it_fades(low, high, bound):
+    x = np.linspace(low, high, 10_001, dtype=np.float32)
+    wide = torch.from_numpy(x).double()
+    exact = torch.erfc(-wide * 0.5**0.5) / 2 + wide * torch.exp(-(wide**2) / 2) / (2 * torch.pi) ** 0.5
+    np.testing.assert_allclose(kernels.gelu_backward(np.ones_like(x), x), exact, rtol=bound)
+
+
 def test_prelu_finite_differences(rng):
     check_finite_differences(PRELU, normal(rng, (3, 2, 4), np.float64), normal(rng, 2, np.float64))
     check_finite_differences(PRELU, normal(rng, (3, 2), np.float64), normal(rng, 1, np.float64))

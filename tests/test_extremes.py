@@ -14,6 +14,8 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional as F
 
 import kernels
 
@@ -534,3 +536,23 @@ def test_every_kernel_has_a_case():
     forward = {name for name in public if not name.endswith("_backward")}
     assert forward == {*CASES, *LEFT_OUT}
     assert {name.removesuffix("_backward") for name in public} == forward
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", [*FROM_OUTPUT, *FROM_INPUT])
+def test_slopes_of_activations_at_infinity(name, dtype):
+    """Values and slopes are PyTorch's; where it multiplies 0 by infinity and has NaN, ours are that or the limit."""
+    function, theirs = getattr(kernels, name), getattr(torch if name == "exp" else F, name)
+    for options in ({}, {"approximate": "tanh"}) if name == "gelu" else ({},):
+        for sign in (1, -1) if name != "exp" else (-1,):  # exp(inf) is infinite, and so is its slope
+            x = np.repeat(np.array([sign * np.inf, sign * 1e30], dtype), 64)  # enough for PyTorch's vector loop
+            y = function(x, **options)
+            slopes = getattr(kernels, f"{name}_backward")(np.ones_like(x), y if name in FROM_OUTPUT else x, **options)
+            assert np.isfinite(slopes[64:]).all()
+            tensor = torch.from_numpy(x).requires_grad_()
+            result = theirs(tensor, **options)
+            result.sum().backward()
+            for got, want in ((y, result.detach().numpy()), (slopes, tensor.grad.numpy())):
+                known = ~np.isnan(want)
+                np.testing.assert_allclose(got[known], want[known], rtol=1e-6, atol=1e-37)
+            assert np.isnan(slopes[0]) or slopes[0] == slopes[64]

@@ -12,8 +12,10 @@ import numpy as np
 import kernels
 import nn
 from nn import functional as F
-from tests.conformance.database import module_db, op_db
+from tests.conformance import database, own
 from tests.conformance.values import Inexpressible
+
+op_db, module_db = [*database.op_db, *own.OPERATIONS], [*database.module_db, *own.MODULES]
 
 
 class Entry(NamedTuple):
@@ -209,16 +211,30 @@ OTHER = {
     "unfold": "Tensor.unfold, a view of sliding windows; ours is nn.functional.unfold",
     "div.floor_rounding": "rounding_mode",
     "div.trunc_rounding": "rounding_mode",
+    "nn.Module": "does nothing by itself; tests/nn/test_module.py",
+    "nn.ModuleDict": "holds modules; tests/nn/test_module.py",
+    "nn.ModuleList": "holds modules; tests/nn/test_module.py",
+    "nn.Sequential": "calls modules; tests/nn/test_module.py",
 }
 
 
 # (operation, reason) -> (word in the names of the samples, why ours is right where it differs from PyTorch); such
 # samples count as "different"
 DIFFERENT = {
-    ("nn.functional.hardsigmoid", "gradient: values differ"): (
-        "float64",
-        "PyTorch multiplies by 1/6 as a float32, which is 0.16666667163, in its gradient of float64, too",
-    ),
+    **{
+        (name, "gradient: values differ"): (
+            "float64",
+            "PyTorch multiplies by 1/6 as a float32, which is 0.16666667163, in its gradient of float64, too",
+        )
+        for name in ("nn.functional.hardsigmoid", "nn.Hardsigmoid")
+    },
+    **{
+        (f"nn.functional.{name}", "gradient: not finite alike"): (
+            "float32 reference",
+            "at NaN PyTorch's vector loop has NaN, as ours, and its scalar loop, for strided inputs and the rest, dy",
+        )
+        for name in ("elu", "selu", "celu")
+    },
     **{
         (f"nn.functional.{name}", "gradient: not finite alike"): (
             "reference",
@@ -266,7 +282,8 @@ def modules():
 
 
 def missing():
-    """Operations of PyTorch's table whose name, or an alias of it, is ours, but that are in neither table here."""
+    """What is ours and in no table here: modules, functions of `nn.functional`, and operations of PyTorch's table whose
+    name, or an alias of it, is that of something public."""
     ours = {*F.__all__, *nn.__all__, *(name for name in dir(_T) if not name.startswith("__")), *dir(kernels)}
     found = []
     for op in op_db:
@@ -274,4 +291,11 @@ def missing():
         names |= {name.removeprefix("nn.functional.") for name in names}
         if names & ours and entry(op) is None and full_name(op) not in OTHER and op.name not in OTHER:
             found.append(full_name(op))
-    return found
+    public = [value for name in nn.__all__ if isinstance(value := getattr(nn, name), type)]
+    classes = [f"nn.{value.__name__}" for value in public if issubclass(value, nn.Module)]
+    covered = {op.name.removeprefix("nn.functional.") for op, _ in operations().values()}
+    return [
+        *found,
+        *(name for name in classes if name not in modules() and name not in OTHER),
+        *(f"nn.functional.{name}" for name in F.__all__ if name not in covered),
+    ]

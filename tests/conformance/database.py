@@ -5,13 +5,17 @@ import warnings
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what PyTorch's own test helpers import is not ours to mend
     from torch.testing._internal.common_methods_invocations import op_db
-    from torch.testing._internal.common_modules import ModuleErrorEnum, module_db
+    from torch.testing._internal.common_modules import FunctionInput, ModuleErrorEnum, ModuleInput, module_db
     from torch.testing._internal.common_optimizers import OptimizerErrorEnum, optim_db
     from torch.testing._internal.common_utils import noncontiguous_like
+    from torch.testing._internal.opinfo.core import SampleInput
 
 __all__ = [
+    "FunctionInput",
     "ModuleErrorEnum",
+    "ModuleInput",
     "OptimizerErrorEnum",
+    "SampleInput",
     "module_db",
     "noncontiguous_like",
     "op_db",

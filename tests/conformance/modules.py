@@ -65,9 +65,9 @@ def _described(sample):
 
 def _constructed(value, converter):
     """An argument of a constructor: as `converter`, and the functions and layers that some of them take."""
-    if isinstance(value, torch.nn.TransformerEncoderLayer):
+    if isinstance(value, (torch.nn.TransformerEncoderLayer, torch.nn.TransformerDecoderLayer)):
         attention = value.self_attn
-        return nn.TransformerEncoderLayer(
+        return getattr(nn, type(value).__name__)(
             attention.embed_dim,
             attention.num_heads,
             value.linear1.out_features,
@@ -78,6 +78,8 @@ def _constructed(value, converter):
             value.norm_first,
             value.linear1.bias is not None,
         )
+    if isinstance(value, torch.nn.LayerNorm):
+        return nn.LayerNorm(value.normalized_shape, value.eps, value.elementwise_affine, value.bias is not None)
     if isinstance(value, torch.nn.Module):
         raise Inexpressible(f"a constructor that takes a {type(value).__name__}")
     if type(value) in (list, tuple):

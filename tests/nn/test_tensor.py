@@ -917,6 +917,30 @@ def test_requires_grad():
     assert not (x * 2).requires_grad
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.bool_, np.float32])
+def test_conversion_of_what_does_not_fit_is_silent(dtype):
+    """The values are PyTorch's, which has the CPU's, too."""
+    x = np.array([np.nan, np.inf, -np.inf, 1e300, -1e300, 3e9, -1.5, 0.0])
+    theirs = torch.from_numpy(x).to(getattr(torch, np.dtype(dtype).name))
+    defined = np.isfinite(x) & (np.abs(x) < 2**31) if np.dtype(dtype).kind == "i" else np.full(x.shape, True)
+    ours = nn.Tensor(x).to(dtype)
+    assert ours.dtype == dtype
+    np.testing.assert_array_equal(ours.data[defined], theirs.numpy()[defined])
+
+
+def test_what_overflows_float32_is_silent():
+    x = nn.zeros(2, requires_grad=True)
+    x.double().backward(nn.Tensor(np.array([1e300, 1.0])))
+    assert x.grad.tolist() == [np.inf, 1]
+    assert nn.tensor([1e300, 1.0]).tolist() == [np.inf, 1]
+    assert (x < 1e300).all() and not (x > 1e300).any()
+    layer = nn.Linear(1, 1).double()
+    layer.weight.data[:] = 1e300
+    assert layer.float().weight.item() == np.inf
+    with pytest.raises(ValueError, match="cannot convert float NaN to integer"):
+        int(nn.tensor(np.nan))
+
+
 def test_long_chain_needs_no_recursion():
     x = nn.ones(1, requires_grad=True)
     y = x
