@@ -286,7 +286,7 @@ def feed_forward(x, weight1, bias1, weight2, bias2, activation="gelu", *, out=No
 
 def feed_forward_backward(
     dy, x, weight1, weight2, preactivation, activation="gelu", *, needs=(True, True, True, True, True)
-):  # fmt: skip
+):
     """Gradients of `feed_forward`.
 
     Parameters

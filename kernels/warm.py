@@ -14,18 +14,39 @@ from kernels.pooling.windows import windows
 VECTOR, SMALL, LARGE = (24,), (4, 6), (192, 256)  # LARGE is above every threshold of the elementwise kernels
 
 ELEMENTWISE = (
-    "relu", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid", "tanh", "exp", "softplus",
-    "hardtanh", "hardswish", "hardsigmoid", "logsigmoid",
-)  # fmt: skip
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "celu",
+    "gelu",
+    "silu",
+    "mish",
+    "sigmoid",
+    "tanh",
+    "exp",
+    "softplus",
+    "hardtanh",
+    "hardswish",
+    "hardsigmoid",
+    "logsigmoid",
+)
 ACTIVATIONS = (None, "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh")
 FEED_FORWARDS = ("relu", "gelu", "gelu_tanh", "silu", "swiglu")
 PAIRED_LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div")
 # Left operand, right operand: dot product, matrix and vector, sizes with and without packing, one row, batches.
 PRODUCTS = (
-    ((24,), (24,)), ((24, 24), (24,)), ((24,), (24, 24)), ((1, 512), (512, 512)),
-    ((6, 7), (7, 5)), ((96, 96), (96, 96)), ((400, 400), (400, 400)),
-    ((5, 6, 7), (5, 7, 6)), ((5, 6, 7), (7, 6)), ((8, 96, 64), (8, 64, 96)),
-)  # fmt: skip
+    ((24,), (24,)),
+    ((24, 24), (24,)),
+    ((24,), (24, 24)),
+    ((1, 512), (512, 512)),
+    ((6, 7), (7, 5)),
+    ((96, 96), (96, 96)),
+    ((400, 400), (400, 400)),
+    ((5, 6, 7), (5, 7, 6)),
+    ((5, 6, 7), (7, 6)),
+    ((8, 96, 64), (8, 64, 96)),
+)
 
 
 def activations(ones):
@@ -249,9 +270,15 @@ def positions(ones):
 def convolutions(ones):
     # Batch, channels, output channels, groups, kernel, size: narrow and wide tiles, depthwise, few outputs, threads.
     for N, C, M, groups, k, size in (
-        (1, 2, 2, 1, 3, 5), (1, 20, 40, 1, 3, 9), (1, 20, 40, 1, 1, 9), (1, 3, 3, 3, 3, 9), (1, 3, 6, 3, 5, 40),
-        (1, 40, 2, 1, 3, 9), (8, 32, 32, 1, 3, 28), (8, 32, 32, 32, 3, 56),
-    ):  # fmt: skip
+        (1, 2, 2, 1, 3, 5),
+        (1, 20, 40, 1, 3, 9),
+        (1, 20, 40, 1, 1, 9),
+        (1, 3, 3, 3, 3, 9),
+        (1, 3, 6, 3, 5, 40),
+        (1, 40, 2, 1, 3, 9),
+        (8, 32, 32, 1, 3, 28),
+        (8, 32, 32, 32, 3, 56),
+    ):
         for rank in (1, 2, 3) if size < 10 else (2,):
             x, weight = ones((N, C, *(size,) * rank)), ones((M, C // groups, *(k,) * rank))
             for stride in (1, 2):
@@ -282,9 +309,21 @@ def recurrents(ones):
 
 
 FAMILIES = (
-    activations, products, affine, feed_forwards, convolutions, reductions, pooling, normalizations, recurrents, losses,
-    lookups, positions, attentions, updates,
-)  # fmt: skip
+    activations,
+    products,
+    affine,
+    feed_forwards,
+    convolutions,
+    reductions,
+    pooling,
+    normalizations,
+    recurrents,
+    losses,
+    lookups,
+    positions,
+    attentions,
+    updates,
+)
 
 
 def calls():

@@ -119,10 +119,14 @@ def _any_rank(a, b, out):
         product(a.reshape(-1, K), b, NO_BIAS[a.dtype], STORE, result.reshape(-1, N))
     else:
         products(
-            a.reshape(-1, M, K), _matrix_numbers(a.shape[:-2], batch),
-            b.reshape(-1, K, N), _matrix_numbers(b.shape[:-2], batch),
-            NO_BIAS[a.dtype], STORE, result.reshape(-1, M, N),
-        )  # fmt: skip
+            a.reshape(-1, M, K),
+            _matrix_numbers(a.shape[:-2], batch),
+            b.reshape(-1, K, N),
+            _matrix_numbers(b.shape[:-2], batch),
+            NO_BIAS[a.dtype],
+            STORE,
+            result.reshape(-1, M, N),
+        )
     return result
 
 

@@ -198,9 +198,17 @@ def linear_cross_entropy(
 
 @ieee
 def linear_cross_entropy_backward(
-    dy, x, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None,
+    dy,
+    x,
+    linear_weight,
+    target,
+    *,
+    linear_bias=None,
+    weight=None,
+    reduction="mean",
+    ignore_index=None,
     label_smoothing=0.0,
-):  # fmt: skip
+):
     """With dz the gradient of the logits: dx = dz W, dW = dz^T x, db = sum of dz over the rows."""
     z, ignored = _logits(x, linear_weight, linear_bias), -100 if ignore_index is None else ignore_index
     dy = dy.reshape(-1) if reduction == "none" else dy

@@ -305,9 +305,15 @@ def interpolate(
 
 
 def interpolate_backward(
-    dy, shape, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None,
+    dy,
+    shape,
+    size=None,
+    scale_factor=None,
+    mode="nearest",
+    align_corners=None,
+    recompute_scale_factor=None,
     antialias=False,
-):  # fmt: skip
+):
     """The products with the transposed matrices."""
     if mode == "area":
         return _adaptive_avg_pool_backward(dy.ndim - 2, dy, shape)
