@@ -5,7 +5,7 @@
 
 A digest is the SHA-256 of shape, dtype and bytes of everything that a call returns, takes or fills, on seeded inputs,
 in float32 and float64, on 1 and 2 threads. `--only gemm convolution` restricts a run to families; `--cases WORD` to
-the cases whose name has the word.
+the cases whose name has the word. What counts is the code that the cache holds: a run that compiles starts again.
 
 Each family is a module with its table `CASES`: a case is a line ``(function, *arguments)``, where ``function(run,
 *arguments)`` makes its inputs and calls with a `tests.digest.run.Run`. Digests hold for one machine and one version of
