@@ -1,11 +1,14 @@
 r"""The gradients of attention, by tiles: weights are computed anew from the scores and lse, never saved.
 
-    p = exp((s - m) - log l)    dv = pᵀ dout    dp = dout vᵀ    delta = sum of dout * out, for each query
+    p = exp((s - m) - log l)    dv = pᵀ dout    dp = dout vᵀ    delta = sum of p * dp, for each query
     ds = p (dp - delta)         dq = scale ds k                 dk = scale dsᵀ q                 dmask = ds
 
 The forward hands over both terms of lse = m + log l: their sum is rounded at the size of the scores, and so would be
 the exponent. Apart, the weight of a key that outweighs all others is exactly 1. For that the scores have to be those of
 the forward to the last bit: both come from the same products in the same order.
+
+delta is also the sum of dout * out, and has to be taken so where a query sees keys of several blocks. Where it sees
+those of one block, it is summed from p and dp: then dp - delta is exactly 0 for a key that outweighs all others.
 
 10 L S E FLOPs a head for five products of equal size, where the forward has two. A task is a key head, so that one
 thread owns what is summed into dk and dv; for each block of keys it goes through all rows of the queries:
@@ -126,11 +129,16 @@ def splits_of_head(heads, keys):
 
 
 @jit(inline=True)
-def _times(x, z, p):
+def _times(x, z, _):
     return x * z
 
 
-dot = sum_of(_times)
+@jit(inline=True)
+def _weighted(p, d, _):
+    return select(p == 0.0, 0.0, p * d)
+
+
+dot, weighted_sum = sum_of(_times), sum_of(_weighted)
 
 
 @jit(inline=True, fastmath=False)
@@ -141,18 +149,31 @@ def _log_weight(score, peak, log_sum):
 
 @over_range
 @jit(inline=True)
-def _weigh(j, count, s, d, peak, log_sum, delta):
-    """``s = exp((s - peak) - log_sum)`` and ``d = s (d - delta)``; 0 for both where s is -inf, whatever d is."""
+def _weigh(j, count, s, peak, log_sum):
+    """``s = exp((s - peak) - log_sum)``, 0 where s is -inf."""
     score = read(s, j, count, -INFINITY)
     p = decay(_log_weight(score, peak, log_sum))
-    p = select(score == -INFINITY, 0.0, p)
-    dscore = (read(d, j, count, 0.0) - delta) * p
-    write(s, j, count, p)
-    write(d, j, count, select(p == 0.0, 0.0, dscore))
+    write(s, j, count, select(score == -INFINITY, 0.0, p))
+
+
+@over_range
+@jit(inline=True)
+def _differentiate(j, count, p, d, delta):
+    """``d = p (d - delta)``; 0 where p is 0, whatever d is."""
+    weight = read(p, j, count, 0.0)
+    dscore = (read(d, j, count, 0.0) - delta) * weight
+    write(d, j, count, select(weight == 0.0, 0.0, dscore))
+
+
+@jit(inline=True)
+def _sees_one_block(i, block, S, rule):
+    """Whether all of the S keys that query i sees are in this block."""
+    first, last = max(i + rule.low, 0), min(i + rule.high, S - 1)
+    return first >= block.first and last < block.first + block.count
 
 
 @jit
-def differentiate_tile(tile, block, group, rule, saved, dmask, scratch):
+def differentiate_tile(tile, block, S, group, rule, saved, dmask, scratch):
     """Scores and weights' gradients of a tile, in place, to weights and scores' gradients: 0 for keys not visible."""
     plain, lse = is_plain(rule), saved.lse
     for r in range(tile.height):
@@ -173,7 +194,11 @@ def differentiate_tile(tile, block, group, rule, saved, dmask, scratch):
             finish_scores(p, start, stop, block.first, query, rule, scratch.softcap_grad)
         if rule.threshold > 0:
             drop_out(d, start, stop, block.first, row_number(group, i), rule)
-        _weigh(p, start, stop, p, d, peak, log_sum, saved.delta[i])
+        _weigh(p, start, stop, p, peak, log_sum)
+        delta = saved.delta[i]
+        if _sees_one_block(i, block, S, rule):
+            delta = p.dtype.type(weighted_sum(p, d, ZERO, start, stop))
+        _differentiate(p, start, stop, p, d, delta)
         if rule.threshold > 0:
             drop_out(p, start, stop, block.first, row_number(group, i), rule)
         if dmask.size > 0:
@@ -205,7 +230,7 @@ def weights_of_rows(rows, keys, group, operands, saved, gradients, scratch):
         else:
             multiply_panels(scratch.queries.row(r), height, E, scratch.key_panels, columns, weights.row(r), totals)
         multiply_panels(scratch.douts.row(r), height, Ev, scratch.value_panels, columns, dscores.row(r), totals)
-        differentiate_tile(tile, block, group, rule, saved, gradients.dmask, scratch)
+        differentiate_tile(tile, block, k.shape[2], group, rule, saved, gradients.dmask, scratch)
         if columns.start < columns.stop:
             shape = Shape(height, E, columns.stop - columns.start)
             add_product(finite, dscores.at(r, columns.start), scratch.keys.row(columns.start), shape, DQ.row(r), totals)
@@ -269,13 +294,21 @@ def keys_backward(n, head, block, operands, saved, gradients, scratch):
 
 
 @jit
-def row_deltas(group, group_size, dout, out, delta, dq):
-    """``delta = sum of dout * out`` for all rows of a group of heads, and ``dq = 0``."""
+def row_deltas(group, group_size, dout, out, delta):
+    """``delta = sum of dout * out`` for all rows of a group of heads."""
     for g in range(group_size):
-        place = group.n, group.head + g
-        DOUT, OUT, DQ = matrix_at(dout, place), matrix_at(out, place), matrix_at(dq, place)
+        head = group.n, group.head + g
+        DOUT, OUT = matrix_at(dout, head), matrix_at(out, head)
         for i in range(group.L):
             delta[g * group.L + i] = dot(flat(DOUT.row(i)), flat(OUT.row(i)), ZERO, ZERO, dout.shape[3])
+
+
+@jit
+def clear_rows(group, group_size, dq):
+    """``dq = 0`` for all rows of a group of heads."""
+    for g in range(group_size):
+        DQ = matrix_at(dq, (group.n, group.head + g))
+        for i in range(group.L):
             clear(flat(DQ.row(i)), dq.shape[3])
 
 
@@ -331,7 +364,10 @@ def backward_tasks(first, last, operands, dout, out, lse, gradients):
     for number in range(first, last):
         n, head, split = number // splits // H, number // splits % H, number % splits
         own = Gradients(dqs[split], dk, dv, dmask)
-        row_deltas(Group(n, head * (Hq // H), Hq, L), Hq // H, dout, out, delta, own.dq)
+        group = Group(n, head * (Hq // H), Hq, L)
+        clear_rows(group, Hq // H, own.dq)
+        if S > KEYS:  # else all queries see one block
+            row_deltas(group, Hq // H, dout, out, delta)
         for first_key in range(split * KEYS, S, splits * KEYS):
             block = Block(first_key, min(KEYS, S - first_key))
             keys_backward(n, head, block, operands, Saved(dout, lse, delta), own, scratch)
