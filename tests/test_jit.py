@@ -24,13 +24,12 @@ with event.install_recorder("numba:compile") as importing:
     import kernels
 import numpy as np
 p, g = np.array([1.0, 2.0]), np.array([0.5, 0.5])
+options = kernels.update.SGDOptions(1.0, 0.0, 1.0, 0.0, False, False, 1.0)
 with event.install_recorder("numba:compile") as calling:
-    kernels.update.sgd_loops(p, g, p[:0], 1.0, 0.0, 1.0, 0.0, False, False, 1.0)
+    kernels.update.sgd_loops(p, g, p[:0], options)
 print(len(importing.buffer), len(calling.buffer), *p)
 """
-PARALLEL_STEP = STEP.replace(
-    "update.sgd_loops(p, g, p[:0], 1.0, 0.0, 1.0, 0.0, False, False, 1.0)", "sgd([p], [g], lr=1.0)"
-)
+PARALLEL_STEP = STEP.replace("update.sgd_loops(p, g, p[:0], options)", "sgd([p], [g], lr=1.0)")
 
 
 class Copy:
@@ -89,9 +88,9 @@ def test_import_compiles_nothing_and_a_call_makes_one_signature(copy):
         "    jitted = {id(x): x for module in modules for x in vars(module).values() if isinstance(x, Dispatcher)}\n"
         "    return len(jitted), sum(len(x.signatures) for x in jitted.values())\n"
         "print(*signatures())\n"
-        "from kernels.update import sgd_loops as loops\n"
-        "x = np.ones(3)\n"
-        "for _ in range(2): loops(x, x, x, 0.1, 0.9, 1.0, 0.0, False, False, 1.0)\n"
+        "from kernels.update import SGDOptions, sgd_loops as loops\n"
+        "x, options = np.ones(3), SGDOptions(0.1, 0.9, 1.0, 0.0, False, False, 1.0)\n"
+        "for _ in range(2): loops(x, x, x, options)\n"
         "print(len(loops.signatures))"
     )
     assert int(output[0]) > 20

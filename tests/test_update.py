@@ -353,14 +353,20 @@ def test_lists_are_lists():
         kernels.adam([np.ones(3)], [np.ones(3)], None, [np.zeros(3)], step=1)
 
 
-# The states and the options of the jitted loops: as few as there are, and all of them.
+# The numbers of states and the options of the jitted loops: the fewest, and all.
 LOOPS = {
     "sgd": ([0, 1], [(0.1, 0.9, 0.7, 0.1, False, False, 1.0), (0.1, 0.9, 1.0, 0.0, True, True, -1.0)]),
     "adam": ([2, 3], [(0.1, 0.9, 0.99, 3.0, 1e-3, 0.1, 1.0, 1.0), (0.1, 0.9, 0.99, 3.0, 1e-3, 0.0, 0.98, -1.0)]),
     "rmsprop": ([1, 3], [(0.1, 0.9, 1e-3, 0.1, 0.8, 1.0), (0.1, 0.9, 1e-3, 0.0, 0.8, -1.0)]),
     "adagrad": ([1], [(0.1, 1e-3, 0.1, 1.0), (0.1, 1e-3, 0.0, -1.0)]),
 }
-MOST_STATES = {"sgd": 1, "adam": 3, "rmsprop": 3, "adagrad": 1}
+OPTIONS = {
+    "sgd": kernels.update.SGDOptions,
+    "adam": kernels.update.AdamOptions,
+    "rmsprop": kernels.update.RMSpropOptions,
+    "adagrad": kernels.update.AdagradOptions,
+}
+MAX_STATES = {"sgd": 1, "adam": 3, "rmsprop": 3, "adagrad": 1}
 
 
 @pytest.mark.parametrize(("name", "variant"), [(name, key) for name in LOOPS for key in kernels.update.VARIANTS[name]])
@@ -375,10 +381,10 @@ def test_variants_agree_with_python(rng, dtype, name, variant):
             states = [np.abs(normal(rng, size, dtype)) for _ in range(count)]
             states[:1] = [state + 20 for state in states[:1]]  # RMSprop's mean square exceeds its average's square
             arrays += states
-            arrays += [np.empty(0, dtype) for _ in range(MOST_STATES[name] - count)]
+            arrays += [np.empty(0, dtype) for _ in range(MAX_STATES[name] - count)]
             expected = [array.astype(np.float64) for array in arrays]
-            definition(*expected, *options)
-            loops(*arrays, *options)
+            definition(*expected, OPTIONS[name](*options))
+            loops(*arrays, OPTIONS[name](*options))
             for array, wanted in zip(arrays, expected, strict=True):
                 assert_close(array, wanted, scale=20, label=f"{name} {variant}")
 

@@ -2,12 +2,11 @@ r"""Gradient clipping: the norm of all gradients as one vector, and all of them 
 
 .. math:: \|g\|_p = \Big(\sum_i |g_i|^p\Big)^{1/p}, \qquad g \leftarrow g \min\Big(1, \frac{c}{\|g\|_p + 10^{-6}}\Big)
 
-2 FLOPs an element and one read for the norm; where it is too large, one read and write more: memory is the limit. The
-terms are added up in float64, in which the square of no float32 overflows: those of a task, then the sums of an
-array's tasks in order, so that the bits are the same at any number of threads. Where a sum leaves float64's range
-nevertheless (a large p, or large or small float64), the array is read again and divided by its extreme first. The norm
-over all is the norm of the arrays' norms, as PyTorch has it (for p = 0 that is the number of arrays that are not all
-zeros).
+2 FLOPs an element and one read for the norm; where it is too large, one more read and write: memory is the limit. The
+terms are summed in float64, in which the square of no float32 overflows: those of each task, then the sums of an
+array's tasks in order, so that the bits are the same for any number of threads. Where a sum nevertheless overflows or
+underflows (a large p, or large or small float64), the array is read again, scaled by its extreme. The total norm is the
+norm of the arrays' norms, as in PyTorch (for p = 0 that is the number of arrays that are not all zeros).
 
 Reference: Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural networks", Algorithm 1.
 """
@@ -21,9 +20,10 @@ from kernels._jit import jit
 from kernels._parallel import parallel_for
 from kernels._threads import threads_for
 from kernels.simd import absolute, lane_count, load_partial, max_lanes, maximum, splat
-from kernels.update.parameters import LIKE, TASK, cut_up, elements, follow
+from kernels.update.parameters import LIKE, SIZE, TASK, dereference, elements, task_at, tasks_of
 
-SMALLEST_SUM = 2.0**-900  # even 2**60 terms that underflow, below 2**-1022, are nothing beside it
+ARRAY = SIZE + 1  # the row of the table with the addresses of the gradients
+SMALLEST_SUM = 2.0**-900  # beside it even 2**60 terms that underflow, each below 2**-1022, are negligible
 
 # --- the norm --------------------------------------------------------------------------------------------------------
 
@@ -35,7 +35,7 @@ def _start(p):
 
 @jit(fastmath=False)
 def _joined(a, b, p):
-    """Two sums of terms, or two extremes, as one; a NaN stays."""
+    """Combine two sums of terms, or two extremes; a NaN stays."""
     if not math.isinf(p):
         return a + b
     return b if b != b or (b > a if p > 0 else b < a) else a
@@ -97,14 +97,14 @@ def terms_loops(x, p):
 
 
 @jit(fastmath=False)
-def _holds(total, p):
-    """Whether a sum of terms has all its digits: it is finite, and any term that underflowed is nothing beside it."""
+def _is_accurate(total, p):
+    """Whether a sum of terms is accurate: it is finite, and any term that underflowed is negligible."""
     return p == 0 or math.isinf(p) or SMALLEST_SUM < total < math.inf
 
 
 @jit(fastmath=False)
 def _scaled_norm(x, p):
-    """The norm with every element divided by the one that counts most: each term is at most 1, the largest is 1."""
+    """The norm, scaled by the extreme: each term is at most 1, the largest is 1."""
     extreme = terms_loops(x, math.copysign(math.inf, p))
     if not 0 < extreme < math.inf:
         return extreme
@@ -117,42 +117,43 @@ def _scaled_norm(x, p):
 @jit
 def _norm(x, p):
     total = terms_loops(x, p)
-    return _root(total, p) if _holds(total, p) else _scaled_norm(x, p)
+    return _root(total, p) if _is_accurate(total, p) else _scaled_norm(x, p)
 
 
 @jit
-def _terms_of_tasks(first, last, table, cut, like, p, terms):
-    for task in range(first, last):
-        terms[task] = terms_loops(elements(table, 1, cut, task, like), p)
+def _terms_of_tasks(first, last, table, tasks, like, p, terms):
+    for number in range(first, last):
+        terms[number] = terms_loops(elements(table, ARRAY, task_at(tasks, number), like), p)
 
 
 @jit
-def _norms_of_tasks(first, last, table, cut, like, p, totals, norms):
-    """The norms of the tasks of those arrays whose sum of terms does not hold."""
-    for task in range(first, last):
-        if not _holds(totals[cut[task, 0]], p):
-            norms[task] = _scaled_norm(elements(table, 1, cut, task, like), p)
+def _norms_of_tasks(first, last, table, tasks, like, p, totals, norms):
+    """The norms of the tasks of those arrays whose sum of terms is not accurate."""
+    for number in range(first, last):
+        task = task_at(tasks, number)
+        if not _is_accurate(totals[task.column], p):
+            norms[number] = _scaled_norm(elements(table, ARRAY, task, like), p)
 
 
 @jit
 def _norms(table, like, p, norms, threads):
     """The norm of each array of the table."""
-    cut = cut_up(table[0])
-    terms = np.empty(cut.shape[0])
-    parallel_for(_terms_of_tasks, terms.size, 1, threads, (table, cut, like, p, terms))
+    tasks = tasks_of(table[SIZE])
+    terms = np.empty(tasks.shape[0])
+    parallel_for(_terms_of_tasks, terms.size, 1, threads, (table, tasks, like, p, terms))
     norms[:] = _start(p)
-    for task in range(terms.size):
-        array = cut[task, 0]
-        norms[array] = _joined(norms[array], terms[task], p)
-    hold = True
+    for number in range(terms.size):
+        array = task_at(tasks, number).column
+        norms[array] = _joined(norms[array], terms[number], p)
+    accurate = True
     for array in range(norms.size):
-        hold &= _holds(norms[array], p)
-    if not hold:
-        parallel_for(_norms_of_tasks, terms.size, 1, threads, (table, cut, like, p, norms, terms))
+        accurate &= _is_accurate(norms[array], p)
+    if not accurate:
+        parallel_for(_norms_of_tasks, terms.size, 1, threads, (table, tasks, like, p, norms, terms))
     start = 0
     for array in range(norms.size):
-        stop = start + (table[0, array] + TASK - 1) // TASK
-        norms[array] = _root(norms[array], p) if _holds(norms[array], p) else _norm(terms[start:stop], p)
+        stop = start + (table[SIZE, array] + TASK - 1) // TASK
+        norms[array] = _root(norms[array], p) if _is_accurate(norms[array], p) else _norm(terms[start:stop], p)
         start = stop
 
 
@@ -160,17 +161,17 @@ def _norms(table, like, p, norms, threads):
 
 
 @jit
-def _scale_tasks(first, last, table, cut, like, factor):
-    for task in range(first, last):
-        x = elements(table, 1, cut, task, like)
+def _scale_tasks(first, last, table, tasks, like, factor):
+    for number in range(first, last):
+        x = elements(table, ARRAY, task_at(tasks, number), like)
         for i in range(x.size):
             x[i] *= factor
 
 
 @jit
 def _scale(table, like, factor, threads):
-    cut = cut_up(table[0])
-    parallel_for(_scale_tasks, cut.shape[0], 1, threads, (table, cut, like, like.dtype.type(factor)))
+    tasks = tasks_of(table[SIZE])
+    parallel_for(_scale_tasks, tasks.shape[0], 1, threads, (table, tasks, like, like.dtype.type(factor)))
 
 
 VARIANTS = {"clip_grad_norm": {"naive": terms_naive, "fast": terms_loops}}
@@ -185,12 +186,13 @@ def clip_grad_norm(grads, max_norm, norm_type=2.0, error_if_nonfinite=False):
     Parameters
     ----------
     grads : list of array or None
-        Float32 or float64, writable, changed in place; None is passed over.
+        Float32 or float64, writable, changed in place; None is skipped.
     max_norm : float
+        Upper limit of the norm.
     norm_type : float, default 2
         The p of the p-norm; ``math.inf`` for the largest magnitude.
     error_if_nonfinite : bool, default False
-        Raise where the norm is NaN or infinite, and leave the gradients as they were.
+        Raise where the norm is NaN or infinite, and leave the gradients unchanged.
 
     Returns
     -------
@@ -202,9 +204,13 @@ def clip_grad_norm(grads, max_norm, norm_type=2.0, error_if_nonfinite=False):
     TypeError
         A gradient that is not float32 or float64.
     ValueError
-        A gradient that is read-only, or in the list twice. Nothing has changed then.
+        A gradient that is read-only, or in the list twice. Nothing is changed then.
     RuntimeError
         The norm is not finite and `error_if_nonfinite` is set.
+
+    Reference
+    ---------
+    Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural networks", Algorithm 1.
 
     Examples
     --------
@@ -221,15 +227,15 @@ def clip_grad_norm(grads, max_norm, norm_type=2.0, error_if_nonfinite=False):
         return np.float32(0)
     if len({id(g) for g in given}) < len(given):
         raise ValueError("clip_grad_norm: grads has the same array twice")
-    # what lies in memory without gaps is taken in that order; anything else is copied, and written back
+    # an array without gaps is processed in its order in memory; any other is copied, and the result copied back
     flat = [g.ravel(order="K") if g.flags.forc else g.ravel() for g in given]
     p, tables, norms = float(norm_type), {}, []
     for dtype in dict.fromkeys(g.dtype for g in flat):
         arrays = [g for g in flat if g.dtype == dtype]
         table = np.array([*(g.size for g in arrays), *map(id, arrays)], np.int64).reshape(2, -1)
-        follow(table)
+        dereference(table)
         each = np.empty(len(arrays))
-        _norms(table, LIKE[dtype], p, each, threads_for(table[0].sum()))
+        _norms(table, LIKE[dtype], p, each, threads_for(table[SIZE].sum()))
         tables[dtype] = table
         norms.append(each)
     total = _norm(np.concatenate(norms), p)
@@ -238,12 +244,12 @@ def clip_grad_norm(grads, max_norm, norm_type=2.0, error_if_nonfinite=False):
     if error_if_nonfinite and not math.isfinite(norm):
         raise RuntimeError(f"clip_grad_norm: the norm of order {norm_type} of the gradients is {norm}")
     factor = max_norm / (total + 1e-6)
-    if not factor >= 1:  # a NaN spreads, as in PyTorch
-        # a factor that float32, or float64, has only some digits of is taken in two steps
+    if not factor >= 1:  # a NaN propagates, as in PyTorch
+        # a factor that would be denormal is applied in two steps
         factors = (2.0**-64, max_norm * 2.0**64 / (total + 1e-6)) if 0 < factor < 2.0**-100 else (factor,)
         for dtype, table in tables.items():
             for step in factors:
-                _scale(table, LIKE[dtype], step, threads_for(table[0].sum()))
+                _scale(table, LIKE[dtype], step, threads_for(table[SIZE].sum()))
         for g, scaled in zip(given, flat, strict=True):
             if not g.flags.forc:
                 g[...] = scaled.reshape(g.shape)
@@ -251,7 +257,7 @@ def clip_grad_norm(grads, max_norm, norm_type=2.0, error_if_nonfinite=False):
 
 
 def _writable(i, g):
-    """Gradient number i as an array that can be changed in place."""
+    """Validate gradient number i and return it as an array that can be changed in place."""
     if isinstance(g, np.generic):  # its array would be a copy, and the change lost
         raise TypeError(f"clip_grad_norm: grads[{i}] must be an array, got {type(g).__name__}")
     g = _checks.as_array("clip_grad_norm", f"grads[{i}]", g)

@@ -1,11 +1,12 @@
-"""All parameters in one call: the arrays' checks, their table, and the loop over it.
+"""All parameters in one call: the arrays' validation, their table, and the loop over it.
 
-Arrays of any number and shape would be a new signature each time, so they travel as a table of int64, a column for each
-parameter: its size; where p and g are; where its states are, 0 if one is not wanted. A task is at most
-TASK elements of one parameter.
+Each number of arrays would be a signature of its own, so they are passed as one table of int64, with a column for each
+parameter and these rows: its size; the addresses of p and g; those of its states, 0 for one that is not used. A task is
+at most TASK elements of one parameter.
 """
 
 import ctypes
+from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -16,7 +17,21 @@ from kernels._parallel import parallel_for
 from kernels._threads import threads_for
 from kernels.simd import array_at
 
-TASK = 16 * 1024  # elements some 10 us of work, long against handing a task to a thread
+TASK = 16 * 1024  # elements: some 10 us of work, beside which scheduling a task costs little
+
+# Rows of the table; more states follow.
+SIZE, PARAM, GRAD, STATE = 0, 1, 2, 3
+# Columns of the array of tasks.
+COLUMN, START, COUNT = 0, 1, 2
+
+
+class Task(NamedTuple):
+    """Elements `start` to ``start + count - 1`` of the arrays in a column of the table."""
+
+    column: int
+    start: int
+    count: int
+
 
 LIKE = {dtype: ndarray(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
 
@@ -28,68 +43,78 @@ if ctypes.c_void_p.from_address(id(LIKE[_checks.FLOAT32]) + _DATA).value != LIKE
 
 
 @jit
-def follow(table):
+def dereference(table):
     """Replace the addresses of ndarrays in the table by those of their data."""
-    for field in range(1, table.shape[0]):
-        for parameter in range(table.shape[1]):
-            if table[field, parameter]:
-                table[field, parameter] = array_at(table[field, parameter] + _DATA, 1, table)[0]
+    for row in range(PARAM, table.shape[0]):
+        for column in range(table.shape[1]):
+            if table[row, column]:
+                table[row, column] = array_at(table[row, column] + _DATA, 1, table)[0]
 
 
 @jit
-def cut_up(sizes):
-    """A row (parameter, start, count) for each task."""
-    tasks = 0
+def tasks_of(sizes):
+    """The tasks for arrays of these sizes, a row for each."""
+    count = 0
     for size in sizes:
-        tasks += (size + TASK - 1) // TASK
-    cut = np.empty((tasks, 3), np.int64)
-    task = 0
-    for parameter in range(sizes.size):
-        for start in range(0, sizes[parameter], TASK):
-            cut[task, 0], cut[task, 1], cut[task, 2] = parameter, start, min(TASK, sizes[parameter] - start)
-            task += 1
-    return cut
+        count += (size + TASK - 1) // TASK
+    tasks = np.empty((count, 3), np.int64)
+    number = 0
+    for column in range(sizes.size):
+        for start in range(0, sizes[column], TASK):
+            tasks[number, COLUMN], tasks[number, START] = column, start
+            tasks[number, COUNT] = min(TASK, sizes[column] - start)
+            number += 1
+    return tasks
 
 
 @jit(inline=True)
-def elements(table, field, cut, task, like):
-    """The task's elements of the arrays in the table's row `field`; an empty array if there is none."""
-    parameter, start, count = cut[task]
-    address = table[field, parameter]
-    return array_at(address + start * like.itemsize, count if address else 0, like)
+def task_at(tasks, number):
+    return Task(tasks[number, COLUMN], tasks[number, START], tasks[number, COUNT])
 
 
-def over_parameters(loops, states):
-    """Jitted ``run(table, like, options, threads)``: `loops`, which take so many states, on every task; `like` is any
-    array of the parameters' dtype."""
+@jit(inline=True)
+def elements(table, row, task, like):
+    """The task's elements of the array in this row of the table; an empty array if there is none."""
+    address = table[row, task.column]
+    return array_at(address + task.start * like.itemsize, task.count if address else 0, like)
+
+
+def over_parameters(loops, states, Options):
+    """Jitted ``run(table, like, options, threads)``: `loops`, which take so many states, on every task.
+
+    `like` is any array of the parameters' dtype; `options` is a plain tuple, for Python a NamedTuple would be slower to
+    pass: the fields of `Options`.
+    """
 
     @jit
-    def run_task(table, cut, task, like, options):
-        p, g = elements(table, 1, cut, task, like), elements(table, 2, cut, task, like)
-        state = elements(table, 3, cut, task, like)
+    def run_task(table, task, like, options):
+        p, g = elements(table, PARAM, task, like), elements(table, GRAD, task, like)
+        state = elements(table, STATE, task, like)
         if states == 1:
-            loops(p, g, state, *options)
+            loops(p, g, state, options)
         else:
-            loops(p, g, state, elements(table, 4, cut, task, like), elements(table, 5, cut, task, like), *options)
+            second, third = elements(table, STATE + 1, task, like), elements(table, STATE + 2, task, like)
+            loops(p, g, state, second, third, options)
 
     @jit
-    def tasks(first, last, table, cut, like, options):
-        for task in range(first, last):
-            run_task(table, cut, task, like, options)
+    def run_tasks(first, last, table, tasks, like, options):
+        for number in range(first, last):
+            run_task(table, task_at(tasks, number), like, options)
 
     @jit
     def run(table, like, options, threads):
-        follow(table)
-        cut = cut_up(table[0])
-        parallel_for(tasks, cut.shape[0], 1, threads, (table, cut, like, options))
+        dereference(table)
+        tasks = tasks_of(table[SIZE])
+        parallel_for(run_tasks, tasks.shape[0], 1, threads, (table, tasks, like, Options(*options)))
 
     return run
 
 
 def update(operation, run, params, grads, states, options, optional=()):
-    """Check every array, and only then `run` on them.
+    """Validate every array, then `run` on them.
 
-    `states` has a list of arrays for each state's name, in the order of `run`; those named in `optional` may be None.
+    `states` has a list of arrays for each state's name, in the order of the loops; those named in `optional` may be
+    None.
     """
     lists = {"params": params, "grads": grads, **states}
     for name, arrays in lists.items():
@@ -99,31 +124,31 @@ def update(operation, run, params, grads, states, options, optional=()):
             raise TypeError(f"{operation}: {name} must be a list of arrays, got {type(arrays).__name__}")
         if len(arrays) != len(params):
             raise ValueError(f"{operation}: params has {len(params)} arrays, {name} has {len(arrays)}")
-    kept = [index for index, g in enumerate(grads) if g is not None]
-    if not kept:
+    used = [index for index, g in enumerate(grads) if g is not None]
+    if not used:
         return
-    dtype = _checks.floats(operation, f"params[{kept[0]}]", params[kept[0]]).dtype
-    taken, shapes = [], None  # `taken` keeps alive what the table points to
+    dtype = _checks.floats(operation, f"params[{used[0]}]", params[used[0]]).dtype
+    validated, shapes = [], None  # `validated` keeps alive what the table points to
     for name, arrays in lists.items():
         if arrays is not None:
-            arrays = [arrays[index] for index in kept]
+            arrays = [arrays[index] for index in used]
             if shapes is None:
                 shapes = [getattr(p, "shape", None) for p in arrays]
             if not _plain(arrays, shapes, dtype):
-                arrays = _checked(operation, [f"{name}[{index}]" for index in kept], arrays, shapes, dtype)
-        taken.append(arrays)
-    sizes = [p.size for p in taken[0]]
+                arrays = _checked(operation, [f"{name}[{index}]" for index in used], arrays, shapes, dtype)
+        validated.append(arrays)
+    sizes = [p.size for p in validated[0]]
     cells = sizes.copy()
-    for arrays in taken:
-        cells += [0] * len(kept) if arrays is None else map(id, arrays)
-    if len({*map(id, taken[0])}) < len(kept):
+    for arrays in validated:
+        cells += [0] * len(used) if arrays is None else map(id, arrays)
+    if len({*map(id, validated[0])}) < len(used):
         raise ValueError(f"{operation}: params has the same array twice")
-    table = np.array(cells, np.int64).reshape(-1, len(kept))
+    table = np.array(cells, np.int64).reshape(-1, len(used))
     run(table, LIKE[dtype], options, threads_for(sum(sizes)))
 
 
 def _plain(arrays, shapes, dtype):
-    """Whether all can be taken as they are."""
+    """Whether the loops can take all arrays as they are."""
     for x, shape in zip(arrays, shapes, strict=True):
         if not (x.__class__ is ndarray and x.dtype is dtype and x.flags.carray and x.shape == shape):
             return False
@@ -131,8 +156,8 @@ def _plain(arrays, shapes, dtype):
 
 
 def _checked(operation, names, arrays, shapes, dtype):
-    """The arrays as the kernel takes them: viewed, or, being gradients, copied; an error where one cannot be taken."""
-    taken = []
+    """Validate and return the arrays: viewed, or copied where gradients need it."""
+    checked = []
     for name, x, shape in zip(names, arrays, shapes, strict=True):
         if name.startswith("grads"):
             x = _checks.floats(operation, name, x)
@@ -144,5 +169,5 @@ def _checked(operation, names, arrays, shapes, dtype):
             if isinstance(x, np.generic):  # its array would be a copy, and the update lost
                 raise TypeError(f"{operation}: {name} must be an array, got {type(x).__name__}")
             x = _checks.output(operation, _checks.as_array(operation, name, x), shape, dtype, name)
-        taken.append(x)
-    return taken
+        checked.append(x)
+    return checked

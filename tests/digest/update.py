@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 
+from kernels.update import AdagradOptions, AdamOptions, RMSpropOptions, SGDOptions
+
+OPTIONS = {"sgd": SGDOptions, "adam": AdamOptions, "rmsprop": RMSpropOptions, "adagrad": AdagradOptions}
 STATES = {"sgd": 1, "adam": 3, "adamw": 3, "rmsprop": 3, "adagrad": 1}
 NUMBERED = ("adam", "adamw", "adagrad")  # which take the number of the step
 
@@ -41,7 +44,7 @@ def ladder(run, name, states, options):
         *(abs(run.normal(37)) + run.dtype.type(20 * (i == 0)) for i in range(states)),
     ]
     arrays += [np.empty(0, run.dtype)] * (STATES[name] - states)
-    run.rungs("update", name, *arrays, *options)
+    run.rungs("update", name, *arrays, OPTIONS[name](*options))
 
 
 def ladder_of_clipping(run, size, norm_type):
