@@ -1,6 +1,7 @@
 """Tests of kernels.gemm."""
 
 import itertools
+import re
 import tracemalloc
 
 import hypothesis
@@ -308,3 +309,10 @@ def test_gradients_of_nothing(sizes):
 def test_backward_errors(error, message, dy):
     with pytest.raises(error, match=message):
         kernels.matmul_backward(dy, *FLOATS)
+
+
+@pytest.mark.parametrize(("a", "b"), [((3, 1), (4, 5)), ((3, 4), (1, 5)), ((1,), (4, 5)), ((2, 3, 1), (4, 5))])
+@pytest.mark.parametrize("needs", [(True, False), (False, True)])
+def test_backward_refuses_inner_dimensions_that_would_broadcast(a, b, needs):
+    with pytest.raises(ValueError, match=rf"^matmul_backward: inner dimensions differ: a is {re.escape(str(a))}"):
+        kernels.matmul_backward(np.ones((*a[:-1], b[-1])), np.ones(a), np.ones(b), needs=needs)

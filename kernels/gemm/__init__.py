@@ -8,7 +8,7 @@
 - `functions`: the public functions: ranks, broadcasting, layouts, errors, gradients.
 
 How a matrix is addressed, here and in every family: by a view {address, row stride, column stride}, strides in
-elements. Element (i, j) is ``i * row_stride + j * column_stride`` elements behind the first one, so that a transposed
+elements. Element (i, j) is ``i * row_stride + j * column_stride`` elements after the first one, so that a transposed
 matrix, a block and a panel are the same loops with other strides:
 
     A = view(a)              A.at(1, 2)               A.T                     a panel of MR rows, packed
@@ -20,7 +20,11 @@ matrix, a block and a panel are the same loops with other strides:
     12 13 14 15 16 17        .  . 14 15 16 17         2  8 14 20
     18 19 20 21 22 23        .  . 20 21 22 23         …
 
-`Memory` is the address alone, for buffers that are not (yet) a matrix. Words are explained in docs/glossary.md.
+A view has no length. ``A.at(i, j)`` is the view that begins at element (i, j), ``A.row(i)`` and ``A.column(j)`` are
+``A.at(i, 0)`` and ``A.at(0, j)``: whether one row of it is read or all that follow, is up to who reads it. ``x[j]`` and
+``load(x, j)`` read the first row. `Memory` is the address alone, for buffers that are not (yet) a matrix.
+
+Words are explained in docs/glossary.md.
 """
 
 from kernels.gemm.driver import matmul_loops

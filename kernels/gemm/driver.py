@@ -1,8 +1,8 @@
 r"""The tuned matrix product: what `ladder` packs and tiles, for every shape, stride and number of threads.
 
-multiply_parallel     C is cut into a grid, a cell for each thread
+multiply_parallel     C is cut into a grid, a part for each thread
   multiply            chooses by shape: vectors, few rows, small (unpacked) or large (packed)
-    gemm              Goto's loops jc, pc, ic around a block ...
+    gemm              the loops pc, jc, ic around a block ...
       multiply_block    ... and jr, ir around the micro-kernel
 """
 
@@ -22,9 +22,9 @@ from kernels.gemm.transposed import gemm_transposed, is_better_transposed
 from kernels.gemm.vector import outer_product, vector_matrix
 from kernels.simd import allocate, flat, lane_count, matrix_at, prefetch, release, shifted, strided, view
 
-# Block sizes in vectors, so that they hold for each dtype and are constants to the compiler.
-# KC: MR x KC of A (56 KiB) and a panel's KC x NR elements of B (128 KiB) stream through L1 once a tile; a longer KC
-# writes C less often.
+# Block sizes in vectors, so that they are the same number of bytes for each dtype (sizes below: float32).
+# KC: MR x KC of A (56 KiB) and a panel's KC x NR elements of B (128 KiB) are read from L2 through L1 once per tile; a
+# longer KC writes C less often.
 KC_VECTORS = 4096 // machine.vector_bytes()
 # MC: MC x KC of A fill a third of L2; the rest is for the panel of B and C.
 MC = max(machine.cache_bytes(2) // 3 // 4096 // MR, 1) * MR
@@ -55,7 +55,10 @@ class Packing(NamedTuple):
 
 
 class Strategy(NamedTuple):
-    """Decided for a whole product, whichever part of it is computed: C is a row or a column; compute Cᵀ instead."""
+    """The algorithm, chosen by M and N of the whole product, so that the bits do not depend on the number of threads.
+
+    `vector`: C is a row or a column. `transposed`: Cᵀ = Bᵀ Aᵀ is faster.
+    """
 
     vector: bool
     transposed: bool
@@ -73,7 +76,8 @@ def gemm(A, B, C, shape, epilogue, packing):
     """``C = A B``, or with the epilogue's mode ``A B + bias`` or ``C + A B``: five loops around the micro-kernel.
 
     Each element of C is summed over blocks of KC, and in these over chains, in the same order, whatever the packing and
-    the tile that holds it. Rows of B are contiguous where it is not packed.
+    the tile that holds it. Rows of B must be contiguous where it is not packed. Unlike in the ladder, pc is the outer
+    loop: A, where all of its rows are one block, is packed once for all jc.
     """
     M, N, K = shape
     NR = NV * lane_count(C)
@@ -146,7 +150,7 @@ def multiply(A, B, C, shape, epilogue, strategy):
         outer_product(A, B, C, M, N, epilogue)
     elif strategy.vector and M == 1 and A.column_stride == 1 and (B.row_stride == 1 or B.column_stride == 1):
         vector_matrix(A, B, C, N, K, epilogue)
-    elif strategy.vector and C.row_stride == 1 and epilogue.mode == STORE and _is_column_of_rows(A, B):
+    elif strategy.vector and C.row_stride == 1 and epilogue.mode == STORE and _can_swap(A, B):
         vector_matrix(B.T, A.T, C.T, M, K, epilogue)  # C is a column: Cᵀ = Bᵀ Aᵀ
     elif strategy.transposed:
         gemm_transposed(A, B, C, shape, epilogue)
@@ -154,14 +158,13 @@ def multiply(A, B, C, shape, epilogue, strategy):
         # Packing pays where a panel is used often and its original would not stay in L2 meanwhile; B must be
         # packed where its rows are not contiguous.
         large = K * max(M, N) > PACK_VECTORS * lane_count(C)
-        pack_a = large and N >= 4 * NV * lane_count(C)
-        pack_b = B.column_stride != 1 or (large and M >= 4 * MR)
-        gemm(A, B, C, shape, epilogue, Packing(pack_a, pack_b))
+        packing = Packing(large and N >= 4 * NV * lane_count(C), B.column_stride != 1 or (large and M >= 4 * MR))
+        gemm(A, B, C, shape, epilogue, packing)
 
 
 @jit(inline=True)
-def _is_column_of_rows(A, B):
-    """Whether B is a contiguous column, and A has contiguous rows or columns."""
+def _can_swap(A, B):
+    """Whether `vector_matrix` can compute Cᵀ = Bᵀ Aᵀ: B is a contiguous column, A has contiguous rows or columns."""
     return B.row_stride == 1 and (A.row_stride == 1 or A.column_stride == 1)
 
 
@@ -181,7 +184,7 @@ def multiply_serial(a, b, bias, mode, out):
 @jit(merge=True)
 def matmul_loops(a, b, out):
     """``out[:] = a @ b`` on one thread, for use in your own jitted code: 2-D arrays of one dtype, any strides for `a`
-    and `b`, `out` C-contiguous and apart from them. Shapes are not checked here."""
+    and `b`, `out` C-contiguous and not overlapping them. Shapes are not checked here."""
     M, N = out.shape
     A, B, C = view(a), view(b), view(out)
     multiply(A, B, C, Shape(M, N, a.shape[1]), Epilogue(STORE, C), _strategy(M, N, B, C))
@@ -199,7 +202,7 @@ class Operand(NamedTuple):
 
 @jit
 def _grid(threads, M, N, NR):
-    """Rows and columns of the grid of `threads` cells whose cells read the fewest elements of A and B."""
+    """Rows and columns of the grid that cuts C into `threads` parts which read the fewest elements of A and B."""
     best = 1
     for rows in range(1, threads + 1):
         if threads % rows == 0 and M // rows + N * rows // threads < M // best + N * best // threads:
@@ -208,23 +211,23 @@ def _grid(threads, M, N, NR):
 
 
 @jit(inline=True)
-def _range_of(cell, cells, items, unit):
-    """The range of `items` that falls to `cell`, cut at multiples of `unit`."""
+def _range_of(part, parts, items, unit):
+    """The range of `items` that is part number `part` of `parts`, cut at multiples of `unit`."""
     units = (items + unit - 1) // unit
-    return min(cell * units // cells * unit, items), min((cell + 1) * units // cells * unit, items)
+    return min(part * units // parts * unit, items), min((part + 1) * units // parts * unit, items)
 
 
 @jit
-def _multiply_cells(first_thread, last_thread, threads, a, b, epilogue, out):
-    """The grid cells of the threads from `first_thread` to `last_thread` - 1, over all products."""
+def _multiply_parts(first_thread, stop_thread, threads, a, b, epilogue, out):
+    """The parts of C of threads `first_thread` to `stop_thread` - 1, over all products."""
     count, M, N = out.shape
     K = a.matrices.shape[2]
     rows, columns = (1, 1) if count >= threads else _grid(threads, M, N, NV * lane_count(out))
-    cells = count * rows * columns
-    for item in range(first_thread * cells // threads, last_thread * cells // threads):
-        n, cell = divmod(item, rows * columns)
-        top, bottom = _range_of(cell // columns, rows, M, MR)
-        left, right = _range_of(cell % columns, columns, N, NV * lane_count(out))
+    parts = count * rows * columns
+    for item in range(first_thread * parts // threads, stop_thread * parts // threads):
+        n, part = divmod(item, rows * columns)
+        top, bottom = _range_of(part // columns, rows, M, MR)
+        left, right = _range_of(part % columns, columns, N, NV * lane_count(out))
         A, B, C = matrix_at(a.matrices, (a.numbers[n],)), matrix_at(b.matrices, (b.numbers[n],)), matrix_at(out, (n,))
         own = Epilogue(epilogue.mode, view(epilogue.bias).column(left))
         shape = Shape(bottom - top, right - left, K)
@@ -233,13 +236,13 @@ def _multiply_cells(first_thread, last_thread, threads, a, b, epilogue, out):
 
 @jit
 def multiply_parallel(a, numbers_a, b, numbers_b, bias, mode, out, threads):
-    """C is cut into a grid, and each thread multiplies its cell's rows of A and columns of B.
+    """C is cut into a grid, and each thread multiplies the rows of A and columns of B that its part of C needs.
 
     Product n of the batch is that of the matrices ``a[numbers_a[n]]`` and ``b[numbers_b[n]]`` (3-D arrays, any
     strides); a batch of at least `threads` products is divided between products.
     """
     operands = (threads, Operand(a, numbers_a), Operand(b, numbers_b), Epilogue(mode, bias), out)
-    parallel_for(_multiply_cells, threads, 1, threads, operands)
+    parallel_for(_multiply_parts, threads, 1, threads, operands)
 
 
 _compiled_serial = Compiled(
@@ -258,7 +261,7 @@ NO_BIAS = {dtype: np.empty(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOA
 
 
 def product(a, b, bias, mode, out):
-    """``out = A B``, modes as the epilogue's, of 2-D arrays with any strides, on as many threads as it is worth."""
+    """``out = A B``, modes as the epilogue's, of 2-D arrays with any strides, on as many threads as pay off."""
     if threads_for(multiply_adds=out.size * a.shape[1]) == 1:
         _compiled_serial[out.dtype](a, b, bias, mode, out)
     else:
@@ -266,6 +269,6 @@ def product(a, b, bias, mode, out):
 
 
 def products(a, numbers_a, b, numbers_b, bias, mode, out):
-    """`multiply_parallel` on as many threads as it is worth."""
+    """`multiply_parallel` on as many threads as pay off."""
     threads = threads_for(multiply_adds=out.size * a.shape[2])
     _compiled_parallel[out.dtype](a, numbers_a, b, numbers_b, bias, mode, out, threads)

@@ -14,7 +14,7 @@ from kernels.gemm.driver import NO_BIAS, matmul_loops, product, products
 from kernels.gemm.micro import STORE
 from kernels.simd import address
 
-# Elements of a result that `_checks.new` would not align: for a product this small, asking costs a tenth.
+# Elements of a result that `_checks.new` would not align: the call alone would cost a small product a tenth more.
 SMALL = 2**14
 
 
@@ -46,7 +46,7 @@ def matmul(a, b, *, out=None):
     ----------
     a, b : array, float32 or float64, both of one dtype
         Shapes ``(..., M, K)`` and ``(..., K, N)``; a 1-D `a` is a row ``(K,)``, a 1-D `b` a column ``(K,)``, and that
-        axis is missing in the result. Strided and transposed views (``w.T``) are read in place, without a copy.
+        axis is missing in the result. Strided and transposed matrices (``w.T``) are read in place, without a copy.
     out : array, optional
         C-contiguous, of the result's shape and dtype, not overlapping `a` or `b`.
 
@@ -155,7 +155,7 @@ def matmul_backward(dy, a, b, *, needs=(True, True)):
     Raises
     ------
     TypeError, ValueError
-        As `matmul`; also where `dy` has not the result's shape.
+        As `matmul`; also if `dy` does not have the result's shape.
     """
     if dy.__class__ is a.__class__ is b.__class__ is ndarray and dy.ndim == a.ndim == b.ndim == 2:
         (M, K), (depth, N) = a.shape, b.shape
@@ -165,6 +165,8 @@ def matmul_backward(dy, a, b, *, needs=(True, True)):
     _checks.same_dtype("matmul_backward", dy=dy, a=a, b=b)
     row, column = a.ndim == 1, b.ndim == 1
     matrix_a, matrix_b = a[None, :] if row else a, b[:, None] if column else b
+    if matrix_a.shape[-1] != matrix_b.shape[-2]:
+        raise ValueError(f"matmul_backward: inner dimensions differ: a is {a.shape}, b is {b.shape}")
     expected = np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) + a.shape[-2:-1] + (() if column else b.shape[-1:])
     if dy.shape != expected:
         raise ValueError(f"matmul_backward: dy must have shape {expected}, got {dy.shape}")

@@ -33,7 +33,7 @@ from kernels.simd import (
 
 @jit
 def matmul_naive(a, b, out):
-    """The definition: one dot product an element of C. B is read down its columns, one cache line an element."""
+    """The definition: one dot product per element of C. B is read down its columns, one cache line per element."""
     M, K = a.shape
     N = b.shape[1]
     for i in range(M):
@@ -79,8 +79,8 @@ def matmul_register_tiled(a, b, out):
 
 @jit
 def matmul_cache_blocked(a, b, out):
-    """Adds cache blocking: K is cut into blocks of KC, so that the KC x NR elements of B that every tile of rows
-    is multiplied by stay in L1 or L2 instead of being fetched anew for each."""
+    """Adds cache blocking: K is cut into blocks of KC and rows are the inner loop, so that KC x NR elements of B, by
+    which all tiles of rows are multiplied, stay in L1 or L2. C is now read and written once per block of K."""
     M, K = a.shape
     N = b.shape[1]
     A, B, C = view(a), view(b), view(out)
@@ -101,7 +101,7 @@ def matmul_cache_blocked(a, b, out):
 
 @jit
 def _edges(a, b, out, whole_M, whole_N):
-    """Rows from `whole_M` and columns from `whole_N` on, in the order of `matmul_loop_order`."""
+    """Rows from `whole_M` and columns from `whole_N` on, as `matmul_loop_order`; where K is 0, everything."""
     M, N = out.shape
     K = a.shape[1]
     for i in range(M):
@@ -119,7 +119,7 @@ def _edges(a, b, out, whole_M, whole_N):
 def matmul_packed(a, b, out):
     """Adds packing: Goto's five loops, in which blocks of A and B are copied into panels in exactly the order in which
     the micro-kernel reads them. No stride is left to collide in a cache set (rows 4 KiB apart do), any layout can be
-    read, and panels are padded with zeros, so that masked stores are all that an edge needs."""
+    read, and edges need no loops of their own: at the bottom tiles are lower, at the right stores are masked."""
     (M, N), K = out.shape, a.shape[1]
     A, B, C = view(a), view(b), view(out)
     NR, KC, NC = NV * lane_count(out), KC_VECTORS * lane_count(out), NC_VECTORS * lane_count(out)
@@ -137,7 +137,7 @@ def matmul_packed(a, b, out):
             for ic in range(0, M, MC):
                 mc = min(MC, M - ic)
                 pack_a(A.at(ic, pc), mc, kc, panels_a)  # MC x KC of A: stays in L2
-                for jr in range(0, nc, NR):  # a panel of B, KC x NR: stays in L1
+                for jr in range(0, nc, NR):  # a panel of B, KC x NR: read from L2 for each tile
                     panel_b = strided(shifted(panels_b, jr * kc), NR, 1)
                     ir = 0
                     while ir < mc:
@@ -152,7 +152,7 @@ def matmul_packed(a, b, out):
 
 
 def matmul_tuned(a, b, out):
-    """Adds threads, each with a cell of C, and a choice by shape (`driver`): vectors, few rows and small matrices are
+    """Adds threads, each with a part of C, and a choice by shape (`driver`): vectors, few rows and small matrices are
     not packed, blocks are cut evenly."""
     product(a, b, NO_BIAS[out.dtype], STORE, out)
 

@@ -9,8 +9,8 @@ It computes one tile of C, `rows` x NR elements held in registers, over a whole 
                                               └──────┘
 
 A and B are views, so it serves packed panels, plain and transposed matrices alike; only the rows of B must be
-contiguous. Heights other than the tallest, MR, exist for the bottom edge of C; for its right edge there is a
-narrow micro-kernel, one vector wide, whose loads and stores are masked.
+contiguous. At the bottom of C tiles are lower than MR: `HEIGHTS` are those that together leave the fewest idle cycles.
+At its right edge stores are masked, and where one vector holds the columns, a micro-kernel one vector wide takes over.
 """
 
 from typing import NamedTuple
@@ -39,7 +39,7 @@ NV = 2
 HEIGHTS = (14, 13, 8, 4, 2, 1) if machine.vector_registers() >= 32 else (6, 5, 4, 3, 2, 1)
 MR = HEIGHTS[0]
 
-# What becomes of the tile: C = tile, C += tile, C = tile + bias. (Typed, or Numba compiles a callee anew for each.)
+# How a tile is written: C = tile, C += tile, C = tile + bias. (Typed, or Numba compiles a callee anew for each.)
 STORE, ADD, BIAS = np.int64(0), np.int64(1), np.int64(2)
 # Rounding errors grow along a chain of additions, so at most CHAIN products are summed in one; the sums of the chains
 # are added up in `totals`, memory for one tile.
@@ -47,7 +47,8 @@ CHAIN = 192
 
 
 class Epilogue(NamedTuple):
-    """What becomes of the sums: `mode` is STORE, ADD or BIAS; `bias` is a row beside C's columns, read with BIAS."""
+    """How the sums are written to C: `mode` is STORE, ADD or BIAS; `bias` is a row with one element per column of C,
+    ignored (any view) unless the mode is BIAS."""
 
     mode: int
     bias: object
@@ -56,7 +57,7 @@ class Epilogue(NamedTuple):
 @jit(inline=True)
 def chain_length(K):
     """Length of the chains that K products are cut into, about equally."""
-    if K <= CHAIN:  # short products would feel the divisions
+    if K <= CHAIN:  # short products do without the divisions
         return K
     chains = (K + CHAIN - 1) // CHAIN
     return (K + chains - 1) // chains
@@ -152,8 +153,8 @@ def micro_kernel(rows, A, B, K, C, columns, epilogue, totals):
 def first_heights(rows_max: int, heights: tuple) -> np.ndarray:
     """For each number of rows up to `rows_max`, the height of the first tile in the fastest sequence of tiles.
 
-    A step of a tile costs as much as its rows, but at least four: the latency of a fused multiply-add is four times its
-    reciprocal throughput. Starting and storing the tile count as one row more.
+    A step of a tile costs as much as its rows, but at least four: a fused multiply-add has a latency of four cycles,
+    two can start per cycle, and four rows of NV accumulators hide it. Starting and storing count as one row more.
     """
     times, first = [0], [0]
     for rows in range(1, rows_max + 1):

@@ -31,13 +31,13 @@ PREFETCH_DISTANCE = 16
 
 @jit(inline=True)
 def panel_padding(like):
-    """Elements that a buffer of panels must have behind its last one."""
+    """Elements that a buffer of panels must have after its last one."""
     return lane_count(like) * max(NV * lane_count(like), MR)
 
 
 @jit(inline=True)
 def padded(columns, like):
-    """Row stride for rows of `columns` elements: one vector more, or strides of powers of two share few sets of L1."""
+    """Row stride for rows of `columns` elements: one vector more. With powers of two, rows share few sets of L1."""
     lanes = lane_count(like)
     return (columns + lanes - 1) // lanes * lanes + lanes
 
@@ -46,8 +46,8 @@ def padded(columns, like):
 def pack_panel(X, present, width, K, panel):
     """``panel[p * width + r] = X[r, p]`` for r < present, 0 for present <= r < width, p < K.
 
-    X is A for a panel of rows, and Bᵀ for one of columns. Up to lanes - 1 rows of `width` elements behind the panel
-    may be overwritten: panels are packed front to back, with `panel_padding` elements' room behind the last.
+    X is A for a panel of rows, and Bᵀ for one of columns. Up to lanes - 1 rows of `width` elements after the panel
+    may be overwritten: panels are packed front to back, with `panel_padding` elements after the last.
     """
     lanes, packed, steps = lane_count(panel), strided(panel, width, 1), X.T  # steps: one row for each p
     if X.row_stride == 1 and present == width and width % lanes == 0:  # contiguous along r

@@ -28,9 +28,9 @@ from kernels.simd import (
 ROWS = 10 * MR
 # Columns of B a multiple of 4 KiB apart share one set of L1: they must be packed.
 SAME_SET_VECTORS = 4096 // machine.vector_bytes()
-# Vectors of a column of B that are multiplied while the same of the next tile's are fetched.
+# K is processed STEP vectors at a time; meanwhile the same part of the next tile's columns is prefetched.
 STEP = 4
-# Columns of C that are transposed back at a time: their block, 4 * 112 * 32 B, is in L1.
+# Columns of C that are transposed back at a time: 112 rows of Cᵀ, 32 float32 each, are 14 KiB, which stay in L1.
 COLUMNS = 8 * MR
 
 
@@ -63,7 +63,7 @@ def gemm_transposed(A, B, C, shape, epilogue):
     lanes = lane_count(C)
     NR, rows_of_B = NV * lanes, B.T
     panels = allocate(C, (M + lanes - 1) // lanes * lanes * K + panel_padding(C))
-    block, square, totals = allocate(C, (COLUMNS + lanes) * NR), allocate(C, lanes * lanes), allocate(C, MR * NR)
+    block, square = allocate(C, (COLUMNS + lanes) * NR), allocate(C, lanes * lanes)
     for i in range(0, M, NR):
         pack_panel(A.row(i), min(NR, M - i), panel_width(M - i, C), K, shifted(panels, i * K))
     for j in range(0, N, COLUMNS):
@@ -77,16 +77,16 @@ def gemm_transposed(A, B, C, shape, epilogue):
                     depth = min(STEP * lanes, K - p)
                     if i == 0:
                         _prefetch_block(rows_of_B.at(j + r + height, p), min(MR, N - j - r - height), depth)
+                    # a step is shorter than a chain, so that the micro-kernel needs no memory for totals
                     partial = Epilogue(STORE if p == 0 else ADD, epilogue.bias)
                     tile = result.row(r)
-                    micro_kernel(height, rows_of_B.at(j + r, p), panel.row(p), depth, tile, width, partial, totals)
+                    micro_kernel(height, rows_of_B.at(j + r, p), panel.row(p), depth, tile, width, partial, square)
                 r += height
             own = Epilogue(epilogue.mode, epilogue.bias.column(j))
             _transpose_back(result, C.at(i, j), min(width, M - i), columns, own, square)
     release(panels)
     release(block)
     release(square)
-    release(totals)
 
 
 @jit

@@ -1,7 +1,7 @@
 """A vector times a matrix, ``y = x B (+ bias)``: memory-bound, every element of B is read once and used once.
 
-Where B's rows are contiguous, y is a sum of rows: EIGHT rows are added at a time, so that y itself is read and
-written once for eight rows of B. Where its columns are (B transposed), y is a set of dot products: EIGHT at a time,
+Where B's rows are contiguous, y is a sum of rows: UNROLL rows are added at a time, so that y itself is read and
+written once for eight rows of B. Where its columns are (B transposed), y is a set of dot products: UNROLL at a time,
 so that x is read once for eight columns and eight independent sums hide the latency of the additions.
 
 The outer product of two vectors is the opposite case, all writing: row by row, in the order of memory.
@@ -22,7 +22,7 @@ from kernels.simd import (
     tile_zeros,
 )
 
-EIGHT = 8
+UNROLL = 8  # rows that are added, or dot products that are taken, together
 
 
 @jit
@@ -30,8 +30,8 @@ def _sum_of_rows(x, B, y, N, K):
     """``y[j] += sum over p < K of x[p] * B[p, j]`` for j < N."""
     width = NV * lane_count(y)
     whole = N - N % width
-    for block in range(0, K, EIGHT):
-        stop = min(block + EIGHT, K)
+    for block in range(0, K, UNROLL):
+        stop = min(block + UNROLL, K)
         for j in range(0, whole, width):  # contiguous in y and in each of the eight rows
             acc = tile_zeros(y, 1, NV)
             for p in range(block, stop):
@@ -45,23 +45,23 @@ def _sum_of_rows(x, B, y, N, K):
 
 
 @jit
-def dot_products(x, rows, y, N, K):
-    """``y[j] += sum over p < K of x[p] * rows[j, p]`` for j < N: `rows` are B's columns."""
+def dot_products(x, BT, y, N, K):
+    """``y[j] += sum over p < K of x[p] * BT[j, p]`` for j < N: the rows of Bᵀ are contiguous."""
     lanes = lane_count(y)
     j = 0
-    while j + EIGHT <= N:
-        acc = tile_zeros(y, 1, EIGHT)
+    while j + UNROLL <= N:
+        acc = tile_zeros(y, 1, UNROLL)
         for p in range(0, K - lanes + 1, lanes):  # contiguous in x and in each of the eight rows
-            acc = tile_dot(acc, x.column(p), rows.at(j, p), lanes)
+            acc = tile_dot(acc, x.column(p), BT.at(j, p), lanes)
         if K % lanes:
             p = K - K % lanes
-            acc = tile_dot(acc, x.column(p), rows.at(j, p), K % lanes)
+            acc = tile_dot(acc, x.column(p), BT.at(j, p), K % lanes)
         tile_add_sums(y.column(j), acc)
-        j += EIGHT
+        j += UNROLL
     while j < N:
         single = tile_zeros(y, 1, 1)
         for p in range(0, K, lanes):
-            single = tile_dot(single, x.column(p), rows.at(j, p), K - p)
+            single = tile_dot(single, x.column(p), BT.at(j, p), K - p)
         tile_add_sums(y.column(j), single)
         j += 1
 
