@@ -35,7 +35,7 @@ from kernels.normalization.arguments import MINIMUM, channels, gradient, matchin
 from kernels.normalization.columns import backward_columns, forward_columns
 from kernels.normalization.evaluation import scale_channels
 from kernels.normalization.moments import merge
-from kernels.normalization.planes import backward_planes, batch_layout, forward_planes
+from kernels.normalization.planes import backward_planes, backward_planes_relu, batch_layout, forward_planes
 
 NO_RUNNING = {dtype: (np.empty(0, dtype), np.empty(0, dtype)) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
 
@@ -103,10 +103,10 @@ def _forward(x, shape, affine, statistics, options, y, threads):
     source, target = x.reshape(-1), y.reshape(-1)
     if L < lanes(x.dtype):
         options = *options, use_streaming(y, 2, C * L)
-        forward_columns(shape, source, affine, statistics, options, target, threads)
+        forward_columns[x.dtype](shape, source, affine, statistics, options, target, threads)
     else:
         options = *options, use_streaming(y, 2, L)
-        forward_planes(batch_layout(N, C, L), source, affine, statistics, options, target, threads)
+        forward_planes[x.dtype](batch_layout(N, C, L), source, affine, statistics, options, target, threads)
 
 
 @jit
@@ -144,11 +144,14 @@ def _backward(dy, x, y, shape, saved, training, gradients):
     dy, x, gradients = dy.reshape(-1), x.reshape(-1), (dx.reshape(-1), dweight, dbias)
     if L < lanes(x.dtype):
         options = training, use_streaming(dx, 3, C * L)
-        backward_columns(shape, dy, x, saved, options, gradients, threads)
+        backward_columns[x.dtype](shape, dy, x, saved, options, gradients, threads)
     else:
-        upstream = (dy, x, None) if y is None else (dy, y.reshape(-1), True)
-        options = training, use_streaming(dx, 3, L)
-        backward_planes(batch_layout(N, C, L), upstream, x, saved, options, gradients, threads)
+        layout, options = batch_layout(N, C, L), (training, use_streaming(dx, 3, L))
+        if y is None:
+            backward_planes[x.dtype](layout, (dy, x, None), x, saved, options, gradients, threads)
+        else:
+            upstream = dy, y.reshape(-1), True
+            backward_planes_relu[x.dtype](layout, upstream, x, saved, options, gradients, threads)
 
 
 VARIANTS = {
@@ -249,7 +252,7 @@ def batch_norm(
             statistics = running_mean, running_var, rstd
             options = float(eps), MINIMUM[activation], use_streaming(y, 2, C * L)
             source, target = x.reshape(-1), y.reshape(-1)
-            scale_channels(L, source, (weight, bias), statistics, options, target, threads_for(x.size))
+            scale_channels[x.dtype](L, source, (weight, bias), statistics, options, target, threads_for(x.size))
         else:
             rstd[...] = 1 / np.sqrt(running_var + eps)
         return y

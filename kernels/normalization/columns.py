@@ -8,8 +8,10 @@ rows are scaled, with coefficients of each column's own.
 from typing import NamedTuple
 
 import numpy as np
+from numba import boolean, float64, int64
+from numba.types import Tuple, UniTuple
 
-from kernels._jit import jit
+from kernels._jit import Compiled, jit
 from kernels._parallel import FIRST, parallel_for
 from kernels.normalization.moments import BLOCK_ROWS, Moments, column_moments, merge
 from kernels.normalization.operands import (
@@ -28,6 +30,7 @@ from kernels.normalization.scaling import (
     Coefficients,
     GradientCoefficients,
     coefficients_of,
+    in_memory,
     save_statistics,
     scale_rows,
     stored,
@@ -71,22 +74,23 @@ def _task_moments(first, last, grain, x, eps, found):
 @jit(fastmath=False)
 def _merge_moments(shape, grain, found, affine, statistics, options, coefficients):
     """The statistics of each channel, merged from its columns' moments in all tasks, and its columns' coefficients."""
+    (means, squares), (weight, bias), (centers, scales, shifts) = found, affine, coefficients
+    saved = in_memory(statistics)
     for channel in range(shape.channels):
         mean, square, n = 0.0, 0.0, 0.0
-        for task in range(len(found.mean)):
+        for task in range(len(means)):
             more = np.float64(min(grain, shape.rows - task * grain))
             for j in range(channel * shape.length, (channel + 1) * shape.length):
-                mean, square = merge(n, mean, square, more, found.mean[task, j], found.square[task, j])
+                mean, square = merge(n, mean, square, more, means[task, j], squares[task, j])
                 n += more
-        rstd = save_statistics(statistics, channel, mean, square, n, options)
-        weight, bias = affine.weight[channel], affine.bias[channel]
-        center, scale, shift = coefficients_of(mean, rstd, weight, bias, statistics.mean)
+        rstd = save_statistics(saved, channel, mean, square, n, options)
+        center, scale, shift = coefficients_of(mean, rstd, weight[channel], bias[channel], saved.mean)
         for j in range(channel * shape.length, (channel + 1) * shape.length):
-            coefficients.center[j], coefficients.scale[j], coefficients.shift[j] = center, scale, shift
+            centers[j], scales[j], shifts[j] = center, scale, shift
 
 
 @jit(fastmath=False)
-def forward_columns(shape, x, affine, statistics, options, y, threads):
+def _forward_loops(shape, x, affine, statistics, options, y, threads):
     """`planes.forward_planes` by columns.
 
     The plain tuples are a `Shape`, `Affine` and `TrackedStatistics` (by channel), and `Options`; x and y are flat.
@@ -101,6 +105,14 @@ def forward_columns(shape, x, affine, statistics, options, y, threads):
     parallel_for(_task_moments, tasks, 1, threads, (grain, x.reshape((rows, columns)), options.eps, found))
     _merge_moments(shape, grain, found, Affine(*affine), TrackedStatistics(*statistics), options, coefficients)
     parallel_for(scale_rows, rows, grain, threads, (x, coefficients, options.minimum, options.streaming, y))
+
+
+def _forward_types(kind):
+    x, options = kind[::1], Tuple((float64, float64, float64, boolean))
+    return UniTuple(int64, 3), x, UniTuple(x, 2), UniTuple(x, 4), options, x, int64
+
+
+forward_columns = Compiled(_forward_loops, _forward_types)
 
 
 # --- backward --------------------------------------------------------------------------------------------------------
@@ -186,34 +198,44 @@ def _dx_of_rows(first, last, dy, x, coefficients, options, dx):
 @jit(fastmath=False)
 def _add_sums(shape, sums, saved, gradients, coefficients):
     """dweight and dbias of each channel from its columns' sums in all tasks; from them the coefficients of dx."""
+    (products, totals), (weight, _, rstd), (_, dweight, dbias) = sums, saved, gradients
+    _, _, scales, normal_scales, shifts = coefficients
     n = np.float64(shape.rows * shape.length)
     for channel in range(shape.channels):
         total = product = 0.0
-        for task in range(len(sums.dbias)):
+        for task in range(len(totals)):
             for j in range(channel * shape.length, (channel + 1) * shape.length):
-                total += sums.dbias[task, j]
-                product += sums.dweight[task, j]
-        rstd = np.float64(saved.rstd[channel])
-        gradients.dweight[channel], gradients.dbias[channel] = product, total
-        scale = rstd * saved.weight[channel]
+                total += totals[task, j]
+                product += products[task, j]
+        dweight[channel], dbias[channel] = product, total
+        scale = np.float64(rstd[channel]) * weight[channel]
         for j in range(channel * shape.length, (channel + 1) * shape.length):
-            coefficients.scale[j], coefficients.shift[j] = scale, -scale * total / n
-            coefficients.normal_scale[j] = -scale * product / n
+            scales[j], normal_scales[j], shifts[j] = scale, -scale * product / n, -scale * total / n
 
 
 @jit(fastmath=False)
-def backward_columns(shape, dy, x, saved, options, gradients, threads):
+def _backward_loops(shape, dy, x, saved, options, gradients, threads):
     """Gradients of `forward_columns`; the plain tuples are a `Shape`, `Saved`, `BackwardOptions` and `Gradients`."""
-    shape, saved, gradients = Shape(*shape), Saved(*saved), Gradients(*gradients)
+    shape, saved, gradients, options = Shape(*shape), Saved(*saved), Gradients(*gradients), BackwardOptions(*options)
     rows, columns = shape.rows, shape.channels * shape.length
     grain = _grain(rows, columns)
     tasks = (rows + grain - 1) // grain
     sums, each = ParameterSums(np.empty((tasks, columns)), np.empty((tasks, columns))), np.empty((5, columns), x.dtype)
     coefficients = GradientCoefficients(each[0], each[1], each[2], each[3], each[4])
+    mean, rstd = coefficients.mean, coefficients.rstd
+    channel_mean, channel_rstd = saved.mean, saved.rstd
     for j in range(columns):
-        each[0, j], each[1, j] = saved.mean[j // shape.length], saved.rstd[j // shape.length]
+        mean[j], rstd[j] = channel_mean[j // shape.length], channel_rstd[j // shape.length]
     by_row = (rows, columns)
-    arguments = grain, dy.reshape(by_row), x.reshape(by_row), Statistics(each[0], each[1]), sums
+    arguments = grain, dy.reshape(by_row), x.reshape(by_row), Statistics(mean, rstd), sums
     parallel_for(_task_sums, tasks, 1, threads, arguments)
     _add_sums(shape, sums, saved, gradients, coefficients)
-    parallel_for(_dx_of_rows, rows, grain, threads, (dy, x, coefficients, BackwardOptions(*options), gradients.dx))
+    parallel_for(_dx_of_rows, rows, grain, threads, (dy, x, coefficients, options, gradients.dx))
+
+
+def _backward_types(kind):
+    x = kind[::1]
+    return UniTuple(int64, 3), x, x, UniTuple(x, 3), UniTuple(boolean, 2), UniTuple(x, 3), int64
+
+
+backward_columns = Compiled(_backward_loops, _backward_types)

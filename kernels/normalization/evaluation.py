@@ -8,8 +8,10 @@ row by row, with a mean, a scale and a bias for each element of the row.
 """
 
 import numpy as np
+from numba import boolean, float64, int64
+from numba.types import Tuple, UniTuple
 
-from kernels._jit import jit
+from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
 from kernels.normalization.scaling import TASK, Coefficients, scale_row, scale_rows
 from kernels.simd import flat, lane_count, strided
@@ -30,7 +32,7 @@ def _scale_planes(first, last, length, x, coefficients, minimum, streaming, y):
 
 
 @jit
-def scale_channels(length, x, affine, statistics, options, y, threads):
+def _loops(length, x, affine, statistics, options, y, threads):
     """``y = max((x - mean) / sqrt(var + eps) * weight + bias, minimum)`` for an x of shape (rows, channels, length).
 
     The tuples are (weight, bias) and (mean, var, rstd) by channel, of which rstd receives ``1 / sqrt(var + eps)``, and
@@ -56,3 +58,11 @@ def scale_channels(length, x, affine, statistics, options, y, threads):
         parallel_for(scale_rows, items, grain, threads, (x, coefficients, minimum, streaming, y))
     else:
         parallel_for(_scale_planes, items, grain, threads, (length, x, coefficients, minimum, streaming, y))
+
+
+def _types(kind):
+    x = kind[::1]
+    return int64, x, UniTuple(x, 2), UniTuple(x, 3), Tuple((float64, float64, boolean)), x, int64
+
+
+scale_channels = Compiled(_loops, _types)

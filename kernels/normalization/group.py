@@ -71,10 +71,10 @@ def _forward(x, shape, affine, statistics, eps, momentum, y):
         nothing = source[:0]
         affine = tuple(np.repeat(each, L) for each in affine)
         options = C // groups * L, True, eps, streaming
-        forward_rows(source, (nothing, nothing), affine, (mean, rstd), options, target, threads)
+        forward_rows[x.dtype](source, (nothing, nothing), affine, (mean, rstd), options, target, threads)
     else:
         options = eps, momentum, MINIMUM[None], streaming
-        forward_planes(group_layout(N, C, L, groups), source, affine, statistics, options, target, threads)
+        forward_planes[x.dtype](group_layout(N, C, L, groups), source, affine, statistics, options, target, threads)
 
 
 def _backward(dy, x, shape, saved, dx):
@@ -87,11 +87,11 @@ def _backward(dy, x, shape, saved, dx):
         sums = np.empty((2, C, L), x.dtype)
         gradients = dx, *sums.reshape(2, -1)
         saved, options = (np.repeat(weight, L), mean, rstd), (C // groups * L, True, streaming)
-        backward_rows(dy, x, x[:0], saved, options, gradients, threads)
+        backward_rows[x.dtype](dy, x, x[:0], saved, options, gradients, threads)
         return tuple(sums.sum(axis=2))
     gradients = dx, np.empty(C, x.dtype), np.empty(C, x.dtype)
     layout, saved = group_layout(N, C, L, groups), (weight, mean, rstd)
-    backward_planes(layout, (dy, x, None), x, saved, (True, streaming), gradients, threads)
+    backward_planes[x.dtype](layout, (dy, x, None), x, saved, (True, streaming), gradients, threads)
     return gradients[1:]
 
 

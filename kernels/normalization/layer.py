@@ -99,11 +99,12 @@ def forward(x, centered, affine, statistics, eps, y, residual=None, total=None):
 
     Tuples: (weight, bias), flat, and (mean, rstd). Not `centered`, the mean is 0 and not stored.
     """
-    source, n = x.reshape(-1), affine[0].size
-    addends = tuple(source[:0] if array is None else array.reshape(-1) for array in (residual, total))
-    statistics = tuple(array.reshape(-1) for array in statistics)
-    options = n, centered, eps, use_streaming(y, 2 + (residual is not None) + (total is not None), n)
-    forward_rows(source, addends, affine, statistics, options, y.reshape(-1), threads_for(x.size))
+    (mean, rstd), source, n = statistics, x.reshape(-1), affine[0].size
+    addend = source[:0] if residual is None else residual.reshape(-1)
+    total = source[:0] if total is None else total.reshape(-1)
+    statistics = mean.reshape(-1), rstd.reshape(-1)
+    options = n, centered, eps, use_streaming(y, 2 + (addend.size > 0) + (total.size > 0), n)
+    forward_rows[x.dtype](source, (addend, total), affine, statistics, options, y.reshape(-1), threads_for(x.size))
 
 
 def _backward(dy, x, centered, saved, gradients, addend=None):
@@ -113,7 +114,7 @@ def _backward(dy, x, centered, saved, gradients, addend=None):
     addend = source[:0] if addend is None else addend.reshape(-1)
     saved, gradients = (weight, mean.reshape(-1), rstd.reshape(-1)), (dx.reshape(-1), dweight, dbias)
     options = weight.size, centered, use_streaming(dx, 3 + (addend.size > 0), weight.size)
-    backward_rows(dy.reshape(-1), source, addend, saved, options, gradients, threads_for(x.size))
+    backward_rows[x.dtype](dy.reshape(-1), source, addend, saved, options, gradients, threads_for(x.size))
 
 
 VARIANTS = {

@@ -14,8 +14,10 @@ most as many threads as it has channels.
 from typing import NamedTuple
 
 import numpy as np
+from numba import boolean, float64, int64, none
+from numba.types import Tuple, UniTuple
 
-from kernels._jit import jit
+from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
 from kernels.normalization.moments import BLOCK_VECTORS, moments
 from kernels.normalization.operands import (
@@ -33,6 +35,7 @@ from kernels.normalization.scaling import (
     Coefficients,
     GradientCoefficients,
     coefficients_of,
+    in_memory,
     save_statistics,
     scale_row,
     stored,
@@ -101,15 +104,15 @@ def _channel_of(layout, group, plane, channels):
 
 @jit(fastmath=False)
 def _forward_groups(first, last, layout, x, affine, statistics, options, y):
-    source, target = flat(x), flat(y)
-    weight, bias = affine
+    source, target, saved = flat(x), flat(y), in_memory(statistics)
+    weight, bias, channels = flat(affine.weight), flat(affine.bias), affine.weight.size
     n = np.float64(layout.planes * layout.length)
     for group in range(first, last):
         X, Y = _group_of(source, layout, group), _group_of(target, layout, group)
         mean, square = moments(X, layout.planes, layout.length, options.eps)
-        rstd = save_statistics(statistics, group, mean, square, n, options)
+        rstd = save_statistics(saved, group, mean, square, n, options)
         for plane in range(layout.planes - 1, -1, -1):
-            channel = _channel_of(layout, group, plane, weight.size)
+            channel = _channel_of(layout, group, plane, channels)
             coefficients = coefficients_of(mean, rstd, weight[channel], bias[channel], source)
             scale_row(Y.row(plane), layout.length, options.streaming, X.row(plane), coefficients, options.minimum)
     if options.streaming:
@@ -117,7 +120,7 @@ def _forward_groups(first, last, layout, x, affine, statistics, options, y):
 
 
 @jit(fastmath=False)
-def forward_planes(layout, x, affine, statistics, options, y, threads):
+def _forward_loops(layout, x, affine, statistics, options, y, threads):
     """``y = max((x - mean) * rstd * weight + bias, minimum)`` by the statistics of each group.
 
     The plain tuples are a `Layout`, `Affine` (by channel), `TrackedStatistics` (by group) and `Options`; x and y are
@@ -126,6 +129,14 @@ def forward_planes(layout, x, affine, statistics, options, y, threads):
     layout = Layout(*layout)
     arguments = layout, x, Affine(*affine), TrackedStatistics(*statistics), Options(*options), y
     parallel_for(_forward_groups, layout.groups, _grain(layout), threads, arguments)
+
+
+def _forward_types(kind):
+    x, layout, options = kind[::1], UniTuple(int64, 6), Tuple((float64, float64, float64, boolean))
+    return layout, x, UniTuple(x, 2), UniTuple(x, 4), options, x, int64
+
+
+forward_planes = Compiled(_forward_loops, _forward_types)
 
 
 # --- backward: sums for dweight and dbias, then dx -------------------------------------------------------------------
@@ -186,37 +197,39 @@ _store_dx = stored(_dx)
 
 @jit(inline=True)
 def _plane_of(upstream, layout, group, plane):
-    """`Upstream` of a plane, from that of the whole arrays."""
-    DY, Y = _group_of(flat(upstream.dy), layout, group), _group_of(flat(upstream.y), layout, group)
+    """`Upstream` of a plane, from that of all memory."""
+    DY, Y = _group_of(upstream.dy, layout, group), _group_of(upstream.y, layout, group)
     return Upstream(DY.row(plane), Y.row(plane), upstream.relu)
 
 
 @jit(fastmath=False)
 def _backward_groups(first, last, layout, upstream, x, saved, options, gradients):
     """dx of some groups; dweight and dbias of `gradients` get the sums of each plane."""
-    planes, length, weight = layout.planes, layout.length, saved.weight
-    source, target, dweight, dbias = flat(x), flat(gradients.dx), gradients.dweight, gradients.dbias
+    planes, length, streaming = layout.planes, layout.length, options.streaming
+    source, target, dweight, dbias = flat(x), flat(gradients.dx), flat(gradients.dweight), flat(gradients.dbias)
+    weight, means, rstds, channels = flat(saved.weight), flat(saved.mean), flat(saved.rstd), saved.weight.size
+    incoming = Upstream(flat(upstream.dy), flat(upstream.y), upstream.relu)
     n = np.float64(planes * length)
     for group in range(first, last):
         X, DX = _group_of(source, layout, group), _group_of(target, layout, group)
-        mean, rstd = saved.mean[group], np.float64(saved.rstd[group])
+        mean, rstd = means[group], np.float64(rstds[group])
         total, product = 0.0, 0.0  # of weight * dy and weight * dy * normal, over the group
         for plane in range(planes):
-            w, k = np.float64(weight[_channel_of(layout, group, plane, weight.size)]), group * planes + plane
-            above = _plane_of(upstream, layout, group, plane)
-            dweight[k], dbias[k] = _plane_sums(above, X.row(plane), length, mean, rstd)
+            w, k = np.float64(weight[_channel_of(layout, group, plane, channels)]), group * planes + plane
+            dy = _plane_of(incoming, layout, group, plane)
+            dweight[k], dbias[k] = _plane_sums(dy, X.row(plane), length, mean, rstd)
             total += w * dbias[k]
             product += w * dweight[k]
         shift, normal_scale = -rstd * total / n, -rstd * product / n
         for plane in range(planes - 1, -1, -1):
-            above, dx = _plane_of(upstream, layout, group, plane), DX.row(plane)
-            scale = rstd * weight[_channel_of(layout, group, plane, weight.size)]
+            scale = rstd * weight[_channel_of(layout, group, plane, channels)]
+            dy = _plane_of(incoming, layout, group, plane)
             if options.training:
                 coefficients = GradientCoefficients(mean, rstd, scale, normal_scale, shift)
-                _store_dx(dx, length, options.streaming, above, X.row(plane), coefficients)
+                _store_dx(DX.row(plane), length, streaming, dy, X.row(plane), coefficients)
             else:  # mean and rstd are constants
-                scale_row(dx, length, options.streaming, above.dy, Coefficients(ZERO, scale, ZERO), NO_MINIMUM)
-    if options.streaming:
+                scale_row(DX.row(plane), length, streaming, dy.dy, Coefficients(ZERO, scale, ZERO), NO_MINIMUM)
+    if streaming:
         streaming_done()
 
 
@@ -225,19 +238,21 @@ def _add_planes(layout, sums, gradients):
     """dweight and dbias from the sums of the planes. (In a parallel function, np.zeros would be a parallel region of
     its own, even for one thread.)
     """
-    channels = gradients.dweight.size
-    dweight, dbias = np.zeros(channels), np.zeros(channels)
+    _, dweight, dbias = gradients
+    products, totals = sums
+    channels = dweight.size
+    wide_dweight, wide_dbias = np.zeros(channels), np.zeros(channels)
     for group in range(layout.groups):
         for plane in range(layout.planes):
             channel = _channel_of(layout, group, plane, channels)
-            dweight[channel] += sums.dweight[group * layout.planes + plane]
-            dbias[channel] += sums.dbias[group * layout.planes + plane]
+            wide_dweight[channel] += products[group * layout.planes + plane]
+            wide_dbias[channel] += totals[group * layout.planes + plane]
     for channel in range(channels):
-        gradients.dweight[channel], gradients.dbias[channel] = dweight[channel], dbias[channel]
+        dweight[channel], dbias[channel] = wide_dweight[channel], wide_dbias[channel]
 
 
 @jit(fastmath=False)
-def backward_planes(layout, upstream, x, saved, options, gradients, threads):
+def _backward_loops(layout, upstream, x, saved, options, gradients, threads):
     """Gradients of `forward_planes`.
 
     The plain tuples are a `Layout`, `Upstream`, `Saved`, `BackwardOptions` and `Gradients`. The sums of each plane are
@@ -250,3 +265,12 @@ def backward_planes(layout, upstream, x, saved, options, gradients, threads):
     arguments = layout, Upstream(*upstream), x, Saved(*saved), BackwardOptions(*options), own
     parallel_for(_backward_groups, layout.groups, _grain(layout), threads, arguments)
     _add_planes(layout, sums, gradients)
+
+
+def _backward_types(kind, relu=none):
+    x, layout, options = kind[::1], UniTuple(int64, 6), UniTuple(boolean, 2)
+    return layout, Tuple((x, x, relu)), x, UniTuple(x, 3), options, UniTuple(x, 3), int64
+
+
+backward_planes = Compiled(_backward_loops, _backward_types)
+backward_planes_relu = Compiled(_backward_loops, lambda kind: _backward_types(kind, boolean))

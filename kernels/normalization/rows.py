@@ -12,8 +12,10 @@ added up at the end. Tasks depend on the shape only, and so do all sums.
 from typing import NamedTuple
 
 import numpy as np
+from numba import boolean, float64, int64
+from numba.types import Tuple, UniTuple
 
-from kernels._jit import jit
+from kernels._jit import Compiled, jit
 from kernels._parallel import FIRST, parallel_for
 from kernels.normalization.moments import BLOCK_VECTORS, min_square, moments
 from kernels.normalization.operands import Affine, Gradients, ParameterSums, Saved, Statistics
@@ -110,6 +112,7 @@ def _forward_rows(first, last, x, residual, affine, statistics, options, y):
     n, centered, eps, streaming = options
     addend, total = residual
     weight, bias, width = flat(affine.weight), flat(affine.bias), affine.weight.size
+    means, rstds, adds = flat(statistics.mean), flat(statistics.rstd), addend.size > 0
     X, R, Y = strided(flat(x), n, 1), strided(flat(addend), n, 1), strided(flat(y), n, 1)
     one_row = allocate(x, n if addend.size > total.size else 0)
     S = strided(flat(total), n, 1) if total.size else strided(one_row, 0, 1)  # every row in the same place
@@ -117,18 +120,18 @@ def _forward_rows(first, last, x, residual, affine, statistics, options, y):
     offset = first * n % width  # of the row's weights
     for row in range(first, last):
         source = X.row(row)
-        if addend.size:
+        if adds:
             _add(x, FIRST, n, S.row(row), source, R.row(row))
             source = S.row(row)
         if centered:
             mean, square = moments(source, 1, n, eps)  # a literal: compiled for one row
             center = x.dtype.type(mean)
-            statistics.mean[row] = center
+            means[row] = center
         else:
             mean, square = 0.0, _sum_of_squares(source, n, eps)
             center = x.dtype.type(0.0)
         rstd = 1.0 / np.sqrt(square * share + eps)
-        statistics.rstd[row] = rstd
+        rstds[row] = rstd
         coefficients = Coefficients(center, rstd, (center - mean) * rstd)
         arguments = source, coefficients, shifted(weight, offset), shifted(bias, offset)
         _store_normalized(Y.row(row), n, streaming, *arguments)
@@ -139,7 +142,7 @@ def _forward_rows(first, last, x, residual, affine, statistics, options, y):
 
 
 @jit(fastmath=False)
-def forward_rows(x, residual, affine, statistics, options, y, threads):
+def _forward_loops(x, residual, affine, statistics, options, y, threads):
     """``y = (x - mean) * rstd * weight + bias`` for rows of n elements; mean and rstd get one element a row.
 
     The plain tuples are `Residual`, `Affine`, `Statistics` and `RowOptions`, all arrays flat. If not `centered`, the
@@ -148,6 +151,14 @@ def forward_rows(x, residual, affine, statistics, options, y, threads):
     options, statistics = RowOptions(*options), Statistics(*statistics)
     arguments = x, Residual(*residual), Affine(*affine), statistics, options, y
     parallel_for(_forward_rows, statistics.rstd.size, max(1, TASK // options.n), threads, arguments)
+
+
+def _forward_types(kind):
+    x, options = kind[::1], Tuple((int64, boolean, float64, boolean))
+    return x, UniTuple(x, 2), UniTuple(x, 2), UniTuple(x, 2), options, x, int64
+
+
+forward_rows = Compiled(_forward_loops, _forward_types)
 
 
 # --- backward --------------------------------------------------------------------------------------------------------
@@ -208,7 +219,8 @@ _store_dx = stored(_dx)
 def _backward_rows(first, last, inputs, saved, options, gradients):
     """dx of the rows from `first` to `last` - 1; dweight and dbias are what they add to these."""
     n, centered, streaming = options
-    width, weight, block = saved.weight.size, flat(saved.weight), _zeros(inputs.x, saved.weight.size)
+    width, weight, means, rstds = saved.weight.size, flat(saved.weight), flat(saved.mean), flat(saved.rstd)
+    zero, adds, block = inputs.x.dtype.type(0.0), inputs.addend.size > 0, _zeros(inputs.x, width)
     DY, X, A = strided(flat(inputs.dy), n, 1), strided(flat(inputs.x), n, 1), strided(flat(inputs.addend), n, 1)
     DX, dweight, dbias = strided(flat(gradients.dx), n, 1), gradients.dweight, gradients.dbias
     for k in range(width):
@@ -216,14 +228,13 @@ def _backward_rows(first, last, inputs, saved, options, gradients):
     share = 1.0 / np.float64(n)
     offset = first * n % width  # of the row's weights
     for row in range(first, last):
-        dy, x, w, rstd = DY.row(row), X.row(row), shifted(weight, offset), np.float64(saved.rstd[row])
-        mean = saved.mean[row] if centered else inputs.x.dtype.type(0.0)
+        dy, x, w, rstd = DY.row(row), X.row(row), shifted(weight, offset), np.float64(rstds[row])
+        mean = means[row] if centered else zero
         total, product = _row_sums(dy, x, w, n, mean, rstd)
         normal_scale, shift = -rstd * product * share, -rstd * total * share if centered else 0.0
         coefficients = GradientCoefficients(mean, rstd, rstd, normal_scale, shift)
         sums = ParameterSums(shifted(block.dweight, offset), shifted(block.dbias, offset))
-        addend = Addend(inputs.addend.size > 0, A.row(row))
-        _store_dx(DX.row(row), n, streaming, dy, x, w, coefficients, sums, addend)
+        _store_dx(DX.row(row), n, streaming, dy, x, w, coefficients, sums, Addend(adds, A.row(row)))
         offset = offset + n if offset + n < width else 0
         if (row - first) % BLOCK_ROWS == BLOCK_ROWS - 1 or row == last - 1:
             for k in range(width):
@@ -256,7 +267,7 @@ def _backward_tasks(first_task, last_task, grain, inputs, saved, options, gradie
 
 
 @jit(fastmath=False)
-def backward_rows(dy, x, addend, saved, options, gradients, threads):
+def _backward_loops(dy, x, addend, saved, options, gradients, threads):
     """Gradients of `forward_rows`; `addend`, unless of size 0, is added to dx.
 
     The plain tuples are `Saved`, `BackwardRowOptions` and `Gradients`, all arrays flat.
@@ -266,12 +277,20 @@ def backward_rows(dy, x, addend, saved, options, gradients, threads):
     rows, width = saved.rstd.size, saved.weight.size
     grain = max(MIN_ROWS, TASK // options.n, (rows + MAX_TASKS - 1) // MAX_TASKS)
     tasks = (rows + grain - 1) // grain
-    totals = Gradients(dx, np.empty((tasks, width)), np.empty((tasks, width)))
-    arguments = grain, BackwardInputs(dy, x, addend), saved, options, totals
+    products, sums = np.empty((tasks, width)), np.empty((tasks, width))
+    arguments = grain, BackwardInputs(dy, x, addend), saved, options, Gradients(dx, products, sums)
     parallel_for(_backward_tasks, tasks, 1, threads, arguments)
     for task in range(1, tasks):
         for k in range(width):
-            totals.dweight[0, k] += totals.dweight[task, k]
-            totals.dbias[0, k] += totals.dbias[task, k]
+            products[0, k] += products[task, k]
+            sums[0, k] += sums[task, k]
     for k in range(width):
-        dweight[k], dbias[k] = totals.dweight[0, k], totals.dbias[0, k]
+        dweight[k], dbias[k] = products[0, k], sums[0, k]
+
+
+def _backward_types(kind):
+    x, options = kind[::1], Tuple((int64, boolean, boolean))
+    return x, x, x, UniTuple(x, 3), options, UniTuple(x, 3), int64
+
+
+backward_rows = Compiled(_backward_loops, _backward_types)

@@ -39,6 +39,16 @@ class GradientCoefficients(NamedTuple):
     shift: object
 
 
+class StatisticsInMemory(NamedTuple):
+    """`TrackedStatistics` with mean and rstd as memory, and whether there are running ones."""
+
+    mean: object
+    rstd: object
+    running_mean: np.ndarray
+    running_var: np.ndarray
+    tracked: bool
+
+
 def stored(value):
     """Jitted ``loop(y, n, streaming, *arguments)``: ``y[i] = value(i, count, *arguments)`` for 0 <= i < n.
 
@@ -112,15 +122,21 @@ def coefficients_of(mean, rstd, weight, bias, like):
     return Coefficients(center, scale, bias - (mean - center) * scale)
 
 
+@jit(inline=True)
+def in_memory(statistics):
+    mean, rstd, running_mean, running_var = statistics
+    return StatisticsInMemory(flat(mean), flat(rstd), running_mean, running_var, running_mean.size > 0)
+
+
 @jit(inline=True, fastmath=False)
 def save_statistics(statistics, group, mean, square, n, options):
     """Store the mean and rstd of a group of n elements, and update its running statistics, if there are any.
 
-    `square` is the sum of squared deviations. Returns rstd in float64.
+    `statistics` is what `in_memory` returns, `square` the sum of squared deviations. Returns rstd in float64.
     """
     rstd = 1.0 / np.sqrt(square / n + options.eps)
     statistics.mean[group], statistics.rstd[group] = mean, rstd
-    if statistics.running_mean.size:
+    if statistics.tracked:
         _update(statistics.running_mean, statistics.running_var, group, mean, square, n, options.momentum)
     return rstd
 
