@@ -1,9 +1,9 @@
 """Loops over elements: out[i] = formula(x[i], ...) and out[i] = formula(dy[i], saved[i], ...), as vectors.
 
-A family writes its formulas on vectors; `unary` and `binary` make the loops around them, `forward` and `backward` put
-the checks and the choice of threads before them. Up to two scalar parameters follow the vectors.
+A family defines its formulas on vectors; `unary` and `binary` make the loops around them, `forward` and `backward` add
+validation and the choice of the number of threads. Up to two scalar parameters follow the vectors.
 
-Every element goes through the same instructions wherever it lies, the last few in a masked vector, so the bits do not
+Every element is computed by the same instructions wherever it lies, the last few in a masked vector, so the bits do not
 depend on how the loop is divided.
 """
 
@@ -21,7 +21,7 @@ from kernels.simd import address, flat, shifted, store, store_partial
 from kernels.simd.stream import load_wide_partial, store_streaming, streaming_done, until_aligned
 from kernels.simd.wide import load_wide, wide_count
 
-# Elements of a task: long against its call, short enough that the tasks divide evenly among threads.
+# Elements of a task: enough to outweigh its call, few enough that the tasks divide evenly among threads.
 BLOCK = 2**13
 # Numba compiles a callee anew for each literal argument; these are plain values to it.
 ZERO, NO = np.int64(0), np.bool_(False)
@@ -31,7 +31,7 @@ class Loops:
     """A formula's loops over flat arrays.
 
     ``serial(x, out, *parameters)`` or ``serial(dy, saved, out, *parameters)`` can be called from jitted code, too. It
-    returns whether it could: False, and nothing is done, where an input is not aligned or its elements lie apart.
+    returns whether it could: False, and nothing is done, where an input is not aligned or not contiguous.
     ``large((x,) or (dy, saved), out, parameters, streaming, threads)`` is for large arrays, and ``compiled[dtype]`` is
     `serial` as Python calls it.
     """
@@ -47,57 +47,57 @@ class Loops:
 
 def unary(formula, parameters: int = 0) -> Loops:
     """Loops of ``out[i] = formula(x[i], *parameters)``."""
-    span, large = _loops(formula, _flat_one, _later_one, _load_one, _load_one_partial)
+    loop, large = _loops(formula, _flat_one, _shifted_one, _load_one, _load_one_partial)
 
     @jit
-    def plain(x, out):
-        return _is_plain(x) and span(ZERO, out.size, (flat(x),), flat(out), (), NO)
+    def without(x, out):
+        return _is_contiguous(x) and loop(ZERO, out.size, (flat(x),), flat(out), (), NO)
 
     @jit
     def with_one(x, out, p):
-        return _is_plain(x) and span(ZERO, out.size, (flat(x),), flat(out), (p,), NO)
+        return _is_contiguous(x) and loop(ZERO, out.size, (flat(x),), flat(out), (p,), NO)
 
     @jit
     def with_two(x, out, p, q):
-        return _is_plain(x) and span(ZERO, out.size, (flat(x),), flat(out), (p, q), NO)
+        return _is_contiguous(x) and loop(ZERO, out.size, (flat(x),), flat(out), (p, q), NO)
 
-    return Loops((plain, with_one, with_two)[parameters], large, 1, parameters)
+    return Loops((without, with_one, with_two)[parameters], large, 1, parameters)
 
 
 def binary(formula, parameters: int = 0) -> Loops:
     """Loops of ``out[i] = formula(dy[i], saved[i], *parameters)``."""
-    span, large = _loops(formula, _flat_two, _later_two, _load_two, _load_two_partial)
+    loop, large = _loops(formula, _flat_two, _shifted_two, _load_two, _load_two_partial)
 
     @jit
-    def plain(dy, saved, out):
-        return _are_plain(dy, saved) and span(ZERO, out.size, (flat(dy), flat(saved)), flat(out), (), NO)
+    def without(dy, saved, out):
+        return _are_contiguous(dy, saved) and loop(ZERO, out.size, (flat(dy), flat(saved)), flat(out), (), NO)
 
     @jit
     def with_one(dy, saved, out, p):
-        return _are_plain(dy, saved) and span(ZERO, out.size, (flat(dy), flat(saved)), flat(out), (p,), NO)
+        return _are_contiguous(dy, saved) and loop(ZERO, out.size, (flat(dy), flat(saved)), flat(out), (p,), NO)
 
     @jit
     def with_two(dy, saved, out, p, q):
-        return _are_plain(dy, saved) and span(ZERO, out.size, (flat(dy), flat(saved)), flat(out), (p, q), NO)
+        return _are_contiguous(dy, saved) and loop(ZERO, out.size, (flat(dy), flat(saved)), flat(out), (p, q), NO)
 
-    return Loops((plain, with_one, with_two)[parameters], large, 2, parameters)
+    return Loops((without, with_one, with_two)[parameters], large, 2, parameters)
 
 
 @jit(inline=True)
-def _is_plain(x):
+def _is_contiguous(x):
     return (x.size < 2 or x.strides[0] == x.itemsize) and address(x) % x.itemsize == 0
 
 
 @jit(inline=True)
-def _are_plain(x, y):
-    return _is_plain(x) and _is_plain(y)
+def _are_contiguous(x, y):
+    return _is_contiguous(x) and _is_contiguous(y)
 
 
-def _loops(formula, flatten, later, load, load_partial):
-    """``out[i] = formula(*sources[i], *parameters)`` from `start` to `stop`, and over all on several threads."""
+def _loops(formula, flatten, shift, load, load_partial):
+    """Jitted loops of ``out[i] = formula(*sources[i], *parameters)``: from `start` to `stop`, and for large arrays."""
 
     @jit
-    def span(start, stop, sources, out, parameters, streaming):
+    def loop(start, stop, sources, out, parameters, streaming):
         i, step = start, wide_count(out)
         while i + step <= stop:
             y = formula(*(load(sources, i) + parameters))
@@ -114,14 +114,14 @@ def _loops(formula, flatten, later, load, load_partial):
 
     @jit
     def large(sources, out, parameters, streaming, threads):
-        # what is streamed starts at an aligned address; the few elements before it come first
+        # streaming stores need aligned addresses: the few elements before the first one are stored normally
         first = min(until_aligned(out, 0), out.size) if streaming else 0
         if first > 0:
-            span(ZERO, first, flatten(sources), flat(out), parameters, NO)
-        memory, target = later(flatten(sources), first), shifted(flat(out), first)
-        parallel_for(span, out.size - first, BLOCK, threads, (memory, target, parameters, streaming))
+            loop(ZERO, first, flatten(sources), flat(out), parameters, NO)
+        memory, target = shift(flatten(sources), first), shifted(flat(out), first)
+        parallel_for(loop, out.size - first, BLOCK, threads, (memory, target, parameters, streaming))
 
-    return span, large
+    return loop, large
 
 
 @jit(inline=True)
@@ -135,12 +135,12 @@ def _flat_two(sources):
 
 
 @jit(inline=True)
-def _later_one(sources, first):
+def _shifted_one(sources, first):
     return (shifted(sources[0], first),)
 
 
 @jit(inline=True)
-def _later_two(sources, first):
+def _shifted_two(sources, first):
     return shifted(sources[0], first), shifted(sources[1], first)
 
 
@@ -167,12 +167,12 @@ def _load_two_partial(sources, i, count):
 def forward(operation: str, loops: Loops, x, out, *parameters) -> ndarray:
     """Run `unary` loops on `x`, into `out` or a new array; `out` may be `x` itself."""
     if out is None and x.__class__ is ndarray and not parameters:
-        # short plain vectors do not pay for the details; what does not fit falls through
+        # fast path for short contiguous vectors; anything else falls through
         shape, dtype = x.shape, x.dtype
-        loop = loops.compiled.get(dtype)
-        if loop is not None and len(shape) == 1 and shape[0] < PARALLEL_ELEMENTS:
+        compiled = loops.compiled.get(dtype)
+        if compiled is not None and len(shape) == 1 and shape[0] < PARALLEL_ELEMENTS:
             out = empty(shape, dtype)
-            if loop(x, out):
+            if compiled(x, out):
                 return out
             out = None
     x = floats(operation, "x", x)
@@ -186,7 +186,7 @@ def forward(operation: str, loops: Loops, x, out, *parameters) -> ndarray:
 
 
 def backward(operation: str, loops: Loops, dy, name: str, saved, *parameters) -> ndarray:
-    """Run `binary` loops on `dy` and the array `saved`, which the user knows as `name`."""
+    """Run `binary` loops on `dy` and the array `saved`, which errors call `name`."""
     dy, saved = pair(operation, dy, name, saved)
     dx = new(dy.shape, dy.dtype)
     run(loops, dy, saved, dx, parameters=parameters)
@@ -194,7 +194,7 @@ def backward(operation: str, loops: Loops, dy, name: str, saved, *parameters) ->
 
 
 def run(loops: Loops, *arrays: ndarray, parameters: tuple = ()):
-    """Run loops on checked arrays of one shape, the last of which receives the result."""
+    """Run loops on validated arrays of one shape, the last of which receives the result."""
     *sources, out = arrays if arrays[-1].ndim == 1 else [array.reshape(-1) for array in arrays]
     if out.size < PARALLEL_ELEMENTS:
         loops.compiled[FLOAT32 if out.dtype == FLOAT32 else FLOAT64](*sources, out, *parameters)
@@ -204,7 +204,7 @@ def run(loops: Loops, *arrays: ndarray, parameters: tuple = ()):
 
 
 def pair(operation: str, dy, name: str, saved) -> tuple[ndarray, ndarray]:
-    """The gradient and the array `name` as kernels take them, once they are seen to match."""
+    """Validate and return the gradient and the array `name`, which must match in shape and dtype."""
     dy, saved = floats(operation, "dy", dy), floats(operation, name, saved)
     if dy.shape != saved.shape or dy.dtype is not saved.dtype:
         same_dtype(operation, **{"dy": dy, name: saved})
@@ -213,7 +213,7 @@ def pair(operation: str, dy, name: str, saved) -> tuple[ndarray, ndarray]:
 
 
 def same_or_apart(operation: str, out: ndarray, **inputs: ndarray):
-    """ValueError where `out` overlaps an input without being that very memory: a loop would read what it wrote."""
+    """ValueError where `out` overlaps an input without being the same memory: a loop would read what it wrote."""
     for name, array in inputs.items():
         if np.may_share_memory(out, array) and out.ctypes.data != array.ctypes.data:
             raise ValueError(f"{operation}: out overlaps {name} without being the same memory")

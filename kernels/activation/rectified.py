@@ -1,13 +1,11 @@
-r"""Piecewise linear activations.
+r"""Rectifiers: piecewise linear activations.
 
     relu          y = max(x, 0)                        dx = dy where y > 0, else 0
-    leaky_relu    y = x where x > 0, else slope x      dx = dy where x > 0, else slope dy
+    leaky_relu    y = x where x > 0, else α x          dx = dy where x > 0, else α dy,    α = negative_slope
     hardtanh      y = min(max(x, low), high)           dx = dy where low < x < high, else 0
-    hardswish     y = x min(max(x + 3, 0), 6) / 6      dx = dy (x / 3 + 1/2) where -3 < x < 3, 0 below, dy above
-    hardsigmoid   y = min(max(x + 3, 0), 6) / 6        dx = dy / 6 where -3 < x < 3, else 0
 
-An element costs one to four FLOPs and moves 8 bytes forward, 12 backward (float32): the speed is the memory's.
-relu keeps y for its backward, so x may be overwritten; the others keep x.
+An element costs one or two FLOPs and moves 8 bytes forward, 12 backward (float32), so memory is the limit. relu saves y
+for its backward, so x may be overwritten; the others save x.
 """
 
 from kernels._elementwise import backward, binary, forward, unary
@@ -45,6 +43,11 @@ def relu(x, *, out=None):
     out : array, optional
         Receives the result; it may be `x` itself.
 
+    Returns
+    -------
+    ndarray
+        `out`, or a new array of the shape and dtype of `x`.
+
     Raises
     ------
     TypeError, ValueError
@@ -61,7 +64,32 @@ def relu(x, *, out=None):
 
 
 def relu_backward(dy, y):
-    """Gradient of `relu` at its output `y`."""
+    """Gradient of `relu` with respect to its input, from its output `y`: dy where y > 0, else 0.
+
+    Parameters
+    ----------
+    dy : array, float32 or float64
+        Gradient with respect to the output.
+    y : array
+        The forward's output, of the shape and dtype of `dy`.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `dy`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array is not float32 or float64, or dtypes or shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import relu_backward
+    >>> relu_backward(np.ones(3), np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 1.])
+    """
     return backward("relu_backward", _relu_backward, dy, "y", y)
 
 
@@ -88,12 +116,64 @@ _leaky_relu, _leaky_relu_backward = unary(leaky_relu_lanes, 1), binary(leaky_rel
 
 
 def leaky_relu(x, negative_slope=0.01, *, out=None):
-    """y = x where x > 0, else negative_slope * x; `x` and `out` as for `relu`."""
+    """y = x where x > 0, else negative_slope * x.
+
+    Parameters
+    ----------
+    x : array, float32 or float64, any shape
+    negative_slope : float, default 0.01
+    out : array, optional
+        Receives the result; it may be `x` itself.
+
+    Returns
+    -------
+    ndarray
+        `out`, or a new array of the shape and dtype of `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` is not such an array, or `out` does not fit it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import leaky_relu
+    >>> leaky_relu(np.array([-1.0, 2.0]))
+    array([-0.01,  2.  ])
+    """
     return forward("leaky_relu", _leaky_relu, x, out, float(negative_slope))
 
 
 def leaky_relu_backward(dy, x, negative_slope=0.01):
-    """Gradient of `leaky_relu` at its input `x`."""
+    """Gradient of `leaky_relu` with respect to its input `x`.
+
+    Parameters
+    ----------
+    dy : array, float32 or float64
+        Gradient with respect to the output.
+    x : array
+        The forward's input, of the shape and dtype of `dy`.
+    negative_slope
+        As given to the forward.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `dy`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array is not float32 or float64, or dtypes or shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import leaky_relu_backward
+    >>> leaky_relu_backward(np.ones(2), np.array([-1.0, 2.0]))
+    array([0.01, 1.  ])
+    """
     return backward("leaky_relu_backward", _leaky_relu_backward, dy, "x", x, float(negative_slope))
 
 
@@ -126,85 +206,70 @@ def _bounds(operation, min_val, max_val):
 
 
 def hardtanh(x, min_val=-1.0, max_val=1.0, *, out=None):
-    """y = min(max(x, min_val), max_val); `x` and `out` as for `relu`. ValueError where min_val exceeds max_val."""
+    """y = min(max(x, min_val), max_val).
+
+    Parameters
+    ----------
+    x : array, float32 or float64, any shape
+    min_val, max_val : float, default -1 and 1
+    out : array, optional
+        Receives the result; it may be `x` itself.
+
+    Returns
+    -------
+    ndarray
+        `out`, or a new array of the shape and dtype of `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` is not such an array, `out` does not fit it, or `min_val` exceeds `max_val`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import hardtanh
+    >>> hardtanh(np.array([-2.0, 0.5]))
+    array([-1. ,  0.5])
+    """
     return forward("hardtanh", _hardtanh, x, out, *_bounds("hardtanh", min_val, max_val))
 
 
 def hardtanh_backward(dy, x, min_val=-1.0, max_val=1.0):
-    """Gradient of `hardtanh` at its input `x`: 0 on the bounds themselves."""
+    """Gradient of `hardtanh` with respect to its input `x`: 0 on the bounds themselves.
+
+    Parameters
+    ----------
+    dy : array, float32 or float64
+        Gradient with respect to the output.
+    x : array
+        The forward's input, of the shape and dtype of `dy`.
+    min_val, max_val
+        As given to the forward.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `dy`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array is not float32 or float64, dtypes or shapes differ, or `min_val` exceeds `max_val`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import hardtanh_backward
+    >>> hardtanh_backward(np.ones(2), np.array([-2.0, 0.5]))
+    array([0., 1.])
+    """
     bounds = _bounds("hardtanh_backward", min_val, max_val)
     return backward("hardtanh_backward", _hardtanh_backward, dy, "x", x, *bounds)
-
-
-# --- hardsigmoid ------------------------------------------------------------------------------------------------------
-
-
-@jit
-def hardsigmoid_naive(x, out):
-    for i in range(x.size):
-        out[i] = min(max(x[i] + 3, 0), 6) / 6
-
-
-@jit(inline=True)
-def hardsigmoid_lanes(x):
-    return minimum(maximum(x + 3.0, 0.0), 6.0) * (1 / 6)
-
-
-@jit(inline=True)
-def hardsigmoid_backward_lanes(dy, x):
-    return select((x > -3.0) & (x < 3.0), dy * (1 / 6), 0.0)
-
-
-_hardsigmoid, _hardsigmoid_backward = unary(hardsigmoid_lanes), binary(hardsigmoid_backward_lanes)
-
-
-def hardsigmoid(x, *, out=None):
-    """y = min(max(x + 3, 0), 6) / 6; `x` and `out` as for `relu`."""
-    return forward("hardsigmoid", _hardsigmoid, x, out)
-
-
-def hardsigmoid_backward(dy, x):
-    """Gradient of `hardsigmoid` at its input `x`."""
-    return backward("hardsigmoid_backward", _hardsigmoid_backward, dy, "x", x)
-
-
-# --- hardswish --------------------------------------------------------------------------------------------------------
-
-
-@jit
-def hardswish_naive(x, out):
-    for i in range(x.size):
-        out[i] = x[i] * min(max(x[i] + 3, 0), 6) / 6
-
-
-@jit(inline=True)
-def hardswish_lanes(x):
-    return x * hardsigmoid_lanes(x)
-
-
-@jit(inline=True)
-def hardswish_backward_lanes(dy, x):
-    inside = dy * (x * (1 / 3) + 0.5)
-    return select(x <= -3.0, 0.0, select(x >= 3.0, dy, inside))
-
-
-_hardswish, _hardswish_backward = unary(hardswish_lanes), binary(hardswish_backward_lanes)
-
-
-def hardswish(x, *, out=None):
-    """y = x min(max(x + 3, 0), 6) / 6; `x` and `out` as for `relu`."""
-    return forward("hardswish", _hardswish, x, out)
-
-
-def hardswish_backward(dy, x):
-    """Gradient of `hardswish` at its input `x`."""
-    return backward("hardswish_backward", _hardswish_backward, dy, "x", x)
 
 
 VARIANTS = {
     "relu": {"naive": relu_naive, "fast": _relu.serial},
     "leaky_relu": {"naive": leaky_relu_naive, "fast": _leaky_relu.serial},
     "hardtanh": {"naive": hardtanh_naive, "fast": _hardtanh.serial},
-    "hardsigmoid": {"naive": hardsigmoid_naive, "fast": _hardsigmoid.serial},
-    "hardswish": {"naive": hardswish_naive, "fast": _hardswish.serial},
 }

@@ -1,6 +1,6 @@
-r"""Functions on vectors that only activations need, each on the half of the line where it is asked for.
+r"""Functions on vectors that only activations need, each for the range of arguments that occurs.
 
-Like those of `simd.math` they are polynomials between steps that undo a reduction, compiled without fast-math. The
+Like those of `simd.math` they are polynomials after a range reduction, compiled without fast-math. The
 polynomials of the normal distribution minimise the largest absolute error of the result in units of float32's rounding
 (2⁻²⁴); that of the logarithm interpolates at Chebyshev nodes.
 """
@@ -29,38 +29,82 @@ DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
 
 # log(1 + x) / x on [0, 1], relative error 9e-10 and 2e-18
 LOG1P_32 = (
-    0.0019866965936534607, -0.013187826565578387, 0.041006573693958392, -0.081880409235828432,
-    0.12377995867871511, -0.16087623009295731, 0.19885820285008451, -0.24986496459409927,
-    0.33332497543526519, -0.49999979491391229, 0.99999999915568227,
-)  # fmt: skip
+    0.0019866965936534607,
+    -0.013187826565578387,
+    0.041006573693958392,
+    -0.081880409235828432,
+    0.12377995867871511,
+    -0.16087623009295731,
+    0.19885820285008451,
+    -0.24986496459409927,
+    0.33332497543526519,
+    -0.49999979491391229,
+    0.99999999915568227,
+)
 LOG1P_64 = (
-    -1.6020216725538193e-5, 0.00019330794553431146, -0.0011093809681700343, 0.004047809893467512,
-    -0.01061469636358553, 0.021511022653356974, -0.035530525401441245, 0.05007742395391704,
-    -0.062887546707831463, 0.073290152555349544, -0.08207163680437429, 0.090555675155907331,
-    -0.099921278217600168, 0.11109740896460193, -0.12499817769513954, 0.1428569630956731,
-    -0.16666665403691092, 0.19999999940349815, -0.24999999998264811, 0.33333333333306461,
-    -0.49999999999999834, 1.0,
-)  # fmt: skip
+    -1.6020216725538193e-5,
+    0.00019330794553431146,
+    -0.0011093809681700343,
+    0.004047809893467512,
+    -0.01061469636358553,
+    0.021511022653356974,
+    -0.035530525401441245,
+    0.05007742395391704,
+    -0.062887546707831463,
+    0.073290152555349544,
+    -0.08207163680437429,
+    0.090555675155907331,
+    -0.099921278217600168,
+    0.11109740896460193,
+    -0.12499817769513954,
+    0.1428569630956731,
+    -0.16666665403691092,
+    0.19999999940349815,
+    -0.24999999998264811,
+    0.33333333333306461,
+    -0.49999999999999834,
+    1.0,
+)
 
-# log2 Φ(-x): 0.13 units of error in Φ. From 6 on, where Φ(-x) < 1e-9, it only has to keep falling.
+# log2 Φ(-x): 0.13 units of error in Φ. From 6 on, where Φ(-x) < 1e-9, it only has to decrease.
 NORMAL_TAIL_32 = (
-    -2.7720211336955815e-06, 3.8620424688300355e-05, -0.00018254613847578047, -0.00014587347122869745,
-    0.007075475790414645, -0.0525050311181331, -0.45920490666611835, -1.151105723543594, -0.9999999782830467,
-)  # fmt: skip
-# From here on Φ(-x) counts as 0: the polynomial is -127 here, and erf in float64 has long been 1.
+    -2.7720211336955815e-06,
+    3.8620424688300355e-05,
+    -0.00018254613847578047,
+    -0.00014587347122869745,
+    0.007075475790414645,
+    -0.0525050311181331,
+    -0.45920490666611835,
+    -1.151105723543594,
+    -0.9999999782830467,
+)
+# From here on Φ(-x) is taken as 0: the polynomial is -127 here, and erf in float64 is 1.
 LAST_32, LAST_64 = 9.98, 39.0
 # 2**f on [-1/2, 1/2], relative error 3e-9
 POWER_32 = (
-    0.00015461444698569129, 0.0013400428177615838, 0.0096180566785246381, 0.055503272266703021,
-    0.24022650922288758, 0.6931472067028326, 1.0,
-)  # fmt: skip
-# The slope Φ(-x) - x φ(x) over the tail that the two polynomials above give: 0.1 units of error in the slope, fitted so
-# that it keeps its digits where it fades, too: the relative error is 2e-6 up to x = 4, 4e-5 up to 5.
-GELU_SLOPE_32 = (
-    -2.0087053162822497e-06, 3.133546265288094e-05, -0.00021554878227218537, 0.0008678675890029233,
-    -0.0020984188084151897, 0.0010504363782350172, 0.018573997203860555, -0.1088036533185609,
-    -0.6366573989880062, -0.797881859672323, 0.999999983486191,
-)  # fmt: skip
+    0.00015461444698569129,
+    0.0013400428177615838,
+    0.0096180566785246381,
+    0.055503272266703021,
+    0.24022650922288758,
+    0.6931472067028326,
+    1.0,
+)
+# The derivative Φ(-x) - x φ(x), divided by the tail that the two polynomials above give: 0.1 units of error in the
+# derivative, fitted so that it stays accurate where it tends to 0: relative error 2e-6 up to x = 4, 4e-5 up to 5.
+GELU_DERIVATIVE_32 = (
+    -2.0087053162822497e-06,
+    3.133546265288094e-05,
+    -0.00021554878227218537,
+    0.0008678675890029233,
+    -0.0020984188084151897,
+    0.0010504363782350172,
+    0.018573997203860555,
+    -0.1088036533185609,
+    -0.6366573989880062,
+    -0.797881859672323,
+    0.999999983486191,
+)
 
 
 @jit(inline=True)
@@ -71,7 +115,7 @@ def quotient(x, divisor):
 
 
 def expm1_negative(x):
-    """exp(x) - 1 for x <= 0, accurate for small x, too; other lanes hold anything."""
+    """exp(x) - 1 for x <= 0, accurate for small x, too; for x > 0 the result is arbitrary."""
     raise only_compiled("expm1_negative")
 
 
@@ -120,7 +164,7 @@ def _normal_tail_64(x):
 
 
 def gelu_deficit(x):
-    """x Φ(-x) for x >= 0: by how much gelu(x) stays below max(x, 0)."""
+    """x Φ(-x) for x >= 0: max(x, 0) - gelu(x)."""
     raise only_compiled("gelu_deficit")
 
 
@@ -137,19 +181,19 @@ def _gelu_deficit_64(x):
 _for_vectors(gelu_deficit, _gelu_deficit_32, _gelu_deficit_64)
 
 
-def gelu_slope(x):
+def gelu_derivative(x):
     """Φ(-x) - x φ(x) for x >= 0, the derivative of gelu at -x; at x it is 1 minus that."""
-    raise only_compiled("gelu_slope")
+    raise only_compiled("gelu_derivative")
 
 
-def _gelu_slope_32(x):
+def _gelu_derivative_32(x):
     x = simd.select(x > LAST_32, LAST_32, x)
-    return _normal_tail_32(x) * polynomial(x, GELU_SLOPE_32)
+    return _normal_tail_32(x) * polynomial(x, GELU_DERIVATIVE_32)
 
 
-def _gelu_slope_64(x):
+def _gelu_derivative_64(x):
     x = simd.select(x > LAST_64, LAST_64, x)
     return _normal_tail_64(x) - x * (simd.exp(-0.5 * x * x) * DENSITY_AT_0)
 
 
-_for_vectors(gelu_slope, _gelu_slope_32, _gelu_slope_64)
+_for_vectors(gelu_derivative, _gelu_derivative_32, _gelu_derivative_64)

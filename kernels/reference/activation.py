@@ -312,8 +312,8 @@ def gelu_backward(dy, x, approximate="none"):
     """dx = dy (Φ(x) + x φ(x)), or the derivative of the tanh form."""
     if _is_tanh(approximate):
         t = np.tanh(_gelu_inner(x))
-        slope = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
-        return np.asarray(dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * slope))
+        derivative = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
+        return np.asarray(dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * derivative))
     density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
     return np.asarray(dy * (_normal_cdf(x) + x * density))
 
