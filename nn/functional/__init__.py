@@ -75,8 +75,6 @@ from nn.functional.pooling import (
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
-    fold,
-    interpolate,
     lp_pool1d,
     lp_pool2d,
     lp_pool3d,
@@ -86,12 +84,10 @@ from nn.functional.pooling import (
     max_unpool1d,
     max_unpool2d,
     max_unpool3d,
-    pixel_shuffle,
-    pixel_unshuffle,
-    unfold,
 )
 from nn.functional.positions import rotary_embedding
 from nn.functional.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
+from nn.functional.resampling import fold, interpolate, pixel_shuffle, pixel_unshuffle, unfold
 
 __all__ = [
     "linear",

@@ -1,4 +1,4 @@
-"""Activations, softmax and dropout. ``inplace=True`` leaves the result in `input`, too."""
+"""Activations, softmax and dropout."""
 
 import numpy as np
 
@@ -9,17 +9,46 @@ from nn.tensor import record
 
 
 def relu(input, inplace=False):
-    """max(0, x)."""
+    """max(0, x), elementwise.
+
+    Parameters
+    ----------
+    input : Tensor, float32 or float64, any shape
+    inplace : bool, default False
+        Also store the result in `input`.
+
+    Returns
+    -------
+    Tensor of the shape of `input`
+
+    Raises
+    ------
+    TypeError
+        `input` is not a Tensor of such numbers.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.functional.relu(nn.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
     return in_place(input, checked("relu", input).relu(), inplace)
 
 
 def relu6(input, inplace=False):
-    """min(max(0, x), 6)."""
+    """min(max(0, x), 6), elementwise; `input` and `inplace` as for `relu`."""
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
 def leaky_relu(input, negative_slope=0.01, inplace=False):
-    """x where x > 0, else negative_slope · x."""
+    """x where x > 0, else negative_slope · x, elementwise.
+
+    Parameters
+    ----------
+    input, inplace
+        As for `relu`.
+    negative_slope : float, default 0.01
+    """
     x, negative_slope = checked("leaky_relu", input).data, number(negative_slope)
 
     def backward(dy):
@@ -30,13 +59,24 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
 
 
 def prelu(input, weight):
-    """x where x > 0, else weight · x.
+    """x where x > 0, else weight · x, elementwise.
 
     Parameters
     ----------
     input : Tensor (N, C, ...)
     weight : Tensor (), (1,) or (C,)
         One slope, or one for each channel.
+
+    Returns
+    -------
+    Tensor of the shape of `input`
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not a Tensor of floats, dtypes differ, or `weight` has neither one element nor C.
+
+    Reference: He et al., "Delving Deep into Rectifiers" (2015), equation 1.
     """
     x, w = checked("prelu", input).data, checked("prelu", weight, "weight").data
     return record(
@@ -45,28 +85,73 @@ def prelu(input, weight):
 
 
 def elu(input, alpha=1.0, inplace=False):
-    """x where x > 0, else alpha · (exp(x) - 1)."""
+    """x where x > 0, else alpha · (exp(x) - 1), elementwise.
+
+    Parameters
+    ----------
+    input, inplace
+        As for `relu`.
+    alpha : float, default 1.0
+
+    Reference: Clevert et al., "Fast and Accurate Deep Network Learning by Exponential Linear Units (ELUs)" (2016),
+    equation 15.
+    """
     x, alpha = checked("elu", input).data, number(alpha)
     y = record("elu", kernels.elu(x, alpha), (input,), lambda dy: kernels.elu_backward(dy, x, alpha), (input,))
     return in_place(input, y, inplace)
 
 
 def selu(input, inplace=False):
-    """scale · (x where x > 0, else alpha · (exp(x) - 1)), with the constants that keep mean 0 and variance 1."""
+    """scale · (x where x > 0, else alpha · (exp(x) - 1)), with constants that keep mean 0 and variance 1.
+
+    `input` and `inplace` as for `relu`.
+
+    Reference: Klambauer et al., "Self-Normalizing Neural Networks" (2017), equation 2.
+    """
     x = checked("selu", input).data
     y = record("selu", kernels.selu(x), (input,), lambda dy: kernels.selu_backward(dy, x), (input,))
     return in_place(input, y, inplace)
 
 
 def celu(input, alpha=1.0, inplace=False):
-    """x where x > 0, else alpha · (exp(x / alpha) - 1)."""
+    """x where x > 0, else alpha · (exp(x / alpha) - 1), elementwise.
+
+    Parameters
+    ----------
+    input, inplace
+        As for `relu`.
+    alpha : float, default 1.0
+        Not 0.
+
+    Raises
+    ------
+    ValueError
+        `alpha` is 0.
+
+    Reference: Barron, "Continuously Differentiable Exponential Linear Units" (2017), equation 2.
+    """
     x, alpha = checked("celu", input).data, number(alpha)
     y = record("celu", kernels.celu(x, alpha), (input,), lambda dy: kernels.celu_backward(dy, x, alpha), (input,))
     return in_place(input, y, inplace)
 
 
 def gelu(input, approximate="none"):
-    """x · Φ(x), Φ the normal distribution function; ``approximate="tanh"`` for the approximation by tanh."""
+    """x · Φ(x), elementwise, where Φ is the normal distribution function.
+
+    Parameters
+    ----------
+    input
+        As for `relu`.
+    approximate : {"none", "tanh"}
+        Whether Φ is approximated by a tanh.
+
+    Raises
+    ------
+    ValueError
+        `approximate` is another word.
+
+    Reference: Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016), section 2.
+    """
     x = checked("gelu", input).data
 
     def backward(dy):
@@ -76,31 +161,43 @@ def gelu(input, approximate="none"):
 
 
 def silu(input, inplace=False):
-    """x · sigmoid(x)."""
+    """x · sigmoid(x), elementwise; `input` and `inplace` as for `relu`."""
     x = checked("silu", input).data
     y = record("silu", kernels.silu(x), (input,), lambda dy: kernels.silu_backward(dy, x), (input,))
     return in_place(input, y, inplace)
 
 
 def mish(input, inplace=False):
-    """x · tanh(softplus(x))."""
+    """x · tanh(softplus(x)), elementwise; `input` and `inplace` as for `relu`.
+
+    Reference: Misra, "Mish" (2019), equation 1.
+    """
     x = checked("mish", input).data
     y = record("mish", kernels.mish(x), (input,), lambda dy: kernels.mish_backward(dy, x), (input,))
     return in_place(input, y, inplace)
 
 
 def sigmoid(input):
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)), elementwise; `input` as for `relu`."""
     return checked("sigmoid", input).sigmoid()
 
 
 def tanh(input):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent, elementwise; `input` as for `relu`."""
     return checked("tanh", input).tanh()
 
 
 def softplus(input, beta=1.0, threshold=20.0):
-    """log(1 + exp(beta · x)) / beta; x itself where beta · x > threshold."""
+    """log(1 + exp(beta · x)) / beta, elementwise.
+
+    Parameters
+    ----------
+    input
+        As for `relu`.
+    beta : float, default 1.0
+    threshold : float, default 20.0
+        The result is x itself where beta · x is larger.
+    """
     x, beta, threshold = checked("softplus", input).data, number(beta), number(threshold)
 
     def backward(dy):
@@ -110,7 +207,16 @@ def softplus(input, beta=1.0, threshold=20.0):
 
 
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
-    """x, but at least min_val and at most max_val."""
+    """min(max(min_val, x), max_val), elementwise.
+
+    Parameters
+    ----------
+    input
+        As for `relu`.
+    min_val, max_val : float, default -1.0 and 1.0
+    inplace
+        As for `relu`.
+    """
     x, min_val, max_val = checked("hardtanh", input).data, number(min_val), number(max_val)
 
     def backward(dy):
@@ -121,14 +227,14 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
 
 
 def hardswish(input, inplace=False):
-    """x · relu6(x + 3) / 6."""
+    """x · relu6(x + 3) / 6, elementwise; `input` and `inplace` as for `relu`."""
     x = checked("hardswish", input).data
     y = record("hardswish", kernels.hardswish(x), (input,), lambda dy: kernels.hardswish_backward(dy, x), (input,))
     return in_place(input, y, inplace)
 
 
 def hardsigmoid(input, inplace=False):
-    """relu6(x + 3) / 6."""
+    """relu6(x + 3) / 6, elementwise; `input` and `inplace` as for `relu`."""
     x = checked("hardsigmoid", input).data
     y = record(
         "hardsigmoid", kernels.hardsigmoid(x), (input,), lambda dy: kernels.hardsigmoid_backward(dy, x), (input,)
@@ -137,13 +243,33 @@ def hardsigmoid(input, inplace=False):
 
 
 def glu(input, dim=-1):
-    """a · sigmoid(b), a and b the halves of x along `dim`."""
+    """a · sigmoid(b), where a and b are the halves of `input` along a dimension.
+
+    Parameters
+    ----------
+    input : Tensor, float32 or float64
+    dim : int, default -1
+
+    Returns
+    -------
+    Tensor
+        Half as long along `dim`.
+
+    Raises
+    ------
+    ValueError
+        `input` has no dimensions or an odd length along `dim`.
+    IndexError
+        `dim` is out of range.
+
+    Reference: Dauphin et al., "Language Modeling with Gated Convolutional Networks" (2017), equation 1.
+    """
     x = checked("glu", input).data
     return record("glu", kernels.glu(x, dim), (input,), lambda dy: kernels.glu_backward(dy, x, dim), (input,))
 
 
 def logsigmoid(input):
-    """log(sigmoid(x))."""
+    """log(sigmoid(x)), elementwise; `input` as for `relu`."""
     x = checked("logsigmoid", input).data
     return record(
         "logsigmoid", kernels.logsigmoid(x), (input,), lambda dy: kernels.logsigmoid_backward(dy, x), (input,)
@@ -151,12 +277,36 @@ def logsigmoid(input):
 
 
 def softmax(input, dim=None):
-    """exp(x) / sum(exp(x)) along `dim`; without it, as in PyTorch, 0 for 0, 1 or 3 dimensions, else 1."""
+    """exp(x) / sum(exp(x)) along a dimension.
+
+    Parameters
+    ----------
+    input : Tensor, float32 or float64
+    dim : int, optional
+        By default 0 for tensors of 0, 1 or 3 dimensions and 1 for others, as in PyTorch.
+
+    Returns
+    -------
+    Tensor of the shape of `input`
+
+    Raises
+    ------
+    TypeError
+        `input` is not a Tensor of such numbers.
+    IndexError
+        `dim` is out of range.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.functional.softmax(nn.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5, 0.5])
+    """
     return checked("softmax", input).softmax(_softmax_dim(input) if dim is None else dim)
 
 
 def log_softmax(input, dim=None):
-    """x - log(sum(exp(x))) along `dim`, by default as for `softmax`."""
+    """x - log(sum(exp(x))) along a dimension; `input` and `dim` as for `softmax`."""
     return checked("log_softmax", input).log_softmax(_softmax_dim(input) if dim is None else dim)
 
 
@@ -167,31 +317,46 @@ def _softmax_dim(input):
 def dropout(input, p=0.5, training=True, inplace=False):
     """In training, set each element to 0 with probability `p` and scale the others by 1 / (1 - p).
 
+    Parameters
+    ----------
+    input : Tensor, float32 or float64, any shape
+    p : float, default 0.5
+    training : bool, default True
+        Whether to drop anything; else the result is `input`.
+    inplace : bool, default False
+        Also store the result in `input`.
+
+    Returns
+    -------
+    Tensor of the shape of `input`
+
     Raises
     ------
     ValueError
         `p` is not in [0, 1].
+
+    Reference: Srivastava et al., "Dropout" (2014), section 4.
     """
     return _dropout("dropout", input, p, training, inplace, None)
 
 
 def dropout1d(input, p=0.5, training=True, inplace=False):
-    """`dropout` of whole channels of (N, C, L) or (C, L)."""
+    """`dropout` of whole channels of (N, C, L) or (C, L); arguments as for `dropout`."""
     return _dropout("dropout1d", input, p, training, inplace, 1)
 
 
 def dropout2d(input, p=0.5, training=True, inplace=False):
-    """`dropout` of whole channels of (N, C, H, W) or (C, H, W)."""
+    """`dropout` of whole channels of (N, C, H, W) or (C, H, W); arguments as for `dropout`."""
     return _dropout("dropout2d", input, p, training, inplace, 2)
 
 
 def dropout3d(input, p=0.5, training=True, inplace=False):
-    """`dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+    """`dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W); arguments as for `dropout`."""
     return _dropout("dropout3d", input, p, training, inplace, 3)
 
 
 def _dropout(name, input, p, training, inplace, dims):
-    """Dropout of elements, or of what lies along the last `dims` dimensions."""
+    """Dropout of single elements, or with `dims` of whole channels, which are the last `dims` dimensions."""
     if not 0 <= p <= 1:
         raise ValueError(f"{name}: p must be between 0 and 1, got {p}")
     x = checked(name, input).data

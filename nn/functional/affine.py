@@ -1,4 +1,4 @@
-"""The affine map, and two of them with an activation between."""
+"""The affine map, and two of them with an activation between: a feed-forward block."""
 
 import numpy as np
 
@@ -19,6 +19,17 @@ def linear(input, weight, bias=None):
     Returns
     -------
     Tensor (..., out_features)
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.functional.linear(nn.tensor([1.0, 2.0]), nn.tensor([[3.0, 4.0]]), nn.tensor([5.0]))
+    tensor([16.])
     """
     x, w, b = checked("linear", input).data, weight.data, None if bias is None else bias.data
     needs = (input.requires_grad, weight.requires_grad, b is not None and bias.requires_grad)
@@ -30,32 +41,39 @@ def linear(input, weight, bias=None):
 
 
 def feed_forward(input, weight1, bias1, weight2, bias2, activation="gelu"):
-    """``linear(f(linear(input, weight1, bias1)), weight2, bias2)``, the hidden layer a block of rows at a time.
+    """``linear(f(linear(input, weight1, bias1)), weight2, bias2)``, a block of rows of the hidden layer at a time.
 
     Parameters
     ----------
     input : Tensor (..., K)
     weight1, bias1 : Tensor (H, K) and (H,)
-        With "swiglu" (2 H, K) and (2 H,), the gate's first. The bias may be None.
+        With "swiglu" (2 H, K) and (2 H,), the rows of the gate first. `bias1` may be None.
     weight2, bias2 : Tensor (N, H) and (N,)
-        The bias may be None.
+        `bias2` may be None.
     activation : {"gelu", "gelu_tanh", "relu", "silu", "swiglu"}
         The function f; "swiglu" is ``silu(gate) * value``.
 
     Returns
     -------
     Tensor (..., N)
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes, shapes or an activation that do not fit.
+
+    Reference: Shazeer, "GLU Variants Improve Transformer" (2020), section 2.
     """
     inputs = input, weight1, bias1, weight2, bias2
     x, w1, b1, w2, b2 = checked("feed_forward", input).data, *(None if t is None else t.data for t in inputs[1:])
     needs = tuple(t is not None and t.requires_grad for t in inputs)
-    kept = None
+    preactivation = None
     if any(needs) and is_grad_enabled() and w2.ndim == 2:
         shape = (*x.shape[:-1], w2.shape[1])
-        kept = np.empty((2, *shape) if activation == "swiglu" else shape, x.dtype)
-    y = kernels.feed_forward(x, w1, b1, w2, b2, activation, preactivation=kept)
+        preactivation = np.empty((2, *shape) if activation == "swiglu" else shape, x.dtype)
+    y = kernels.feed_forward(x, w1, b1, w2, b2, activation, preactivation=preactivation)
 
     def backward(dy):
-        return kernels.feed_forward_backward(dy, x, w1, w2, kept, activation, needs=needs)
+        return kernels.feed_forward_backward(dy, x, w1, w2, preactivation, activation, needs=needs)
 
     return record("feed_forward", y, inputs, backward, (input, weight1, weight2))

@@ -1,4 +1,4 @@
-"""What the functions share: their arguments checked, and results that replace their input."""
+"""Checks of arguments that the functions share, and results that replace their input."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from nn.tensor import Tensor, is_grad_enabled
 
 
 def checked(name, value, argument="input"):
-    """`value`, once it is seen to be a Tensor."""
+    """Validate that `value` is a Tensor and return it."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name}: {argument} must be a Tensor, got {type(value).__name__}")
     return value

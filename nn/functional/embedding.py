@@ -1,4 +1,4 @@
-"""Rows of a table by their numbers."""
+"""Rows of a table by their indices: embeddings, and one-hot vectors."""
 
 import numpy as np
 
@@ -8,20 +8,20 @@ from nn.tensor import Tensor, record
 
 
 def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False):
-    """The rows of `weight` that `input` names.
+    """The rows of `weight` at the indices in `input`.
 
     Parameters
     ----------
     input : Tensor or array of int64 or int32, any shape
     weight : Tensor (num_embeddings, embedding_dim)
     padding_idx : int, optional
-        This row gets no gradient; negative counts from the end.
+        Index of a row without gradient; negative ones count from the end.
     max_norm : float, optional
-        The named rows whose norm is larger are scaled down to it first, in `weight` itself.
+        The rows in use whose norm is larger are scaled down to it first, in `weight` itself.
     norm_type : float, default 2
         The p of that p-norm.
     scale_grad_by_freq : bool, default False
-        Whether the gradient of a row is divided by the number of times that `input` names it.
+        Whether the gradient of a row is divided by the number of times that its index occurs in `input`.
 
     Returns
     -------
@@ -32,9 +32,15 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     TypeError
         `input` does not hold integers.
     IndexError
-        It holds one that is negative or not below num_embeddings.
+        An index is negative or not below num_embeddings.
     ValueError
         `padding_idx` is outside the table.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.functional.embedding(nn.tensor([1, 0, 1]), nn.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
     """
     ids, table = constant("embedding", input), weight.data
     y = kernels.embedding(ids, table, padding_idx, max_norm, norm_type)
@@ -61,12 +67,12 @@ def embedding_bag(
     include_last_offset=False,
     padding_idx=None,
 ):
-    """Sum, mean or largest elements of the rows of `weight` that each bag of `input` names.
+    """Sum, mean or largest elements of the rows of `weight` at the indices of each bag.
 
     Parameters
     ----------
     input : Tensor or array of int64 or int32
-        Shape (B, n): B bags of n ids; or (n,): the ids of all bags, one bag after the other.
+        Shape (B, n): B bags of n indices; or (n,): the indices of all bags, one bag after the other.
     weight : Tensor (num_embeddings, embedding_dim)
     offsets : Tensor or array of int64 or int32 (B,), optional
         For a 1-D `input`: where each bag begins.
@@ -74,11 +80,11 @@ def embedding_bag(
         As for `embedding`.
     mode : {"mean", "sum", "max"}
     per_sample_weights : Tensor of the shape of `input`, optional
-        With "sum": factor of each row.
+        Factors of the rows; for "sum" only.
     include_last_offset : bool, default False
         Whether `offsets` has one more element, the end of the last bag.
     padding_idx : int, optional
-        Ids of this row do not count, and it gets no gradient.
+        Index of a row that does not count and has no gradient.
 
     Returns
     -------
@@ -112,7 +118,7 @@ def embedding_bag(
 
 
 def one_hot(input, num_classes=-1):
-    """Vectors of zeros with a one at the class, int64.
+    """Vectors that are 1 at the class and 0 elsewhere, int64.
 
     Parameters
     ----------
@@ -128,6 +134,12 @@ def one_hot(input, num_classes=-1):
     ------
     TypeError, IndexError
         As `embedding`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.functional.one_hot(nn.tensor([2, 0])).tolist()
+    [[0, 0, 1], [1, 0, 0]]
     """
     ids = constant("one_hot", input)
     if num_classes == -1:

@@ -1,4 +1,4 @@
-"""Losses. `reduction` is "none" for one loss an element, "mean" or "sum" of them."""
+"""Losses. `reduction` is "none" for one loss per element, or their "mean" or "sum"."""
 
 import warnings
 
@@ -25,6 +25,24 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     reduction : {"mean", "sum", "none"}
     label_smoothing : float, default 0.0
         How much of each target is spread evenly over all classes.
+
+    Returns
+    -------
+    Tensor
+        Without dimensions; for "none", of the shape of `input` without C.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes, shapes or options that do not fit.
+    IndexError
+        A class that is negative or not below C, and not `ignore_index`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.functional.cross_entropy(nn.tensor([[0.0, 0.0], [9.0, -9.0]]), nn.tensor([1, 0]))
+    tensor(0.3466)
     """
     x, t, w = (
         checked("cross_entropy", input).data,
@@ -69,6 +87,17 @@ def linear_cross_entropy(
     ignore_index : int, optional
         Targets of this class, by default -100, do not count.
     label_smoothing : float, default 0.0
+        How much of each target is spread evenly over all classes.
+
+    Returns
+    -------
+    Tensor
+        Without dimensions; for "none", of the shape of `target`.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `cross_entropy`.
     """
     name, inputs = "linear_cross_entropy", (input, linear_weight, linear_bias)
     arrays = checked(name, input).data, linear_weight.data, constant(name, target)
@@ -81,22 +110,42 @@ def linear_cross_entropy(
     }
     needs = tuple(each is not None and each.requires_grad for each in inputs)
     gradients = None
-    if any(needs) and is_grad_enabled() and reduction != "none":  # made while the logits are at hand
+    if any(needs) and is_grad_enabled() and reduction != "none":  # computed while the logits are in the cache
         gradients = tuple(
             np.empty(each.shape, each.dtype) if need else None for each, need in zip(inputs, needs, strict=True)
         )
-    made = [gradients]
+    saved = [gradients]
     loss = kernels.linear_cross_entropy(*arrays, **options, gradients=gradients)
 
     def backward(dy):
-        given, made[0] = made[0], None  # they become the result; a second backward makes them anew
+        given, saved[0] = saved[0], None  # they become the result; a second backward computes them again
         return kernels.linear_cross_entropy_backward(dy, *arrays, **options, gradients=given, needs=needs)
 
     return record(name, loss, inputs, backward, (*inputs, target, weight))
 
 
 def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
-    """The negative log-likelihood of the target classes, given log-probabilities; arguments as `cross_entropy`."""
+    """The negative log-likelihood of the target classes.
+
+    Parameters
+    ----------
+    input : Tensor (C,), (N, C) or (N, C, d1, ...)
+        Log-probabilities.
+    target : Tensor or array
+        Classes, int64 or int32, of the shape of `input` without C.
+    weight, ignore_index, reduction
+        As for `cross_entropy`.
+
+    Returns
+    -------
+    Tensor
+        As `cross_entropy`.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `cross_entropy`.
+    """
     x, t, w = checked("nll_loss", input).data, constant("nll_loss", target), constant("nll_loss", weight)
     ignore_index = number(ignore_index)
     y = kernels.nll_loss(x, t, w, ignore_index, reduction)
@@ -136,28 +185,76 @@ def _common_shape(name, input, target):
 
 
 def mse_loss(input, target, reduction="mean"):
-    """The squared difference of two tensors; the target may be an array. Shapes that differ broadcast, as in PyTorch,
-    with a warning.
+    """The squared difference.
+
+    Parameters
+    ----------
+    input : Tensor
+    target : Tensor or array
+        Broadcasts with `input`; a shape other than that of `input` warns, as in PyTorch.
+    reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    Tensor
+        Without dimensions; for "none", of the shape of `input`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit, or another reduction.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.functional.mse_loss(nn.tensor([1.0, 2.0]), nn.tensor([1.0, 4.0]))
+    tensor(2.)
     """
     return _pair_loss("mse_loss", kernels.mse_loss, kernels.mse_loss_backward, input, target, reduction)
 
 
 def l1_loss(input, target, reduction="mean"):
-    """The absolute difference of two tensors; the target may be an array. Shapes that differ broadcast, as in PyTorch,
-    with a warning.
-    """
+    """The absolute difference; `input`, `target` and `reduction` as for `mse_loss`."""
     return _pair_loss("l1_loss", kernels.l1_loss, kernels.l1_loss_backward, input, target, reduction)
 
 
 def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
-    """d² / (2 beta) where |d| < beta, else |d| - beta / 2; d is the difference, as in `l1_loss`."""
+    """d² / (2 beta) where |d| < beta, else |d| - beta / 2, with the difference d.
+
+    Parameters
+    ----------
+    input, target, reduction
+        As for `mse_loss`.
+    beta : float, default 1.0
+        At least 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `mse_loss`, or `beta` is negative.
+
+    Reference: Girshick, "Fast R-CNN" (2015), equation 3.
+    """
     return _pair_loss(
         "smooth_l1_loss", kernels.smooth_l1_loss, kernels.smooth_l1_loss_backward, input, target, reduction, beta
     )
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0):
-    """d² / 2 where |d| < delta, else delta · (|d| - delta / 2); d is the difference, as in `l1_loss`."""
+    """d² / 2 where |d| < delta, else delta · (|d| - delta / 2), with the difference d.
+
+    Parameters
+    ----------
+    input, target, reduction
+        As for `mse_loss`.
+    delta : float, default 1.0
+        Positive.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `mse_loss`, or `delta` is not positive.
+    """
     return _pair_loss("huber_loss", kernels.huber_loss, kernels.huber_loss_backward, input, target, reduction, delta)
 
 
@@ -171,6 +268,16 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     weight : Tensor or array, optional
         Factor on each loss; broadcasts.
     reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    Tensor
+        Without dimensions; for "none", of the shape of `input`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit, or another reduction.
     """
     x, t, w = (
         checked("binary_cross_entropy", input).data,
@@ -197,6 +304,16 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     reduction : {"mean", "sum", "none"}
     pos_weight : Tensor or array, optional
         Factor on the losses of positive targets; broadcasts.
+
+    Returns
+    -------
+    Tensor
+        Without dimensions; for "none", of the shape of `input`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit, or another reduction.
     """
     x, t, w, p = (
         checked("binary_cross_entropy_with_logits", input).data,
@@ -222,6 +339,17 @@ def kl_div(input, target, reduction="mean", log_target=False):
     reduction : {"mean", "batchmean", "sum", "none"}
         "batchmean", the sum divided by the first dimension of `input`, is the divergence as mathematics defines it.
     log_target : bool, default False
+        Whether `target` holds logarithms.
+
+    Returns
+    -------
+    Tensor
+        Without dimensions; for "none", of the broadcast shape.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit, or another reduction.
     """
     x, t = checked("kl_div", input).data, constant("kl_div", target)
     if x.shape != t.shape:

@@ -1,4 +1,4 @@
-"""Larger borders."""
+"""Padding."""
 
 import numpy as np
 
@@ -7,18 +7,22 @@ from nn.tensor import record
 
 
 def pad(input, pad, mode="constant", value=None):
-    """Enlarge the last dimensions at both ends, or where widths are negative cut them off.
+    """Add elements at both ends of the last dimensions; negative widths cut elements off.
 
     Parameters
     ----------
     input : Tensor
     pad : sequence of int
-        How much before and after the last dimension, then before and after the last but one, …
+        Widths before and after the last dimension, then before and after the last but one, …
     mode : {"constant", "reflect", "replicate", "circular"}
-        What to fill with: `value`; the mirror image without the border; the border; the opposite end, of what negative
-        widths leave.
+        What to fill with: `value`; the mirror image without the border; the border; the opposite end of what is left
+        after negative widths.
     value : float, optional
         For mode "constant": 0 by default.
+
+    Returns
+    -------
+    Tensor
 
     Raises
     ------
@@ -26,6 +30,12 @@ def pad(input, pad, mode="constant", value=None):
         An unknown mode, an odd number of widths, more of them than dimensions, one that cuts off more than there is; in
         the modes other than "constant" a value, a result of no elements, a width larger than what it is filled from, or
         dimensions other than one or two (C, or N and C) in front of the one, two or three with widths.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.functional.pad(nn.tensor([1.0, 2.0]), (1, 2))
+    tensor([0., 1., 2., 0., 0.])
     """
     modes = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
     x, widths = checked("pad", input).data, list(zip(pad[::2], pad[1::2], strict=False))
@@ -51,7 +61,7 @@ def pad(input, pad, mode="constant", value=None):
 
 
 def _sources(mode, name, n, before, after):
-    """Which of the `n` elements of a dimension stand in the result; `name` is that of NumPy's mode."""
+    """Indices, among the `n` elements of a dimension, of the result's elements; `name` is NumPy's for the mode."""
     first, last = max(-before, 0), n - max(-after, 0)
     if n + before + after < 1 or not n:
         raise ValueError(f"pad: {(before, after)} leaves nothing of a dimension of length {n}")

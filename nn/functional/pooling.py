@@ -1,11 +1,11 @@
-"""Pooling and its inverse, patches, and resampling."""
+"""Pooling and its inverse."""
 
 import math
 
 import numpy as np
 
 import kernels
-from nn.functional.arguments import checked, constant, number
+from nn.functional.arguments import checked, constant
 from nn.tensor import Tensor, is_grad_enabled, record
 
 
@@ -23,14 +23,30 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     kernel_size : int or tuple of int
     stride : int or tuple of int, optional
         By default `kernel_size`.
-    padding : int or tuple of int
+    padding : int or tuple of int, default 0
         Elements of -inf on each side, at most half a window.
-    dilation : int or tuple of int
-        From one element of a window to the next.
-    ceil_mode : bool
+    dilation : int or tuple of int, default 1
+        Distance between the elements of a window.
+    ceil_mode : bool, default False
         Whether a last window may reach beyond the padding.
-    return_indices : bool
-        Whether to return the elements' indices in their plane as well.
+    return_indices : bool, default False
+        Whether to return the elements' flat indices in their plane as well.
+
+    Returns
+    -------
+    Tensor (N, C, OH, OW) or (C, OH, OW)
+        With `return_indices`, a pair of it and the indices, int64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes, shapes or options that do not fit.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.functional.max_pool2d(nn.arange(16.0).reshape(1, 4, 4), 2).tolist()
+    [[[5.0, 7.0], [13.0, 15.0]]]
     """
     return _max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
@@ -73,14 +89,29 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
 def avg_pool2d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
-    """The average of each window; the first arguments are those of `max_pool2d`, the padding is zeros.
+    """The average of each window.
 
     Parameters
     ----------
-    count_include_pad : bool
-        Whether the padding's zeros count.
+    input, kernel_size, stride
+        As for `max_pool2d`.
+    padding : int or tuple of int, default 0
+        Zeros on each side, at most half a window.
+    ceil_mode
+        As for `max_pool2d`.
+    count_include_pad : bool, default True
+        Whether the zeros of the padding count as elements of a window.
     divisor_override : int, optional
-        What to divide the sums by, instead.
+        Divides the sums in place of the number of elements.
+
+    Returns
+    -------
+    Tensor (N, C, OH, OW) or (C, OH, OW)
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes, shapes or options that do not fit.
     """
     return _pool("avg_pool2d", input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
@@ -107,7 +138,28 @@ def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 
 
 def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """The root of order `norm_type` of the sum of the powers of each window; with infinity, its largest magnitude."""
+    """The root of the sum of the powers of each window: (Σ xᵖ)^(1/p).
+
+    Parameters
+    ----------
+    input : Tensor (N, C, H, W) or (C, H, W)
+    norm_type : float
+        The power p; infinity gives the largest magnitude.
+    kernel_size : int or tuple of int
+    stride : int or tuple of int, optional
+        By default `kernel_size`.
+    ceil_mode : bool, default False
+        Whether a last window may reach beyond the input.
+
+    Returns
+    -------
+    Tensor (N, C, OH, OW) or (C, OH, OW)
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes, shapes or options that do not fit.
+    """
     return _lp_pool("lp_pool2d", 2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -131,7 +183,23 @@ def adaptive_avg_pool1d(input, output_size):
 
 
 def adaptive_avg_pool2d(input, output_size):
-    """The averages of `output_size` windows that cover each plane: an int, or two of (int or None, as it is)."""
+    """The averages of windows that cover each plane, so many that the result has a given size.
+
+    Parameters
+    ----------
+    input : Tensor (N, C, H, W) or (C, H, W)
+    output_size : int or tuple of (int or None)
+        None keeps the size of the input.
+
+    Returns
+    -------
+    Tensor (N, C, *output_size) or (C, *output_size)
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes, shapes or sizes that do not fit.
+    """
     return _adaptive_avg_pool("adaptive_avg_pool2d", input, output_size)
 
 
@@ -152,7 +220,25 @@ def adaptive_max_pool1d(input, output_size, return_indices=False):
 
 
 def adaptive_max_pool2d(input, output_size, return_indices=False):
-    """The largest elements of `output_size` windows that cover each plane, and if wanted their indices in it."""
+    """The largest elements of windows that cover each plane, so many that the result has a given size.
+
+    Parameters
+    ----------
+    input, output_size
+        As for `adaptive_avg_pool2d`.
+    return_indices : bool, default False
+        Whether to return the elements' flat indices in their plane as well.
+
+    Returns
+    -------
+    Tensor (N, C, *output_size) or (C, *output_size)
+        With `return_indices`, a pair of it and the indices, int64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes, shapes or sizes that do not fit.
+    """
     return _adaptive_max_pool("adaptive_max_pool2d", input, output_size, return_indices)
 
 
@@ -176,12 +262,28 @@ def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_siz
 
 
 def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """Each element at its index in a larger plane that is 0 elsewhere; `indices` are those that `max_pool2d` returns.
+    """The inverse of `max_pool2d`: each element at its index in a larger plane, which is 0 elsewhere.
 
     Parameters
     ----------
+    input : Tensor (N, C, H, W) or (C, H, W)
+    indices : Tensor or array of int64, of the shape of `input`
+        As `max_pool2d` returns them.
+    kernel_size, stride, padding
+        Those of the pooling.
     output_size : tuple of int, optional
-        The plane's size, or the whole shape of the result.
+        The size of the plane, or the whole shape of the result; by default what the pooling's arguments give.
+
+    Returns
+    -------
+    Tensor (N, C, *output_size) or (C, *output_size)
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes, shapes or sizes that do not fit.
+    IndexError
+        An index outside of the plane.
     """
     return _max_unpool("max_unpool2d", input, indices, kernel_size, stride, padding, output_size)
 
@@ -195,93 +297,3 @@ def _max_unpool(name, input, indices, *window):
     x, places = checked(name, input).data, constant(name, indices)
     y, unpool_backward = getattr(kernels, name)(x, places, *window), getattr(kernels, f"{name}_backward")
     return record(name, y, (input,), lambda dy: unpool_backward(dy, places), (indices,))
-
-
-def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
-    """The patch that each window of (N, C, H, W) or (C, H, W) sees, as a column: (N, C · KH · KW, L)."""
-    x, window = checked("unfold", input).data, (kernel_size, dilation, padding, stride)
-    shape = x.shape
-    return record(
-        "unfold", kernels.unfold(x, *window), (input,), lambda dy: kernels.unfold_backward(dy, shape, *window)
-    )
-
-
-def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
-    """The sum of patches, the columns of (N, C · KH · KW, L), where `unfold` finds them: (N, C, *output_size)."""
-    x, window = checked("fold", input).data, (kernel_size, dilation, padding, stride)
-    shape = x.shape
-    return record(
-        "fold", kernels.fold(x, output_size, *window), (input,), lambda dy: kernels.fold_backward(dy, shape, *window)
-    )
-
-
-def interpolate(
-    input,
-    size=None,
-    scale_factor=None,
-    mode="nearest",
-    align_corners=None,
-    recompute_scale_factor=None,
-    antialias=False,
-):
-    """Resample (N, C, L), (N, C, H, W) or (N, C, D, H, W) to another size.
-
-    Parameters
-    ----------
-    size : int or tuple of int, optional
-    scale_factor : float or tuple of float, optional
-        Instead of `size`.
-    mode : {"nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic", "area"}
-    align_corners : bool, optional
-        Whether the outermost elements lie on one another; for linear modes and bicubic.
-    recompute_scale_factor : bool, optional
-        Whether the scale is the ratio of the sizes rather than `scale_factor`.
-    antialias : bool
-        Whether a smaller result is made of all elements, each the mean of those around it; for bilinear and bicubic.
-    """
-    x = checked("interpolate", input).data
-    options = size, number(scale_factor), mode, align_corners, recompute_scale_factor, antialias
-    y, shape = kernels.interpolate(x, *options), x.shape
-    return record("interpolate", y, (input,), lambda dy: kernels.interpolate_backward(dy, shape, *options))
-
-
-def pixel_shuffle(input, upscale_factor):
-    """Each r² channels of (..., C · r², H, W) become the pixels of one: (..., C, H · r, W · r).
-
-    Raises
-    ------
-    ValueError
-        Fewer than 3 dimensions, or channels that are no multiple of r².
-    """
-    (*leading, channels, height, width), r = _image("pixel_shuffle", input), upscale_factor
-    if r < 1 or channels % r**2:
-        raise ValueError(f"pixel_shuffle: channels must be a multiple of upscale_factor² = {r**2}, got {channels}")
-    n = len(leading)
-    blocks = input.reshape(*leading, channels // r**2, r, r, height, width)
-    blocks = blocks.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
-    return blocks.reshape(*leading, channels // r**2, height * r, width * r)
-
-
-def pixel_unshuffle(input, downscale_factor):
-    """The inverse of `pixel_shuffle`: (..., C, H · r, W · r) becomes (..., C · r², H, W).
-
-    Raises
-    ------
-    ValueError
-        Fewer than 3 dimensions, or a height or width that is no multiple of r.
-    """
-    (*leading, channels, height, width), r = _image("pixel_unshuffle", input), downscale_factor
-    if r < 1 or height % r or width % r:
-        raise ValueError(
-            f"pixel_unshuffle: height and width must be multiples of downscale_factor {r}, got {height} and {width}"
-        )
-    n = len(leading)
-    blocks = input.reshape(*leading, channels, height // r, r, width // r, r)
-    blocks = blocks.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    return blocks.reshape(*leading, channels * r**2, height // r, width // r)
-
-
-def _image(name, input):
-    if checked(name, input).ndim < 3:
-        raise ValueError(f"{name}: input must have shape (..., C, H, W), got {input.shape}")
-    return input.shape

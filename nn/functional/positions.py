@@ -1,4 +1,4 @@
-"""Positions of queries and keys."""
+"""Positions of queries and keys: rotary embeddings."""
 
 import kernels
 from nn.functional.arguments import checked, constant
@@ -6,18 +6,18 @@ from nn.tensor import record
 
 
 def rotary_embedding(input, cos, sin, positions=None, interleaved=False):
-    """Turn pairs of channels by angles that grow with the position.
+    """Rotate pairs of channels by angles that grow with the position.
 
     Parameters
     ----------
     input : Tensor (..., T, D)
         Queries or keys.
     cos, sin : Tensor or array (P, R / 2)
-        For each position and pair the cosine and sine of its angle, R <= D (``kernels.rotary_tables`` makes them).
+        Cosines and sines of the angle of each position and pair, as of ``kernels.rotary_tables``; R <= D.
     positions : Tensor or array of int64 or int32, optional
         Rows of the tables, shape (T,), or (N, T) where N is the first axis of `input`; by default 0 to T - 1.
     interleaved : bool, default False
-        Whether the channels 2i and 2i + 1 are a pair, instead of i and i + R/2.
+        Whether the channels 2i and 2i + 1 are a pair, in place of i and i + R/2.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def rotary_embedding(input, cos, sin, positions=None, interleaved=False):
     TypeError, ValueError
         Dtypes or shapes that do not fit.
     IndexError
-        A position that the tables do not have.
+        A position that is negative or not below P.
 
     Reference: Su et al., "RoFormer" (2021), section 3.2.2.
     """

@@ -29,7 +29,7 @@ def _simple(make):
         yield "Identity", _of(1, unused=True), _of(make(*shape))
     for constructor, shape in (
         (_of(), (2, 3, 4)),
-        (_of(), (5,)),
+        (_of(0), (5,)),
         (_of(0), (2, 3)),
         (_of(start_dim=1, end_dim=2), (2, 3, 4, 5)),
         (_of(-2, -1), (2, 3, 4)),
@@ -57,15 +57,14 @@ def _patches(make):
 
 def _unpooled(make):
     for n in (1, 2, 3):
-        pool, inner = getattr(F, f"max_pool{n}d"), (6, 7, 5)[:n]
-        for (kernel, stride, padding), shape, sized in (
-            ((2, None, 0), (2, 3, *inner), False),
-            ((2, None, 0), (2, 3, *inner), True),
-            ((3, 2, 1), (3, *inner), True),
-            ((2, 3, 0), (2, 1, *inner), True),
+        pool, even, odd = getattr(F, f"max_pool{n}d"), (6, 4, 8)[:n], (6, 7, 5)[:n]
+        for (kernel, stride, padding), shape, size in (
+            ((2, None, 0), (2, 3, *even), {}),
+            ((2, None, 0), (2, 3, *odd), {"output_size": [2, 3, *odd]}),
+            ((3, 2, 1), (3, *odd), {"output_size": list(odd)}),
+            ((2, 3, 0), (2, 1, *odd), {"output_size": list(odd)}),
         ):
             pooled, indices = pool(make(*shape).detach(), kernel, stride, padding, return_indices=True)
-            size = {"output_size": list(shape)} if sized else {}
             yield f"MaxUnpool{n}d", _of(kernel, stride, padding), _of(make(*pooled.shape), indices, **size)
 
 
@@ -97,7 +96,9 @@ def _bags(make):
         yield "EmbeddingBag", _of(10, 3, mode=mode, include_last_offset=True), _of(flat, torch.tensor([0, 3, 3, 8]))
     yield "EmbeddingBag", _of(10, 3, mode="sum"), _of(flat, offsets, make(8))
     yield "EmbeddingBag", _of(10, 3, mode="sum", padding_idx=-1), _of(square, None, make(2, 4))
-    yield "EmbeddingBag", _of(10, 3, max_norm=1.0, scale_grad_by_freq=True), _of(flat, offsets)
+    # where counts differ, PyTorch divides some gradients by the count of another row
+    twice = torch.tensor([1, 2, 4, 9, 9, 1, 2, 4])
+    yield "EmbeddingBag", _of(10, 3, max_norm=1.0, scale_grad_by_freq=True), _of(twice, offsets)
     yield "EmbeddingBag", _of(10, 3, max_norm=1.0, norm_type=1.0, mode="max"), _of(square)
 
 
@@ -192,7 +193,7 @@ def _layer(function, states):
         if batch_sizes is None:
             y, *last = function(x.flip(0) if reverse else x, hx, *layer, False)
         else:
-            y, *last = function(x, batch_sizes, hx, *layer)
+            y, *last = function(x, batch_sizes.contiguous(), hx, *layer)  # which reads it as if it were
         return y.flip(0) if reverse else y, [h[0] for h in last]
 
     return run
@@ -264,7 +265,7 @@ def forward_of(sample):
 
 def _dropout_samples(make):
     for p, training, shape in ((0.5, False, (2, 3, 4)), (0.0, True, (2, 3, 4)), (1.0, True, (3, 4))):
-        yield _of(make(*shape), p, training)
+        yield _of(make(*shape), p=p, training=training)
 
 
 def _recurrent_samples(gates, states):

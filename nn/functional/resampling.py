@@ -1,0 +1,167 @@
+"""Patches (im2col and col2im), and images of another size."""
+
+import kernels
+from nn.functional.arguments import checked, number
+from nn.tensor import record
+
+
+def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
+    """The patch in each window as a column (im2col).
+
+    Parameters
+    ----------
+    input : Tensor (N, C, H, W) or (C, H, W)
+    kernel_size : int or tuple of int
+    dilation : int or tuple of int, default 1
+        Distance between the elements of a window.
+    padding : int or tuple of int, default 0
+        Zeros on each side.
+    stride : int or tuple of int, default 1
+
+    Returns
+    -------
+    Tensor (N, C * KH * KW, L) or (C * KH * KW, L)
+        A column for each of the L windows.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes, shapes or options that do not fit.
+    """
+    x, window = checked("unfold", input).data, (kernel_size, dilation, padding, stride)
+    shape = x.shape
+    return record(
+        "unfold", kernels.unfold(x, *window), (input,), lambda dy: kernels.unfold_backward(dy, shape, *window)
+    )
+
+
+def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    """The sum of patches, each where `unfold` takes it from (col2im).
+
+    Parameters
+    ----------
+    input : Tensor (N, C * KH * KW, L) or (C * KH * KW, L)
+        A column for each patch.
+    output_size : int or tuple of int
+    kernel_size, dilation, padding, stride
+        As for `unfold`.
+
+    Returns
+    -------
+    Tensor (N, C, *output_size) or (C, *output_size)
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes, shapes or options that do not fit.
+    """
+    x, window = checked("fold", input).data, (kernel_size, dilation, padding, stride)
+    shape = x.shape
+    return record(
+        "fold", kernels.fold(x, output_size, *window), (input,), lambda dy: kernels.fold_backward(dy, shape, *window)
+    )
+
+
+def interpolate(
+    input,
+    size=None,
+    scale_factor=None,
+    mode="nearest",
+    align_corners=None,
+    recompute_scale_factor=None,
+    antialias=False,
+):
+    """Resample to another size.
+
+    Parameters
+    ----------
+    input : Tensor (N, C, L), (N, C, H, W) or (N, C, D, H, W)
+    size : int or tuple of int, optional
+    scale_factor : float or tuple of float, optional
+        Instead of `size`.
+    mode : {"nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic", "area"}
+    align_corners : bool, optional
+        Whether the outermost elements of input and result coincide; for the linear modes and bicubic.
+    recompute_scale_factor : bool, optional
+        Whether the scale is the ratio of the sizes in place of `scale_factor`.
+    antialias : bool, default False
+        Whether each element of a smaller result averages all elements around it; for bilinear and bicubic.
+
+    Returns
+    -------
+    Tensor (N, C, *size)
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes, shapes or options that do not fit.
+    """
+    x = checked("interpolate", input).data
+    options = size, number(scale_factor), mode, align_corners, recompute_scale_factor, antialias
+    y, shape = kernels.interpolate(x, *options), x.shape
+    return record("interpolate", y, (input,), lambda dy: kernels.interpolate_backward(dy, shape, *options))
+
+
+def pixel_shuffle(input, upscale_factor):
+    """Rearrange each r² channels into blocks of r × r pixels of one channel.
+
+    Parameters
+    ----------
+    input : Tensor (..., C * r², H, W)
+    upscale_factor : int
+        The factor r.
+
+    Returns
+    -------
+    Tensor (..., C, H * r, W * r)
+
+    Raises
+    ------
+    ValueError
+        Fewer than 3 dimensions, or channels that are no multiple of r².
+
+    Reference: Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
+    Convolutional Neural Network" (2016), equation 4.
+    """
+    (*leading, channels, height, width), r = _image("pixel_shuffle", input), upscale_factor
+    if r < 1 or channels % r**2:
+        raise ValueError(f"pixel_shuffle: channels must be a multiple of upscale_factor² = {r**2}, got {channels}")
+    n = len(leading)
+    blocks = input.reshape(*leading, channels // r**2, r, r, height, width)
+    blocks = blocks.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
+    return blocks.reshape(*leading, channels // r**2, height * r, width * r)
+
+
+def pixel_unshuffle(input, downscale_factor):
+    """The inverse of `pixel_shuffle`.
+
+    Parameters
+    ----------
+    input : Tensor (..., C, H * r, W * r)
+    downscale_factor : int
+        The factor r.
+
+    Returns
+    -------
+    Tensor (..., C * r², H, W)
+
+    Raises
+    ------
+    ValueError
+        Fewer than 3 dimensions, or a height or width that is no multiple of r.
+    """
+    (*leading, channels, height, width), r = _image("pixel_unshuffle", input), downscale_factor
+    if r < 1 or height % r or width % r:
+        raise ValueError(
+            f"pixel_unshuffle: height and width must be multiples of downscale_factor {r}, got {height} and {width}"
+        )
+    n = len(leading)
+    blocks = input.reshape(*leading, channels, height // r, r, width // r, r)
+    blocks = blocks.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
+    return blocks.reshape(*leading, channels * r**2, height // r, width // r)
+
+
+def _image(name, input):
+    if checked(name, input).ndim < 3:
+        raise ValueError(f"{name}: input must have shape (..., C, H, W), got {input.shape}")
+    return input.shape
