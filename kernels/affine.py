@@ -41,9 +41,16 @@ def linear_naive(x, weight, bias, out):
 
 @jit
 def linear_loops(x, weight, bias, out):
-    """``out[:] = x @ weight.T + bias`` on one thread, for use in your own jitted code.
+    """``out[:] = x @ weight.T + bias`` on one thread, for use in your own jitted code. Nothing is checked.
 
-    C-contiguous arrays, not checked; a `bias` of size 0 counts as zeros.
+    Parameters
+    ----------
+    x, weight : array, float32 or float64, both of one dtype
+        C-contiguous, shapes ``(M, K)`` and ``(N, K)``.
+    bias : array
+        Shape ``(N,)``; of size 0 it counts as zeros.
+    out : array
+        Receives the result: shape ``(M, N)``, C-contiguous, not overlapping the others.
     """
     multiply_serial(x, weight.T, bias, BIAS if bias.size else STORE, out)
 

@@ -52,7 +52,7 @@ def _gated_lanes(gate, value):
 
 
 _activate = {name: _elementwise.unary(FORMULAS[name]) for name in ACTIVATIONS[:-1]}
-_slope = {name: _elementwise.binary(BACKWARD_FORMULAS[name]) for name in ACTIVATIONS[:-1]}
+_derivative = {name: _elementwise.binary(BACKWARD_FORMULAS[name]) for name in ACTIVATIONS[:-1]}
 _gate, _multiply = _elementwise.binary(_gated_lanes), _elementwise.binary(_product_lanes)
 
 
@@ -144,17 +144,19 @@ def _forward(x, weight1, bias1, weight2, bias2, activation, preactivation, out):
         _affine(hidden, weight2, bias2, out[rows])
 
 
-def _hidden_and_slopes(activation, z, dhidden, hidden):
-    """Write h, and in place of `dhidden`, (parts, rows, H) with dh in the first of them, dz."""
+def _hidden_and_dz(activation, z, dz, hidden):
+    """Write h, and dz, (parts, rows, H), in place of dh, which is in its first part."""
     if activation != "swiglu":
-        _elementwise.run(_activate[activation], z[0], hidden)
-        _elementwise.run(_slope[activation], dhidden[0], z[0], dhidden[0])
+        (z,), (dz,) = z, dz
+        _elementwise.run(_activate[activation], z, hidden)
+        _elementwise.run(_derivative[activation], dz, z, dz)
         return
-    _elementwise.run(_activate["silu"], z[0], hidden)
-    _elementwise.run(_multiply, dhidden[0], hidden, dhidden[1])
-    _elementwise.run(_multiply, hidden, z[1], hidden)
-    _elementwise.run(_multiply, dhidden[0], z[1], dhidden[0])
-    _elementwise.run(_slope["silu"], dhidden[0], z[0], dhidden[0])
+    (gate, value), (dgate, dvalue) = z, dz
+    _elementwise.run(_activate["silu"], gate, hidden)
+    _elementwise.run(_multiply, dgate, hidden, dvalue)
+    _elementwise.run(_multiply, hidden, value, hidden)
+    _elementwise.run(_multiply, dgate, value, dgate)
+    _elementwise.run(_derivative["silu"], dgate, gate, dgate)
 
 
 def _backward(dy, x, weight1, weight2, preactivation, activation, gradients):
@@ -170,7 +172,7 @@ def _backward(dy, x, weight1, weight2, preactivation, activation, gradients):
         mode, count = ADD if rows.start else STORE, rows.stop - rows.start
         hidden, dz = scratch[0, :count], scratch[1:, :count]
         product(dy[rows], weight2, none, STORE, dz[0])
-        _hidden_and_slopes(activation, preactivation[:, rows], dz, hidden)
+        _hidden_and_dz(activation, preactivation[:, rows], dz, hidden)
         if dweight2 is not None:
             product(dy[rows].T, hidden, none, mode, dweight2)
         if dbias2 is not None:

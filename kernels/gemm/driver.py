@@ -183,8 +183,15 @@ def multiply_serial(a, b, bias, mode, out):
 
 @jit(merge=True)
 def matmul_loops(a, b, out):
-    """``out[:] = a @ b`` on one thread, for use in your own jitted code: 2-D arrays of one dtype, any strides for `a`
-    and `b`, `out` C-contiguous and not overlapping them. Shapes are not checked here."""
+    """``out[:] = a @ b`` on one thread, for use in your own jitted code. Shapes are not checked.
+
+    Parameters
+    ----------
+    a, b : array, float32 or float64, both of one dtype
+        Shapes ``(M, K)`` and ``(K, N)``, any strides.
+    out : array
+        Shape ``(M, N)``, of their dtype, C-contiguous, not overlapping them.
+    """
     M, N = out.shape
     A, B, C = view(a), view(b), view(out)
     multiply(A, B, C, Shape(M, N, a.shape[1]), Epilogue(STORE, C), _strategy(M, N, B, C))
