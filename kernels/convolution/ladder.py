@@ -83,13 +83,18 @@ def _im2col(x, stride, padding, dilation, columns):
     """``columns[c, kh, kw, i, j]`` is what tap (kh, kw) of output (i, j) reads of channel c: 0 outside x."""
     C, KH, KW, OH, OW = columns.shape
     H, W = x.shape[1:]
+    step = stride[1]
     for c, kh, kw, i in np.ndindex(C, KH, KW, OH):
         h, w = i * stride[0] + kh * dilation[0] - padding[0], kw * dilation[1] - padding[1]
         row = columns[c, kh, kw, i]
         row[:] = 0
-        if 0 <= h < H:
-            for j in range(max(0, (stride[1] - 1 - w) // stride[1]), min(OW, (W - 1 - w) // stride[1] + 1)):
-                row[j] = x[c, h, w + j * stride[1]]
+        first, last = max(0, (step - 1 - w) // step), min(OW, (W - 1 - w) // step + 1)  # outputs whose tap is in x
+        if 0 <= h < H and step == 1:
+            for j in range(first, last):  # contiguous in both
+                row[j] = x[c, h, w + j]
+        elif 0 <= h < H:
+            for j in range(first, last):
+                row[j] = x[c, h, w + j * step]
 
 
 # --- an implicit matrix product --------------------------------------------------------------------------------------
