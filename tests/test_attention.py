@@ -891,10 +891,10 @@ def test_backward_errors(error, message, change):
 def rotary_peer(x, cos, sin, at=None, interleaved=False):
     """Pairs of channels as complex numbers, multiplied by numbers of length 1."""
     half = cos.shape[-1]
-    turned, rest = x[..., : 2 * half], x[..., 2 * half :]
+    rotated, rest = x[..., : 2 * half], x[..., 2 * half :]
     at = torch.arange(x.shape[-2]) if at is None else at
     at = at.reshape(at.shape[0], *(1,) * (x.ndim - 3), at.shape[1]) if at.ndim == 2 else at
-    pairs = turned.unflatten(-1, (half, 2) if interleaved else (2, half))
+    pairs = rotated.unflatten(-1, (half, 2) if interleaved else (2, half))
     first, second = pairs.unbind(-1 if interleaved else -2)
     y = torch.complex(first, second) * torch.complex(cos, sin)[at]
     return torch.cat([torch.stack([y.real, y.imag], -1 if interleaved else -2).flatten(-2), rest], -1)
@@ -960,10 +960,10 @@ def test_scores_of_rotated_rows_depend_on_their_distance(rng, interleaved):
     tables = kernels.rotary_tables(100, 16, dtype=np.float64)
 
     def score(i, j):
-        turned = (
+        rotated = (
             kernels.rotary_embedding(x, *tables, np.array([at]), interleaved=interleaved) for x, at in ((q, i), (k, j))
         )
-        return np.vdot(*turned)
+        return np.vdot(*rotated)
 
     np.testing.assert_allclose([score(i + 7, i) for i in (0, 20, 92)], score(50, 43), rtol=1e-12)
     assert abs(score(50, 43) - score(50, 42)) > 1e-6

@@ -35,6 +35,7 @@ from kernels.attention.scores import (
     INFINITY,
     Block,
     Query,
+    Range,
     Rule,
     drop_out,
     finish_scores,
@@ -61,7 +62,8 @@ from kernels.gemm.micro import MR, NV, tile_height
 from kernels.gemm.pack import pack_b, padded, panel_padding
 from kernels.reduction.peaks import decay
 from kernels.reduction.ranges import over_range, read, sum_of, write
-from kernels.simd import allocate, flat, lane_count, matrix_at, release, select, shifted, strided
+from kernels.simd import allocate, flat, lane_count, matrix_at, release, select, shifted, store, strided, sum_lanes
+from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
 
 ONE = np.int64(1)
 # Rows of queries whose weights and scores' gradients, 2 * 4 * 112 * 192 B, stay in L2 for the products that sum over
@@ -133,12 +135,7 @@ def _times(x, z, _):
     return x * z
 
 
-@jit(inline=True)
-def _weighted(p, d, _):
-    return select(p == 0.0, 0.0, p * d)
-
-
-dot, weighted_sum = sum_of(_times), sum_of(_weighted)
+dot = sum_of(_times)
 
 
 @jit(inline=True, fastmath=False)
@@ -147,13 +144,39 @@ def _log_weight(score, peak, log_sum):
     return (score - peak) - log_sum
 
 
+@jit(inline=True)
+def _weight(score, peak, log_sum):
+    """``exp((score - peak) - log_sum)``; 0 where the score is -inf, whatever the peak is."""
+    p = decay(_log_weight(score, peak, log_sum))
+    return select(score == -INFINITY, 0.0, p)
+
+
 @over_range
 @jit(inline=True)
-def _weigh(j, count, s, peak, log_sum):
-    """``s = exp((s - peak) - log_sum)``, 0 where s is -inf."""
-    score = read(s, j, count, -INFINITY)
-    p = decay(_log_weight(score, peak, log_sum))
-    write(s, j, count, select(score == -INFINITY, 0.0, p))
+def _weigh_and_differentiate(j, count, s, d, peak, log_sum, delta):
+    """Scores s to weights p, and ``d = p (d - delta)``; 0 where p is 0, whatever d is."""
+    p = _weight(read(s, j, count, -INFINITY), peak, log_sum)
+    dscore = (read(d, j, count, 0.0) - delta) * p
+    write(s, j, count, p)
+    write(d, j, count, select(p == 0.0, 0.0, dscore))
+
+
+@jit(inline=True)
+def _weigh_and_sum(s, d, columns, peak, log_sum):
+    """Scores s to weights p; returns the sum of p * d, 0 where p is 0, whatever d is."""
+    lanes, step = lane_count(s), wide_count(s)
+    whole = columns.start + (columns.stop - columns.start) // step * step
+    totals = splat_wide(s, 0.0)
+    for j in range(columns.start, whole, step):
+        p = _weight(load_wide(s, j), peak, log_sum)
+        store(s, j, p)
+        totals = totals + select(p == 0.0, 0.0, load_wide(d, j) * p)
+    total = sum_registers(totals)
+    for j in range(whole, columns.stop, lanes):
+        p = _weight(read(s, j, columns.stop - j, -INFINITY), peak, log_sum)
+        write(s, j, columns.stop - j, p)
+        total = total + select(p == 0.0, 0.0, read(d, j, columns.stop - j, 0.0) * p)
+    return sum_lanes(total)
 
 
 @over_range
@@ -194,11 +217,11 @@ def differentiate_tile(tile, block, S, group, rule, saved, dmask, scratch):
             finish_scores(p, start, stop, block.first, query, rule, scratch.softcap_grad)
         if rule.threshold > 0:
             drop_out(d, start, stop, block.first, row_number(group, i), rule)
-        _weigh(p, start, stop, p, peak, log_sum)
-        delta = saved.delta[i]
         if _sees_one_block(i, block, S, rule):
-            delta = p.dtype.type(weighted_sum(p, d, ZERO, start, stop))
-        _differentiate(p, start, stop, p, d, delta)
+            delta = _weigh_and_sum(p, d, Range(start, stop), peak, log_sum)
+            _differentiate(p, start, stop, p, d, delta)
+        else:
+            _weigh_and_differentiate(p, start, stop, p, d, peak, log_sum, saved.delta[i])
         if rule.threshold > 0:
             drop_out(p, start, stop, block.first, row_number(group, i), rule)
         if dmask.size > 0:

@@ -100,9 +100,7 @@ def scaled_dot_product_attention(
            [0., 1.]], dtype=float32)
     """
     operation = "scaled_dot_product_attention"
-    options = arguments.Options(
-        attn_mask, dropout_p, is_causal, scale, enable_gqa, causal_offset, window, softcap, alibi, seed
-    )
+    options = attn_mask, dropout_p, is_causal, scale, enable_gqa, causal_offset, window, softcap, alibi, seed
     problem = arguments.validated(operation, query, key, value, options)
     q, k, v = problem.q, problem.k, problem.v
     shape = (*problem.rows, v.shape[3])
@@ -214,9 +212,7 @@ def scaled_dot_product_attention_backward(
             [1., 1., 1., 1.]]], dtype=float32)
     """
     operation = "scaled_dot_product_attention_backward"
-    options = arguments.Options(
-        attn_mask, dropout_p, is_causal, scale, enable_gqa, causal_offset, window, softcap, alibi, seed
-    )
+    options = attn_mask, dropout_p, is_causal, scale, enable_gqa, causal_offset, window, softcap, alibi, seed
     problem = arguments.validated(operation, query, key, value, options)
     q, k, v = problem.q, problem.k, problem.v
     shape, dtype = (*problem.rows, v.shape[3]), q.dtype

@@ -96,13 +96,15 @@ def scaled_dot_product_attention_backward(
     """Return dquery, dkey, dvalue, dattn_mask, None for those not needed."""
     heads = key.shape[-3] if key.ndim > 2 else 1
     key, value = _repeat_heads(key, query), _repeat_heads(value, query)
-    scores, attended, slope = _scores(query, key, attn_mask, is_causal, scale, causal_offset, window, softcap, alibi)
+    scores, attended, softcap_grad = _scores(
+        query, key, attn_mask, is_causal, scale, causal_offset, window, softcap, alibi
+    )
     weights = _weights(scores, lse if lse.ndim == query.ndim else (lse, np.zeros_like(lse)), attended)
     survival = _survival(scores.shape, dropout_p, seed, query.dtype)
     delta = np.sum(dout * out, axis=-1, keepdims=True)
     dweights = (dout @ _transposed(value)) * survival
     dscores = np.where(attended, weights * (dweights - delta), 0)
-    dproducts = dscores * np.where(attended, slope, 0) * _scale(query, scale)
+    dproducts = dscores * np.where(attended, softcap_grad, 0) * _scale(query, scale)
     dattn_mask = None
     if needs[3] and attn_mask is not None and attn_mask.dtype != bool:
         dattn_mask = sum_to(dscores, attn_mask.shape)
@@ -137,10 +139,10 @@ def kept(shape, dropout_p, seed=0):
 def _scores(query, key, attn_mask, is_causal, scale, causal_offset, window, softcap, alibi):
     """Final scores, -inf where not attended; where attended; and the derivative of the soft cap."""
     products = (query @ _transposed(key)) * _scale(query, scale)
-    slope = np.ones((), query.dtype)
+    softcap_grad = np.ones((), query.dtype)
     if softcap > 0:
         squashed = np.tanh(products / softcap)
-        products, slope = softcap * squashed, 1 - squashed**2
+        products, softcap_grad = softcap * squashed, 1 - squashed**2
     L, S = products.shape[-2:]
     distance = np.arange(S) - np.arange(L)[:, None] - causal_offset  # j - (i + offset): positive is the future
     if alibi is not None:
@@ -158,7 +160,7 @@ def _scores(query, key, attn_mask, is_causal, scale, causal_offset, window, soft
     elif attn_mask is not None:
         attended &= attn_mask != -np.inf
         products = products + attn_mask
-    return np.where(attended, products, -np.inf), attended, slope
+    return np.where(attended, products, -np.inf), attended, softcap_grad
 
 
 def _scale(query, scale):
