@@ -228,40 +228,38 @@ def run(layer, dy, results, initial, dstate, needs):
         _compiled[dtype](kind, H, panels, initial, results, steps, gradients, bounds)
 
     dx = matmul(dz[:, : GATES[kind] * H], layer.weight_ih) if needs[0] else None
-    dweights = _weight_gradients(layer, dz, results[0], initial[0], needs[1:3])
-    dbiases = _bias_gradients(layer, dz, needs[3:5])
+    dweight_ih = dweight_hh = dbias_ih = dbias_hh = None
+    if needs[1] or needs[2]:
+        dweight_ih, dweight_hh = _weight_gradients(layer, dz, _step_inputs(layer, results[0], initial[0]))
+    if needs[3] or needs[4]:
+        dbias_ih, dbias_hh = _bias_gradients(kind, H, dz)
     dweight_hr = matmul(dprojected.T, m) if projects and needs[5] else None
-    return dx, *dweights, *dbiases, dweight_hr
+    made = dx, dweight_ih, dweight_hh, dbias_ih, dbias_hh, dweight_hr
+    return (
+        made
+        if all(needs)
+        else tuple(gradient if needed else None for gradient, needed in zip(made, needs, strict=True))
+    )
 
 
-def _from_h(kind, H):
-    """Columns of dz that the rows of weight_hh gave: the GRU's candidate has its term from h last."""
-    return [slice(0, GATES[kind] * H)] if kind != GRU else [slice(0, 2 * H), slice(3 * H, 4 * H)]
+def _weight_gradients(layer, dz, both):
+    """The gradients of weight_ih and weight_hh, in one product where they have the same columns of dz, so that those
+    are packed once; `both` has x and h side by side."""
+    inputs, H = layer.x.shape[1], layer.units
+    if layer.kind != GRU:
+        total = matmul(dz.T, both)
+        return total[:, :inputs].copy(), total[:, inputs:].copy()
+    total = matmul(dz[:, : 2 * H].T, both)
+    from_x, from_h = matmul(dz[:, 2 * H : 3 * H].T, layer.x), matmul(dz[:, 3 * H :].T, both[:, inputs:])
+    return np.concatenate((total[:, :inputs], from_x)), np.concatenate((total[:, inputs:], from_h))
 
 
-def _weight_gradients(layer, dz, y, h0, needs):
-    """The gradients of weight_ih and weight_hh, in one product where both have the same columns of dz, so that those
-    are packed once."""
-    if not any(needs):
-        return None, None
-    both = _step_inputs(layer, y, h0)
-    inputs, H, parts = layer.x.shape[1], layer.units, _from_h(layer.kind, layer.units)
-    total = matmul(dz[:, parts[0]].T, both)
-    dweight_ih, dweight_hh = [total[:, :inputs]], [total[:, inputs:]]
-    if layer.kind == GRU:
-        dweight_ih.append(matmul(dz[:, 2 * H : 3 * H].T, layer.x))
-        dweight_hh.append(matmul(dz[:, parts[1]].T, both[:, inputs:]))
-    made = zip((dweight_ih, dweight_hh), needs, strict=True)
-    return tuple(np.concatenate(each) if needed else None for each, needed in made)
-
-
-def _bias_gradients(layer, dz, needs):
+def _bias_gradients(kind, H, dz):
     """The gradients of bias_ih and bias_hh."""
-    if not any(needs):
-        return None, None
     total = sum_over(dz, 0)
-    dbias_ih = total[: GATES[layer.kind] * layer.units].copy() if needs[0] else None
-    return dbias_ih, np.concatenate([total[part] for part in _from_h(layer.kind, layer.units)]) if needs[1] else None
+    if kind != GRU:
+        return total, total.copy()
+    return total[: 3 * H].copy(), np.concatenate((total[: 2 * H], total[3 * H :]))
 
 
 def _step_inputs(layer, y, h0):

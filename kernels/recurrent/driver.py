@@ -289,10 +289,10 @@ def run(layer, biases, state, y, saved, threads=None):
     `state` is (h, c), replaced by the last state. y and `saved`, (gates, cells), have a row for each row of x; the
     latter are of size 0 where they are not saved.
     """
-    x, kind, H, gates = layer.x, layer.kind, layer.units, GATES[layer.kind]
-    bounds = task_bounds(layer.sizes, layer.batch, len(x) * (layer.weight_ih.size + layer.weight_hh.size), threads)
+    x, kind, H, gates, batch = layer.x, layer.kind, layer.units, GATES[layer.kind], len(state[0])
+    bounds = task_bounds(layer.sizes, batch, len(x) * (layer.weight_ih.size + layer.weight_hh.size), threads)
     counters = NO_BARRIER
-    if layer.batch == 1 and layer.weight_hr is None and layer.weight_hh.size >= JOINT_FROM:
+    if batch == 1 and layer.weight_hr is None and layer.weight_hh.size >= JOINT_FROM:
         threads = min(threads or get_num_threads(), -(-H * x.itemsize // (NV * machine.vector_bytes())))
         if threads > 1:
             bounds, counters = np.array([0] + [1] * threads), np.zeros(BARRIER, np.int64)

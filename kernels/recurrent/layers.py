@@ -87,7 +87,7 @@ def cell_forward(operation, kind, x, initial, weights, biases, gates=None):
     bias_ih = optional(operation, "bias_ih", biases[0], (count * H,), dtype)
     bias_hh = optional(operation, "bias_hh", biases[1], (count * H,), dtype)
     h = optional(operation, "h0", initial[0], (B, H), dtype)
-    c = optional(operation, "c0", initial[1], (B, H), dtype)
+    c = optional(operation, "c0", initial[1], (B, H), dtype) if kind == LSTM else None
     if gates is not None:
         _checks.output(operation, gates, (B, BLOCKS[kind] * H), dtype, "gates")
         _checks.no_overlap(operation, gates, x=x, weight_ih=weight_ih, weight_hh=weight_hh)
