@@ -67,9 +67,19 @@ def _wanted(gradients, needs):
 
 @ieee
 def batch_norm(
-    x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5,
-    *, activation=None, mean=None, rstd=None,
-):  # fmt: skip
+    x,
+    running_mean,
+    running_var,
+    weight=None,
+    bias=None,
+    training=False,
+    momentum=0.1,
+    eps=1e-5,
+    *,
+    activation=None,
+    mean=None,
+    rstd=None,
+):
     """Normalise each channel by the batch's moments (training; the running ones follow) or by the running ones."""
     if training:
         average, variance = _moments(x, _others(x))
@@ -194,9 +204,18 @@ def group_norm_backward(dy, x, num_groups, mean, rstd, weight=None, *, needs=(Tr
 
 @ieee
 def instance_norm(
-    x, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5,
-    *, mean=None, rstd=None,
-):  # fmt: skip
+    x,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-5,
+    *,
+    mean=None,
+    rstd=None,
+):
     """Normalise each channel of each sample over its positions, or by the running statistics."""
     if not use_input_stats:
         return batch_norm(x, running_mean, running_var, weight, bias, eps=eps, mean=mean, rstd=rstd)
