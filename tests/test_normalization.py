@@ -156,7 +156,7 @@ GROUP = Operation("normalization", "group_norm", F.group_norm, group_saved, (0, 
 INSTANCE = Operation("normalization", "instance_norm", F.instance_norm, instance_saved, (0, 3, 4), instance_sizes)
 LOCAL = Operation("normalization", "local_response_norm", F.local_response_norm, lambda a, y: a, scale=local_sizes)
 
-# (N, C) with channels around a vector and more rows than a block; short and long pieces, of one block and of several
+# (N, C) with channels around a vector and more rows than a block; short and long planes, of one block and of several
 SHAPES = [(2, 1), (3, 7), (5, 16), (130, 33), (70, 80), (2200, 3)]
 SHAPES += [(2, 3, 2), (4, 5, 7), (3, 2, 15), (2, 4, 16), (3, 2, 33), (1, 2, 5000), (200, 2, 65)]
 SHAPES += [(2, 3, 4, 5), (5, 4, 7, 7), (2, 3, 2, 3, 4), (3, 2, 3, 4, 5)]

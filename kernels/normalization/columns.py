@@ -30,10 +30,9 @@ from kernels.normalization.scaling import (
     Coefficients,
     GradientCoefficients,
     coefficients_of,
-    in_memory,
-    save_statistics,
     scale_rows,
     stored,
+    update,
 )
 from kernels.reduction.ranges import over_range, read, write
 from kernels.simd import allocate, flat, fma, release, shifted, view
@@ -75,7 +74,7 @@ def _task_moments(first, last, grain, x, eps, found):
 def _merge_moments(shape, grain, found, affine, statistics, options, coefficients):
     """The statistics of each channel, merged from its columns' moments in all tasks, and its columns' coefficients."""
     (means, squares), (weight, bias), (centers, scales, shifts) = found, affine, coefficients
-    saved = in_memory(statistics)
+    channel_means, rstds, running_mean, running_var = statistics
     for channel in range(shape.channels):
         mean, square, n = 0.0, 0.0, 0.0
         for task in range(len(means)):
@@ -83,8 +82,11 @@ def _merge_moments(shape, grain, found, affine, statistics, options, coefficient
             for j in range(channel * shape.length, (channel + 1) * shape.length):
                 mean, square = merge(n, mean, square, more, means[task, j], squares[task, j])
                 n += more
-        rstd = save_statistics(saved, channel, mean, square, n, options)
-        center, scale, shift = coefficients_of(mean, rstd, weight[channel], bias[channel], saved.mean)
+        rstd = 1.0 / np.sqrt(square / n + options.eps)
+        channel_means[channel], rstds[channel] = mean, rstd
+        if running_mean.size:
+            update(running_mean, running_var, channel, mean, square, n, options.momentum)
+        center, scale, shift = coefficients_of(mean, rstd, weight[channel], bias[channel], channel_means)
         for j in range(channel * shape.length, (channel + 1) * shape.length):
             centers[j], scales[j], shifts[j] = center, scale, shift
 

@@ -35,10 +35,9 @@ from kernels.normalization.scaling import (
     Coefficients,
     GradientCoefficients,
     coefficients_of,
-    in_memory,
-    save_statistics,
     scale_row,
     stored,
+    update,
 )
 from kernels.reduction.ranges import read
 from kernels.simd import flat, fma, lane_count, select, shifted, splat, strided, sum_lanes
@@ -72,6 +71,16 @@ class Upstream(NamedTuple):
     relu: object
 
 
+class _StatisticsInMemory(NamedTuple):
+    """`TrackedStatistics` with mean and rstd as memory, and whether there are running ones."""
+
+    mean: object
+    rstd: object
+    running_mean: np.ndarray
+    running_var: np.ndarray
+    tracked: bool
+
+
 def batch_layout(N, C, L):
     """`Layout` of batch norm, as a plain tuple: a group is a channel."""
     return C, N, C * L, L, 1, 0
@@ -102,15 +111,34 @@ def _channel_of(layout, group, plane, channels):
 # --- forward ---------------------------------------------------------------------------------------------------------
 
 
+@jit(inline=True)
+def _in_memory(statistics):
+    mean, rstd, running_mean, running_var = statistics
+    return _StatisticsInMemory(flat(mean), flat(rstd), running_mean, running_var, running_mean.size > 0)
+
+
+@jit(inline=True, fastmath=False)
+def _save_statistics(statistics, group, mean, square, n, options):
+    """Store the mean and rstd of a group of n elements, and update its running statistics, if there are any.
+
+    `statistics` is what `_in_memory` returns, `square` the sum of squared deviations. Returns rstd in float64.
+    """
+    rstd = 1.0 / np.sqrt(square / n + options.eps)
+    statistics.mean[group], statistics.rstd[group] = mean, rstd
+    if statistics.tracked:
+        update(statistics.running_mean, statistics.running_var, group, mean, square, n, options.momentum)
+    return rstd
+
+
 @jit(fastmath=False)
 def _forward_groups(first, last, layout, x, affine, statistics, options, y):
-    source, target, saved = flat(x), flat(y), in_memory(statistics)
+    source, target, saved = flat(x), flat(y), _in_memory(statistics)
     weight, bias, channels = flat(affine.weight), flat(affine.bias), affine.weight.size
     n = np.float64(layout.planes * layout.length)
     for group in range(first, last):
         X, Y = _group_of(source, layout, group), _group_of(target, layout, group)
         mean, square = moments(X, layout.planes, layout.length, options.eps)
-        rstd = save_statistics(saved, group, mean, square, n, options)
+        rstd = _save_statistics(saved, group, mean, square, n, options)
         for plane in range(layout.planes - 1, -1, -1):
             channel = _channel_of(layout, group, plane, channels)
             coefficients = coefficients_of(mean, rstd, weight[channel], bias[channel], source)

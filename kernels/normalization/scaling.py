@@ -39,16 +39,6 @@ class GradientCoefficients(NamedTuple):
     shift: object
 
 
-class StatisticsInMemory(NamedTuple):
-    """`TrackedStatistics` with mean and rstd as memory, and whether there are running ones."""
-
-    mean: object
-    rstd: object
-    running_mean: np.ndarray
-    running_var: np.ndarray
-    tracked: bool
-
-
 def stored(value):
     """Jitted ``loop(y, n, streaming, *arguments)``: ``y[i] = value(i, count, *arguments)`` for 0 <= i < n.
 
@@ -123,26 +113,8 @@ def coefficients_of(mean, rstd, weight, bias, like):
 
 
 @jit(inline=True)
-def in_memory(statistics):
-    mean, rstd, running_mean, running_var = statistics
-    return StatisticsInMemory(flat(mean), flat(rstd), running_mean, running_var, running_mean.size > 0)
-
-
-@jit(inline=True, fastmath=False)
-def save_statistics(statistics, group, mean, square, n, options):
-    """Store the mean and rstd of a group of n elements, and update its running statistics, if there are any.
-
-    `statistics` is what `in_memory` returns, `square` the sum of squared deviations. Returns rstd in float64.
-    """
-    rstd = 1.0 / np.sqrt(square / n + options.eps)
-    statistics.mean[group], statistics.rstd[group] = mean, rstd
-    if statistics.tracked:
-        _update(statistics.running_mean, statistics.running_var, group, mean, square, n, options.momentum)
-    return rstd
-
-
-@jit(inline=True)
-def _update(running_mean, running_var, group, mean, square, n, momentum):
-    """Running mean and (unbiased) variance move towards this batch's by `momentum`."""
+def update(running_mean, running_var, group, mean, square, n, momentum):
+    """Move running mean and (unbiased) variance towards those of n elements; `square` is their sum of squared
+    deviations."""
     running_mean[group] = (1.0 - momentum) * running_mean[group] + momentum * mean
     running_var[group] = (1.0 - momentum) * running_var[group] + momentum * (square / (n - 1.0))

@@ -88,7 +88,7 @@ def ladder_of_groups(run, shape):
     run.rungs("normalization", "local_response_norm", x, 3, 0.5, 0.75, 1.0, run.zeros(*shape))
 
 
-# Columns and pieces, small and large.
+# Columns and planes, small and large.
 BATCHES = (
     (3, 2), (70, 33), (300, 192), (6, 5, 4), (3, 4, 40), (3, 4, 65), (2, 2, 5000), (2, 6, 7, 9), (8, 16, 24, 24),
     (4, 32, 28, 28), (2, 3, 4, 5, 6),
