@@ -268,11 +268,11 @@ def test_long_sums_do_not_drift():
 @pytest.mark.parametrize("shape", [(3000, 64), (300, 1000), (700, 65), (50, 40, 30)])
 @pytest.mark.parametrize("name", ["softmax_backward", "log_softmax_backward"])
 def test_results_larger_than_the_cache(monkeypatch, rng, dtype, name, shape, at_thread_counts):
-    """What goes past the caches has the same bits; rows of 65 are not aligned and must not."""
+    """Non-temporal stores give the same bits; rows of 65 are not aligned and must not be streamed."""
     dy, y = rng.standard_normal((2, *shape)).astype(dtype)
     backward = getattr(kernels, name)
     expected = [backward(dy, y, dim).tobytes() for dim in (-1, 0)]
-    monkeypatch.setattr("kernels.reduction.exponentials.cache_bytes", lambda level: 1024)
+    monkeypatch.setattr("kernels.reduction.blocks.cache_bytes", lambda level: 1024)
     for found in at_thread_counts(lambda: [backward(dy, y, dim).tobytes() for dim in (-1, 0)]):
         assert found == expected
 

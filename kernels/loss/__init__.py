@@ -1,15 +1,16 @@
 """Loss functions and their gradients.
 
-- `classification`: cross_entropy (softmax included) and nll_loss.
+- `classification`: cross_entropy, softmax included; `likelihood`: nll_loss.
 - `regression`: mse_loss, l1_loss, smooth_l1_loss, huber_loss.
 - `probability`: binary_cross_entropy, with and without logits, kl_div.
 - `vocabulary`: linear_cross_entropy, a linear layer and its cross-entropy without the logits.
-- `targets`: class indices, checked.
-- `pairs`: what `regression` and `probability` share: the loops and checks of losses with a term for each element.
+- `targets`: class indices and probabilities, validated.
+- `pairs`: what `regression` and `probability` share: loops and validation of losses with a term for each element.
 """
 
 from kernels.loss import classification, probability, regression, vocabulary
-from kernels.loss.classification import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
+from kernels.loss.classification import cross_entropy, cross_entropy_backward
+from kernels.loss.likelihood import nll_loss, nll_loss_backward
 from kernels.loss.probability import (
     binary_cross_entropy,
     binary_cross_entropy_backward,

@@ -1,7 +1,8 @@
 """Losses of pairs: one term for each element of x and target, then nothing, their sum or their mean.
 
-A family gives its term and the term's slope on vectors; here are the loops around them, and the checks before. The sum
-is taken in float64 over fixed parts, in the order of the parts, so it has the same bits for any number of threads.
+A loss provides its term and the term's derivative on vectors; here are the loops around them, and the validation. Each
+task's sum is taken in float64, and the tasks' sums are added in order, so the bits are the same for any number of
+threads.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ from kernels._parallel import parallel_for
 from kernels._threads import threads_for
 from kernels.reduction.ranges import sum_of
 
-PART = 16 * 1024  # elements of one part of a sum, some 3 us of work
+TASK = 16 * 1024  # elements of a task of a sum, some 3 us of work
 REDUCTIONS = ("none", "mean", "sum")
 
 
@@ -25,40 +26,41 @@ def pair_sum(term, fill=0.0):
     sum_of_range = sum_of(term, fill)
 
     @jit
-    def sum_parts(first, last, x, target, p, sums):
-        for part in range(first, last):
-            sums[part] = sum_of_range(x, target, p, part * PART, min(part * PART + PART, x.size))
+    def sum_tasks(first, last, x, target, p, sums):
+        for task in range(first, last):
+            sums[task] = sum_of_range(x, target, p, task * TASK, min(task * TASK + TASK, x.size))
 
     @jit
     def total(x, target, p, threads):
-        parts = (x.size + PART - 1) // PART
-        sums = np.empty(parts)
-        parallel_for(sum_parts, parts, 1, threads, (x, target, p, sums))
+        tasks = (x.size + TASK - 1) // TASK
+        sums = np.empty(tasks)
+        parallel_for(sum_tasks, tasks, 1, threads, (x, target, p, sums))
         result = 0.0
-        for part in range(parts):
-            result += sums[part]
+        for task in range(tasks):
+            result += sums[task]
         return result
 
     return total
 
 
 class PairLoss:
-    """A loss of pairs: ``term(x, t, p)`` and ``slope(x, t, p)``, on vectors; p is a parameter.
+    """A loss of pairs: ``term(x, t, p)`` and ``derivative(x, t, p)``, on vectors; p is a parameter.
 
-    Its derivative by x is `slope` times the number `times`, which comes last: a slope must not overflow before it meets
-    a small gradient.
+    The term's derivative with respect to x is `derivative` times the number `times`, which is multiplied last: the
+    derivative must not overflow before it is multiplied by a small gradient.
     """
 
-    def __init__(self, name, term, slope, naive, fill=0.0, times=1):
+    def __init__(self, name, term, derivative, naive, fill=0.0, times=1):
         self.name, self.times = name, times
         self.terms = _elementwise.binary(term, 1)
         self.total = pair_sum(term, fill)
-        self.slopes = _elementwise.binary(slope, 1)
+        self.derivatives = _elementwise.binary(derivative, 1)
         self.variants = {"naive": naive, "vectorised": self.terms.serial}
 
     def forward(self, x, target, reduction, p=0.0, weight=None, batch=None) -> ndarray:
-        """The loss, reduced; `weight` (any shape that broadcasts) multiplies the terms, `batch` divides a batchmean."""
-        x, target = checked(self.name, x, target, reduction, batch)
+        """The loss, reduced; `weight` (any shape that broadcasts) multiplies the terms, `batch` is the divisor of
+        "batchmean"."""
+        x, target = validated(self.name, x, target, reduction, batch)
         if reduction != "none" and weight is None:
             total = self.total(x.reshape(-1), target.reshape(-1), p, threads_for(x.size))
             return np.asarray(divided(total, reduction, x, batch), x.dtype)
@@ -71,10 +73,10 @@ class PairLoss:
     def backward(self, dy, x, target, reduction, p=0.0, weight=None, batch=None) -> ndarray:
         """Gradient with respect to x."""
         operation = f"{self.name}_backward"
-        x, target = checked(operation, x, target, reduction, batch)
+        x, target = validated(operation, x, target, reduction, batch)
         scale = loss_gradient(operation, dy, x, reduction, batch)
         dx = _checks.new(x.shape, x.dtype)
-        _elementwise.run(self.slopes, x, target, dx, parameters=(p,))
+        _elementwise.run(self.derivatives, x, target, dx, parameters=(p,))
         if self.times != 1 and scale.ndim == 0:
             dx *= x.dtype.type(float(scale) * self.times)
         else:
@@ -91,8 +93,8 @@ class PairLoss:
         return dx if needs[0] else None, np.asarray(np.negative(dx)) if needs[1] else None
 
 
-def checked(operation, x, target, reduction, batch=None):
-    """`x` and `target` as kernels take them: one dtype, one shape (a loss never broadcasts), a known reduction."""
+def validated(operation, x, target, reduction, batch=None):
+    """Validate and return `x` and `target`: one dtype, one shape (a loss never broadcasts), a known reduction."""
     allowed = REDUCTIONS if batch is None else (*REDUCTIONS, "batchmean")
     _checks.choice(operation, "reduction", reduction, allowed)
     x, target = _checks.floats(operation, "x", x), _checks.floats(operation, "target", target)
@@ -102,7 +104,7 @@ def checked(operation, x, target, reduction, batch=None):
 
 
 def broadcast_weight(operation, name, weight, x):
-    """`weight` of `x`'s dtype, seen to broadcast to `x`'s shape."""
+    """Validate `weight` and return it, broadcast to `x`'s shape."""
     weight = _checks.floats(operation, name, weight)
     _checks.same_dtype(operation, **{"x": x, name: weight})
     try:
@@ -112,7 +114,7 @@ def broadcast_weight(operation, name, weight, x):
 
 
 def divided(total, reduction, x, batch):
-    """A sum of losses as the reduction wants it; the mean of no losses is NaN."""
+    """A sum of losses, divided as the reduction says; the mean of no losses is NaN."""
     if reduction == "mean":
         return total / x.size if x.size else float("nan")
     if reduction == "batchmean":
@@ -121,7 +123,7 @@ def divided(total, reduction, x, batch):
 
 
 def reduced(losses, reduction, batch=None) -> ndarray:
-    """An array of losses as the reduction wants it."""
+    """An array of losses, reduced."""
     if reduction == "none":
         return losses
     flat = losses.reshape(-1)
@@ -139,7 +141,7 @@ _sum_losses = pair_sum(_itself)
 
 
 def loss_gradient(operation, dy, x, reduction, batch=None):
-    """The gradient of each loss: an array like `x` for "none", else one number in its dtype."""
+    """The gradient with respect to each loss: an array like `x` for "none", else one number in its dtype."""
     dy = _checks.floats(operation, "dy", dy)
     _checks.same_dtype(operation, dy=dy, x=x)
     expected = x.shape if reduction == "none" else ()

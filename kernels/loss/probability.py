@@ -1,10 +1,11 @@
 r"""Losses of probabilities.
 
-    binary_cross_entropy   l = -(t log x + (1 - t) log(1 - x)), logarithms at least -100   slope (x - t) / (x (1 - x))
-    ... with_logits        l = (1 - t) x + log(1 + exp(-x)), that is x put through σ             σ(x) - t
-    kl_div                 l = t (log t - x), x and perhaps t being logarithms                   -t
+    loss                   term                                                             derivative
+    binary_cross_entropy   l = -(t log x + (1 - t) log(1 - x)), logarithms at least -100    (x - t) / (x (1 - x))
+    ... with_logits        l = (1 - t) x + log(1 + exp(-x)), the same of σ(x)               σ(x) - t
+    kl_div                 l = t (log t - x), x and optionally t being logarithms           -t
 
-About 40 FLOPs an element where logarithms and exponentials are taken, 8 bytes read. The logits form needs neither a
+About 40 FLOPs an element where logarithms and exponentials are computed, 8 bytes read. The logits form needs neither a
 logarithm of a rounded probability nor a clamp: log(1 + exp(-|x|)) is at most log 2 and cannot overflow.
 """
 
@@ -15,21 +16,21 @@ import numpy as np
 from kernels import _checks, _elementwise
 from kernels._jit import jit
 from kernels.activation.special import log1p_unit
-from kernels.loss.pairs import PairLoss, broadcast_weight, checked, loss_gradient, pair_sum, reduced
+from kernels.loss.pairs import PairLoss, broadcast_weight, loss_gradient, pair_sum, reduced, validated
 from kernels.simd import absolute, exp, log, log1p, maximum, select, sigmoid
 
-LEAST_LOGARITHM = -100.0  # a probability of 0 costs 100, not infinity
-LEAST_DENOMINATOR = 1e-12
+MIN_LOGARITHM = -100.0  # a probability of 0 costs 100, not infinity
+MIN_DENOMINATOR = 1e-12
 INFINITY = math.inf
-NO_LOSS = -1e4  # a logit whose loss against the target 0 is exactly 0: exp(-1e4) is
+NO_LOSS = -1e4  # a logit whose loss with target 0 is exactly 0, because exp(-1e4) is
 
 
 @jit
 def binary_cross_entropy_naive(x, target, out, p):
     """The definition; p is not used."""
     for i in range(x.size):
-        yes = max(math.log(x[i]) if x[i] > 0 else -math.inf, LEAST_LOGARITHM)
-        no = max(math.log1p(-x[i]) if x[i] < 1 else -math.inf, LEAST_LOGARITHM)
+        yes = max(math.log(x[i]) if x[i] > 0 else -math.inf, MIN_LOGARITHM)
+        no = max(math.log1p(-x[i]) if x[i] < 1 else -math.inf, MIN_LOGARITHM)
         out[i] = -(target[i] * yes + (1 - target[i]) * no)
 
 
@@ -37,8 +38,8 @@ def binary_cross_entropy_naive(x, target, out, p):
 def binary_cross_entropy_with_logits_naive(x, target, out, p):
     """The definition, in the form that does not overflow; p is not used."""
     for i in range(x.size):
-        share = 1 - target[i] if x[i] > 0 else target[i]
-        out[i] = (share * abs(x[i]) if share != 0 else 0) + math.log1p(math.exp(-abs(x[i])))
+        factor = 1 - target[i] if x[i] > 0 else target[i]
+        out[i] = (factor * abs(x[i]) if factor != 0 else 0) + math.log1p(math.exp(-abs(x[i])))
 
 
 @jit
@@ -58,14 +59,14 @@ def kl_div_log_target_naive(x, target, out, p):
 @jit(inline=True)
 def _binary_cross_entropy(x, target, p):
     yes, no = log(x), log1p(-x)
-    yes = select(yes < LEAST_LOGARITHM, LEAST_LOGARITHM, yes)
-    no = select(no < LEAST_LOGARITHM, LEAST_LOGARITHM, no)
+    yes = select(yes < MIN_LOGARITHM, MIN_LOGARITHM, yes)
+    no = select(no < MIN_LOGARITHM, MIN_LOGARITHM, no)
     return (target - 1.0) * no - target * yes
 
 
 @jit(inline=True)
-def _binary_cross_entropy_slope(x, target, p):
-    return (x - target) / maximum((1.0 - x) * x, LEAST_DENOMINATOR)
+def _binary_cross_entropy_derivative(x, target, p):
+    return (x - target) / maximum((1.0 - x) * x, MIN_DENOMINATOR)
 
 
 @jit(inline=True)
@@ -75,9 +76,9 @@ def _outside(x, target, p):
 
 
 @jit(inline=True)
-def _times(share, value):
-    """share * value, and nothing of nothing: 0 where the share is 0, even of an infinity."""
-    return select(share == 0.0, 0.0, share * value)
+def _times(factor, value):
+    """factor * value, and 0 where the factor is 0, even times an infinity."""
+    return select(factor == 0.0, 0.0, factor * value)
 
 
 @jit(inline=True)
@@ -93,7 +94,7 @@ def _with_logits(x, target, p):
 
 
 @jit(inline=True)
-def _with_logits_slope(x, target, p):
+def _with_logits_derivative(x, target, p):
     return sigmoid(x) - target
 
 
@@ -104,7 +105,7 @@ def _positive_part(x, target):
 
 
 @jit(inline=True)
-def _positive_part_slope(x, target):
+def _positive_part_derivative(x, target):
     return -target * sigmoid(-x)
 
 
@@ -114,7 +115,7 @@ def _kl_div(x, target, p):
 
 
 @jit(inline=True)
-def _kl_div_slope(x, target, p):
+def _kl_div_derivative(x, target, p):
     return -target
 
 
@@ -124,22 +125,25 @@ def _kl_div_log_target(x, target, p):
 
 
 @jit(inline=True)
-def _kl_div_log_target_slope(x, target, p):
+def _kl_div_log_target_derivative(x, target, p):
     return -exp(target)
 
 
-_BCE = PairLoss("binary_cross_entropy", _binary_cross_entropy, _binary_cross_entropy_slope, binary_cross_entropy_naive)
+_BCE = PairLoss(
+    "binary_cross_entropy", _binary_cross_entropy, _binary_cross_entropy_derivative, binary_cross_entropy_naive
+)
 _LOGITS = PairLoss(
     "binary_cross_entropy_with_logits",
     _with_logits,
-    _with_logits_slope,
+    _with_logits_derivative,
     binary_cross_entropy_with_logits_naive,
     fill=NO_LOSS,
 )
-_KL_DIV = PairLoss("kl_div", _kl_div, _kl_div_slope, kl_div_naive)
-_KL_DIV_LOG = PairLoss("kl_div", _kl_div_log_target, _kl_div_log_target_slope, kl_div_log_target_naive)
+_KL_DIV = PairLoss("kl_div", _kl_div, _kl_div_derivative, kl_div_naive)
+_KL_DIV_LOG = PairLoss("kl_div", _kl_div_log_target, _kl_div_log_target_derivative, kl_div_log_target_naive)
 _count_outside = pair_sum(_outside)
-_positive_terms, _positive_slopes = _elementwise.binary(_positive_part), _elementwise.binary(_positive_part_slope)
+_positive_terms = _elementwise.binary(_positive_part)
+_positive_derivatives = _elementwise.binary(_positive_part_derivative)
 VARIANTS = {loss.name: loss.variants for loss in (_BCE, _LOGITS, _KL_DIV)}
 
 
@@ -163,8 +167,15 @@ def binary_cross_entropy(x, target, weight=None, reduction="mean"):
     ------
     TypeError, ValueError
         Dtypes or shapes that do not fit, an unknown reduction, an `x` or a target outside [0, 1] or NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import binary_cross_entropy
+    >>> binary_cross_entropy(np.array([0.5]), np.array([1.0]))
+    array(0.69314718)
     """
-    x, target = checked("binary_cross_entropy", x, target, reduction)
+    x, target = validated("binary_cross_entropy", x, target, reduction)
     if _count_outside(x.reshape(-1), target.reshape(-1), 0.0, 1):
         for name, values in (("x", x), ("target", target)):
             wrong = values[~((values >= 0) & (values <= 1))]
@@ -174,7 +185,32 @@ def binary_cross_entropy(x, target, weight=None, reduction="mean"):
 
 
 def binary_cross_entropy_backward(dy, x, target, weight=None, reduction="mean"):
-    """Gradient of `binary_cross_entropy`: ``dx = weight dy (x - t) / (x (1 - x))``, the denominator at least 1e-12."""
+    """Gradient of `binary_cross_entropy`: ``dx = weight dy (x - t) / (x (1 - x))``, the denominator at least 1e-12.
+
+    Parameters
+    ----------
+    dy : array, float32 or float64
+        Gradient with respect to the loss: 0-d, or of `x`'s shape for "none".
+    x, target, weight, reduction
+        As given to the forward.
+
+    Returns
+    -------
+    ndarray
+        dx, of the shape and dtype of `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit, an unknown reduction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import binary_cross_entropy_backward
+    >>> binary_cross_entropy_backward(np.array(1.0), np.array([0.5]), np.array([1.0]))
+    array([-2.])
+    """
     return _BCE.backward(dy, x, target, reduction, weight=weight)
 
 
@@ -186,9 +222,11 @@ def binary_cross_entropy_with_logits(x, target, weight=None, reduction="mean", p
     Parameters
     ----------
     x, target : array, float32 or float64, of one shape and dtype
-    weight, pos_weight : array, optional
-        Multiply the losses, and their positive part ``-t log sigmoid(x)``; of any shape that broadcasts to that of `x`.
-    reduction : {"mean", "sum", "none"}
+    weight : array, optional
+        Multiplies the losses; of any shape that broadcasts to that of `x`.
+    reduction : {"mean", "sum", "none"}, default "mean"
+    pos_weight : array, optional
+        Multiplies the positive part of the losses, ``-t log sigmoid(x)``; of any shape that broadcasts to that of `x`.
 
     Returns
     -------
@@ -199,11 +237,18 @@ def binary_cross_entropy_with_logits(x, target, weight=None, reduction="mean", p
     ------
     TypeError, ValueError
         Dtypes or shapes that do not fit, an unknown reduction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import binary_cross_entropy_with_logits
+    >>> binary_cross_entropy_with_logits(np.array([0.0]), np.array([1.0]))
+    array(0.69314718)
     """
     operation = "binary_cross_entropy_with_logits"
     if pos_weight is None:
         return _LOGITS.forward(x, target, reduction, weight=weight)
-    x, target = checked(operation, x, target, reduction)
+    x, target = validated(operation, x, target, reduction)
     positive = _positive(operation, _positive_terms, x, target, pos_weight)
     losses = _LOGITS.forward(x, target, "none") + positive
     if weight is not None:
@@ -212,12 +257,37 @@ def binary_cross_entropy_with_logits(x, target, weight=None, reduction="mean", p
 
 
 def binary_cross_entropy_with_logits_backward(dy, x, target, weight=None, reduction="mean", pos_weight=None):
-    """Gradient of the above: ``dx = weight dy ((pos_weight t + 1 - t) sigmoid(x) - pos_weight t)``."""
+    """Gradient of the same: ``dx = weight dy ((pos_weight t + 1 - t) sigmoid(x) - pos_weight t)``.
+
+    Parameters
+    ----------
+    dy : array, float32 or float64
+        Gradient with respect to the loss: 0-d, or of `x`'s shape for "none".
+    x, target, weight, reduction, pos_weight
+        As given to the forward.
+
+    Returns
+    -------
+    ndarray
+        dx, of the shape and dtype of `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit, an unknown reduction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import binary_cross_entropy_with_logits_backward
+    >>> binary_cross_entropy_with_logits_backward(np.array(1.0), np.array([0.0]), np.array([1.0]))
+    array([-0.5])
+    """
     operation = "binary_cross_entropy_with_logits_backward"
     dx = _LOGITS.backward(dy, x, target, reduction, weight=weight)
     if pos_weight is not None:
-        x, target = checked(operation, x, target, reduction)
-        positive = _positive(operation, _positive_slopes, x, target, pos_weight)
+        x, target = validated(operation, x, target, reduction)
+        positive = _positive(operation, _positive_derivatives, x, target, pos_weight)
         positive *= loss_gradient(operation, dy, x, reduction)
         if weight is not None:
             positive *= broadcast_weight(operation, "weight", weight, x)
@@ -226,7 +296,7 @@ def binary_cross_entropy_with_logits_backward(dy, x, target, weight=None, reduct
 
 
 def _positive(operation, loops, x, target, pos_weight):
-    """What `pos_weight` adds to the losses or slopes."""
+    """What `pos_weight` adds to the losses or derivatives."""
     extra = broadcast_weight(operation, "pos_weight", pos_weight, x) - x.dtype.type(1)
     out = _checks.new(x.shape, x.dtype)
     _elementwise.run(loops, x, target, out)
@@ -242,7 +312,8 @@ def kl_div(x, target, reduction="mean", log_target=False):
         `x` is a log-probability, and so is `target` with `log_target`. A target of 0 contributes 0, whatever `x` is.
         (In PyTorch 2.13 it makes NaN of an `x` of -inf.)
     reduction : {"mean", "batchmean", "sum", "none"}
-        "batchmean" divides the sum by the length of the first axis: the divergence as it is defined.
+        "batchmean" divides the sum by the length of the first axis, which gives the divergence of the definition.
+    log_target : bool, default False
 
     Returns
     -------
@@ -253,13 +324,45 @@ def kl_div(x, target, reduction="mean", log_target=False):
     ------
     TypeError, ValueError
         Dtypes or shapes that differ, an unknown reduction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import kl_div
+    >>> kl_div(np.log([0.5, 0.5]), np.array([1.0, 0.0]), reduction="sum")
+    array(0.69314718)
     """
     loss = _KL_DIV_LOG if log_target else _KL_DIV
     return loss.forward(x, target, reduction, batch=_batch(x))
 
 
 def kl_div_backward(dy, x, target, reduction="mean", log_target=False):
-    """Gradient of `kl_div`: ``dx = -t dy``, with ``exp(t)`` for t where the target is a logarithm."""
+    """Gradient of `kl_div`: ``dx = -t dy``, with ``exp(t)`` for t where the target is a logarithm.
+
+    Parameters
+    ----------
+    dy : array, float32 or float64
+        Gradient with respect to the loss: 0-d, or of `x`'s shape for "none".
+    x, target, reduction, log_target
+        As given to the forward.
+
+    Returns
+    -------
+    ndarray
+        dx, of the shape and dtype of `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit, an unknown reduction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import kl_div_backward
+    >>> kl_div_backward(np.array(1.0), np.array([-1.0]), np.array([1.0]))
+    array([-1.])
+    """
     loss = _KL_DIV_LOG if log_target else _KL_DIV
     return loss.backward(dy, x, target, reduction, batch=_batch(x))
 

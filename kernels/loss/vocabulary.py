@@ -2,20 +2,20 @@ r"""Cross-entropy of a linear layer's outputs over a large vocabulary, without t
 
     z = x Wᵀ + b        l = cross_entropy(z, target)        x: N x K,  W: C x K,  b: C
 
-With C = 32,000 classes the logits z outweigh everything else: PyTorch keeps log softmax(z) for the backward, where dz
-and an array of zeros come beside it, N C elements each. But the softmax of a row needs that row alone. So rows are
-taken a block at a time, as many as have SCRATCH bytes of logits, and in the same memory z becomes dz:
+With C = 32,000 classes most memory is taken by the logits z: PyTorch saves log softmax(z) for the backward, which
+allocates dz and an array of zeros as well, N C elements each. But the softmax of a row needs that row alone. So rows
+are processed in blocks, each of as many as have SCRATCH bytes of logits, and dz overwrites z:
 
     for each block of rows:
         z = x Wᵀ + b
         l, lse = loss of each row
-        dz = dl (softmax(z) - q)          in place of z; only if gradients are wanted
+        dz = dl (softmax(z) - q)          in place of z; only if gradients are needed
         dx = dz W                         the rows of the block
-        dW += dzᵀ x,  db += sum dz        of the first block: =
+        dW += dzᵀ x,  db += sum dz        (= for the first block)
 
-The gradients are made in the forward, up to the factor dy, while the logits are at hand: three products, 6 N K C FLOPs,
-as if the logits had been kept. With the reduction "none" each loss has a dy of its own, and the backward forms the
-logits anew: four products in all. A longer block reads and writes dW less often.
+The gradients are computed in the forward, up to the factor dy, while the logits are in memory: three products,
+6 N K C FLOPs, as many as if the logits were saved. With the reduction "none" each loss has a dy of its own, and the
+backward computes the logits again: four products in all. A longer block reads and writes dW less often.
 """
 
 import math
@@ -26,17 +26,17 @@ from kernels import _checks
 from kernels._jit import jit
 from kernels.gemm.driver import NO_BIAS, product
 from kernels.gemm.micro import ADD, BIAS, MR, STORE
-from kernels.loss.classification import class_losses, class_slopes
-from kernels.loss.targets import Targets, smoothed
+from kernels.loss.classification import class_gradients, class_losses
+from kernels.loss.targets import IndexTarget, Targets
 from kernels.reduction import sum as sum_over
 
-SCRATCH = 16 * 2**20  # bytes of logits at a time: of 32,000 classes 131 rows, work enough to hide a pass over dW
+SCRATCH = 16 * 2**20  # bytes of logits of a block: 131 rows of 32,000 classes, whose products outweigh a pass over dW
 IGNORE_INDEX = -100
 
 
 @jit
 def linear_cross_entropy_naive(x, weight, bias, target, out):
-    """The definition, a row at a time; a `bias` of size 0 counts as zeros."""
+    """The definition, row by row; a `bias` of size 0 stands for zeros."""
     rows, K = x.shape
     logits = np.empty(weight.shape[0], x.dtype)
     for row in range(rows):
@@ -52,7 +52,7 @@ def linear_cross_entropy_naive(x, weight, bias, target, out):
 
 
 def linear_cross_entropy_blocks(x, weight, bias, target, out):
-    """Adds blocks of rows whose logits share one piece of memory, packed products and threads."""
+    """Adds blocks of rows that share one scratch array for their logits, packed products and threads."""
     bias = bias if bias.size else None
     out[...] = linear_cross_entropy(x, weight, target, linear_bias=bias, reduction="none")
 
@@ -61,11 +61,12 @@ VARIANTS = {"linear_cross_entropy": {"naive": linear_cross_entropy_naive, "block
 
 
 class _Problem(Targets):
-    """The checked arguments that forward and backward share, and the walk over blocks of rows."""
+    """The validated arguments that forward and backward share, and the loop over blocks of rows.
 
-    def __init__(
-        self, operation, x, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing
-    ):  # fmt: skip
+    `set_classes` must be called before the loop.
+    """
+
+    def __init__(self, operation, x, linear_weight, linear_bias, weight, reduction):
         x = _checks.floats(operation, "x", x)
         self.linear_weight = W = _checks.floats(operation, "linear_weight", linear_weight)
         if W.ndim != 2:
@@ -80,47 +81,58 @@ class _Problem(Targets):
             if self.bias.shape != W.shape[:1]:
                 raise ValueError(f"{operation}: linear_bias must have shape {W.shape[:1]}, got {self.bias.shape}")
         super().__init__(operation, x, x.shape[:-1], W.shape[0], weight, reduction)
-        self.take_classes(target, IGNORE_INDEX if ignore_index is None else ignore_index)
-        self.smoothing = smoothed(operation, label_smoothing, weight)
         self.rows = x.reshape(self.slices, x.shape[-1])
 
-    def walk(self, losses, dlosses=None, gradients=(None, None, None)):
-        """Write the losses and, where their gradients `dlosses` are given, dx, dweight and dbias (or None)."""
+    def set_classes(self, target, ignore_index, label_smoothing):
+        super().set_classes(target, IGNORE_INDEX if ignore_index is None else ignore_index, label_smoothing)
+
+    def run(self, losses, dlosses=None, gradients=(None, None, None)):
+        """Compute the losses and, where their gradients `dlosses` are given, dx, dweight and dbias (or None)."""
         N, C = self.slices, self.classes
-        dx, dweight, dbias = gradients
         if not N:
             for gradient in gradients:
                 if gradient is not None:
                     gradient[...] = 0
             return
-        most = max(SCRATCH // (C * self.x.itemsize), MR)
-        blocks = -(-N // most)
-        share = -(-N // blocks)
-        scratch = np.empty((share, C), self.x.dtype)
-        for first in range(0, N, share):
-            part = slice(first, min(first + share, N))
-            x, z = self.rows[part], scratch[: part.stop - first]
-            product(x, self.linear_weight.T, self.bias, BIAS if self.bias.size else STORE, z)
-            lse = class_losses(z, self.index[part], self.picked[part], self.weight, self.smoothing, losses[part])
-            if dlosses is None:
-                continue
-            class_slopes(z, self.index[part], self.picked[part], self.weight, self.smoothing, dlosses[part], lse)
-            if dx is not None:
-                product(z, self.linear_weight, NO_BIAS[x.dtype], STORE, dx.reshape(self.rows.shape)[part])
-            if dweight is not None:
-                product(z.T, x, NO_BIAS[x.dtype], ADD if first else STORE, dweight)
-            if dbias is not None:
-                np.add(sum_over(z, 0), dbias if first else 0, out=dbias)
+        max_rows = max(SCRATCH // (C * self.x.itemsize), MR)
+        blocks = -(-N // max_rows)
+        block_rows = -(-N // blocks)
+        scratch = np.empty((block_rows, C), self.x.dtype)
+        for first in range(0, N, block_rows):
+            block = slice(first, min(first + block_rows, N))
+            z = scratch[: block.stop - first]
+            product(self.rows[block], self.linear_weight.T, self.bias, BIAS if self.bias.size else STORE, z)
+            target = self._target_of(block)
+            lse = class_losses(z, target, losses[block])
+            if dlosses is not None:
+                class_gradients(z, target, dlosses[block], lse)
+                self._add_gradients(z, block, gradients)
 
-    def arrays(self, needs=(True, True, True)):
+    def _target_of(self, block):
+        """The target of a block of rows."""
+        index, index_weight, *rest = self.target
+        return IndexTarget(index[block], index_weight[block], *rest)
+
+    def _add_gradients(self, dz, block, gradients):
+        """dx of a block of rows, and what it adds to dweight and dbias."""
+        dx, dweight, dbias = gradients
+        first, no_bias = block.start, NO_BIAS[dz.dtype]
+        if dx is not None:
+            product(dz, self.linear_weight, no_bias, STORE, dx.reshape(self.rows.shape)[block])
+        if dweight is not None:
+            product(dz.T, self.rows[block], no_bias, ADD if first else STORE, dweight)
+        if dbias is not None:
+            np.add(sum_over(dz, 0), dbias if first else 0, out=dbias)
+
+    def new_gradients(self, needs):
         """New arrays for the gradients of x, linear_weight and linear_bias, None for those that are not needed."""
         shapes = self.x.shape, self.linear_weight.shape, self.linear_weight.shape[:1]
         return tuple(
             _checks.new(shape, self.x.dtype) if need else None for shape, need in zip(shapes, needs, strict=True)
         )
 
-    def fitting(self, gradients):
-        """`gradients`, each seen to be what `arrays` gives."""
+    def validated(self, gradients):
+        """Validate and return the arrays that receive the gradients."""
         if self.reduction == "none":
             raise ValueError(f'{self.operation}: gradients need the reduction "mean" or "sum", got "none"')
         shapes = self.x.shape, self.linear_weight.shape, self.linear_weight.shape[:1]
@@ -160,15 +172,15 @@ def linear_cross_entropy(
     ignore_index : int, optional
         A class index that does not count; by default -100.
     label_smoothing : float
-        From 0 to 1: the share of the target that is spread evenly over the classes.
+        From 0 to 1: the part of the target that is spread evenly over the classes.
     gradients : tuple of three (array or None), optional
-        C-contiguous, like `x`, `linear_weight` and `linear_bias`: receive the gradients of the result, for the
-        backward, which has hardly anything left to do. Not with "none".
+        C-contiguous, like `x`, `linear_weight` and `linear_bias`: receive the gradients of the result, which the
+        backward then only multiplies by `dy`. Not with "none".
 
     Returns
     -------
     array
-        0-d, or the losses for "none". Beside it, 16 MiB are allocated (or 14 rows of logits, if those are more).
+        0-d, or the losses for "none". 16 MiB of scratch memory are allocated (or 14 rows of logits, if those are more).
 
     Raises
     ------
@@ -184,15 +196,14 @@ def linear_cross_entropy(
     >>> linear_cross_entropy(np.zeros((1, 3)), np.ones((4, 3)), np.array([2]))
     array(1.38629436)
     """
-    problem = _Problem(
-        "linear_cross_entropy", x, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing
-    )
+    problem = _Problem("linear_cross_entropy", x, linear_weight, linear_bias, weight, reduction)
+    problem.set_classes(target, ignore_index, label_smoothing)
     losses = np.empty(problem.slices, problem.x.dtype)
     if gradients is None:
-        problem.walk(losses)
+        problem.run(losses)
     else:
-        gradients = problem.fitting(gradients)
-        problem.walk(losses, problem.loss_gradients(np.ones((), problem.x.dtype)), gradients)
+        gradients = problem.validated(gradients)
+        problem.run(losses, problem.loss_gradients(np.ones((), problem.x.dtype)), gradients)
     return problem.reduce(losses)
 
 
@@ -210,25 +221,46 @@ def linear_cross_entropy_backward(
     gradients=None,
     needs=(True, True, True),
 ):
-    """Gradients of `linear_cross_entropy`; `dy` is 0-d, or of the losses' shape for "none".
+    """Gradients of `linear_cross_entropy`.
 
-    The other arguments are the forward's. With the `gradients` that it received, these very arrays are returned,
-    multiplied by `dy` in place; without, the logits are formed anew.
+    Parameters
+    ----------
+    dy : array, float32 or float64
+        Gradient with respect to the loss: 0-d, or of the losses' shape for "none".
+    x, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing
+        As given to the forward.
+    gradients : tuple of three (array or None), optional
+        As the forward has filled them: these very arrays are returned, multiplied by `dy` in place. If not given, the
+        logits are computed again.
+    needs : tuple of three bool
+        Which gradients to compute where `gradients` is not given.
 
     Returns
     -------
     dx, dlinear_weight, dlinear_bias : array or None
         As `needs` says, or as `gradients` holds them.
+
+    Raises
+    ------
+    IndexError, TypeError, ValueError
+        As `linear_cross_entropy`; also where `dy` does not have the shape or dtype of the loss.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import linear_cross_entropy_backward
+    >>> x, weight, target = np.zeros((1, 3)), np.ones((4, 3)), np.array([2])
+    >>> dx, dweight, dbias = linear_cross_entropy_backward(np.array(1.0), x, weight, target)
+    >>> dbias
+    array([ 0.25,  0.25, -0.75,  0.25])
     """
-    operation = "linear_cross_entropy_backward"
-    problem = _Problem(
-        operation, x, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing
-    )
-    gradients = None if gradients is None else problem.fitting(gradients)
+    problem = _Problem("linear_cross_entropy_backward", x, linear_weight, linear_bias, weight, reduction)
+    problem.set_classes(target, ignore_index, label_smoothing)
+    gradients = None if gradients is None else problem.validated(gradients)
     dlosses = problem.loss_gradients(dy)
     if gradients is None:
-        gradients = problem.arrays(needs)
-        problem.walk(np.empty_like(dlosses), dlosses, gradients)
+        gradients = problem.new_gradients(needs)
+        problem.run(np.empty_like(dlosses), dlosses, gradients)
         return gradients
     scale = problem.x.dtype.type(dy)
     if scale != 1:

@@ -3,10 +3,11 @@ r"""Maximum and its index.
     max:    y = max_i x_i       dx_i = dy where i is the index of the maximum, else 0
     argmax: the first index of the maximum
 
-NaN counts as larger than everything, so that it is never lost; among equals the first wins. One comparison an element,
-one element read. A row takes two passes: the largest value of a block of it, then, while the block is still in L1, the
-first place that holds it.
+NaN counts as larger than everything, so that it is never lost; of equal elements the first counts. One comparison an
+element, one element read.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,25 +16,20 @@ from kernels._jit import jit
 from kernels._parallel import parallel_for
 from kernels._threads import threads_for
 from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, split
-from kernels.reduction.ranges import read, write
-from kernels.simd import any_lanes, flat, lane_count, load, max_lanes, maximum, select, splat, store
-from kernels.simd.wide import load_wide, wide_count
+from kernels.reduction.maxima import COLUMNS, TASK, Maxima, best_of_columns, best_of_range, exceeds
+from kernels.simd import flat, shifted, strided
 
-INFINITY = float("inf")
-BLOCK = 4096  # elements searched twice: 16 or 32 KiB, they stay in L1
-PART = 16 * BLOCK  # elements of a task of a long row
-STRIP = 256  # columns side by side: their maxima and row numbers stay in L1
-GROUP = 8  # rows compared with a vector of maxima while it is in a register
-COUNTED_ROWS = 4096  # row numbers are counted in the array's dtype, where a float32 is exact up to 2**24
+
+class Split(NamedTuple):
+    """How the maxima along an axis are divided: the array is (outer, n, inner); with inner = 1, a row is searched by
+    `tasks` tasks."""
+
+    n: int
+    inner: int
+    tasks: int
 
 
 # --- naive loops: the definition -------------------------------------------------------------------------------------
-
-
-@jit(inline=True)
-def exceeds(a, b):
-    """Whether a displaces b as the maximum so far."""
-    return b == b and not a <= b
 
 
 @jit
@@ -58,142 +54,57 @@ def argmax_naive(x, out):
                 out[row] = column
 
 
-# --- rows ------------------------------------------------------------------------------------------------------------
-
-
-@jit(inline=True)
-def _largest(x, start, stop):
-    """The largest of x[start:stop]."""
-    step = wide_count(x)
-    whole = start + (stop - start) // step * step
-    best = -INFINITY
-    if whole > start:
-        wide = load_wide(x, start)
-        for i in range(start + step, whole, step):
-            wide = maximum(wide, load_wide(x, i))
-        best = max_lanes(wide)
-    if whole < stop:
-        narrow = splat(x, best)
-        for i in range(whole, stop, lane_count(x)):
-            narrow = maximum(narrow, read(x, i, stop - i, -INFINITY))
-        best = max_lanes(narrow)
-    return best
-
-
-@jit(inline=True)
-def _first(x, start, stop, value):
-    """Where x[start:stop] first holds `value`, which it does."""
-    lanes = lane_count(x)
-    i = start
-    if value != value:
-        while x[i] == x[i]:
-            i += 1
-        return i
-    while i + lanes <= stop and not any_lanes(load(x, i) == value):
-        i += lanes
-    while x[i] != value:
-        i += 1
-    return i
-
-
-@jit(inline=True)
-def _best_of_range(x, start, stop):
-    """Value and place of the first maximum of x[start:stop]."""
-    best, block = x[start], start
-    for i in range(start, stop, BLOCK):
-        largest = _largest(x, i, min(i + BLOCK, stop))
-        if exceeds(largest, best):
-            best, block = largest, i
-    return best, _first(x, block, stop, best)
-
-
-# --- columns ---------------------------------------------------------------------------------------------------------
-
-
-@jit(inline=True)
-def _take_rows(x, at, inner, rows, width, values, to, numbers, number):
-    """Let `rows` rows compete with the maxima so far; a winner leaves its number."""
-    for j in range(0, width, lane_count(x)):
-        count = width - j
-        best, winner = read(values, to + j, count, 0.0), load(numbers, j)
-        for row in range(rows):
-            v = read(x, at + row * inner + j, count, 0.0)
-            better = (best == best) & ~(v <= best)
-            best = select(better, v, best)
-            winner = select(better, number + row, winner)
-        write(values, to + j, count, best)
-        store(numbers, j, winner)
+# --- tasks ------------------------------------------------------------------------------------------------------------
 
 
 @jit
-def _best_of_columns(x, at, n, inner, width, values, indices, to):
-    """Values and row numbers of the first maxima of `width` columns."""
-    numbers = np.empty(STRIP, x.dtype)
-    for j in range(width):
-        values[to + j] = x[at + j]
-        indices[to + j] = 0
-    for first in range(0, n, COUNTED_ROWS):
-        for j in range(0, STRIP, lane_count(x)):
-            store(numbers, j, splat(x, -1.0))
-        rows = min(COUNTED_ROWS, n - first)
-        whole = rows - rows % GROUP
-        for row in range(0, whole, GROUP):
-            _take_rows(x, at + (first + row) * inner, inner, GROUP, width, values, to, numbers, float(row))
-        for row in range(whole, rows):
-            _take_rows(x, at + (first + row) * inner, inner, 1, width, values, to, numbers, float(row))
-        for j in range(width):
-            if numbers[j] >= 0:
-                indices[to + j] = first + np.int64(numbers[j])
-
-
-# --- both ------------------------------------------------------------------------------------------------------------
-
-
-@jit
-def _max_task(x, values, indices, n, inner, parts, task):
-    """Task number `task`: a part of a long row, some short rows, or a strip of columns."""
+def _max_task(task, x, values, indices, split):
+    """Task number `task`: part of a long row, some short rows, or a block of columns."""
+    n, inner, tasks = split
     if inner > 1:
-        strips = (inner + STRIP - 1) // STRIP
-        o, j = task // strips, task % strips * STRIP
-        _best_of_columns(x, o * n * inner + j, n, inner, min(STRIP, inner - j), values, indices, o * inner + j)
-    elif parts > 1:
-        row, part = task // parts, task % parts
-        values[task], place = _best_of_range(x, row * n + part * PART, row * n + min((part + 1) * PART, n))
+        blocks = (inner + COLUMNS - 1) // COLUMNS
+        o, j = task // blocks, task % blocks * COLUMNS
+        X = strided(shifted(flat(x), o * n * inner + j), inner, 1)
+        maxima = Maxima(shifted(flat(values), o * inner + j), shifted(flat(indices), o * inner + j))
+        best_of_columns(X, n, min(COLUMNS, inner - j), maxima)
+    elif tasks > 1:
+        row, part = task // tasks, task % tasks
+        values[task], place = best_of_range(x, row * n + part * TASK, row * n + min((part + 1) * TASK, n))
         indices[task] = place - row * n
     else:
-        grain = PART // n
+        grain = TASK // n
         for row in range(task * grain, min((task + 1) * grain, values.size)):
-            values[row], place = _best_of_range(x, row * n, (row + 1) * n)
+            values[row], place = best_of_range(x, row * n, (row + 1) * n)
             indices[row] = place - row * n
 
 
 @jit
-def _max_tasks(first, last, x, values, indices, n, inner, parts):
+def _max_tasks(first, last, x, values, indices, split):
     for task in range(first, last):
-        _max_task(x, values, indices, n, inner, parts, task)
+        _max_task(task, x, values, indices, split)
 
 
 @jit
 def max_axis(x, values, indices, outer, n, inner, threads):
     """``values[o, j], indices[o, j] = max_i x[o, i, j]`` and the first i that has it; flat arrays, n > 0."""
-    parts = (n + PART - 1) // PART if inner == 1 else 1
-    part_values, part_indices = values, indices
-    if parts > 1:
-        part_values, part_indices = np.empty(outer * parts, x.dtype), np.empty(outer * parts, np.int64)
-        tasks = outer * parts
+    per_row = (n + TASK - 1) // TASK if inner == 1 else 1
+    task_values, task_indices = values, indices
+    if per_row > 1:
+        task_values, task_indices = np.empty(outer * per_row, x.dtype), np.empty(outer * per_row, np.int64)
+        tasks = outer * per_row
     elif inner == 1:
-        grain = PART // n
+        grain = TASK // n
         tasks = (outer + grain - 1) // grain
     else:
-        tasks = outer * ((inner + STRIP - 1) // STRIP)
-    parallel_for(_max_tasks, tasks, 1, threads, (x, part_values, part_indices, n, inner, parts))
-    if parts > 1:
+        tasks = outer * ((inner + COLUMNS - 1) // COLUMNS)
+    parallel_for(_max_tasks, tasks, 1, threads, (x, task_values, task_indices, Split(n, inner, per_row)))
+    if per_row > 1:
         for row in range(outer):
-            best = row * parts
-            for task in range(best + 1, (row + 1) * parts):
-                if exceeds(part_values[task], part_values[best]):
+            best = row * per_row
+            for task in range(best + 1, (row + 1) * per_row):
+                if exceeds(task_values[task], task_values[best]):
                     best = task
-            values[row], indices[row] = part_values[best], part_indices[best]
+            values[row], indices[row] = task_values[best], task_indices[best]
 
 
 @jit
@@ -214,23 +125,24 @@ VARIANTS = {
 }
 
 
-# --- backward: the indices are all that it needs ---------------------------------------------------------------------
+# --- backward: from the indices --------------------------------------------------------------------------------------
 
 
 @jit
 def _scatter(dy, indices, dx, n, inner):
-    """``dx[o, indices[o, j], j] = dy[o, j]``; returns the first place whose index is out of range, or -1."""
-    for place in range(indices.size):
-        index = indices[place]
+    """``dx[o, indices[o, j], j] = dy[o, j]``; returns the number of the first slice whose index is out of range, or
+    -1."""
+    for slice in range(indices.size):
+        index = indices[slice]
         if index < 0 or index >= n:
-            return place
-        dx[(place // inner * n + index) * inner + place % inner] = dy[place]
+            return slice
+        dx[(slice // inner * n + index) * inner + slice % inner] = dy[slice]
     return -1
 
 
 @jit
-def _share(dy, x, dx):
-    """dy, shared among all elements that equal the maximum."""
+def _divide_among_ties(dy, x, dx):
+    """dy, divided evenly among all elements that equal the maximum."""
     best = x[0]
     for i in range(x.size):
         if exceeds(x[i], best):
@@ -239,9 +151,9 @@ def _share(dy, x, dx):
     for i in range(x.size):
         if x[i] == best or best != best and x[i] != x[i]:
             ties += 1
-    share = dy[()] / ties
+    each = dy[()] / ties
     for i in range(x.size):
-        dx[i] = share if x[i] == best or best != best and x[i] != x[i] else 0.0
+        dx[i] = each if x[i] == best or best != best and x[i] != x[i] else 0.0
 
 
 # --- public functions ------------------------------------------------------------------------------------------------
@@ -254,7 +166,7 @@ def max(x, dim=None, keepdim=False):
     ----------
     x : array, float32 or float64
     dim : int or None
-    keepdim : bool
+    keepdim : bool, default False
         Whether the reduced axis stays, with length 1.
 
     Returns
@@ -267,8 +179,10 @@ def max(x, dim=None, keepdim=False):
     TypeError, ValueError
         If `x` is not float32 or float64; if `dim` is not an axis of `x`, or has length 0.
 
-    Example
-    -------
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import max
     >>> max(np.array([[1.0, 5.0, 5.0]]), 1)
     (array([5.]), array([1]))
     """
@@ -277,10 +191,29 @@ def max(x, dim=None, keepdim=False):
 
 
 def argmax(x, dim=None, keepdim=False):
-    """Index of the first maximum along `dim`, or in the flattened array; arguments and errors as of `max`.
+    """Index of the first maximum along `dim`, or in the flattened array.
 
-    Example
+    Parameters
+    ----------
+    x : array, float32 or float64
+    dim : int or None
+    keepdim : bool, default False
+        Whether the reduced axis stays, with length 1.
+
+    Returns
     -------
+    ndarray of int64
+        NaN is the largest value; of equal ones the first counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` is not float32 or float64; if `dim` is not an axis of `x`, or has length 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import argmax
     >>> argmax(np.array([1.0, 5.0, 5.0]))
     array(1)
     """
@@ -299,21 +232,42 @@ def _max(operation, x, dim, keepdim):
 
 
 def max_backward(dy, x, dim=None, keepdim=False, indices=None):
-    """Gradient of `max`: dy at `indices`; without `dim`, shared evenly among the elements that equal the maximum.
+    """Gradient of `max` with respect to its input: dy at `indices`; without `dim`, dy is divided evenly among the
+    elements that equal the maximum.
 
     Parameters
     ----------
-    dy : array
-        Gradient of the values.
-    x, dim, keepdim
+    dy : array, float32 or float64
+        Gradient with respect to the values.
+    x : array
+        The forward's input, of the dtype of `dy`.
+    dim : int or None
         As given to the forward.
-    indices : int64 array, optional
-        What the forward returned; found again if not given.
+    keepdim : bool, default False
+        As given to the forward.
+    indices : array of int64, optional
+        Indices that the forward returned; computed again if not given.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `x`.
 
     Raises
     ------
-    ValueError, IndexError
-        If a shape is not that of the forward's result; if an index is out of range.
+    TypeError
+        If an array is not float32 or float64, or dtypes differ.
+    ValueError
+        If a shape is not that of the forward's result; if `dim` is not an axis of `x`.
+    IndexError
+        If an index is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import max_backward
+    >>> max_backward(np.array(1.0), np.array([2.0, 5.0, 5.0]))
+    array([0. , 0.5, 0.5])
     """
     operation = "max_backward"
     dy, x = _checks.floats(operation, "dy", dy), _checks.floats(operation, "x", x)
@@ -324,7 +278,7 @@ def max_backward(dy, x, dim=None, keepdim=False, indices=None):
         if x.size == 0:
             raise ValueError(f"{operation}: nothing to reduce: x is {x.shape}")
         dx = np.empty(x.size, x.dtype)
-        _share(dy.reshape(()), x.ravel(), dx)
+        _divide_among_ties(dy.reshape(()), x.ravel(), dx)
         return dx.reshape(x.shape)
     if indices is None:
         indices = argmax(x, dim, keepdim)

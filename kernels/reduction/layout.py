@@ -21,7 +21,7 @@ def split(operation: str, x, dim: int) -> tuple[int, int, int]:
 
 
 def reduced_axes(operation: str, dim, ndim: int) -> tuple[int, ...]:
-    """The axes that `dim` names (None and () are all of them), counted from the front, in order."""
+    """The axes that `dim` names (None and () mean all), counted from the front, in ascending order."""
     if dim is None or dim == ():
         return tuple(range(ndim))
     if not isinstance(dim, tuple):
@@ -40,7 +40,7 @@ def reduced_shape(shape: tuple, axes: tuple, keepdim: bool) -> tuple:
 
 
 def runs(shape: tuple, axes: tuple):
-    """The (outer, n, inner) of each run of adjacent axes, the last run first, each on what the one before it left."""
+    """The (outer, n, inner) of each run of adjacent axes, the last run first, each of what the one before it left."""
     shape = list(shape)
     while axes:
         stop = axes[-1] + 1

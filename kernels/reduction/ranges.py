@@ -1,4 +1,4 @@
-"""Loops over a contiguous range of an array: the parts that reductions and losses are made of."""
+"""Loops over a contiguous range of an array, of which reductions, losses and normalizations are made."""
 
 import numpy as np
 from numba import types
@@ -11,17 +11,17 @@ from kernels.simd import flat, lane_count, load, load_partial, splat, store, sto
 from kernels.simd.stream import store_streaming
 from kernels.simd.wide import WIDE, load_wide, splat_wide, sum_registers, wide_count
 
-# Elements summed in the array's own dtype before they enter a float64 total. A lane of a float32 accumulator adds up 8
-# of them (a SPAN is 8 wide vectors), and a lane of the block's total 8 such sums, so a float32 sum of any length is as
-# good as a pairwise one. Adding up the lanes takes as long as a span; once a block, that hardly counts.
-SPAN = 8 * WIDE * machine.lanes(np.float32)
-BLOCK = 8 * SPAN
-SMALLER = 2.0**-32  # so much smaller, no block of finite terms overflows
+# BLOCK: elements summed in the array's own dtype before they enter a float64 total. A lane of a float32 accumulator
+# adds up 8 of them (a CHAIN is 8 wide vectors), and a lane of the block's total 8 such sums, so a float32 sum of any
+# length is as accurate as a pairwise one. Adding up the lanes takes as long as a chain; once a block, it is negligible.
+CHAIN = 8 * WIDE * machine.lanes(np.float32)
+BLOCK = 8 * CHAIN
+SCALE = 2.0**-32  # scaled by this, the sum of a block of finite terms does not overflow
 
 
 def read(x, i, count, fill):
-    """A wide vector if `count` is None; else one vector, of which only `count` lanes are in the range. In plain Python,
-    the element."""
+    """A wide vector if `count` is None; else one vector, whose lanes from `count` on hold `fill`. In plain Python, the
+    element."""
     return x[i]
 
 
@@ -33,7 +33,7 @@ def _choose_read(x, i, count, fill):
 
 
 def write(x, i, count, vector):
-    """Store what `read` with the same `count` has read."""
+    """Store a vector of the length that `read` with the same `count` returns."""
     x[i] = vector
 
 
@@ -51,19 +51,22 @@ def _choose_write(x, i, count, vector):
     return write_wide if isinstance(count, types.NoneType) else write_lanes
 
 
-def write_past(x, i, count, vector):
-    """`write` past the caches: to an aligned address, and whole vectors only; `streaming_done` must follow."""
-    raise only_compiled("write_past")
+def write_streaming(x, i, count, vector):
+    """`write` by non-temporal stores: to an aligned address, and whole vectors only; `streaming_done` must follow."""
+    raise only_compiled("write_streaming")
 
 
-@overload(write_past, jit_options={"forceinline": True})
-def _choose_write_past(x, i, count, vector):
+@overload(write_streaming, jit_options={"forceinline": True})
+def _choose_write_streaming(x, i, count, vector):
     return lambda x, i, count, vector: store_streaming(x, i, vector)
+
+
+write_past = write_streaming  # the name that `normalization` imports
 
 
 def over_range(body):
     """Jitted ``loop(like, start, stop, *arguments)`` that calls ``body(i, count, *arguments)`` for the wide vectors
-    of a range (count is None) and then for the vectors that are left. In plain Python it takes element by element.
+    of a range (count is None), then for the remaining vectors. In plain Python it calls it for each element.
     """
     if DISABLED:
         return lambda like, start, stop, *arguments: [body(i, 1, *arguments) for i in range(start, stop)] and None
@@ -83,8 +86,8 @@ def over_range(body):
 def sum_of(term, fill=0.0):
     """Jitted ``total(x, z, p, start, stop)``: the float64 sum of ``term(x[i], z[i], p)`` over ``start <= i < stop``.
 
-    `term` takes vectors; with x = fill and z = 0 it must be 0, for that is what pads the last vector. A block whose sum
-    overflows, though no term does, is summed again on a smaller scale.
+    `term` takes vectors; with x = fill and z = 0, which pad the last vector, it must be 0. A block whose sum overflows
+    although no term does is summed again, scaled down.
     """
 
     @jit(inline=True)
@@ -92,9 +95,9 @@ def sum_of(term, fill=0.0):
         lanes, step = lane_count(x), wide_count(x)
         whole = start + (stop - start) // step * step
         total = splat(x, 0.0)
-        for first in range(start, whole, SPAN):
+        for first in range(start, whole, CHAIN):
             accumulators = splat_wide(x, 0.0)
-            for i in range(first, min(first + SPAN, whole), step):
+            for i in range(first, min(first + CHAIN, whole), step):
                 accumulators = accumulators + term(load_wide(x, i), load_wide(z, i), p) * factor
             total = total + sum_registers(accumulators)
         for i in range(whole, stop, lanes):
@@ -108,7 +111,7 @@ def sum_of(term, fill=0.0):
         for i in range(start, stop, BLOCK):
             more = np.float64(block(first, second, p, i, min(i + BLOCK, stop), 1.0))
             if not np.isfinite(more):
-                more = block(first, second, p, i, min(i + BLOCK, stop), SMALLER) / SMALLER
+                more = block(first, second, p, i, min(i + BLOCK, stop), SCALE) / SCALE
             sum_of_blocks += more
         return sum_of_blocks
 

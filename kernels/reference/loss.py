@@ -49,7 +49,7 @@ ieee = np.errstate(all="ignore")  # NaN and infinities are results here, not war
 
 
 def _reduce(losses, reduction, batch=None):
-    """Reduce the array of losses to what the caller asked for; `batch` is the divisor of "batchmean"."""
+    """Reduce an array of losses; `batch` is the divisor of "batchmean"."""
     if reduction == "none":
         return np.asarray(losses)
     if reduction == "sum":
@@ -75,9 +75,9 @@ def _spread(dy, shape, reduction, batch=None):
 # --- classification ---------------------------------------------------------------------------------------------------
 
 
-def _times(share, value):
-    """share * value, and nothing of nothing: 0 where the share is 0, even of an infinity."""
-    return np.where(share == 0, 0, share * value)
+def _times(factor, value):
+    """factor * value, and 0 where the factor is 0, even times an infinity."""
+    return np.where(factor == 0, 0, factor * value)
 
 
 def _class_weights(weight, x, axis):
@@ -162,7 +162,7 @@ def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", l
 def cross_entropy_backward(
     dy, x, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0, *, lse=None
 ):
-    """dx = softmax(x) sum_c g_c - g, where -g is the gradient of log softmax(x); `lse` is the forward's, if kept."""
+    """dx = softmax(x) sum_c g_c - g, where -g is the gradient of log softmax(x); `lse` is the forward's, if given."""
     axis = 0 if x.ndim == 1 else 1
     p = np.exp(log_softmax(x, axis) if lse is None else x - np.expand_dims(lse, axis))
     weights = _class_weights(weight, x, axis)
