@@ -177,12 +177,16 @@ def record_several(name, arrays, inputs, backward, saved=(), *, saves_results=()
 
     Parameters
     ----------
+    name
+        As for `record`.
     arrays : sequence of ndarray
         The results.
-    saves_results : tuple of int
-        Those that `backward` reads, by their numbers.
-    name, inputs, backward, saved, view
+    inputs, backward, saved
         As for `record`; `backward` returns a tuple, or the array if there is one input.
+    saves_results : tuple of int
+        Indices of the results that `backward` reads.
+    view
+        As for `record`.
 
     Returns
     -------

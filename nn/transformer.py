@@ -232,17 +232,19 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """An encoder, and a decoder that attends to what it made of the source.
+    """An encoder, and a decoder that attends to the encoder's output.
 
     Parameters
     ----------
     d_model : int, default 512
     nhead : int, default 8
     num_encoder_layers, num_decoder_layers : int, default 6
-    dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias
-        As of `TransformerEncoderLayer`.
+    dim_feedforward, dropout, activation
+        As for `TransformerEncoderLayer`.
     custom_encoder, custom_decoder : Module, optional
-        Take the place of ours.
+        Replace the encoder and the decoder.
+    layer_norm_eps, batch_first, norm_first, bias
+        As for `TransformerEncoderLayer`.
 
     Examples
     --------
