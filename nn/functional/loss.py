@@ -110,7 +110,7 @@ def linear_cross_entropy(
     }
     needs = tuple(each is not None and each.requires_grad for each in inputs)
     gradients = None
-    if any(needs) and is_grad_enabled() and reduction != "none":  # computed while the logits are in the cache
+    if any(needs) and is_grad_enabled() and reduction != "none":  # computed in the forward, which has the logits
         gradients = tuple(
             np.empty(each.shape, each.dtype) if need else None for each, need in zip(inputs, needs, strict=True)
         )
