@@ -125,7 +125,7 @@ class _Recurrent(Module):
                 raise ValueError(f"{name}: {key} must have shape {shape}, got {state.shape}")
 
     def _layers(self, x, states, sizes):
-        """One layer after the other on steps first; the final states of all stand below each other."""
+        """Run one layer after the other, with time as the first dimension; the final states of all are stacked."""
         directions, finals = len(self._suffixes()), []
         for first in range(0, len(self._names), directions):
             outputs = []
@@ -181,7 +181,7 @@ class RNN(_Recurrent):
     bidirectional : bool, default False
         Whether each layer also runs from the last step to the first; those outputs follow the others.
     checkpoint_every : int, optional
-        Save the states of every so many steps only and compute the gates anew in the backward: less memory, more time.
+        Save only the states of every so many steps; the backward computes the gates again: less memory, more time.
 
     Attributes
     ----------
@@ -232,7 +232,7 @@ class RNN(_Recurrent):
 class GRU(_Recurrent):
     """Gated recurrent units, in layers.
 
-    r and z are gates between 0 and 1, n is the new state, of which z keeps a share of the old:
+    r and z are gates between 0 and 1, n is the new state, and z the weight of the old one:
 
     ``r, z = sigmoid(W_ih x + b_ih + W_hh h + b_hh)``, ``n = tanh(W_in x + b_in + r (W_hn h + b_hn))`` and
     ``h = (1 - z) n + z h``.

@@ -192,7 +192,7 @@ def _segments(x, settings, every):
 
 
 def _state(values, shape, dtype):
-    """A state that can be written to; None stands for zeros."""
+    """A writable copy of a state, or zeros for None."""
     return np.zeros(shape, dtype) if values is None else np.array(values)
 
 
