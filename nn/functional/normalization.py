@@ -34,7 +34,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     momentum : float, default 0.1
         Weight of this batch in the new running statistics.
     eps : float, default 1e-5
-        Added to the variance.
+        Added to the variance; positive in training.
 
     Returns
     -------
@@ -50,8 +50,8 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     Examples
     --------
     >>> import nn
-    >>> nn.functional.batch_norm(nn.tensor([[1.0], [3.0]]), None, None, training=True, eps=0.0).tolist()
-    [[-1.0], [1.0]]
+    >>> nn.functional.batch_norm(nn.tensor([[1.0], [4.0]]), nn.tensor([2.0]), nn.tensor([4.0]), eps=0.0).tolist()
+    [[-0.5], [1.0]]
     """
     x, w, b, needs = checked("batch_norm", input).data, _data(weight), _data(bias), _needs(input, weight, bias)
     saved = _saved(needs, x.shape[1:2], x.dtype)
