@@ -252,12 +252,15 @@ class ConvTranspose2d(_ConvTranspose):
     ----------
     in_channels, out_channels : int
     kernel_size : int or pair
-    stride, padding, dilation : int or pair, default 1, 0 and 1
-        Of the convolution whose change of size this undoes.
+    stride, padding : int or pair, default 1 and 0
+        Of the convolution whose change of size this reverses.
     output_padding : int or pair, default 0
         How many more rows and columns to return.
     groups : int, default 1
     bias : bool, default True
+    dilation : int or pair, default 1
+        Of the convolution whose change of size this reverses.
+    padding_mode : {"zeros"}
 
     Attributes
     ----------

@@ -132,7 +132,7 @@ def collate(samples):
 
 
 class DataLoader:
-    """Batches of a dataset, in order or shuffled anew each time it is iterated.
+    """Batches of a dataset, in order or shuffled again for each iteration.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from nn.module import Module, Parameter, require_sizes
 
 
 class _Table(Module):
-    """What the layers here share: the table, and which of its rows stands for nothing."""
+    """Shared by the layers here: the table, and the index of its padding row."""
 
     def __init__(self, num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq):
         super().__init__()
@@ -54,13 +54,13 @@ class Embedding(_Table):
     ----------
     num_embeddings, embedding_dim : int
     padding_idx : int, optional
-        A symbol that stands for nothing: its vector begins as zeros and gets no gradient. Negative counts from the end.
+        The padding symbol: its vector starts as zeros and has no gradient. Negative values count from the end.
     max_norm : float, optional
-        The vectors that are looked up are first scaled down to at most this norm, in the table itself.
+        Vectors in use whose norm is larger are scaled down to it first, in the table itself.
     norm_type : float, default 2
         The p of that p-norm.
     scale_grad_by_freq : bool, default False
-        Whether a vector's gradient is divided by the number of times that it was looked up.
+        Whether the gradient of a vector is divided by the number of times that its symbol occurs in the input.
 
     Attributes
     ----------

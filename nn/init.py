@@ -349,7 +349,7 @@ def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", gene
     a : float, default 0
         The rectifier's negative slope, for ``leaky_relu``.
     mode : {"fan_in", "fan_out"}, default "fan_in"
-        Which scale is kept: that of the activations, or that of the gradients.
+        Which variance to preserve: that of the activations, or that of the gradients.
     nonlinearity : str, default "leaky_relu"
         As in `calculate_gain`.
     generator : numpy.random.Generator, optional
@@ -432,14 +432,14 @@ def orthogonal_(tensor, gain=1, generator=None):
 
 
 def sparse_(tensor, sparsity, std=0.01, generator=None):
-    """Fill normally, then set a share of each column to zero.
+    """Fill normally, then set a fraction of each column to zero.
 
     Parameters
     ----------
     tensor : Tensor
         (rows, columns).
     sparsity : float
-        The share of zeros in each column, rounded up to whole rows.
+        The fraction of zeros in each column, rounded up to whole rows.
     std : float, default 0.01
     generator : numpy.random.Generator, optional
 

@@ -444,8 +444,8 @@ class OneCycleLR(LRScheduler):
         Or give `epochs` and `steps_per_epoch`.
     epochs, steps_per_epoch : int, optional
     pct_start : float, default 0.3
-        The share of the cycle spent rising. Where that leaves a phase no width (torch divides by it), the step is at
-        the phase's end: with a rise of one step, the first step has `max_lr`.
+        The fraction of the cycle in which the rate rises. Where that leaves a phase no width (torch divides by it), the
+        step is at the phase's end: with a rise of one step, the first step has `max_lr`.
     anneal_strategy : {"cos", "linear"}, default "cos"
     cycle_momentum : bool, default True
         Cycle the optimiser's ``momentum``, or the first of its ``betas``, between `max_momentum` and `base_momentum`.

@@ -70,7 +70,7 @@ class _BatchNorm(_ChannelNorm):
             momentum = 1.0 / (float(self.num_batches_tracked.data) + 1.0)
         running = (None, None) if tracked is None else (self.running_mean, self.running_var)
         y = F.batch_norm(input, *running, self.weight, self.bias, by_batch, momentum, self.eps)
-        if counting:  # only now: a batch that is refused does not count
+        if counting:  # only now: a batch that raises an error does not count
             self.num_batches_tracked.data[...] += 1
             self.num_batches_tracked.mark_changed()
         return y

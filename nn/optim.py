@@ -535,9 +535,11 @@ class AdamW(Adam):
     Parameters
     ----------
     params : iterable of Tensor or of dict
-    lr, betas, eps, amsgrad, maximize
+    lr, betas, eps
         As for `Adam`.
     weight_decay : float, default 1e-2
+    amsgrad, maximize
+        As for `Adam`.
 
     Raises
     ------

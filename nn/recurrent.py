@@ -125,15 +125,15 @@ class _Recurrent(Module):
                 raise ValueError(f"{name}: {key} must have shape {shape}, got {state.shape}")
 
     def _layers(self, x, states, sizes):
-        """One layer after the other on steps first; the final states of all stand below each other."""
+        """Run one layer after the other, with time as the first dimension; the final states of all are stacked."""
         directions, finals = len(self._suffixes()), []
         for first in range(0, len(self._names), directions):
             outputs = []
             for i in range(first, first + directions):
                 weights = {kind: getattr(self, name) for kind, name in self._names[i].items()}
-                walk = {"reverse": i > first, "batch_sizes": sizes, "checkpoint_every": self.checkpoint_every}
+                options = {"reverse": i > first, "batch_sizes": sizes, "checkpoint_every": self.checkpoint_every}
                 initial = [None if state is None else state[i] for state in states]
-                y, final = self._walk(x, initial, **weights, **walk)
+                y, final = self._time_loop(x, initial, **weights, **options)
                 outputs.append(y)
                 finals.append(final)
             x = outputs[0] if directions == 1 else cat(outputs, -1)
@@ -141,7 +141,7 @@ class _Recurrent(Module):
                 x = F.dropout(x, self.dropout, self.training)
         return x, [stack(parts) for parts in zip(*finals, strict=True)]
 
-    def _walk(self, x, initial, **options):
+    def _time_loop(self, x, initial, **options):
         """One direction of one layer: the output and the tuple of final states."""
         raise NotImplementedError
 
@@ -179,9 +179,9 @@ class RNN(_Recurrent):
     dropout : float, default 0.0
         In training, the probability to drop an output of any layer but the last.
     bidirectional : bool, default False
-        Whether each layer also walks back from the last step; its outputs stand behind the other's.
+        Whether each layer also runs from the last step to the first; those outputs follow the others.
     checkpoint_every : int, optional
-        Save the states of every so many steps only and compute the gates anew in the backward: less memory, more time.
+        Save only the states of every so many steps; the backward computes the gates again: less memory, more time.
 
     Attributes
     ----------
@@ -220,7 +220,7 @@ class RNN(_Recurrent):
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options)
         self.nonlinearity = nonlinearity
 
-    def _walk(self, x, initial, **options):
+    def _time_loop(self, x, initial, **options):
         y, h = F.rnn(x, *initial, nonlinearity=self.nonlinearity, **options)
         return y, (h,)
 
@@ -232,7 +232,7 @@ class RNN(_Recurrent):
 class GRU(_Recurrent):
     """Gated recurrent units, in layers.
 
-    r and z are gates between 0 and 1, n is the new state, of which z keeps a share of the old:
+    r and z are gates between 0 and 1, n is the new state, and z the weight of the old one:
 
     ``r, z = sigmoid(W_ih x + b_ih + W_hh h + b_hh)``, ``n = tanh(W_in x + b_in + r (W_hn h + b_hn))`` and
     ``h = (1 - z) n + z h``.
@@ -270,7 +270,7 @@ class GRU(_Recurrent):
         options = {"checkpoint_every": checkpoint_every}
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options)
 
-    def _walk(self, x, initial, **options):
+    def _time_loop(self, x, initial, **options):
         y, h = F.gru(x, *initial, **options)
         return y, (h,)
 
@@ -278,18 +278,20 @@ class GRU(_Recurrent):
 class LSTM(_Recurrent):
     """Long short-term memory, in layers.
 
-    The gates i, f and o between 0 and 1 say how much of the new g enters the cell c, how much of c is kept, and how
-    much of it is shown:
+    The gates i, f and o, between 0 and 1, say how much of the new g enters the cell c, how much of c remains, and how
+    much of it becomes the output:
 
     ``i, f, o = sigmoid(W_ih x + b_ih + W_hh h + b_hh)``, ``g = tanh(the same)``, ``c = f c + i g`` and
     ``h = o tanh(c)``, or with projections W_hr times that.
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, checkpoint_every
-        As of `RNN`.
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
+        As for `RNN`.
     proj_size : int, default 0
         The size that h is projected to; 0 for no projection.
+    checkpoint_every
+        As for `RNN`.
 
     Attributes
     ----------
@@ -310,7 +312,7 @@ class LSTM(_Recurrent):
     _gates = 4
     _states = 2
 
-    def _walk(self, x, initial, **options):
+    def _time_loop(self, x, initial, **options):
         return F.lstm(x, None if initial[0] is None else initial, **options)
 
 

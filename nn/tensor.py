@@ -177,12 +177,16 @@ def record_several(name, arrays, inputs, backward, saved=(), *, saves_results=()
 
     Parameters
     ----------
+    name
+        As for `record`.
     arrays : sequence of ndarray
         The results.
-    saves_results : tuple of int
-        Those that `backward` reads, by their numbers.
-    name, inputs, backward, saved, view
+    inputs, backward, saved
         As for `record`; `backward` returns a tuple, or the array if there is one input.
+    saves_results : tuple of int
+        Indices of the results that `backward` reads.
+    view
+        As for `record`.
 
     Returns
     -------
@@ -368,12 +372,14 @@ def _record_pair(name, z, a, b, da, db, saved=(), saves_result=False):
 
 @_ieee
 def _add(a, b):
+    """The sum, element by element; tensors and numbers broadcast."""
     a, b, x, y = _operands("add", a, b)
     return _record_pair("add", x + y, a, b, lambda dy: dy, lambda dy: dy)
 
 
 @_ieee
 def _sub(a, b):
+    """The difference, element by element; tensors and numbers broadcast."""
     a, b, x, y = _operands("sub", a, b)
     if x.dtype.kind == "b":
         raise TypeError("sub: bools have no difference; use != or long()")
@@ -382,12 +388,14 @@ def _sub(a, b):
 
 @_ieee
 def _mul(a, b):
+    """The product, element by element; tensors and numbers broadcast."""
     a, b, x, y = _operands("mul", a, b)
     return _record_pair("mul", x * y, a, b, lambda dy: dy * y, lambda dy: dy * x, (a, b))
 
 
 @_ieee
 def _div(a, b):
+    """The quotient, element by element, a floating-point number; tensors and numbers broadcast."""
     a, b, x, y = _operands("div", a, b)
     if x.dtype.kind != "f":
         x, y = x.astype(np.float32), y.astype(np.float32)
@@ -400,6 +408,7 @@ def _div(a, b):
 
 @_ieee
 def _pow(a, b):
+    """`a` to the power of `b`, element by element; tensors and numbers broadcast."""
     a, b, x, y = _operands("pow", a, b)
     z = _integer_power(x, y) if y.dtype.kind == "i" and (y < 0).any() else x**y
 
@@ -945,11 +954,13 @@ class Tensor:
         return _pow(other, self)
 
     def __neg__(self):
+        """The elements with the other sign."""
         if self.data.dtype.kind == "b":
             raise TypeError("neg: bools have no negative; use ~")
         return record("neg", -self.data, (self,), lambda dy: -dy)
 
     def __abs__(self):
+        """The magnitudes of the elements; the gradient at 0 is 0."""
         x = self.data
         return record("abs", np.abs(x), (self,), lambda dy: np.where(x > 0, dy, np.where(x < 0, -dy, 0)), (self,))
 

@@ -9,7 +9,7 @@ from nn.tensor import no_grad
 
 
 def accuracy(output, target):
-    """The share of rows of scores whose largest is the target's.
+    """The fraction of rows of scores whose largest is the target's.
 
     Parameters
     ----------

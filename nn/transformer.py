@@ -188,7 +188,7 @@ class TransformerEncoder(Module):
         self.num_layers, self.norm = num_layers, norm
 
     def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None):
-        """Encode; `is_causal` promises that `mask` is the causal one, which is looked up where it is None."""
+        """Encode; `is_causal` promises that `mask` is the causal one, which is detected where it is None."""
         is_causal = _is_causal(mask) if is_causal is None else is_causal
         for layer in self.layers:
             src = layer(src, mask, src_key_padding_mask, is_causal)
@@ -223,7 +223,7 @@ class TransformerDecoder(Module):
         tgt_is_causal=None,
         memory_is_causal=False,
     ):
-        """Decode; `tgt_is_causal` promises that `tgt_mask` is the causal one, which is looked up where it is None."""
+        """Decode; `tgt_is_causal` promises that `tgt_mask` is the causal one, which is detected where it is None."""
         tgt_is_causal = _is_causal(tgt_mask) if tgt_is_causal is None else tgt_is_causal
         masks = (tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask)
         for layer in self.layers:
@@ -232,17 +232,19 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """An encoder, and a decoder that attends to what it made of the source.
+    """An encoder, and a decoder that attends to the encoder's output.
 
     Parameters
     ----------
     d_model : int, default 512
     nhead : int, default 8
     num_encoder_layers, num_decoder_layers : int, default 6
-    dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias
-        As of `TransformerEncoderLayer`.
+    dim_feedforward, dropout, activation
+        As for `TransformerEncoderLayer`.
     custom_encoder, custom_decoder : Module, optional
-        Take the place of ours.
+        Replace the encoder and the decoder.
+    layer_norm_eps, batch_first, norm_first, bias
+        As for `TransformerEncoderLayer`.
 
     Examples
     --------

@@ -45,9 +45,11 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
 
     Parameters
     ----------
-    input, inplace
+    input
         As for `relu`.
     negative_slope : float, default 0.01
+    inplace
+        As for `relu`.
     """
     x, negative_slope = checked("leaky_relu", input).data, number(negative_slope)
 
@@ -89,9 +91,11 @@ def elu(input, alpha=1.0, inplace=False):
 
     Parameters
     ----------
-    input, inplace
+    input
         As for `relu`.
     alpha : float, default 1.0
+    inplace
+        As for `relu`.
 
     Reference: Clevert et al., "Fast and Accurate Deep Network Learning by Exponential Linear Units (ELUs)" (2016),
     equation 15.
@@ -118,10 +122,12 @@ def celu(input, alpha=1.0, inplace=False):
 
     Parameters
     ----------
-    input, inplace
+    input
         As for `relu`.
     alpha : float, default 1.0
         Not 0.
+    inplace
+        As for `relu`.
 
     Raises
     ------

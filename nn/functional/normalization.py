@@ -1,4 +1,4 @@
-"""Normalisation. Mean and rstd of the forward are kept for the backward, and only where there is one."""
+"""Normalisation. The forward saves mean and rstd for the backward, where a gradient is needed."""
 
 import numpy as np
 
@@ -27,12 +27,31 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     ----------
     input : Tensor (N, C) or (N, C, ...)
     running_mean, running_var : Tensor (C,), or None in training
-        Used where not training; updated in place where training.
+        The statistics to normalise by; in training, those of the batch are, and these are updated in place.
     weight, bias : Tensor (C,), optional
+        Scale and shift of the result.
     training : bool, default False
     momentum : float, default 0.1
-        Share of this batch in the new running statistics.
+        Weight of this batch in the new running statistics.
     eps : float, default 1e-5
+        Added to the variance; positive in training.
+
+    Returns
+    -------
+    Tensor of the shape of `input`
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit.
+
+    Reference: Ioffe and Szegedy, "Batch Normalization" (2015), algorithm 1.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.functional.batch_norm(nn.tensor([[1.0], [4.0]]), nn.tensor([2.0]), nn.tensor([4.0]), eps=0.0).tolist()
+    [[-0.5], [1.0]]
     """
     x, w, b, needs = checked("batch_norm", input).data, _data(weight), _data(bias), _needs(input, weight, bias)
     saved = _saved(needs, x.shape[1:2], x.dtype)
@@ -64,11 +83,24 @@ def instance_norm(
     ----------
     input : Tensor (N, C, ...)
     running_mean, running_var : Tensor (C,), optional
-        Used without `use_input_stats`, else updated in place.
+        The statistics to normalise by without `use_input_stats`; with it, they are updated in place.
     weight, bias : Tensor (C,), optional
+        Scale and shift of the result.
     use_input_stats : bool, default True
-    momentum : float, default 0.1
-    eps : float, default 1e-5
+        Whether to normalise by the statistics of the input.
+    momentum, eps
+        As for `batch_norm`.
+
+    Returns
+    -------
+    Tensor of the shape of `input`
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit.
+
+    Reference: Ulyanov et al., "Instance Normalization" (2016), equation 4.
     """
     x, w, b, needs = checked("instance_norm", input).data, _data(weight), _data(bias), _needs(input, weight, bias)
     saved = _saved(needs, x.shape[:2] if use_input_stats else x.shape[1:2], x.dtype)
@@ -90,9 +122,29 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     Parameters
     ----------
     input : Tensor (..., *normalized_shape)
-    normalized_shape : tuple of int
+    normalized_shape : int or tuple of int
+        The lengths of those dimensions.
     weight, bias : Tensor of `normalized_shape`, optional
+        Scale and shift of the result.
     eps : float, default 1e-5
+        Added to the variance.
+
+    Returns
+    -------
+    Tensor of the shape of `input`
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit.
+
+    Reference: Ba et al., "Layer Normalization" (2016), equation 4.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.functional.layer_norm(nn.tensor([1.0, 3.0]), (2,), eps=0.0)
+    tensor([-1.,  1.])
     """
     x, w, b, needs = checked("layer_norm", input).data, _data(weight), _data(bias), _needs(input, weight, bias)
     saved = _saved(needs, _leading(x, normalized_shape), x.dtype)
@@ -105,15 +157,25 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
 
 
 def add_layer_norm(input, residual, normalized_shape, weight=None, bias=None, eps=1e-5, return_sum=False):
-    """``layer_norm(input + residual)`` in one pass; with `return_sum` the result and the sum.
+    """``layer_norm(input + residual)`` in one pass over memory.
 
     Parameters
     ----------
     input, residual : Tensor (..., *normalized_shape)
-    normalized_shape : tuple of int
-    weight, bias : Tensor of `normalized_shape`, optional
-    eps : float, default 1e-5
+    normalized_shape, weight, bias, eps
+        As for `layer_norm`.
     return_sum : bool, default False
+        Whether to return the sum as well.
+
+    Returns
+    -------
+    Tensor of the shape of `input`
+        With `return_sum`, a pair of it and the sum.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit.
     """
     x, r, w, b = checked("add_layer_norm", input).data, residual.data, _data(weight), _data(bias)
     inputs = input, residual, weight, bias
@@ -142,10 +204,23 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     Parameters
     ----------
     input : Tensor (..., *normalized_shape)
-    normalized_shape : tuple of int
+    normalized_shape : int or tuple of int
+        The lengths of those dimensions.
     weight : Tensor of `normalized_shape`, optional
+        Scale of the result.
     eps : float, optional
-        The dtype's machine epsilon by default.
+        Added to the mean square; by default the machine epsilon of the dtype.
+
+    Returns
+    -------
+    Tensor of the shape of `input`
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit.
+
+    Reference: Zhang and Sennrich, "Root Mean Square Layer Normalization" (2019), equation 4.
     """
     x, w, needs = checked("rms_norm", input).data, _data(weight), _needs(input, weight)
     saved = _saved(needs, _leading(x, normalized_shape), x.dtype, ("rstd",))
@@ -158,7 +233,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
 
 
 def _leading(x, normalized_shape):
-    """What precedes the normalised dimensions; wrong ones are for the kernel to refuse."""
+    """The dimensions in front of the normalised ones, which the kernel validates."""
     count = 1 if isinstance(normalized_shape, (int, np.integer)) else len(normalized_shape)
     return x.shape[: max(x.ndim - count, 0)]
 
@@ -172,7 +247,20 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     num_groups : int
         Divides C.
     weight, bias : Tensor (C,), optional
+        Scale and shift of the result.
     eps : float, default 1e-5
+        Added to the variance.
+
+    Returns
+    -------
+    Tensor of the shape of `input`
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit.
+
+    Reference: Wu and He, "Group Normalization" (2018), equation 7.
     """
     x, w, b, needs = checked("group_norm", input).data, _data(weight), _data(bias), _needs(input, weight, bias)
     saved = _saved(needs, (*x.shape[:1], num_groups), x.dtype) if isinstance(num_groups, int) else {}
@@ -191,7 +279,18 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     ----------
     input : Tensor (N, C, ...), three dimensions at least
     size : int
-    alpha, beta, k : float
+    alpha, beta, k : float, default 1e-4, 0.75 and 1.0
+
+    Returns
+    -------
+    Tensor of the shape of `input`
+
+    Raises
+    ------
+    TypeError, ValueError
+        Dtypes or shapes that do not fit.
+
+    Reference: Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks" (2012), section 3.3.
     """
     x = checked("local_response_norm", input).data
     size, alpha, beta, k = number(size), number(alpha), number(beta), number(k)

@@ -21,7 +21,8 @@ Each sample ends as
 `expected.txt` holds every status but pass, by operation and reason: a line that is not there fails, and so does one
 that no longer occurs. So it lists what is not covered, and a defect cannot come or go unnoticed.
 
-The files: `catalogue` maps PyTorch's names to ours, `values` converts and compares, `samples` judges one sample,
-`operations`, `modules` and `optimizers` make the samples, `pool` runs each operation in a process of its own,
-`expected` compares with the list, `report` prints.
+The files: `catalogue` maps PyTorch's names to ours, `own` adds samples of what PyTorch's tables leave out, so that each
+public module and function of `nn.functional` is covered or named in `catalogue.OTHER`, `values` converts and compares,
+`samples` judges one sample, `operations`, `modules` and `optimizers` make the samples, `pool` runs each operation in a
+process of its own, `expected` compares with the list, `report` prints.
 """

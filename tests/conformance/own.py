@@ -64,8 +64,10 @@ def _unpooled(make):
             ((3, 2, 1), (3, *odd), {"output_size": list(odd)}),
             ((2, 3, 0), (2, 1, *odd), {"output_size": list(odd)}),
         ):
-            pooled, indices = pool(make(*shape).detach(), kernel, stride, padding, return_indices=True)
-            yield f"MaxUnpool{n}d", _of(kernel, stride, padding), _of(make(*pooled.shape), indices, **size)
+            x = make(*shape)
+            pooled, indices = pool(x.detach(), kernel, stride, padding, return_indices=True)
+            pooled.requires_grad_(x.requires_grad)  # itself: an index that occurs twice has one value
+            yield f"MaxUnpool{n}d", _of(kernel, stride, padding), _of(pooled, indices, **size)
 
 
 def _enlarged(make):
