@@ -18,7 +18,7 @@ from kernels._parallel import parallel_for
 from kernels._threads import threads_for
 from kernels.convolution.correlation import Operands, Result, choose_blocks, copy_input
 from kernels.convolution.micro import Epilogue, store_pixels
-from kernels.convolution.plan import Shape, block_from, decode, encode, extents, offset, product
+from kernels.convolution.plan import Shape, block_from, decode, encode, extents, is_plane_by_plane, offset, product
 from kernels.gemm.micro import BIAS, STORE
 from kernels.simd import (
     allocate,
@@ -67,7 +67,7 @@ def is_same(plan):
             return False
         if plan.outputs[axis] != plan.sizes[axis]:
             return False
-    return plan.taps[0] == plan.outputs[0] == plan.sizes[0] == 1 and plan.out_strides[2] == 1
+    return is_plane_by_plane(plan)
 
 
 @jit(inline=True)

@@ -226,7 +226,7 @@ def correlate_row(channels, vectors, X, reduction, tap_offsets, panel, totals):
 
 @jit(inline=True)
 def store_pixels(y, count, epilogue, Y, scratch):
-    """``Y[i] (+)= y[i]`` for i < count, then ReLU; `scratch` is memory for a vector."""
+    """``Y[i] (+)= y[i]`` for i < count, at most all lanes, then ReLU; `scratch` is memory for a vector."""
     if Y.column_stride == 1:
         if epilogue.mode == ADD:
             y = y + load_partial(Y, 0, count, 0.0)
@@ -235,12 +235,13 @@ def store_pixels(y, count, epilogue, Y, scratch):
         store_partial(Y, 0, count, y)
         return
     store(scratch, 0, y)
+    stored = min(count, lane_count(Y))
     if epilogue.mode == ADD:
-        for i in range(count):
+        for i in range(stored):
             scratch[i] += Y[i]
     if epilogue.relu:
         store(scratch, 0, relu_lanes(load(scratch, 0)))
-    for i in range(count):
+    for i in range(stored):
         Y[i] = scratch[i]
 
 

@@ -140,6 +140,15 @@ def offset(indices, strides):
     return indices[0] * strides[0] + indices[1] * strides[1] + indices[2] * strides[2]
 
 
+@jit(inline=True)
+def is_plane_by_plane(plan):
+    """Whether each plane of the result is computed from the plane of x that has its place, with all of the taps, and is
+    contiguous: not a phase of a gradient, which has some of the taps and every so many of the outputs."""
+    all_taps = plan.kernel_size == product(plan.taps) and plan.first_output == 0
+    contiguous = plan.out_strides[2] == 1 and plan.out_strides[1] == plan.outputs[2]
+    return all_taps and contiguous and plan.sizes[0] == plan.outputs[0] == plan.taps[0] == 1 and plan.origin[0] == 0
+
+
 @jit
 def is_unpadded(plan):
     """Whether no tap of any output lies outside x."""

@@ -36,7 +36,7 @@ from kernels.convolution.micro import (
     tile_width,
 )
 from kernels.convolution.pack import copy_channels_last, pack_weights, square_size
-from kernels.convolution.plan import Shape, block_at, block_counts, decode, encode, product
+from kernels.convolution.plan import Shape, block_at, block_counts, decode, encode, is_plane_by_plane, product
 from kernels.convolution.transforms import TRANSFORMS
 from kernels.gemm.micro import BIAS, CHAIN, NV, STORE
 from kernels.machine import vector_bytes
@@ -284,9 +284,8 @@ _compiled = {f"winograd{side}": Compiled(_in_parallel(_convolution(side)), _type
 
 
 def fits(plan) -> bool:
-    """Whether the plan is one of 3 x 3 taps with stride and dilation 1."""
-    one = plan.dilation[1:] == plan.stride[1:] == (1, 1) and plan.sizes[0] == plan.outputs[0] == 1
-    return one and plan.taps == (1, 3, 3) and plan.out_strides[2] == 1
+    """Whether the plan is one of planes and all of their 3 x 3 taps, with stride and dilation 1."""
+    return is_plane_by_plane(plan) and plan.taps == (1, 3, 3) and plan.stride[1:] == plan.dilation[1:] == (1, 1)
 
 
 def pays(C, M, itemsize) -> bool:
