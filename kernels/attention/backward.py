@@ -189,16 +189,16 @@ def _differentiate(j, count, p, d, delta):
 
 
 @jit(inline=True)
-def _sees_one_block(i, block, S, rule):
+def _sees_one_block(i, block, S, low, high):
     """Whether all of the S keys that query i sees are in this block."""
-    first, last = max(i + rule.low, 0), min(i + rule.high, S - 1)
+    first, last = max(i + low, 0), min(i + high, S - 1)
     return first >= block.first and last < block.first + block.count
 
 
 @jit
 def differentiate_tile(tile, block, S, group, rule, saved, dmask, scratch):
     """Scores and weights' gradients of a tile, in place, to weights and scores' gradients: 0 for keys not visible."""
-    plain, lse = is_plain(rule), saved.lse
+    plain, low, high, lse = is_plain(rule), rule.low, rule.high, saved.lse
     for r in range(tile.height):
         i = tile.first_row + r
         p, d = flat(scratch.weights.row(i % ROWS)), flat(scratch.dscores.row(i % ROWS))
@@ -217,7 +217,7 @@ def differentiate_tile(tile, block, S, group, rule, saved, dmask, scratch):
             finish_scores(p, start, stop, block.first, query, rule, scratch.softcap_grad)
         if rule.threshold > 0:
             drop_out(d, start, stop, block.first, row_number(group, i), rule)
-        if _sees_one_block(i, block, S, rule):
+        if _sees_one_block(i, block, S, low, high):
             delta = _weigh_and_sum(p, d, Range(start, stop), peak, log_sum)
             _differentiate(p, start, stop, p, d, delta)
         else:
