@@ -90,6 +90,9 @@ PLAIN = {
     "rows and columns left over": case((1, 2, 10, 9), (3, 2, 3, 3), stride=(4, 5)),
     "long kernel": case((1, 3, 3, 70), (4, 3, 1, 33), padding=(0, 16)),
     "high kernel": case((1, 3, 40, 3), (4, 3, 17, 1), padding=(8, 0)),
+    "3x3 phases of rows": case((1, 33, 9, 8), (34, 33, 5, 3), stride=(2, 1), padding=1),
+    "3x3 phases of rows, dilated": case((1, 33, 9, 8), (34, 33, 3, 3), stride=(2, 1), padding=1, dilation=(2, 1)),
+    "3x3 phases of an 18-tap kernel": case((1, 33, 12, 8), (34, 33, 6, 3), stride=(2, 1), padding=(2, 1)),
     "dilation 2": case((2, 5, 9, 9), (6, 5, 3, 3), padding=2, dilation=2),
     "dilation by axis": case((1, 3, 8, 19), (4, 3, 2, 3), dilation=(3, 5), padding=(1, 4)),
     "dilation and stride": case((2, 3, 13, 12), (4, 3, 3, 3), stride=2, padding=3, dilation=(2, 3)),
@@ -124,6 +127,8 @@ GROUPED = {
     "2 groups, dilation 2": case((1, 4, 9, 8), (6, 2, 3, 3), padding=2, dilation=2, groups=2),
     "one output channel a group": case((2, 6, 5, 6), (3, 2, 3, 3), padding=1, groups=3),
     "depthwise": case((2, 5, 7, 8), (5, 1, 3, 3), padding=1, groups=5),
+    "depthwise, phases of rows": case((2, 5, 10, 8), (5, 1, 5, 3), stride=(2, 1), padding=(2, 1), groups=5),
+    "depthwise, wide, stride 2": case((1, 3, 5, 80), (3, 1, 3, 3), stride=2, padding=1, groups=3),
     "depthwise, one channel": case((2, 1, 7, 8), (1, 1, 3, 3), padding=1),
     "depthwise, no padding": case((2, 5, 7, 8), (5, 1, 3, 3), groups=5),
     "depthwise, far padded": case((1, 3, 4, 3), (3, 1, 3, 3), padding=(4, 3), groups=3),
@@ -149,6 +154,8 @@ GROUPED = {
 }
 ONE_AND_THREE = {
     "1-D": case((2, 3, 20), (4, 3, 5)),
+    "3-D, a plane of padding": case((1, 33, 1, 5, 6), (34, 33, 1, 3, 3), stride=(3, 1, 1), padding=1),
+    "3-D depthwise, a plane of padding": case((1, 3, 1, 5, 6), (3, 1, 1, 3, 3), stride=(3, 1, 1), padding=1, groups=3),
     "1-D padded": case((2, 3, 20), (17, 3, 9), padding=4),
     "1-D long": case((1, 16, 200), (17, 16, 9), padding=4),
     "1-D stride 3": case((2, 3, 21), (4, 3, 4), stride=3, padding=1),
@@ -174,6 +181,8 @@ ONE_AND_THREE = {
 TRANSPOSED_CASES = {
     "one element": transposed_case((1, 1, 1, 1), (1, 1, 1, 1)),
     "stride 1": transposed_case((2, 3, 4, 5), (3, 4, 3, 3), padding=1),
+    "many channels into few, in rounds": transposed_case((1, 3000, 3, 40), (3000, 3, 4, 4), stride=2, padding=1),
+    "rows apart": transposed_case((1, 33, 5, 8), (33, 34, 5, 3), stride=(2, 1), padding=1),
     "4x4 stride 2": transposed_case((2, 17, 5, 6), (17, 16, 4, 4), stride=2, padding=1),
     "no overlap": transposed_case((2, 3, 4, 5), (3, 4, 2, 2), stride=2),
     "gaps": transposed_case((2, 3, 4, 5), (3, 4, 2, 1), stride=3),
@@ -277,13 +286,21 @@ def geometries(draw):
     """Sizes of a convolution of one to three dimensions, all of which fit."""
     n = draw(st.integers(1, 3))
     each = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(n))  # noqa: E731
-    kernel, stride, padding, dilation, more = each(1, 4), each(1, 3), each(0, 3), each(1, 3), each(0, 7)
+    kernel, stride, padding, dilation, more = each(1, 6), each(1, 3), each(0, 3), each(1, 3), each(0, 7)
+    if draw(st.booleans()):  # what the loops of their own are for
+        kernel = (*kernel[:-2], 3, 3)[-n:]
     sizes = tuple(
         max(1, d * (k - 1) + 1 - 2 * p) + m for k, p, d, m in zip(kernel, padding, dilation, more, strict=True)
     )
-    groups = draw(st.sampled_from([1, 1, 2, 3]))
-    N, C, OC = draw(st.integers(0, 3)), draw(st.integers(1, 5)) * groups, draw(st.integers(1, 5)) * groups
-    return N, C, OC, sizes, kernel, stride, padding, dilation, groups
+    groups, (C, OC) = draw(st.sampled_from([1, 1, 2, 3])), each_of_two(draw)
+    if draw(st.integers(0, 3)) == 0:
+        groups, C, OC = draw(st.integers(1, 5)), 1, 1  # depthwise
+    return draw(st.integers(0, 3)), C * groups, OC * groups, sizes, kernel, stride, padding, dilation, groups
+
+
+def each_of_two(draw):
+    """Channels of x and of the result in a group: few, or as many as Winograd's loops need."""
+    return draw(st.sampled_from([(33, 34), *((draw(st.integers(1, 5)), draw(st.integers(1, 5))) for _ in range(3))]))
 
 
 anything = {
