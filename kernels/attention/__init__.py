@@ -3,7 +3,8 @@
 - `ladder`: from three loops to tiles, rung by rung.
 - `scores`: which keys a query sees, and what becomes of a score between the two products; `tiles`: the parts that the
   forward and the backward share; `decoding`: the products of a few queries.
-- `driver`: the tuned forward, for any mask, shape and number of threads; `backward`: the gradients.
+- `driver`: the tuned forward, for any mask, shape and number of threads; `backward`: the gradients;
+  `score_gradients`: what becomes of a tile's scores in it.
 - `rotary`: the loops of the rotary embedding; `positions`: its functions, and the slopes of ALiBi.
 - `functions`: the public functions; `arguments`: their validation.
 """
