@@ -96,8 +96,8 @@ def feed_forwards(ones):
         for activation in FEED_FORWARDS:
             x, weight1, weight2 = ones((rows, 24)), ones((96 * (1 + (activation == "swiglu")), 24)), ones((24, 96))
             saved = ones((2, rows, 96) if activation == "swiglu" else (rows, 96))
-            for biases in ((None, None), (ones(len(weight1)), ones(24))):
-                yield "feed_forward", (x, weight1, biases[0], weight2, biases[1], activation)
+            for bias1, bias2 in ((None, None), (ones(len(weight1)), ones(24))):
+                yield "feed_forward", (x, weight1, bias1, weight2, bias2, activation)
             yield "feed_forward_backward", (x, x, weight1, weight2, saved, activation)
 
 

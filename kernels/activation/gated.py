@@ -159,6 +159,7 @@ def glu(x, dim=-1, *, out=None):
     """
     x = floats("glu", "x", x)
     shape, halves = _halves("glu", x, dim)
+    outer, _, inner = halves
     if out is None:
         out = new(shape, x.dtype)
     else:
@@ -166,9 +167,9 @@ def glu(x, dim=-1, *, out=None):
         no_overlap("glu", out, x=x)
     threads = threads_for(x.size)
     if threads == 1:
-        glu_loops(x.reshape(halves), out.reshape(halves[0], halves[2]))
+        glu_loops(x.reshape(halves), out.reshape(outer, inner))
     else:
-        _glu_parallel(x.reshape(halves), out.reshape(halves[0], halves[2]), threads)
+        _glu_parallel(x.reshape(halves), out.reshape(outer, inner), threads)
     return out
 
 
@@ -208,7 +209,8 @@ def glu_backward(dy, x, dim=-1):
     if dy.shape != shape:
         raise ValueError(f"glu_backward: dy must have shape {shape}, got {dy.shape}")
     dx = new(x.shape, x.dtype)
-    _glu_backward(dy.reshape(halves[0], halves[2]), x.reshape(halves), dx.reshape(halves), threads_for(x.size))
+    outer, _, inner = halves
+    _glu_backward(dy.reshape(outer, inner), x.reshape(halves), dx.reshape(halves), threads_for(x.size))
     return dx
 
 

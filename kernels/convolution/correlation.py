@@ -254,11 +254,11 @@ def copy_input(x, plan, place, channels, phases, scratch):
 def _allocate(plan, shape, blocks, like):
     lanes, panels = lane_count(like), _panels(plan, blocks, like)
     count = (min(blocks.out_channels, shape.M) + panels.channels - 1) // panels.channels
-    most = extents(plan, blocks.outputs)
-    row = most[2] + (plan.stride[2] if blocks.pixel_lanes else 1) - 1
+    largest = extents(plan, blocks.outputs)
+    row = largest[2] + (plan.stride[2] if blocks.pixel_lanes else 1) - 1
     return Scratch(
         allocate(like, count * panels.size + lanes * NV * lanes),
-        allocate(like, blocks.channels * most[0] * most[1] * row + 4 * lanes),
+        allocate(like, blocks.channels * largest[0] * largest[1] * row + 4 * lanes),
         allocate(like, totals_size(like)),
         allocate(like, square_size(max(plan.kernel_size, 1), lanes)),
         allocate(np.int64, plan.taps[2]),
@@ -310,11 +310,14 @@ def correlate(first_thread, last_thread, threads, operands, plan, shape, blocks,
     _release(scratch)
 
 
+_CHANNELS, _OUT_CHANNELS, _PIXEL_LANES, _RELU = range(4)  # what `run` encodes after the block
+
+
 @jit
 def _correlate_parallel(x, weight, bias, out, numbers, threads):
     plan, shape, outputs, others = decode(numbers)
-    blocks = Blocks(outputs, others[0], others[1], others[2] == 1)
-    epilogue = Epilogue(BIAS if bias.size else STORE, flat(bias), others[3] == 1)
+    blocks = Blocks(outputs, others[_CHANNELS], others[_OUT_CHANNELS], others[_PIXEL_LANES] == 1)
+    epilogue = Epilogue(BIAS if bias.size else STORE, flat(bias), others[_RELU] == 1)
     operands = Operands(flat(x), flat(weight), flat(out))
     parallel_for(correlate, threads, 1, threads, (threads, operands, plan, shape, blocks, epilogue))
 

@@ -201,12 +201,15 @@ def correlate(first, last, operands, plan, channels, outputs, epilogue):
     release(scratch.vector)
 
 
+_GRAIN, _RELU = range(2)  # what `run` encodes after the block
+
+
 @jit
 def _correlate_parallel(x, weight, bias, out, numbers, threads):
     plan, shape, outputs, others = decode(numbers)
-    epilogue = Epilogue(BIAS if bias.size else STORE, flat(bias), others[1] == 1)
+    epilogue = Epilogue(BIAS if bias.size else STORE, flat(bias), others[_RELU] == 1)
     arguments = Operands(flat(x), flat(weight), flat(out)), plan, shape.groups, outputs, epilogue
-    parallel_for(correlate, shape.N * shape.groups, others[0], threads, arguments)
+    parallel_for(correlate, shape.N * shape.groups, others[_GRAIN], threads, arguments)
 
 
 _compiled = Compiled(_correlate_parallel, lambda kind: (kind[::1], kind[::1], kind[::1], kind[::1], int64[::1], int64))

@@ -164,8 +164,9 @@ def weight_gradient(first, last, operands, plan, shape, block, grain):
 @jit
 def _weight_gradient_parallel(dy, x, out, numbers, threads):
     plan, shape, block, others = decode(numbers)
-    arguments = Operands(flat(dy), flat(x), flat(out)), plan, shape, block, others[0]
-    parallel_for(weight_gradient, shape.groups, others[0], threads, arguments)
+    grain = others[-1]  # the only other number
+    arguments = Operands(flat(dy), flat(x), flat(out)), plan, shape, block, grain
+    parallel_for(weight_gradient, shape.groups, grain, threads, arguments)
 
 
 _compiled = Compiled(_weight_gradient_parallel, lambda kind: (kind[::1], kind[::1], kind[::1], int64[::1], int64))

@@ -76,7 +76,7 @@ def _micro_kernel(rows, vectors):
             for i1 in range(counts[1]):
                 for i2 in range(counts[2]):
                     start = X.column(i0 * strides[0] + i1 * strides[1] + i2 * strides[2])
-                    A = strided(start, X.row_stride, strides[3])
+                    A = strided(start, X.row_stride, strides[-1])
                     for i3 in range(counts[3]):
                         acc = tile_outer(acc, A.column(i3), B.row(p))
                         p += 1

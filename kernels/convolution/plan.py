@@ -72,10 +72,24 @@ def decode(numbers):
     n = numbers
     sizes, taps, dilation, stride = _triple(n, 0), _triple(n, 3), _triple(n, 6), _triple(n, 9)
     origin, outputs, out_strides, tap_strides = _triple(n, 12), _triple(n, 15), _triple(n, 18), _triple(n, 21)
+    (first_output, first_tap, out_size), (kernel_size, transposed, N) = _triple(n, 24), _triple(n, 27)
     plan = Plan(
-        sizes, taps, dilation, stride, origin, outputs, out_strides, tap_strides, n[24], n[25], n[26], n[27], n[28]
+        sizes,
+        taps,
+        dilation,
+        stride,
+        origin,
+        outputs,
+        out_strides,
+        tap_strides,
+        first_output,
+        first_tap,
+        out_size,
+        kernel_size,
+        transposed,
     )
-    return plan, Shape(n[29], n[30], n[31], n[32]), _triple(n, 33), n[36:]
+    groups, C, M = _triple(n, 30)
+    return plan, Shape(N, groups, C, M), _triple(n, 33), n[36:]
 
 
 # --- blocks ----------------------------------------------------------------------------------------------------------

@@ -178,8 +178,9 @@ def row_gradient(first, last, operands, plan, shape, block, splits):
 @jit
 def _row_gradient_parallel(dy, x, out, numbers, threads):
     plan, shape, block, others = decode(numbers)
-    arguments = Operands(flat(dy), flat(x), flat(out)), plan, shape, block, others[0]
-    parallel_for(row_gradient, others[0] * shape.groups, 1, threads, arguments)
+    splits = others[-1]  # the only other number
+    arguments = Operands(flat(dy), flat(x), flat(out)), plan, shape, block, splits
+    parallel_for(row_gradient, splits * shape.groups, 1, threads, arguments)
 
 
 _compiled = Compiled(_row_gradient_parallel, lambda kind: (kind[::1], kind[::1], kind[::1], int64[::1], int64))

@@ -285,10 +285,13 @@ def weight_gradient(first, last, operands, plan, shape, blocks):
         _sum_task(task, operands, plan, shape, blocks)
 
 
+_CHANNELS, _IMAGES, _SPLITS = range(3)  # what `run` encodes after the block
+
+
 @jit
 def _weight_gradient_parallel(dy, x, out, numbers, tasks, threads):
     plan, shape, outputs, others = decode(numbers)
-    blocks = Blocks(outputs, others[0], others[1], others[2])
+    blocks = Blocks(outputs, others[_CHANNELS], others[_IMAGES], others[_SPLITS])
     arguments = Operands(flat(dy), flat(x), flat(out)), plan, shape, blocks
     parallel_for(weight_gradient, tasks, 1, threads, arguments)
 

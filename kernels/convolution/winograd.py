@@ -261,12 +261,15 @@ def _convolution(side):
     return convolve
 
 
+_CHANNELS, _OUT_CHANNELS, _RELU = range(3)  # what `run` encodes after the block
+
+
 def _in_parallel(convolve):
     @jit
     def convolve_parallel(x, weight, bias, out, numbers, threads):
         plan, shape, outputs, others = decode(numbers)
-        blocks = Blocks(outputs, others[0], others[1])
-        epilogue = Epilogue(BIAS if bias.size else STORE, flat(bias), others[2] == 1)
+        blocks = Blocks(outputs, others[_CHANNELS], others[_OUT_CHANNELS])
+        epilogue = Epilogue(BIAS if bias.size else STORE, flat(bias), others[_RELU] == 1)
         operands = Operands(flat(x), flat(weight), flat(out))
         parallel_for(convolve, threads, 1, threads, (threads, operands, plan, shape, blocks, epilogue))
 

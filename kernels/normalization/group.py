@@ -80,7 +80,8 @@ def _forward(x, shape, affine, statistics, eps, momentum, y):
 def _backward(dy, x, shape, saved, dx):
     """dweight and dbias; for x of the shape (N, C, L), in which `shape` is given. `saved` is (weight, mean, rstd)."""
     N, C, L = shape
-    weight, mean, rstd = saved[0], saved[1].reshape(-1), saved[2].reshape(-1)
+    weight, mean, rstd = saved
+    mean, rstd = mean.reshape(-1), rstd.reshape(-1)
     groups, threads, streaming = mean.size // N, threads_for(x.size), use_streaming(dx, 3, L)
     dy, x, dx = dy.reshape(-1), x.reshape(-1), dx.reshape(-1)
     if L < lanes(x.dtype):
@@ -302,7 +303,7 @@ def instance_norm(
     mean = _checks.output(name, mean, (N, C), x.dtype, "mean")
     rstd = _checks.output(name, rstd, (N, C), x.dtype, "rstd")
     y = _checks.new(x.shape, x.dtype)
-    each = np.tile(running[0], N), np.tile(running[1], N)  # each sample updates its own, and those are averaged
+    each = tuple(np.tile(values, N) for values in running)  # each sample updates its own, and those are averaged
     statistics = mean.reshape(-1), rstd.reshape(-1), *each
     _forward(x, (N, C, L), (weight, bias), statistics, float(eps), float(momentum), y)
     for total, own in zip((running_mean, running_var), each, strict=True):

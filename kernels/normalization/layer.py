@@ -244,7 +244,8 @@ def layer_norm_backward(dy, x, normalized_shape, mean, rstd, weight=None, *, nee
 
 def gradients(dy, x, shape, centered, saved, addend=None):
     """dx (plus `addend`), dweight and dbias; `saved` is (weight, mean, rstd)."""
-    n = saved[0].size
+    weight, _, _ = saved
+    n = weight.size
     dx, dweight, dbias = _checks.new(x.shape, x.dtype), np.zeros(n, x.dtype), np.zeros(n, x.dtype)
     if x.size:
         _backward(dy, x, centered, saved, (dx, dweight, dbias), addend)

@@ -227,10 +227,11 @@ def run(layer, dy, results, initial, dstate, needs):
         steps, gradients = (layer.starts, layer.sizes, layer.reverse), (dy, *dstate, dz, dprojected, m)
         _compiled[dtype](kind, H, panels, initial, results, steps, gradients, bounds)
 
+    (y, *_), (h0, *_) = results, initial
     dx = matmul(dz[:, : GATES[kind] * H], layer.weight_ih) if needs[0] else None
     dweight_ih = dweight_hh = dbias_ih = dbias_hh = None
     if needs[1] or needs[2]:
-        dweight_ih, dweight_hh = _weight_gradients(layer, dz, _step_inputs(layer, results[0], initial[0]))
+        dweight_ih, dweight_hh = _weight_gradients(layer, dz, _step_inputs(layer, y, h0))
     if needs[3] or needs[4]:
         dbias_ih, dbias_hh = _bias_gradients(kind, H, dz)
     dweight_hr = matmul(dprojected.T, m) if projects and needs[5] else None

@@ -114,7 +114,8 @@ _compiled = Compiled(_step, _types)
 
 
 def run(kind, x, state, weights, results):
-    """A step on as many threads as it is worth. `state` is (h, c), `weights` (weight_ih, weight_hh, bias_ih, bias_hh),
+    """A step on as many threads as pay off. `state` is (h, c), `weights` (weight_ih, weight_hh, bias_ih, bias_hh),
     and `results` (h, c, gates) are written, gates unless of size 0."""
-    threads = threads_for(multiply_adds=len(x) * (weights[0].size + weights[1].size))
+    weight_ih, weight_hh, *_ = weights
+    threads = threads_for(multiply_adds=len(x) * (weight_ih.size + weight_hh.size))
     _compiled[x.dtype](kind, x, state, weights, results, threads)

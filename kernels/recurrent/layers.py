@@ -68,8 +68,9 @@ def layer_backward(layer, gradients, initial, results, needs):
 def cell_forward(operation, kind, x, initial, weights, biases, gates=None):
     """The state (h, c) after one step."""
     x = _checks.floats(operation, "x", x)
-    weight_ih = _checks.floats(operation, "weight_ih", weights[0])
-    weight_hh = _checks.floats(operation, "weight_hh", weights[1])
+    (weight_ih, weight_hh), (bias_ih, bias_hh), (h, c) = weights, biases, initial
+    weight_ih = _checks.floats(operation, "weight_ih", weight_ih)
+    weight_hh = _checks.floats(operation, "weight_hh", weight_hh)
     dtype = x.dtype
     if not (dtype is weight_ih.dtype is weight_hh.dtype):
         _checks.same_dtype(operation, x=x, weight_ih=weight_ih, weight_hh=weight_hh)
@@ -84,10 +85,10 @@ def cell_forward(operation, kind, x, initial, weights, biases, gates=None):
         )
     if weight_hh.shape != (count * H, H):
         raise ValueError(f"{operation}: weight_hh must have shape {(count * H, H)}, got {weight_hh.shape}")
-    bias_ih = optional(operation, "bias_ih", biases[0], (count * H,), dtype)
-    bias_hh = optional(operation, "bias_hh", biases[1], (count * H,), dtype)
-    h = optional(operation, "h0", initial[0], (B, H), dtype)
-    c = optional(operation, "c0", initial[1], (B, H), dtype) if kind == LSTM else None
+    bias_ih = optional(operation, "bias_ih", bias_ih, (count * H,), dtype)
+    bias_hh = optional(operation, "bias_hh", bias_hh, (count * H,), dtype)
+    h = optional(operation, "h0", h, (B, H), dtype)
+    c = optional(operation, "c0", c, (B, H), dtype) if kind == LSTM else None
     if gates is not None:
         _checks.output(operation, gates, (B, BLOCKS[kind] * H), dtype, "gates")
         _checks.no_overlap(operation, gates, x=x, weight_ih=weight_ih, weight_hh=weight_hh)

@@ -61,9 +61,6 @@ def _choose_write_streaming(x, i, count, vector):
     return lambda x, i, count, vector: store_streaming(x, i, vector)
 
 
-write_past = write_streaming  # the name that `normalization` imports
-
-
 def over_range(body):
     """Jitted ``loop(like, start, stop, *arguments)`` that calls ``body(i, count, *arguments)`` for the wide vectors
     of a range (count is None), then for the remaining vectors. In plain Python it calls it for each element.

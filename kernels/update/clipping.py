@@ -240,7 +240,7 @@ def clip_grad_norm(grads, max_norm, norm_type=2.0, error_if_nonfinite=False):
         norms.append(each)
     total = _norm(np.concatenate(norms), p)
     with np.errstate(over="ignore"):
-        norm = given[0].dtype.type(total)
+        norm = next(iter(given)).dtype.type(total)
     if error_if_nonfinite and not math.isfinite(norm):
         raise RuntimeError(f"clip_grad_norm: the norm of order {norm_type} of the gradients is {norm}")
     factor = max_norm / (total + 1e-6)
