@@ -153,8 +153,8 @@ MOST_PARAMETERS, MOST_LINES, LONGEST_FILE = 8, 60, 400
 # Tuples and arrays whose elements are alike, so that a number is not the name of a field. One for each axis:
 AXES = {
     "stride", "padding", "kernel", "dilation", "counts", "sizes", "shape", "region", "regions", "extents", "taps",
-    "first", "start", "origin", "seen", "lengths", "rounds", "rows", "steps", "strides", "tap_strides", "block", "extent",
-    "largest", "outputs", "tiles", "indices", "triple", "given",
+    "first", "start", "origin", "seen", "lengths", "rounds", "rows", "steps", "strides", "tap_strides", "block",
+    "extent", "largest", "outputs", "tiles", "indices", "triple", "given",
     "query", "key", "value",  # which are shapes where they are subscripted
 }  # fmt: skip
 # One for each element, gradient, gate, height of a tile, source of an elementwise loop, nested loop, or channel:
