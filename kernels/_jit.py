@@ -22,7 +22,10 @@ from pathlib import Path
 
 import llvmlite
 import numba
+from llvmlite.binding import Linkage
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
 
@@ -187,6 +190,36 @@ def _closure_key(function) -> tuple:
     return (*name, *body, *(_closure_key(cell.cell_contents) for cell in cells))
 
 
+class _Library(JITCodeLibrary):
+    """A library whose machine code calls its own copies of the functions it was linked with.
+
+    Numba links a function with copies of all it calls and optimises them once more, so copies of one function differ,
+    and with our fast-math set they may round differently. Numba makes them weak symbols, and of those a process uses
+    the copy it met first: a result's bits would depend on what had been compiled or loaded before. Here the copies are
+    local to the library, except in the IR that callers are linked with.
+    """
+
+    def _finalize_final_module(self):
+        self._copies = [each.name for each in self.get_defined_functions() if each.linkage == Linkage.linkonce_odr]
+        for name in self._copies:
+            self._final_module.get_function(name).linkage = Linkage.internal
+        super()._finalize_final_module()
+
+    def _get_module_for_linking(self):
+        if self._shared_module is None:
+            super()._get_module_for_linking()
+            for name in self._copies:
+                self._shared_module.get_function(name).linkage = Linkage.linkonce_odr
+        return self._shared_module
+
+
+class _Compiler(Compiler):
+    def compile_extra(self, func):
+        self.state.library = _Library(self.state.targetctx.codegen(), func.__qualname__)
+        self.state.library.enable_object_caching()
+        return super().compile_extra(func)
+
+
 def jit(function=None, *, fastmath=True, parallel=False, inline=False, merge=False, naive=None):
     """Compile `function` on first call: no GIL, IEEE division, the house's fast-math set, cached on disk.
 
@@ -235,7 +268,7 @@ def _make(dispatcher):
         function, fastmath, parallel, inline, merge = plan
         _apart(function)
         like = _prototype(fastmath, parallel, inline, merge)
-        CPUDispatcher.__init__(dispatcher, function, dict(like.locals), dict(like.targetoptions))
+        CPUDispatcher.__init__(dispatcher, function, dict(like.locals), dict(like.targetoptions), _Compiler)
         if inline:  # Numba must not find the wrapper that is not there
             dispatcher._insert = lambda *overload: None
             dispatcher._compile_for_args = lambda *arguments, **options: function

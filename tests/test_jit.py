@@ -179,6 +179,40 @@ def test_callers_of_a_loaded_parallel_region_can_be_loaded(copy):
         assert copy.run(kernel) == ["100000.0"]
 
 
+# Prints how many functions were compiled, and a digest of each result; calls in the order of the letters in `order`.
+# The functions share callees (statistics of slices, logarithms), each with copies of its own.
+BITS = """
+import hashlib
+import numpy as np
+from numba.core import event
+import kernels
+random = np.random.default_rng(0)
+x, q = random.standard_normal((37, 10)), random.random((37, 10))
+wide, p, dy = random.standard_normal((3, 7, 50)), random.random((3, 7, 50)), random.standard_normal((3, 50))
+calls = {
+    "r": lambda: kernels.cross_entropy(x, q, reduction="none", label_smoothing=0.1),
+    "c": lambda: kernels.cross_entropy(wide, p, reduction="none"),
+    "b": lambda: kernels.cross_entropy_backward(dy, wide, p, reduction="none", label_smoothing=0.1),
+    "l": lambda: kernels.logsumexp(x, 1),
+    "s": lambda: kernels.softmax(wide, 1),
+}
+with event.install_recorder("numba:compile") as calling:
+    digests = {name: hashlib.sha256(calls[name]()).hexdigest() for name in "%s"}
+print(len(calling.buffer) > 0, *(digests.get(name) for name in calls))
+"""
+
+
+def test_bits_do_not_depend_on_what_was_compiled_or_loaded_before(copy):
+    """A function has copies of its callees that are optimised once more, and round differently: it uses its own."""
+    compiled, *expected = copy.run(BITS % "rcbls")
+    assert compiled == "True"
+    for order in ("rcbls", "slbcr"):
+        assert copy.run(BITS % order) == ["False", *expected]
+    for name in "rs":
+        loaded = dict(zip("rcbls", copy.run(BITS % name)[1:], strict=True))
+        assert loaded[name] == expected["rcbls".index(name)]
+
+
 def test_edit_of_a_callee_is_seen(copy):
     assert_steps(copy.run(), compiled=True)
     copy.edit("simd/vector.py", "_bind_operator(operator.sub, lambda builder, a, b: builder.fsub(a, b))",
