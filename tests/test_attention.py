@@ -861,6 +861,16 @@ def test_out_is_no_input():
         kernels.scaled_dot_product_attention(x, x.copy(), x.copy(), out=x)
 
 
+def test_results_are_no_mask_and_lse_is_no_input():
+    x, mask = ones(2, 2, 4, 4), ones(2, 2, 4, 4)
+    with pytest.raises(ValueError, match=f"^{NAME}: out overlaps attn_mask$"):
+        kernels.scaled_dot_product_attention(x, x.copy(), x.copy(), mask, out=mask)
+    with pytest.raises(ValueError, match=f"^{NAME}: lse overlaps query$"):
+        kernels.scaled_dot_product_attention(x, x.copy(), x.copy(), lse=x.reshape(-1)[:16].reshape(2, 2, 4))
+    with pytest.raises(ValueError, match=f"^{NAME}: lse overlaps attn_mask$"):
+        kernels.scaled_dot_product_attention(x, x.copy(), x.copy(), mask, lse=mask.reshape(-1)[:16].reshape(2, 2, 4))
+
+
 @pytest.mark.parametrize(
     ("error", "message", "change"),
     [

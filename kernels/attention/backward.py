@@ -3,12 +3,12 @@ r"""The gradients of attention, by tiles: weights are computed anew from the sco
     p = exp((s - m) - log l)    dv = pᵀ dout    dp = dout vᵀ    delta = sum of p * dp, for each query
     ds = p (dp - delta)         dq = scale ds k                 dk = scale dsᵀ q                 dmask = ds
 
-The forward hands over both terms of lse = m + log l: their sum is rounded at the size of the scores, and so would be
-the exponent. Apart, the weight of a key that outweighs all others is exactly 1. For that the scores have to be those of
-the forward to the last bit: both come from the same products in the same order.
+The forward hands over the two terms of lse = m + log l separately. Their sum would be rounded to the precision of the
+scores, and so would the exponent; separately, a key that dominates its row gets the weight 1 exactly. This needs scores
+that equal the forward's to the last bit: both come from the same products in the same order.
 
-delta is also the sum of dout * out, and has to be taken so where a query sees keys of several blocks. Where it sees
-those of one block, it is summed from p and dp: then dp - delta is exactly 0 for a key that outweighs all others.
+delta equals the sum of dout * out, and is computed so where a query's visible keys span several blocks. Where they are
+in one block, it is summed from p and dp, and dp - delta is exactly 0 for a key that dominates its row.
 
 10 L S E FLOPs a head for five products of equal size, where the forward has two. A task is a key head, so that one
 thread owns what is summed into dk and dv; for each block of keys it goes through all rows of the queries:
@@ -53,7 +53,7 @@ from kernels.gemm.pack import pack_b, padded, panel_padding
 from kernels.simd import allocate, flat, lane_count, matrix_at, release, shifted, strided
 
 ONE = np.int64(1)
-# Heads from which on a task is a whole head.
+# From this number of heads on, a task is a whole head.
 HEADS = 8
 
 

@@ -25,7 +25,7 @@ ZERO = np.int64(0)
 # Query rows of a key head up to which keys are not packed.
 FEW = 4
 # Sums side by side, which hide the latency of the additions: of four keys, or of four vectors of a row of values.
-CHAINS = 4
+ACCUMULATORS = 4
 
 
 @jit(inline=True)
@@ -52,14 +52,14 @@ def multiply_dots(Q, rows, K, E, columns, S, totals):
         present = min(lanes, columns.stop - first)
         for r in range(rows):
             query, j = Q.row(r), ZERO
-            while j + CHAINS <= present:
-                acc, keys = tile_zeros(S, 1, CHAINS), K.row(first + j)
+            while j + ACCUMULATORS <= present:
+                acc, keys = tile_zeros(S, 1, ACCUMULATORS), K.row(first + j)
                 for e in range(0, whole, lanes):
                     acc = tile_dot(acc, query.column(e), keys.column(e), lanes)
                 if whole < E:
                     acc = tile_dot(acc, query.column(whole), keys.column(whole), E - whole)
                 tile_store(partial.row(j), acc)
-                j += CHAINS
+                j += ACCUMULATORS
             while j < present:
                 single, key = tile_zeros(S, 1, 1), K.row(first + j)
                 for e in range(0, E, lanes):
@@ -73,10 +73,10 @@ def multiply_dots(Q, rows, K, E, columns, S, totals):
 def add_values(P, V, shape, OUT, totals):
     """``OUT[r, e] += sum over j < K of P[r, j] * V[j, e]`` for r < M, e < N, where `shape` is (M, N, K)."""
     rows, width, count = shape
-    columns = CHAINS * lane_count(OUT)
+    columns = ACCUMULATORS * lane_count(OUT)
     whole = width - width % columns if rows == 1 else ZERO
     for e in range(0, whole, columns):
-        acc = tile_zeros(OUT, 1, CHAINS)
+        acc = tile_zeros(OUT, 1, ACCUMULATORS)
         for j in range(count):
             acc = tile_outer(acc, P.column(j), V.at(j, e))
         tile_add(OUT.column(e), acc)

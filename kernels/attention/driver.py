@@ -61,10 +61,10 @@ from kernels.simd import (
 )
 
 ONE, NOT_FINITE = np.int64(1), np.bool_(False)
-# Query rows of a task, at most: they pay for packing a block of keys a hundred times over.
+# Query rows of a task, at most: enough to make the packing of a block of keys negligible.
 MAX_ROWS = 16 * MR
 MIN_ROWS = 4 * MR
-# Tasks of a call, about, unless they would have fewer than MIN_ROWS rows: enough for any number of threads to share.
+# Tasks of a call, about, unless they would have fewer than MIN_ROWS rows: they depend on shapes only.
 MIN_TASKS = 16
 
 

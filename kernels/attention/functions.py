@@ -109,7 +109,10 @@ def scaled_dot_product_attention(
         _checks.output(operation, lse, terms if np.shape(lse) == terms else problem.rows, q.dtype, "lse")
         if out is not None and np.may_share_memory(lse, out):
             raise ValueError(f"{operation}: lse overlaps out")
-    result = arguments.result_like(q, v.shape[3]) if out is None else _given(operation, out, shape, q, k, v)
+        for name, array in _read(problem).items():
+            if np.may_share_memory(lse, array):
+                raise ValueError(f"{operation}: lse overlaps {name}")
+    result = arguments.result_like(q, v.shape[3]) if out is None else _given(operation, out, shape, problem)
     if q.size and k.size:
         saved = driver.NO_LSE[q.dtype]
         if lse is not None:
@@ -129,8 +132,15 @@ def threads(q, k, v):
     return threads_for(multiply_adds=q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2] * (q.shape[3] + v.shape[3]))
 
 
-def _given(operation, out, shape, q, k, v):
+def _read(problem):
+    """The arrays that the loops read, by the names of their parameters."""
+    mask = {} if problem.mask is None else {"attn_mask": problem.mask}
+    return {"query": problem.q, "key": problem.k, "value": problem.v} | mask
+
+
+def _given(operation, out, shape, problem):
     """Validate `out` and return it with four axes."""
+    q, v = problem.q, problem.v
     if not isinstance(out, ndarray):
         raise TypeError(f"{operation}: out must be a NumPy array, got {type(out).__name__}")
     if out.dtype != q.dtype:
@@ -144,7 +154,7 @@ def _given(operation, out, shape, q, k, v):
             f"{operation}: out must be writeable, its last axis contiguous and its leading axes of one stride, its "
             f"strides are {out.strides}"
         )
-    _checks.no_overlap(operation, out, query=q, key=k, value=v)
+    _checks.no_overlap(operation, out, **_read(problem))
     return result
 
 

@@ -2,8 +2,8 @@
 
     p = exp((s - m) - log l)        delta = sum of p * dp, for each query        ds = p (dp - delta)
 
-The two terms of lse = m + log l stay apart: their sum is rounded at the size of the scores, and so would be the
-exponent.
+The two terms of lse = m + log l are kept separate: their sum would be rounded to the precision of the scores, and so
+would the exponent.
 """
 
 from kernels._jit import jit

@@ -22,8 +22,8 @@ KEYS = CHAIN
 
 
 class Group(NamedTuple):
-    """Query heads that share a key head, as one long row of queries: row r is query r % L of head `head` + r // L, of
-    the `heads` query heads of sequence n."""
+    """Query heads that share a key head, stacked: row r is query r % L of head `head` + r // L. Sequence n has `heads`
+    query heads."""
 
     n: int
     head: int

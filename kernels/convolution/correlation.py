@@ -9,8 +9,8 @@ such a sum with stride 1.
 
 A task is a block of outputs of one image in some of the output channels. Its thread packs their weights once for all
 its blocks, and copies the block of x that each needs, with the padding around it, to where it stays in L2. Where the
-weights of NR output channels would not stay there beside it, some of the channels are summed at a time, and y is
-written as often.
+weights of NR output channels would not stay there beside it, the input channels are processed in chunks, and y is
+updated once per chunk.
 """
 
 import math
@@ -47,7 +47,7 @@ PANEL_BYTES = BLOCK_BYTES = machine.cache_bytes(2) // 2
 PANELS_BYTES = 5 * 2**18  # of all panels of a task: with the block of x, not over 2 MiB a thread
 # Blocks are cut until there are MIN_TASKS tasks, unless they are small already (in multiply-adds).
 MIN_TASKS, SMALL_BLOCK = 16, 2_000_000
-SHORT = 64  # products to an output that are few
+SHORT = 64  # up to so many products per output, transposing a tile costs more than it saves
 
 
 class Blocks(NamedTuple):

@@ -1,8 +1,8 @@
 r"""Depthwise convolution: each channel on its own.
 
 There is no sum over channels to share x among outputs: KH KW products an element, memory is nearly the limit. The lanes
-of a vector are pixels of a row. Three by three taps that keep the size of their plane, by far the most frequent, read
-it in place: each row is loaded once and goes into three rows of sums, which are in registers. For all others a plane is
+of a vector are pixels of a row. The most frequent case is 3 x 3 taps with stride 1 and padding 1: there x is read
+without a copy, each row is loaded once and goes into three rows of sums, which are in registers. Otherwise a plane is
 copied with its padding, which is read KH KW times, and ROWS rows of outputs are summed side by side, so that no
 addition waits for the one before. The plan is that of `correlation`.
 """
@@ -105,7 +105,7 @@ def _correlate_plane(x, y, height, width, kernel, scratch):
         bottom = min(top + STRIP, height)
         for w in range(0, width, lanes):
             before, count = min(w, lanes), width - w
-            y0 = y1 = splat(X, kernel.bias)  # of the rows above row h, and of row h
+            y0 = y1 = splat(X, kernel.bias)  # sums of output rows h - 1 and h
             for h in range(max(top - 1, 0), min(bottom + 1, height)):
                 prefetch(X.row(height + h), w)  # the next plane
                 row = neighbours(X.row(h), w, before, count)

@@ -65,7 +65,8 @@ def conv2d_naive(x, weight, bias, stride, padding, dilation, groups, out):
 
 @jit
 def conv2d_im2col(x, weight, bias, stride, padding, dilation, groups, out):
-    """Adds the matrix product: the patches are written out as columns, KH KW times the memory of x, and multiplied."""
+    """Adds a matrix product: the patches are written out as columns, KH KW times the memory of x, for the loops of
+    `gemm`."""
     (N, M, OH, OW), (C, KH, KW) = out.shape, weight.shape[1:]
     K, rows = C * KH * KW, M // groups
     columns, W = np.empty((C, KH, KW, OH, OW), out.dtype), weight.reshape(groups, rows, K)
@@ -102,8 +103,8 @@ def _im2col(x, stride, padding, dilation, columns):
 
 @jit
 def conv2d_in_place(x, weight, bias, stride, padding, dilation, groups, out):
-    """Adds reading in place: no columns are written; the register tile, MR pixels of a row by NR output channels, takes
-    the elements of the patches from x itself, of which only an image with its padding is copied."""
+    """Adds reading in place (an implicit matrix product): no columns are written and read back; the register tile, MR
+    pixels of a row by NR output channels, takes the patches' elements from a copy of the image with its padding."""
     (N, M, OH, OW), (C, KH, KW), (H, W) = out.shape, weight.shape[1:], x.shape[2:]
     NR, K, rows = NV * lane_count(out), C * KH * KW, M // groups
     top, left = padding
@@ -144,14 +145,15 @@ def conv2d_in_place(x, weight, bias, stride, padding, dilation, groups, out):
 @jit
 def conv2d_winograd(x, weight, bias, stride, padding, dilation, groups, out):
     """Adds Winograd's algorithm [2]_, F(2 × 2, 3 × 3): 16 products instead of 36 for 2 x 2 outputs, as one matrix
-    product for each of the 16 places of a tile. 3 x 3 taps with stride and dilation 1; others take the rung before."""
+    product for each of the 16 positions in a tile; the transformed tiles pass through memory. For 3 x 3 taps with
+    stride and dilation 1; others take the rung before."""
     (N, M, OH, OW), (C, KH, KW), (H, W) = out.shape, weight.shape[1:], x.shape[2:]
     if KH != 3 or KW != 3 or max(stride) > 1 or max(dilation) > 1 or groups > 1:
         conv2d_in_place(x, weight, bias, stride, padding, dilation, groups, out)
         return
     top, left = padding
     TH, TW = (OH + 1) // 2, (OW + 1) // 2  # tiles
-    # an odd row or column more, and where the last vector of a row may read past it
+    # one more row or column where OH or OW is odd, and slack for the last vector load of a row
     width = W + 2 * left + 1
     image = np.zeros((C, H + 2 * top + 2 + 4 * lane_count(out) // width, width), out.dtype)
     U, V = np.empty((16, M, C), out.dtype), np.empty((16, C, TH * TW), out.dtype)
@@ -197,7 +199,7 @@ def _transform_weights(weight, U):
 
 @jit(inline=True)
 def _row_of_tiles(X, w):
-    """Of the tiles in a vector's lanes, which begin two elements apart, one row of d times B."""
+    """One row of d·B for a vector of tiles; neighbouring tiles begin two elements apart."""
     a, b = load(X, w), load(X, w + lane_count(X))
     c, d = load(X, w + 2), load(X, w + 2 + lane_count(X))
     return _B(even_lanes(a, b), odd_lanes(a, b), even_lanes(c, d), odd_lanes(c, d))
@@ -252,8 +254,8 @@ def _transform_products(products, bias, TH, TW, out):
 
 
 def conv2d_tuned(x, weight, bias, stride, padding, dilation, groups, out):
-    """Adds threads, and what shapes ask for (`driver`): blocks of x that stay in L2, several heights of tiles, pixels
-    in the lanes where output channels are few, channels each on its own, all of Winograd's steps block by block."""
+    """Adds threads and a choice by shape (`driver`): blocks of x that stay in L2, tile heights that fit the rows,
+    pixels in lanes where output channels are few, loops for depthwise layers, Winograd's steps fused block by block."""
     geometry, _ = convolution("conv2d", x.shape[2:], weight.shape[2:], stride, padding, dilation)
     correlate(x, weight, bias, False, out, forward_plan(geometry), groups)
 

@@ -19,7 +19,7 @@ from kernels.simd import (
 
 @jit(inline=True)
 def _zeros(block, start, stop):
-    """At least these; up to lanes - 1 elements behind them, too."""
+    """Zero these elements, and up to lanes - 1 after them."""
     for i in range(start, stop, lane_count(block)):
         store(block, i, splat(block, 0.0))
 

@@ -6,7 +6,8 @@ A tile is a few channels of x by NR channels of dy, for one tap k. dy is packed 
 of outputs at a time, and serves all taps and channels of x; x is read as it is, or from a copy with its padding.
 
 A task is NR channels of dy and some channels of x, over all images: no two threads add to one element. Where there are
-too few of those, the images are divided among tasks, too, into as many sums as the shape says.
+too few of those, the images are split as well; the number of partial sums depends on the shape only, so that the bits
+do not depend on the number of threads.
 """
 
 import math

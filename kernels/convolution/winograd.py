@@ -300,7 +300,7 @@ def choose_blocks(plan, side, shape, itemsize, threads) -> Blocks:
     """The blocks of a convolution on so many threads."""
     N, groups, C, M = shape
     NR, places = NV * vector_bytes() // itemsize, (side + 2) ** 2
-    # panels, and for how many of their elements a place there is memory for what is kept
+    # kept: how many rows of a panel, at every position of a tile, fit the memory for what is kept between blocks
     panels, kept = -(-M // NR), KEPT_BYTES // (places * NR * itemsize)
     in_rounds = C > CHAIN or max(ROUND, kept // panels) < C
     channels = -(-C // -(-C // ROUND)) if in_rounds else C
@@ -312,7 +312,7 @@ def choose_blocks(plan, side, shape, itemsize, threads) -> Blocks:
 
     every = max(N, 1), *(-(-plan.outputs[axis] // side) for axis in (1, 2))
     tiles = [1, 1, 1]
-    for axis in (2, 1, 0):  # the size is linear in each
+    for axis in (2, 1, 0):  # the size is linear in each number of tiles: solve for the largest that fits
         more, fixed = size(*tiles), size(*(0 if k == axis else n for k, n in enumerate(tiles)))
         tiles[axis] = _evenly(every[axis], (TILES_BYTES // itemsize - fixed) // (more - fixed))
         if tiles[axis] < every[axis]:
@@ -334,9 +334,9 @@ def _count(every, block):
     return math.prod(-(-n // m) for n, m in zip(every, block, strict=True))
 
 
-def _evenly(count, most):
-    """The largest of the fewest parts of `count` that are not over `most`."""
-    return -(-count // -(-count // max(most, 1)))
+def _evenly(count, limit):
+    """Cut `count` into the fewest even parts of at most `limit`; returns the largest part."""
+    return -(-count // -(-count // max(limit, 1)))
 
 
 def run(x, weight, bias, relu, out, plan, groups, algorithm="winograd2"):

@@ -59,24 +59,22 @@ class Forward(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Of all steps, a row for each row of x: that of y, read if `has_y`; those written: of z (`Gates`), and with a
-    projection of h, beside m, what was projected."""
+    """Gradients of all steps, one row for each row of x."""
 
-    y: object
+    y: object  # of the result: read if has_y
     has_y: bool
-    z: Gates
-    h: object
-    m: object
+    z: Gates  # of the pre-activations: written
+    h: object  # of the projected state: written, with a projection only
+    m: object  # o tanh(c), what is projected: written, with a projection only
 
 
 class Rows(NamedTuple):
-    """Of a step and a task: its first row, its active sequences, and how many of these continue the step before, whose
-    rows begin with `row_before`; the others began with the first state."""
+    """The rows of a task in one step."""
 
-    row: int
-    active: int
-    row_before: int
-    continued: int
+    row: int  # the first one
+    active: int  # sequences, one row each
+    row_before: int  # the first row of the step before
+    continued: int  # sequences that ran in the step before, too; the others start from the initial state
 
 
 @jit(inline=True)

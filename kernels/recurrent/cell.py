@@ -52,7 +52,8 @@ def _add_product(X, B, weight, K, units, Z):
 
 @jit
 def _start_from_biases(Z, from_h, first, weights, B, units):
-    """``Z = bias_ih``, ``Z += bias_hh`` in the block `from_h`, which for the GRU's candidate is not Z itself."""
+    """``Z = bias_ih`` and ``from_h += bias_hh``. `from_h` is Z itself, except for the GRU's candidate, whose two parts
+    stay separate: so it is zeroed first."""
     bias_ih, bias_hh = weights.bias_ih, weights.bias_hh
     for b in range(B):
         own, own_from_h = flat(Z.row(b)), flat(from_h.row(b))

@@ -45,7 +45,8 @@ from kernels.simd import allocate, flat, lane_count, release, strided, view
 
 # Numba compiles a callee anew for each literal argument; these are plain values to it.
 ZERO, ONE = np.int64(0), np.int64(1)
-# Elements of weight_hh from which on all threads share each step of a single sequence: 8 us, and a barrier after it.
+# From this size of weight_hh on, all threads share each step of a single sequence: a smaller step takes less than 8 us,
+# and the barrier after it would cost too much.
 JOINT_FROM = 2**17
 NO_BARRIER = np.zeros(0, np.int64)
 # Rows of x that are multiplied at a time where a step has fewer: two tiles.
@@ -110,10 +111,11 @@ class Scratch(NamedTuple):
 
 @jit(inline=True)
 def _task(number, tasks, H, y):
-    """Task `number`, with no sequences where another task has to do its work."""
+    """Task `number`. Its `sequences` is 0 if task 0 does all the work, because not all threads are running."""
     bounds, threads = tasks.bounds, tasks.bounds.size - 1
     NR, panels = NV * lane_count(y), panel_count(H, y)
-    sequence, sequences, first_unit, last_unit, joint = bounds[number], bounds[number + 1] - bounds[number], 0, H, False
+    sequence, sequences = bounds[number], bounds[number + 1] - bounds[number]
+    first_unit, last_unit, joint = 0, H, False
     if tasks.counters.size > 0:
         sequence, sequences = 0, 1
         joint = all_running(tasks.counters, threads)

@@ -78,14 +78,14 @@ class _Step(NamedTuple):
 
 @jit(inline=True)
 def _rnn_units(kind, step, j, count):
-    """``y = tanh(z)`` or relu, for `count` units from j on."""
+    """``y = tanh(z)`` or relu, for the vector of units from j on, of which `count` are left."""
     z = load_partial(step.z, j, count, 0.0)
     store_partial(step.y, j, count, relu_lanes(z) if kind == RNN_RELU else tanh(z))
 
 
 @jit(inline=True)
 def _gru_units(step, j, count):
-    """`count` units of the GRU from j on; saves reset, update, new and h_n."""
+    """The GRU's vector of units from j on, of which `count` are left; saves reset, update, new and h_n."""
     z = step.z
     reset = sigmoid(load_partial(z, j, count, 0.0))
     update = sigmoid(load_partial(z.row(1), j, count, 0.0))
@@ -101,7 +101,7 @@ def _gru_units(step, j, count):
 
 @jit(inline=True)
 def _lstm_units(step, j, count):
-    """`count` units of the LSTM from j on; replaces c, and saves i, f, g, o and c'."""
+    """The LSTM's vector of units from j on, of which `count` are left; replaces c, and saves i, f, g, o and c'."""
     z = step.z
     i = sigmoid(load_partial(z, j, count, 0.0))
     f = sigmoid(load_partial(z.row(1), j, count, 0.0))

@@ -106,8 +106,8 @@ def lstm_gates(z, c, h):
 
 
 def lstm_one_product(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, y):
-    """Adds the matrix product: all gates of all sequences in one, so that a weight, once loaded, is used for the whole
-    batch."""
+    """Adds matrix products: all gates of all sequences in one with x and one with h, so that a weight, once loaded, is
+    used for the whole batch."""
     for t in range(len(x)):
         lstm_gates(linear(x[t], weight_ih, bias_ih) + linear(h, weight_hh, bias_hh), c, y[t])
         h[...] = y[t]
@@ -156,7 +156,8 @@ def lstm_vectorised_gates(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, y):
 @jit
 def lstm_packed(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, y):
     """Adds packing: weights are packed once for all steps, in panels of NR units for each gate, and the time loop is
-    compiled. All four gates of a panel of units are multiplied, then activated while they are in L1."""
+    compiled. The product with x moves back into the loop, so that the four gates of a panel of units are summed and
+    activated while they are in L1; a hoisted product would pass through memory."""
     T, B, inputs = x.shape
     H, NR = h.shape[1], NV * lane_count(y)
     width = (H + NR - 1) // NR * NR  # of a gate, in whole panels

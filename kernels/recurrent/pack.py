@@ -117,7 +117,9 @@ def summed_biases(kind, H, dtype, bias_ih, bias_hh):
         bias[:gates, :H] += bias_ih.reshape(gates, H)
     if bias_hh is not None:
         bias_hh = bias_hh.reshape(gates, H)
-        bias[: gates - (kind == GRU), :H] += bias_hh[: gates - (kind == GRU)]
-        if kind == GRU:
+        if kind == GRU:  # the candidate's two parts stay separate
+            bias[:2, :H] += bias_hh[:2]
             bias[3, :H] = bias_hh[2]
+        else:
+            bias[:gates, :H] += bias_hh
     return bias.reshape(-1)
