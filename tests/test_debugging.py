@@ -182,7 +182,6 @@ SCALAR_RUNGS = {
     *(("lookup", name, "vectors") for name in ("embedding", "embedding_bag")),
     ("lookup", "embedding_backward", "sorted"),
     ("normalization", "batch_norm", "one_read"),
-    ("normalization", "batch_norm_backward", "parallel"),
     ("pooling", "adaptive_avg_pool", "rows"),
     *(("pooling", name, "vectors") for name in ("im2col", "col2im")),
     ("pooling", "max_unpool", "planes"),

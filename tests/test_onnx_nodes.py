@@ -153,7 +153,6 @@ def sides(shape, attributes, dims):
 
 def window(x, attributes):
     """Dimensions, kernel, stride, dilation; padding on both sides where the kernels take it, else what comes before."""
-    """Dimensions, kernel, stride, dilation, and padding: on both sides what kernels take, else what comes before."""
     kernel = tuple(attributes["kernel_shape"])
     dims = len(kernel)
     pads = sides(x.shape, attributes, dims)
@@ -220,6 +219,9 @@ def pad(inputs, attributes):
     for axis, pair in zip(axes, zip(*np.split(pads, 2), strict=True), strict=True):
         widths[axis] = tuple(map(int, pair))
     mode = {b"edge": "replicate", b"reflect": "reflect", b"wrap": "circular"}.get(attributes.get("mode"), "constant")
+    if mode != "constant":  # of spatial axes only
+        assert widths[:2] == [(0, 0)] * 2
+        widths = widths[2:]
     widths = [width for pair in widths[::-1] for width in pair]
     value = 0.0 if value is None else float(value)
     return [nn.functional.pad(nn.Tensor(x), widths, mode, value).numpy()]

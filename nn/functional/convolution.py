@@ -7,7 +7,9 @@ from nn.tensor import record
 
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Slide a kernel over sequences; see `conv2d`."""
-    return _record(kernels.conv1d, kernels.conv1d_backward, input, weight, bias, (stride, padding, dilation, groups))
+    return _record(
+        "conv1d", kernels.conv1d, kernels.conv1d_backward, input, weight, bias, (stride, padding, dilation, groups)
+    )
 
 
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -28,18 +30,24 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     -------
     Tensor (N, out_channels, OH, OW) or (out_channels, OH, OW)
     """
-    return _record(kernels.conv2d, kernels.conv2d_backward, input, weight, bias, (stride, padding, dilation, groups))
+    return _record(
+        "conv2d", kernels.conv2d, kernels.conv2d_backward, input, weight, bias, (stride, padding, dilation, groups)
+    )
 
 
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Slide a kernel over volumes; see `conv2d`."""
-    return _record(kernels.conv3d, kernels.conv3d_backward, input, weight, bias, (stride, padding, dilation, groups))
+    return _record(
+        "conv3d", kernels.conv3d, kernels.conv3d_backward, input, weight, bias, (stride, padding, dilation, groups)
+    )
 
 
 def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """The gradient of `conv1d` with respect to its input, as an operation; see `conv_transpose2d`."""
     geometry = stride, padding, output_padding, groups, dilation
-    return _record(kernels.conv_transpose1d, kernels.conv_transpose1d_backward, input, weight, bias, geometry)
+    return _record(
+        "conv_transpose1d", kernels.conv_transpose1d, kernels.conv_transpose1d_backward, input, weight, bias, geometry
+    )
 
 
 def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
@@ -61,18 +69,21 @@ def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_paddi
     Tensor (N, out_channels, OH, OW) or (out_channels, OH, OW)
     """
     geometry = stride, padding, output_padding, groups, dilation
-    return _record(kernels.conv_transpose2d, kernels.conv_transpose2d_backward, input, weight, bias, geometry)
+    return _record(
+        "conv_transpose2d", kernels.conv_transpose2d, kernels.conv_transpose2d_backward, input, weight, bias, geometry
+    )
 
 
 def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """The gradient of `conv3d` with respect to its input, as an operation; see `conv_transpose2d`."""
     geometry = stride, padding, output_padding, groups, dilation
-    return _record(kernels.conv_transpose3d, kernels.conv_transpose3d_backward, input, weight, bias, geometry)
+    return _record(
+        "conv_transpose3d", kernels.conv_transpose3d, kernels.conv_transpose3d_backward, input, weight, bias, geometry
+    )
 
 
-def _record(forward, backward, input, weight, bias, geometry):
+def _record(name, forward, backward, input, weight, bias, geometry):
     """A pair of kernels bound to the tape; `geometry` is what follows x, weight and bias in both."""
-    name = forward.__name__
     x, w, b = checked(name, input).data, weight.data, None if bias is None else bias.data
     needs = (input.requires_grad, weight.requires_grad, b is not None and bias.requires_grad)
     if not w.size:

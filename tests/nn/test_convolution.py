@@ -208,6 +208,7 @@ def test_errors(message, layer, arguments):
     [(f"Conv{n}d", (2, 0)) for n in SHAPES] + [(f"ConvTranspose{n}d", c) for n in SHAPES for c in ((2, 0), (0, 2))],
     ids=str,
 )
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")  # says PyTorch
 def test_a_layer_without_channels_is_made_and_refuses_to_run(name, channels):
     n = int(name[-2])
     theirs = getattr(torch.nn, name)(*channels, 1)
