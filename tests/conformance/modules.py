@@ -18,7 +18,7 @@ from tests.conformance.samples import (
     attempt,
     convert,
     fits,
-    in_double,
+    in_precision,
     judge,
     judge_bad_input,
 )
@@ -155,14 +155,14 @@ def _compared(info, sample, dtype, training, twin):
     leaves, parameters = leaves_of(nest), dict(theirs.named_parameters())
     names = list(parameters)
 
-    def exact(scale, generator):
-        module = copy.deepcopy(start).double()
+    def exact(scale, generator, dtype):
+        module = copy.deepcopy(start).to(dtype)
         with torch.no_grad():
             for parameter in module.parameters():
                 if scale:
                     sign = 2 * torch.randint(0, 2, parameter.shape, generator=generator) - 1
                     parameter.mul_(1 + scale * sign)
-        (arguments, options), find = in_double(original, generator, scale)
+        (arguments, options), find = in_precision(dtype, original, generator, scale)
         inner = dict(module.named_parameters())
         return module(*arguments, **options), [find(x) for x in leaves_of(original)] + [inner[n] for n in names]
 

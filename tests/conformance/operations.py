@@ -13,7 +13,7 @@ from tests.conformance.samples import (
     Sides,
     convert,
     fits,
-    in_double,
+    in_precision,
     judge,
     judge_bad_input,
 )
@@ -140,8 +140,8 @@ def _compared(op, forms, sample, form, twin):
     pristine = _copied(sample)
     original = (pristine.input, pristine.args, pristine.kwargs)
 
-    def exact(scale, generator):
-        (value, arguments, options), find = in_double(original, generator, scale)
+    def exact(scale, generator, dtype):
+        (value, arguments, options), find = in_precision(dtype, original, generator, scale)
         return function(value, *arguments, **options), [find(leaf) for leaf in leaves_of(original)]
 
     if form == "in_place" and not _accepts(function, pristine):

@@ -128,13 +128,13 @@ def describe(value):
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def difference(ours, theirs, exact=None, movement=None):
+def difference(ours, theirs, exact=None, movement=None, rounding=None):
     """How our result differs from PyTorch's beyond what rounding explains, None if it does not.
 
     An element agrees if it lies within 8 eps of the exact value, 4 eps of the largest and 1.5 times PyTorch's own
     largest error. Where that is not enough, the problem itself may be badly conditioned: then within 8 times as far as
     the exact result moves if each input changes by one rounding. All of it 16 times in float64, where the exact value
-    is PyTorch's and has errors of its own.
+    is PyTorch's and has errors of its own; those of gradients are estimated from PyTorch's errors in float32.
 
     Parameters
     ----------
@@ -144,6 +144,8 @@ def difference(ours, theirs, exact=None, movement=None):
         PyTorch's result from the same inputs in float64; by default `theirs`.
     movement : callable, optional
         Gives how far each element of `exact` moves, an array.
+    rounding : callable, optional
+        Gives how far PyTorch's own float64 result may be off.
 
     Returns
     -------
@@ -161,10 +163,10 @@ def difference(ours, theirs, exact=None, movement=None):
             return f"{got.dtype} values differ", _examples(wrong, got, expected)
         return None
     with np.errstate(all="ignore"):
-        return _floats_differ(got, expected, expected if exact is None else array_of(exact), movement)
+        return _floats_differ(got, expected, expected if exact is None else array_of(exact), movement, rounding)
 
 
-def _floats_differ(got, expected, exact, movement):
+def _floats_differ(got, expected, exact, movement, rounding):
     exact = exact.astype(np.float64)
     if exact.shape != expected.shape:
         exact = expected.astype(np.float64)
@@ -186,6 +188,9 @@ def _floats_differ(got, expected, exact, movement):
     wrong = plain & ~same & ~(error <= tolerance)
     if wrong.any() and movement is not None:
         tolerance = tolerance + slack * 8 * np.broadcast_to(movement(), exact.shape)
+        wrong &= ~(error <= tolerance)
+    if wrong.any() and rounding is not None and got.dtype == np.float64:
+        tolerance = tolerance + 2 * 1.5 * rounding()  # 1.5 times PyTorch's error, as above, for either side
         wrong &= ~(error <= tolerance)
     if wrong.any():
         worst = np.unravel_index(np.argmax(np.where(wrong, error / tolerance, 0)), got.shape)
