@@ -42,6 +42,7 @@ MEANS = (
     Mean("memory-bound", "torch", 1.5, lambda r: r.kind == "memory"),
     Mean("small", "torch", 2.0, lambda r: r.kind == "small"),
     Mean("training steps", "torch", 1.5, lambda r: r.kind == "training"),
+    Mean("models", "torch", 1.0, lambda r: r.kind == "model"),
     Mean("matmul", "torch", 1.1, lambda r: r.family == "gemm"),
     Mean(
         "softmax, cross-entropy, activations",

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import kernels
 from benchmarks import measure, report, verdict
 from benchmarks.__main__ import main
-from benchmarks.cases import CHOSEN, FAMILIES, OURS, board
+from benchmarks.cases import CHOSEN, FAMILIES, OURS, board, models
 from benchmarks.measure import Limits, Result
 from kernels import limits, machine
 
@@ -71,9 +72,9 @@ def test_table():
     for row in board():
         assert row.family in FAMILIES
         assert row.flops > 0 and row.bytes > 0
-        assert "torch" in row.peers and ("numpy" in row.peers or row.kind == "training")
+        assert "torch" in row.peers and ("numpy" in row.peers or row.kind in ("training", "model"))
         assert (OURS in row.peers) == (row.kind != "ladder") == (row.floor is not None)
-        assert row.kind in ("compute", "memory", "small", "training", "ladder")
+        assert row.kind in ("compute", "memory", "small", "training", "model", "ladder")
 
 
 def test_chosen_rows():
@@ -82,6 +83,22 @@ def test_chosen_rows():
     assert len(chosen) == len(CHOSEN) == len(set(CHOSEN))
     assert {row.family for row in chosen} == set(FAMILIES)
     assert {row.operation for row in chosen if row.kind == "ladder"} == {f"{name}_ladder" for name in report.LADDERS}
+
+
+@pytest.mark.parametrize("model", models.MODELS, ids=lambda model: model.name)
+def test_costs_of_models(model):
+    """PyTorch counts the products of convolutions and of layers; an LSTM's are those of its matrices at every step."""
+    module = model.build(torch.nn).eval()
+    assert sum(parameter.numel() for parameter in module.parameters()) == model.parameters
+    steps = []
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.LSTM):
+            layer.register_forward_hook(lambda layer, inputs, _: steps.append((layer, inputs[0].shape[1])))
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        scores = module(torch.zeros(1, *model.shape))
+    assert scores.shape == (1, model.classes, *model.positions)
+    recurrent = sum(2 * T * value.numel() for layer, T in steps for value in layer.parameters() if value.ndim == 2)
+    assert counter.get_total_flops() + recurrent == model.flops
 
 
 def test_every_family_has_a_bench_file():
