@@ -113,7 +113,7 @@ def _without_dropout(module):
 
 def _run(info, sample, dtype, training, twin):
     outcome = _compared(info, sample, dtype, training, twin)
-    if outcome.status == "refused" and "has a gradient for input only" in outcome.reason:
+    if outcome.status == "refused" and "has a gradient with respect to input only" in outcome.reason:
         called = sample.forward_input
         called.args = called.args[:1] + tuple(v.detach() if torch.is_tensor(v) else v for v in called.args[1:])
         rest = _compared(info, sample, dtype, training, twin)

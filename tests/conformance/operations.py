@@ -112,7 +112,7 @@ def _run(op, forms, sample, form, twin):
     if op.method_variant is not None and not torch.is_tensor(sample.input):
         return Outcome("inexpressible", "the input is a number")
     outcome = _compared(op, forms, sample, form, twin)
-    if outcome.status == "refused" and "has a gradient for input only" in outcome.reason:
+    if outcome.status == "refused" and "has a gradient with respect to input only" in outcome.reason:
         wanted = sample.input
         constant = sample.transform(lambda v: v.detach() if torch.is_tensor(v) and v is not wanted else v)
         rest = _compared(op, forms, constant, form, twin)

@@ -454,7 +454,7 @@ X = nn.zeros(5, 2, 12)
         ((X, X, X), {"key_padding_mask": np.ones((5, 2), bool)}, "key_padding_mask must be (2, 5), got (5, 2)"),
         ((X, X, X), {"attn_mask": np.ones((4, 5), bool)}, "attn_mask must be (5, 5) or (6, 5, 5), got (4, 5)"),
         ((X, X, X), {"attn_mask": np.ones((2, 5, 5), bool)}, "attn_mask must be (5, 5) or (6, 5, 5), got (2, 5, 5)"),
-        ((X, X, X), {"is_causal": True}, "is_causal is about attn_mask, which is not given"),
+        ((X, X, X), {"is_causal": True}, "is_causal needs attn_mask, which is not given"),
     ],
     ids=range(10),
 )

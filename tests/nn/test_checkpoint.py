@@ -139,12 +139,12 @@ def test_a_truncated_file_is_refused_at_every_length(path):
     other, second = make(seed=1)
     for length in [0, 4, 8, 20, len(whole) // 2, *range(len(whole) - 3, len(whole))]:
         path.write_bytes(whole[:length])
-        assert_refused(path, other, second, ValueError, f"checkpoint {path}: not a whole safetensors file")
+        assert_refused(path, other, second, ValueError, f"checkpoint {path}: not a complete safetensors file")
 
 
 def test_a_file_of_another_kind(path):
     path.write_bytes(b"\x80\x04\x95 this is a pickle, not a checkpoint" * 10)
-    assert_refused(path, *make(), ValueError, "not a whole safetensors file")
+    assert_refused(path, *make(), ValueError, "not a complete safetensors file")
 
 
 def test_no_file(path):
@@ -154,7 +154,7 @@ def test_no_file(path):
 
 def test_no_optimiser_state(path):
     checkpoint.save(path, make()[0])
-    assert_refused(path, *make(seed=1), ValueError, f"checkpoint {path}: holds no optimiser state")
+    assert_refused(path, *make(seed=1), ValueError, f"checkpoint {path}: has no optimiser state")
 
 
 def test_weights_that_do_not_fit(path):

@@ -211,7 +211,7 @@ def test_rotary_embedding_errors():
         F.rotary_embedding(X, cos, sin)
     with pytest.raises(IndexError, match="rotary_embedding: positions must be from 0 to 3, got 4"):
         F.rotary_embedding(nn.ones(1, 6), cos, sin, [4])
-    with pytest.raises(ValueError, match="rotary_embedding: has a gradient for input only"):
+    with pytest.raises(ValueError, match="rotary_embedding: has a gradient with respect to input only"):
         F.rotary_embedding(nn.ones(1, 6), nn.tensor(cos, requires_grad=True), sin)
 
 
@@ -266,15 +266,15 @@ def test_bad_padding():
         with pytest.raises(ValueError, match="pad: needs pairs of widths for at most 2 dimensions"):
             F.pad(x, wrong)
     for mode in ("reflect", "replicate", "circular"):
-        with pytest.raises(ValueError, match=r"pad: \(-1, -2\) leaves nothing of a dimension of length 3"):
+        with pytest.raises(ValueError, match=r"pad: \(-1, -2\) leaves no element of a dimension of length 3"):
             F.pad(x, (-1, -2), mode)
         with pytest.raises(ValueError, match=f"pad: mode '{mode}' takes no value, got 1"):
             F.pad(x, (1, 1), mode, 1.0)
     with pytest.raises(ValueError, match=r"pad: circular of a dimension of length 3 is at most 2, got \(3, -1\)"):
         F.pad(x, (3, -1), "circular")  # where PyTorch returns what it has not written
-    with pytest.raises(ValueError, match=r"pad: \(-3, -1\) cuts off more than the 3 elements of a dimension"):
+    with pytest.raises(ValueError, match=r"pad: \(-3, -1\) removes more than the 3 elements of a dimension"):
         F.pad(x, (-3, -1))
-    with pytest.raises(ValueError, match=r"pad: \(-4, 1\) cuts off more than the 3 elements of a dimension"):
+    with pytest.raises(ValueError, match=r"pad: \(-4, 1\) removes more than the 3 elements of a dimension"):
         F.pad(x, (-4, 1))
     with pytest.raises(
         ValueError, match="pad: mode must be one of constant, reflect, replicate, circular, not 'mirror'"
@@ -479,7 +479,9 @@ def test_bad_targets():
     for wrong in (4, -1):
         with pytest.raises(IndexError, match=str(wrong)):
             F.cross_entropy(x, np.array([0, wrong, 1]))
-    with pytest.raises(ValueError, match="kl_div: has a gradient for input only, another argument requires one"):
+    with pytest.raises(
+        ValueError, match="kl_div: has a gradient with respect to input only, but another argument requires one"
+    ):
         F.kl_div(x, x)
     with nn.no_grad():
         assert np.isfinite(F.cross_entropy(x, x.softmax(1)).item())

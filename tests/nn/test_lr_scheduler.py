@@ -290,7 +290,7 @@ def test_one_cycle_errors_that_depend_on_the_optimiser_and_the_step():
     scheduler = nn.optim.lr_scheduler.OneCycleLR(nn.optim.SGD(parameters, momentum=0.9), 1.0, 10)
     for _ in range(10):
         scheduler.step()
-    with pytest.raises(ValueError, match="OneCycleLR: step 11 of a cycle of 10 steps"):
+    with pytest.raises(ValueError, match="OneCycleLR: step 11 is beyond the cycle of 10 steps"):
         scheduler.step()
 
 

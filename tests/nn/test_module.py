@@ -235,7 +235,7 @@ def test_strict_errors_name_all_and_change_nothing():
     with pytest.raises(ValueError) as error:
         net.load_state_dict(state)
     for part in (
-        "load_state_dict: Sequential does not fit:",
+        "load_state_dict: Sequential does not match the state_dict:",
         "missing keys: 1.bias",
         "unexpected keys: 2.weight",
         "shapes differ: 0.bias is (3,), in the state_dict (4,)",
@@ -534,7 +534,7 @@ def test_insert_into_and_delete_from_a_slice():
     with pytest.raises(IndexError):
         model.pop(5)
     for index in (-3, 3):
-        with pytest.raises(IndexError, match=f"Sequential: there is no place {index} among 2 modules"):
+        with pytest.raises(IndexError, match=f"Sequential: index {index} is out of range for 2 modules"):
             model.insert(index, nn.ReLU())
     with pytest.raises(TypeError, match="Sequential: expected a Module, got str"):
         model.extend([nn.ReLU(), "ReLU"])
@@ -646,8 +646,8 @@ def test_a_module_is_not_converted_to_integers():
         (lambda: nn.GRUCell(2, -1), ValueError, "GRUCell: hidden_size must be at least 0, got -1"),
         (lambda: nn.LSTMCell(2.0, 2), TypeError, "LSTMCell: input_size must be an int, got float"),
         (lambda: nn.PReLU(-1), ValueError, "PReLU: num_parameters must be at least 0, got -1"),
-        (lambda: nn.Hardtanh(1, -1), ValueError, "Hardtanh: max_val must be larger than min_val, they are -1 and 1"),
-        (lambda: nn.Hardtanh(1, 1), ValueError, "Hardtanh: max_val must be larger than min_val, they are 1 and 1"),
+        (lambda: nn.Hardtanh(1, -1), ValueError, "Hardtanh: max_val must be larger than min_val, got -1 and 1"),
+        (lambda: nn.Hardtanh(1, 1), ValueError, "Hardtanh: max_val must be larger than min_val, got 1 and 1"),
         (lambda: nn.Dropout("0.5"), TypeError, "Dropout: p must be a number, got str"),
         (lambda: nn.Dropout2d(None), TypeError, "Dropout2d: p must be a number, got NoneType"),
         (lambda: nn.Dropout3d(-0.1), ValueError, "Dropout3d: p must be between 0 and 1, got -0.1"),

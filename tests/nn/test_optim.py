@@ -370,7 +370,7 @@ def _spoil_kind(p, optimizer):
         (_spoil_memory, ValueError, r"the parameter of a parameter of shape \(2, 3, 2\) is read-only"),
         (_spoil_integer, TypeError, "parameters must be float32 or float64, got int64"),
         (_spoil_state, TypeError, "of a parameter of float64 is float32"),
-        (_spoil_twice, ValueError, "two parameters have the same array|the .* of a parameter of shape"),
+        (_spoil_twice, ValueError, "two parameters share one array|the .* of a parameter of shape"),
         (_spoil_rate, ValueError, "lr must be at least 0, got -1"),
         (_spoil_rates, ValueError, r"lr must be one number, got shape \(2,\)"),
         (_spoil_kind, TypeError, "weight_decay must be a number, got str"),
@@ -489,7 +489,7 @@ def test_state_that_does_not_fit_is_refused_and_changes_nothing(rng):
         ].pop(),
         r"parameter group 0 of the state lacks \['betas'\]": lambda groups, state: groups[0].pop("betas"),
         "lr must be at least 0, got -1": lambda groups, state: groups[0].update(lr=-1),
-        "the state names parameter 9": lambda groups, state: state.update({9: {"step": 1}}),
+        "the state has parameter 9": lambda groups, state: state.update({9: {"step": 1}}),
         r"shapes of exp_avg of parameter 2 differ: the parameter is \(2, 3, 2\), the state \(7,\)": (
             lambda groups, state: state[2].update(exp_avg=np.zeros(7))
         ),
