@@ -349,7 +349,7 @@ def test_fashion_mnist(fashion):
 def test_fashion_mnist_missing_file(fashion):
     folder, _ = fashion
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(FileNotFoundError, match=r"holds neither t10k-labels-idx1-ubyte nor t10k-labels-idx1-ubyte.gz"):
+    with pytest.raises(FileNotFoundError, match=r"has neither t10k-labels-idx1-ubyte nor t10k-labels-idx1-ubyte.gz"):
         fashion_mnist(folder)
 
 
@@ -395,7 +395,7 @@ def test_damaged_idx_files(content, message, compressed, tmp_path):
 def test_damaged_compression(damage, tmp_path):
     path = tmp_path / "images.gz"
     path.write_bytes(damage(gzip.compress(WHOLE)))
-    with pytest.raises(ValueError, match="not a whole gzip file"):
+    with pytest.raises(ValueError, match="not a complete gzip file"):
         read_idx(path)
 
 

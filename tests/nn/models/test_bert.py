@@ -88,7 +88,7 @@ def test_errors():
         BERT(9, width=12, heads=5)
     with pytest.raises(ValueError, match=r"BERT: ids must have 2 dimensions, got shape \(3,\)"):
         model(nn.tensor([1, 2, 3]))
-    with pytest.raises(ValueError, match="BERT: reads at most 8 tokens, got 9"):
+    with pytest.raises(ValueError, match="BERT: takes at most 8 tokens, got 9"):
         model(nn.tensor(np.zeros((1, 9), np.int64)))
     with pytest.raises(ValueError, match=r"BERT: attention_mask must have the shape of ids, \(2, 5\), got \(2, 4\)"):
         model(nn.tensor(IDS), np.ones((2, 4)))

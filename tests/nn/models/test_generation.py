@@ -128,7 +128,7 @@ def test_nothing_to_add(model):
 @pytest.mark.parametrize("cache", [True, False])
 def test_room(model, cache):
     assert generate(model, np.zeros((1, 10), np.int64), 7, cache=cache).shape == (1, 17)  # the last one is not read
-    message = "generate: the model reads at most 16 tokens, the beginning has {}, and {} are to follow"
+    message = "generate: the model takes at most 16 tokens, the prompt has {}, and {} are to be added"
     with pytest.raises(ValueError, match=message.format(10, 8)):
         generate(model, np.zeros((1, 10), np.int64), 8, cache=cache)
     with pytest.raises(ValueError, match=message.format(20, 1)):

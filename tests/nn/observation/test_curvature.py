@@ -210,7 +210,7 @@ def test_what_makes_no_sense(rng):
         product(loss, parameters, vectors, eps=-1)
     with pytest.raises(ValueError, match="there are no parameters"):
         product(loss, [], [])
-    with pytest.raises(ValueError, match=r"a parameter of shape \(2, 3\) is no leaf"):
+    with pytest.raises(ValueError, match=r"a parameter of shape \(2, 3\) is not a leaf"):
         product(loss, [parameters[0] * 2], vectors[:1])
     with pytest.raises(TypeError, match="dtypes differ: .*float32.*float64"):
         eigenvalues(loss, [*parameters, nn.Parameter(np.ones(2, np.float32))])

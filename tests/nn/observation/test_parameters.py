@@ -21,5 +21,5 @@ def test_there_and_back(rng, dtype):
 
 
 def test_lengths_that_differ():
-    with pytest.raises(ValueError, match=r"unflatten: the vector is \(5,\), the parts have 6 elements"):
+    with pytest.raises(ValueError, match=r"unflatten: the vector is \(5,\), the shapes have 6 elements"):
         observation.unflatten(np.zeros(5), [np.zeros((2, 3))])

@@ -174,7 +174,7 @@ def test_what_is_not_finite_falls_into_no_bin():
         (6, ValueError, "multiple of 4, got 6"),
         (0, ValueError, "multiple of 4, got 0"),
         ([1, 1, 2], ValueError, "edges must increase"),
-        ([1], ValueError, "two at least"),
+        ([1], ValueError, "at least two"),
         ("auto", TypeError, "number of bins or a list of edges, got 'auto'"),
         (2.5, TypeError, "got 2.5"),
     ],
