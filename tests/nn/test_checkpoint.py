@@ -314,7 +314,7 @@ def test_a_link_leads_to_the_file_that_is_written(path, kind):
 @posix
 def test_what_is_not_a_file_is_not_replaced(path):
     os.mkfifo(path)
-    with pytest.raises(ValueError, match=f"checkpoint {path}: is not a file"):
+    with pytest.raises(ValueError, match=f"checkpoint {path}: exists and is not a regular file"):
         checkpoint.save(path, make()[0])
     assert path.is_fifo()
     with pytest.raises(ValueError, match="is not a file"):

@@ -108,7 +108,7 @@ def test_a_run_that_diverges_ends_in_a_gap(training):
         (lambda: plot.bars({}), "no values"),
         (lambda: plot.bars({"a": 1}, fmt="%d"), "got '%d'"),
         (lambda: plot.bars({"a": [1, np.nan]}), "'a' are not finite"),
-        (lambda: plot.bars({"a": 1}, errors={"b": 1}), "no value: b"),
+        (lambda: plot.bars({"a": 1}, errors={"b": 1}), "without a value: b"),
         (lambda: plot.history({"loss": [1]}), "lacks batch_loss, validation_loss"),
     ],
 )
