@@ -317,7 +317,7 @@ def test_what_is_not_a_file_is_not_replaced(path):
     with pytest.raises(ValueError, match=f"checkpoint {path}: exists and is not a regular file"):
         checkpoint.save(path, make()[0])
     assert path.is_fifo()
-    with pytest.raises(ValueError, match="is not a file"):
+    with pytest.raises(ValueError, match="is not a regular file"):
         checkpoint.save(path.parent, make()[0])
 
 
