@@ -71,7 +71,7 @@ class Embedding(_Table):
     ValueError
         `padding_idx` is outside the table, or a size is negative.
     TypeError
-        One of them is no int.
+        One of them is not an int.
 
     Examples
     --------
@@ -145,7 +145,7 @@ class EmbeddingBag(_Table):
     ValueError
         `padding_idx` is outside the table, or a size is negative.
     TypeError
-        One of them is no int.
+        One of them is not an int.
 
     Examples
     --------

@@ -152,7 +152,7 @@ def record(name, data, inputs, backward, saved=(), *, saves_result=False, view=F
     saves_result : bool
         Whether `backward` reads `data`.
     view : bool
-        Whether `data` lies in the memory of the first input.
+        Whether `data` is a view of the first input.
 
     Returns
     -------

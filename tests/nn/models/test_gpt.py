@@ -51,7 +51,7 @@ def test_names_and_initial_values():
     assert list(untied.state_dict()) == list(GPT(100, **SIZES).state_dict())
 
 
-def test_no_token_sees_a_later_one():
+def test_no_token_depends_on_later_ones():
     model = strong(GPT(11, **SIZES).double())
     changed = IDS.copy()
     changed[:, 9] = (changed[:, 9] + 1) % 11
@@ -75,7 +75,7 @@ def test_with_and_without_cache(dtype, pieces):
     np.testing.assert_allclose(np.concatenate(parts, 1), expected, rtol=tolerance, atol=tolerance)
 
 
-def test_a_cache_forgets():
+def test_a_shortened_cache():
     model = strong(GPT(11, **SIZES).double())
     cache = model.cache(2, capacity=8)
     with nn.no_grad():

@@ -29,7 +29,7 @@ def moons():
 
 
 def colours_at(ax, points):
-    """What the filled plane says at some points."""
+    """The values of the filled plane at some points."""
     mesh = ax.collections[0]
     coordinates = mesh.get_coordinates()
     i = np.searchsorted(coordinates[:, 0, 1], points[:, 1]) - 1
@@ -102,7 +102,7 @@ def test_loss_surface(given, readable):
     assert len(plot.loss_surface(X, X, np.ones_like(BOWL)).collections[0].levels) > 2
 
 
-def test_loss_surface_in_space():
+def test_loss_surface_in_3d():
     ax = plot.loss_surface(X, X, BOWL, kind="3d", zlabel="error")
     assert ax.name == "3d" and ax.get_zlabel() == "error" and len(ax.collections) == 1
     ax.figure.draw_without_rendering()

@@ -81,7 +81,7 @@ def test_curves_added_to_others(training):
     assert len(ax.lines) == 8 and plot.curves({"": [1, 2]}).get_legend() is None
 
 
-def test_a_run_that_diverges_ends_in_a_gap(training):
+def test_a_diverging_run_ends_in_a_gap(training):
     losses = training.losses.copy()
     losses[1, 20:] = [np.inf] + [np.nan] * 19
     ax = plot.curves({"SGD": losses}, yscale="log")
@@ -117,7 +117,7 @@ def test_errors(call, message):
         call()
 
 
-def test_words_are_no_numbers():
+def test_strings_are_not_numbers():
     with pytest.raises(TypeError, match="must be real numbers, got <U1"):
         plot.curves({"a": ["1", "2"]})
 
@@ -152,7 +152,7 @@ def test_gradient_flow(training, given, readable):
     readable(plot.gradient_flow({"all": training.gradients, "last": training.gradients[-1]}, training.names))
 
 
-def test_gradient_flow_shows_what_has_no_logarithm():
+def test_gradient_flow_of_zeros_and_nonfinite_values():
     ax = plot.gradient_flow([1e-6, 0, np.nan, 2e-6], list("abcd"))
     line, zero, unfinite = ax.lines
     np.testing.assert_array_equal(line.get_ydata(), [1e-6, np.nan, np.nan, 2e-6])
