@@ -1,4 +1,4 @@
-"""Tests of kernels._checks: what passes untouched, what is viewed, what is copied, and the wording of every error."""
+"""Tests of kernels._checks: which arguments are used as they are, viewed or copied, and the wording of every error."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of `kernels` and `nn`, run as they stand."""
+"""The examples in the docstrings of `kernels` and `nn`, run as doctests."""
 
 import ast
 import doctest
@@ -15,7 +15,7 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
 def examples(text):
-    """The docstrings with examples in a module's text, ``{line: docstring}``: those of jitted functions, too."""
+    """The docstrings with examples in a module's text, ``{line: docstring}``, including those of jitted functions."""
     nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, DOCUMENTED) and ast.get_docstring(node)]
     return {
         node.body[0].lineno: ast.get_docstring(node)
@@ -46,7 +46,7 @@ def test_examples(module, tmp_path, monkeypatch):
 
 
 def test_every_example_is_found():
-    """None is in a comment, or in a string that is no docstring, where it would not be run."""
+    """No example is in a comment or in a string other than a docstring, where it would not be run."""
     for path, docstrings in MODULES.values():
         assert path.read_text().count(">>> ") == sum(text.count(">>> ") for text in docstrings.values())
     others = {path for package in (kernels, nn) for path in Path(package.__file__).parent.rglob("*.py")}

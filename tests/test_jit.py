@@ -33,7 +33,7 @@ PARALLEL_STEP = STEP.replace("update.sgd_loops(p, g, p[:0], options)", "sgd([p],
 
 
 class Copy:
-    """A copy of the package in a folder of its own; `run` runs code on it in a new process."""
+    """A copy of the package in a separate folder; `run` runs code with it in a new process."""
 
     def __init__(self, folder):
         self.package, self.cache = folder / "kernels", folder / "cache"
@@ -114,8 +114,8 @@ print(len(made), *sorted(name for name in new if not name.startswith("numba.type
 
 
 def test_import_is_quick(copy):
-    """What makes it so: no dispatcher is made before its first use, and nothing of Numba's that only compiling needs is
-    loaded (a pool's library is, to know which thread layer there is)."""
+    """The reasons: no dispatcher is made before its first use, and no module that only Numba's compiler needs is loaded
+    (except a pool's library, to find the thread layer)."""
     pools = {f"numba.np.ufunc.{name}" for name in ("omppool", "tbbpool", "workqueue")}
     made, *modules = copy.run(IMPORT.format(package="kernels"))
     assert (made, set(modules) - pools) == ("0", set())
@@ -127,7 +127,7 @@ def test_import_is_quick(copy):
 
 
 def test_a_dispatcher_before_its_first_use_is_one(copy):
-    """Whatever is done to it first, it is Numba's dispatcher, and the same object as before."""
+    """Whatever its first use, it becomes Numba's dispatcher, and is the same object."""
     code = """
         import inspect, pickle, threading
         import numba
@@ -203,7 +203,7 @@ print(len(calling.buffer) > 0, *(digests.get(name) for name in calls))
 
 
 def test_bits_do_not_depend_on_what_was_compiled_or_loaded_before(copy):
-    """A function has copies of its callees that are optimised once more, and round differently: it uses its own."""
+    """A function has copies of its callees, optimised again, which round differently: it calls its own copies."""
     compiled, *expected = copy.run(BITS % "rcbls")
     assert compiled == "True"
     for order in ("rcbls", "slbcr"):

@@ -25,7 +25,7 @@ for signature, text in limits.fma_chains.inspect_asm().items():
     print("signature", signature[0].dtype)
     print(text)
 """
-# A core with AVX2 and 16 registers, whatever this one is.
+# A core with AVX2 and 16 registers, independent of this machine.
 AVX2 = "import llvmlite.binding as llvm\nllvm.get_host_cpu_features = lambda: {'avx2': True, 'fma': True}\n"
 
 
@@ -77,7 +77,7 @@ def test_the_peak_is_measured_in_registers(tmp_path, lanes, prefix, environment)
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_probe_computes(threads):
-    """``steps`` multiply-adds on every chain of every thread, and nothing beyond."""
+    """The probe does ``steps`` multiply-adds on every chain of every thread, and nothing else."""
     lanes = machine.lanes(np.float64)
     factors = np.full(lanes, 0.5)
     factors[0] = 2.0
@@ -90,7 +90,7 @@ def test_the_probe_computes(threads):
 
 @pytest.fixture
 def short(monkeypatch):
-    """Measures for a moment only."""
+    """Short measurements."""
     monkeypatch.setattr(limits, "STEADY_SECONDS", 0.05)
     monkeypatch.setattr(limits, "_found", {})
 

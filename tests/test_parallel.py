@@ -1,5 +1,5 @@
-"""Tests of kernels._parallel: which ranges reach a task, with what arguments, and the barrier; and that no kernel has a
-parallel region of its own."""
+"""Tests of kernels._parallel: the ranges and arguments of tasks, and the barrier; and that no kernel has a
+separate parallel region."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ needs_two_cores = pytest.mark.skipif(machine.cores() < 2, reason="needs two usab
 
 @jit
 def _note(first, last, starts, sums, terms, offsets, factor):
-    """Each item's range starts at `first`; an item's sum is made of arguments of every kind."""
+    """Store the start of each item's range, and sums of arguments of every kind."""
     for i in range(first, last):
         starts[i] = first
         sums[i] += factor * terms[i] + offsets[0] + offsets[1][i]
@@ -104,7 +104,7 @@ def modules_with(pattern):
 
 
 def test_kernels_share_one_parallel_region():
-    """Others have only what the docstring of `_parallel` names: the limits of the machine, the pool's control bits."""
+    """The only other regions are those that `_parallel`'s docstring names: the machine's limits, the control bits."""
     assert modules_with(r"^@jit\(.*parallel=True") == {"_parallel.py", "_denormal.py", "limits.py"}
 
 
@@ -114,7 +114,7 @@ def test_llvm_is_emitted_where_simd_says():
 
 
 def test_one_rule_decides_about_threads():
-    """Nothing but `_threads` reads the number of threads to compare it with the work."""
+    """Only `_threads` compares the number of threads with the amount of work."""
     assert modules_with(r"_threads\._(count|most)\b") == {"_denormal.py"}  # which reaches the whole pool
     assert modules_with(r"\bget_num_threads\b") == {
         "__init__.py", "_threads.py", "limits.py",

@@ -1,4 +1,4 @@
-"""Tests of kernels._threads and kernels._denormal: several Python threads, forks, counts, and who computes."""
+"""Tests of kernels._threads and kernels._denormal: several Python threads, forks, thread counts, worker placement."""
 
 import ctypes
 import os
@@ -37,7 +37,7 @@ def step():
 
 
 def run(code, first="", **variables):
-    """Lines that `code` prints in a new process, after `first` and PRELUDE; it must end well."""
+    """The lines that `code` prints in a new process, after `first` and PRELUDE; it must exit with code 0."""
     process = subprocess.run(
         [sys.executable, "-c", first + PRELUDE + textwrap.dedent(code)],
         env=os.environ | variables, capture_output=True, text=True, timeout=300,
@@ -235,7 +235,7 @@ def test_same_bits_at_one_thread_and_two(at_thread_counts, dtype, name):
 
 needs_x86 = pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="needs an x86-64 CPU")
 
-# Counted by their bits: where denormals count as zero they are equal to it, too.
+# Counted by their bits: with denormals treated as zeros, a comparison with 0 would be true.
 DENORMALS = """
 def denormals_left(count=400_000):
     x = np.full(count, 1000, np.uint32).view(np.float32)
@@ -286,7 +286,7 @@ def test_flush_denormal_errors(monkeypatch):
 @pytest.mark.skipif(sys.platform != "linux", reason="about GNU OpenMP")
 @pytest.mark.parametrize("asked", [False, True])
 def test_no_regions_in_regions(asked):
-    """Numba switches them on, which slows a library that shares our OpenMP; where the user wants them, they stay."""
+    """Numba switches them on, which slows a library that shares our OpenMP; they stay on if the user has set them."""
     script = """
 import ctypes
 import numpy as np

@@ -1,4 +1,4 @@
-"""The counter of arithmetic: known operations have known counts, and afterwards the compiled kernels are back."""
+"""The counter of arithmetic operations: known counts, and the compiled kernels are restored afterwards."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The readings of a training: the sharpness against the whole Hessian, and the bookkeeping around the crossing."""
+"""The observations of a training run: the sharpness against the whole Hessian, and the detection of the crossing."""
 
 import numpy as np
 import pytest

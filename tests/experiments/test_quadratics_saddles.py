@@ -1,4 +1,4 @@
-"""The mathematics of the helpers, apart from any training."""
+"""The mathematics of the helpers, without training."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Checkpoints: what is saved comes back; what is damaged is refused; what fails leaves everything as it was."""
+"""Checkpoints: a round trip restores everything; damaged files raise; a failed save or load changes nothing."""
 
 import copy
 import os

@@ -1,4 +1,4 @@
-"""Dropout: its distribution, its gradient, and that evaluation passes everything on."""
+"""Dropout: its distribution, its gradient, and the identity in evaluation."""
 
 import numpy as np
 import pytest

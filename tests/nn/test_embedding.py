@@ -1,4 +1,4 @@
-"""The table of learned vectors."""
+"""Embeddings."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""nn.fuse: the fused copy computes what the model computes, and leaves alone what it cannot know."""
+"""nn.fuse: the fused copy computes what the model computes, and other pairs are not folded."""
 
 import numpy as np
 import pytest

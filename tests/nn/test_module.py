@@ -1,4 +1,4 @@
-"""Modules: what they consist of, saving and loading (with PyTorch, both ways), hooks, containers, repr."""
+"""Modules: parameters, buffers and submodules, saving and loading (to and from PyTorch), hooks, containers, repr."""
 
 import copy
 import gc

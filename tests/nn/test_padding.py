@@ -1,4 +1,4 @@
-"""Modules that enlarge borders: which dimensions they take, against PyTorch."""
+"""Padding modules: the numbers of dimensions that they accept, against PyTorch."""
 
 import numpy as np
 import pytest

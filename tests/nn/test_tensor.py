@@ -1,4 +1,4 @@
-"""Tensor and the tape against PyTorch, and what a comparison does not show: ownership, release, wording of errors."""
+"""Tensor and the tape against PyTorch; also memory sharing and release, and the wording of errors."""
 
 import copy
 import gc

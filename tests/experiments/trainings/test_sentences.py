@@ -1,4 +1,4 @@
-"""The sentence experiment: on a small made encoder, and on the trained one where it is installed."""
+"""The sentence experiment: with a small random encoder, and with the trained one if it is installed."""
 
 import importlib
 import json

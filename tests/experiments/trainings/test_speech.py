@@ -1,4 +1,4 @@
-"""The speech experiment on made clips and weights: hums of two pitches, and a small encoder that knows nothing."""
+"""The speech experiment with synthetic clips (tones of two pitches) and a small random encoder."""
 
 import importlib
 import wave

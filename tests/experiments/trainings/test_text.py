@@ -1,4 +1,4 @@
-"""The text of the experiments, its parts and its windows."""
+"""The text of the experiments: its training and held-out parts, and its windows."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Reading what was observed."""
+"""The log of observations."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""observe on real training: every statistic against NumPy on the same arrays, and nothing left behind."""
+"""observe on real training runs: every statistic against NumPy on the same arrays, and all hooks removed."""
 
 import math
 

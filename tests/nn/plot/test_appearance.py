@@ -1,4 +1,4 @@
-"""The house style: colours that keep apart for everybody, figures without pyplot, imports that cost nothing."""
+"""The plotting style: distinguishable colours, figures without pyplot, cheap imports."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The tape as a picture: what is in it, and that nothing lies on anything."""
+"""The drawing of the tape: its content, and that nothing overlaps."""
 
 from collections import Counter
 from itertools import combinations
