@@ -85,7 +85,7 @@ def cycles(arrows):
 
 
 @pytest.mark.parametrize("package", ARROWS)
-def test_imports_point_one_way(package):
+def test_imports_follow_the_arrows(package):
     mine = [name for name in sources() if max((p for p in ARROWS if within(name, p)), key=len, default="") == package]
     assert mine
     wrong = {

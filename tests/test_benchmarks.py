@@ -125,12 +125,12 @@ def rungs_found(row, threads: int, seconds: float) -> Result:
 
 @pytest.mark.usefixtures("roofline")
 class TestFloors:
-    def test_row_below_its_floor(self):
+    def test_a_row_below_its_floor_fails(self):
         assert verdict.shortfalls(found(torch=1.01, ours=0.0225)) == []
         assert verdict.shortfalls(found("adam-10M-100", torch=1.49)) == ["1.49x torch, floor 1.5"]
         assert verdict.shortfalls(found("relu-1000", torch=1.99)) == ["1.99x torch, floor 2"]
 
-    def test_nan_is_short(self):
+    def test_nan_fails(self):
         assert verdict.shortfalls(found("adam-10M-100", torch=float("nan"))) == ["nanx torch, floor 1.5"]
 
     def test_share_of_the_peak(self):
@@ -203,7 +203,7 @@ class TestFloors:
         row = next(row for row in board() if row.kind == "ladder")
         assert verdict.failures([rungs_found(row, 1, 1.0)]) == []
 
-    def test_no_mean_rests_on_what_is_unstable(self):
+    def test_means_exclude_unstable_rows(self):
         """The third visit took twice as long as the others."""
         steady, unsteady = found("relu-1000", torch=2.5), found("gelu-1000", torch=90.0, noise=2.0)
         assert (steady.unstable, unsteady.unstable) == ((), (OURS, "torch"))
@@ -337,7 +337,7 @@ def test_interleaved_order(monkeypatch):
     assert all(each == [[1.0], [1.0]] for each in visits.values())
 
 
-def test_what_stalls_is_visited_again(monkeypatch):
+def test_a_stalled_peer_is_visited_again(monkeypatch):
     """The second visit took 100 times as long: it is repeated, but not forever."""
     monkeypatch.setattr(measure, "timed", lambda call: 0.0)
     monkeypatch.setattr(measure, "visit", lambda call: [call()])
@@ -348,7 +348,7 @@ def test_what_stalls_is_visited_again(monkeypatch):
     assert measure.stalls(visits[OURS]) == [] and measure.stalls(visits["torch"]) == [1]
 
 
-def test_slow_yardsticks_are_timed_once(monkeypatch):
+def test_slow_peers_are_timed_once(monkeypatch):
     monkeypatch.setattr(measure, "timed", lambda call: call())
     monkeypatch.setattr(measure, "visit", lambda call: [call()])
     slow = 2 * measure.ONCE_SECONDS
@@ -356,7 +356,7 @@ def test_slow_yardsticks_are_timed_once(monkeypatch):
     assert visits == {OURS: [[slow]] * 3, "numpy": [[slow]], "jax": [[0.1]] * 3}
 
 
-def test_warm_goes_on_until_times_agree(monkeypatch):
+def test_warm_continues_until_times_are_stable(monkeypatch):
     """A pool that wakes gradually: none of its slow calls is a sample."""
     clock, lengths = [0.0], iter([*np.geomspace(4e-3, 1e-4, 200), *[1e-4] * 10_000])
 
@@ -429,7 +429,7 @@ def test_thread_counts():
 
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="others can be seen on Linux only")
-def test_others_are_seen():
+def test_other_processes_are_detected():
     """Another process that uses CPU time is counted."""
     spinning = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
@@ -508,7 +508,7 @@ def test_report(roofline, tmp_path):
     assert readme.read_text() == text
 
 
-def test_what_a_rung_bought(roofline):
+def test_gain_of_each_rung(roofline):
     """The gain of each rung on one thread; for the last rung, that of threads, too."""
     row = next(row for row in board() if row.id == f"lstm_ladder-{report.LADDERS['lstm'].shape}")
     *others, packed, tuned = report.rungs("lstm")

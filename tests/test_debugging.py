@@ -212,7 +212,7 @@ def walked():
     return pickle.loads(run_plain("from tests import test_debugging\ntest_debugging.walk()"))
 
 
-def test_loops_without_vectors_run(walked):
+def test_loops_without_vectors_run_as_python(walked):
     rungs, _ = walked
     running = {rung for rung, error in rungs.items() if error is None}
     assert running == {rung for rung in RUNGS if rung[2] == "naive"} | SCALAR_RUNGS
@@ -251,7 +251,7 @@ def test_other_rungs_name_the_naive_one(walked):
         assert re.fullmatch(rf"{name}(_loops)?: {MET}; step through {loops}", error), error
 
 
-def test_public_functions_run_or_name_what_does(walked):
+def test_public_functions_run_or_name_the_rung_that_does(walked):
     _, calls = walked
     public = {name for name, value in vars(kernels).items() if callable(value) and not name.startswith("_")}
     assert {name for name, _ in calls} == public - ABOUT_THE_PROCESS
@@ -288,7 +288,7 @@ def test_errors_of_public_functions(walked, name, ending):
     assert errors.pop().endswith(ending)
 
 
-def test_public_functions_give_what_compiled_ones_give(walked):
+def test_public_functions_equal_compiled_ones(walked):
     _, calls = walked
     for (name, arguments, options), (same, results) in zip(public_calls(), calls, strict=True):
         assert name == same
@@ -300,7 +300,7 @@ def test_public_functions_give_what_compiled_ones_give(walked):
             assert_close(result, expected, length=100, scale=scale, label=name)
 
 
-def test_a_debugger_sees_the_loops_of_a_public_function():
+def test_a_debugger_steps_through_the_loops_of_a_public_function():
     code = """
         import sys
         import numpy as np

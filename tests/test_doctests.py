@@ -45,7 +45,7 @@ def test_examples(module, tmp_path, monkeypatch):
         assert not report, "".join(report)
 
 
-def test_every_example_is_found():
+def test_every_example_is_run():
     """No example is in a comment or in a string other than a docstring, where it would not be run."""
     for path, docstrings in MODULES.values():
         assert path.read_text().count(">>> ") == sum(text.count(">>> ") for text in docstrings.values())
@@ -54,7 +54,7 @@ def test_every_example_is_found():
         assert ">>> " not in path.read_text()
 
 
-def test_a_wrong_example_is_noticed():
+def test_a_wrong_example_fails():
     test = doctest.DocTestParser().get_doctest(">>> 1 + 1\n3", {}, "wrong", None, 0)
     report = []
     doctest.DocTestRunner(optionflags=FLAGS).run(test, out=report.append)

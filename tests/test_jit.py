@@ -113,7 +113,7 @@ print(len(made), *sorted(name for name in new if not name.startswith("numba.type
 """
 
 
-def test_import_is_quick(copy):
+def test_import_is_fast(copy):
     """The reasons: no dispatcher is made before its first use, and no module that only Numba's compiler needs is loaded
     (except a pool's library, to find the thread layer)."""
     pools = {f"numba.np.ufunc.{name}" for name in ("omppool", "tbbpool", "workqueue")}
@@ -126,7 +126,7 @@ def test_import_is_quick(copy):
     assert not {name for name in modules if name.split(".")[0] in ("numba", "llvmlite")} - pools
 
 
-def test_a_dispatcher_before_its_first_use_is_one(copy):
+def test_a_dispatcher_behaves_the_same_before_its_first_use(copy):
     """Whatever its first use, it becomes Numba's dispatcher, and is the same object."""
     code = """
         import inspect, pickle, threading
@@ -213,7 +213,7 @@ def test_bits_do_not_depend_on_what_was_compiled_or_loaded_before(copy):
         assert loaded[name] == expected["rcbls".index(name)]
 
 
-def test_edit_of_a_callee_is_seen(copy):
+def test_edit_of_a_callee_recompiles(copy):
     assert_steps(copy.run(), compiled=True)
     copy.edit("simd/vector.py", "_bind_operator(operator.sub, lambda builder, a, b: builder.fsub(a, b))",
               "_bind_operator(operator.sub, lambda builder, a, b: builder.fadd(a, b))")  # fmt: skip
@@ -262,7 +262,7 @@ def test_unwritable_cache_falls_back_to_the_temporary_folder(copy, tmp_path):
         assert Path(folder).is_relative_to(temporary)
 
 
-def test_without_any_folder_nothing_is_cached(copy):
+def test_without_any_writable_folder_nothing_is_cached(copy):
     copy.cache.write_text("a file, where a folder is needed")
     nowhere = f"import tempfile\ntempfile.tempdir = {str(copy.cache)!r}\n"
     for _ in range(2):
@@ -284,7 +284,7 @@ def test_a_folder_of_another_user_is_not_trusted(copy, tmp_path):
     assert output == ["None"]
 
 
-def test_folder_that_vanishes_does_not_matter(copy):
+def test_a_folder_that_is_deleted_is_not_an_error(copy):
     vanish = "import shutil\nfrom kernels._jit import cache_folder\nshutil.rmtree(cache_folder())\n"
     assert_steps(copy.run(vanish + STEP), compiled=True)
 
@@ -366,7 +366,7 @@ def test_inlined_functions_run_as_python_when_called_from_it(copy):
     assert copy.run(code) == ["1", "2", "1", "2", "1", "2", "1.5", "2.5", "1"]
 
 
-def test_functions_of_others_are_not_cached(copy):
+def test_functions_outside_the_package_are_not_cached(copy):
     (copy.package.parent / "outside.py").write_text("from kernels._jit import jit\n@jit\ndef f(x): return x + 1\n")
     assert copy.run("from outside import f\nprint(f(1))") == ["2"]
     assert not copy.entries()

@@ -90,7 +90,7 @@ def test_omp_is_preferred():
     assert run(code, NUMBA_THREADING_LAYER="default") == ["omp False"]
 
 
-def test_users_order_of_layers_is_respected():
+def test_the_users_priority_of_thread_layers_is_respected():
     code = "step()\nprint(_threads.layer(), _threads.only_workqueue)"
     assert run(code, NUMBA_THREADING_LAYER_PRIORITY="workqueue omp tbb") == ["workqueue True"]
 
@@ -171,7 +171,7 @@ def _region(threads):
 
 @needs_two_cores
 @pytest.mark.parametrize("mask", [1, 2])
-def test_users_own_mask_is_restored(restored, mask):
+def test_the_users_thread_mask_is_restored(restored, mask):
     before = numba.get_num_threads()
     numba.set_num_threads(mask)
     try:
@@ -203,7 +203,7 @@ def arrive_from(home):
 
 @needs_two_cores
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are moved on Linux only")
-def test_worker_leaves_the_core_of_its_region():
+def test_a_worker_moves_off_the_callers_core():
     allowed, this_core = os.sched_getaffinity(0), ctypes.CDLL(None).sched_getcpu
     arrive_from(0)
     try:
@@ -285,7 +285,7 @@ def test_flush_denormal_errors(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="about GNU OpenMP")
 @pytest.mark.parametrize("asked", [False, True])
-def test_no_regions_in_regions(asked):
+def test_no_nested_regions(asked):
     """Numba switches them on, which slows a library that shares our OpenMP; they stay on if the user has set them."""
     script = """
 import ctypes
