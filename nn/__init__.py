@@ -1,4 +1,4 @@
-"""Networks that learn, with PyTorch's names: ``import nn`` stands in for ``import torch.nn as nn`` for what is covered.
+"""Neural networks with PyTorch's names: ``import nn`` replaces ``import torch.nn as nn`` for what is covered.
 
 `nn` is thin: the arithmetic is in `kernels`, and the tape that connects it is in `nn.tensor`.
 """

@@ -59,7 +59,7 @@ class PReLU(_Activation):
     num_parameters : int, default 1
         1, or the number of channels (dimension 1) for one slope each.
     init : float, default 0.25
-        What the slopes begin as.
+        Initial value of the slopes.
 
     Attributes
     ----------
@@ -181,7 +181,7 @@ class Softplus(_Activation):
 
 
 class Hardtanh(_Activation):
-    """x, but at least min_val and at most max_val, which must be larger (ValueError)."""
+    """x limited to [min_val, max_val]; ValueError unless max_val is the larger."""
 
     _shown = (
         "min_val",
@@ -191,7 +191,7 @@ class Hardtanh(_Activation):
     def __init__(self, min_val=-1.0, max_val=1.0, inplace=False):
         super().__init__()
         if min_val >= max_val:
-            raise ValueError(f"Hardtanh: max_val must be larger than min_val, they are {max_val} and {min_val}")
+            raise ValueError(f"Hardtanh: max_val must be larger than min_val, got {max_val} and {min_val}")
         self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
 
     def forward(self, input):

@@ -1,4 +1,4 @@
-"""Attention with several heads."""
+"""Multi-head attention."""
 
 import math
 
@@ -13,7 +13,7 @@ from nn.tensor import Tensor, cat, where, zeros
 
 
 class MultiheadAttention(Module):
-    """Several attentions side by side, each on its own projection of query, key and value, and their outputs mixed.
+    """Attention in several heads, each on its own projection of query, key and value, and a projection of the outputs.
 
     Parameters
     ----------
@@ -22,13 +22,13 @@ class MultiheadAttention(Module):
     num_heads : int
         Divides `embed_dim`.
     dropout : float, default 0.0
-        In training, the probability to drop a weight.
+        In training, the probability of dropping a weight.
     bias : bool, default True
         Whether the projections have biases.
     add_bias_kv : bool, default False
-        Whether one learned key and value is added to every sequence.
+        Whether one learned key and value is appended to every sequence.
     add_zero_attn : bool, default False
-        Whether a key and value of zeros is added to every sequence.
+        Whether a key and value of zeros is appended to every sequence.
     kdim, vdim : int, optional
         The widths of key and value; `embed_dim` by default.
     batch_first : bool, default False
@@ -47,7 +47,7 @@ class MultiheadAttention(Module):
     Raises
     ------
     ValueError
-        Sizes below 1, or heads that do not divide the width.
+        A size is below 1, or `num_heads` does not divide `embed_dim`.
 
     Reference: Vaswani et al., "Attention is all you need" (2017), section 3.2.2.
 
@@ -95,7 +95,7 @@ class MultiheadAttention(Module):
         self.reset_parameters()
 
     def reset_parameters(self):
-        """Draw the projections by `xavier_uniform_`, the added key and value by `xavier_normal_`; biases are 0."""
+        """Draw the projections by `xavier_uniform_`, `bias_k` and `bias_v` by `xavier_normal_`; other biases are 0."""
         for weight in (self.in_proj_weight, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight):
             if weight is not None:
                 init.xavier_uniform_(weight)
@@ -122,24 +122,24 @@ class MultiheadAttention(Module):
         Parameters
         ----------
         query : Tensor (N, L, embed_dim), or (L, N, embed_dim) without `batch_first`, or (L, embed_dim)
-        key, value : Tensor (N, S, kdim) and (N, S, vdim), likewise
+        key, value : Tensor (N, S, kdim) and (N, S, vdim), or in the other layouts of query
         key_padding_mask : Tensor or array (N, S) or (S,), optional
-            bool, True for keys to be ignored, or numbers added to the scores. What is ignored may be NaN. (In PyTorch
-            2.13 a NaN spreads from there.)
+            bool, True for keys to be ignored, or numbers added to the scores. Ignored keys may be NaN. (In PyTorch
+            2.13 such a NaN propagates.)
         need_weights : bool, default True
-            Whether the weights are returned: they are a matrix for each head, which is not made otherwise.
+            Whether to return the weights, a matrix for each head, which is not computed otherwise.
         attn_mask : Tensor or array (L, S) or (N * num_heads, L, S), optional
-            bool, True where a query must not attend to a key, or numbers added to the scores. A NaN there does not
-            spread to that query.
+            bool, True where a query must not attend to a key, or numbers added to the scores. A NaN in such a key does
+            not propagate to that query.
         average_attn_weights : bool, default True
-            Whether the weights returned are the mean of the heads'.
+            Whether to return the mean of the weights over the heads.
         is_causal : bool, default False
-            A promise that `attn_mask`, which must be given, is the causal one, so that it need not be read.
+            Asserts that `attn_mask`, which must be given, is the causal mask, so that it need not be read.
 
         Returns
         -------
         output : Tensor
-            Like query. A query that may attend to nothing gets a mixture of zeros: the bias of `out_proj`.
+            Of the shape of query. For a query without visible keys it is the bias of `out_proj`.
         weights : Tensor (N, L, S) or (N, num_heads, L, S), or without N, or None
             After dropout.
         """
@@ -149,14 +149,14 @@ class MultiheadAttention(Module):
             one = {t: t.unsqueeze(axis) for t in (query, key, value)}
             query, key, value = one[query], one[key], one[value]
         extra = (self.bias_k is not None) + self.add_zero_attn
-        promised = is_causal and not need_weights and not extra
-        mask = self._mask(key_padding_mask, None if promised else attn_mask, extra, query.dtype)
+        causal = is_causal and not need_weights and not extra  # by the kernel, without reading the mask
+        mask = self._mask(key_padding_mask, None if causal else attn_mask, extra, query.dtype)
         finite = mask is None or _finite(key, value)
         if not finite:
-            key, value = self._cleared(key, value, mask)
+            key, value = self._zero_hidden(key, value, mask)
             finite = _finite(key, value)
         q, k, v = self._project(query, key, value)
-        k, v = self._with_more_keys(k, v)
+        k, v = self._append_keys(k, v)
         q, k, v = self._heads(q), self._heads(k), self._heads(v)
         dropout = self.dropout if self.training else 0.0
         if need_weights:
@@ -164,20 +164,20 @@ class MultiheadAttention(Module):
             weights = weights.mean(1) if average_attn_weights else weights
             weights = weights if batched else weights.squeeze(0)
         else:
-            y, weights = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=promised), None
+            y, weights = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=causal), None
         y = self.out_proj(self._merged(y))
         return (y if batched else y.squeeze(axis)), weights
 
-    def _cleared(self, key, value, mask):
-        """Key and value with zeros where no query sees them: they hold a NaN or an infinity, and 0 * NaN is NaN."""
+    def _zero_hidden(self, key, value, mask):
+        """Key and value with zeros where they are visible to no query: 0 * NaN and 0 * inf are NaN."""
         hidden = _hidden(mask)[..., : key.shape[1 if self.batch_first else 0]]
         ignored = hidden.reshape(-1, *hidden.shape[-3:]).all((1, 2)) if hidden.ndim > 2 else hidden.all(0)[None]
         ignored = (ignored if self.batch_first else ignored.T)[..., None]
-        cleared = key.masked_fill(ignored, 0)
-        return cleared, cleared if key is value else value.masked_fill(ignored, 0)
+        zeroed = key.masked_fill(ignored, 0)
+        return zeroed, zeroed if key is value else value.masked_fill(ignored, 0)
 
     def _project(self, query, key, value):
-        """Query, key and value in `embed_dim`; what is the same tensor is projected at once."""
+        """Query, key and value projected to `embed_dim`; one product for those that are the same tensor."""
         E = self.embed_dim
         if self.in_proj_weight is not None and query is key and key is value:
             return F.linear(query, self.in_proj_weight, self.in_proj_bias).split(E, -1)
@@ -192,16 +192,16 @@ class MultiheadAttention(Module):
             weights = self.in_proj_weight.split(E)
         return tuple(map(F.linear, (query, key, value), weights, biases))
 
-    def _with_more_keys(self, k, v):
-        """Keys and values with those added that belong to no position."""
-        more = [(self.bias_k, self.bias_v)] if self.bias_k is not None else []
+    def _append_keys(self, k, v):
+        """Append the learned key and value, and those of zeros, which belong to no position."""
+        extra = [(self.bias_k, self.bias_v)] if self.bias_k is not None else []
         if self.add_zero_attn:
-            more.append((zeros(1, 1, self.embed_dim, dtype=k.dtype),) * 2)
-        if more:
+            extra.append((zeros(1, 1, self.embed_dim, dtype=k.dtype),) * 2)
+        if extra:
             axis = 1 if self.batch_first else 0
             shape = (k.shape[0], 1, -1) if self.batch_first else (1, k.shape[1], -1)
-            k = cat([k, *(bias.expand(shape) for bias, _ in more)], axis)
-            v = cat([v, *(bias.expand(shape) for _, bias in more)], axis)
+            k = cat([k, *(bias.expand(shape) for bias, _ in extra)], axis)
+            v = cat([v, *(bias.expand(shape) for _, bias in extra)], axis)
         return k, v
 
     def _heads(self, x):
@@ -215,7 +215,7 @@ class MultiheadAttention(Module):
         return y.reshape(*y.shape[:2], self.embed_dim)
 
     def _mask(self, key_padding_mask, attn_mask, extra, dtype):
-        """Both masks in one for `scaled_dot_product_attention`: bool, True to attend, if neither has numbers."""
+        """Both masks combined for `scaled_dot_product_attention`: bool, True for visible, if both are; else numbers."""
         masks = []
         if key_padding_mask is not None:
             masks.append(_as_tensor(key_padding_mask).reshape(-1, 1, 1, key_padding_mask.shape[-1]))
@@ -232,10 +232,10 @@ class MultiheadAttention(Module):
         return F.pad(total, (0, extra)) if extra else total
 
     def _check(self, query, key, value, key_padding_mask, attn_mask, is_causal):
-        """Errors for what does not fit; whether there is a batch."""
+        """Validate the arguments, and return whether they are batched."""
         batched = query.ndim == 3
         if query.ndim not in (2, 3) or not query.ndim == key.ndim == value.ndim:
-            _refuse("query, key and value must all have 2 or all 3 dimensions", query, key, value)
+            _raise_shapes("query, key and value must all have 2 or all 3 dimensions", query, key, value)
         for name, tensor, width in (
             ("query", query, self.embed_dim),
             ("key", key, self.kdim),
@@ -244,16 +244,16 @@ class MultiheadAttention(Module):
             if tensor.shape[-1] != width:
                 raise ValueError(f"MultiheadAttention: {name} must have width {width}, got shape {tensor.shape}")
         if key.shape[:-1] != value.shape[:-1]:
-            _refuse("key and value must have the same sequences", query, key, value)
+            _raise_shapes("key and value must have the same sequences", query, key, value)
         time = 1 if self.batch_first and batched else 0
         N = query.shape[1 - time] if batched else 1
         if batched and key.shape[1 - time] != N:
-            _refuse("query and key must have the same batch", query, key, value)
+            _raise_shapes("query and key must have the same batch", query, key, value)
         L, S = query.shape[time], key.shape[time]
         _check_mask("key_padding_mask", key_padding_mask, [(N, S)] if batched else [(S,)])
         _check_mask("attn_mask", attn_mask, [(L, S), (N * self.num_heads, L, S)])
         if is_causal and attn_mask is None:
-            raise ValueError("MultiheadAttention: is_causal is about attn_mask, which is not given")
+            raise ValueError("MultiheadAttention: is_causal needs attn_mask, which is not given")
         return batched
 
     def extra_repr(self):
@@ -264,7 +264,7 @@ def _empty(*shape):
     return Parameter(np.empty(shape, np.float32))
 
 
-def _refuse(rule, query, key, value):
+def _raise_shapes(rule, query, key, value):
     raise ValueError(f"MultiheadAttention: {rule}, got {query.shape}, {key.shape} and {value.shape}")
 
 
@@ -282,48 +282,48 @@ def _as_tensor(mask):
 
 
 def _additive(mask, dtype):
-    """What a mask adds to the scores: where it is bool, -inf for True."""
+    """A mask as numbers added to the scores: -inf for True if it is bool."""
     return mask if mask.dtype != bool else Tensor(np.where(mask.data, dtype.type(-np.inf), dtype.type(0)))
 
 
 def _finite(key, value):
-    """Whether all elements are finite, or at least their sums."""
+    """Whether the sums of key and value are finite, which they are only if all elements are."""
     return np.isfinite(kernels.sum(key.data)) and (key is value or np.isfinite(kernels.sum(value.data)))
 
 
 def _hidden(mask):
-    """Where a mask for `scaled_dot_product_attention` hides a key from a query."""
+    """Where a mask for `scaled_dot_product_attention` makes a key invisible to a query."""
     return ~mask if isinstance(mask, np.ndarray) else mask.data == -np.inf
 
 
 def _attention_with_weights(q, k, v, mask, dropout, finite):
-    """As `scaled_dot_product_attention`, in steps, because the matrix of weights is wanted, too."""
+    """As `scaled_dot_product_attention`, but it also returns the weights, so it stores them."""
     scores = (q * (1 / math.sqrt(q.shape[-1]))) @ k.mT
     if mask is None:
         weights = scores.softmax(-1)
     else:
         hidden = _hidden(mask)
-        nothing = hidden.all(-1, keepdims=True)  # softmax would be 0 / 0
-        added = _additive(Tensor(hidden), q.dtype) if isinstance(mask, np.ndarray) else mask
-        scores = scores + where(nothing, 0, added)
+        all_hidden = hidden.all(-1, keepdims=True)  # the softmax of such a row would be 0 / 0
+        additive = _additive(Tensor(hidden), q.dtype) if isinstance(mask, np.ndarray) else mask
+        scores = scores + where(all_hidden, 0, additive)
         if not finite:  # NaN - inf is NaN
-            scores = scores.masked_fill(hidden & ~nothing, -np.inf)
-        weights = scores.softmax(-1).masked_fill(nothing, 0)
+            scores = scores.masked_fill(hidden & ~all_hidden, -np.inf)
+        weights = scores.softmax(-1).masked_fill(all_hidden, 0)
         if not finite:
-            return _seen_only(q, k, v, added, weights, dropout)
+            return _visible_only(q, k, v, additive, weights, dropout)
     if dropout:
         weights = F.dropout(weights, dropout)
     return weights @ v, weights
 
 
-def _seen_only(q, k, v, added, weights, dropout):
-    """The rest of `_attention_with_weights` where a key or value is not finite.
+def _visible_only(q, k, v, additive, weights, dropout):
+    """The end of `_attention_with_weights` if a key or value is not finite.
 
-    As 0 * NaN is NaN, the function that skips what is hidden makes the result. Dropped weights are hidden to it, and
-    the softmax of the others is what they are over their sum.
+    As 0 * NaN is NaN, the output comes from the kernel, which skips invisible keys. Dropped weights are masked, too:
+    the softmax of the others is each divided by their sum, so the output is multiplied by that sum.
     """
     if not dropout:
-        return F.scaled_dot_product_attention(q, k, v, added), weights
-    kept = F.dropout(Tensor(np.ones(weights.shape, q.dtype)), dropout)
-    weights, added = weights * kept, added + _additive(Tensor(kept.data == 0), q.dtype)
-    return F.scaled_dot_product_attention(q, k, v, added) * weights.sum(-1, keepdim=True), weights
+        return F.scaled_dot_product_attention(q, k, v, additive), weights
+    factors = F.dropout(Tensor(np.ones(weights.shape, q.dtype)), dropout)
+    weights, additive = weights * factors, additive + _additive(Tensor(factors.data == 0), q.dtype)
+    return F.scaled_dot_product_attention(q, k, v, additive) * weights.sum(-1, keepdim=True), weights

@@ -1,7 +1,7 @@
 """Checkpoints: weights, optimiser state and hyperparameters in one safetensors file; loading one runs no code.
 
-The weights stand under the names they have in the model's ``state_dict``, so a file without optimiser is one that
-other tools read, and any safetensors file with fitting names loads as weights. The optimiser's arrays are
+The weights have the names of the model's ``state_dict``, so other tools read a file without optimiser, and any
+safetensors file with these names loads as weights. The optimiser's arrays are named
 ``optimizer/<parameter number>/<name>``; its groups and the hyperparameters are JSON in the file's metadata.
 """
 
@@ -21,28 +21,28 @@ READABLE = {"BOOL", "BF16", *(f"{kind}{bits}" for kind in "IU" for bits in (8, 1
 
 
 def save(path, model, optimizer=None, hyperparameters=None):
-    """Write a checkpoint: afterwards `path` holds either the whole of it or, if anything fails, what it held before.
+    """Write a checkpoint atomically: if anything fails, `path` is unchanged.
 
-    A file that is written again keeps its permissions and, where the system lets it, its owner. Where `path` is a
-    symbolic link, the file that it leads to is written, and the link stays.
+    A file that is overwritten keeps its permissions and, where the system permits it, its owner. If `path` is a
+    symbolic link, the file that it refers to is written, and the link remains.
 
     Parameters
     ----------
     path : path
-        By custom ``*.safetensors``.
+        By convention ``*.safetensors``.
     model : Module
     optimizer : Optimizer, optional
     hyperparameters : dict, optional
-        Anything that JSON can hold.
+        Anything that JSON can represent.
 
     Raises
     ------
     ImportError
         safetensors is not installed.
     TypeError
-        `hyperparameters` are not JSON.
+        `hyperparameters` cannot be written as JSON.
     ValueError
-        A weight's name begins with ``optimizer/``, or `path` is something else than a file, such as a device.
+        A weight's name begins with ``optimizer/``, or `path` exists and is not a regular file.
 
     Examples
     --------
@@ -68,16 +68,16 @@ def save(path, model, optimizer=None, hyperparameters=None):
 
 
 def load(path, model, optimizer=None):
-    """Read a checkpoint into a model and, if given, an optimiser; where that fails, both are left as they were.
+    """Read a checkpoint into a model and, if given, an optimiser; if that fails, both are unchanged.
 
-    Weights of bfloat16, which NumPy has not, are read as the same numbers in float32.
+    Weights of bfloat16, which NumPy does not have, are converted to float32 exactly.
 
     Parameters
     ----------
     path : path
     model : Module
     optimizer : Optimizer, optional
-        Over the same parameters, in the same order, as when it was saved.
+        With the same parameters, in the same order, as when it was saved.
 
     Returns
     -------
@@ -91,9 +91,9 @@ def load(path, model, optimizer=None):
     FileNotFoundError
         There is no such file.
     ValueError
-        The file is cut short or not a safetensors file; it has tensors of a dtype that NumPy has not, apart from
-        bfloat16, or of complex numbers; it holds no optimiser state and one is asked for; or names and shapes do not
-        fit.
+        The file is truncated or not a safetensors file; it has tensors of complex numbers, or of a dtype other than
+        bfloat16 that NumPy does not have; `optimizer` is given and the file has no optimiser state; or names or shapes
+        differ.
     """
     weights, metadata = _read(Path(path))
     hyperparameters = _json(path, metadata, "hyperparameters") if "hyperparameters" in metadata else {}
@@ -107,8 +107,8 @@ def load(path, model, optimizer=None):
         model.load_state_dict(weights)
         return hyperparameters
     if "optimizer" not in metadata:
-        raise ValueError(f"checkpoint {path}: holds no optimiser state")
-    # JSON knows no tuples: betas come back as a list.
+        raise ValueError(f"checkpoint {path}: has no optimiser state")
+    # JSON has no tuples: betas are read as a list.
     groups = [
         {key: tuple(value) if isinstance(value, list) and key != "params" else value for key, value in group.items()}
         for group in _json(path, metadata, "optimizer")
@@ -132,7 +132,7 @@ def _safetensors():
 
 
 def _array(value):
-    # C order without np.ascontiguousarray, which would turn 0-d into 1-d.
+    # C order; np.ascontiguousarray would turn 0-d into 1-d.
     return np.asarray(value.data if isinstance(value, Tensor) else value, order="C")
 
 
@@ -151,11 +151,11 @@ def _read(path):
                 )
             return {n: _bfloat16(path, n) if dtypes[n] == "BF16" else file.get_tensor(n) for n in dtypes}, metadata
     except safetensors.SafetensorError as error:
-        raise ValueError(f"checkpoint {path}: not a whole safetensors file: {error}") from error
+        raise ValueError(f"checkpoint {path}: not a complete safetensors file: {error}") from error
 
 
 def _bfloat16(path, name):
-    """A tensor of bfloat16 from a file that is known to be whole, as float32, whose upper half bfloat16 is."""
+    """Read a bfloat16 tensor from a valid file as float32: bfloat16 is the upper half of float32's bits."""
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))[name]
@@ -176,22 +176,22 @@ def _write_atomically(path, data):
     path = path.resolve()
     old = path.stat() if path.exists() else None
     if old is not None and not path.is_file():
-        raise ValueError(f"checkpoint {path}: is not a file, and is not replaced by one")
-    # Beside the target, so that the rename stays within one file system; under a name of its own, so that two writers
-    # do not mix.
+        raise ValueError(f"checkpoint {path}: exists and is not a regular file")
+    # In the target's folder, so that the rename stays within one file system; with a random name, so that two writers
+    # do not use the same file.
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        # Until it has the old file's permissions, nobody else may read what is to replace a private file.
+        # Readable by nobody else until it has the old file's permissions: the old file may be private.
         with open(part, "xb", opener=lambda name, flags: os.open(name, flags, 0o666 if old is None else 0o600)) as file:
             file.write(data)
             file.flush()
             if old is not None:
-                _take_over(part, old)
+                _copy_ownership(part, old)
             os.fsync(file.fileno())
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
-    if os.name == "posix":  # the rename itself is on disk only when its folder is
+    if os.name == "posix":  # the rename is on disk only after an fsync of the folder
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -199,8 +199,8 @@ def _write_atomically(path, data):
             os.close(folder)
 
 
-def _take_over(part, old):
-    """Give the new file the owner, where that is allowed, and the permissions of the old."""
+def _copy_ownership(part, old):
+    """Give the new file the permissions of the old and, where the system permits it, its owner."""
     new = part.stat()
     if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
         with suppress(PermissionError):

@@ -8,7 +8,7 @@ from nn.tensor import Tensor
 
 
 def _gradients(parameters):
-    """The arrays of the gradients, which are about to be changed in place."""
+    """The arrays of the gradients; marks them as changed in place, which the caller is about to do."""
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
     grads = [p.grad for p in parameters if p.grad is not None]
     for grad in grads:
@@ -27,7 +27,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     norm_type : float, default 2.0
         The p of the p-norm; ``math.inf`` for the largest magnitude.
     error_if_nonfinite : bool, default False
-        Raise where the norm is NaN or infinite, and leave the gradients as they were.
+        Raise if the norm is NaN or infinite, and leave the gradients unchanged.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     Raises
     ------
     RuntimeError
-        The norm is not finite and `error_if_nonfinite` is set.
+        The norm is not finite, with `error_if_nonfinite`.
 
     Reference: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks" (2013), Algorithm
     1.

@@ -1,4 +1,4 @@
-"""Convolutional layers: `Conv1d` to `Conv3d`, and the transposed ones that undo their change of size."""
+"""Convolutional layers: `Conv1d` to `Conv3d`, and the transposed ones, which reverse their change of size."""
 
 import math
 
@@ -12,9 +12,9 @@ PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _Convolution(Module):
-    """What all of them share: the sizes, the parameters and their first values."""
+    """Base class of all convolutions: the sizes, the parameters and their initialisation."""
 
-    ndim = None  # dimensions that the kernel slides along
+    ndim = None  # number of dimensions along which the kernel slides
 
     def __init__(
         self,
@@ -69,8 +69,8 @@ class _Convolution(Module):
 
     def extra_repr(self):
         shown = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        ordinary = {"padding": (0,) * self.ndim, "dilation": (1,) * self.ndim, "output_padding": (0,) * self.ndim}
-        for name, value in (ordinary | {"groups": 1}).items():
+        defaults = {"padding": (0,) * self.ndim, "dilation": (1,) * self.ndim, "output_padding": (0,) * self.ndim}
+        for name, value in (defaults | {"groups": 1}).items():
             if getattr(self, name) != value:
                 shown += f", {name}={getattr(self, name)}"
         if self.bias is None:
@@ -124,36 +124,36 @@ class _Conv(_Convolution):
         return widths
 
     def forward(self, input):
-        convolve, padding = getattr(F, f"conv{self.ndim}d"), self.padding
+        padding = self.padding
         if self.padding_mode != "zeros":
             input, padding = F.pad(input, self._borders(), self.padding_mode), 0
-        return convolve(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return self._convolve(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class Conv1d(_Conv):
     """Convolution of sequences (N, C, L); see `Conv2d`."""
 
-    ndim = 1
+    ndim, _convolve = 1, staticmethod(F.conv1d)
 
 
 class Conv2d(_Conv):
-    """Convolution of images: each output channel is the sum of all input channels, each under a kernel of its own.
+    """Convolution of images: each output channel is the sum of all input channels, each with its own kernel.
 
     Parameters
     ----------
     in_channels, out_channels : int
     kernel_size : int or pair
     stride : int or pair, default 1
-        How far the kernel moves.
+        Distance between neighbouring positions of the kernel.
     padding : int, pair, "same" or "valid", default 0
-        How much to add at both ends of each dimension; "same" keeps the size, with stride 1.
+        Number of elements added at both ends of each dimension; "same" keeps the size, with stride 1.
     dilation : int or pair, default 1
-        How far apart the kernel's elements are.
+        Distance between neighbouring elements of the kernel.
     groups : int, default 1
-        Into how many groups the channels are divided; in_channels of them make the convolution depthwise.
+        Number of groups that the channels are divided into; with `in_channels` groups, the convolution is depthwise.
     bias : bool, default True
     padding_mode : {"zeros", "reflect", "replicate", "circular"}
-        What the border holds: zeros, the mirror image, the edge, or the opposite end.
+        What the padding consists of: zeros, the mirror image, the edge, or the opposite end.
 
     Attributes
     ----------
@@ -163,7 +163,7 @@ class Conv2d(_Conv):
     Raises
     ------
     ValueError
-        Channels that `groups` does not divide, "same" with another stride than 1, or an unknown padding or mode.
+        `groups` does not divide the channels, "same" with a stride other than 1, or an unknown padding or mode.
 
     Examples
     --------
@@ -172,13 +172,13 @@ class Conv2d(_Conv):
     (1, 16, 16, 16)
     """
 
-    ndim = 2
+    ndim, _convolve = 2, staticmethod(F.conv2d)
 
 
 class Conv3d(_Conv):
     """Convolution of volumes (N, C, D, H, W); see `Conv2d`."""
 
-    ndim = 3
+    ndim, _convolve = 3, staticmethod(F.conv3d)
 
 
 class _ConvTranspose(_Convolution):
@@ -214,52 +214,51 @@ class _ConvTranspose(_Convolution):
         )
 
     def forward(self, input, output_size=None):
-        transpose = getattr(F, f"conv_transpose{self.ndim}d")
         extra = self.output_padding if output_size is None else self._output_padding(input.shape, output_size)
-        return transpose(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
+        options = self.stride, self.padding, extra, self.groups, self.dilation
+        return self._convolve(input, self.weight, self.bias, *options)
 
     def _output_padding(self, shape, output_size):
-        """The output padding that makes the result of `output_size`."""
+        """The output padding with which the result has `output_size`."""
         wanted = tuple(output_size)[-self.ndim :]
-        least = [
+        smallest = [
             (n - 1) * s - 2 * p + d * (k - 1) + 1
             for n, s, p, d, k in zip(
                 shape[-self.ndim :], self.stride, self.padding, self.dilation, self.kernel_size, strict=True
             )
         ]
         if len(wanted) != self.ndim or any(
-            not 0 <= w - low < s for w, low, s in zip(wanted, least, self.stride, strict=True)
+            not 0 <= w - low < s for w, low, s in zip(wanted, smallest, self.stride, strict=True)
         ):
-            most = tuple(low + s - 1 for low, s in zip(least, self.stride, strict=True))
-            raise ValueError(
-                f"{type(self).__name__}: output_size must be from {tuple(least)} to {most}, got {tuple(output_size)}"
-            )
-        return tuple(w - low for w, low in zip(wanted, least, strict=True))
+            name, low = type(self).__name__, tuple(smallest)
+            high = tuple(n + s - 1 for n, s in zip(smallest, self.stride, strict=True))
+            raise ValueError(f"{name}: output_size must be from {low} to {high}, got {tuple(output_size)}")
+        return tuple(w - low for w, low in zip(wanted, smallest, strict=True))
 
 
 class ConvTranspose1d(_ConvTranspose):
     """Transposed convolution of sequences (N, C, L); see `ConvTranspose2d`."""
 
-    ndim = 1
+    ndim, _convolve = 1, staticmethod(F.conv_transpose1d)
 
 
 class ConvTranspose2d(_ConvTranspose):
-    """Transposed convolution of images: it goes from a convolution's output shape back to its input shape.
+    """Transposed convolution of images: from a convolution's output shape back to its input shape.
 
-    Called with ``output_size``, it chooses the output padding for that.
+    A call with ``output_size`` chooses the output padding for that size.
 
     Parameters
     ----------
     in_channels, out_channels : int
     kernel_size : int or pair
     stride, padding : int or pair, default 1 and 0
-        Of the convolution whose change of size this reverses.
+        Those of the convolution whose change of size this reverses.
     output_padding : int or pair, default 0
-        How many more rows and columns to return.
+        Rows and columns to add at the end of the result.
     groups : int, default 1
     bias : bool, default True
     dilation : int or pair, default 1
-        Of the convolution whose change of size this reverses.
+        That of the convolution whose change of size this reverses.
     padding_mode : {"zeros"}
 
     Attributes
@@ -270,7 +269,7 @@ class ConvTranspose2d(_ConvTranspose):
     Raises
     ------
     ValueError
-        Channels that `groups` does not divide.
+        `groups` does not divide the channels.
 
     Examples
     --------
@@ -279,10 +278,10 @@ class ConvTranspose2d(_ConvTranspose):
     (1, 3, 16, 16)
     """
 
-    ndim = 2
+    ndim, _convolve = 2, staticmethod(F.conv_transpose2d)
 
 
 class ConvTranspose3d(_ConvTranspose):
     """Transposed convolution of volumes (N, C, D, H, W); see `ConvTranspose2d`."""
 
-    ndim = 3
+    ndim, _convolve = 3, staticmethod(F.conv_transpose3d)

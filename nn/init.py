@@ -1,6 +1,6 @@
 """Initial weights, with the names, arguments and distributions of ``torch.nn.init``.
 
-Every function fills a Tensor in place, outside the tape, and returns it. ``generator`` is a
+Every function fills a Tensor in place, without recording, and returns it. ``generator`` is a
 ``numpy.random.Generator``; by default it is the one that ``nn.manual_seed`` seeds.
 
 The fan of a weight (out, in, *receptive field) is the number of inputs (or outputs) of one unit: ``in`` (or ``out``)
@@ -16,7 +16,7 @@ from nn import random
 
 
 def calculate_gain(nonlinearity, param=None):
-    """The factor on a weight's standard deviation that keeps a signal's scale through a nonlinearity.
+    """The factor on a weight's standard deviation that preserves a signal's scale through a nonlinearity.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def normal_(tensor, mean=0.0, std=1.0, generator=None):
 
 
 def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
-    """Fill with the normal distribution cut to [a, b]: what falls outside is drawn again.
+    """Fill with the normal distribution truncated to [a, b]: values outside are drawn again.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
             values[pending] = _normal(pending.size, data.dtype, generator) * std + mean
             accepted = (values[pending] >= a) & (values[pending] <= b)
         else:
-            # Few normal draws would fall inside: draw uniformly there, and accept in proportion to the density.
+            # Few normal draws would be inside: draw uniformly, and accept with probability proportional to the density.
             values[pending] = _uniform(pending.size, data.dtype, generator) * (b - a) + a
             density = np.exp((peak - ((values[pending] - mean) / std) ** 2) / 2)
             accepted = _uniform(pending.size, data.dtype, generator) <= density
@@ -205,7 +205,7 @@ def zeros_(tensor):
 
 
 def eye_(tensor):
-    """Fill a matrix with the identity: a linear layer passes on as many inputs as it can.
+    """Fill a matrix with the identity: a linear layer preserves as many inputs as possible.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def _check_matrix(name, tensor):
 
 
 def dirac_(tensor, groups=1):
-    """Fill a convolution's weight with the Dirac delta: the layer passes on as many channels of each group as it can.
+    """Fill a convolution's weight with the Dirac delta: it preserves as many channels of each group as possible.
 
     Parameters
     ----------
@@ -274,7 +274,7 @@ def _fans(tensor):
 
 
 def xavier_uniform_(tensor, gain=1.0, generator=None):
-    """Fill uniformly on ±gain √(6 / (fan in + fan out)): activations and gradients keep their scale in linear layers.
+    """Fill uniformly on ±gain √(6 / (fan in + fan out)), which preserves the scale of activations and gradients.
 
     Parameters
     ----------
@@ -340,12 +340,12 @@ def _is_empty(tensor):
 
 
 def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Fill uniformly on ±gain √(3 / fan): activations (or gradients) keep their scale through rectifiers.
+    """Fill uniformly on ±gain √(3 / fan), which preserves the scale of activations (or gradients) through rectifiers.
 
     Parameters
     ----------
     tensor : Tensor
-        At least 2-D. One without elements is left, with a warning.
+        At least 2-D. An empty one is left unchanged, with a warning.
     a : float, default 0
         The rectifier's negative slope, for ``leaky_relu``.
     mode : {"fan_in", "fan_out"}, default "fan_in"

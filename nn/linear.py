@@ -25,7 +25,7 @@ class Linear(Module):
     Raises
     ------
     TypeError, ValueError
-        A number of features that is no int, or negative.
+        A number of features is not an int, or negative.
 
     Examples
     --------

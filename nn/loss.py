@@ -1,7 +1,7 @@
 """Loss functions as modules: each applies the function of its name in `nn.functional`.
 
-`reduction` is "mean" or "sum" over the elements, or "none" for one loss each. Class weights are buffers, so they are
-saved with the model.
+`reduction` is "mean" or "sum" over the elements, or "none" for one loss per element. Class weights are buffers, so they
+are saved with the model.
 """
 
 from nn import functional as F
@@ -72,7 +72,7 @@ class CrossEntropyLoss(_Loss):
         Targets of this class do not count.
     reduction : {"mean", "sum", "none"}
     label_smoothing : float, default 0.0
-        How much of each target is spread evenly over all classes.
+        The fraction of each target that is spread evenly over all classes.
 
     Examples
     --------
@@ -130,7 +130,7 @@ class BCELoss(_Loss):
 
 
 class BCEWithLogitsLoss(_Loss):
-    """`BCELoss` of sigmoid(input), without its loss of precision.
+    """`BCELoss` of sigmoid(input), computed from the logits without loss of precision.
 
     Parameters
     ----------
@@ -150,14 +150,14 @@ class BCEWithLogitsLoss(_Loss):
 
 
 class KLDivLoss(_Loss):
-    """The divergence of a distribution, target, from log-probabilities, input.
+    """The Kullback-Leibler divergence of a distribution, target, from log-probabilities, input.
 
     Parameters
     ----------
     reduction : {"mean", "batchmean", "sum", "none"}
-        "batchmean", the sum divided by the first dimension, is the divergence as mathematics defines it.
+        "batchmean", the sum divided by the first dimension, is the mathematical definition.
     log_target : bool, default False
-        Whether the target holds logarithms, too.
+        Whether the target holds log-probabilities, too.
     """
 
     def __init__(self, reduction="mean", log_target=False):

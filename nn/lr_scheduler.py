@@ -1,17 +1,17 @@
 """Learning-rate schedules with the names, arguments and rates of ``torch.optim.lr_scheduler``.
 
-Like torch's, most schedules are recursive: the next rate is computed from the rate that the optimiser has now. So
-several of them can drive one optimiser (a warm-up and a decay, both stepped every epoch), and their factors multiply.
+Like torch's, most schedules are recursive: the next rate is computed from the optimiser's current rate. So several of
+them can drive one optimiser (a warm-up and a decay, both stepped every epoch), and their factors multiply.
 
-A schedule that is resumed by `last_epoch` has the rates of one that was never interrupted. Those that the optimiser
-has, from its own ``state_dict``, are already those of the epoch and stay (torch applies the factor of a milestone, or
-of the end of `ConstantLR`, once more). A rate that is still the initial one, as in a new optimiser whose groups were
-given an ``"initial_lr"``, is computed (torch leaves it as it is).
+A schedule resumed with `last_epoch` has the same rates as one that was never interrupted. Rates restored from the
+optimiser's ``state_dict`` already belong to that epoch and are kept (torch applies the factor of a milestone, or of the
+end of `ConstantLR`, a second time). A rate that still equals the initial one, as in a new optimiser whose groups were
+given an ``"initial_lr"``, is computed for the epoch (torch leaves it unchanged).
 
-A rate may be a number of NumPy's or a tensor: a schedule computes in Python's numbers, and changes a tensor in place.
+A rate may be a NumPy number or a tensor: a schedule computes with Python numbers, and changes a tensor in place.
 
-Call ``scheduler.step()`` after ``optimizer.step()``: once an epoch, or once a batch for the schedules that are counted
-in batches.
+Call ``scheduler.step()`` after ``optimizer.step()``: once per epoch, or once per batch for the schedules that count
+batches.
 """
 
 import math
@@ -21,7 +21,7 @@ from nn.tensor import Tensor
 
 
 def as_number(value):
-    """Python's number for one of NumPy's, or for the only element of an array or a tensor."""
+    """Convert a NumPy number, or an array or tensor of one element, to a Python number."""
     return value.item() if hasattr(value, "item") else value
 
 
@@ -56,9 +56,9 @@ class LRScheduler:
     Raises
     ------
     TypeError
-        `optimizer` is not one.
+        `optimizer` is not an Optimizer.
     KeyError
-        Resuming, and the optimiser's groups have no ``"initial_lr"``.
+        `last_epoch` is given, and a group of the optimiser has no ``"initial_lr"``.
     """
 
     _unsaved = ("optimizer",)
@@ -84,7 +84,7 @@ class LRScheduler:
         return self._last_lr
 
     def step(self):
-        """Advance by one epoch and set the optimiser's rates; where that raises, the epoch stays."""
+        """Advance by one epoch and set the optimiser's rates; if that raises, the epoch is unchanged."""
         self.last_epoch += 1
         try:
             self._apply(self.get_lr())
@@ -97,7 +97,7 @@ class LRScheduler:
         return {key: value for key, value in self.__dict__.items() if key not in self._unsaved}
 
     def load_state_dict(self, state_dict):
-        """Take over a state saved by `state_dict`."""
+        """Load a state saved by `state_dict`."""
         self.__dict__.update(state_dict)
 
     def _first_step(self):
@@ -108,12 +108,12 @@ class LRScheduler:
             self._first = False
 
     def _begin(self):
-        """Begin at epoch 0, from the rates that the optimiser has."""
+        """Start at epoch 0 from the optimiser's current rates."""
         self.last_epoch = -1
         self._first_step()
 
     def _restart(self):
-        """Begin at epoch 0 from the base rates, wherever the optimiser's rates are."""
+        """Start at epoch 0 from the base rates, whatever the optimiser's current rates are."""
         self._apply(self.base_lrs)
         self._begin()
 
@@ -132,7 +132,7 @@ class LRScheduler:
         return [rate * factor for rate in self._rates()]
 
     def _first_rates(self, factor=1):
-        """The rates of the first step, with the factor of epoch 0; those of a schedule that is resumed, see above."""
+        """The rates of the first step: with the factor of epoch 0, or when resuming as the module's docstring says."""
         if self.last_epoch <= 0:
             return self._scaled(factor)
         return [
@@ -140,7 +140,7 @@ class LRScheduler:
         ]
 
     def _rate(self, base):
-        """The rate of epoch ``self.last_epoch`` of a run with no other schedule."""
+        """The rate of epoch ``self.last_epoch`` in closed form, for a run with no other schedule."""
         raise NotImplementedError
 
 
@@ -214,7 +214,7 @@ class MultiStepLR(LRScheduler):
     ----------
     optimizer : Optimizer
     milestones : iterable of int
-        Epochs; one that is named twice counts twice.
+        Epochs; the factor is applied once per occurrence.
     gamma : float, default 0.1
     last_epoch : int, default -1
     """
@@ -238,9 +238,9 @@ class ConstantLR(LRScheduler):
     ----------
     optimizer : Optimizer
     factor : float, default 1/3
-        After a factor of 0, which cannot be undone by a division (as torch tries), the rate is the base rate.
+        A factor of 0 cannot be undone by a division (as torch tries): after it, the rate is the base rate.
     total_iters : int, default 5
-        For 0 epochs, the rate is not multiplied at all; torch would do it for ever.
+        With 0, the rate is never multiplied; in torch, it is multiplied forever.
     last_epoch : int, default -1
 
     Raises
@@ -276,7 +276,7 @@ class LinearLR(LRScheduler):
     start_factor : float, default 1/3
     end_factor : float, default 1
     total_iters : int, default 5
-        After 0 epochs, the factor is `end_factor` at once; torch would keep `start_factor` for ever.
+        With 0, the factor is `end_factor` from the start; torch keeps `start_factor` forever.
     last_epoch : int, default -1
 
     Raises
@@ -302,7 +302,7 @@ class LinearLR(LRScheduler):
             return self._scaled(1)
         rise = self.end_factor - self.start_factor
         factor = 1 + rise / (self.total_iters * self.start_factor + (self.last_epoch - 1) * rise)
-        return self._scaled(max(factor, 0))  # rounded, a fall to 0 ends below it, and no optimiser takes that
+        return self._scaled(max(factor, 0))  # a decay to 0 may be rounded to a negative rate, which is invalid
 
     def _rate(self, base):
         if self.last_epoch >= self.total_iters:
@@ -333,7 +333,7 @@ class ExponentialLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Half a cosine from the base rate down to `eta_min` over `T_max` epochs (and up again, if it goes on).
+    """Half a cosine from the base rate down to `eta_min` over `T_max` epochs (and up again after that).
 
     Parameters
     ----------
@@ -359,7 +359,7 @@ class CosineAnnealingLR(LRScheduler):
         if self._first:
             return self._first_rates()
         rates = self._rates()
-        if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # the last rate was eta_min: no ratio to take
+        if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # the last rate was eta_min: a ratio of 0 / 0
             rise = (1 - math.cos(math.pi / self.T_max)) / 2
             return [lr + (base - self.eta_min) * rise for lr, base in zip(rates, self.base_lrs, strict=True)]
         now, before = (1 + math.cos(math.pi * t / self.T_max) for t in (self.last_epoch, self.last_epoch - 1))
@@ -380,7 +380,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     T_mult : int, default 1
     eta_min : float, default 0
     last_epoch : int, default -1
-        Resuming finds the epoch's cycle; torch takes every epoch to lie in the first.
+        When resuming, the cycle of this epoch is computed; torch assumes the first cycle.
 
     Raises
     ------
@@ -432,9 +432,9 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
 
 class OneCycleLR(LRScheduler):
-    """Rise from ``max_lr / div_factor`` to `max_lr`, then fall far below, while momentum goes the other way.
+    """Rise from ``max_lr / div_factor`` to `max_lr`, then decay far below, while momentum moves the opposite way.
 
-    It is stepped once a batch.
+    Call `step` once per batch.
 
     Parameters
     ----------
@@ -444,8 +444,8 @@ class OneCycleLR(LRScheduler):
         Or give `epochs` and `steps_per_epoch`.
     epochs, steps_per_epoch : int, optional
     pct_start : float, default 0.3
-        The fraction of the cycle in which the rate rises. Where that leaves a phase no width (torch divides by it), the
-        step is at the phase's end: with a rise of one step, the first step has `max_lr`.
+        Fraction of the cycle during which the rate rises. A phase of length zero (torch divides by it) is at its end
+        at once: with a rise of one step, the first step has `max_lr`.
     anneal_strategy : {"cos", "linear"}, default "cos"
     cycle_momentum : bool, default True
         Cycle the optimiser's ``momentum``, or the first of its ``betas``, between `max_momentum` and `base_momentum`.
@@ -455,7 +455,7 @@ class OneCycleLR(LRScheduler):
     final_div_factor : float, default 1e4
         The last rate is the first divided by this.
     three_phase : bool, default False
-        True: fall symmetrically to the first rate, then to the last. False: fall to the last rate at once.
+        True: decay symmetrically to the first rate, then to the last. False: decay to the last rate in one phase.
     last_epoch : int, default -1
 
     Raises
@@ -464,7 +464,7 @@ class OneCycleLR(LRScheduler):
         No length given or one that is not a positive integer, `pct_start` outside [0, 1], an unknown strategy, a factor
         that is not positive, an optimiser without momentum; stepped more than `total_steps` times.
     KeyError
-        Resuming, and the optimiser's groups lack what an earlier OneCycleLR has put there.
+        `last_epoch` is given, and the optimiser's groups lack the entries that an earlier OneCycleLR stored in them.
 
     Reference: Smith and Topin, "Super-convergence" (2018).
     """
@@ -506,7 +506,7 @@ class OneCycleLR(LRScheduler):
             _require(self, value > 0, f"{name} must be positive", value)
         self.total_steps, self.anneal_strategy, self.cycle_momentum = total_steps, anneal_strategy, cycle_momentum
 
-        # A phase: its last step, and the group's entries between which rate and momentum move.
+        # A phase: its last step, and the group's entries from and to which rate and momentum move.
         rise_end, last = pct_start * total_steps - 1, total_steps - 1
         rise = [rise_end, "initial_lr", "max_lr", "max_momentum", "base_momentum"]
         if three_phase:
@@ -535,45 +535,45 @@ class OneCycleLR(LRScheduler):
                     raise KeyError(f"OneCycleLR: resuming at {last_epoch}, group {i} has no {', '.join(missing)}")
         super().__init__(optimizer, last_epoch)
 
-    def _between(self, start, end, share):
+    def _between(self, start, end, fraction):
         if self.anneal_strategy == "linear":
-            return (end - start) * share + start
-        return end + (start - end) / 2 * (math.cos(math.pi * share) + 1)
+            return (end - start) * fraction + start
+        return end + (start - end) / 2 * (math.cos(math.pi * fraction) + 1)
 
     def get_lr(self):
         step = self.last_epoch
         if step > self.total_steps:
-            raise ValueError(f"OneCycleLR: step {step} of a cycle of {self.total_steps} steps")
+            raise ValueError(f"OneCycleLR: step {step} is beyond the cycle of {self.total_steps} steps")
         begin = 0
         for phase in self.phases:
             end, lr_from, lr_to, momentum_from, momentum_to = phase
             if step <= end or phase is self.phases[-1]:
                 break
             begin = end
-        share = (step - begin) / (end - begin) if end > begin else 1  # a phase of no width is at its end
+        fraction = (step - begin) / (end - begin) if end > begin else 1  # a phase of length zero is at its end
         if self.cycle_momentum:
             for group in self.optimizer.param_groups:
-                momentum = self._between(group[momentum_from], group[momentum_to], share)
+                momentum = self._between(group[momentum_from], group[momentum_to], fraction)
                 if self.uses_betas:
                     group["betas"] = (momentum, *group["betas"][1:])
                 else:
                     group["momentum"] = momentum
-        return [self._between(group[lr_from], group[lr_to], share) for group in self.optimizer.param_groups]
+        return [self._between(group[lr_from], group[lr_to], fraction) for group in self.optimizer.param_groups]
 
 
 class SequentialLR(LRScheduler):
-    """Schedules one after the other, each from its own beginning.
+    """Run schedules one after the other, each from its own epoch 0.
 
     Parameters
     ----------
     optimizer : Optimizer
     schedulers : list of LRScheduler
         All on `optimizer`.
-        One may be a SequentialLR itself, which begins when its turn comes (torch spoils its counts).
+        One may itself be a SequentialLR, which starts when it becomes active (torch corrupts its counts).
     milestones : list of int
-        The epochs at which the next one takes over.
+        The epochs at which the next schedule becomes active.
     last_epoch : int, default -1
-        The last epoch that ran, to resume: the rates are computed again from the initial ones.
+        The last epoch that ran, to resume: the rates are recomputed from the initial ones.
 
     Raises
     ------
@@ -596,7 +596,7 @@ class SequentialLR(LRScheduler):
                 raise ValueError(f"SequentialLR: scheduler {i} drives another optimiser")
         self.optimizer, self.schedulers = optimizer, list(schedulers)
         self.milestones = list(map(as_number, milestones))
-        # Constructing a scheduler takes its first step; here that step belongs to the moment when its turn comes.
+        # Constructing a scheduler takes its first step, which is undone here: it belongs to when it becomes active.
         self._apply([group["initial_lr"] for group in optimizer.param_groups])
         self._begin()
         for _ in range(last_epoch + 1):
@@ -604,21 +604,21 @@ class SequentialLR(LRScheduler):
 
     def _begin(self):
         self.last_epoch = 0
-        self._turn()._begin()
-        self._last_lr = self._turn().get_last_lr()
+        self._active()._begin()
+        self._last_lr = self._active().get_last_lr()
 
     def _restart(self):
         self.last_epoch = 0
-        self._turn()._restart()
-        self._last_lr = self._turn().get_last_lr()
+        self._active()._restart()
+        self._last_lr = self._active().get_last_lr()
 
-    def _turn(self):
-        """The scheduler whose turn it is."""
+    def _active(self):
+        """The scheduler of this epoch."""
         return self.schedulers[bisect_right(self.milestones, self.last_epoch)]
 
     def step(self):
         self.last_epoch += 1
-        scheduler = self._turn()
+        scheduler = self._active()
         try:
             if self.last_epoch in self.milestones:
                 scheduler._restart()
@@ -652,13 +652,13 @@ class ReduceLROnPlateau(LRScheduler):
     factor : float, default 0.1
     patience : int, default 10
     threshold : float, default 1e-4
-        What counts as an improvement: by this share of the best ("rel"), or by this much ("abs").
+        What counts as an improvement: by this fraction of the best value ("rel"), or by this amount ("abs").
     threshold_mode : {"rel", "abs"}, default "rel"
     cooldown : int, default 0
-        Epochs after a reduction in which none is counted as bad.
+        Number of epochs after a reduction during which bad epochs are not counted.
     min_lr : float or list of float, default 0
     eps : float, default 1e-8
-        A reduction by less is not made.
+        Smaller reductions are skipped.
 
     Raises
     ------
@@ -700,7 +700,7 @@ class ReduceLROnPlateau(LRScheduler):
         return sign * metric > sign * self.best + self.threshold
 
     def step(self, metrics):
-        """Count an epoch with this value of the metric, and reduce the rate where it is due.
+        """Count an epoch with this value of the metric, and reduce the rate if patience is exhausted.
 
         Parameters
         ----------

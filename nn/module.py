@@ -1,7 +1,8 @@
-"""Module: a function with parameters, built of other modules.
+"""Module: a function with parameters, composed of other modules.
 
-What a module consists of are its attributes, in the order in which they were set: a `Parameter` is learned, a `Module`
-is a part, and a name given to `register_buffer` is state that is saved but not learned. There is no second list.
+A module consists of its attributes, in the order in which they were set: a `Parameter` is trained, a `Module` is a
+submodule, and a name passed to `register_buffer` is state that is saved but not trained. There is no separate registry
+of parameters or submodules.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from nn.tensor import Handle, Node, Tensor, edge, is_grad_enabled
 
 
 class Parameter(Tensor):
-    """A tensor that a module learns: it requires a gradient, and set as an attribute it is one of ``parameters()``.
+    """A trainable tensor: it requires a gradient, and as an attribute of a module it is one of its ``parameters()``.
 
     Parameters
     ----------
@@ -46,12 +47,12 @@ class IncompatibleKeys(NamedTuple):
 
 
 class Module:
-    """Base class of everything that has parameters: a subclass sets attributes in ``__init__`` and defines ``forward``.
+    """Base class of layers and models: a subclass sets attributes in ``__init__`` and defines ``forward``.
 
     Attributes
     ----------
     training : bool
-        Whether the module is being trained, which Dropout, for one, asks; see `train` and `eval`.
+        Whether the module is in training mode, which changes what Dropout does, for example; see `train` and `eval`.
 
     Examples
     --------
@@ -100,7 +101,7 @@ class Module:
         object.__delattr__(self, name)
         vars(self).get("_buffers", {}).pop(name, None)
 
-    # what it consists of
+    # parameters, buffers and submodules
 
     def register_buffer(self, name, tensor, persistent=True):
         """Add a tensor that belongs to the module's state but is not learned, such as a running mean.
@@ -108,7 +109,7 @@ class Module:
         Parameters
         ----------
         name : str
-            The attribute.
+            The attribute's name.
         tensor : Tensor or None
         persistent : bool, default True
             Whether it is part of the ``state_dict``.
@@ -116,9 +117,9 @@ class Module:
         Raises
         ------
         TypeError
-            `name` is no str, or `tensor` no Tensor.
+            `name` is not a str, or `tensor` not a Tensor.
         KeyError
-            `name` is empty, has a dot in it, or is an attribute already (but not a buffer).
+            `name` is empty, contains a dot, or is an attribute already (but not a buffer).
         """
         if not (tensor is None or isinstance(tensor, Tensor)):
             raise TypeError(f"register_buffer: {name} must be a Tensor or None, got {type(tensor).__name__}")
@@ -127,59 +128,59 @@ class Module:
         setattr(self, name, tensor)
 
     def register_parameter(self, name, param):
-        """Set the attribute, which must be free, a parameter or None.
+        """Set attribute `name`, which must not be in use, to a parameter or None.
 
         Raises
         ------
         TypeError
-            `name` is no str, or `param` no Parameter.
+            `name` is not a str, or `param` not a Parameter.
         KeyError
-            `name` is empty, has a dot in it, or is an attribute of another kind.
+            `name` is empty, contains a dot, or is an attribute of another kind.
         """
         if not (param is None or isinstance(param, Parameter)):
             raise TypeError(f"register_parameter: {name} must be a Parameter or None, got {type(param).__name__}")
-        self._require_free("register_parameter", name, self._of_kind(Parameter))
+        self._require_free("register_parameter", name, self._names_of(Parameter))
         setattr(self, name, param)
 
     def add_module(self, name, module):
-        """Set the attribute, which must be free, a module or None.
+        """Set attribute `name`, which must not be in use, to a module or None.
 
         Raises
         ------
         TypeError
-            `name` is no str, or `module` no Module.
+            `name` is not a str, or `module` not a Module.
         KeyError
-            `name` is empty, has a dot in it, or is an attribute of another kind, such as a method.
+            `name` is empty, contains a dot, or is an attribute of another kind, such as a method.
         """
         if not (module is None or isinstance(module, Module)):
             raise TypeError(f"add_module: {name} must be a Module or None, got {type(module).__name__}")
-        self._require_free("add_module", name, self._of_kind(Module))
+        self._require_free("add_module", name, self._names_of(Module))
         setattr(self, name, module)
 
-    def _of_kind(self, kind):
-        """The names of own attributes that are of this kind, or None and no buffer."""
-        own = vars(self).items()
-        return [n for n, v in own if isinstance(v, kind) or (v is None and n not in self._buffers)]
+    def _names_of(self, kind):
+        """The names of instance attributes of this class, or that are None and not buffers."""
+        attributes = vars(self).items()
+        return [n for n, v in attributes if isinstance(v, kind) or (v is None and n not in self._buffers)]
 
-    def _require_free(self, function, name, own):
-        """Whether a new part may have the name: PyTorch's rules."""
+    def _require_free(self, function, name, replaceable):
+        """Raise unless a parameter, buffer or submodule may have this name (PyTorch's rules)."""
         if not isinstance(name, str):
             raise TypeError(f"{function}: a name must be a str, got {type(name).__name__}")
         if not name or "." in name:
             raise KeyError(f"{function}: a name must not be empty or contain a dot, got {name!r}")
-        if name not in own and hasattr(self, name):
+        if name not in replaceable and hasattr(self, name):
             raise KeyError(f"{function}: {type(self).__name__} already has an attribute {name}")
 
     def named_children(self):
-        """Pairs of name and module for the parts of this module, not for theirs."""
+        """Pairs of name and module for the direct submodules."""
         return ((name, value) for name, value in list(vars(self).items()) if isinstance(value, Module))
 
     def children(self):
-        """The parts of this module."""
+        """The direct submodules."""
         return (module for _, module in self.named_children())
 
     def named_modules(self, prefix="", memo=None):
-        """Pairs of dotted name and module: this one, named `prefix`, and all below it, each once."""
+        """Pairs of dotted name and module: this one, named `prefix`, and its submodules at all levels, each once."""
         memo = set() if memo is None else memo
         if self not in memo:
             memo.add(self)
@@ -188,46 +189,46 @@ class Module:
                 yield from child.named_modules(f"{prefix}.{name}" if prefix else name, memo)
 
     def modules(self):
-        """This module and all below it, each once."""
+        """This module and its submodules at all levels, each once."""
         return (module for _, module in self.named_modules())
 
-    def _own_parameters(self):
+    def _direct_parameters(self):
         return ((name, value) for name, value in vars(self).items() if isinstance(value, Parameter))
 
-    def _own_buffers(self):
+    def _direct_buffers(self):
         return ((name, value) for name, value in vars(self).items() if name in self._buffers and value is not None)
 
-    def _own_state(self):
-        yield from self._own_parameters()
-        yield from ((name, buffer) for name, buffer in self._own_buffers() if self._buffers[name])
+    def _direct_state(self):
+        yield from self._direct_parameters()
+        yield from ((name, buffer) for name, buffer in self._direct_buffers() if self._buffers[name])
 
-    def _gather(self, own, prefix, recurse):
-        """Pairs of dotted name and what `own` yields for each module, the same tensor only once."""
+    def _gather(self, direct, prefix, recurse):
+        """Pairs of dotted name and tensor for what ``direct(module)`` yields for each module, each tensor once."""
         seen = set()
         for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
-            for name, tensor in own(module):
+            for name, tensor in direct(module):
                 if id(tensor) not in seen:
                     seen.add(id(tensor))
                     yield f"{path}.{name}" if path else name, tensor
 
     def named_parameters(self, prefix="", recurse=True):
         """Pairs of dotted name and parameter, each parameter once."""
-        return self._gather(Module._own_parameters, prefix, recurse)
+        return self._gather(Module._direct_parameters, prefix, recurse)
 
     def parameters(self, recurse=True):
-        """The parameters of this module and, with `recurse`, of all below it, each once."""
+        """The parameters of this module and, with `recurse`, of its submodules, each once."""
         return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
     def named_buffers(self, prefix="", recurse=True):
         """Pairs of dotted name and buffer, each buffer once."""
-        return self._gather(Module._own_buffers, prefix, recurse)
+        return self._gather(Module._direct_buffers, prefix, recurse)
 
     def buffers(self, recurse=True):
-        """The buffers of this module and, with `recurse`, of all below it, each once."""
+        """The buffers of this module and, with `recurse`, of its submodules, each once."""
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
     def get_submodule(self, target):
-        """The module of a dotted name; itself for "".
+        """The submodule with a dotted name; this module for "".
 
         Raises
         ------
@@ -241,28 +242,28 @@ class Module:
                 raise AttributeError(f"get_submodule: {type(self).__name__} has no module {target}")
         return module
 
-    # what is done to all of it
+    # operations on the whole tree of modules
 
     def apply(self, function):
-        """Call ``function(module)`` for every module, parts before the whole; return self."""
+        """Call ``function(module)`` for every module, submodules first; return self."""
         for child in self.children():
             child.apply(function)
         function(self)
         return self
 
     def train(self, mode=True):
-        """Switch this module and all below it to training, or with False to evaluation; return self."""
+        """Switch this module and its submodules to training mode, or with False to evaluation mode; return self."""
         for module in self.modules():
             module.training = mode
         return self
 
     def eval(self):
-        """Switch to evaluation: ``train(False)``."""
+        """Switch to evaluation mode: ``train(False)``."""
         return self.train(False)
 
     @contextmanager
     def _evaluating(self):
-        """Within it everything is in evaluation mode; afterwards each part in the mode that it had."""
+        """Context manager: evaluation mode inside, then each module's previous mode again."""
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
         try:
@@ -272,7 +273,7 @@ class Module:
                 module.training = training
 
     def zero_grad(self, set_to_none=True):
-        """Forget the gradients: set them to None, or else to zeros."""
+        """Reset the gradients to None, or with ``set_to_none=False`` to zeros."""
         for parameter in self.parameters():
             if set_to_none:
                 parameter.grad = None
@@ -280,7 +281,7 @@ class Module:
                 parameter.grad.zero_()
 
     def requires_grad_(self, requires_grad=True):
-        """Set whether the parameters require gradients, for example not for layers that are frozen; return self."""
+        """Set whether the parameters require gradients (False freezes them); return self."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
@@ -292,7 +293,7 @@ class Module:
         Raises
         ------
         TypeError
-            `dtype` is not a floating-point one.
+            `dtype` is not floating point.
         """
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"to: a module's dtype must be a floating-point one, got {np.dtype(dtype)}")
@@ -313,18 +314,18 @@ class Module:
     # saving and loading
 
     def state_dict(self):
-        """All parameters and persistent buffers by dotted name: tensors without history, on the memory of the module's.
+        """All parameters and persistent buffers by dotted name: detached tensors that share the module's memory.
 
         Returns
         -------
         dict of str to Tensor
-            PyTorch's ``load_state_dict`` takes it as it is.
+            PyTorch's ``load_state_dict`` accepts it unchanged.
         """
         return {name: tensor.detach() for name, tensor in self._state()}
 
     def _state(self, prefix=""):
-        """Pairs of dotted name and tensor; a tensor or module that occurs twice has all of its names."""
-        for name, tensor in self._own_state():
+        """Pairs of dotted name and tensor; a tensor or module that occurs twice is listed under each of its names."""
+        for name, tensor in self._direct_state():
             yield f"{prefix}{name}", tensor
         for name, child in self.named_children():
             yield from child._state(f"{prefix}{name}.")
@@ -342,34 +343,36 @@ class Module:
         Returns
         -------
         IncompatibleKeys
-            ``(missing_keys, unexpected_keys)``, both empty where `strict`.
+            ``(missing_keys, unexpected_keys)``, both empty with `strict`.
 
         Raises
         ------
         ValueError
-            Keys are missing or unexpected where `strict`, or shapes differ; all are named, and nothing was changed.
+            Keys are missing or unexpected with `strict`, or shapes differ; the error names all of them, and nothing is
+            changed.
         TypeError
-            `state_dict` is no mapping, or a value does not consist of real numbers.
+            `state_dict` is not a mapping, or a value does not consist of real numbers.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"load_state_dict: expected a mapping of names to tensors, got {type(state_dict).__name__}")
-        own = dict(self._state())
-        values = {key: _loadable(key, value) for key, value in state_dict.items() if key in own}
-        missing = [key for key in own if key not in state_dict]
-        unexpected = [key for key in state_dict if key not in own]
+        tensors = dict(self._state())
+        values = {key: _loadable(key, value) for key, value in state_dict.items() if key in tensors}
+        missing = [key for key in tensors if key not in state_dict]
+        unexpected = [key for key in state_dict if key not in tensors]
         problems = []
         if strict and missing:
             problems.append(f"missing keys: {', '.join(missing)}")
         if strict and unexpected:
             problems.append(f"unexpected keys: {', '.join(map(str, unexpected))}")
         for key, value in values.items():
-            if value.shape != own[key].shape:
-                problems.append(f"shapes differ: {key} is {own[key].shape}, in the state_dict {value.shape}")
+            if value.shape != tensors[key].shape:
+                problems.append(f"shapes differ: {key} is {tensors[key].shape}, in the state_dict {value.shape}")
         if problems:
-            raise ValueError("\n    ".join([f"load_state_dict: {type(self).__name__} does not fit:", *problems]))
+            title = f"load_state_dict: {type(self).__name__} does not match the state_dict:"
+            raise ValueError("\n    ".join([title, *problems]))
         for key, value in values.items():
-            own[key].data[...] = value
-            own[key].mark_changed()
+            tensors[key].data[...] = value
+            tensors[key].mark_changed()
         return IncompatibleKeys(missing, unexpected)
 
     # hooks
@@ -421,7 +424,7 @@ class Module:
         return gate.leave(output) if gate else output
 
     def extra_repr(self):
-        """What stands between the parentheses in ``repr``, apart from the parts."""
+        """The text between the parentheses of ``repr``, apart from the submodules."""
         return ""
 
     def __repr__(self):
@@ -444,28 +447,28 @@ def _loadable(key, value):
 
 
 class _BackwardGate:
-    """One call of a module that has backward hooks: nodes around it that catch the gradients on their way.
+    """One call of a module that has backward hooks: nodes around the call that capture the gradients.
 
-    Each output passes a node that keeps its gradient and passes it on, each argument a node that keeps its gradient and
-    passes on nothing. One more node, the gate, is older than all nodes of the call and has edges to where the arguments
-    came from. Every output sends it a token, so its turn comes, and comes last: it calls the hooks and sends the
-    arguments' gradients on.
+    Each output gets a node that stores its gradient and passes it on, each argument a node that stores its gradient and
+    passes nothing on. One more node, the gate, is older than all nodes of the call and has the edges of the original
+    arguments. Every output sends it a token, a gradient of 0, so that the gate runs, and after all nodes of the call:
+    it calls the hooks and passes the arguments' gradients on.
     """
 
     def __init__(self, module):
         self.module = module
 
     def enter(self, args):
-        """The arguments, those that need a gradient behind nodes of their own."""
+        """Return the arguments, with a capturing node for each that needs a gradient."""
         self.grad_input = [None] * len(args)
-        ends = [edge(a) if isinstance(a, Tensor) else None for a in args]
-        self.node = self._node(ends, self._open)
+        edges = [edge(a) if isinstance(a, Tensor) else None for a in args]
+        self.node = self._node(edges, self._open)
         return tuple(
-            a if end is None else self._argument(i, a) for i, (a, end) in enumerate(zip(args, ends, strict=True))
+            a if end is None else self._argument(i, a) for i, (a, end) in enumerate(zip(args, edges, strict=True))
         )
 
     def leave(self, output):
-        """The output, its tensors that need a gradient, also those in tuples in it, behind nodes of their own."""
+        """Return the output, with a capturing node for each tensor that needs a gradient, also within tuples."""
         self.grad_output = []
         return self._leave(output)
 
@@ -480,7 +483,7 @@ class _BackwardGate:
     def _node(self, edges, backward):
         return Node(type(self.module).__name__, edges, backward)
 
-    def _behind(self, node, tensor):
+    def _with_node(self, node, tensor):
         result = tensor.detach()
         result._requires_grad, result._node = True, node
         return result
@@ -489,14 +492,14 @@ class _BackwardGate:
         def backward(dy):
             self.grad_input[i] = dy
 
-        return self._behind(self._node([None], backward), tensor)
+        return self._with_node(self._node([None], backward), tensor)
 
     def _output(self, i, tensor):
         def backward(dy):
             self.grad_output[i] = dy
             return dy, np.zeros((), dy.dtype)  # the token
 
-        return self._behind(self._node([edge(tensor), self.node], backward), tensor)
+        return self._with_node(self._node([edge(tensor), self.node], backward), tensor)
 
     def _open(self, token):
         grad_input, grad_output = (
@@ -510,30 +513,30 @@ class _BackwardGate:
         return tuple(None if g is None else g.data for g in grad_input)
 
 
-class _Listed(Module):
-    """What the two containers of modules in an order share: they are found by place, negative ones from the end."""
+class _OrderedModules(Module):
+    """Base class of the ordered containers; an index may be negative, which counts from the end."""
 
     def append(self, module):
         """Add a module at the end; return self."""
         return self.extend([module])
 
     def insert(self, index, module):
-        """Insert a module before the one at `index`; all are then named by their places."""
+        """Insert a module before the one at `index`; all are then named by their index."""
         modules = list(self)
         if not -len(modules) <= index <= len(modules):
-            raise IndexError(f"{type(self).__name__}: there is no place {index} among {len(modules)} modules")
+            raise IndexError(f"{type(self).__name__}: index {index} is out of range for {len(modules)} modules")
         modules.insert(index, module)
-        return self._renew(modules)
+        return self._replace_all(modules)
 
     def pop(self, index=-1):
-        """Remove the module at `index` and return it; the others are then named by their places."""
+        """Remove the module at `index` and return it; the others are then named by their index."""
         modules = list(self)
         module = modules.pop(index)
-        self._renew(modules)
+        self._replace_all(modules)
         return module
 
-    def _renew(self, modules):
-        """Make these the modules, named by their places; return self."""
+    def _replace_all(self, modules):
+        """Replace all modules by these, named by their index; return self."""
         for module in modules:
             _check_module(self, module)
         for name, _ in self.named_children():
@@ -551,11 +554,11 @@ class _Listed(Module):
     def __delitem__(self, index):
         modules = list(self)
         del modules[index]
-        self._renew(modules)
+        self._replace_all(modules)
 
 
-class Sequential(_Listed):
-    """Modules one after the other: each gets what the one before it returns.
+class Sequential(_OrderedModules):
+    """Modules applied one after the other, each to the output of the one before.
 
     A slice keeps the modules' names.
 
@@ -567,7 +570,7 @@ class Sequential(_Listed):
     Raises
     ------
     KeyError
-        A name is empty, has a dot in it, or is that of an attribute, such as ``forward``.
+        A name is empty, contains a dot, or is that of an attribute, such as ``forward``.
 
     Examples
     --------
@@ -597,8 +600,8 @@ class Sequential(_Listed):
     def extend(self, modules):
         """Add modules at the end; return self.
 
-        Each is named by its place or, in a slice that keeps this name for another (which PyTorch would replace), by the
-        next number that is free.
+        Each is named by its index or, if another module has that name, as it may after slicing (where PyTorch would
+        replace that module), by the next free number.
         """
         modules = list(modules)
         for module in modules:
@@ -620,8 +623,8 @@ class Sequential(_Listed):
         setattr(self, list(self.named_children())[index][0], module)
 
 
-class ModuleList(_Listed):
-    """A list of modules, whose parameters belong to the module that has the list.
+class ModuleList(_OrderedModules):
+    """A list of modules, whose parameters belong to the module that contains the list.
 
     Parameters
     ----------
@@ -634,7 +637,7 @@ class ModuleList(_Listed):
 
     def extend(self, modules):
         """Add modules at the end; return self."""
-        return self._renew([*self, *modules])
+        return self._replace_all([*self, *modules])
 
     def __getitem__(self, index):
         modules = list(self)[index]
@@ -643,11 +646,11 @@ class ModuleList(_Listed):
     def __setitem__(self, index, module):
         modules = list(self)
         modules[index] = module
-        self._renew(modules)
+        self._replace_all(modules)
 
 
 class ModuleDict(Module):
-    """A dict of modules, whose parameters belong to the module that has the dict.
+    """A dict of modules, whose parameters belong to the module that contains the dict.
 
     Parameters
     ----------
@@ -656,7 +659,7 @@ class ModuleDict(Module):
     Raises
     ------
     KeyError
-        A name is empty, has a dot in it, or is that of an attribute, such as ``keys``.
+        A name is empty, contains a dot, or is that of an attribute, such as ``keys``.
     """
 
     def __init__(self, modules=None):
@@ -726,7 +729,7 @@ class Identity(Module):
 
 
 class Flatten(Module):
-    """Join dimensions into one; by default all but the first, the batch.
+    """Merge dimensions into one; by default all but the first, the batch.
 
     Parameters
     ----------

@@ -8,9 +8,9 @@ from nn.tensor import Tensor
 
 
 class _ChannelNorm(Module):
-    """What batch and instance norm share: parameters, running statistics and the check of the input's dimensions."""
+    """Base class of batch and instance norm: parameters, running statistics and the check of the input's dimensions."""
 
-    _dimensions = ()  # allowed ones; set by subclasses
+    _dimensions = ()  # allowed numbers of dimensions; set by subclasses
 
     def __init__(self, num_features, eps, momentum, affine, track_running_stats, bias):
         super().__init__()
@@ -25,14 +25,14 @@ class _ChannelNorm(Module):
         self.register_buffer("num_batches_tracked", None if shape is None else Tensor(np.zeros((), np.int64)))
 
     def reset_running_stats(self):
-        """Running mean 0, variance 1, no batches seen."""
+        """Reset the running mean to 0, the running variance to 1 and the number of batches to 0."""
         if self.track_running_stats:
             for buffer, value in ((self.running_mean, 0), (self.running_var, 1), (self.num_batches_tracked, 0)):
                 buffer.data[...] = value
                 buffer.mark_changed()
 
     def reset_parameters(self):
-        """Forget the running statistics, and set weight to 1 and bias to 0."""
+        """Reset the running statistics, and set weight to 1 and bias to 0."""
         self.reset_running_stats()
         _reset_affine(self)
 
@@ -70,16 +70,17 @@ class _BatchNorm(_ChannelNorm):
             momentum = 1.0 / (float(self.num_batches_tracked.data) + 1.0)
         running = (None, None) if tracked is None else (self.running_mean, self.running_var)
         y = F.batch_norm(input, *running, self.weight, self.bias, by_batch, momentum, self.eps)
-        if counting:  # only now: a batch that raises an error does not count
+        if counting:  # after the call: a batch that raises an error is not counted
             self.num_batches_tracked.data[...] += 1
             self.num_batches_tracked.mark_changed()
         return y
 
 
 class BatchNorm1d(_BatchNorm):
-    """Normalise each channel over the batch, and over the length where there is one.
+    """Normalise each channel over the batch, and over the length if there is one.
 
-    In training by the mean and variance of the batch, which the running ones follow; in evaluation by those.
+    In training, with the mean and variance of the batch, which also update the running ones; in evaluation, with the
+    running ones.
 
     Parameters
     ----------
@@ -87,11 +88,11 @@ class BatchNorm1d(_BatchNorm):
         C of the input (N, C) or (N, C, L).
     eps : float, default 1e-5
     momentum : float or None, default 0.1
-        Share of a batch in the running statistics; None for the plain average of all batches.
+        Weight of a new batch in the running statistics; None for the plain average of all batches.
     affine : bool, default True
         Whether weight and bias are learned.
     track_running_stats : bool, default True
-        Without them, evaluation normalises by the batch as well.
+        If False, evaluation uses the statistics of the batch as well.
     bias : bool, default True
 
     Attributes
@@ -103,7 +104,7 @@ class BatchNorm1d(_BatchNorm):
     Raises
     ------
     ValueError
-        Input of other dimensions; one value per channel in training.
+        The input has another number of dimensions, or in training one value per channel.
 
     Examples
     --------
@@ -162,13 +163,13 @@ class InstanceNorm1d(_InstanceNorm):
     affine : bool, default False
         Whether weight and bias are learned.
     track_running_stats : bool, default False
-        With them, evaluation normalises by the running statistics.
+        If True, evaluation uses the running statistics.
     bias : bool, default True
 
     Raises
     ------
     ValueError
-        Input of other dimensions, or with a single position.
+        The input has another number of dimensions, or a single position.
 
     Examples
     --------
@@ -301,7 +302,7 @@ class GroupNorm(Module):
     Raises
     ------
     ValueError
-        `num_groups` does not divide `num_channels`; input of fewer than two dimensions, or of other channels.
+        `num_groups` does not divide `num_channels`; the input has fewer than two dimensions, or other channels.
 
     Examples
     --------
@@ -332,12 +333,12 @@ class GroupNorm(Module):
 
 
 class LocalResponseNorm(Module):
-    """Divide each element by what its neighbours in the other channels amount to; see `functional.local_response_norm`.
+    """Normalise each element over neighbouring channels; see `functional.local_response_norm`.
 
     Parameters
     ----------
     size : int
-        Channels of the window.
+        Number of channels in the window.
     alpha, beta, k : float, default 1e-4, 0.75, 1.0
     """
 

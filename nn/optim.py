@@ -1,14 +1,14 @@
 """Optimisers with the names, arguments and defaults of ``torch.optim``.
 
-An optimiser is bookkeeping only: it gathers the parameters that have a gradient, their state arrays and the group's
-options, and hands all of them to one kernel of ``kernels/update/``, which does the arithmetic of the whole group in
-one call.
+An optimiser does bookkeeping only: it collects the parameters that have a gradient, their state arrays and the group's
+options, and passes them to one kernel of ``kernels/update/``, which updates the whole group in one call.
 
-Parameters of a group that have seen different numbers of steps (one had no gradient for a while) need different bias
-corrections, so a group is updated in one call per distinct step count: in practice one.
+Parameters of a group with different step counts (one had no gradient for a while) need different bias corrections, so
+a group is updated in one call per distinct step count: in practice one.
 
-A step that raises leaves parameters, states and counts as they were. A kernel checks all that it gets before it changes
-anything, so one call needs no other check; where there are several, the arrays of all are checked before the first.
+A step that raises leaves parameters, states and step counts unchanged. A kernel validates all of its arguments before
+it changes anything, so a single call needs no other check; with several calls, the arrays of all of them are validated
+before the first.
 """
 
 import math
@@ -26,7 +26,7 @@ from nn.tensor import Tensor, enable_grad
 
 NUMBERS = (float, int, bool)
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
-NO_STATE = {}  # of a parameter that has not been updated yet
+NO_STATE = {}  # the state of a parameter that has not been updated yet
 
 # As `os.path`: makes `from nn.optim.lr_scheduler import StepLR` work although this is a module, not a package.
 sys.modules[f"{__name__}.lr_scheduler"] = lr_scheduler
@@ -38,8 +38,8 @@ class Optimizer:
     A subclass provides ``_check(options)``, which validates one group's options, and ``_plan(params, options)``, which
     yields the kernel calls that update one group.
 
-    An option may be a number, one of NumPy's, or a tensor or array of one element, which is read at every step: changed
-    in place, it takes effect.
+    An option may be a Python or NumPy number, or a tensor or array of one element, which is read at every step: a
+    change in place takes effect.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Optimizer:
         The parameters to optimise, or parameter groups: dicts with a ``"params"`` entry and the options that differ
         from the defaults.
     defaults : dict
-        The options of a group that does not name its own.
+        The options of groups that do not override them.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Optimizer:
         self.defaults = defaults
         self.state = defaultdict(dict)
         self.param_groups = []
-        self._known_options = {}
+        self._valid_options = {}  # id of a group -> its options' values when last validated, and as Python numbers
         self._options(defaults)
         groups = list(params)
         if not groups:
@@ -85,19 +85,20 @@ class Optimizer:
         return type(self).__name__
 
     def _options(self, group):
-        """The options of a group, checked, in numbers of Python's."""
+        """Validate the options of a group and return them as Python numbers."""
         values = [group[key] for key in self.defaults]
-        known, options = self._known_options.get(id(group), ((), None))
-        if known and all(map(is_, values, known)):
+        cached, options = self._valid_options.get(id(group), ((), None))
+        if cached and all(map(is_, values, cached)):
             return options
         plain = [v if v.__class__ in NUMBERS else self._plain(k, v) for k, v in zip(self.defaults, values, strict=True)]
         options = dict(zip(self.defaults, plain, strict=True))
         self._check(options)
-        if all(map(is_, values, plain)):  # tensors and arrays may be changed in place
-            self._known_options[id(group)] = values, options
+        if all(map(is_, values, plain)):  # tensors and arrays are not cached: they may be changed in place
+            self._valid_options[id(group)] = values, options
         return options
 
     def _plain(self, key, value):
+        """Validate one option and return it as a Python number or a tuple of them."""
         if value.__class__ is tuple and all(v.__class__ in NUMBERS for v in value):
             return value
         if isinstance(value, (tuple, list)) and len({isinstance(v, Tensor) for v in value}) > 1:
@@ -150,7 +151,7 @@ class Optimizer:
         self.param_groups.append(group)
 
     def zero_grad(self, set_to_none=True):
-        """Forget the gradients of all parameters.
+        """Reset the gradients of all parameters.
 
         Parameters
         ----------
@@ -180,10 +181,11 @@ class Optimizer:
         Raises
         ------
         ValueError
-            An option outside its range; a gradient or a state array that has not the parameter's shape; a parameter
-            that is read-only, or whose array is another's as well. Nothing has changed then.
+            An option outside its range; a gradient or state array whose shape differs from the parameter's; a read-only
+            parameter; two parameters that share one array. Nothing is changed.
         TypeError
-            A parameter that is not float32 or float64, or a gradient or state array of another dtype. Likewise.
+            A parameter that is not float32 or float64, or a gradient or state array of another dtype. Nothing is
+            changed.
         """
         loss = None
         if closure is not None:
@@ -198,13 +200,13 @@ class Optimizer:
         return loss
 
     def state_dict(self):
-        """The optimiser's state in torch's layout: parameters are numbered through the groups, arrays are not copied.
+        """Return the state in torch's layout: parameters are numbered across the groups, arrays are not copied.
 
         Returns
         -------
         dict
-            ``"state"``: number -> state; ``"param_groups"``: the groups with numbers in place of parameters, and
-            options that are tensors or NumPy's numbers as Python's, so that they are valid JSON.
+            ``"state"``: number -> state; ``"param_groups"``: the groups, with numbers in place of parameters, and
+            options that are tensors or NumPy numbers converted to Python numbers, so that they are valid JSON.
         """
         numbers = {}
         for group in self.param_groups:
@@ -219,12 +221,12 @@ class Optimizer:
         }
 
     def load_state_dict(self, state_dict):
-        """Take over a state saved by `state_dict`, here or in torch; arrays are copied, to the parameters' dtypes.
+        """Load a state saved by `state_dict`, here or in torch; arrays are copied, in the parameters' dtypes.
 
         Raises
         ------
         ValueError
-            The groups, their sizes, their options or an array's shape do not fit; the optimiser is left as it was.
+            The groups, their sizes, their options or an array's shape differ; the optimiser is unchanged.
         """
         saved_groups = state_dict["param_groups"]
         if len(saved_groups) != len(self.param_groups):
@@ -247,12 +249,12 @@ class Optimizer:
         state = defaultdict(dict)
         for number, saved in state_dict["state"].items():
             if number not in by_number:
-                raise ValueError(f"{self._name}.load_state_dict: the state names parameter {number}, groups do not")
+                raise ValueError(f"{self._name}.load_state_dict: the state has parameter {number}, the groups do not")
             p = by_number[number]
             for key, value in saved.items():
                 if key == "step":
                     state[p][key] = int(value)
-                elif value is not None:  # torch keeps a None for a momentum buffer that is not there yet
+                elif value is not None:  # torch saves None for a momentum buffer that does not exist yet
                     value = np.array(np.asarray(value), dtype=p.data.dtype, order="C")
                     if value.shape != p.data.shape:
                         raise ValueError(
@@ -270,16 +272,16 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
     def _batches(self, params, fills, counted=True):
-        """Batch the parameters that have a gradient, one batch for each kernel call; nothing is changed yet.
+        """Group the parameters that have a gradient into batches, one per kernel call, without changing anything.
 
         Parameters
         ----------
         params : list of Tensor
         fills : dict
-            State name -> the value that its arrays start from.
+            State name -> initial value of its arrays.
         counted : bool, default True
-            True: count a step for each parameter, and batch by that count.
-            False: batch by whether this is the first step of a parameter.
+            True: keep a step count for each parameter, and batch by it.
+            False: batch by whether this is a parameter's first step.
 
         Returns
         -------
@@ -300,12 +302,12 @@ class Optimizer:
                 array = state.get(name)
                 if array is None:
                     array = np.full(x.shape, fills[name], x.dtype)
-                    state = batch.new[p] = {**state, name: array}
+                    state = batch.new_states[p] = {**state, name: array}
                 arrays.append(array)
             if state is NO_STATE:
-                state = batch.new[p] = {}
+                state = batch.new_states[p] = {}
             batch.tensors.append(p)
-            batch.kept.append(state)
+            batch.state_dicts.append(state)
             batch.params.append(x)
             batch.grads.append(grad.data)
         return batches.values()
@@ -317,42 +319,46 @@ class _Batch:
     Attributes
     ----------
     key : int or bool
-        The count of this step, or whether it is the first.
+        The step count after this step, or whether this is the first step.
     params, grads : list of array
     states : list of list of array
-        Arrays for each name of a state.
+        One list of arrays for each name of a state.
+    state_dicts : list of dict
+        The states of the parameters, by name.
+    new_states : dict
+        Parameter -> state, for states that gain an array in this step.
     call : callable
-        The kernel with its arguments, of which the lists above are some.
+        The kernel with its arguments, the lists of arrays among them.
     """
 
     __slots__ = (
         *("optimizer", "key", "dtype", "names", "counted", "call"),
-        *("tensors", "kept", "new", "params", "grads", "states", "copies"),
+        *("tensors", "state_dicts", "new_states", "params", "grads", "states", "copies"),
     )
 
     def __init__(self, optimizer, key, dtype, names, counted):
         self.optimizer, self.key, self.dtype, self.names, self.counted = optimizer, key, dtype, names, counted
-        self.tensors, self.kept, self.new = [], [], {}  # kept: the states' dicts; new: those that there were not before
+        self.tensors, self.state_dicts, self.new_states = [], [], {}
         self.params, self.grads, self.states = [], [], [[] for _ in names]
         self.copies = []
 
     def check(self):
-        """Raise where the kernel would; take copies of parameters and states that are not contiguous."""
+        """Raise what the kernel would raise, naming the parameter; copy non-contiguous parameters and states."""
         name = self.optimizer._name
         if self.dtype not in FLOATS:
             raise TypeError(f"{name}: parameters must be float32 or float64, got {self.dtype}")
         shapes = [x.shape for x in self.params]
         if len({*map(id, self.params)}) < len(shapes):
-            raise ValueError(f"{name}: two parameters have the same array")
+            raise ValueError(f"{name}: two parameters share one array")
         lists = self.params, self.grads, *self.states
-        for what, arrays in zip(("parameter", "gradient", *self.names), lists, strict=True):
+        for kind, arrays in zip(("parameter", "gradient", *self.names), lists, strict=True):
             for array, shape in zip(arrays, shapes, strict=True):
                 if array.shape != shape:
-                    raise ValueError(f"{name}: the {what} of a parameter of shape {shape} has shape {array.shape}")
+                    raise ValueError(f"{name}: the {kind} of a parameter of shape {shape} has shape {array.shape}")
                 if array.dtype != self.dtype:
-                    raise TypeError(f"{name}: the {what} of a parameter of {self.dtype} is {array.dtype}")
-                if not (array.flags.writeable or what == "gradient"):
-                    raise ValueError(f"{name}: the {what} of a parameter of shape {shape} is read-only")
+                    raise TypeError(f"{name}: the {kind} of a parameter of {self.dtype} is {array.dtype}")
+                if not (array.flags.writeable or kind == "gradient"):
+                    raise ValueError(f"{name}: the {kind} of a parameter of shape {shape} is read-only")
         for arrays in (self.params, *self.states):
             for i, array in enumerate(arrays):
                 if not array.flags.carray:
@@ -360,10 +366,10 @@ class _Batch:
                     self.copies.append((array, arrays[i]))
 
     def run(self):
-        """Call the kernel, and keep what it has changed."""
+        """Call the kernel, then store its results: copies, step counts and new states."""
         try:
             self.call()
-        except (TypeError, ValueError):  # nothing has changed: an error, to be named, or arrays that are not contiguous
+        except (TypeError, ValueError):  # nothing has changed: check raises a better error or copies arrays
             self.check()
             self.call()
         for array, copy in self.copies:
@@ -371,13 +377,13 @@ class _Batch:
         for p in self.tensors:
             p.mark_changed()
         if self.counted:
-            for state in self.kept:
+            for state in self.state_dicts:
                 state["step"] = self.key
-        self.optimizer.state.update(self.new)
+        self.optimizer.state.update(self.new_states)
 
 
 def _saved(value):
-    """An option as JSON can hold it."""
+    """Convert an option to what JSON can represent."""
     if isinstance(value, (tuple, list)):
         return type(value)(map(_saved, value))
     if math.prod(getattr(value, "shape", ())) == 1:
@@ -394,7 +400,7 @@ class SGD(Optimizer):
     lr : float, default 1e-3
     momentum : float, default 0
     dampening : float, default 0
-        The gradient enters the momentum buffer times ``1 - dampening``.
+        The gradient is multiplied by ``1 - dampening`` before it is added to the momentum buffer.
     weight_decay : float, default 0
         L2 penalty: this times the parameter is added to the gradient.
     nesterov : bool, default False
@@ -554,7 +560,7 @@ class AdamW(Adam):
 
     def load_state_dict(self, state_dict):
         super().load_state_dict(state_dict)
-        for group in self.param_groups:  # also where the state was Adam's
+        for group in self.param_groups:  # even if the state was saved by Adam
             group["decoupled_weight_decay"] = True
 
 
@@ -635,7 +641,7 @@ class Adagrad(Optimizer):
         The rate of step t is ``lr / (1 + (t - 1) * lr_decay)``.
     weight_decay : float, default 0
     initial_accumulator_value : float, default 0
-        Where the sums of squares start.
+        Initial value of the sums of squares.
     eps : float, default 1e-10
         Added to the denominator.
     maximize : bool, default False

@@ -1,7 +1,7 @@
-"""Larger borders as modules; `padding` is one width, or two for each dimension, the last dimension's first.
+"""Padding as modules; `padding` is one width, or two for each dimension, the last dimension first.
 
-Those that fill with elements of the input take it as (C, ...) or (N, C, ...), and raise ValueError where it has other
-dimensions; zeros and constants go around any.
+Modules that pad with elements of the input take it as (C, ...) or (N, C, ...) and raise ValueError for another number
+of dimensions; those that pad with zeros or a constant take any.
 """
 
 from nn import functional as F
@@ -9,7 +9,7 @@ from nn.module import Module
 
 
 class _Pad(Module):
-    """What all share; those that fill with elements of the input want its dimensions after at most N and C."""
+    """Base class of all; `_dims` is the number of padded dimensions, `_mode` that of `functional.pad`."""
 
     def __init__(self, padding):
         super().__init__()
@@ -19,10 +19,10 @@ class _Pad(Module):
             raise ValueError(f"{name}: padding must be an int or {2 * self._dims} of them, got {padding}")
 
     def forward(self, input):
-        least = self._dims + 1
-        if self._mode != "constant" and input.ndim not in (least, least + 1):
+        unbatched = self._dims + 1
+        if self._mode != "constant" and input.ndim not in (unbatched, unbatched + 1):
             name = type(self).__name__
-            raise ValueError(f"{name}: expected {least}-D or {least + 1}-D input, got shape {input.shape}")
+            raise ValueError(f"{name}: expected {unbatched}-D or {unbatched + 1}-D input, got shape {input.shape}")
         return F.pad(input, self.padding, self._mode)
 
     def extra_repr(self):

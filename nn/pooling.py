@@ -45,7 +45,7 @@ class MaxPool2d(_MaxPool):
     return_indices : bool, default False
         Whether to return the elements' indices in their plane as well (for `MaxUnpool2d`).
     ceil_mode : bool, default False
-        Whether a last window may reach beyond the padding.
+        Whether the last window may extend beyond the padding.
 
     Examples
     --------
@@ -82,7 +82,7 @@ class MaxUnpool1d(Module):
 
 
 class MaxUnpool2d(MaxUnpool1d):
-    """Puts each maximum back to its index in a plane that is 0 elsewhere; the arguments are those of `MaxPool2d`."""
+    """Put each maximum back at its index in a plane that is 0 elsewhere; the arguments are those of `MaxPool2d`."""
 
     _dims, _unpool = 2, staticmethod(F.max_unpool2d)
 
@@ -120,11 +120,11 @@ class AvgPool2d(Module):
         By default `kernel_size`.
     padding : int or tuple of int
     ceil_mode : bool, default False
-        Whether a last window may reach beyond the padding.
+        Whether the last window may extend beyond the padding.
     count_include_pad : bool, default True
-        Whether the padding's zeros count.
+        Whether the zeros of the padding count as elements of a window.
     divisor_override : int, optional
-        What to divide the sums by, instead of the number of elements.
+        The number that sums are divided by, in place of the number of elements.
 
     Examples
     --------
@@ -180,19 +180,19 @@ class _LPPool(Module):
 
 
 class LPPool1d(_LPPool):
-    """The root of order `norm_type` of the sum of the powers of each window."""
+    """Power-average pooling: the `norm_type`-norm of each window."""
 
     _pool = staticmethod(F.lp_pool1d)
 
 
 class LPPool2d(_LPPool):
-    """The root of order `norm_type` of the sum of the powers of each window."""
+    """Power-average pooling: the `norm_type`-norm of each window."""
 
     _pool = staticmethod(F.lp_pool2d)
 
 
 class LPPool3d(_LPPool):
-    """The root of order `norm_type` of the sum of the powers of each window."""
+    """Power-average pooling: the `norm_type`-norm of each window."""
 
     _pool = staticmethod(F.lp_pool3d)
 
@@ -265,7 +265,7 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool):
 
 
 class Unfold(Module):
-    """The patch that each window sees, as a column: (N, C, H, W) becomes (N, C · KH · KW, L)."""
+    """The patch of each window as a column: (N, C, H, W) becomes (N, C · KH · KW, L)."""
 
     def __init__(self, kernel_size, dilation=1, padding=0, stride=1):
         super().__init__()
@@ -279,7 +279,7 @@ class Unfold(Module):
 
 
 class Fold(Module):
-    """The sum of patches where `Unfold` finds them: (N, C · KH · KW, L) becomes (N, C, *output_size)."""
+    """Sum patches at the positions from which `Unfold` takes them: (N, C · KH · KW, L) becomes (N, C, *output_size)."""
 
     def __init__(self, output_size, kernel_size, dilation=1, padding=0, stride=1):
         super().__init__()
@@ -324,21 +324,21 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2d(Upsample):
-    """Resample planes, each result the nearest element."""
+    """Resample planes by nearest-neighbour interpolation."""
 
     def __init__(self, size=None, scale_factor=None):
         super().__init__(size, scale_factor, "nearest")
 
 
 class UpsamplingBilinear2d(Upsample):
-    """Resample planes linearly, corners on corners."""
+    """Resample planes by bilinear interpolation with aligned corners."""
 
     def __init__(self, size=None, scale_factor=None):
         super().__init__(size, scale_factor, "bilinear", True)
 
 
 class PixelShuffle(Module):
-    """Each r² channels of (..., C · r², H, W) become the pixels of one: (..., C, H · r, W · r).
+    """Rearrange each r² channels of (..., C · r², H, W) into the pixels of one channel: (..., C, H · r, W · r).
 
     Reference: Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional
     neural network" (2016), section 3.2.

@@ -1,4 +1,4 @@
-"""The one source of randomness of `nn`: a NumPy Generator that `manual_seed` seeds."""
+"""The random number generator of `nn`: one NumPy Generator, which `manual_seed` seeds."""
 
 import numpy as np
 

@@ -13,7 +13,7 @@ from nn.utils.rnn import PackedSequence
 
 
 class _Recurrent(Module):
-    """Layers of recurrent units, each one or two directions; what RNN, GRU and LSTM share."""
+    """Base class of RNN, GRU and LSTM: layers of recurrent units, each in one direction or two."""
 
     _gates = 1
     _states = 1
@@ -64,7 +64,7 @@ class _Recurrent(Module):
         return ("", "_reverse") if self.bidirectional else ("",)
 
     def _add(self, layer, suffix):
-        """Make the parameters of one direction of one layer; return their names as its function takes them."""
+        """Add the parameters of one direction of one layer; return argument name of its function -> attribute."""
         H, P, rows = self.hidden_size, self._output_size(), self._gates * self.hidden_size
         inputs = P * len(self._suffixes()) if layer else self.input_size
         shapes = {"weight_ih": (rows, inputs), "weight_hh": (rows, P)}
@@ -114,7 +114,7 @@ class _Recurrent(Module):
         return y, tuple(states) if self._states > 1 else states[0]
 
     def _check(self, x, states, B):
-        """The last dimension of x, and all of each state's."""
+        """Validate the number of features of x, and the shape of each state."""
         name = type(self).__name__
         if x.shape[-1] != self.input_size:
             raise ValueError(f"{name}: input must have {self.input_size} features, got shape {x.shape}")
@@ -125,7 +125,7 @@ class _Recurrent(Module):
                 raise ValueError(f"{name}: {key} must have shape {shape}, got {state.shape}")
 
     def _layers(self, x, states, sizes):
-        """Run one layer after the other, with time as the first dimension; the final states of all are stacked."""
+        """Run the layers one after the other, with time as the first dimension, and stack their final states."""
         directions, finals = len(self._suffixes()), []
         for first in range(0, len(self._names), directions):
             outputs = []
@@ -142,7 +142,7 @@ class _Recurrent(Module):
         return x, [stack(parts) for parts in zip(*finals, strict=True)]
 
     def _time_loop(self, x, initial, **options):
-        """One direction of one layer: the output and the tuple of final states."""
+        """Run one direction of one layer; return the output and the tuple of final states."""
         raise NotImplementedError
 
     def extra_repr(self):
@@ -161,7 +161,7 @@ class _Recurrent(Module):
 
 
 def _permuted(state, order):
-    """The sequences of a state in another order."""
+    """A state with its sequences in another order."""
     return state if state is None or order is None else state[:, order]
 
 
@@ -177,16 +177,17 @@ class RNN(_Recurrent):
     batch_first : bool, default False
         Whether input and output are (B, T, features) rather than (T, B, features); states are not affected.
     dropout : float, default 0.0
-        In training, the probability to drop an output of any layer but the last.
+        In training, the probability of dropping an output of any layer except the last.
     bidirectional : bool, default False
-        Whether each layer also runs from the last step to the first; those outputs follow the others.
+        Whether each layer also runs from the last step to the first; the outputs are concatenated in this order.
     checkpoint_every : int, optional
-        Save only the states of every so many steps; the backward computes the gates again: less memory, more time.
+        Checkpoint interval in steps: save only these states and recompute the gates in the backward, which takes less
+        memory and more time.
 
     Attributes
     ----------
     weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0 : Parameter
-        Of layer 0, and so on; those of the way back end in ``_reverse``.
+        Of layer 0, and so on; the names of the reverse direction end in ``_reverse``.
 
     Raises
     ------
@@ -232,7 +233,7 @@ class RNN(_Recurrent):
 class GRU(_Recurrent):
     """Gated recurrent units, in layers.
 
-    r and z are gates between 0 and 1, n is the new state, and z the weight of the old one:
+    r and z are gates between 0 and 1, n is the candidate state, and z the weight of the old state:
 
     ``r, z = sigmoid(W_ih x + b_ih + W_hh h + b_hh)``, ``n = tanh(W_in x + b_in + r (W_hn h + b_hn))`` and
     ``h = (1 - z) n + z h``.
@@ -240,10 +241,10 @@ class GRU(_Recurrent):
     Parameters
     ----------
     input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, checkpoint_every
-        As of `RNN`.
+        As for `RNN`.
 
-    Reference: Cho et al., "Learning phrase representations using RNN encoder-decoder" (2014), section 2.3, as cuDNN has
-    it: r applies behind the product with W_hn.
+    Reference: Cho et al., "Learning phrase representations using RNN encoder-decoder" (2014), section 2.3, in cuDNN's
+    variant: r is applied after the product with W_hn.
 
     Examples
     --------
@@ -278,11 +279,11 @@ class GRU(_Recurrent):
 class LSTM(_Recurrent):
     """Long short-term memory, in layers.
 
-    The gates i, f and o, between 0 and 1, say how much of the new g enters the cell c, how much of c remains, and how
-    much of it becomes the output:
+    The gates i, f and o, between 0 and 1, control how much of the candidate g enters the cell c, how much of c is
+    kept, and how much of it becomes the output:
 
     ``i, f, o = sigmoid(W_ih x + b_ih + W_hh h + b_hh)``, ``g = tanh(the same)``, ``c = f c + i g`` and
-    ``h = o tanh(c)``, or with projections W_hr times that.
+    ``h = o tanh(c)``, or with projections ``h = W_hr (o tanh(c))``.
 
     Parameters
     ----------
@@ -296,7 +297,7 @@ class LSTM(_Recurrent):
     Attributes
     ----------
     weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, weight_hr_l0 : Parameter
-        As of `RNN`; the rows of the first four belong to i, f, g and o.
+        As for `RNN`; the rows of the first four are those of i, f, g and o, in this order.
 
     Reference: Hochreiter and Schmidhuber, "Long short-term memory" (1997), with the forget gate of Gers et al. (2000);
     projections: Sak et al. (2014), section 2.
@@ -317,7 +318,7 @@ class LSTM(_Recurrent):
 
 
 class _Cell(Module):
-    """One step of a layer; what the three cells share."""
+    """Base class of the three cells: one step of a layer."""
 
     _gates = 1
     _states = 1

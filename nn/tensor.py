@@ -1,14 +1,14 @@
 """Tensor and the tape.
 
-A `Tensor` is a NumPy array that knows whether it needs a gradient. An operation on such tensors computes its result at
-once and puts a `Node` on the tape: a function from the gradient of the result, dy, to the gradients of the inputs, and
-for each input the edge along which its gradient travels on. An edge ends at the node that made the input or, where no
-node did, at the input itself: a leaf, such as a parameter. `Tensor.backward` follows the edges from the newest node to
-the oldest and adds what arrives at a leaf to its ``grad``.
+A `Tensor` is a NumPy array that may require a gradient. An operation on such tensors computes its result at once and
+puts a `Node` on the tape: a function from the gradient of the result, dy, to the gradients of the inputs, and for each
+input the edge along which its gradient is passed on. An edge ends at the node that made the input or, if no node did,
+at the input itself: a leaf, such as a parameter. `Tensor.backward` follows the edges from the newest node to the oldest
+and adds the gradient that arrives at a leaf to its ``grad``.
 
-The first part of this file, the tape, is all of the mechanism: `Node`, `record` and `_propagate`. What follows are
-operations, each in the same form: compute the result, say how dy goes back, `record` both. There are no loops over
-elements: broadcasting arithmetic and the moving of data are NumPy's, everything else is a pair of kernels.
+The first part of this file, the tape, is the whole mechanism: `Node`, `record` and `_propagate`. The operations follow,
+each in the same form: compute the result, define its backward function, `record` both. There are no loops over
+elements: broadcasting arithmetic and data movement are NumPy's, everything else is a pair of kernels.
 """
 
 import itertools
@@ -27,11 +27,12 @@ import kernels
 
 _ieee = np.errstate(all="ignore")  # infinities and NaNs are results here, not warnings
 _NUMBERS = (int, float, np.generic)
-_PLAIN_BOUNDS = {int, float, type(None)}  # those that adapt to the array's dtype by themselves
+_PLAIN_BOUNDS = {int, float, type(None)}  # bounds that NumPy converts to the array's dtype by itself
 
-# A training step allocates what its backward needs and frees it all, and glibc would give it back to the system each
-# time, to be mapped anew, page by page: a fifth of the step of a small transformer. It keeps twice as much as the
-# largest block freed so far, of up to 32 MiB. This one is never touched, so it costs nothing.
+# A training step allocates what its backward needs and frees it all; glibc would return that memory to the system at
+# every step, and map it again page by page: a fifth of the time of a small transformer's step. glibc keeps up to twice
+# the size of the largest block freed so far (of up to 32 MiB), hence this block, which is never written and costs
+# nothing.
 np.empty(2**25 - 2**13, np.uint8)
 
 
@@ -90,16 +91,16 @@ def is_grad_enabled():
 
 
 class _Memory:
-    """What all tensors on the same memory share, to notice changes in place."""
+    """The state shared by all tensors on the same memory, to detect changes in place."""
 
     __slots__ = ("version", "tensors")
 
     def __init__(self):
-        self.version = 0  # how often it was changed in place
-        self.tensors = None  # weak references to the tensors on it, once there was more than one
+        self.version = 0  # number of changes in place
+        self.tensors = None  # weak references to the tensors on it, from the second tensor on
 
     def share(self, owner, view):
-        """Put `view` on the memory of `owner`."""
+        """Make `view` a tensor on this memory, that of `owner`."""
         if self.tensors is None:
             self.tensors = set()
             self.tensors.add(weakref.ref(owner, self.tensors.discard))
@@ -107,7 +108,7 @@ class _Memory:
         view._memory = self
 
     def is_shared(self):
-        """Whether there is more than one tensor on it."""
+        """Whether more than one tensor is on this memory."""
         return self.tensors is not None and len(self.tensors) > 1
 
 
@@ -115,7 +116,7 @@ class Node:
     """One recorded operation.
 
     `backward` takes dy and returns the gradient of each input, or None where none is needed: an array if there is one
-    input, else a tuple. Each is a new array, dy itself or a view; dy must not be written to, for others may hold it.
+    input, else a tuple. Each is a new array, dy itself or a view. dy must not be written to: it may be shared.
     """
 
     __slots__ = ("order", "name", "edges", "backward", "watched", "hooks")
@@ -144,14 +145,14 @@ def record(name, data, inputs, backward, saved=(), *, saves_result=False, view=F
     inputs : tuple of (Tensor or None)
         One for each gradient that `backward` returns; None for an argument that has no gradient.
     backward : callable
-        As described in `Node`. It must hold arrays, never `inputs`, which would keep alive what it does not need.
+        As described in `Node`. It must capture arrays, never `inputs`, which would keep alive more than it needs.
     saved : tuple of (Tensor, array or None)
-        Whatever `backward` reads, masks, indices and weights as well as inputs: `Tensor.backward` raises if a tensor
-        among them was changed in place meanwhile. An array is its owner's, and nobody sees what is written to it.
+        Everything that `backward` reads, masks, indices and weights as well as inputs: `Tensor.backward` raises if a
+        tensor among them was changed in place meanwhile. Changes of an array are not detected.
     saves_result : bool
         Whether `backward` reads `data`.
     view : bool
-        Whether `data` lies in the memory of the first input.
+        Whether `data` is a view of the first input.
 
     Returns
     -------
@@ -170,10 +171,10 @@ def record(name, data, inputs, backward, saved=(), *, saves_result=False, view=F
 
 
 def record_several(name, arrays, inputs, backward, saved=(), *, saves_results=(), view=False):
-    """As `record`, for an operation with several results: `backward` takes a dy for each, None where none has arrived.
+    """As `record`, for an operation with several results: `backward` takes a dy for each, None for unused results.
 
-    Each result has a node of its own that keeps its dy and sends a bit on to the node of the operation. Bits add up on
-    their way, as gradients do: the sum says which results this backward has come through.
+    Each result has a node of its own that stores its dy and sends one bit to the node of the operation as a gradient.
+    The bits are summed as gradients are: the sum is the set of results that this backward pass has reached.
 
     Parameters
     ----------
@@ -211,17 +212,17 @@ def record_several(name, arrays, inputs, backward, saved=(), *, saves_results=()
     operation = Node(name, edges, joined, [(t._memory, t._memory.version) for t in watched])
     for i, result in enumerate(results):
 
-        def keep(dy, i=i):
+        def store(dy, i=i):
             arrived[i] = dy
             return np.asarray(1 << i, dtype=object)  # Python's integers have as many bits as there are results
 
         result._requires_grad = True
-        result._node = Node(name, [operation], keep)
+        result._node = Node(name, [operation], store)
     return results
 
 
 def edge(tensor):
-    """Where the gradient of a tensor goes: its node, the tensor itself if it is a leaf, None if it needs none."""
+    """Where the gradient of a tensor is sent: to its node, to the tensor itself if it is a leaf, or nowhere (None)."""
     return (tensor._node or tensor) if tensor._requires_grad else None
 
 
@@ -234,13 +235,13 @@ def _any_requires_grad(inputs):
 
 @_ieee
 def _propagate(root, dy, retain_graph):
-    """Send `dy` back from `root`, a node or a leaf, and add what arrives at the leaves to their ``grad``.
+    """Propagate `dy` back from `root`, a node or a leaf, and add the gradients of the leaves to their ``grad``.
 
-    Newest first is an order in which all consumers of a result come before the node that made it, so its gradient is
-    complete when its turn comes. Leaves are written to at the end: an error on the way leaves every ``grad`` as it was.
+    Newest first is a reverse topological order: all consumers of a result come before the node that made it, so its
+    gradient is complete when the node runs. Leaves are written at the end, so an error leaves every ``grad`` unchanged.
     """
     arrived = {}  # node -> its gradient so far
-    leaves = {}  # leaf -> its gradient so far, an array that nobody else holds
+    leaves = {}  # leaf -> its gradient so far, an array without other references
     queue = []
     edges, gradients = (root,), (dy,)
     while True:
@@ -258,8 +259,9 @@ def _propagate(root, dy, retain_graph):
             elif end in leaves:
                 leaves[end] += g
             else:
-                alone = g is not dy and (g.base is None or sys.getrefcount(g.base) <= 2)  # this view's, and the call's
-                leaves[end] = g if alone else g.copy()
+                # two references to the base: the view's own and getrefcount's argument
+                exclusive = g is not dy and (g.base is None or sys.getrefcount(g.base) <= 2)
+                leaves[end] = g if exclusive else g.copy()
         if not queue:
             break
         node = heappop(queue)[1]
@@ -270,7 +272,7 @@ def _propagate(root, dy, retain_graph):
         if backward is None:
             raise RuntimeError(
                 f"backward: the graph was freed by an earlier backward, which went through this {node.name}; "
-                "pass retain_graph=True to that one"
+                "pass retain_graph=True to that call"
             )
         for memory, version in node.watched:
             if memory.version != version:
@@ -285,7 +287,7 @@ def _propagate(root, dy, retain_graph):
             node.edges, node.backward, node.watched = (), None, ()
     for leaf in leaves:
         if leaf._hooks:
-            leaves[leaf] = _run_hooks(leaf._hooks, leaves[leaf]).copy()  # a hook may keep what it saw
+            leaves[leaf] = _run_hooks(leaf._hooks, leaves[leaf]).copy()  # a hook may keep a reference
     for leaf, g in leaves.items():
         if leaf.grad is None:
             leaf.grad = _wrap(g)
@@ -319,7 +321,7 @@ class Handle:
 
 
 # --- arithmetic with two operands -------------------------------------------------------------------------------------
-# Each takes two tensors, arrays or numbers, of which one at least is a tensor, and becomes an operator of Tensor.
+# Each takes two tensors, arrays or numbers, at least one of them a tensor, and becomes an operator of Tensor.
 
 
 def _operands(name, a, b):
@@ -332,7 +334,7 @@ def _operands(name, a, b):
 
 
 def _match(name, x, y):
-    """Bring arrays and numbers to one dtype: numbers and integers adapt to floats; float32 and float64 do not mix."""
+    """Convert two operands to one dtype: numbers and integers adapt to floats; float32 and float64 do not mix."""
     for v in (x, y):
         if not isinstance(v, (np.ndarray, *_NUMBERS)):
             raise TypeError(f"{name}: expected a Tensor, an array or a number, got {type(v).__name__}")
@@ -348,7 +350,7 @@ def _match(name, x, y):
 
 
 def _unbroadcast(g, shape):
-    """Sum a gradient over the dimensions in which its operand, of the given shape, was repeated."""
+    """Sum a gradient over the dimensions along which its operand, of the given shape, was broadcast."""
     if g.shape == shape:
         return g
     added = g.ndim - len(shape)
@@ -356,8 +358,8 @@ def _unbroadcast(g, shape):
     return kernels.sum(g, (*range(added), *stretched)).reshape(shape)
 
 
-def _record_pair(name, z, a, b, da, db, saved=(), saves_result=False):
-    """Record an elementwise operation; `da` and `db` turn dy into the operands' gradients, still in the shape of z."""
+def _record_binary(name, z, a, b, da, db, saved=(), saves_result=False):
+    """Record an elementwise operation; `da` and `db` map dy to the operands' gradients, still in the shape of z."""
     shape_a = a.data.shape if a is not None and a._requires_grad else None
     shape_b = b.data.shape if b is not None and b._requires_grad else None
 
@@ -374,7 +376,7 @@ def _record_pair(name, z, a, b, da, db, saved=(), saves_result=False):
 def _add(a, b):
     """The sum, element by element; tensors and numbers broadcast."""
     a, b, x, y = _operands("add", a, b)
-    return _record_pair("add", x + y, a, b, lambda dy: dy, lambda dy: dy)
+    return _record_binary("add", x + y, a, b, lambda dy: dy, lambda dy: dy)
 
 
 @_ieee
@@ -383,14 +385,14 @@ def _sub(a, b):
     a, b, x, y = _operands("sub", a, b)
     if x.dtype.kind == "b":
         raise TypeError("sub: bools have no difference; use != or long()")
-    return _record_pair("sub", x - y, a, b, lambda dy: dy, lambda dy: -dy)
+    return _record_binary("sub", x - y, a, b, lambda dy: dy, lambda dy: -dy)
 
 
 @_ieee
 def _mul(a, b):
     """The product, element by element; tensors and numbers broadcast."""
     a, b, x, y = _operands("mul", a, b)
-    return _record_pair("mul", x * y, a, b, lambda dy: dy * y, lambda dy: dy * x, (a, b))
+    return _record_binary("mul", x * y, a, b, lambda dy: dy * y, lambda dy: dy * x, (a, b))
 
 
 @_ieee
@@ -401,9 +403,9 @@ def _div(a, b):
         x, y = x.astype(np.float32), y.astype(np.float32)
 
     def db(dy):
-        return -dy * (x / y / y)  # y² overflows, and vanishes, where the quotients do not
+        return -dy * (x / y / y)  # y² may overflow or underflow where the quotients do not
 
-    return _record_pair("div", x / y, a, b, lambda dy: dy / y, db, (a, b))
+    return _record_binary("div", x / y, a, b, lambda dy: dy / y, db, (a, b))
 
 
 @_ieee
@@ -416,13 +418,13 @@ def _pow(a, b):
         return dy * np.where(y == 0, 0, y * x ** (y - 1))  # x⁰ is constant, even at 0
 
     def db(dy):
-        return dy * np.where((x == 0) & (y >= 0), 0, z * np.log(x))  # and so is 0ʸ
+        return dy * np.where((x == 0) & (y >= 0), 0, z * np.log(x))  # 0ʸ is constant, too
 
-    return _record_pair("pow", z, a, b, da, db, (a, b), saves_result=b is not None and b._requires_grad)
+    return _record_binary("pow", z, a, b, da, db, (a, b), saves_result=b is not None and b._requires_grad)
 
 
 def _integer_power(x, y):
-    """Powers of integers, some negative: 1 and -1 have those, and of others PyTorch makes 0."""
+    """Powers of integers with negative exponents among them: exact for 1 and -1, 0 for all others, as in PyTorch."""
     inverse = np.where(np.abs(x) == 1, x ** (y & 1), 0)
     return np.where(y < 0, inverse, x ** np.maximum(y, 0))
 
@@ -433,21 +435,27 @@ def _extremum(name, pick, a, b, loses):
     half = x.dtype.type(0.5) if x.dtype.kind == "f" else 0
 
     def da(dy):
-        return np.where(x == y, dy * half, np.where(loses(x, y), 0, dy))  # a tie shares the gradient, a NaN passes it
+        return np.where(x == y, dy * half, np.where(loses(x, y), 0, dy))  # equal elements share dy, NaN passes it
 
     def db(dy):
         return np.where(x == y, dy * half, np.where(loses(y, x), 0, dy))
 
-    return _record_pair(name, pick(x, y), a, b, da, db, (a, b))
+    return _record_binary(name, pick(x, y), a, b, da, db, (a, b))
 
 
 def maximum(a, b):
-    """The larger of two tensors, element by element; NaN if one is, and both get the gradient. A tie shares it."""
+    """The larger of two tensors, element by element; equal elements share the gradient.
+
+    NaN if either is, and both get the gradient.
+    """
     return _extremum("maximum", np.maximum, a, b, np.less)
 
 
 def minimum(a, b):
-    """The smaller of two tensors, element by element; NaN if one is, and both get the gradient. A tie shares it."""
+    """The smaller of two tensors, element by element; equal elements share the gradient.
+
+    NaN if either is, and both get the gradient.
+    """
     return _extremum("minimum", np.minimum, a, b, np.greater)
 
 
@@ -468,11 +476,11 @@ def where(condition, a, b):
     c = _mask("where", "condition", condition)
     a, b, x, y = _operands("where", a, b)
     z = np.where(c, x, y)
-    return _record_pair("where", z, a, b, lambda dy: np.where(c, dy, 0), lambda dy: np.where(c, 0, dy), (condition,))
+    return _record_binary("where", z, a, b, lambda dy: np.where(c, dy, 0), lambda dy: np.where(c, 0, dy), (condition,))
 
 
 def _mask(name, argument, mask):
-    """The array of a mask; TypeError unless it holds bools."""
+    """Return the array of a mask; TypeError unless it holds bools."""
     array = _array(mask)
     if array.dtype.kind != "b":
         raise TypeError(f"{name}: {argument} must be bool, got {array.dtype}")
@@ -480,7 +488,7 @@ def _mask(name, argument, mask):
 
 
 def _number(name, value, dtype):
-    """A number as an array of a dtype that can hold it, rounded if need be; ValueError for one that is too large."""
+    """A number as an array of the given dtype, rounded if necessary; ValueError if it is out of range."""
     if not isinstance(value, _NUMBERS):
         raise TypeError(f"{name}: value must be a number or a 0-d tensor, got {type(value).__name__}")
     if dtype.kind in "iu":
@@ -490,7 +498,7 @@ def _number(name, value, dtype):
     else:
         fits = dtype.kind == "b" or not math.isfinite(value) or abs(value) <= float(np.finfo(dtype).max)
     if not fits:
-        raise ValueError(f"{name}: value {value} does not fit {dtype}")
+        raise ValueError(f"{name}: value {value} is out of range for {dtype}")
     return np.asarray(value, dtype)
 
 
@@ -508,7 +516,7 @@ def _comparison(ufunc):
 
 
 def _wrap(data):
-    """A tensor on an array, without the conversions of the constructor."""
+    """A tensor with this array as data, without the conversions of the constructor."""
     tensor = Tensor.__new__(Tensor)
     tensor.data = data
     tensor.grad = None
@@ -520,7 +528,7 @@ def _wrap(data):
 
 
 def _array(data, dtype=None):
-    """Anything that NumPy understands as an array of numbers; Python's floats become float32."""
+    """Convert anything that NumPy accepts to an array of numbers; Python floats become float32."""
     if isinstance(data, Tensor):
         data = data.data
     array = np.asarray(data, dtype)
@@ -533,16 +541,16 @@ def _array(data, dtype=None):
 
 @_ieee
 def _cast(array, dtype):
-    """The values in another dtype, without NumPy's warning about those that do not fit."""
+    """The values in another dtype, without NumPy's warning about overflow."""
     return array.astype(dtype)
 
 
-def _index(index, ndim, keep):
-    """An index as PyTorch reads it: ``x[index]`` is ``x[basic]``, a view, or ``x[basic][picked]``, a copy.
+def _index(index, ndim, copy):
+    """Translate a PyTorch index: ``x[index]`` is ``x[basic]``, a view, or ``x[basic][picked]``, a copy.
 
-    An integer beside arrays takes its dimension away before the arrays are looked at; NumPy would broadcast it with
-    them, and put the result's dimensions in another order. `picked` is None where there is no array. With `keep` it
-    is for a backward, too: lists and arrays, which others may write to meanwhile, are copied.
+    An integer next to arrays removes its dimension before the arrays are applied; NumPy would broadcast it with them,
+    and put the result's dimensions in another order. `picked` is None if the index has no array. With `copy`, for an
+    index that a backward function reads again, lists and arrays are copied, since the caller may change them.
     """
     if isinstance(index, Tensor) and index.data.ndim and index.data.dtype in _INDICES:
         return (), (index.data,)
@@ -552,31 +560,31 @@ def _index(index, ndim, keep):
             break
     else:
         return parts, None
-    basic, picked, gaps, taken, arrays = [], [], [], 0, False
+    basic, picked, ellipses, indexed, arrays = [], [], [], 0, False
     for i in parts:
         if type(i) is not int:
-            i = _index_part(i, keep)
+            i = _index_part(i, copy)
         if isinstance(i, np.ndarray):
             arrays = True
             if i.ndim:
                 dims = i.ndim if i.dtype.kind == "b" else 1
                 basic += [_ALL] * dims
-                taken += dims
+                indexed += dims
             else:  # one bool: a dimension of length 1, or none
                 basic.append(None)
                 i = i.reshape(1)
             picked.append(i)
         elif i is Ellipsis:
-            gaps.append((len(basic), len(picked)))
+            ellipses.append((len(basic), len(picked)))
         else:
             basic.append(i)
-            taken += i is not None
+            indexed += i is not None
             if type(i) is not int:
                 picked.append(_ALL)
-    if len(gaps) > 1:
-        raise IndexError(f"index: at most one ellipsis, got {len(gaps)}")
-    for at, among_picked in gaps:
-        basic[at:at] = picked[among_picked:among_picked] = [_ALL] * (ndim - taken)
+    if len(ellipses) > 1:
+        raise IndexError(f"index: at most one ellipsis, got {len(ellipses)}")
+    for i, j in ellipses:
+        basic[i:i] = picked[j:j] = [_ALL] * (ndim - indexed)
     return tuple(basic), tuple(picked) if arrays else None
 
 
@@ -589,7 +597,7 @@ def _is_tensor(a, b, c):
     return isinstance(a, Tensor) or isinstance(b, Tensor) or isinstance(c, Tensor)
 
 
-def _index_part(i, keep):
+def _index_part(i, copy):
     """One part of an index: an int, slice, None, Ellipsis, or an array of integers or bools."""
     if i is None or i is Ellipsis:
         return i
@@ -597,18 +605,18 @@ def _index_part(i, keep):
         if not _is_tensor(i.start, i.stop, i.step):
             return i
         return slice(*(None if bound is None else operator.index(bound) for bound in (i.start, i.stop, i.step)))
-    array = i.data if isinstance(i, Tensor) else np.array(i) if keep else np.asarray(i)
+    array = i.data if isinstance(i, Tensor) else np.array(i) if copy else np.asarray(i)
     if not array.size and not hasattr(i, "dtype"):
-        array = array.astype(np.int64)  # an empty list is of floats
+        array = array.astype(np.int64)  # NumPy makes an empty list an array of floats
     if array.dtype.kind not in "iub":
         raise IndexError(f"index: tensors must hold integers or bools, got {array.dtype}")
     if array.dtype == np.uint8:
-        raise IndexError("index: uint8 is a mask for PyTorch and numbers for NumPy; use bool() or long()")
+        raise IndexError("index: uint8 means a mask in PyTorch and positions in NumPy; use bool() or long()")
     return array if array.ndim or array.dtype.kind == "b" else int(array)
 
 
 def _put(x, basic, picked, value):
-    """Set ``x[basic][picked]``, or without arrays ``x[basic]``."""
+    """Assign to ``x[basic][picked]``, or without arrays to ``x[basic]``."""
     try:
         if picked is None:
             x[basic] = value
@@ -624,30 +632,30 @@ def _sizes(sizes):
 
 
 class ValuesIndices(NamedTuple):
-    """What `Tensor.max` and `Tensor.min` along a dimension return."""
+    """The result of `Tensor.max` and `Tensor.min` along a dimension."""
 
     values: "Tensor"
     indices: "Tensor"
 
 
 class Tensor:
-    """An array that can be differentiated with respect to.
+    """An array with automatic differentiation.
 
     Parameters
     ----------
     data : array_like
-        Numbers, nested lists of them, or anything that speaks ``__array__``. An ndarray is not copied.
-        Python's floats become float32.
+        Numbers, nested lists of them, or anything that implements ``__array__``. An ndarray is not copied.
+        Python floats become float32.
     dtype : numpy.dtype, optional
     requires_grad : bool, default False
-        Whether `backward` collects a gradient for this tensor; floating point only.
+        Whether `backward` accumulates a gradient for this tensor; floating point only.
 
     Attributes
     ----------
     data : ndarray
-        The values. Writing to it goes unnoticed by the tape: see `mark_changed`.
+        The values. The tape does not detect writes to it: see `mark_changed`.
     grad : Tensor or None
-        The sum of the gradients that `backward` brought since it was last None.
+        The gradient accumulated by `backward` since it was last None.
 
     Raises
     ------
@@ -678,7 +686,7 @@ class Tensor:
         self._requires_grad = False
         self.requires_grad_(requires_grad)
 
-    # what it is
+    # attributes
 
     @property
     def shape(self):
@@ -724,7 +732,7 @@ class Tensor:
 
     def __iter__(self):
         if not self.data.ndim:
-            raise TypeError("iter: a 0-d tensor has nothing to go over")
+            raise TypeError("iter: cannot iterate over a 0-d tensor")
         return (self[i] for i in range(len(self.data)))
 
     def __repr__(self):
@@ -744,7 +752,7 @@ class Tensor:
     # conversion
 
     def item(self):
-        """The only element, as a Python number; ValueError if there are several, or none."""
+        """The only element, as a Python number; ValueError if there is not exactly one."""
         if self.data.size != 1:
             raise ValueError(f"item: needs a tensor of one element, this one is {self.data.shape}")
         return self.data.item()
@@ -759,7 +767,7 @@ class Tensor:
         Raises
         ------
         RuntimeError
-            The tensor requires a gradient, which what NumPy does to it would escape: ``detach()`` it first.
+            The tensor requires a gradient, and NumPy's operations would not be recorded: ``detach()`` it first.
         """
         if self._requires_grad:
             raise RuntimeError("numpy: the tensor requires a gradient; use detach().numpy()")
@@ -776,8 +784,8 @@ class Tensor:
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
-        """Called by PyTorch where it meets our tensors, as in its ``load_state_dict``: it gets views of them."""
-        from_dlpack = sys.modules["torch"].from_dlpack  # not imported here: whoever calls this is PyTorch
+        """Called by PyTorch for arguments of this class, as in its ``load_state_dict``: passes torch views of them."""
+        from_dlpack = sys.modules["torch"].from_dlpack  # needs no import: the caller is PyTorch
         return function(*(from_dlpack(a) if isinstance(a, Tensor) else a for a in args), **(kwargs or {}))
 
     def __bool__(self):
@@ -795,8 +803,8 @@ class Tensor:
     def to(self, dtype):
         """The same values in another dtype; the tensor itself if it has that dtype already.
 
-        What does not fit is not reported: a float64 beyond float32 becomes infinite, and an integer of a NaN or of a
-        number out of its range is undefined.
+        Overflow is not reported: a float64 beyond float32's range becomes infinite, and a NaN or an out-of-range number
+        as an integer is undefined.
         """
         old = self.data.dtype
         if old == dtype:
@@ -832,7 +840,7 @@ class Tensor:
         self.requires_grad_(requires_grad)
 
     def requires_grad_(self, requires_grad=True):
-        """Set whether operations on this leaf are recorded, and return it.
+        """Set whether operations on this leaf are recorded; return self.
 
         Raises
         ------
@@ -854,15 +862,15 @@ class Tensor:
         Parameters
         ----------
         gradient : Tensor or array, optional
-            The gradient of whatever is differentiated with respect to this tensor; 1 for a tensor of one element.
+            The gradient with respect to this tensor; 1 by default, for a tensor of one element.
         retain_graph : bool, default False
-            Keep what the operations saved, so that backward can go through them again.
+            Keep what the operations saved, so that backward can run through them again.
 
         Raises
         ------
         RuntimeError
             The tensor needs no gradient, or has several elements and no `gradient` is given; the graph was freed by an
-            earlier backward; a tensor that is needed was changed in place. Every ``grad`` is as before.
+            earlier backward; a saved tensor was changed in place. Every ``grad`` is unchanged.
         ValueError, TypeError
             `gradient` differs from the tensor in shape or dtype.
         """
@@ -887,7 +895,7 @@ class Tensor:
         return result
 
     def clone(self):
-        """A copy; its gradient goes to the original."""
+        """A copy; its gradient is passed to the original."""
         return record("clone", self.data.copy(), (self,), lambda dy: dy)
 
     def register_hook(self, hook):
@@ -912,17 +920,17 @@ class Tensor:
         return Handle(hooks, hook)
 
     def retain_grad(self):
-        """Let `backward` leave the gradient of this intermediate result in its ``grad``, as if it were a leaf."""
+        """Let `backward` store the gradient of this intermediate result in its ``grad``, as if it were a leaf."""
         if self._node is None:
             return
         reference = weakref.ref(self)  # the node must not keep its result alive
 
-        def keep(dy):
+        def store(dy):
             tensor = reference()
             if tensor is not None:
                 tensor.grad = dy.clone() if tensor.grad is None else tensor.grad + dy
 
-        self.register_hook(keep)
+        self.register_hook(store)
 
     def __deepcopy__(self, memo):
         if self._node is not None:
@@ -954,7 +962,7 @@ class Tensor:
         return _pow(other, self)
 
     def __neg__(self):
-        """The elements with the other sign."""
+        """The negated elements."""
         if self.data.dtype.kind == "b":
             raise TypeError("neg: bools have no negative; use ~")
         return record("neg", -self.data, (self,), lambda dy: -dy)
@@ -1037,9 +1045,9 @@ class Tensor:
 
     @_ieee
     def clamp(self, min=None, max=None):
-        """Each element, but at least `min` and at most `max`: numbers, or tensors that broadcast.
+        """Each element limited to [`min`, `max`]: numbers, or tensors that broadcast.
 
-        The gradient of an element outside goes to the bound that replaces it, if that is a tensor that needs one.
+        The gradient of an element outside is that of the bound that replaces it, if that is a tensor that needs one.
         """
         if min is None and max is None:
             raise ValueError("clamp: needs min or max")
@@ -1071,7 +1079,7 @@ class Tensor:
     # reductions
 
     def sum(self, dim=None, keepdim=False):
-        """The sum over `dim`: an int, several, or None for all. Of nothing: 0."""
+        """The sum over `dim`: an int, several, or None for all. An empty sum is 0."""
         x, dim = self.data, _dims(dim)
         if x.dtype.kind != "f":
             return _reduced("sum", np.sum, x, dim, keepdim)
@@ -1080,7 +1088,7 @@ class Tensor:
         return record("sum", y, (self,), lambda dy: kernels.sum_backward(dy, shape, dim, keepdim))
 
     def mean(self, dim=None, keepdim=False):
-        """The average over `dim`: an int, several, or None for all. Of nothing: NaN."""
+        """The average over `dim`: an int, several, or None for all. The average of no elements is NaN."""
         x, dim = _floating("mean", self), _dims(dim)
         shape = x.shape
         y = kernels.mean(x, dim, keepdim)
@@ -1090,47 +1098,47 @@ class Tensor:
     def var(self, dim=None, *, correction=1, keepdim=False):
         """The variance over `dim`: squared deviations, summed and divided by their number minus `correction`.
 
-        A bool in the place of `dim` is PyTorch's ``unbiased``: a correction of 1 or 0. Where `dim` is empty PyTorch's
+        A bool in place of `dim` is PyTorch's ``unbiased``: a correction of 1 or 0. For an empty `dim`, PyTorch's
         gradient is wrong; here it is that of the variance of all elements.
         """
-        deviation, dim, freedom = _deviation("var", self, dim, correction)
+        deviation, dim, divisor = _deviation("var", self, dim, correction)
         total = kernels.sum(deviation * deviation, dim, True)
 
         def backward(dy):
-            return deviation * (dy.reshape(total.shape) * 2 / freedom)
+            return deviation * (dy.reshape(total.shape) * 2 / divisor)
 
-        return record("var", _kept(total / freedom, dim, keepdim), (self,), backward)
+        return record("var", _squeezed(total / divisor, dim, keepdim), (self,), backward)
 
     @_ieee
     def std(self, dim=None, *, correction=1, keepdim=False):
-        """The square root of `var`, also where that overflows or vanishes; its gradient is 0 where it is 0."""
-        deviation, dim, freedom = _deviation("std", self, dim, correction)
-        # relative to the largest, squares neither overflow nor vanish
+        """The square root of `var`, also where that overflows or underflows; its gradient is 0 where it is 0."""
+        deviation, dim, divisor = _deviation("std", self, dim, correction)
+        # squares relative to the largest neither overflow nor underflow to a sum of 0
         scale = np.max(np.abs(deviation), dim, keepdims=True, initial=0)
         scale = np.where((scale > 0) & (scale < np.inf), scale, scale.dtype.type(1))
         relative = deviation / scale
-        root = np.sqrt(kernels.sum(relative * relative, dim, True) / freedom)
+        root = np.sqrt(kernels.sum(relative * relative, dim, True) / divisor)
 
         def backward(dy):
-            factor = dy.reshape(root.shape) / root / freedom
+            factor = dy.reshape(root.shape) / root / divisor
             return relative * np.where(root == 0, 0, factor)
 
-        return record("std", _kept(scale * root, dim, keepdim), (self,), backward)
+        return record("std", _squeezed(scale * root, dim, keepdim), (self,), backward)
 
     def max(self, dim=None, keepdim=False):
-        """The largest element; NaN if there is one.
+        """The largest element; NaN if any element is.
 
         Parameters
         ----------
         dim : int, optional
-            Then the result is the pair (values, indices) along it; among equals, the first.
-            Without it, equals share the gradient. With a Tensor in its place, the result is `maximum` of both.
+            With it, the result is the pair (values, indices) along this dimension; of equal elements, the first.
+            Without it, equal elements share the gradient. With a Tensor in its place, the result is `maximum` of both.
         keepdim : bool, default False
 
         Raises
         ------
         ValueError
-            The maximum of nothing.
+            There is no element to take the maximum of.
         """
         if isinstance(dim, Tensor):
             return maximum(self, dim)
@@ -1141,11 +1149,11 @@ class Tensor:
             return record("max", kernels.max(x), (self,), lambda dy: kernels.max_backward(dy, x), (self,))
         if x.dtype.kind != "f":
             return _integer_extremum("max", np.max, np.argmax, x, dim, keepdim)
-        values, places = kernels.max(x, dim, keepdim)
-        indices = _wrap(places)
+        values, index_array = kernels.max(x, dim, keepdim)
+        indices = _wrap(index_array)
 
         def backward(dy):
-            return kernels.max_backward(dy, x, dim, keepdim, places)
+            return kernels.max_backward(dy, x, dim, keepdim, index_array)
 
         return ValuesIndices(record("max", values, (self,), backward, (self, indices)), indices)
 
@@ -1164,7 +1172,7 @@ class Tensor:
         return ValuesIndices(-values, indices)
 
     def argmax(self, dim=None, keepdim=False):
-        """The index of the first largest element along `dim`; without it, of the flattened tensor. int64."""
+        """The index (int64) of the first largest element along `dim`; without `dim`, in the flattened tensor."""
         if self.data.dtype.kind != "f":
             return _reduced("argmax", np.argmax, self.data, dim, keepdim)
         return _wrap(kernels.argmax(self.data, dim, keepdim))
@@ -1176,7 +1184,7 @@ class Tensor:
         return _wrap(kernels.argmax(-self.data, dim, keepdim))
 
     def prod(self, dim=None, keepdim=False):
-        """The product over `dim`, or of all elements. Of nothing: 1."""
+        """The product over `dim`, or of all elements. An empty product is 1."""
         if dim is None:
             return self.reshape(-1).prod(0)
         dim = _axis("prod", dim, self.data.ndim)
@@ -1185,7 +1193,7 @@ class Tensor:
         x = self.data
 
         def backward(dy):
-            # the product of all other elements, from those before and those after: right where elements are 0, too
+            # product of all other elements = product of those before times those after: correct at zeros, too
             rows = np.moveaxis(x, dim, -1)
             one = np.ones_like(rows[..., :1])
             before = np.cumprod(np.concatenate((one, rows[..., :-1]), -1), -1)
@@ -1218,7 +1226,7 @@ class Tensor:
         y = kernels.log_softmax(self.data, dim)
         return record("log_softmax", y, (self,), lambda dy: kernels.log_softmax_backward(dy, y, dim), saves_result=True)
 
-    # shape: results lie in the same memory where they can
+    # shape: results are views where possible
 
     def reshape(self, *shape):
         """The same elements in another shape; one length may be -1.
@@ -1226,7 +1234,7 @@ class Tensor:
         Raises
         ------
         ValueError
-            The shape has another number of elements, or does not say which.
+            The shape has another number of elements, or more than one -1.
         """
         return _reshaped("reshape", self, _in_shape("reshape", self.data, _sizes(shape)))
 
@@ -1236,7 +1244,7 @@ class Tensor:
         Raises
         ------
         ValueError
-            The elements do not lie in memory as the shape needs them, or there are more or fewer.
+            The strides do not allow a view of this shape, or the number of elements differs.
         """
         y = _in_shape("view", self.data, _sizes(shape))
         if not np.may_share_memory(y, self.data) and y.size:
@@ -1244,20 +1252,20 @@ class Tensor:
         return _reshaped("view", self, y)
 
     def flatten(self, start_dim=0, end_dim=-1):
-        """Join the dimensions from `start_dim` to `end_dim` into one.
+        """Merge the dimensions from `start_dim` to `end_dim` into one.
 
         Raises
         ------
         IndexError
             There is no such dimension.
         ValueError
-            `start_dim` lies behind `end_dim`.
+            `start_dim` comes after `end_dim`.
         """
         shape = self.data.shape or (1,)
         start = _axis("flatten", start_dim, len(shape), "start_dim")
         end = _axis("flatten", end_dim, len(shape), "end_dim")
         if start > end:
-            raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim}")
+            raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
         joined = (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
         return _reshaped("flatten", self, self.data.reshape(joined))
 
@@ -1303,7 +1311,7 @@ class Tensor:
         return self.transpose(-2, -1)
 
     def expand(self, *sizes):
-        """Repeat along dimensions of length 1, and along new ones in front, without copying; -1 keeps a length.
+        """Repeat along dimensions of length 1, and along new leading ones, without copying; -1 keeps a length.
 
         Raises
         ------
@@ -1318,7 +1326,7 @@ class Tensor:
         for i, s in enumerate(sizes):
             if i < new:
                 if s < 0:
-                    raise ValueError(f"expand: -1 keeps no length of a new dimension, got {tuple(sizes)} for {shape}")
+                    raise ValueError(f"expand: a new dimension cannot have size {s}, got {tuple(sizes)} for {shape}")
             elif s == -1:
                 result[i] = shape[i - new]
             elif s != shape[i - new] and (shape[i - new] != 1 or s < 0):
@@ -1327,16 +1335,16 @@ class Tensor:
         return record("expand", y, (self,), lambda dy: _unbroadcast(dy, shape), view=True)
 
     def split(self, split_size, dim=0):
-        """Parts along `dim`, a tuple: of length `split_size`, the last maybe shorter, or of the lengths in a list.
+        """Split along `dim` into a tuple of parts of length `split_size`, the last maybe shorter, or of listed lengths.
 
         Raises
         ------
         ValueError
-            A negative length, 0 for a dimension that is longer, lengths that do not add up; a 0-d tensor.
+            A negative length, 0 for a dimension that is not empty, lengths with another sum; a 0-d tensor.
         IndexError
             There is no such dimension.
         """
-        axis, length = self._divided("split", dim)
+        axis, length = self._split_axis("split", dim)
         if not isinstance(split_size, (int, np.integer, tuple, list)):
             raise TypeError(f"split: needs an int or a list of them, got {type(split_size).__name__}")
         if isinstance(split_size, (int, np.integer)):
@@ -1352,21 +1360,27 @@ class Tensor:
         return self._parts(sizes, axis)
 
     def chunk(self, chunks, dim=0):
-        """At most `chunks` parts of equal length along `dim`, the last maybe shorter; ValueError for fewer than 1."""
-        axis, length = self._divided("chunk", dim)
+        """Split along `dim` into at most `chunks` parts of equal length, the last maybe shorter.
+
+        Raises
+        ------
+        ValueError
+            `chunks` is below 1; a 0-d tensor.
+        """
+        axis, length = self._split_axis("chunk", dim)
         if chunks < 1:
             raise ValueError(f"chunk: chunks must be at least 1, got {chunks}")
         return self.split(-(-length // chunks), axis) if length else self._parts([0] * chunks, axis)
 
-    def _divided(self, name, dim):
-        """The dimension to divide, counted from the front, and its length; a 0-d tensor has none."""
+    def _split_axis(self, name, dim):
+        """The dimension to split, counted from the front, and its length; ValueError for a 0-d tensor."""
         if not self.data.ndim:
-            raise ValueError(f"{name}: a 0-d tensor has no dimension to divide")
+            raise ValueError(f"{name}: a 0-d tensor has no dimension to split")
         axis = _axis(name, dim, self.data.ndim)
         return axis, self.data.shape[axis]
 
     def _parts(self, sizes, axis):
-        """Parts of those lengths along `axis`."""
+        """Parts of these lengths along `axis`, as views."""
         before, ends = (slice(None),) * axis, itertools.accumulate(sizes)
         parts = [self.data[(*before, slice(end - size, end))] for size, end in zip(sizes, ends, strict=True)]
         shapes, dtype = [part.shape for part in parts], self.data.dtype
@@ -1378,20 +1392,20 @@ class Tensor:
         return record_several("split", parts, (self,), backward, view=True)
 
     def unbind(self, dim=0):
-        """The tuple of slices along `dim`, which they lose."""
-        axis, length = self._divided("unbind", dim)
+        """A tuple of the slices along `dim`, without that dimension."""
+        axis, length = self._split_axis("unbind", dim)
         before = (slice(None),) * axis
         return tuple(self[(*before, i)] for i in range(length))
 
     def masked_fill(self, mask, value):
-        """`value`, a number or a 0-d tensor, where `mask` is true, else the element; the dtype stays."""
+        """`value`, a number or a 0-d tensor, where `mask` is true, else the element; the dtype does not change."""
         m, x = _mask("masked_fill", "mask", mask), self.data
         value = value.to(x.dtype) if isinstance(value, Tensor) else _wrap(_number("masked_fill", value, x.dtype))
         if value.data.ndim:
             raise ValueError(f"masked_fill: value must be a number or a 0-d tensor, got shape {value.data.shape}")
         z = np.where(m, value.data, x)
         da, db = (lambda dy: np.where(m, dy, 0)), (lambda dy: np.where(m, 0, dy))
-        return _record_pair("masked_fill", z, value, self, da, db, (mask,))
+        return _record_binary("masked_fill", z, value, self, da, db, (mask,))
 
     # indexing
 
@@ -1429,7 +1443,7 @@ class Tensor:
         basic, picked = _index(index, x.ndim, recorded)
         new = value.data
         while new.ndim and len(new) == 1:
-            new = new[0, ...]  # NumPy would refuse leading dimensions for an element or a mask
+            new = new[0, ...]  # NumPy does not accept leading dimensions for an element or a mask
         if not recorded:
             _put(x, basic, picked, new)
             self._memory.version += 1
@@ -1445,19 +1459,19 @@ class Tensor:
             if not needs_value:
                 return dx, None
             dvalue = np.asarray(dy[basic] if picked is None else dy[basic][picked])
-            ones = max(len(shape) - dvalue.ndim, 0)  # leading dimensions of length 1 that it has over and above
-            return dx, _unbroadcast(dvalue, shape[ones:]).reshape(shape)
+            extra = max(len(shape) - dvalue.ndim, 0)  # leading dimensions of length 1 that were removed above
+            return dx, _unbroadcast(dvalue, shape[extra:]).reshape(shape)
 
         self._become(record("setitem", y, (self, value), backward, saved))
 
     # in place
 
     def _become(self, result):
-        """Finish an operation in place: take over the value of `result` and its place on the tape; return self.
+        """Finish an operation in place: take over the value and the node of `result`; return self.
 
-        Off the tape the values are written to the memory. On the tape the tensor moves to the memory of the result, so
-        that what earlier operations saved stays as it was; a second tensor on the old memory would miss the change,
-        which is an error.
+        If the operation is not recorded, the values are written to the tensor's memory. If it is, the tensor moves to
+        the memory of the result, so that what earlier operations saved is unchanged; another tensor on the old memory
+        would not see the change, which is an error.
         """
         data = result.data
         if not result._requires_grad:
@@ -1468,13 +1482,13 @@ class Tensor:
         if self._requires_grad and self._node is None:
             raise RuntimeError(f"{name}: a leaf that requires a gradient changes in place only under no_grad()")
         if self._memory.is_shared():
-            raise RuntimeError(f"{name}: in place on a tensor that shares its memory with another; make a new tensor")
+            raise RuntimeError(f"{name}: in place on a tensor that shares its memory with another; use a new tensor")
         self.data, self._node, self._memory = data, result._node, result._memory
         self._requires_grad = True
         return self
 
     def _update(self, name, result):
-        """As `_become`, for a result that may have another shape or dtype, of which only other integers can be held."""
+        """As `_become`, for a result of any shape and dtype: shapes must agree, only integers are converted."""
         old, new = self.data, result.data
         if new.shape != old.shape:
             raise ValueError(f"{name}: in place, shapes differ: the tensor is {old.shape}, the result {new.shape}")
@@ -1485,7 +1499,7 @@ class Tensor:
         return self._become(result)
 
     def mark_changed(self):
-        """Tell the tape that `data` was written to: a backward that needs the old values then raises."""
+        """Tell the tape that `data` was written to: a backward that needs the old values raises."""
         self._memory.version += 1
 
     def add_(self, other, alpha=1):
@@ -1532,7 +1546,7 @@ def _matmul(a, b):
     needs = (a._requires_grad, b._requires_grad)
 
     def backward(dy):
-        if not (x.size and y.size):  # sums of nothing
+        if not (x.size and y.size):  # empty sums
             return np.zeros_like(x), np.zeros_like(y)
         return kernels.matmul_backward(dy, x, y, needs=needs)
 
@@ -1552,9 +1566,9 @@ def _integer_matmul(x, y):
 
 
 def _in_shape(name, x, sizes):
-    """`x` in another shape, or an error that says which."""
+    """`x` in another shape, with an error that names the shapes."""
     if sizes and min(sizes) < -1:
-        raise ValueError(f"{name}: lengths must not be negative but for one -1, got {tuple(sizes)}")
+        raise ValueError(f"{name}: lengths must not be negative, except one -1, got {tuple(sizes)}")
     try:
         return x.reshape(sizes)
     except ValueError:
@@ -1571,7 +1585,7 @@ def _dims(dim):
 
 
 def _deviation(name, tensor, dim, correction):
-    """The differences from the mean, the dimensions that it is taken over as a tuple, and the degrees of freedom."""
+    """The differences from the mean, the reduced dimensions as a tuple, and the number to divide by."""
     x = _floating(name, tensor)
     if isinstance(dim, bool):
         dim, correction = None, int(dim)
@@ -1584,13 +1598,13 @@ def _deviation(name, tensor, dim, correction):
     return x - mean, dims, x.dtype.type(max(x.size // max(mean.size, 1) - correction, 0))
 
 
-def _kept(y, dims, keepdim):
-    """`y` as it is with `keepdim`, else without the dimensions of length 1 that a reduction left."""
+def _squeezed(y, dims, keepdim):
+    """`y`, without the reduced dimensions unless `keepdim`."""
     return y if keepdim else y.squeeze(dims)
 
 
 def _reduced(name, reduction, x, dim, keepdim):
-    """NumPy's reduction over `dim`, several (of none: all of them) or None for all, as a tensor."""
+    """A NumPy reduction as a tensor, over `dim`: an int, several, or None or an empty tuple for all."""
     dims = None if dim is None else tuple(dim) if isinstance(dim, (tuple, list)) else dim
     if isinstance(dims, tuple):
         dims = tuple(_axis(name, d, x.ndim) for d in dims) or None
@@ -1601,27 +1615,27 @@ def _reduced(name, reduction, x, dim, keepdim):
     return _wrap(np.asarray(reduction(x, axis=dims, keepdims=keepdim)))
 
 
-def _integer_extremum(name, extremum, place, x, dim, keepdim):
-    """Values and first places along `dim` of an array of integers or bools."""
+def _integer_extremum(name, extremum, arg_extremum, x, dim, keepdim):
+    """Extrema and their first indices along `dim`, of an array of integers or bools."""
     axis = _axis(name, dim, x.ndim)
     if x.ndim and not x.shape[axis]:
         raise ValueError(f"{name}: nothing to reduce: dimension {dim} of {x.shape}")
     rows = x if x.ndim else x.reshape(1)
     keepdim = keepdim and x.ndim > 0
-    indices = np.asarray(place(rows, axis=axis, keepdims=keepdim))
+    indices = np.asarray(arg_extremum(rows, axis=axis, keepdims=keepdim))
     return ValuesIndices(_wrap(np.asarray(extremum(rows, axis=axis, keepdims=keepdim))), _wrap(indices))
 
 
 def _axis(name, dim, ndim, argument="dim"):
-    """`dim` counted from the front; IndexError where there is no such dimension (a 0-d tensor has 0 and -1)."""
+    """`dim` counted from the front; IndexError if there is no such dimension (a 0-d tensor has 0 and -1)."""
     if type(dim) is int and -ndim <= dim < ndim:
         return dim % ndim
     if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
         raise TypeError(f"{name}: {argument} must be an int, got {type(dim).__name__}")
-    most = max(ndim, 1)
-    if not -most <= dim < most:
-        raise IndexError(f"{name}: {argument} must be from {-most} to {most - 1}, got {dim}")
-    return int(dim) % most
+    limit = max(ndim, 1)
+    if not -limit <= dim < limit:
+        raise IndexError(f"{name}: {argument} must be from {-limit} to {limit - 1}, got {dim}")
+    return int(dim) % limit
 
 
 def _inexact(tensor):
@@ -1653,7 +1667,7 @@ def tensor(data, dtype=None, requires_grad=False):
 
 
 def from_numpy(array):
-    """A tensor on the memory of an array: a change of one is a change of the other."""
+    """A tensor that shares the memory of an array: a change of one is a change of the other."""
     return Tensor(array)
 
 
@@ -1668,12 +1682,12 @@ def ones(*size, dtype=np.float32, requires_grad=False):
 
 
 def full(size, fill_value, dtype=None, requires_grad=False):
-    """A tensor with the same number everywhere."""
+    """A tensor filled with one number."""
     return Tensor(np.full(size, _array(fill_value, dtype)), requires_grad=requires_grad)
 
 
 def arange(start, end=None, step=1, dtype=None):
-    """The numbers from `start` (0 if only one bound is given) up to but without `end`.
+    """The numbers from `start` (0 if only one bound is given) up to, but not including, `end`.
 
     Raises
     ------
@@ -1698,7 +1712,7 @@ def cat(tensors, dim=0):
     Parameters
     ----------
     tensors : sequence of Tensor
-        Of one dtype, and of one shape but for dimension `dim`; a 1-d tensor of no elements goes with all.
+        Of one dtype, and of one shape except in dimension `dim`; an empty 1-d tensor is accepted with any shape.
     dim : int, default 0
 
     Raises
@@ -1713,19 +1727,19 @@ def cat(tensors, dim=0):
     shapes = [x.shape for x in arrays]
     if () in shapes:
         raise ValueError(f"cat: a 0-d tensor, number {shapes.index(())}, has no dimension to join along; use stack")
-    model = next((shape for shape in shapes if shape != (0,)), (0,))
-    axis = _axis("cat", dim, len(model))
-    rest = model[:axis], model[axis + 1 :]
+    template = next((shape for shape in shapes if shape != (0,)), (0,))
+    axis = _axis("cat", dim, len(template))
+    rest = template[:axis], template[axis + 1 :]
     lengths = []
     for shape in shapes:
-        if (shape[:axis], shape[axis + 1 :]) == rest and len(shape) == len(model):
+        if (shape[:axis], shape[axis + 1 :]) == rest and len(shape) == len(template):
             lengths.append(shape[axis])
         elif shape == (0,):
             lengths.append(0)
         else:
             raise ValueError(f"cat: shapes differ in more than dimension {dim}: {', '.join(map(str, shapes))}")
     ends = list(itertools.accumulate(lengths))[:-1]
-    joined = [x for x in arrays if x.ndim == len(model)]
+    joined = [x for x in arrays if x.ndim == len(template)]
 
     def backward(dy):
         parts = np.split(dy, ends, axis=axis)
@@ -1742,7 +1756,7 @@ def stack(tensors, dim=0):
     tensors : sequence of Tensor
         Of one shape and dtype.
     dim : int, default 0
-        Where the new dimension stands in the result.
+        Index of the new dimension in the result.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from nn.tensor import no_grad
 
 
 def accuracy(output, target):
-    """The fraction of rows of scores whose largest is the target's.
+    """The fraction of rows in which the target class has the largest score.
 
     Parameters
     ----------
@@ -32,12 +32,12 @@ def accuracy(output, target):
 
 
 def evaluate(model, batches, loss, metrics=None):
-    """Loss and metrics of a model over batches, in evaluation mode and without the tape.
+    """Loss and metrics of a model over batches, in evaluation mode and without recording.
 
     Parameters
     ----------
     model : Module
-        The mode of each of its parts is restored afterwards.
+        The mode of each of its submodules is restored afterwards.
     batches : iterable of (input, target)
     loss : callable
         (output, target) -> 0-d Tensor, a mean over the batch.
@@ -80,12 +80,12 @@ def fit(
     Parameters
     ----------
     model : Module
-        Put into training mode if it is in evaluation mode. Where only parts of it are, such as frozen normalisations,
-        they stay in it.
+        Set to training mode if it is in evaluation mode itself. If only submodules are, such as frozen normalisations,
+        they remain in evaluation mode.
     train : iterable of (input, target)
-        Iterated once an epoch: a `DataLoader`.
+        Iterated once per epoch: a `DataLoader`.
     optimizer : Optimizer
-        Over the model's parameters.
+        Of the model's parameters.
     loss : callable
         (output, target) -> 0-d Tensor, a mean over the batch.
     epochs : int
@@ -97,24 +97,24 @@ def fit(
     scheduler : LRScheduler, optional
         Stepped after each epoch; `ReduceLROnPlateau` gets the validation loss.
     patience : int, optional
-        Stop after this many epochs in a row without a lower validation loss, and in any case end with the weights of
-        the best epoch. None: train all epochs and keep the last weights.
+        Stop after this many epochs in a row without a lower validation loss, and finally restore the weights of the
+        best epoch. None: train for all epochs and keep the last weights.
     progress : bool, default True
         Show a progress bar.
 
     Returns
     -------
     dict of str to list
-        One number an epoch: ``"loss"`` and each metric, averaged over the epoch's batches as they were trained on;
+        One number per epoch: ``"loss"`` and each metric, averaged over the epoch's batches while training;
         ``"validation_loss"`` and ``"validation_<metric>"`` if there is a validation set; ``"lr"``, the rate of the
-        first group. And ``"batch_loss"``, one number a batch.
+        first group. And ``"batch_loss"``, one number per batch.
 
     Raises
     ------
     ImportError
-        A progress bar is wanted and tqdm is not installed.
+        `progress` is set and tqdm is not installed.
     ValueError
-        `patience` or a `ReduceLROnPlateau` without `validation`, or an empty iterable of batches.
+        `patience` or a `ReduceLROnPlateau` is given without `validation`, or there are no batches.
     """
     plateau = isinstance(scheduler, ReduceLROnPlateau)
     if validation is None and (patience is not None or plateau):
@@ -163,7 +163,7 @@ def _train_epoch(model, batches, optimizer, loss, metrics, batch_losses, bar):
 
 
 class _Means:
-    """Running means over samples of the loss and the metrics."""
+    """Running means of the loss and the metrics over samples."""
 
     def __init__(self, metrics):
         self.metrics = metrics or {}
@@ -179,7 +179,7 @@ class _Means:
 
     def result(self):
         if self.count == 0:
-            raise ValueError("there is no batch to train on or to evaluate")
+            raise ValueError("there are no batches to train on or to evaluate")
         return {name: total / self.count for name, total in self.totals.items()}
 
 

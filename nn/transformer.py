@@ -1,6 +1,6 @@
-"""The transformer: layers of attention and of feed-forward networks, an encoder and a decoder of them, and both.
+"""The transformer: encoder and decoder layers of attention and feed-forward networks, and the models made of them.
 
-Masks are those of `MultiheadAttention`: bool, True where not to attend, or numbers added to the scores.
+Masks are those of `MultiheadAttention`: bool, True where a query must not attend, or numbers added to the scores.
 
 Reference: Vaswani et al., "Attention is all you need" (2017), section 3.
 """
@@ -22,15 +22,15 @@ ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
 
 
 class _Layer(Module):
-    """What the layers of encoder and decoder share: branches that are added to what flows past them."""
+    """Base class of encoder and decoder layers: residual branches, and the feed-forward network."""
 
-    def _feed_forward_parts(self, d_model, dim_feedforward, dropout, activation, bias):
+    def _add_feed_forward(self, d_model, dim_feedforward, dropout, activation, bias):
         self.linear1 = Linear(d_model, dim_feedforward, bias)
         self.dropout = Dropout(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, bias)
         self.activation = _activation(type(self).__name__, activation)
 
-    def _branch(self, x, norm, function):
+    def _residual(self, x, norm, function):
         """``x + function(x)``, normalised before the function or after the sum."""
         return x + function(norm(x)) if self.norm_first else norm(x + function(x))
 
@@ -39,7 +39,7 @@ class _Layer(Module):
 
 
 def _activation(name, activation):
-    """The function of that name; a function is itself."""
+    """The activation function of this name; a callable is returned as it is."""
     if callable(activation):
         return activation
     if activation not in ACTIVATIONS:
@@ -48,22 +48,22 @@ def _activation(name, activation):
 
 
 class TransformerEncoderLayer(_Layer):
-    """Self-attention, then a network of two layers at each position, both as branches with dropout.
+    """Self-attention, then a feed-forward network of two layers at each position, both as residual branches.
 
     Parameters
     ----------
     d_model, nhead : int
-        The width, and how many heads divide it.
+        The width, and the number of heads, which divides it.
     dim_feedforward : int, default 2048
-        The width between the two layers.
+        The width of the hidden layer.
     dropout : float, default 0.1
-        In training, the probability to drop an attention weight, a hidden unit, or an output of a branch.
+        In training, the probability of dropping an attention weight, a hidden unit, or an output of a branch.
     activation : {"relu", "gelu"} or callable
     layer_norm_eps : float, default 1e-5
     batch_first : bool, default False
         Whether sequences are (N, T, d_model) rather than (T, N, d_model).
     norm_first : bool, default False
-        Whether each branch normalises what it reads, rather than the sum being normalised.
+        Whether to normalise the input of each branch (pre-norm) rather than the sum (post-norm).
     bias : bool, default True
         Whether linear layers and normalisations have biases.
 
@@ -89,7 +89,7 @@ class TransformerEncoderLayer(_Layer):
         super().__init__()
         self.norm_first = norm_first
         self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first)
-        self._feed_forward_parts(d_model, dim_feedforward, dropout, activation, bias)
+        self._add_feed_forward(d_model, dim_feedforward, dropout, activation, bias)
         self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias)
         self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias)
         self.dropout1 = Dropout(dropout)
@@ -100,17 +100,17 @@ class TransformerEncoderLayer(_Layer):
             y, _ = self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, is_causal=is_causal)
             return self.dropout1(y)
 
-        x = self._branch(src, self.norm1, attend)
-        return self._branch(x, self.norm2, lambda x: self.dropout2(self._feed_forward(x)))
+        x = self._residual(src, self.norm1, attend)
+        return self._residual(x, self.norm2, lambda x: self.dropout2(self._feed_forward(x)))
 
 
 class TransformerDecoderLayer(_Layer):
-    """Self-attention, attention to the encoder's output, then a network of two layers at each position.
+    """Self-attention, cross-attention to the encoder's output, then a feed-forward network at each position.
 
     Parameters
     ----------
     d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias
-        As of `TransformerEncoderLayer`.
+        As for `TransformerEncoderLayer`.
 
     Examples
     --------
@@ -135,7 +135,7 @@ class TransformerDecoderLayer(_Layer):
         self.norm_first = norm_first
         self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first)
         self.multihead_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first)
-        self._feed_forward_parts(d_model, dim_feedforward, dropout, activation, bias)
+        self._add_feed_forward(d_model, dim_feedforward, dropout, activation, bias)
         self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias)
         self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias)
         self.norm3 = LayerNorm(d_model, layer_norm_eps, bias=bias)
@@ -158,28 +158,28 @@ class TransformerDecoderLayer(_Layer):
             y, _ = self.self_attn(x, x, x, tgt_key_padding_mask, False, tgt_mask, is_causal=tgt_is_causal)
             return self.dropout1(y)
 
-        def remember(x):
+        def cross_attend(x):
             masks = {"key_padding_mask": memory_key_padding_mask, "attn_mask": memory_mask}
             y, _ = self.multihead_attn(x, memory, memory, need_weights=False, is_causal=memory_is_causal, **masks)
             return self.dropout2(y)
 
-        x = self._branch(tgt, self.norm1, attend)
-        x = self._branch(x, self.norm2, remember)
-        return self._branch(x, self.norm3, lambda x: self.dropout3(self._feed_forward(x)))
+        x = self._residual(tgt, self.norm1, attend)
+        x = self._residual(x, self.norm2, cross_attend)
+        return self._residual(x, self.norm3, lambda x: self.dropout3(self._feed_forward(x)))
 
 
 class TransformerEncoder(Module):
-    """Encoder layers one after the other.
+    """A stack of encoder layers.
 
     Parameters
     ----------
     encoder_layer : TransformerEncoderLayer
-        Copied `num_layers` times: all begin with the same weights.
+        Copied `num_layers` times, with the same initial weights.
     num_layers : int
     norm : Module, optional
         Applied to the result.
     enable_nested_tensor, mask_check : bool
-        PyTorch's, about a faster way of its own; they change nothing here.
+        Accepted for compatibility and ignored: in PyTorch they select its fast path.
     """
 
     def __init__(self, encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True):
@@ -188,7 +188,7 @@ class TransformerEncoder(Module):
         self.num_layers, self.norm = num_layers, norm
 
     def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None):
-        """Encode; `is_causal` promises that `mask` is the causal one, which is detected where it is None."""
+        """Encode; `is_causal` asserts that `mask` is the causal mask; None detects it."""
         is_causal = _is_causal(mask) if is_causal is None else is_causal
         for layer in self.layers:
             src = layer(src, mask, src_key_padding_mask, is_causal)
@@ -196,12 +196,12 @@ class TransformerEncoder(Module):
 
 
 class TransformerDecoder(Module):
-    """Decoder layers one after the other.
+    """A stack of decoder layers.
 
     Parameters
     ----------
     decoder_layer : TransformerDecoderLayer
-        Copied `num_layers` times: all begin with the same weights.
+        Copied `num_layers` times, with the same initial weights.
     num_layers : int
     norm : Module, optional
         Applied to the result.
@@ -223,7 +223,7 @@ class TransformerDecoder(Module):
         tgt_is_causal=None,
         memory_is_causal=False,
     ):
-        """Decode; `tgt_is_causal` promises that `tgt_mask` is the causal one, which is detected where it is None."""
+        """Decode; `tgt_is_causal` asserts that `tgt_mask` is the causal mask; None detects it."""
         tgt_is_causal = _is_causal(tgt_mask) if tgt_is_causal is None else tgt_is_causal
         masks = (tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask)
         for layer in self.layers:
@@ -318,7 +318,7 @@ class Transformer(Module):
 
 
 def _is_causal(mask):
-    """Whether a mask is the causal one."""
+    """Whether a mask is the causal mask."""
     if mask is None or mask.ndim != 2 or mask.shape[0] != mask.shape[1]:
         return False
     values = mask.data if isinstance(mask, Tensor) else mask

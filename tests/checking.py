@@ -1,8 +1,8 @@
-"""The one checker: values, dtypes, shapes and every gradient of a kernel, judged three ways and at the edge of memory.
+"""The checker of kernels: values, dtypes, shapes and every gradient, also next to guard pages.
 
 `check` runs an operation of `kernels` and compares the result and all gradients with the float64 reference in
-`kernels.reference` and with PyTorch; then it runs the operation again with every array flush against an unmapped
-page, once at the front and once at the back, where a single byte read or written too far kills the process.
+`kernels.reference` and with PyTorch. Then it runs the operation again with every array placed against an unmapped page,
+once at its start and once at its end: an access one byte out of bounds kills the process.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ import kernels
 GUARD_PAGES = sys.platform == "linux"
 PROT_NONE = 0
 
-# Every layout holds the same values as the C-contiguous array it is made from.
+# Layouts with the same values as the C-contiguous array that they are made from.
 LAYOUTS = {
     "fortran": lambda array: array.copy(order="F"),
     "reversed": lambda array: np.flip(np.flip(array).copy()),
@@ -33,12 +33,12 @@ LAYOUTS = {
 
 @dataclass(frozen=True)
 class Operation:
-    """One public operation and what it is judged by.
+    """One public operation, and how it is checked.
 
-    `saved(arguments, result)` gives what the backward takes after `dy`; `differentiable` are the positions of the
-    arguments that have a gradient. `scale(operation, arguments, dy, options)` gives, for the result and then for each
-    gradient, the magnitude that rounding errors are relative to, in addition to the value itself; without it, that is
-    the largest value of the array. A tuple of results may have a tuple of magnitudes.
+    `saved(arguments, result)` returns the arguments of the backward after `dy`; `differentiable` are the positions of
+    the arguments that have a gradient. `scale(operation, arguments, dy, options)` returns, for the result and then for
+    each gradient, the magnitude to which rounding errors are relative, in addition to the value itself; without it,
+    that is the largest value of the array. A tuple of results may have a tuple of magnitudes.
     """
 
     family: str
@@ -71,8 +71,8 @@ def read_only(array):
 def guarded(array, end="back"):
     """Copy of `array` (strides included) whose first byte follows, or whose last byte precedes, an unmapped page.
 
-    The bytes between the elements of a strided array, and the rest of its pages, are NaN. Elsewhere than on Linux, this
-    is an ordinary copy.
+    The bytes between the elements of a strided array, and the rest of its pages, are NaN. On systems other than Linux,
+    this is an ordinary copy.
     """
     if not GUARD_PAGES:
         return array.copy(order="K")
@@ -95,7 +95,7 @@ def guarded(array, end="back"):
 
 
 def absolute_scale(operation, arguments, dy, options):
-    """Scale of a linear operation: the same operation on absolute values, which is the sum of its terms' sizes."""
+    """Scale of a linear operation: the same operation on absolute values, the sum of the magnitudes of its terms."""
     absolute = [np.abs(a) if isinstance(a, np.ndarray) else a for a in arguments]
     dy = None if dy is None else np.abs(dy)
     result, gradients = _evaluate(operation.reference, operation, absolute, dy, options)
@@ -103,15 +103,16 @@ def absolute_scale(operation, arguments, dy, options):
 
 
 def input_scale(operation, arguments, dy, options):
-    """Scale of an elementwise operation of slope about one: its input, and for the gradient dy times that."""
+    """Scale of an elementwise operation with a derivative of about 1: its input, and for the gradient dy times that."""
     x = np.abs(arguments[0])
     return [x, np.abs(dy) * (1 + x)]
 
 
 def assert_close(actual, expected, *, length=1, scale=None, factor=1, label="result"):
-    """`actual` is `expected` up to rounding: the same NaNs and infinities, and close everywhere else.
+    """Assert that `actual` is `expected` up to rounding: the same NaNs and infinities, and close everywhere else.
 
-    Sums of `length` terms lose about sqrt(length) units of the last place of `scale`, the size of their terms.
+    The rounding error of a sum of `length` terms is about sqrt(length) units in the last place of `scale`, the
+    magnitude of its terms.
     """
     __tracebackhide__ = True
     expected = np.asarray(expected)
@@ -131,26 +132,26 @@ def assert_close(actual, expected, *, length=1, scale=None, factor=1, label="res
     finite = np.isfinite(rounded)
     if not finite.any():
         return
-    wanted = expected[finite].astype(np.float64)
-    scale = np.abs(wanted).max() if scale is None else np.broadcast_to(scale, expected.shape)[finite]
-    size = np.abs(wanted) + np.where(np.isfinite(scale), scale, 0)
-    information = np.finfo(actual.dtype)
-    tolerance = factor * (8 + 2 * length**0.5) * (information.eps * size + information.smallest_subnormal)
-    difference = np.abs(actual[finite].astype(np.float64) - wanted)
+    values = expected[finite].astype(np.float64)
+    scale = np.abs(values).max() if scale is None else np.broadcast_to(scale, expected.shape)[finite]
+    magnitude = np.abs(values) + np.where(np.isfinite(scale), scale, 0)
+    limits = np.finfo(actual.dtype)
+    tolerance = factor * (8 + 2 * length**0.5) * (limits.eps * magnitude + limits.smallest_subnormal)
+    difference = np.abs(actual[finite].astype(np.float64) - values)
     close = difference <= tolerance
     if not close.all():
         worst = np.argmax(difference / tolerance)
         index = tuple(int(i) for i in np.argwhere(finite)[worst])
         raise AssertionError(
             f"{label}: {(~close).sum()} of {close.size} differ; worst at {index}: {actual[index]!r}, "
-            f"expected {wanted[worst]!r}, difference {difference[worst]:.3g}, tolerance {tolerance[worst]:.3g}"
+            f"expected {values[worst]!r}, difference {difference[worst]:.3g}, tolerance {tolerance[worst]:.3g}"
         )
 
 
 def check(operation, *arguments, lengths=1, **options):
-    """Judge `operation` on `arguments`: result and gradients against the reference, PyTorch and the guard pages.
+    """Check `operation` on `arguments`: compare result and gradients with the reference and PyTorch, use guard pages.
 
-    `lengths` is the number of terms summed for the result and for each gradient (one number stands for all).
+    `lengths` is the number of terms summed for the result and for each gradient (one number applies to all).
     """
     __tracebackhide__ = True
     dtype = next(a.dtype for a in arguments if isinstance(a, np.ndarray) and a.dtype.kind == "f")
@@ -181,24 +182,24 @@ def check(operation, *arguments, lengths=1, **options):
     return actual
 
 
-def check_accuracy(operation, x, *, pieces=40, **options):
-    """On each piece of an increasing `x`, the largest error is at most 1.5 times PyTorch's, or 2 eps of the values."""
+def check_accuracy(operation, x, *, intervals=40, **options):
+    """On each interval of an increasing `x`, check that the error is at most 1.5 times PyTorch's, or 2 eps."""
     __tracebackhide__ = True
     expected = getattr(operation.reference, operation.name)(x.astype(np.float64), **options)
     actual = getattr(operation.kernels, operation.name)(x, **options)
     peer = operation.peer(torch.from_numpy(x), **options).numpy()
-    for part in np.array_split(np.arange(x.size), pieces):
-        wanted = expected[part]
-        error, peer_error = (np.abs(y[part].astype(np.float64) - wanted).max() for y in (actual, peer))
-        information = np.finfo(x.dtype)
-        limit = max(1.5 * peer_error, 2 * information.eps * np.abs(wanted).max(), 2 * information.smallest_subnormal)
-        assert error <= limit, (
+    limits = np.finfo(x.dtype)
+    for part in np.array_split(np.arange(x.size), intervals):
+        values = expected[part]
+        error, peer_error = (np.abs(y[part].astype(np.float64) - values).max() for y in (actual, peer))
+        tolerance = max(1.5 * peer_error, 2 * limits.eps * np.abs(values).max(), 2 * limits.smallest_subnormal)
+        assert error <= tolerance, (
             f"{operation.name} on [{x[part[0]]:.4g}, {x[part[-1]]:.4g}]: error {error:.3g}, PyTorch's {peer_error:.3g}"
         )
 
 
 def check_finite_differences(operation, *arguments, step=1e-6, **options):
-    """The float64 gradients against central differences of the kernel itself."""
+    """Check the float64 gradients against central differences of the kernel itself."""
     __tracebackhide__ = True
     forward = getattr(operation.kernels, operation.name)
     dy = np.random.default_rng(1).standard_normal(_first(forward(*arguments, **options)).shape)
@@ -206,14 +207,14 @@ def check_finite_differences(operation, *arguments, step=1e-6, **options):
     for position, gradient in zip(operation.differentiable, gradients, strict=True):
         numeric = np.empty_like(arguments[position])
         for index in np.ndindex(numeric.shape):
-            moved = []
+            sums = []
             for sign in (1, -1):
                 shifted = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
                 shifted[position][index] += sign * step
-                moved.append(np.sum(dy * _first(forward(*shifted, **options))))
-            numeric[index] = (moved[0] - moved[1]) / (2 * step)
-        size = 1 + np.abs(numeric).max(initial=0)
-        np.testing.assert_allclose(gradient, numeric, rtol=0, atol=1e-8 * size, err_msg=f"{operation.name}: {position}")
+                sums.append(np.sum(dy * _first(forward(*shifted, **options))))
+            numeric[index] = (sums[0] - sums[1]) / (2 * step)
+        tolerance = 1e-8 * (1 + np.abs(numeric).max(initial=0))
+        np.testing.assert_allclose(gradient, numeric, rtol=0, atol=tolerance, err_msg=f"{operation.name}: {position}")
 
 
 def _is_float(argument):
@@ -237,7 +238,7 @@ def _assert_triple(actual, expected, peer, dtype, length, scale, label):
 
 
 def _call(function, arguments, options):
-    """`function(*arguments)`, which must return fresh arrays and leave its arguments as they were."""
+    """Call `function(*arguments)`, which must return new arrays and leave its arguments unchanged."""
     arrays = [a for a in arguments if isinstance(a, np.ndarray)]
     before = [a.tobytes() for a in arrays]
     result = function(*arguments, **options)
@@ -248,7 +249,7 @@ def _call(function, arguments, options):
 
 
 def _evaluate(module, operation, arguments, dy, options, place=lambda array: array, out=False):
-    """Result and tuple of gradients of `operation` as `module` has it, each array put where `place` says."""
+    """The result and the tuple of gradients of `operation` in `module`, with each array argument copied by `place`."""
     __tracebackhide__ = True
     put = lambda values: [place(value) if isinstance(value, np.ndarray) else value for value in values]  # noqa: E731
     forward = getattr(module, operation.name)

@@ -18,7 +18,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture
 def rng(request):
-    """Random numbers that depend on the test's own name only."""
+    """A random generator seeded with the test's name."""
     return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
 
 
@@ -29,7 +29,7 @@ def dtype(request):
 
 @pytest.fixture
 def at_thread_counts():
-    """`at_thread_counts(call)` lists what `call()` returns at one thread and at two."""
+    """`at_thread_counts(call)` returns the results of `call()` with one thread and with two, as a list."""
     if machine.cores() < 2:
         pytest.skip("needs two cores")
     before = kernels.get_num_threads()

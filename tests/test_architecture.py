@@ -1,4 +1,4 @@
-"""Tests of the house: which way imports point, what mirrors what, and how large and how nameless code may be."""
+"""Tests of the architecture: the direction of imports, mirrored packages, sizes of functions and files, docstrings."""
 
 import ast
 import functools
@@ -18,7 +18,7 @@ PACKAGES = ("kernels", "nn", "benchmarks", "experiments")
 
 @functools.cache
 def sources():
-    """Every module of the packages: its dotted name and its text."""
+    """Dotted name -> text, of every module of the packages."""
     found = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -38,7 +38,7 @@ def within(name, package):
 
 # --- imports ----------------------------------------------------------------------------------------------------------
 
-# Package -> what of this project it may import, at any place. A module is judged by the longest of the keys.
+# Package -> the packages of this project that it may import, also within functions. The longest matching key applies.
 ARROWS = {
     "kernels.simd": ("kernels.simd", "kernels.machine", "kernels._plain"),
     "kernels.reference": ("kernels.reference",),
@@ -47,7 +47,7 @@ ARROWS = {
     "benchmarks": ("benchmarks", "nn", "kernels"),
     "experiments": ("experiments", "benchmarks", "nn", "kernels"),
 }
-# What else than Python's own modules and NumPy: at run time, and in a function that does without it.
+# Dependencies besides the standard library and NumPy: required ones, and optional ones imported within functions.
 REQUIRED = {"kernels": {"numba", "llvmlite"}, "nn": {"matplotlib"}}  # the latter in nn.plot alone
 OPTIONAL = {"kernels": {"threadpoolctl", "tqdm"}, "nn": {"tqdm", "safetensors"}}
 
@@ -61,7 +61,7 @@ def imported(node):
 
 
 def imports(module, anywhere):
-    """What a module imports; with `anywhere` in functions, too, else what it needs to be imported itself."""
+    """The modules that a module imports: at its top level, or with `anywhere` also within functions."""
     pending, found = [trees()[module]], set()
     while pending:
         node = pending.pop()
@@ -72,9 +72,9 @@ def imports(module, anywhere):
     return found
 
 
-def circles(arrows):
-    """The sets of nodes, larger than one, that lead to each other: those that remain when nodes without an arrow from
-    or to another one have been taken away, one after the other."""
+def cycles(arrows):
+    """The nodes on cycles of two or more, or between such cycles: those that remain after repeatedly removing nodes
+    without an arrow from or to another node."""
     left = {node: set(targets) & set(arrows) - {node} for node, targets in arrows.items()}
     while True:
         reached = set().union(*left.values())
@@ -85,7 +85,7 @@ def circles(arrows):
 
 
 @pytest.mark.parametrize("package", ARROWS)
-def test_imports_point_one_way(package):
+def test_imports_follow_the_arrows(package):
     mine = [name for name in sources() if max((p for p in ARROWS if within(name, p)), key=len, default="") == package]
     assert mine
     wrong = {
@@ -98,13 +98,13 @@ def test_imports_point_one_way(package):
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_imports_close_no_circle(package):
-    assert circles({m: imports(m, anywhere=False) for m in sources() if within(m, package)}) == {}
+def test_imports_have_no_cycles(package):
+    assert cycles({m: imports(m, anywhere=False) for m in sources() if within(m, package)}) == {}
 
 
-def test_what_a_circle_is():
-    assert circles({"a": {"b", "a"}, "b": {"c", "numpy"}, "c": set(), "d": {"a"}}) == {}
-    assert set(circles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set(), "e": {"a"}})) == {"a", "b", "c"}
+def test_cycles():
+    assert cycles({"a": {"b", "a"}, "b": {"c", "numpy"}, "c": set(), "d": {"a"}}) == {}
+    assert set(cycles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set(), "e": {"a"}})) == {"a", "b", "c"}
 
 
 @pytest.mark.parametrize("package", REQUIRED)
@@ -141,7 +141,7 @@ def test_reference_tests_and_benchmarks_mirror_the_kernels(family):
 
 # --- sizes and names --------------------------------------------------------------------------------------------------
 
-# None of these may be in `kernels` without `reference`.
+# None of these may occur in `kernels`, except in `reference`.
 OFFENCES = (
     "functions of more than 8 parameters",
     "functions of more than 60 lines",
@@ -149,15 +149,15 @@ OFFENCES = (
     "fmt: skip",
     "numeric fields",
 )
-MOST_PARAMETERS, MOST_LINES, LONGEST_FILE = 8, 60, 400
-# Tuples and arrays whose elements are alike, so that a number is not the name of a field. One for each axis:
+MAX_PARAMETERS, MAX_LINES, MAX_FILE_LINES = 8, 60, 400
+# Tuples and arrays of elements of one kind, whose index is not the name of a field. One element for each axis:
 AXES = {
     "stride", "padding", "kernel", "dilation", "counts", "sizes", "shape", "region", "regions", "extents", "taps",
     "first", "start", "origin", "seen", "lengths", "rounds", "rows", "steps", "strides", "tap_strides", "block",
     "extent", "largest", "outputs", "tiles", "indices", "triple", "given",
-    "query", "key", "value",  # which are shapes where they are subscripted
+    "query", "key", "value",  # shapes, where they are subscripted
 }  # fmt: skip
-# One for each element, gradient, gate, height of a tile, source of an elementwise loop, nested loop, or channel:
+# One for each array element, gradient, gate, tile height, source of an elementwise loop, nested loop, or channel:
 ALIKE = {"x", "needs", "z", "from_x", "from_h", "bias_hh", "HEIGHTS", "sources", "counts", "each", "initial"}
 
 
@@ -176,7 +176,7 @@ def is_public(module, node):
 
 
 def parameters(node):
-    """Names of a function's parameters, without those that Python and Numba fill in."""
+    """Names of a function's parameters, without self, cls and an intrinsic's typingctx."""
     found = node.args
     named = [*found.posonlyargs, *found.args, *found.kwonlyargs, *filter(None, (found.vararg, found.kwarg))]
     return [each.arg for each in named if each.arg not in ("self", "cls", "typingctx")]
@@ -209,30 +209,29 @@ def is_axis(name, number):
 
 
 def offences():
-    """The `OFFENCES` of each kind, each with its place.
+    """The `OFFENCES` of each kind, each with its location.
 
-    A numeric field is a subscript ``name[3]`` where the number stands for what a NamedTuple would name. Not meant are
-    tuples of elements that are alike (`AXES`, `ALIKE`), and the first or last element of a name of which no other one
-    is ever taken by its number.
+    A numeric field is a subscript ``name[3]`` for which a NamedTuple would have a name. Excepted are tuples of elements
+    of one kind (`AXES`, `ALIKE`), and the first or last element if no other is ever accessed by a literal index.
     """
     found = {kind: [] for kind in OFFENCES}
     many, long, files, skips, fields = found.values()
-    places = [(module, *each) for module in kernel_modules() for each in numbered(module)]
-    sequences = {name for _, name, number, _ in places} - {
-        name for _, name, number, _ in places if number not in (0, -1)
+    subscripts = [(module, *each) for module in kernel_modules() for each in numbered(module)]
+    sequences = {name for _, name, number, _ in subscripts} - {
+        name for _, name, number, _ in subscripts if number not in (0, -1)
     }
-    for module, name, number, line in places:
+    for module, name, number, line in subscripts:
         if name not in ALIKE | sequences and not is_axis(name, number):
             fields.append(f"{module}:{line}: {name}[{number}]")
     for module in kernel_modules():
         text = sources()[module].splitlines()
-        if len(text) > LONGEST_FILE:
+        if len(text) > MAX_FILE_LINES:
             files.append(f"{module}: {len(text)}")
         skips += [f"{module}:{number}" for number, line in enumerate(text, 1) if re.search(r"# fmt: (skip|off)", line)]
         for node in functions(module):
-            if len(parameters(node)) > MOST_PARAMETERS and not is_public(module, node):
+            if len(parameters(node)) > MAX_PARAMETERS and not is_public(module, node):
                 many.append(f"{module}:{node.lineno}: {node.name} takes {len(parameters(node))}")
-            if lines(node) > MOST_LINES:
+            if lines(node) > MAX_LINES:
                 long.append(f"{module}:{node.lineno}: {node.name} has {lines(node)}")
     return found
 
@@ -243,7 +242,7 @@ def test_form(kind):
     assert not found, f"{len(found)} {kind}:\n" + "\n".join(found)
 
 
-def test_what_is_counted(monkeypatch):
+def test_offences(monkeypatch):
     text = '''
 @intrinsic
 def emitted(typingctx, a, b, c, d, e, f, g, h):
@@ -265,7 +264,7 @@ nothing = [1]  # fmt: skip
     monkeypatch.setitem(globals(), "trees", lambda: {"kernels.invented": ast.parse(text)})
     monkeypatch.setitem(globals(), "sources", lambda: {"kernels.invented": text})
     monkeypatch.setitem(globals(), "kernel_modules", lambda: ["kernels.invented"])
-    monkeypatch.setitem(globals(), "MOST_LINES", 3)
+    monkeypatch.setitem(globals(), "MAX_LINES", 3)
     many, long, files, skips, fields = offences().values()
     assert many == ["kernels.invented:9: named takes 9"]
     assert long == ["kernels.invented:3: emitted has 4"]
@@ -276,7 +275,7 @@ nothing = [1]  # fmt: skip
 
 # --- docstrings -------------------------------------------------------------------------------------------------------
 
-# Public functions whose docstrings do not name each parameter. To become empty: take out those that do.
+# Public functions whose docstrings do not list every parameter. This is to become empty: remove those that do.
 UNDOCUMENTED = """
 adaptive_avg_pool1d adaptive_avg_pool1d_backward adaptive_avg_pool2d_backward adaptive_avg_pool3d
 adaptive_avg_pool3d_backward adaptive_max_pool1d adaptive_max_pool1d_backward adaptive_max_pool2d
@@ -299,7 +298,7 @@ tanh tanh_backward unfold_backward
 
 
 def documented(function):
-    """The names in the Parameters section of a docstring; several may share an entry, ``x, y : array``."""
+    """The names in the Parameters section of a docstring; an entry may have several, ``x, y : array``."""
     text = inspect.getdoc(function) or ""
     section = re.search(r"^Parameters\n-+\n(.*?)(?=\n\n\S.*\n---|\Z)", text, re.DOTALL | re.MULTILINE)
     entries = re.findall(r"^\w[\w, ]*?(?= :|$)", section[1], re.MULTILINE) if section else []
@@ -319,7 +318,7 @@ def test_docstrings_name_every_parameter():
     assert len(excused) <= 107
 
 
-def test_what_counts_as_documented():
+def test_documented():
     def function(x, y, z):
         """Summary.
 
@@ -338,4 +337,4 @@ def test_what_counts_as_documented():
         """
 
     assert documented(function) == ["x", "y", "z"]
-    assert documented(test_what_counts_as_documented) == []
+    assert documented(test_documented) == []

@@ -1,4 +1,4 @@
-"""The board itself: every row builds and its peers agree; the floors bite; the report replaces what it should."""
+"""Tests of the board: every row builds and its peers agree; rows below their floor fail; the report is written."""
 
 import dataclasses
 import hashlib
@@ -30,7 +30,7 @@ TOLERANCE = 2e-5  # of the largest magnitude: float32 sums of up to 32,000 terms
 
 
 def arrays(output) -> list[np.ndarray]:
-    """Every array in what a call returned, None left out."""
+    """Every array in the result of a call, without None."""
     if output is None:
         return []
     if isinstance(output, (tuple, list)):
@@ -78,7 +78,7 @@ def test_table():
 
 
 def test_chosen_rows():
-    """What the pytest run measures are rows of the board, and some of every family."""
+    """The rows that the pytest run measures are rows of the board, with some of every family."""
     chosen = [row for row in board() if row.id in CHOSEN]
     assert len(chosen) == len(CHOSEN) == len(set(CHOSEN))
     assert {row.family for row in chosen} == set(FAMILIES)
@@ -107,7 +107,7 @@ def test_every_family_has_a_bench_file():
 
 
 def test_peers_get_the_same_memory():
-    """The inputs of the NumPy-like peers and of PyTorch are the same bytes, so a row compares nothing but the work."""
+    """The inputs of the NumPy-like peers and of PyTorch have the same bytes, so a row compares only the computation."""
     calls = next(row for row in ROWS if row.id == "matmul-31-63-65-transposed-a").build()
     ours, theirs = calls[OURS].args[0], calls["torch"].args[0]
     assert ours.ctypes.data == theirs.data_ptr()
@@ -116,7 +116,7 @@ def test_peers_get_the_same_memory():
 
 @pytest.fixture
 def roofline(monkeypatch):
-    """A machine of 100 GFLOP/s and 10 GB/s a thread, with 1 MB of cache."""
+    """A machine with 100 GFLOP/s and 10 GB/s per thread, and 1 MB of cache."""
     monkeypatch.setattr(limits, "peak_flops", lambda dtype, threads: 100e9 * threads)
     monkeypatch.setattr(limits, "bandwidth", lambda threads: 10e9 * threads)
     monkeypatch.setattr(limits, "measure_again", lambda threads: None)
@@ -129,25 +129,25 @@ def visited(seconds: dict, noise: float = 1.0) -> dict:
 
 
 def found(row_id="matmul-1024-1024-1024", threads=1, ours=0.05, run="2026-01-01", noise=1.0, **ratios) -> Result:
-    """What a run would have found: our seconds, and ratios of the others."""
+    """The result of a run with these seconds of ours, and ratios of the others."""
     row = next(row for row in board() if row.id == row_id)
     seconds = {OURS: ours} | {peer: ours * ratio for peer, ratio in ratios.items()}
     return measure.result(row, threads, visited(seconds, noise), ratios, first_call=0.5, run=run)
 
 
 def rungs_found(row, threads: int, seconds: float) -> Result:
-    """A ladder of which each rung takes `seconds`."""
+    """A ladder with each rung taking `seconds`."""
     return measure.result(row, threads, visited(dict.fromkeys(row.peers, seconds)), {})
 
 
 @pytest.mark.usefixtures("roofline")
 class TestFloors:
-    def test_row_below_its_floor(self):
+    def test_a_row_below_its_floor_fails(self):
         assert verdict.shortfalls(found(torch=1.01, ours=0.0225)) == []
         assert verdict.shortfalls(found("adam-10M-100", torch=1.49)) == ["1.49x torch, floor 1.5"]
         assert verdict.shortfalls(found("relu-1000", torch=1.99)) == ["1.99x torch, floor 2"]
 
-    def test_nan_is_short(self):
+    def test_nan_fails(self):
         assert verdict.shortfalls(found("adam-10M-100", torch=float("nan"))) == ["nanx torch, floor 1.5"]
 
     def test_share_of_the_peak(self):
@@ -172,7 +172,7 @@ class TestFloors:
         assert verdict.shortfalls(mlp) == ["0.90x jax, floor 1"]
 
     def test_geometric_mean(self):
-        """Each row stands, their mean does not; the thread counts are not mixed."""
+        """Each row passes, their mean does not; thread counts are not mixed."""
         rows = [found("sum-4096-768-all", torch=1.2, numpy=20.0), found("mean-4096-768-all", torch=1.2, numpy=20.0)]
         better = [found("sum-4096-768-all", threads=2, torch=9.0, numpy=20.0)]
         assert verdict.failures(better) == []
@@ -180,7 +180,7 @@ class TestFloors:
 
     @pytest.mark.parametrize(("power", "steep"), [(2.0, False), (2.1, True)])
     def test_slope(self, power, steep, tmp_path, monkeypatch):
-        """Time that goes with more than the square of the length is a failure; the picture is drawn of all lengths."""
+        """Time that grows faster than the square of the length is a failure; the figure shows all lengths."""
         rows = [row for row in board() if row.operation == verdict.SCALING]
         results = [
             measure.result(
@@ -206,7 +206,7 @@ class TestFloors:
         assert found("sum-4096-768-all", torch=4.0, ours=0.0006).impossible()
 
     def test_a_limit_that_is_exceeded_is_measured_again(self, monkeypatch):
-        """143 of 100 GFLOP/s: the second measurement, which finds 150, is the one that holds."""
+        """143 of 100 GFLOP/s: the limit is measured again, and the result of 150 replaces it."""
 
         def again(threads):
             monkeypatch.setattr(limits, "peak_flops", lambda dtype, threads: 150e9)
@@ -220,7 +220,7 @@ class TestFloors:
         row = next(row for row in board() if row.kind == "ladder")
         assert verdict.failures([rungs_found(row, 1, 1.0)]) == []
 
-    def test_no_mean_rests_on_what_is_unstable(self):
+    def test_means_exclude_unstable_rows(self):
         """The third visit took twice as long as the others."""
         steady, unsteady = found("relu-1000", torch=2.5), found("gelu-1000", torch=90.0, noise=2.0)
         assert (steady.unstable, unsteady.unstable) == ((), (OURS, "torch"))
@@ -238,7 +238,7 @@ class TestFloors:
         assert result.seconds[OURS] == 1e-6 and result.medians[OURS] == 1.5e-6
 
     def test_busy_machine(self):
-        """A win beside another process proves nothing."""
+        """A win while another process runs does not count."""
         beside = dataclasses.replace(found("relu-1000", torch=9.0, numpy=20.0), others=0.9)
         assert verdict.failures([beside]) == ["relu-1000, 1 thread: disturbed, other processes used 0.90 cores"]
         assert "NOT TO BE RELIED ON: 1 of 1 rows" in verdict.table([beside])
@@ -261,7 +261,7 @@ class TestFloors:
 
 @pytest.fixture
 def measured(monkeypatch, tmp_path, roofline):
-    """Files in a folder of their own, and a `measure` that lists what it is asked for, until it is interrupted."""
+    """Files in a temporary folder, and a `measure` that lists its calls until it is interrupted."""
     monkeypatch.setattr(measure, "RESULTS", tmp_path)
     monkeypatch.setattr(measure, "LOCAL", tmp_path / "local")
     calls, interrupt = [], set()
@@ -305,7 +305,7 @@ def test_interrupted_before_the_first_row(measured):
 
 
 def test_resuming_after_a_change(measured, monkeypatch, capsys):
-    """What was measured with other kernels is not gone on with."""
+    """A run measured with other kernels is not resumed."""
     with pytest.raises(SystemExit):
         main([*SMALL, "--resume"])
     assert "--resume: no run has been kept on this machine" in capsys.readouterr().err
@@ -317,7 +317,7 @@ def test_resuming_after_a_change(measured, monkeypatch, capsys):
 
 
 def test_publish(measured, capsys):
-    """Published are the kept results; a run of some rows never replaces what was published of others."""
+    """The saved results are published; a run of some rows never replaces the published results of others."""
     assert main([*SMALL, "--publish"]) == 0
     (path,) = measure.published()
     assert [result.id for result in measure.load(path)[1]] == SMALL_IDS
@@ -346,7 +346,7 @@ def test_bad_options(flags, message, capsys):
 
 
 def test_interleaved_order(monkeypatch):
-    """Each round goes the other way."""
+    """The order of the peers is reversed in each round."""
     called = []
     monkeypatch.setattr(measure, "visit", lambda call: called.append(call()) or [1.0])
     visits = measure.interleave({name: lambda name=name: name for name in (OURS, "torch", "jax")}, rounds=2)
@@ -354,8 +354,8 @@ def test_interleaved_order(monkeypatch):
     assert all(each == [[1.0], [1.0]] for each in visits.values())
 
 
-def test_what_stalls_is_visited_again(monkeypatch):
-    """The second visit took 100 times as long: it is made again, and one that does not end is left as it is."""
+def test_a_stalled_peer_is_visited_again(monkeypatch):
+    """The second visit took 100 times as long: it is repeated, but not forever."""
     monkeypatch.setattr(measure, "timed", lambda call: 0.0)
     monkeypatch.setattr(measure, "visit", lambda call: [call()])
     once, always = iter([1.0, 100.0, 1.1, 1.2]), iter([1.0, 100.0, 1.1, *[90.0] * measure.RETRIES])
@@ -365,7 +365,7 @@ def test_what_stalls_is_visited_again(monkeypatch):
     assert measure.stalls(visits[OURS]) == [] and measure.stalls(visits["torch"]) == [1]
 
 
-def test_slow_yardsticks_are_timed_once(monkeypatch):
+def test_slow_peers_are_timed_once(monkeypatch):
     monkeypatch.setattr(measure, "timed", lambda call: call())
     monkeypatch.setattr(measure, "visit", lambda call: [call()])
     slow = 2 * measure.ONCE_SECONDS
@@ -373,8 +373,8 @@ def test_slow_yardsticks_are_timed_once(monkeypatch):
     assert visits == {OURS: [[slow]] * 3, "numpy": [[slow]], "jax": [[0.1]] * 3}
 
 
-def test_warm_goes_on_until_times_agree(monkeypatch):
-    """A pool that wakes by and by: none of its slow calls is a sample."""
+def test_warm_continues_until_times_are_stable(monkeypatch):
+    """A pool that wakes gradually: none of its slow calls is a sample."""
     clock, lengths = [0.0], iter([*np.geomspace(4e-3, 1e-4, 200), *[1e-4] * 10_000])
 
     def call():
@@ -386,7 +386,7 @@ def test_warm_goes_on_until_times_agree(monkeypatch):
 
 
 def test_warm_ends(monkeypatch):
-    """What never becomes steady is timed all the same, and a call that takes long is not made twice."""
+    """A call whose times never become stable is timed nevertheless; a long call is not repeated."""
     clock, calls = [0.0], itertools.count()
     monkeypatch.setattr(measure.time, "perf_counter", lambda: clock[0])
 
@@ -407,7 +407,7 @@ def test_warm_ends(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux" or machine.cores() < 2, reason="needs Linux and two cores")
 def test_a_worker_on_the_callers_core_is_moved():
-    """A thread that hashes, which gives up the GIL, is put where the test runs and keeps its affinity."""
+    """A thread that hashes, which releases the GIL, is moved to the test's core and keeps its affinity."""
     here, stop, allowed = int(measure.stat(threading.get_native_id())[36]), threading.Event(), os.sched_getaffinity(0)
 
     def work():
@@ -446,8 +446,8 @@ def test_thread_counts():
 
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="others can be seen on Linux only")
-def test_others_are_seen():
-    """A process that spins beside us counts."""
+def test_other_processes_are_detected():
+    """Another process that uses CPU time is counted."""
     spinning = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         watch = measure.Others()
@@ -467,7 +467,7 @@ def test_measure_a_row(roofline):
 
 
 def test_merging_keeps_other_rows(roofline, tmp_path):
-    """A run over some rows leaves the others and the higher limits, unless they come from another machine."""
+    """A run of some rows keeps the others and the higher limits, unless they are from another machine."""
     path = tmp_path / "board.json"
     sheet = {"cpu": "a", "core": "b", "cores": 2, "cache_bytes": {"L3": 10**6}, "thread_layer": "none"}
     sheet |= {"peak_flops": {"1": 3.0}, "bandwidth": {"1": 1.0}}
@@ -493,7 +493,7 @@ def test_machine_names():
 
 
 def test_report(roofline, tmp_path):
-    """Pictures are drawn; the README's tables are replaced between their markers, and nothing else is."""
+    """Figures are drawn; only the README's tables between their markers are replaced."""
     ladder = [row for row in board() if row.kind == "ladder"]
     results = [found(threads=n, torch=1.2, numpy=1.1) for n in (1, 2)]
     results += [found("relu-1000", threads=2, torch=1.5, numpy=20.0)]
@@ -525,8 +525,8 @@ def test_report(roofline, tmp_path):
     assert readme.read_text() == text
 
 
-def test_what_a_rung_bought(roofline):
-    """On one thread; of the last rung, what threads brought, too."""
+def test_gain_of_each_rung(roofline):
+    """The gain of each rung on one thread; for the last rung, that of threads, too."""
     row = next(row for row in board() if row.id == f"lstm_ladder-{report.LADDERS['lstm'].shape}")
     *others, packed, tuned = report.rungs("lstm")
     seconds = {1: [8.0] * len(others) + [4.0, 4.0], 2: [6.0] * len(others) + [4.0, 2.0]}
@@ -540,7 +540,7 @@ def test_what_a_rung_bought(roofline):
 
 
 def test_former_harness(roofline, tmp_path):
-    """The former harness beside this one: means, every row, and the rows that changed sides."""
+    """A comparison with the former harness: means, every row, and the rows whose verdict changed."""
     sheet = measure.machine_sheet([1, 2])
     name = f"{measure.file_name(sheet)}.json"
     (tmp_path / "former").mkdir()

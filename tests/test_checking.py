@@ -1,4 +1,4 @@
-"""Tests of the checker itself: it must fail where it should."""
+"""Tests of the checker itself: it must fail on wrong results."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Tests of kernels._checks: what passes untouched, what is viewed, what is copied, and the wording of every error."""
+"""Tests of kernels._checks: which arguments are used as they are, viewed or copied, and the wording of every error."""
 
 import re
 
@@ -11,7 +11,7 @@ from tests.checking import LAYOUTS, read_only
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (3, 4), (2, 0, 3)])
-def test_good_floats_pass_untouched(dtype, shape):
+def test_valid_arrays_are_returned_unchanged(dtype, shape):
     x = np.ones(shape, dtype)
     assert _checks.floats("op", "x", x) is x
 
@@ -63,7 +63,7 @@ def test_torch_tensors_are_viewed(dtype):
     assert tensor[0, 0] == 5
 
 
-def test_what_speaks_dlpack_only_is_viewed():
+def test_objects_with_dlpack_only_are_viewed():
     class Exchanged:
         def __init__(self, array):
             self.array = array
@@ -168,7 +168,7 @@ def test_wording(message):
         calls[message]()
 
 
-def test_good_arguments_raise_nothing():
+def test_valid_arguments_raise_nothing():
     _checks.same_dtype("op", a=A, b=B)
     _checks.same_shape("op", a=A, b=A)
     _checks.no_overlap("op", A, a=B)

@@ -53,7 +53,7 @@ NORMALIZATIONS = {
     "local_response_norm": (test_normalization.test_variants_of_groups, (2, 6, 33)),
     "add_layer_norm": (test_normalization.test_variants_of_the_layer_norm_of_a_sum, (3, 5)),
 }
-MOST_ELEMENTS = 2000  # of all arguments of a call: Python takes its time
+MAX_ELEMENTS = 2000  # of all arguments of a call: plain Python is slow
 
 
 def variants_of(family):
@@ -67,7 +67,7 @@ RUNGS = [(family, name, rung) for family in FAMILIES for name, ladder in variant
 
 
 def check_rung(family, name, rung):
-    """The tests of the families, on few and small arrays: they compare with `kernels.reference`."""
+    """Run the tests of a family's rung on a few small arrays: they compare with `kernels.reference`."""
     rng, dtype = np.random.default_rng(0), np.float32
     match family, name:
         case "activation", _:
@@ -123,14 +123,14 @@ def only(module, name, rung):
 
 
 def public_calls():
-    """The small ones among the calls of `kernels.warm`, at least one of each function, with random numbers instead of
-    ones: ``(name, arguments, options)``."""
+    """The small calls of `kernels.warm`, at least one of each function, with random numbers in place of ones:
+    ``(name, arguments, options)``."""
     rng, seen = np.random.default_rng(1), set()
     warm.kernels = SimpleNamespace(matmul=np.matmul)  # it asks for the shape of a product
     for family in warm.FAMILIES:
         for name, arguments, *options in family(lambda shape: (rng.standard_normal(shape) ** 2 % 1).astype(np.float32)):
             options = options[0] if options else {}
-            if name not in seen or sum(x.size for x in arrays_in((arguments, options))) <= MOST_ELEMENTS:
+            if name not in seen or sum(x.size for x in arrays_in((arguments, options))) <= MAX_ELEMENTS:
                 seen.add(name)
                 yield name, *copy.deepcopy((arguments, options))  # a call may change what the next one takes
     warm.kernels = kernels
@@ -154,7 +154,7 @@ def made(name, arguments, options):
 
 
 def outcome(call):
-    """What a call returns, or the text of the one error that it may end with."""
+    """The result of a call, or the message of the only error that it may raise."""
     try:
         return call()
     except NotImplementedError as error:
@@ -162,7 +162,7 @@ def outcome(call):
 
 
 def walk():
-    """Write what comes of every rung and of the public functions."""
+    """Write the outcomes of every rung and of the public functions."""
     rungs = {rung: outcome(functools.partial(check_rung, *rung)) for rung in RUNGS}
     calls = [(call[0], outcome(functools.partial(made, *call))) for call in public_calls()]
     sys.stdout.buffer.write(pickle.dumps((rungs, calls)))
@@ -198,7 +198,7 @@ ABOUT_THE_PROCESS = {"set_num_threads", "get_num_threads", "show_config"}
 
 
 def run_plain(code):
-    """What a process without compiling prints."""
+    """The output of a process without compilation."""
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, timeout=300
@@ -212,7 +212,7 @@ def walked():
     return pickle.loads(run_plain("from tests import test_debugging\ntest_debugging.walk()"))
 
 
-def test_loops_without_vectors_run(walked):
+def test_loops_without_vectors_run_as_python(walked):
     rungs, _ = walked
     running = {rung for rung, error in rungs.items() if error is None}
     assert running == {rung for rung in RUNGS if rung[2] == "naive"} | SCALAR_RUNGS
@@ -251,7 +251,7 @@ def test_other_rungs_name_the_naive_one(walked):
         assert re.fullmatch(rf"{name}(_loops)?: {MET}; step through {loops}", error), error
 
 
-def test_public_functions_run_or_name_what_does(walked):
+def test_public_functions_run_or_name_the_rung_that_does(walked):
     _, calls = walked
     public = {name for name, value in vars(kernels).items() if callable(value) and not name.startswith("_")}
     assert {name for name, _ in calls} == public - ABOUT_THE_PROCESS
@@ -288,7 +288,7 @@ def test_errors_of_public_functions(walked, name, ending):
     assert errors.pop().endswith(ending)
 
 
-def test_public_functions_give_what_compiled_ones_give(walked):
+def test_public_functions_equal_compiled_ones(walked):
     _, calls = walked
     for (name, arguments, options), (same, results) in zip(public_calls(), calls, strict=True):
         assert name == same
@@ -300,7 +300,7 @@ def test_public_functions_give_what_compiled_ones_give(walked):
             assert_close(result, expected, length=100, scale=scale, label=name)
 
 
-def test_a_debugger_sees_the_loops_of_a_public_function():
+def test_a_debugger_steps_through_the_loops_of_a_public_function():
     code = """
         import sys
         import numpy as np
@@ -362,7 +362,7 @@ def test_memory_in_plain_python():
 
 
 def test_intrinsics_are_made_in_one_place():
-    """One that came from Numba itself would end with Numba's error where nothing is compiled."""
+    """One made with Numba's decorator would raise Numba's error if nothing is compiled."""
     package = Path(kernels.__file__).parent
     using = [path.name for path in package.rglob("*.py") if re.search(r"extending.*\bintrinsic\b", path.read_text())]
     assert using == ["_plain.py"]

@@ -1,4 +1,4 @@
-"""Tests of the digest of every kernel's results: what it covers, and that it depends on nothing but the results."""
+"""Tests of the digest of every kernel's results: what it covers, and that it depends on the results alone."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import kernels
 from tests.digest import __main__ as command
 from tests.digest.run import DTYPES, FAMILIES, THREADS, Run, cases, digest, digests, operations
 
-# One of each family that is quick, and has work for two threads.
+# One case of each family that is fast, but large enough for two threads.
 QUICK = {
     "activation": "elementwise gelu () (200, 301)",
     "attention": "attention (1, 4, 200, 80) (1, 4, 200, 80) {'is_causal': True}",
@@ -24,7 +24,7 @@ QUICK = {
     "reduction": "softmax (64, 24, 48) 1",
     "update": "optimiser adam ((200, 301), (5,), (33000,), (0, 3)) 2 {}",
 }
-SMALL = 100  # the largest number in the name of a case that takes no time
+SMALL = 100  # the largest number in the name of a fast case
 
 
 def is_small(case):
@@ -40,7 +40,7 @@ def test_every_operation_has_a_small_case():
 
 
 def test_every_rung_has_a_small_case():
-    """Ladders are taken from `VARIANTS`, so that a new rung is digested as soon as it is there."""
+    """Rungs are taken from `VARIANTS`, so that a new rung is digested at once."""
     called = set()
     for family in FAMILIES:
         for case in filter(is_small, cases(family)):
@@ -58,7 +58,7 @@ def test_digests_are_those_of_any_run_and_thread_count(family, case):
         assert others == [first] * len(others)
 
 
-def test_a_digest_sees_shape_dtype_and_every_bit():
+def test_a_digest_depends_on_shape_dtype_and_every_bit():
     x = np.arange(6.0).reshape(2, 3)
     nudged = x.copy()
     nudged[1, 2] = np.nextafter(5.0, 6.0)
@@ -94,8 +94,8 @@ def test_command(monkeypatch, capsys, tmp_path):
     written = json.loads(path.read_text())
     names = list(written["digests"])
     assert not run_command(monkeypatch, "--write", path, "--only", "update", "--cases", "optimiser adagrad")
-    kept = json.loads(path.read_text())["digests"]  # beside the others
-    assert len(kept) > len(names) and written["digests"].items() <= kept.items()
+    both = json.loads(path.read_text())["digests"]  # those of the first call are kept
+    assert len(both) > len(names) and written["digests"].items() <= both.items()
 
     written["digests"][names[0]] = "0"
     del written["digests"][names[1]]
@@ -112,14 +112,14 @@ def test_command(monkeypatch, capsys, tmp_path):
         run_command(monkeypatch, "--compare", path, *chosen)
 
 
-def test_command_tells_thread_counts_apart(monkeypatch, capsys, tmp_path):
+def test_command_reports_dependence_on_the_thread_count(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(command, "digests", lambda family, case, dtype, threads: {"call": str(threads)})
     chosen = ("--only", "update", "--cases", "ladder_of_clipping 37 2.0")
     assert run_command(monkeypatch, "--write", tmp_path / "digests.json", *chosen) == 1
     assert capsys.readouterr().out.startswith("depends on the number of threads: update: ladder_of_clipping 37 2.0")
 
 
-def test_command_names_cases_that_fail(monkeypatch, capsys, tmp_path):
+def test_command_lists_cases_that_fail(monkeypatch, capsys, tmp_path):
     def fail(*_):
         raise ValueError("no")
 

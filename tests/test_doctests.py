@@ -1,4 +1,4 @@
-"""The examples in the docstrings of `kernels` and `nn`, run as they stand."""
+"""The examples in the docstrings of `kernels` and `nn`, run as doctests."""
 
 import ast
 import doctest
@@ -15,7 +15,7 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
 def examples(text):
-    """The docstrings with examples in a module's text, ``{line: docstring}``: those of jitted functions, too."""
+    """The docstrings with examples in a module's text, ``{line: docstring}``, including those of jitted functions."""
     nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, DOCUMENTED) and ast.get_docstring(node)]
     return {
         node.body[0].lineno: ast.get_docstring(node)
@@ -45,8 +45,8 @@ def test_examples(module, tmp_path, monkeypatch):
         assert not report, "".join(report)
 
 
-def test_every_example_is_found():
-    """None is in a comment, or in a string that is no docstring, where it would not be run."""
+def test_every_example_is_run():
+    """No example is in a comment or in a string other than a docstring, where it would not be run."""
     for path, docstrings in MODULES.values():
         assert path.read_text().count(">>> ") == sum(text.count(">>> ") for text in docstrings.values())
     others = {path for package in (kernels, nn) for path in Path(package.__file__).parent.rglob("*.py")}
@@ -54,7 +54,7 @@ def test_every_example_is_found():
         assert ">>> " not in path.read_text()
 
 
-def test_a_wrong_example_is_noticed():
+def test_a_wrong_example_fails():
     test = doctest.DocTestParser().get_doctest(">>> 1 + 1\n3", {}, "wrong", None, 0)
     report = []
     doctest.DocTestRunner(optionflags=FLAGS).run(test, out=report.append)

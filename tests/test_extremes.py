@@ -1,11 +1,11 @@
 """Every kernel and its gradient on numbers near the ends of float32, against float64.
 
-Where the float64 result rounds to a finite float32, that is the result: no sum, square, power or quotient on the way
-may overflow, underflow, or make a NaN of two infinities. Sizes are extreme two at a time, x and dy, or x and a
-parameter: a product of three may leave float32 on the way to a result that does not.
+If the float64 result rounds to a finite float32, that is the expected result: no intermediate sum, square, power or
+quotient may overflow, underflow, or make a NaN of two infinities. Two magnitudes at a time are extreme, x and dy, or x
+and a parameter: a product of three may overflow although the result does not.
 
-Each case runs in the namespace `k` first of `kernels`, then of `kernels.reference` on the same numbers in float64;
-``k.keep`` hands what a backward is given from the first to the second.
+Each case runs in the namespace `k`, first of `kernels`, then of `kernels.reference` on the same numbers in float64;
+``k.keep`` passes what the forward saves for the backward from the first to the second.
 """
 
 import importlib
@@ -21,7 +21,7 @@ import kernels
 
 SCALES = (1e-38, 1e-30, 1e30, 1e38)
 GRADIENT_SCALES = (1.0, 1e-30, 1e30)
-TINY = np.finfo(np.float32).tiny  # a result below it may be denormal, and has fewer digits
+TINY = np.finfo(np.float32).tiny  # a smaller result is denormal and has fewer digits
 
 LEFT_OUT = {
     "show_config": "prints facts",
@@ -39,7 +39,7 @@ LEFT_OUT = {
 
 
 class Draw:
-    """Arrays of one seed, in float32 for the kernel and the same ones in float64 for the reference."""
+    """Arrays from one seed, in float32 for the kernel, and the same values in float64 for the reference."""
 
     def __init__(self, scale, gradient_scale, dtype):
         self.scale, self.gradient_scale, self.dtype = scale, gradient_scale, dtype
@@ -49,7 +49,7 @@ class Draw:
         return np.asarray(x, np.float32).astype(self.dtype)
 
     def __call__(self, *shape, power=1, factor=1.0):
-        """Numbers of the size scale ** power."""
+        """Numbers of magnitude scale ** power."""
         values = np.clip(self.rng.standard_normal(shape), -2.5, 2.5) * factor
         return self._cast(values * float(self.scale) ** power)
 
@@ -62,7 +62,7 @@ class Draw:
 
 
 class Kernels:
-    """The namespace of the kernels; what a case keeps is listed."""
+    """The namespace of the kernels; lists what a case keeps."""
 
     def __init__(self):
         self.kept = []
@@ -99,7 +99,7 @@ CASES = {}  # name -> (family, function of k and Draw that yields results, wheth
 
 
 def case(family, *names, elementwise=False):
-    """The decorated ``run(k, d, name)`` is the case of all `names`."""
+    """Register the decorated ``run(k, d, name)`` as the case of all `names`."""
 
     def add(run):
         for name in names:
@@ -541,7 +541,7 @@ def test_every_kernel_has_a_case():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", [*FROM_OUTPUT, *FROM_INPUT])
 def test_slopes_of_activations_at_infinity(name, dtype):
-    """Values and slopes are PyTorch's; where it multiplies 0 by infinity and has NaN, ours are that or the limit."""
+    """Values and derivatives are PyTorch's; if it multiplies 0 by infinity and gets NaN, ours are NaN or the limit."""
     function, theirs = getattr(kernels, name), getattr(torch if name == "exp" else F, name)
     for options in ({}, {"approximate": "tanh"}) if name == "gelu" else ({},):
         for sign in (1, -1) if name != "exp" else (-1,):  # exp(inf) is infinite, and so is its slope

@@ -33,7 +33,7 @@ PARALLEL_STEP = STEP.replace("update.sgd_loops(p, g, p[:0], options)", "sgd([p],
 
 
 class Copy:
-    """A copy of the package in a folder of its own; `run` runs code on it in a new process."""
+    """A copy of the package in a separate folder; `run` runs code with it in a new process."""
 
     def __init__(self, folder):
         self.package, self.cache = folder / "kernels", folder / "cache"
@@ -113,9 +113,9 @@ print(len(made), *sorted(name for name in new if not name.startswith("numba.type
 """
 
 
-def test_import_is_quick(copy):
-    """What makes it so: no dispatcher is made before its first use, and nothing of Numba's that only compiling needs is
-    loaded (a pool's library is, to know which thread layer there is)."""
+def test_import_is_fast(copy):
+    """The reasons: no dispatcher is made before its first use, and no module that only Numba's compiler needs is loaded
+    (except a pool's library, to find the thread layer)."""
     pools = {f"numba.np.ufunc.{name}" for name in ("omppool", "tbbpool", "workqueue")}
     made, *modules = copy.run(IMPORT.format(package="kernels"))
     assert (made, set(modules) - pools) == ("0", set())
@@ -126,8 +126,8 @@ def test_import_is_quick(copy):
     assert not {name for name in modules if name.split(".")[0] in ("numba", "llvmlite")} - pools
 
 
-def test_a_dispatcher_before_its_first_use_is_one(copy):
-    """Whatever is done to it first, it is Numba's dispatcher, and the same object as before."""
+def test_a_dispatcher_behaves_the_same_before_its_first_use(copy):
+    """Whatever its first use, it becomes Numba's dispatcher, and is the same object."""
     code = """
         import inspect, pickle, threading
         import numba
@@ -203,7 +203,7 @@ print(len(calling.buffer) > 0, *(digests.get(name) for name in calls))
 
 
 def test_bits_do_not_depend_on_what_was_compiled_or_loaded_before(copy):
-    """A function has copies of its callees that are optimised once more, and round differently: it uses its own."""
+    """A function has copies of its callees, optimised again, which round differently: it calls its own copies."""
     compiled, *expected = copy.run(BITS % "rcbls")
     assert compiled == "True"
     for order in ("rcbls", "slbcr"):
@@ -213,7 +213,7 @@ def test_bits_do_not_depend_on_what_was_compiled_or_loaded_before(copy):
         assert loaded[name] == expected["rcbls".index(name)]
 
 
-def test_edit_of_a_callee_is_seen(copy):
+def test_edit_of_a_callee_recompiles(copy):
     assert_steps(copy.run(), compiled=True)
     copy.edit("simd/vector.py", "_bind_operator(operator.sub, lambda builder, a, b: builder.fsub(a, b))",
               "_bind_operator(operator.sub, lambda builder, a, b: builder.fadd(a, b))")  # fmt: skip
@@ -262,7 +262,7 @@ def test_unwritable_cache_falls_back_to_the_temporary_folder(copy, tmp_path):
         assert Path(folder).is_relative_to(temporary)
 
 
-def test_without_any_folder_nothing_is_cached(copy):
+def test_without_any_writable_folder_nothing_is_cached(copy):
     copy.cache.write_text("a file, where a folder is needed")
     nowhere = f"import tempfile\ntempfile.tempdir = {str(copy.cache)!r}\n"
     for _ in range(2):
@@ -284,7 +284,7 @@ def test_a_folder_of_another_user_is_not_trusted(copy, tmp_path):
     assert output == ["None"]
 
 
-def test_folder_that_vanishes_does_not_matter(copy):
+def test_a_folder_that_is_deleted_is_not_an_error(copy):
     vanish = "import shutil\nfrom kernels._jit import cache_folder\nshutil.rmtree(cache_folder())\n"
     assert_steps(copy.run(vanish + STEP), compiled=True)
 
@@ -366,7 +366,7 @@ def test_inlined_functions_run_as_python_when_called_from_it(copy):
     assert copy.run(code) == ["1", "2", "1", "2", "1", "2", "1.5", "2.5", "1"]
 
 
-def test_functions_of_others_are_not_cached(copy):
+def test_functions_outside_the_package_are_not_cached(copy):
     (copy.package.parent / "outside.py").write_text("from kernels._jit import jit\n@jit\ndef f(x): return x + 1\n")
     assert copy.run("from outside import f\nprint(f(1))") == ["2"]
     assert not copy.entries()

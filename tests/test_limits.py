@@ -25,7 +25,7 @@ for signature, text in limits.fma_chains.inspect_asm().items():
     print("signature", signature[0].dtype)
     print(text)
 """
-# A core with AVX2 and 16 registers, whatever this one is.
+# A core with AVX2 and 16 registers, independent of this machine.
 AVX2 = "import llvmlite.binding as llvm\nllvm.get_host_cpu_features = lambda: {'avx2': True, 'fma': True}\n"
 
 
@@ -77,7 +77,7 @@ def test_the_peak_is_measured_in_registers(tmp_path, lanes, prefix, environment)
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_probe_computes(threads):
-    """``steps`` multiply-adds on every chain of every thread, and nothing beyond."""
+    """The probe does ``steps`` multiply-adds on every chain of every thread, and nothing else."""
     lanes = machine.lanes(np.float64)
     factors = np.full(lanes, 0.5)
     factors[0] = 2.0
@@ -90,7 +90,7 @@ def test_the_probe_computes(threads):
 
 @pytest.fixture
 def short(monkeypatch):
-    """Measures for a moment only."""
+    """Short measurements."""
     monkeypatch.setattr(limits, "STEADY_SECONDS", 0.05)
     monkeypatch.setattr(limits, "_found", {})
 
@@ -118,7 +118,7 @@ def test_a_limit_never_falls(monkeypatch):
     assert (limits.peak_flops(threads=2), limits.bandwidth(2)) == (12.0, 2.0)
 
 
-def test_timings_go_on_until_the_best_stays(monkeypatch):
+def test_timing_continues_until_the_minimum_is_stable(monkeypatch):
     """The clock moves by the length of each call; the third call is the first of the shortest."""
     clock, lengths = [0.0], iter([9.0, 3.0, 2.0, 1.0, *[1.5] * 99])
     monkeypatch.setattr(limits.time, "perf_counter", lambda: clock[0])
@@ -134,7 +134,7 @@ def test_timings_go_on_until_the_best_stays(monkeypatch):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("size", [1, 15, 16, 1000, 4099])
-def test_the_copy_that_is_timed_copies_all(size, threads):
+def test_the_timed_copy_copies_everything(size, threads):
     source, target = np.arange(size, dtype=np.float32), np.full(size + 5, -1, np.float32)
     limits.copy(source, target[3 : size + 3], threads)
     np.testing.assert_array_equal(target, [-1] * 3 + list(range(size)) + [-1] * 2)

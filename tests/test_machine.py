@@ -11,7 +11,7 @@ from kernels import machine
 
 
 def run(code, **variables):
-    """What `code` prints in a new process."""
+    """The output of `code` in a new process."""
     return subprocess.run(
         [sys.executable, "-c", code], env=os.environ | variables, capture_output=True, text=True, timeout=300
     )

@@ -1,4 +1,4 @@
-"""The ONNX standard's own node cases, run through our functions: conformance cases that nobody here wrote.
+"""The ONNX standard's node test cases, run through our functions: independent conformance tests.
 
 Every single-node case of the operators below either passes or is named in `NOT_EXPRESSED` with the reason.
 """
@@ -14,7 +14,7 @@ from onnx.backend.test.case.node import collect_testcases
 import kernels
 import nn
 
-# Each entry turns a case's inputs and attributes into its list of outputs.
+# Each entry maps a case's inputs and attributes to its list of outputs.
 
 
 def gemm(inputs, attributes):
@@ -141,7 +141,7 @@ def argmax(inputs, attributes):
 
 
 def sides(shape, attributes, dims):
-    """Padding before and after each dimension, as ONNX spells it out or as its `auto_pad` means it."""
+    """Padding before and after each dimension, as given by `pads` or computed from `auto_pad`."""
     mode = attributes.get("auto_pad", b"NOTSET")
     if mode == b"NOTSET":
         pads = attributes.get("pads", [0] * (2 * dims))
@@ -152,7 +152,7 @@ def sides(shape, attributes, dims):
 
 
 def window(x, attributes):
-    """Dimensions, kernel, stride, dilation; padding on both sides where the kernels take it, else what comes before."""
+    """Dimensions, kernel, stride, dilation, and the padding if it is symmetric; else the input is padded first."""
     kernel = tuple(attributes["kernel_shape"])
     dims = len(kernel)
     pads = sides(x.shape, attributes, dims)
@@ -273,14 +273,14 @@ def local_response_norm(inputs, attributes):
 
 
 def borders(attributes, sizes, total):
-    """Widths before and after each axis: the attribute's, or those that `total` of each axis asks for."""
+    """Widths before and after each axis: the attribute's, or `total` of each axis split in halves."""
     auto = attributes.get("auto_pad", b"NOTSET").decode()
     if auto == "NOTSET":
         pads = attributes.get("pads", [0] * 2 * len(sizes))
         return list(zip(pads[: len(sizes)], pads[len(sizes) :], strict=True))
     if auto == "VALID":
         return [(0, 0)] * len(sizes)
-    halves = [(both // 2, both - both // 2) for both in total]  # an odd one has its one more at the end
+    halves = [(both // 2, both - both // 2) for both in total]  # the extra element of an odd total is at the end
     return halves if auto == "SAME_UPPER" else [half[::-1] for half in halves]
 
 
@@ -316,7 +316,7 @@ def transposed_convolution(inputs, attributes):
 
 
 def recurrent(kernel, blocks):
-    """A layer whose weights ONNX has in another order: our block i is its block ``blocks[i]``."""
+    """A layer whose gates ONNX orders differently: our block i is its block ``blocks[i]``."""
 
     def ours(weight):
         parts = np.split(weight, len(blocks))
@@ -341,12 +341,12 @@ def recurrent(kernel, blocks):
 
 
 def heads(x, number):
-    """(N, L, heads * width) as a view (N, heads, L, width); what has four axes as it is."""
+    """(N, L, heads * width) as a view (N, heads, L, width); an array with four axes is returned as it is."""
     return x if x.ndim == 4 else x.reshape(*x.shape[:2], number, -1).swapaxes(1, 2)
 
 
 def attention(inputs, attributes):
-    """The cache is put before the keys; where the sequences differ in length, each is a call of its own."""
+    """The cache is concatenated before the keys; if the sequences differ in length, each is a separate call."""
     q, k, v, mask, past_k, past_v, lengths = (*inputs, None, None, None, None)[:7]
     q = heads(q, attributes.get("q_num_heads"))
     k, v = (heads(x, attributes.get("kv_num_heads")) for x in (k, v))
@@ -354,7 +354,7 @@ def attention(inputs, attributes):
     if earlier:
         k, v = np.concatenate([past_k, k], axis=2), np.concatenate([past_v, v], axis=2)
     (N, _, L, _), S = q.shape, k.shape[2]
-    if mask is not None:  # keys that it does not reach are not seen
+    if mask is not None:  # keys beyond the mask are not visible
         nothing = False if mask.dtype == bool else -np.inf
         mask = np.pad(mask, [(0, 0)] * (mask.ndim - 1) + [(0, S - mask.shape[-1])], constant_values=nothing)
     sides = [attributes.get(f"{side}_window_size", -1) for side in ("left", "right")]
@@ -378,7 +378,7 @@ def attention(inputs, attributes):
 
 
 def attention_scores(q, k, mask, mode, offset, options):
-    """The scores before (modes 0 and 1) and behind (2) the masks, or the weights (3): with the rows of a unit matrix as
+    """The scores before (modes 0 and 1) or after (2) masking, or the weights (3): with the rows of a unit matrix as
     values, the result is the weights; their logarithms and lse are the scores."""
     if mode < 2:
         mask, options = None, options | {"is_causal": False, "window": None}
@@ -578,7 +578,7 @@ PASSED = {
 def collect():
     """The single-node cases of the operators in `RUN`, by name."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # ONNX makes its cases of casts and empty sets with overflows
+        warnings.simplefilter("ignore")  # ONNX's cases of casts and empty sets overflow
         cases = collect_testcases(None)
     nodes = {case.name: case for case in cases if len(case.model.graph.node) == 1 and "_expanded" not in case.name}
     return {name: case for name, case in nodes.items() if case.model.graph.node[0].op_type in RUN}
@@ -611,6 +611,6 @@ def test_case(name):
             np.testing.assert_allclose(actual, wanted, rtol=case.rtol, atol=case.atol)
 
 
-def test_no_case_is_dropped():
+def test_every_case_runs_or_is_listed():
     assert set(NOT_EXPRESSED) <= set(CASES)
     assert Counter(CASES[name].model.graph.node[0].op_type for name in EXPRESSED) == PASSED

@@ -1,5 +1,5 @@
-"""Tests of kernels._parallel: which ranges reach a task, with what arguments, and the barrier; and that no kernel has a
-parallel region of its own."""
+"""Tests of kernels._parallel: the ranges and arguments of tasks, and the barrier; and that no kernel has a
+separate parallel region."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ needs_two_cores = pytest.mark.skipif(machine.cores() < 2, reason="needs two usab
 
 @jit
 def _note(first, last, starts, sums, terms, offsets, factor):
-    """Each item's range starts at `first`; an item's sum is made of arguments of every kind."""
+    """Store the start of each item's range, and sums of arguments of every kind."""
     for i in range(first, last):
         starts[i] = first
         sums[i] += factor * terms[i] + offsets[0] + offsets[1][i]
@@ -46,12 +46,12 @@ def test_one_thread_gets_all_items_at_once(items, grain):
 
 @needs_two_cores
 @pytest.mark.parametrize(("items", "grain"), [(0, 3), (1, 3), (3, 3), (10, 3), (1000, 1)])
-def test_two_threads_get_every_item_once_in_ranges_of_share(items, grain):
+def test_two_threads_get_every_item_once_in_ranges_of_the_grain(items, grain):
     np.testing.assert_array_equal(notes(items, grain, 2), np.arange(items) // grain * grain)
 
 
 @pytest.mark.parametrize("threads", [1, pytest.param(2, marks=needs_two_cores)])
-def test_references_to_arrays_are_given_back(threads):
+def test_references_to_arrays_are_released(threads):
     starts, sums, offsets = np.zeros(5, np.int64), np.zeros(5), (0.0, np.zeros(5))
     before = [sys.getrefcount(array) for array in (starts, sums, offsets[1])]
     for _ in range(10):
@@ -77,7 +77,7 @@ def _relays(threads, tokens, agreed):
 
 
 @needs_two_cores
-def test_after_a_barrier_tasks_see_what_the_others_wrote():
+def test_writes_before_a_barrier_are_visible_after_it():
     tokens, agreed = np.zeros((200, 2), np.uint64), np.zeros(2, np.bool_)
     _relays(2, tokens, agreed)
     assert agreed.all() or not agreed.any()
@@ -90,7 +90,7 @@ def _all_running(counters, threads):
     return all_running(counters, threads)
 
 
-def test_tasks_that_run_one_after_another_are_told_so():
+def test_sequential_tasks_are_detected():
     counters = np.zeros(BARRIER, np.int64)
     assert not _all_running(counters, 2)  # nobody else comes
     assert not _all_running(counters, 2)  # and so it stays, though all have come now
@@ -104,17 +104,17 @@ def modules_with(pattern):
 
 
 def test_kernels_share_one_parallel_region():
-    """Others have only what the docstring of `_parallel` names: the limits of the machine, the pool's control bits."""
+    """The only other regions are those that `_parallel`'s docstring names: the machine's limits, the control bits."""
     assert modules_with(r"^@jit\(.*parallel=True") == {"_parallel.py", "_denormal.py", "limits.py"}
 
 
-def test_llvm_is_emitted_where_simd_says():
+def test_llvm_is_emitted_in_the_documented_modules():
     emitting = {name for name in modules_with(r"^from llvmlite import ir$") if not name.startswith("simd/")}
     assert emitting == {"_parallel.py", "_denormal.py", "_threads.py"}
 
 
-def test_one_rule_decides_about_threads():
-    """Nothing but `_threads` reads the number of threads to compare it with the work."""
+def test_one_rule_for_the_number_of_threads():
+    """Only `_threads` compares the number of threads with the amount of work."""
     assert modules_with(r"_threads\._(count|most)\b") == {"_denormal.py"}  # which reaches the whole pool
     assert modules_with(r"\bget_num_threads\b") == {
         "__init__.py", "_threads.py", "limits.py",

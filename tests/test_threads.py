@@ -1,4 +1,4 @@
-"""Tests of kernels._threads and kernels._denormal: several Python threads, forks, counts, and who computes."""
+"""Tests of kernels._threads and kernels._denormal: several Python threads, forks, thread counts, worker placement."""
 
 import ctypes
 import os
@@ -37,7 +37,7 @@ def step():
 
 
 def run(code, first="", **variables):
-    """Lines that `code` prints in a new process, after `first` and PRELUDE; it must end well."""
+    """The lines that `code` prints in a new process, after `first` and PRELUDE; it must exit with code 0."""
     process = subprocess.run(
         [sys.executable, "-c", first + PRELUDE + textwrap.dedent(code)],
         env=os.environ | variables, capture_output=True, text=True, timeout=300,
@@ -90,7 +90,7 @@ def test_omp_is_preferred():
     assert run(code, NUMBA_THREADING_LAYER="default") == ["omp False"]
 
 
-def test_users_order_of_layers_is_respected():
+def test_the_users_priority_of_thread_layers_is_respected():
     code = "step()\nprint(_threads.layer(), _threads.only_workqueue)"
     assert run(code, NUMBA_THREADING_LAYER_PRIORITY="workqueue omp tbb") == ["workqueue True"]
 
@@ -171,7 +171,7 @@ def _region(threads):
 
 @needs_two_cores
 @pytest.mark.parametrize("mask", [1, 2])
-def test_users_own_mask_is_restored(restored, mask):
+def test_the_users_thread_mask_is_restored(restored, mask):
     before = numba.get_num_threads()
     numba.set_num_threads(mask)
     try:
@@ -203,7 +203,7 @@ def arrive_from(home):
 
 @needs_two_cores
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are moved on Linux only")
-def test_worker_leaves_the_core_of_its_region():
+def test_a_worker_moves_off_the_callers_core():
     allowed, this_core = os.sched_getaffinity(0), ctypes.CDLL(None).sched_getcpu
     arrive_from(0)
     try:
@@ -235,7 +235,7 @@ def test_same_bits_at_one_thread_and_two(at_thread_counts, dtype, name):
 
 needs_x86 = pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="needs an x86-64 CPU")
 
-# Counted by their bits: where denormals count as zero they are equal to it, too.
+# Counted by their bits: with denormals treated as zeros, a comparison with 0 would be true.
 DENORMALS = """
 def denormals_left(count=400_000):
     x = np.full(count, 1000, np.uint32).view(np.float32)
@@ -285,8 +285,8 @@ def test_flush_denormal_errors(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="about GNU OpenMP")
 @pytest.mark.parametrize("asked", [False, True])
-def test_no_regions_in_regions(asked):
-    """Numba switches them on, which slows a library that shares our OpenMP; where the user wants them, they stay."""
+def test_no_nested_regions(asked):
+    """Numba switches them on, which slows a library that shares our OpenMP; they stay on if the user has set them."""
     script = """
 import ctypes
 import numpy as np

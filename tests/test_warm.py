@@ -17,7 +17,7 @@ def test_every_public_function_is_called():
     assert {call[0] for call in warm.calls()} == public - ABOUT_THE_PROCESS
 
 
-def test_afterwards_nothing_is_left_to_compile(capfd):
+def test_nothing_is_compiled_after_warming(capfd):
     warm.main()
     assert f"{len(warm.calls())}/{len(warm.calls())}" in capfd.readouterr().err
     code = (

@@ -1,5 +1,5 @@
 """Every operation of `kernels` in plain NumPy: the oracle of the tests and the NumPy peer of the benchmarks.
 
-File names, function names and signatures are those of `kernels`. The functions assume good arguments: checking them is
-the work of `kernels` itself.
+File names, function names and signatures are those of `kernels`. The functions assume valid arguments; `kernels`
+validates them.
 """

@@ -303,7 +303,7 @@ def glu_backward(dy, x, dim=-1):
 def gelu(x, approximate="none", *, out=None):
     """y = x Φ(x); ``approximate="tanh"`` takes Φ(x) as (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2."""
     if _is_tanh(approximate):
-        return _store(x * sigmoid(2 * _gelu_inner(x)), out)  # (1 + tanh u) / 2 = σ(2u), without the cancellation
+        return _store(x * sigmoid(2 * _gelu_inner(x)), out)  # (1 + tanh u) / 2 = σ(2u), without cancellation
     return _store(x * _normal_cdf(x), out)
 
 
@@ -328,7 +328,7 @@ def _gelu_inner(x):
     return math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
 
 
-# NumPy has no error function, so this is a Python call per element. erfc(-x) keeps its digits where 1 + erf(x) cancels.
+# NumPy has no error function: this is a Python call per element. erfc(-x) is exact where 1 + erf(x) cancels.
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 

@@ -37,7 +37,7 @@ BACKWARD = {
 
 @ieee
 def linear(x, weight, bias=None, activation=None, *, out=None, preactivation=None):
-    """Return ``f(x @ weight.T + bias)``; `preactivation`, if given, receives the argument of f.
+    """Return ``f(x @ weight.T + bias)``; the argument of f is stored in `preactivation`, if given.
 
     Example
     -------

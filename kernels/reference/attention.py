@@ -1,9 +1,9 @@
-r"""Attention, and how it is told positions, in plain NumPy, the whole matrix of scores at once.
+r"""Attention and position encodings in plain NumPy, with the whole matrix of scores in memory.
 
 Query head h reads key head h // (Hq // H). With t = scale q kᵀ:
 
     s = c tanh(t / c), or t                  s -= alibi |i + offset - j|        s += mask
-    p = exp(s - lse), 0 where not attended   lse = log Σ_j exp s                w = p kept / (1 - dropout_p)
+    p = exp(s - lse), 0 where not visible    lse = log Σ_j exp s                w = p kept / (1 - dropout_p)
     out = w v
 
 Backward, from out and lse:
@@ -11,8 +11,8 @@ Backward, from out and lse:
     dv = wᵀ dout         dp = (dout vᵀ) kept / (1 - dropout_p)         ds = p (dp - Σ dout out)
     dmask = ds           dt = ds (1 - tanh²(t / c))                    dq = scale dt k          dk = scale dtᵀ q
 
-A query that attends to nothing has out = 0, lse = -inf and no gradient. What is not attended contributes nothing, not
-even where it is NaN or infinite.
+A query without visible keys has out = 0, lse = -inf and no gradient. Keys that are not visible contribute nothing, even
+if they are NaN or infinite.
 """
 
 import math
@@ -56,15 +56,15 @@ def scaled_dot_product_attention(
     lse=None,
     out=None,
 ):
-    """Return (..., Hq, L, Ev); `lse` (..., Hq, L), where given, receives the log of the sum of exponentials; of shape
-    (2, ..., Hq, L), the largest score and the log of the sum of exponentials of the scores less it."""
+    """Return (..., Hq, L, Ev), and store the log-sum-exp of the scores in `lse` (..., Hq, L), if given; in an `lse` of
+    shape (2, ..., Hq, L), the largest score m and the log of the sum of exp(s - m)."""
     key, value = _repeat_heads(key, query), _repeat_heads(value, query)
-    scores, attended, _ = _scores(query, key, attn_mask, is_causal, scale, causal_offset, window, softcap, alibi)
+    scores, visible, _ = _scores(query, key, attn_mask, is_causal, scale, causal_offset, window, softcap, alibi)
     largest = np.max(scores, axis=-1, keepdims=True, initial=-np.inf)
-    sums = np.sum(_exponentials(scores, largest, attended), axis=-1, keepdims=True)
+    sums = np.sum(_exponentials(scores, largest, visible), axis=-1, keepdims=True)
     terms = np.stack([largest[..., 0], np.log(sums)[..., 0]])
-    weights = _weights(scores, terms, attended) * _survival(scores.shape, dropout_p, seed, query.dtype)
-    result = _product(weights, value, attended)
+    weights = _weights(scores, terms, visible) * _survival(scores.shape, dropout_p, seed, query.dtype)
+    result = _product(weights, value, visible)
     if lse is not None:
         lse[...] = terms if lse.ndim == query.ndim else terms.sum(axis=0)
     if out is not None:
@@ -93,25 +93,25 @@ def scaled_dot_product_attention_backward(
     seed=0,
     needs=(True, True, True, False),
 ):
-    """Return dquery, dkey, dvalue, dattn_mask, None for those not needed."""
+    """Return dquery, dkey, dvalue, dattn_mask, None for those not in `needs`."""
     heads = key.shape[-3] if key.ndim > 2 else 1
     key, value = _repeat_heads(key, query), _repeat_heads(value, query)
-    scores, attended, softcap_grad = _scores(
+    scores, visible, softcap_grad = _scores(
         query, key, attn_mask, is_causal, scale, causal_offset, window, softcap, alibi
     )
-    weights = _weights(scores, lse if lse.ndim == query.ndim else (lse, np.zeros_like(lse)), attended)
+    weights = _weights(scores, lse if lse.ndim == query.ndim else (lse, np.zeros_like(lse)), visible)
     survival = _survival(scores.shape, dropout_p, seed, query.dtype)
     delta = np.sum(dout * out, axis=-1, keepdims=True)
     dweights = (dout @ _transposed(value)) * survival
-    dscores = np.where(attended, weights * (dweights - delta), 0)
-    dproducts = dscores * np.where(attended, softcap_grad, 0) * _scale(query, scale)
+    dscores = np.where(visible, weights * (dweights - delta), 0)
+    dproducts = dscores * np.where(visible, softcap_grad, 0) * _scale(query, scale)
     dattn_mask = None
     if needs[3] and attn_mask is not None and attn_mask.dtype != bool:
         dattn_mask = sum_to(dscores, attn_mask.shape)
     return (
-        _product(dproducts, key, attended) if needs[0] else None,
-        _sum_heads(_product(_transposed(dproducts), query, _transposed(attended)), heads) if needs[1] else None,
-        _sum_heads(_product(_transposed(weights * survival), dout, _transposed(attended)), heads) if needs[2] else None,
+        _product(dproducts, key, visible) if needs[0] else None,
+        _sum_heads(_product(_transposed(dproducts), query, _transposed(visible)), heads) if needs[1] else None,
+        _sum_heads(_product(_transposed(weights * survival), dout, _transposed(visible)), heads) if needs[2] else None,
         dattn_mask,
     )
 
@@ -119,8 +119,8 @@ def scaled_dot_product_attention_backward(
 def kept(shape, dropout_p, seed=0):
     """Boolean array of `shape` (..., Hq, L, S): which weights dropout keeps.
 
-    Every row has a key of 64 bits from splitmix64 (Steele, Lea and Flood 2014), one half of which is added before and
-    the other mixed in between two rounds that scramble the column.
+    Each row has a 64-bit key from splitmix64 (Steele, Lea and Flood 2014): one half is added to the column's hash
+    before the two mixing rounds, the other is xored with it between them.
     """
     rows = np.arange(math.prod(shape[:-1]), dtype=np.uint64)
     z = np.uint64(seed % 2**64) + (rows + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
@@ -137,7 +137,7 @@ def kept(shape, dropout_p, seed=0):
 
 
 def _scores(query, key, attn_mask, is_causal, scale, causal_offset, window, softcap, alibi):
-    """Final scores, -inf where not attended; where attended; and the derivative of the soft cap."""
+    """The final scores, -inf where a key is not visible; the mask of visible keys; the derivative of the soft cap."""
     products = (query @ _transposed(key)) * _scale(query, scale)
     softcap_grad = np.ones((), query.dtype)
     if softcap > 0:
@@ -147,52 +147,52 @@ def _scores(query, key, attn_mask, is_causal, scale, causal_offset, window, soft
     distance = np.arange(S) - np.arange(L)[:, None] - causal_offset  # j - (i + offset): positive is the future
     if alibi is not None:
         products = products - alibi[:, None, None] * np.abs(distance).astype(query.dtype)
-    attended = np.ones(products.shape, bool)
+    visible = np.ones(products.shape, bool)
     if is_causal:
-        attended &= distance <= 0
+        visible &= distance <= 0
     left, right = window or (None, None)
     if left is not None:
-        attended &= distance >= -left
+        visible &= distance >= -left
     if right is not None:
-        attended &= distance <= right
+        visible &= distance <= right
     if attn_mask is not None and attn_mask.dtype == bool:
-        attended &= attn_mask
+        visible &= attn_mask
     elif attn_mask is not None:
-        attended &= attn_mask != -np.inf
+        visible &= attn_mask != -np.inf
         products = products + attn_mask
-    return np.where(attended, products, -np.inf), attended, softcap_grad
+    return np.where(visible, products, -np.inf), visible, softcap_grad
 
 
 def _scale(query, scale):
     return np.asarray(1 / math.sqrt(query.shape[-1]) if scale is None else scale, query.dtype)
 
 
-def _exponentials(scores, largest, attended):
-    """exp(s - m), 0 where not attended (there both can be -inf, the difference of which is NaN)."""
-    return np.where(attended, np.exp(scores - largest), 0)
+def _exponentials(scores, largest, visible):
+    """exp(s - m), 0 where not visible (both may be -inf there, whose difference is NaN)."""
+    return np.where(visible, np.exp(scores - largest), 0)
 
 
 def _survival(shape, dropout_p, seed, dtype):
-    """What dropout multiplies the weights with: 0, or 1 / (1 - p), so that their expectation stays."""
+    """The factors by which dropout multiplies the weights: 0, or 1 / (1 - p), which preserves their expectation."""
     if not dropout_p:
         return np.ones((), dtype)
     return np.where(kept(shape, dropout_p, seed), np.asarray(1 / (1 - dropout_p), dtype), 0)
 
 
-def _weights(scores, terms, attended):
-    """exp(s - lse) from the terms of lse, whose sum would be rounded at the size of the scores."""
+def _weights(scores, terms, visible):
+    """exp(s - lse) from the two terms of lse, whose sum would have the rounding error of the largest score."""
     largest, logarithm = terms
-    return _exponentials(scores - largest[..., None], logarithm[..., None], attended)
+    return _exponentials(scores - largest[..., None], logarithm[..., None], visible)
 
 
-def _product(weights, rows, attended):
-    """``weights @ rows``; a row that is not attended counts as nothing even where it is not finite."""
+def _product(weights, rows, visible):
+    """``weights @ rows``; a row that is not visible contributes nothing, even if it is not finite."""
     finite = np.isfinite(rows)
-    result = np.where(attended, weights, 0) @ np.where(finite, rows, 0)
+    result = np.where(visible, weights, 0) @ np.where(finite, rows, 0)
     for j in np.unique(np.nonzero(~finite)[-2]):
-        wild = np.where(finite[..., j, None, :], 0, rows[..., j, None, :])
-        terms = weights[..., j, None] * wild
-        result = result + np.where(attended[..., j, None] & ~finite[..., j, None, :], terms, 0)
+        nonfinite = np.where(finite[..., j, None, :], 0, rows[..., j, None, :])
+        terms = weights[..., j, None] * nonfinite
+        result = result + np.where(visible[..., j, None] & ~finite[..., j, None, :], terms, 0)
     return result
 
 
@@ -201,12 +201,12 @@ def _transposed(matrix):
 
 
 def _repeat_heads(array, query):
-    """Every key head as often as query heads read it."""
+    """Repeat every key head for each query head that reads it."""
     return array if array.ndim == 2 else np.repeat(array, query.shape[-3] // max(1, array.shape[-3]), axis=-3)
 
 
 def _sum_heads(gradient, heads):
-    """The inverse of `_repeat_heads` for gradients: the sum over the query heads that read a key head."""
+    """The gradient of `_repeat_heads`: the sum over the query heads that read a key head."""
     if gradient.ndim == 2:
         return gradient
     *batch, Hq, S, width = gradient.shape
@@ -219,7 +219,7 @@ def _sum_heads(gradient, heads):
 def alibi_slopes(heads, dtype=np.float32):
     """Slope of every head (Press, Smith and Lewis 2022): 2^(-8 i / heads), i = 1..heads.
 
-    Where `heads` is no power of two, those of the next lower one come first, then every other one of the next higher.
+    If `heads` is not a power of two: the slopes for the next lower power, then every other one for the next higher.
     """
     lower = 2 ** int(math.log2(heads))
     slopes = 2.0 ** (-8 * np.arange(1, lower + 1) / lower)
@@ -235,9 +235,9 @@ def rotary_tables(positions, width, base=10000.0, dtype=np.float32):
 
 @ieee
 def rotary_embedding(x, cos, sin, positions=None, *, interleaved=False, out=None):
-    """Rotate pairs of channels of x (..., T, D) by the angles of their positions; channels beyond R are passed on.
+    """Rotate pairs of channels of x (..., T, D) by the angles of their positions; channels beyond R are unchanged.
 
-    `positions` None stands for 0..T-1; (T,) holds for all of x, and (N, T) for all heads of x (N, H, T, D).
+    `positions` None means 0..T-1; (T,) applies to all of x, and (N, T) to all heads of x (N, H, T, D).
     """
     half = cos.shape[-1]
     positions = np.arange(x.shape[-2]) if positions is None else positions

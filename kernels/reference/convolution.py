@@ -6,10 +6,10 @@ r"""Convolution and transposed convolution in one, two or three dimensions, in p
 without a batch, (C, *spatial); w is (OC, C / groups, *kernel), and each group of output channels sums its own group of
 input channels.
 
-All of it is one step, `_correlate`: gather the patches of x, one a column (im2col), and multiply them by the weight as
-a matrix. The gradient with respect to x is the correlation of dy, dilated by `stride`, with the flipped kernel; the
-transposed convolution is that gradient under another name; dw is dy times the patches.
-The number of dimensions is the weight's, so one function serves under three names.
+All of it is one step, `_correlate`: gather the patches of x, one per column (im2col), and multiply them by the weight
+as a matrix. The gradient with respect to x is the correlation of dy, dilated by `stride`, with the flipped kernel; the
+transposed convolution is that gradient; dw is dy times the patches.
+The number of dimensions is that of the weight, so one function has three names.
 """
 
 import math
@@ -28,10 +28,10 @@ ieee = np.errstate(all="ignore")  # NaN and infinities are results here, not war
 def conv2d(
     x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, activation=None, algorithm=None, out=None
 ):
-    """Correlate `x` with `weight`, as PyTorch does under the name of convolution.
+    """Correlate `x` with `weight`, which PyTorch calls convolution.
 
-    `padding` is a number, one a dimension, "same" or "valid"; `activation` is None or "relu". `algorithm` chooses among
-    the loops of `kernels` and has no meaning here.
+    `padding` is a number, one per dimension, "same" or "valid"; `activation` is None or "relu". `algorithm` selects the
+    loops of `kernels` and is ignored here.
 
     Example
     -------
@@ -64,7 +64,7 @@ def conv2d_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=1, *,
 
 @ieee
 def conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """The gradient of a convolution with respect to its input, as an operation of its own.
+    """The gradient of a convolution with respect to its input, as an operation.
 
     `weight` is (C, OC / groups, *kernel); each spatial size is (n - 1) stride - 2 padding + dilation (k - 1) +
     output_padding + 1.
@@ -116,14 +116,14 @@ def _correlate(x, matrix, kernel, stride, dilation, sizes):
 def _gather(dy, weight, sizes, stride, before, dilation, groups):
     """The gradient with respect to x, of the spatial `sizes`, for `weight` (OC, C / groups, *kernel).
 
-    x at i meets dy at (i + before - k dilation) / stride: with dy dilated by `stride` between zeros, a correlation
-    with the flipped kernel.
+    x at i contributes to y at (i + before - k dilation) / stride: with dy dilated by `stride` (zeros in between), the
+    gradient is a correlation with the flipped kernel.
     """
     kernel = weight.shape[2:]
     dense = np.zeros((*dy.shape[:2], *[max(0, (n - 1) * s + 1) for n, s in _zip(dy.shape[2:], stride)]), dy.dtype)
     dense[(..., *[slice(None, None, s) for s in stride])] = dy
-    reach = [d * (k - 1) for k, d in _zip(kernel, dilation)]
-    dense = _placed(dense, [r - b for r, b in _zip(reach, before)], [n + r for n, r in _zip(sizes, reach)])
+    extent = [d * (k - 1) for k, d in _zip(kernel, dilation)]
+    dense = _placed(dense, [r - b for r, b in _zip(extent, before)], [n + r for n, r in _zip(sizes, extent)])
     flipped = np.flip(weight, range(2, weight.ndim))
     flipped = flipped.reshape(groups, weight.shape[0] // groups, weight.shape[1], *kernel).swapaxes(1, 2)
     matrix = flipped.reshape(groups, weight.shape[1], weight.shape[0] // groups * math.prod(kernel))
@@ -139,7 +139,7 @@ def _products(dy, x, shape, stride, dilation, groups):
 
 
 def _patches(x, groups, kernel, stride, dilation, sizes):
-    """im2col, (N, groups, C / groups · kernel, positions): one column for each of the first `sizes` positions."""
+    """im2col: (N, groups, C / groups · kernel, positions), one column for each of the first `sizes` positions."""
     N, C = x.shape[:2]
     axes = tuple(range(2, x.ndim))
     windows = sliding_window_view(x, [d * (k - 1) + 1 for k, d in _zip(kernel, dilation)], axes)
@@ -152,10 +152,10 @@ def _patches(x, groups, kernel, stride, dilation, sizes):
 
 
 def _padded(x, kernel, padding, dilation):
-    """(x with its padding of zeros, the padding before each dimension)."""
-    reach = [d * (k - 1) for k, d in _zip(kernel, dilation)]
+    """(x padded with zeros, the padding before each dimension)."""
+    extent = [d * (k - 1) for k, d in _zip(kernel, dilation)]
     if padding == "same":
-        before, both = [r // 2 for r in reach], reach  # an odd width has its one more at the end
+        before, both = [r // 2 for r in extent], extent  # the extra element of an odd width is at the end
     else:
         before = _each(0 if padding == "valid" else padding, kernel)
         both = [2 * p for p in before]
@@ -163,7 +163,7 @@ def _padded(x, kernel, padding, dilation):
 
 
 def _placed(x, offsets, sizes):
-    """`x` at `offsets` in zeros of the spatial `sizes`; what lies outside of them is cut off."""
+    """`x` at `offsets` in an array of zeros with the spatial `sizes`; elements outside are dropped."""
     y = np.zeros((*x.shape[:2], *sizes), x.dtype)
     target, source = [...], [...]
     for offset, n, size in _zip(offsets, x.shape[2:], sizes):

@@ -27,8 +27,8 @@ def matmul(a, b, *, out=None):
 @ieee
 def matmul_backward(dy, a, b, *, needs=(True, True)):
     """Return the gradients ``(da, db)`` of ``matmul(a, b)``, None for those not in `needs`."""
-    a_matrix = a[None, :] if a.ndim == 1 else a  # a vector on the left is a row,
-    b_matrix = b[:, None] if b.ndim == 1 else b  # on the right a column
+    a_matrix = a[None, :] if a.ndim == 1 else a  # a vector on the left is a row
+    b_matrix = b[:, None] if b.ndim == 1 else b  # a vector on the right is a column
     if a.ndim == 1:
         dy = np.expand_dims(dy, -1 if b.ndim == 1 else -2)
     if b.ndim == 1:
@@ -39,7 +39,7 @@ def matmul_backward(dy, a, b, *, needs=(True, True)):
 
 
 def sum_to(x, shape):
-    """Sum `x` over the dimensions in which `shape` was broadcast to ``x.shape``."""
+    """Sum `x` over the dimensions along which `shape` was broadcast to ``x.shape``."""
     added = x.ndim - len(shape)
     stretched = tuple(added + i for i, n in enumerate(shape) if n == 1 and x.shape[added + i] != 1)
     return x.sum(axis=(*range(added), *stretched), keepdims=True).reshape(shape) if added or stretched else x

@@ -1,12 +1,13 @@
-r"""Rows of a table by their numbers, in plain NumPy, with the semantics of ``torch.nn.functional``.
+r"""Table lookups in plain NumPy, with the semantics of ``torch.nn.functional``.
 
     embedding        y_i = W[ids_i]                                dW[ids_i] += dy_i
     bag, sum         y_b = sum of f_k W[ids_k] over its ids        dW[ids_k] += f_k dy_b          df_k = dy_b · W[ids_k]
     bag, mean        the same with f_k = 1 / (size of the bag)
-    bag, max         y_b = largest of W[ids_k], column by column   the gradient goes to the row it came from
+    bag, max         y_b = largest of W[ids_k], column by column   the gradient is that of the row it came from
 
-`ids` are int64, of any shape; of bags they are (B, n), or (n,) with the offsets at which the bags begin. Ids equal to
-`padding_idx` are no part of a bag, and their row gets no gradient. `max_norm` scales down the named rows of W in place.
+`ids` are int64, of any shape; for bags (B, n), or (n,) with the offsets at which the bags begin. Ids equal to
+`padding_idx` are not part of a bag, and their row gets no gradient. `max_norm` scales down the rows of W that are
+looked up, in place.
 """
 
 import numpy as np
@@ -23,7 +24,7 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     array([[2., 3.],
            [0., 1.]])
     """
-    _shrink(input, weight, max_norm, norm_type)
+    _limit_norms(input, weight, max_norm, norm_type)
     return np.take(weight, input, axis=0, out=out)
 
 
@@ -46,16 +47,16 @@ def embedding_bag(
     padding_idx=None,
     indices=None,
 ):
-    """Sum, mean or largest elements of each bag's rows; `indices` receives the places of the largest.
+    """Sum, mean or largest elements of each bag's rows; the positions in `input` of the largest go to `indices`.
 
     Example
     -------
     >>> embedding_bag(np.array([[1, 0]]), np.array([[0.0, 1.0], [2.0, 3.0]]))
     array([[1., 2.]])
     """
-    _shrink(input, weight, max_norm, norm_type)
+    _limit_norms(input, weight, max_norm, norm_type)
     cut = offsets, include_last_offset
-    ids, places, bags, factors = _pack(input, weight, cut, mode, per_sample_weights, padding_idx)
+    ids, positions, bags, factors = _pack(input, weight, cut, mode, per_sample_weights, padding_idx)
     y = np.zeros((_number_of_bags(input, *cut), weight.shape[1]), weight.dtype)
     if mode != "max":
         np.add.at(y, bags, factors[:, None] * weight[ids])
@@ -66,7 +67,7 @@ def embedding_bag(
         rows = weight[ids[bags == b]]
         first = rows.argmax(axis=0)  # the first NaN, if there is one
         y[b] = np.take_along_axis(rows, first[None], 0)[0]
-        winners[b] = places[bags == b][first]
+        winners[b] = positions[bags == b][first]
     return y
 
 
@@ -84,29 +85,29 @@ def embedding_bag_backward(
     indices=None,
     needs=(True, True),
 ):
-    """Gradients with respect to the table and, where they are given, to `per_sample_weights`."""
+    """Gradients with respect to the table and, if given, to `per_sample_weights`."""
     cut = offsets, include_last_offset
-    ids, places, bags, factors = _pack(input, weight, cut, mode, per_sample_weights, padding_idx)
+    ids, positions, bags, factors = _pack(input, weight, cut, mode, per_sample_weights, padding_idx)
     dweight = dfactors = None
     if needs[0]:
         terms = (
-            np.where(indices[bags] == places[:, None], dy[bags], 0) if mode == "max" else factors[:, None] * dy[bags]
+            np.where(indices[bags] == positions[:, None], dy[bags], 0) if mode == "max" else factors[:, None] * dy[bags]
         )
         dweight = _scatter(terms, ids, len(weight), None, scale_grad_by_freq)
     if needs[1] and per_sample_weights is not None:
         dfactors = np.zeros(input.size, dy.dtype)
-        dfactors[places] = (dy[bags] * weight[ids]).sum(axis=1)
+        dfactors[positions] = (dy[bags] * weight[ids]).sum(axis=1)
         dfactors = dfactors.reshape(input.shape)
     return dweight, dfactors
 
 
-def _shrink(ids, weight, max_norm, norm_type):
+def _limit_norms(ids, weight, max_norm, norm_type):
     if max_norm is None or not ids.size:
         return
-    touched = np.unique(ids)
-    norms = np.linalg.norm(weight[touched], norm_type, axis=1)
+    unique = np.unique(ids)
+    norms = np.linalg.norm(weight[unique], norm_type, axis=1)
     scale = np.where(norms > max_norm, max_norm / (norms + 1e-7), 1)
-    weight[touched] *= scale[:, None].astype(weight.dtype)
+    weight[unique] *= scale[:, None].astype(weight.dtype)
 
 
 def _scatter(dy, ids, number, padding_idx, scale_grad_by_freq):
@@ -124,16 +125,16 @@ def _number_of_bags(input, offsets, include_last_offset):
 
 
 def _pack(input, weight, cut, mode, per_sample_weights, padding_idx):
-    """Id, place, bag and factor of each id that counts."""
+    """Id, position, bag and factor of each id that is not padding."""
     ids, offsets, number = input.reshape(-1), cut[0], _number_of_bags(input, *cut)
     if offsets is None:
         bags = np.repeat(np.arange(number), input.shape[1])
     else:
         bags = np.searchsorted(offsets[:number], np.arange(ids.size), side="right") - 1
-    counts = np.full(ids.shape, number > 0)
+    included = np.full(ids.shape, number > 0)
     if padding_idx is not None:
-        counts &= ids != padding_idx % len(weight)
+        included &= ids != padding_idx % len(weight)
     factors = np.ones(ids.size, weight.dtype) if per_sample_weights is None else per_sample_weights.reshape(-1)
     if mode == "mean":
-        factors = 1 / np.bincount(bags[counts], minlength=max(number, 1))[bags]
-    return ids[counts], np.flatnonzero(counts), bags[counts], factors[counts].astype(weight.dtype)
+        factors = 1 / np.bincount(bags[included], minlength=max(number, 1))[bags]
+    return ids[included], np.flatnonzero(included), bags[included], factors[included].astype(weight.dtype)

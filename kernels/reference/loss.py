@@ -62,7 +62,7 @@ def _reduce(losses, reduction, batch=None):
 
 
 def _spread(dy, shape, reduction, batch=None):
-    """Return the gradient of each loss of an array of `shape`, given that of the reduced loss."""
+    """Return the gradient of each loss of an array of `shape`, given the gradient of the reduced loss."""
     if reduction == "mean":
         dy = dy / dy.dtype.type(np.prod(shape))
     elif reduction == "batchmean" and batch is not None:
@@ -88,7 +88,7 @@ def _class_weights(weight, x, axis):
 
 
 def _targets(name, target, x, weight, axis, ignore_index):
-    """Return each position's class, its weight, and whether it counts; where it is ignored, class and weight are 0."""
+    """Return each target's class (0 if ignored), its weight (0 if ignored), and whether it is not ignored."""
     classes = x.shape[axis]
     counts = target != ignore_index
     wrong = counts & ((target < 0) | (target >= classes))
@@ -125,7 +125,7 @@ def nll_loss_backward(dy, x, target, weight=None, ignore_index=-100, reduction="
 def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0, *, lse=None):
     """Cross-entropy of logits `x` (C,), (N, C) or (N, C, d1, ...) with class indices or probabilities `target`.
 
-    `lse`, if given, receives the logsumexp of `x` over the classes, for the backward.
+    The logsumexp of `x` over the classes is stored in `lse`, if given, for the backward.
 
     Raises
     ------
@@ -220,7 +220,7 @@ def linear_cross_entropy_backward(
 
 
 def _difference(name, x, target):
-    """Return x - target, never broadcast: (N, 1) against (N,) is a mistake."""
+    """Return x - target without broadcasting: (N, 1) with (N,) is an error."""
     if x.shape != target.shape:
         raise ValueError(f"{name}: shapes differ: x is {x.shape}, target is {target.shape}")
     return x - target
@@ -315,7 +315,7 @@ def binary_cross_entropy_backward(dy, x, target, weight=None, reduction="mean"):
 def binary_cross_entropy_with_logits(x, target, weight=None, reduction="mean", pos_weight=None):
     """l = -w (p t log σ(x) + (1 - t) log(1 - σ(x))); `pos_weight` p multiplies the positive term."""
     _difference("binary_cross_entropy_with_logits", x, target)
-    size = np.abs(x)  # (1 - t) x - log σ(x), without an inf - inf
+    size = np.abs(x)  # (1 - t) x - log σ(x), without inf - inf
     losses = _times(np.where(x > 0, 1 - target, target), size) + np.log1p(np.exp(-size))
     if pos_weight is not None:
         losses = losses - _times((pos_weight - 1) * target, logsigmoid(x))
@@ -332,7 +332,7 @@ def binary_cross_entropy_with_logits_backward(dy, x, target, weight=None, reduct
 
 @ieee
 def kl_div(x, target, reduction="mean", log_target=False):
-    """l = t (log t - x), or exp(t) (t - x) where the target is a logarithm, too; "batchmean" divides the sum by N."""
+    """l = t (log t - x), or exp(t) (t - x) with `log_target`; "batchmean" divides the sum by N."""
     d = _difference("kl_div", target, x)
     losses = _times(np.exp(target), d) if log_target else _times(target, np.log(target) - x)
     return _reduce(losses, reduction, batch=x.shape[0] if x.ndim else 1)

@@ -2,13 +2,13 @@ r"""Normalisation in plain NumPy.
 
     y = (x - mean) * rstd * weight + bias          rstd = 1 / sqrt(var + eps)
 
-with mean and var of other elements each: for batch norm those of a channel, for group and instance norm those of some
+with mean and var over different elements: for batch norm those of a channel, for group and instance norm those of some
 channels of a sample, for layer and RMS norm those of the last dimensions (the latter with a mean of 0). With
 z = (x - mean) * rstd and g = weight * dy, over the same elements:
 
     dx = rstd * (g - average(g) - z * average(g * z))          dweight = sum dy * z          dbias = sum dy
 
-`mean` and `rstd`, where given, receive the values used.
+The values used are stored in `mean` and `rstd`, if given.
 """
 
 import numpy as np
@@ -34,12 +34,12 @@ ieee = np.errstate(all="ignore")  # NaN and infinities are results here, not war
 
 
 def _by_channel(x, values, missing=None):
-    """`values` of the channels in the shape that broadcasts against x (N, C, ...)."""
+    """`values` of the channels, reshaped to broadcast with x (N, C, ...)."""
     return missing if values is None else values.reshape((1, -1) + (1,) * (x.ndim - 2))
 
 
 def _moments(x, axes):
-    """Mean and biased variance over `axes`, which are kept; nothing has a mean of NaN."""
+    """Mean and biased variance over `axes`, which are kept with length 1; NaN if there are no elements."""
     count = np.asarray(np.prod([x.shape[axis] for axis in axes]), x.dtype)
     mean = x.sum(axis=axes, keepdims=True) / count
     return mean, np.square(x - mean).sum(axis=axes, keepdims=True) / count
@@ -57,11 +57,11 @@ def _dx(g, z, rstd, axes):
 
 
 def _others(x):
-    """All axes but the channels'."""
+    """All axes except that of the channels."""
     return (0, *range(2, x.ndim))
 
 
-def _wanted(gradients, needs):
+def _needed(gradients, needs):
     return tuple(each if need else None for each, need in zip(gradients, needs, strict=True))
 
 
@@ -80,7 +80,7 @@ def batch_norm(
     mean=None,
     rstd=None,
 ):
-    """Normalise each channel by the batch's moments (training; the running ones follow) or by the running ones."""
+    """Normalise each channel with the batch's moments (in training, which updates the running ones) or the running."""
     if training:
         average, variance = _moments(x, _others(x))
         count = x.size // max(x.shape[1], 1)
@@ -100,14 +100,14 @@ def batch_norm(
 def batch_norm_backward(
     dy, x, mean, rstd, weight=None, training=True, *, activation=None, saved=None, needs=(True, True, True)
 ):
-    """Return ``(dx, dweight, dbias)``; `saved` is the result where there is an activation."""
+    """Return ``(dx, dweight, dbias)``; `saved` is the result, needed if there is an activation."""
     if activation == "relu":
         dy = np.where(saved <= 0, 0, dy)
     rstd = _by_channel(x, rstd)
     z = (x - _by_channel(x, mean)) * rstd
     g = dy * _by_channel(x, weight, 1)
     dx = _dx(g, z, rstd, _others(x)) if training else g * rstd
-    return _wanted((dx, (dy * z).sum(axis=_others(x)), dy.sum(axis=_others(x))), needs)
+    return _needed((dx, (dy * z).sum(axis=_others(x)), dy.sum(axis=_others(x))), needs)
 
 
 def _last_axes(x, normalized_shape):
@@ -136,12 +136,12 @@ def layer_norm_backward(dy, x, normalized_shape, mean, rstd, weight=None, *, nee
     rows = tuple(range(axes[0]))
     z = (x - _by_row(x, mean)) * _by_row(x, rstd)
     dx = _dx(dy * (1 if weight is None else weight), z, _by_row(x, rstd), axes)
-    return _wanted((dx, (dy * z).sum(axis=rows), dy.sum(axis=rows)), needs)
+    return _needed((dx, (dy * z).sum(axis=rows), dy.sum(axis=rows)), needs)
 
 
 @ieee
 def add_layer_norm(x, residual, normalized_shape, weight=None, bias=None, eps=1e-5, *, sum=None, mean=None, rstd=None):
-    """Layer norm of x + residual, which `sum` receives."""
+    """Layer norm of x + residual, which is stored in `sum`, if given."""
     _save(sum, x + residual)
     return layer_norm(x + residual, normalized_shape, weight, bias, eps, mean=mean, rstd=rstd)
 
@@ -151,7 +151,7 @@ def add_layer_norm_backward(dy, sum, normalized_shape, mean, rstd, weight=None, 
     """Return ``(dx, dresidual, dweight, dbias)``; the first two are equal."""
     dx, dweight, dbias = layer_norm_backward(dy, sum, normalized_shape, mean, rstd, weight)
     dx = dx if dsum is None else dx + dsum
-    return _wanted((dx, dx, dweight, dbias), needs)
+    return _needed((dx, dx, dweight, dbias), needs)
 
 
 @ieee
@@ -173,7 +173,7 @@ def rms_norm_backward(dy, x, normalized_shape, rstd, weight=None, *, needs=(True
     z, g = x * rstd, dy * (1 if weight is None else weight)
     count = np.asarray(max(np.prod([x.shape[axis] for axis in axes]), 1), x.dtype)
     dx = rstd * (g - z * ((g * z).sum(axis=axes, keepdims=True) / count))
-    return _wanted((dx, (dy * z).sum(axis=tuple(range(axes[0])))), needs)
+    return _needed((dx, (dy * z).sum(axis=tuple(range(axes[0])))), needs)
 
 
 def _groups(x, num_groups):
@@ -199,7 +199,7 @@ def group_norm_backward(dy, x, num_groups, mean, rstd, weight=None, *, needs=(Tr
     z = (_groups(x, num_groups) - mean[..., None]) * rstd[..., None]
     g = _groups(dy * _by_channel(x, weight, 1), num_groups)
     dx = _dx(g, z, rstd[..., None], (2,)).reshape(x.shape)
-    return _wanted((dx, (dy * z.reshape(x.shape)).sum(axis=_others(x)), dy.sum(axis=_others(x))), needs)
+    return _needed((dx, (dy * z.reshape(x.shape)).sum(axis=_others(x)), dy.sum(axis=_others(x))), needs)
 
 
 @ieee
@@ -216,7 +216,7 @@ def instance_norm(
     mean=None,
     rstd=None,
 ):
-    """Normalise each channel of each sample over its positions, or by the running statistics."""
+    """Normalise each channel of each sample over its positions, or with the running statistics."""
     if not use_input_stats:
         return batch_norm(x, running_mean, running_var, weight, bias, eps=eps, mean=mean, rstd=rstd)
     if running_mean is not None and x.size:
@@ -235,7 +235,7 @@ def instance_norm_backward(dy, x, mean, rstd, weight=None, use_input_stats=True,
 
 
 def _window_sums(x, before, after):
-    """Sums over the channels c - before ... c + after, of which those outside count as zeros."""
+    """Sums over the channels c - before ... c + after; channels outside count as zeros."""
     zeros = [(0, 0)] * x.ndim
     zeros[1] = (before, after)
     padded = np.pad(x, zeros)
@@ -250,7 +250,7 @@ def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
 
 @ieee
 def local_response_norm_backward(dy, x, size, alpha=1e-4, beta=0.75, k=1.0):
-    """Return dx; the channels whose window holds c are those of the mirrored window."""
+    """Return dx; the channels whose window contains c are those of the mirrored window."""
     d = k + alpha / size * _window_sums(x * x, size // 2, (size - 1) // 2)
     terms = dy * x * d ** (-beta - 1)
     return dy * d**-beta - 2 * alpha * beta / size * x * _window_sums(terms, (size - 1) // 2, size // 2)

@@ -1,8 +1,8 @@
 r"""Pooling and resampling in plain NumPy.
 
-Windows are made by `_windows`: the padded array seen as (..., *windows, *elements of a window), of its values and of
-the indices of its elements in their plane (-1 in the padding). A reduction over the last axes is then a pooling; adding
-at those indices is a gradient.
+`_windows` views the padded array as (..., *windows, *elements of a window): of its values, and of the indices of its
+elements in their plane (-1 in the padding). A pooling is then a reduction over the last axis, and a gradient adds at
+those indices.
 """
 
 import functools
@@ -21,7 +21,7 @@ def _each(value, dims):
 
 
 def _sizes(shape, dims, kernel_size, stride, padding, dilation, ceil_mode):
-    """Kernel, stride, padding and dilation, one of each for a dimension; and the number of windows."""
+    """Kernel, stride, padding and dilation per dimension, and the number of windows per dimension."""
     kernel = _each(kernel_size, dims)
     stride = kernel if stride is None else _each(stride, dims)
     padding, dilation = _each(padding, dims), _each(dilation, dims)
@@ -46,13 +46,13 @@ def _windows(x, sizes, fill):
 
 
 def _indices(shape, sizes):
-    """Shape (*out, prod(kernel)): where in a plane the elements of the windows are, -1 in the padding."""
+    """Shape (*out, prod(kernel)): the index in a plane of each element of the windows, -1 in the padding."""
     plane = shape[-len(sizes[0]) :]
     return _windows(np.arange(math.prod(plane)).reshape(plane), sizes, -1)
 
 
 def _add_at(values, indices, shape, dims):
-    """An array of `shape` where ``values[plane]`` is added at ``indices[plane]`` (or one for all); -1 is nowhere."""
+    """An array of `shape` with ``values[plane]`` added at ``indices[plane]`` (or one for all planes), -1 ignored."""
     planes, size = math.prod(shape[:-dims]), math.prod(shape[-dims:])
     values = values.reshape(planes, -1)
     indices = np.broadcast_to(indices.reshape(-1, values.shape[1]), values.shape)
@@ -65,7 +65,7 @@ def _add_at(values, indices, shape, dims):
 
 
 def _max_pool(dims, x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """The largest element of each window; a NaN is larger than anything."""
+    """The largest element of each window; NaN is larger than everything."""
     sizes = _sizes(x.shape, dims, kernel_size, stride, padding, dilation, ceil_mode)
     values, indices = _windows(x, sizes, -np.inf), _indices(x.shape, sizes)
     number = _largest(values, indices >= 0)
@@ -78,14 +78,14 @@ def _max_pool(dims, x, kernel_size, stride=None, padding=0, dilation=1, ceil_mod
 
 
 def _largest(values, valid):
-    """The place of the last NaN along the last axis, or else of the first of the largest valid elements."""
+    """The index along the last axis of the last NaN, or else of the first of the largest valid elements."""
     nan = np.isnan(values)
     first = np.argmax((values == values.max(-1, keepdims=True)) & valid, -1)
     return np.where(nan.any(-1), values.shape[-1] - 1 - np.argmax(nan[..., ::-1], -1), first)
 
 
 def _max_pool_backward(dims, dy, shape, indices, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    """Each dy goes to the largest element of its window."""
+    """Add each dy to the largest element of its window."""
     if indices.dtype == np.uint8:
         sizes = _sizes(shape, dims, kernel_size, stride, padding, dilation, ceil_mode)
         every = np.broadcast_to(_indices(shape, sizes), (*dy.shape, math.prod(sizes[0])))
@@ -97,7 +97,7 @@ def _max_pool_backward(dims, dy, shape, indices, kernel_size, stride=None, paddi
 
 
 def _divisors(plane, sizes, count_include_pad, divisor_override):
-    """What each window's sum is divided by."""
+    """The divisor of each window's sum."""
     if divisor_override:
         return divisor_override
     counted = np.ones(plane)
@@ -121,16 +121,16 @@ def _avg_pool(
 def _avg_pool_backward(
     dims, dy, shape, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
-    """Each dy, divided, goes to all elements of its window."""
+    """Add each dy, divided, to all elements of its window."""
     sizes = _sizes(shape, dims, kernel_size, stride, padding, 1, ceil_mode)
-    part = (dy / _divisors(shape[-dims:], sizes, count_include_pad, divisor_override)).astype(dy.dtype)
+    divided = (dy / _divisors(shape[-dims:], sizes, count_include_pad, divisor_override)).astype(dy.dtype)
     indices = _indices(shape, sizes)
-    return _add_at(np.broadcast_to(part[..., None], (*dy.shape, indices.shape[-1])), indices, shape, dims)
+    return _add_at(np.broadcast_to(divided[..., None], (*dy.shape, indices.shape[-1])), indices, shape, dims)
 
 
 @ieee
 def _lp_pool(dims, x, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """The root of the sum of powers of each window, by way of their average; for p = inf the largest magnitude."""
+    """The p-norm of each window, from the average of the powers; for p = inf the largest magnitude."""
     if norm_type == math.inf:
         return _max_pool(dims, np.abs(x), kernel_size, stride, 0, 1, ceil_mode, False)
     mean = _avg_pool(dims, x**norm_type, kernel_size, stride, 0, ceil_mode, True, None)
@@ -143,15 +143,15 @@ def _lp_pool_backward(dims, dy, x, y, norm_type, kernel_size, stride=None, ceil_
     if norm_type == math.inf:
         _, indices = _max_pool(dims, np.abs(x), kernel_size, stride, 0, 1, ceil_mode, True)
         return np.sign(x) * _max_pool_backward(dims, dy, x.shape, indices, kernel_size, stride, 0, 1, ceil_mode)
-    slope = np.where(y == 0, 0, dy * y ** (1 - norm_type)) * math.prod(_each(kernel_size, dims))
-    spread = _avg_pool_backward(dims, slope, x.shape, kernel_size, stride, 0, ceil_mode, True, None)
-    return spread * x ** (norm_type - 1)
+    terms = np.where(y == 0, 0, dy * y ** (1 - norm_type)) * math.prod(_each(kernel_size, dims))
+    sums = _avg_pool_backward(dims, terms, x.shape, kernel_size, stride, 0, ceil_mode, True, None)
+    return sums * x ** (norm_type - 1)
 
 
 # --- adaptive --------------------------------------------------------------------------------------------------------
 
 
-def _parts(n, out):
+def _ranges(n, out):
     """The slices of `out` windows that cover `n` elements."""
     return [slice(o * n // out, -(-(o + 1) * n // out)) for o in range(out)]
 
@@ -160,8 +160,8 @@ def _adaptive(shape, dims, output_size):
     """The result's shape and, for each result, its position and its window in a plane."""
     given = _each(output_size, dims)
     out = [n if o is None else o for n, o in zip(shape[-dims:], given, strict=True)]
-    parts = [_parts(n, o) for n, o in zip(shape[-dims:], out, strict=True)]
-    cells = [((..., *o), (..., *[p[i] for p, i in zip(parts, o, strict=True)])) for o in np.ndindex(*out)]
+    ranges = [_ranges(n, o) for n, o in zip(shape[-dims:], out, strict=True)]
+    cells = [((..., *o), (..., *[r[i] for r, i in zip(ranges, o, strict=True)])) for o in np.ndindex(*out)]
     return (*shape[:-dims], *out), cells
 
 
@@ -175,11 +175,11 @@ def _adaptive_avg_pool(dims, x, output_size):
 
 
 def _adaptive_avg_pool_backward(dims, dy, shape):
-    """Each dy, divided, goes to all elements of its window."""
+    """Add each dy, divided, to all elements of its window."""
     dx = np.zeros(shape, dy.dtype)
     for at, window in _adaptive(shape, dims, dy.shape[-dims:])[1]:
-        part = dx[window]
-        part += (dy[at] / math.prod(part.shape[-dims:])).reshape(*dy.shape[:-dims], *[1] * dims)
+        elements = dx[window]
+        elements += (dy[at] / math.prod(elements.shape[-dims:])).reshape(*dy.shape[:-dims], *[1] * dims)
     return dx
 
 
@@ -189,15 +189,15 @@ def _adaptive_max_pool(dims, x, output_size, return_indices=False):
     y, indices = np.empty(shape, x.dtype), np.empty(shape, np.int64)
     every = np.broadcast_to(np.arange(math.prod(x.shape[-dims:])).reshape(x.shape[-dims:]), x.shape)
     for at, window in cells:
-        values, places = (a[window].reshape(*shape[:-dims], -1) for a in (x, every))
+        values, positions = (a[window].reshape(*shape[:-dims], -1) for a in (x, every))
         number = _largest(values, True)[..., None]
         y[at] = np.take_along_axis(values, number, -1)[..., 0]
-        indices[at] = np.take_along_axis(places, number, -1)[..., 0]
+        indices[at] = np.take_along_axis(positions, number, -1)[..., 0]
     return (y, indices) if return_indices else y
 
 
 def _adaptive_max_pool_backward(dims, dy, shape, indices):
-    """Each dy goes to its index."""
+    """Add each dy at its index."""
     return _add_at(dy, indices, shape, dims)
 
 
@@ -226,18 +226,18 @@ def _max_unpool_backward(dims, dy, indices):
 
 
 def unfold(x, kernel_size, dilation=1, padding=0, stride=1):
-    """The patch that each window sees, as a column."""
+    """The patch of each window as a column (im2col)."""
     columns = _windows(x, _sizes(x.shape, 2, kernel_size, stride, padding, dilation, False), 0)
     columns = np.moveaxis(columns, -1, -3)
     return columns.reshape(*x.shape[:-3], x.shape[-3] * columns.shape[-3], -1)
 
 
 def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
-    """The array of sums whose patches are columns."""
-    taken, size = math.prod(_each(kernel_size, 2)), _each(output_size, 2)
-    shape = (*x.shape[:-2], x.shape[-2] // taken, *size)
+    """Sum patches, given as columns, at their positions (col2im)."""
+    elements, size = math.prod(_each(kernel_size, 2)), _each(output_size, 2)
+    shape = (*x.shape[:-2], x.shape[-2] // elements, *size)
     sizes = _sizes(shape, 2, kernel_size, stride, padding, dilation, False)
-    columns = np.moveaxis(x.reshape(*shape[:-2], taken, x.shape[-1]), -2, -1)
+    columns = np.moveaxis(x.reshape(*shape[:-2], elements, x.shape[-1]), -2, -1)
     return _add_at(columns, _indices(shape, sizes), shape, 2)
 
 
@@ -255,7 +255,7 @@ def fold_backward(dy, shape, kernel_size, dilation=1, padding=0, stride=1):
 
 
 def _resampling(mode, n, out, factor, align_corners, antialias):
-    """Matrix (out, n) whose product with n elements is their resampling."""
+    """The matrix (out, n) that resamples n elements to `out`."""
     o = np.arange(out)
     if antialias:
         step = (n - 1) / max(out - 1, 1) * (out > 1) if align_corners else 1 / factor if factor else n / out
@@ -263,7 +263,7 @@ def _resampling(mode, n, out, factor, align_corners, antialias):
         cubic = np.where(t < 1, (1.5 * t - 2.5) * t * t + 1, np.where(t < 2, -0.5 * (((t - 5) * t + 8) * t - 4), 0))
         weights = cubic if mode == "bicubic" else np.maximum(0, 1 - t)
         return weights / weights.sum(1, keepdims=True)
-    if mode.startswith("nearest"):  # in float32, as PyTorch has it
+    if mode.startswith("nearest"):  # in float32, as in PyTorch
         scale = np.float32(1 / factor if factor else np.float32(n) / np.float32(out))
         at = np.floor((o.astype(np.float32) + np.float32(0.5 * (mode == "nearest-exact"))) * scale)
         return np.eye(n)[np.minimum(at.astype(int), n - 1)]

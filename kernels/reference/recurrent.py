@@ -1,14 +1,14 @@
 r"""Recurrent layers, one direction of one layer each, in plain NumPy.
 
-With ``p = W_ih x_t + b_ih`` and ``q = W_hh h + b_hh``, h and c the state before step t, σ the logistic function:
+With ``p = W_ih x_t + b_ih`` and ``q = W_hh h + b_hh``, where h and c are the state before step t:
 
     lstm    i, f, o = σ(p + q)    g = tanh(p + q)    c_t = f c + i g    m = o tanh(c_t)    h_t = m, or W_hr m
     gru     r, z = σ(p + q)       n = tanh(p + r q)                     h_t = (1 - z) n + z h
     rnn                                                                 h_t = tanh(p + q), or max(p + q, 0)
 
-Backward in time, dh is dy_t plus what step t + 1 sent back; da and db are the gradients of p and q:
+Backward in time, dh is dy_t plus the gradient from step t + 1; da and db are the gradients of p and q:
 
-    lstm    dm = dh, or W_hrᵀ dh       dc += dm o (1 - tanh² c_t)       then f dc goes back to c
+    lstm    dm = dh, or W_hrᵀ dh       dc += dm o (1 - tanh² c_t)       then f dc is passed to c
             da_i = dc g i (1 - i)      da_f = dc c f (1 - f)            da_g = dc i (1 - g²)
             da_o = dm tanh(c_t) o (1 - o)                               db = da
     gru     da_n = dh (1 - z) (1 - n²)                                  da_z = dh (h - n) z (1 - z)
@@ -16,9 +16,9 @@ Backward in time, dh is dy_t plus what step t + 1 sent back; da and db are the g
     rnn     da = dh (1 - h_t²), or dh where h_t > 0                     db = da
 
     dx_t = W_ihᵀ da          dW_ih = Σ da x_tᵀ          db_ih = Σ da
-    dh = W_hhᵀ db            dW_hh = Σ db hᵀ            db_hh = Σ db        (gru: z dh goes back to h, too)
+    dh = W_hhᵀ db            dW_hh = Σ db hᵀ            db_hh = Σ db        (gru: z dh is passed to h, too)
 
-All steps lie below each other as rows: step t holds its first ``batch_sizes[t]`` sequences, as in PyTorch's
+All steps are stored as consecutive rows: step t has the first ``batch_sizes[t]`` sequences, as in PyTorch's
 PackedSequence; an x of shape (T, B, I) has B in every step.
 """
 
@@ -63,12 +63,12 @@ def _like(x, rows):
 
 
 def _state(h0, B, width, dtype):
-    """A state that can be written to; None stands for zeros."""
+    """A writable copy of a state; zeros for None."""
     return np.zeros((B, width), dtype) if h0 is None else np.array(h0)
 
 
 def _before(y, h0, steps, B):
-    """For each row the state before its step: the row of its sequence in y one step earlier, at its first step h0."""
+    """For each row, the state before its step: the same sequence's row of y one step earlier, or h0 at the first."""
     before = np.empty_like(y)
     state = _state(h0, B, y.shape[1], y.dtype)
     for rows in steps:
@@ -87,10 +87,10 @@ def _fill(target, rows):
 
 
 def _gradients(da, db, x, before, weight_ih, needs):
-    """dx, then dweight_ih, dweight_hh, dbias_ih, dbias_hh, from the gradients of p and q in every row."""
+    """dx, dweight_ih, dweight_hh, dbias_ih, dbias_hh, from the gradients of p and q in every row."""
     dx = _like(x, da @ weight_ih) if needs[0] else None
-    makers = (lambda: da.T @ _rows(x), lambda: db.T @ before, lambda: da.sum(axis=0), lambda: db.sum(axis=0))
-    return dx, *(maker() if need else None for maker, need in zip(makers, needs[2:6], strict=True))
+    others = (lambda: da.T @ _rows(x), lambda: db.T @ before, lambda: da.sum(axis=0), lambda: db.sum(axis=0))
+    return dx, *(compute() if need else None for compute, need in zip(others, needs[2:6], strict=True))
 
 
 # --- LSTM -------------------------------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ def lstm(
     gates=None,
     cells=None,
 ):
-    """Return ``y, (h_n, c_n)``; `gates` and `cells`, where given, receive i, f, g, o and c_t of every row."""
+    """Return ``y, (h_n, c_n)``; i, f, g, o and c_t of every row are stored in `gates` and `cells`, if given."""
     steps, B = _steps(x, batch_sizes, reverse)
     H, P = weight_hh.shape[0] // 4, weight_hh.shape[1]
     h0, c0 = (None, None) if hx is None else hx
@@ -155,26 +155,26 @@ def lstm_backward(
     (h0, c0), (dh, dc) = hx or (None, None), dhx or (None, None)
     dh, dc = _state(dh, B, P, x.dtype), _state(dc, B, H, x.dtype)
     i, f, g, o = np.split(gates, 4, axis=1)
-    squashed, earlier = np.tanh(cells), _before(cells, c0, steps, B)
+    tanh_c, earlier = np.tanh(cells), _before(cells, c0, steps, B)
     da, dout = np.empty_like(gates), np.zeros_like(y) if dy is None else _rows(dy).copy()
     for rows in reversed(steps):
         n = rows.stop - rows.start
         dout[rows] += dh[:n]
         dm = dout[rows] if weight_hr is None else dout[rows] @ weight_hr
-        dct = dc[:n] + dm * o[rows] * (1 - squashed[rows] ** 2)
+        dct = dc[:n] + dm * o[rows] * (1 - tanh_c[rows] ** 2)
         da[rows] = np.concatenate(
             (
                 dct * g[rows] * i[rows] * (1 - i[rows]),
                 dct * earlier[rows] * f[rows] * (1 - f[rows]),
                 dct * i[rows] * (1 - g[rows] ** 2),
-                dm * squashed[rows] * o[rows] * (1 - o[rows]),
+                dm * tanh_c[rows] * o[rows] * (1 - o[rows]),
             ),
             axis=1,
         )
         dc[:n] = dct * f[rows]
         dh[:n] = da[rows] @ weight_hh
     dx, *dweights = _gradients(da, da, x, _before(y, h0, steps, B), weight_ih, needs)
-    dweight_hr = dout.T @ (o * squashed) if needs[6] and weight_hr is not None else None
+    dweight_hr = dout.T @ (o * tanh_c) if needs[6] and weight_hr is not None else None
     return dx, (dh, dc) if needs[1] else (None, None), *dweights, dweight_hr
 
 
@@ -183,7 +183,7 @@ def lstm_backward(
 
 @ieee
 def gru(x, h0, weight_ih, weight_hh, bias_ih=None, bias_hh=None, *, reverse=False, batch_sizes=None, gates=None):
-    """Return ``y, h_n``; `gates`, where given, receives r, z, n and q_n of every row."""
+    """Return ``y, h_n``; r, z, n and q_n of every row are stored in `gates`, if given."""
     steps, B = _steps(x, batch_sizes, reverse)
     H = weight_hh.shape[1]
     h = _state(h0, B, H, x.dtype)

@@ -1,4 +1,4 @@
-r"""Reductions, and the functions made of them, in plain NumPy.
+r"""Reductions, and functions computed from them, in plain NumPy.
 
     softmax(x)_i = exp(x_i - m) / s                  dx = y (dy - sum_j dy_j y_j)
     log_softmax(x)_i = x_i - m - log s               dx = dy - exp(y) sum_j dy_j
@@ -54,7 +54,7 @@ def mean_backward(dy, shape, dim=None, keepdim=False):
 
 
 def max(x, dim=None, keepdim=False):
-    """Return the largest value, or ``(values, indices)`` along `dim`; NaN is the largest of all, the first wins."""
+    """Return the largest value, or ``(values, indices)`` along `dim`: of NaNs, else of equal maxima, the first."""
     if dim is None:
         return np.asarray(np.max(x, keepdims=keepdim))
     indices = argmax(x, dim, keepdim=True)
@@ -75,14 +75,14 @@ def max_backward(dy, x, dim=None, keepdim=False, indices=None):
 
 
 def argmax(x, dim=None, keepdim=False):
-    """Return the int64 index of the first largest element, of the flattened array where `dim` is None."""
+    """Return the int64 index of the first largest element, in the flattened array if `dim` is None."""
     return np.asarray(np.argmax(x, axis=dim, keepdims=keepdim), dtype=np.int64)
 
 
 @ieee
 def softmax(x, dim=-1):
-    """y = exp(x) / sum exp(x) along `dim`; a slice of nothing but -inf gives NaN."""
-    e = np.exp(x - _peak(x, dim))
+    """y = exp(x) / sum exp(x) along `dim`; NaN for a slice in which all elements are -inf."""
+    e = np.exp(x - _max_over(x, dim))
     return np.asarray(e / e.sum(axis=dim, keepdims=True))
 
 
@@ -95,7 +95,7 @@ def softmax_backward(dy, y, dim=-1):
 @ieee
 def log_softmax(x, dim=-1):
     """y = x - log sum exp(x) along `dim`."""
-    shifted = x - _peak(x, dim)
+    shifted = x - _max_over(x, dim)
     return np.asarray(shifted - np.log(np.sum(np.exp(shifted), axis=dim, keepdims=True)))
 
 
@@ -107,24 +107,24 @@ def log_softmax_backward(dy, y, dim=-1):
 
 @ieee
 def logsumexp(x, dim, keepdim=False):
-    """y = log sum exp(x) over `dim` (None or (): over all); over nothing it is -inf."""
+    """y = log sum exp(x) over `dim` (None or (): over all); -inf for no elements."""
     axes = _axes(x.ndim, dim)
-    peak = _peak(x, axes)
-    peak = np.where(np.isinf(peak), 0, peak)  # inf - inf would be NaN; exp and log cope with infinities themselves
+    peak = _max_over(x, axes)
+    peak = np.where(np.isinf(peak), 0, peak)  # inf - inf would be NaN; exp and log handle infinities
     y = np.log(np.sum(np.exp(x - peak), axis=axes, keepdims=True)) + peak
     return np.asarray(y if keepdim else y.squeeze(axes))
 
 
 @ieee
 def logsumexp_backward(dy, x, y, dim, keepdim=False):
-    """dx = dy softmax(x): y, the result of the forward, is rounded, so exp(x - y) is divided by its sum."""
+    """dx = dy softmax(x): y is rounded, so exp(x - y) is divided by its sum."""
     p = np.exp(x - _keep(y, x.ndim, dim, keepdim))
     total = p.sum(axis=_axes(x.ndim, dim), keepdims=True)
     return np.asarray(_keep(dy, x.ndim, dim, keepdim) * p / np.where(np.isfinite(total), total, 1))
 
 
-def _peak(x, axes):
-    """The maximum with its dimensions kept; that of nothing is -inf."""
+def _max_over(x, axes):
+    """The maximum with its dimensions kept; -inf for no elements."""
     return np.max(x, axis=axes, keepdims=True, initial=-np.inf)
 
 
@@ -136,10 +136,10 @@ def _axes(ndim, dim):
 
 
 def _count(shape, dim):
-    """The number of elements that each result is reduced from."""
+    """The number of elements reduced to each result."""
     return math.prod(shape[axis] for axis in _axes(len(shape), dim))
 
 
 def _keep(y, ndim, dim, keepdim):
-    """Give a reduced array of an `ndim`-dimensional one its reduced dimensions back, with length 1."""
+    """Restore the reduced dimensions of an `ndim`-dimensional array, with length 1."""
     return y if keepdim else np.expand_dims(y, _axes(ndim, dim))

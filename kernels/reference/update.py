@@ -1,4 +1,4 @@
-r"""Optimiser steps in plain NumPy: parameters and state change in place, one call takes all of them.
+r"""Optimiser steps in plain NumPy: one call updates all parameters and states in place.
 
     sgd        v = μ v + (1 - τ) g                   p -= η v           (Nesterov: p -= η (g + μ v))
     adam       m = β₁ m + (1 - β₁) g                 p -= η m̂ / (√v̂ + ε)
@@ -6,7 +6,7 @@ r"""Optimiser steps in plain NumPy: parameters and state change in place, one ca
     rmsprop    v = α v + (1 - α) g²                  p -= η g / (√v + ε)         (centred: v minus the mean's square)
     adagrad    v = v + g²                            p -= η / (1 + (t - 1) λ) g / (√v + ε)
 
-Weight decay adds λp to g; adamw shrinks p instead. A parameter whose gradient is None is left alone, with its state.
+Weight decay adds λp to g; adamw shrinks p instead. A parameter whose gradient is None is unchanged, as is its state.
 Kingma and Ba 2015 (adam), Reddi et al. 2018 (amsgrad), Loshchilov and Hutter 2019 (adamw), Duchi et al. 2011 (adagrad).
 """
 
@@ -20,13 +20,13 @@ ieee = np.errstate(all="ignore")  # NaN and infinities are results here, not war
 
 
 def _each(params, grads, *states):
-    """Yield (parameter, gradient, state...) wherever there is a gradient; a missing list of states yields None."""
+    """Yield (parameter, gradient, state...) for parameters with a gradient; None for a missing list of states."""
     columns = [[None] * len(params) if state is None else state for state in states]
     return (row for row in zip(params, grads, *columns, strict=True) if row[1] is not None)
 
 
 def _gradient(p, g, weight_decay, maximize):
-    """The gradient to descend."""
+    """The gradient with weight decay, negated to maximise."""
     if maximize:
         g = -g
     return g + weight_decay * p if weight_decay else g
@@ -46,7 +46,7 @@ def sgd(
     maximize=False,
     first=False,
 ):
-    """Take one step of gradient descent; with `first` the momentum buffers take the gradient as it is."""
+    """Take one step of gradient descent; with `first`, the momentum buffers are set to the gradients."""
     for p, g, v in _each(params, grads, momentum_buffers):
         g = _gradient(p, g, weight_decay, maximize)
         if momentum:
@@ -74,7 +74,7 @@ def adam(
     weight_decay=0.0,
     maximize=False,
 ):
-    """Take step number `step` (from 1) of Adam, of AMSGrad if `max_exp_avg_sqs` is given."""
+    """Take step number `step` (from 1) of Adam, or of AMSGrad if `max_exp_avg_sqs` is given."""
     beta1, beta2 = betas
     step_size = lr / (1 - beta1**step)
     root_correction = math.sqrt(1 - beta2**step)
@@ -135,7 +135,7 @@ def rmsprop(
     momentum=0.0,
     maximize=False,
 ):
-    """Take one step of RMSprop, the centred one (variance for mean square) if `grad_avgs` is given."""
+    """Take one step of RMSprop, centred (variance in place of mean square) if `grad_avgs` is given."""
     for p, g, v, buffer, average in _each(params, grads, square_avgs, momentum_buffers, grad_avgs):
         g = _gradient(p, g, weight_decay, maximize)
         v *= alpha
@@ -162,7 +162,7 @@ def adagrad(params, grads, state_sums, *, step, lr=1e-2, lr_decay=0.0, weight_de
 
 
 def _norm(x, p):
-    """The p-norm, of x over its extreme where there is one to divide by."""
+    """The p-norm, computed from x divided by its extreme element, if that is finite and not 0, against overflow."""
     extreme = np.linalg.norm(x, np.copysign(np.inf, p)) if p and x.size else 0
     if not 0 < extreme < np.inf:
         return np.linalg.norm(x, p)

@@ -1,9 +1,9 @@
 """The kernels bound to the tape, with the names and argument order of ``torch.nn.functional``.
 
 Every function here has one form: call the forward kernel on the arrays, `record` the backward kernel with what it
-needs. `input` is a Tensor throughout; targets and class weights may be arrays as well, but then nobody sees what is
-written to them between forward and backward: of tensors, `Tensor.backward` does. One file a family, named as in
-`kernels`.
+needs. `input` is a Tensor throughout; targets and class weights may be arrays as well, but writes to an array between
+forward and backward are not detected, as `Tensor.backward` detects those to a tensor. There is one file per family,
+named as in `kernels`.
 """
 
 from nn.functional.activation import (

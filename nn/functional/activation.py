@@ -24,7 +24,7 @@ def relu(input, inplace=False):
     Raises
     ------
     TypeError
-        `input` is not a Tensor of such numbers.
+        `input` is not a Tensor of these dtypes.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def gelu(input, approximate="none"):
     Raises
     ------
     ValueError
-        `approximate` is another word.
+        `approximate` is neither.
 
     Reference: Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016), section 2.
     """
@@ -202,7 +202,7 @@ def softplus(input, beta=1.0, threshold=20.0):
         As for `relu`.
     beta : float, default 1.0
     threshold : float, default 20.0
-        The result is x itself where beta · x is larger.
+        Where beta · x is larger, the result is x itself.
     """
     x, beta, threshold = checked("softplus", input).data, number(beta), number(threshold)
 
@@ -298,7 +298,7 @@ def softmax(input, dim=None):
     Raises
     ------
     TypeError
-        `input` is not a Tensor of such numbers.
+        `input` is not a Tensor of these dtypes.
     IndexError
         `dim` is out of range.
 
@@ -328,7 +328,7 @@ def dropout(input, p=0.5, training=True, inplace=False):
     input : Tensor, float32 or float64, any shape
     p : float, default 0.5
     training : bool, default True
-        Whether to drop anything; else the result is `input`.
+        If False, nothing is dropped and the result is `input`.
     inplace : bool, default False
         Also store the result in `input`.
 

@@ -1,4 +1,4 @@
-"""The affine map, and two of them with an activation between: a feed-forward block."""
+"""The affine map, and the feed-forward block: two affine maps with an activation between them."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def linear(input, weight, bias=None):
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit.
+        Dtypes or shapes do not match.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def feed_forward(input, weight1, bias1, weight2, bias2, activation="gelu"):
     Raises
     ------
     TypeError, ValueError
-        Dtypes, shapes or an activation that do not fit.
+        Dtypes or shapes do not match, or the activation is unknown.
 
     Reference: Shazeer, "GLU Variants Improve Transformer" (2020), section 2.
     """

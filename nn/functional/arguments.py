@@ -1,4 +1,4 @@
-"""Checks of arguments that the functions share, and results that replace their input."""
+"""Validation of arguments, and results that replace their input, shared by the functions."""
 
 import numpy as np
 
@@ -13,23 +13,25 @@ def checked(name, value, argument="input"):
 
 
 def constant(name, value):
-    """The array of an argument, a tensor, an array or None, with respect to which the kernels do not differentiate."""
+    """The array of an argument that has no gradient: a tensor, an array or None; ValueError if it requires one."""
     if value is None:
         return None
     if not isinstance(value, Tensor):
         return np.asarray(value)
     if value.requires_grad and is_grad_enabled():
-        raise ValueError(f"{name}: has a gradient for input only, another argument requires one; detach() that")
+        raise ValueError(
+            f"{name}: has a gradient with respect to input only, but another argument requires one; detach() it"
+        )
     return value.data
 
 
 def number(value):
-    """A number, also of a 0-d tensor, which may be changed in place before backward reads it again."""
+    """Convert a 0-d tensor to a number: changed in place, it would change what backward computes."""
     return value.item() if isinstance(value, Tensor) else value
 
 
 def in_place(input, y, inplace):
-    """`y`, or `input` with the value and history of `y`."""
+    """`y`, or with `inplace` `input` with the value and the history of `y`."""
     return input._become(y) if inplace else y
 
 
@@ -38,5 +40,5 @@ def check_classes(name, argument, ids, number):
     if ids.dtype not in (np.int64, np.int32):
         raise TypeError(f"{name}: {argument} must be int64 or int32, got {ids.dtype}")
     if ids.size and not (ids.min() >= 0 and ids.max() < number):
-        wrong = ids[(ids < 0) | (ids >= number)].flat[0]
-        raise IndexError(f"{name}: {argument} must be from 0 to {number - 1}, got {wrong}")
+        outside = ids[(ids < 0) | (ids >= number)].flat[0]
+        raise IndexError(f"{name}: {argument} must be from 0 to {number - 1}, got {outside}")

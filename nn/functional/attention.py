@@ -1,4 +1,4 @@
-"""Attention. What a query, key or value is a view of is read where it lies; its gradient lies likewise."""
+"""Attention. Views as query, key or value are read in place, without a copy; their gradients have the same layout."""
 
 import numpy as np
 
@@ -23,26 +23,26 @@ def scaled_dot_product_attention(
     softcap=0.0,
     alibi=None,
 ):
-    """``softmax(scale * query @ key.mT + attn_mask) @ value``, without the matrix of scores ever being in memory.
+    """``softmax(scale * query @ key.mT + attn_mask) @ value``, without storing the matrix of scores.
 
-    A query that may attend to no key gets zeros, and no gradient.
+    The result is 0 for a query without visible keys, and so is its gradient.
 
     Parameters
     ----------
     query : Tensor (..., Hq, L, E)
-        The dimensions in front of the heads, and without `enable_gqa` those of the heads, too, broadcast.
+        The dimensions before the heads broadcast, and without `enable_gqa` those of the heads, too.
     key : Tensor (..., H, S, E)
     value : Tensor (..., H, S, Ev)
     attn_mask : Tensor or array, optional
-        Broadcasts to (..., Hq, L, S): bool, True where a key is attended to, or numbers that are added to the scores.
+        Broadcasts to (..., Hq, L, S): bool, True where a key is visible, or numbers that are added to the scores.
     dropout_p : float, default 0.0
-        The probability to drop a weight; there is no training mode here, so pass 0 in evaluation.
+        The probability of dropping a weight; a function has no training mode, so pass 0 in evaluation.
     is_causal : bool, default False
-        Whether query i attends to the keys j <= i + `causal_offset` only; a mask may be given as well.
+        Whether only the keys j <= i + `causal_offset` are visible to query i; a mask may be given as well.
     scale : float, optional
         1 / sqrt(E) by default.
     enable_gqa : bool, default False
-        Whether there may be fewer key than query heads: query head h then reads key head h // (Hq // H).
+        Whether there may be fewer key heads than query heads: query head h then reads key head h // (Hq // H).
     causal_offset : int, default 0
         How many keys precede the first query, as with a cache.
     window : (int or None, int or None), optional
@@ -50,7 +50,7 @@ def scaled_dot_product_attention(
     softcap : float, default 0.0
         Where positive, scores s become softcap · tanh(s / softcap).
     alibi : Tensor or array (Hq,), optional
-        Of each head, what is subtracted from a score for each step of distance.
+        The slope of each head: it times the distance of query and key is subtracted from the score.
 
     Returns
     -------
@@ -89,17 +89,17 @@ def scaled_dot_product_attention(
     return record(name, out, inputs, backward, (*inputs, alibi), saves_result=True)
 
 
-def _broadcast(name, tensors, own):
-    """Query, key and value with the same dimensions in front of the last `own`, where these broadcast."""
+def _broadcast(name, tensors, trailing):
+    """Query, key and value with all dimensions before the last `trailing` broadcast to one shape."""
     shapes = [checked(name, tensor, which).shape for tensor, which in zip(tensors, INPUTS, strict=True)]
-    leading = [shape[:-own] for shape in shapes]
-    if leading[0] == leading[1] == leading[2] or min(map(len, shapes)) < own:
+    leading = [shape[:-trailing] for shape in shapes]
+    if leading[0] == leading[1] == leading[2] or min(map(len, shapes)) < trailing:
         return tensors
     try:
         common = np.broadcast_shapes(*leading)
     except ValueError:
-        return tensors  # for the kernel to refuse
-    return [tensor.expand(*common, *shape[-own:]) for tensor, shape in zip(tensors, shapes, strict=True)]
+        return tensors  # the kernel raises the error
+    return [tensor.expand(*common, *shape[-trailing:]) for tensor, shape in zip(tensors, shapes, strict=True)]
 
 
 INPUTS = ("query", "key", "value")

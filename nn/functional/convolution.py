@@ -22,9 +22,9 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     bias : Tensor (out_channels,), optional
     stride, dilation : int or pair
     padding : int, pair, "same" or "valid"
-        Zeros at both ends of each dimension.
+        Number of zeros at both ends of each dimension.
     groups : int
-        Each of `groups` equal parts of the input channels makes its own part of the output channels.
+        Number of groups of channels: each group of output channels depends on one group of input channels.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_paddi
 
 
 def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """The gradient of `conv2d` with respect to its input, as an operation: each input element adds a kernel.
+    """The gradient of `conv2d` with respect to its input, as an operation: each input element adds a scaled kernel.
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_paddi
     weight : Tensor (in_channels, out_channels / groups, KH, KW)
     bias : Tensor (out_channels,), optional
     stride, padding, dilation : int or pair
-        Of the convolution whose gradient this is.
+        Those of the convolution whose gradient this is.
     output_padding : int or pair
-        Rows and columns to add at the end: a convolution with a stride has one result size for several input sizes.
+        Rows and columns to add at the end: with a stride, several input sizes of a convolution have one output size.
     groups : int
 
     Returns
@@ -83,7 +83,7 @@ def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_paddi
 
 
 def _record(name, forward, backward, input, weight, bias, geometry):
-    """A pair of kernels bound to the tape; `geometry` is what follows x, weight and bias in both."""
+    """Record a pair of kernels on the tape; `geometry` are the arguments that follow x, weight and bias in both."""
     x, w, b = checked(name, input).data, weight.data, None if bias is None else bias.data
     needs = (input.requires_grad, weight.requires_grad, b is not None and bias.requires_grad)
     if not w.size:
@@ -96,7 +96,7 @@ def _record(name, forward, backward, input, weight, bias, geometry):
 
 
 def _check_channels(name, shape):
-    """ValueError for a result of no channels, which PyTorch refuses, and for no input of a transposed convolution."""
+    """ValueError if there are no output channels, or no input channels of a transposed convolution, as in PyTorch."""
     rule, axes = ("output channel", 1) if "transpose" not in name else ("input and output channel", 2)
     if 0 in shape[:axes]:
         raise ValueError(f"{name}: weight must have at least 1 {rule}, got shape {shape}")

@@ -1,4 +1,4 @@
-"""Rows of a table by their indices: embeddings, and one-hot vectors."""
+"""Table lookups: embeddings, and one-hot vectors."""
 
 import numpy as np
 
@@ -15,9 +15,9 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     input : Tensor or array of int64 or int32, any shape
     weight : Tensor (num_embeddings, embedding_dim)
     padding_idx : int, optional
-        Index of a row without gradient; negative ones count from the end.
+        Index of a row without gradient; a negative index counts from the end.
     max_norm : float, optional
-        The rows in use whose norm is larger are scaled down to it first, in `weight` itself.
+        Rows that are looked up and have a larger norm are first scaled down to it, in `weight` itself.
     norm_type : float, default 2
         The p of that p-norm.
     scale_grad_by_freq : bool, default False
@@ -75,7 +75,7 @@ def embedding_bag(
         Shape (B, n): B bags of n indices; or (n,): the indices of all bags, one bag after the other.
     weight : Tensor (num_embeddings, embedding_dim)
     offsets : Tensor or array of int64 or int32 (B,), optional
-        For a 1-D `input`: where each bag begins.
+        For a 1-D `input`: the index of the first element of each bag.
     max_norm, norm_type, scale_grad_by_freq
         As for `embedding`.
     mode : {"mean", "sum", "max"}
@@ -84,19 +84,19 @@ def embedding_bag(
     include_last_offset : bool, default False
         Whether `offsets` has one more element, the end of the last bag.
     padding_idx : int, optional
-        Index of a row that does not count and has no gradient.
+        Index of a row that is left out and has no gradient.
 
     Returns
     -------
     Tensor (B, embedding_dim)
-        Zeros for a bag without rows.
+        Zeros for an empty bag.
 
     Raises
     ------
     TypeError, IndexError
         As `embedding`.
     ValueError
-        Shapes or options that do not fit; offsets that do not begin at 0, or decrease.
+        Invalid shapes or options; offsets that do not begin at 0, or decrease.
     """
     ids, starts, table = constant("embedding_bag", input), constant("embedding_bag", offsets), weight.data
     factors = None if per_sample_weights is None else per_sample_weights.data
@@ -112,7 +112,7 @@ def embedding_bag(
     def backward(dy):
         return kernels.embedding_bag_backward(dy, ids, table, starts, scale_grad_by_freq, mode, **options, needs=needs)
 
-    # of the table, only the gradient of the factors reads more than the shape
+    # the table itself is read only for the gradient with respect to the factors
     saved = (input, offsets, per_sample_weights, weight if needs[1] else None)
     return record("embedding_bag", y, (weight, per_sample_weights), backward, saved)
 

@@ -21,22 +21,22 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     weight : Tensor or array (C,), optional
         The weight of each class; "mean" divides by the weights of the targets.
     ignore_index : int, default -100
-        Targets of this class do not count; for classes only.
+        Targets of this class are ignored; for classes only.
     reduction : {"mean", "sum", "none"}
     label_smoothing : float, default 0.0
-        How much of each target is spread evenly over all classes.
+        The fraction of each target that is spread evenly over all classes.
 
     Returns
     -------
     Tensor
-        Without dimensions; for "none", of the shape of `input` without C.
+        0-d; for "none", of the shape of `input` without C.
 
     Raises
     ------
     TypeError, ValueError
-        Dtypes, shapes or options that do not fit.
+        Invalid dtypes, shapes or options.
     IndexError
-        A class that is negative or not below C, and not `ignore_index`.
+        A class other than `ignore_index` is negative or not below C.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def linear_cross_entropy(
     ignore_index=None,
     label_smoothing=0.0,
 ):
-    """``cross_entropy(linear(input, linear_weight, linear_bias), target)``, never with all of the logits in memory.
+    """``cross_entropy(linear(input, linear_weight, linear_bias), target)``, without storing all logits at once.
 
     Parameters
     ----------
@@ -85,14 +85,14 @@ def linear_cross_entropy(
         The weight of each class.
     reduction : {"mean", "sum", "none"}
     ignore_index : int, optional
-        Targets of this class, by default -100, do not count.
+        Targets of this class, by default -100, are ignored.
     label_smoothing : float, default 0.0
-        How much of each target is spread evenly over all classes.
+        The fraction of each target that is spread evenly over all classes.
 
     Returns
     -------
     Tensor
-        Without dimensions; for "none", of the shape of `target`.
+        0-d; for "none", of the shape of `target`.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def linear_cross_entropy(
     }
     needs = tuple(each is not None and each.requires_grad for each in inputs)
     gradients = None
-    if any(needs) and is_grad_enabled() and reduction != "none":  # computed in the forward, which has the logits
+    if any(needs) and is_grad_enabled() and reduction != "none":  # computed in the forward, with the logits
         gradients = tuple(
             np.empty(each.shape, each.dtype) if need else None for each, need in zip(inputs, needs, strict=True)
         )
@@ -118,7 +118,7 @@ def linear_cross_entropy(
     loss = kernels.linear_cross_entropy(*arrays, **options, gradients=gradients)
 
     def backward(dy):
-        given, saved[0] = saved[0], None  # they become the result; a second backward computes them again
+        given, saved[0] = saved[0], None  # they become the result: a second backward recomputes them
         return kernels.linear_cross_entropy_backward(dy, *arrays, **options, gradients=given, needs=needs)
 
     return record(name, loss, inputs, backward, (*inputs, target, weight))
@@ -157,7 +157,7 @@ def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
 
 
 def _pair_loss(name, forward, backward_kernel, input, target, *options):
-    """Record a loss of two operands of equal standing, both of which can get a gradient."""
+    """Record a loss of two operands, both of which can get a gradient."""
     target = target if isinstance(target, Tensor) else Tensor(target)
     if checked(name, input).shape != target.shape:
         shape = _common_shape(name, input, target)
@@ -177,7 +177,7 @@ def _pair_loss(name, forward, backward_kernel, input, target, *options):
 
 
 def _common_shape(name, input, target):
-    """The shape that both broadcast to."""
+    """The shape to which both broadcast."""
     try:
         return np.broadcast_shapes(input.shape, target.shape)
     except ValueError:
@@ -197,12 +197,12 @@ def mse_loss(input, target, reduction="mean"):
     Returns
     -------
     Tensor
-        Without dimensions; for "none", of the shape of `input`.
+        0-d; for "none", of the shape of `input`.
 
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit, or another reduction.
+        Dtypes or shapes do not match, or the reduction is unknown.
 
     Examples
     --------
@@ -219,14 +219,14 @@ def l1_loss(input, target, reduction="mean"):
 
 
 def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
-    """d² / (2 beta) where |d| < beta, else |d| - beta / 2, with the difference d.
+    """d² / (2 beta) where |d| < beta, else |d| - beta / 2, for the difference d.
 
     Parameters
     ----------
     input, target, reduction
         As for `mse_loss`.
     beta : float, default 1.0
-        At least 0, which gives `l1_loss`.
+        At least 0; 0 gives `l1_loss`.
 
     Raises
     ------
@@ -241,7 +241,7 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0):
-    """d² / 2 where |d| < delta, else delta · (|d| - delta / 2), with the difference d.
+    """d² / 2 where |d| < delta, else delta · (|d| - delta / 2), for the difference d.
 
     Parameters
     ----------
@@ -272,12 +272,12 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     Returns
     -------
     Tensor
-        Without dimensions; for "none", of the shape of `input`.
+        0-d; for "none", of the shape of `input`.
 
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit, or another reduction.
+        Dtypes or shapes do not match, or the reduction is unknown.
     """
     x, t, w = (
         checked("binary_cross_entropy", input).data,
@@ -293,7 +293,7 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
 
 
 def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
-    """`binary_cross_entropy` of sigmoid(input), without its loss of precision.
+    """`binary_cross_entropy` of sigmoid(input), computed from the logits without loss of precision.
 
     Parameters
     ----------
@@ -308,12 +308,12 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     Returns
     -------
     Tensor
-        Without dimensions; for "none", of the shape of `input`.
+        0-d; for "none", of the shape of `input`.
 
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit, or another reduction.
+        Dtypes or shapes do not match, or the reduction is unknown.
     """
     x, t, w, p = (
         checked("binary_cross_entropy_with_logits", input).data,
@@ -328,28 +328,28 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
 
 
 def kl_div(input, target, reduction="mean", log_target=False):
-    """The divergence of the distribution `target` from `input`, element by element.
+    """The Kullback-Leibler divergence of the distribution `target` from `input`, element by element.
 
     Parameters
     ----------
     input : Tensor
         Log-probabilities.
     target : Tensor or array
-        Probabilities; their logarithms with `log_target`. It broadcasts with `input`.
+        Probabilities, or with `log_target` log-probabilities. It broadcasts with `input`.
     reduction : {"mean", "batchmean", "sum", "none"}
-        "batchmean", the sum divided by the first dimension of `input`, is the divergence as mathematics defines it.
+        "batchmean", the sum divided by the first dimension of `input`, is the mathematical definition.
     log_target : bool, default False
-        Whether `target` holds logarithms.
+        Whether `target` holds log-probabilities.
 
     Returns
     -------
     Tensor
-        Without dimensions; for "none", of the broadcast shape.
+        0-d; for "none", of the broadcast shape.
 
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit, or another reduction.
+        Dtypes or shapes do not match, or the reduction is unknown.
     """
     x, t = checked("kl_div", input).data, constant("kl_div", target)
     if x.shape != t.shape:

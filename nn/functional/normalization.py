@@ -16,7 +16,7 @@ def _needs(*tensors):
 
 
 def _saved(needs, shape, dtype, names=("mean", "rstd")):
-    """The arrays that a forward fills for its backward, by name; none where nothing needs a gradient."""
+    """Arrays, by name, that the forward kernel fills for the backward; empty if nothing needs a gradient."""
     return {name: np.empty(shape, dtype) for name in names} if any(needs) and is_grad_enabled() else {}
 
 
@@ -27,7 +27,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     ----------
     input : Tensor (N, C) or (N, C, ...)
     running_mean, running_var : Tensor (C,), or None in training
-        The statistics to normalise by; in training, those of the batch are, and these are updated in place.
+        The statistics used in evaluation; in training, those of the batch are used, and these are updated in place.
     weight, bias : Tensor (C,), optional
         Scale and shift of the result.
     training : bool, default False
@@ -43,7 +43,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit.
+        Dtypes or shapes do not match.
 
     Reference: Ioffe and Szegedy, "Batch Normalization" (2015), algorithm 1.
 
@@ -83,7 +83,7 @@ def instance_norm(
     ----------
     input : Tensor (N, C, ...)
     running_mean, running_var : Tensor (C,), optional
-        The statistics to normalise by without `use_input_stats`; with it, they are updated in place.
+        The statistics used without `use_input_stats`; with it, they are updated in place.
     weight, bias : Tensor (C,), optional
         Scale and shift of the result.
     use_input_stats : bool, default True
@@ -98,7 +98,7 @@ def instance_norm(
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit.
+        Dtypes or shapes do not match.
 
     Reference: Ulyanov et al., "Instance Normalization" (2016), equation 4.
     """
@@ -136,7 +136,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit.
+        Dtypes or shapes do not match.
 
     Reference: Ba et al., "Layer Normalization" (2016), equation 4.
 
@@ -175,7 +175,7 @@ def add_layer_norm(input, residual, normalized_shape, weight=None, bias=None, ep
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit.
+        Dtypes or shapes do not match.
     """
     x, r, w, b = checked("add_layer_norm", input).data, residual.data, _data(weight), _data(bias)
     inputs = input, residual, weight, bias
@@ -187,11 +187,11 @@ def add_layer_norm(input, residual, normalized_shape, weight=None, bias=None, ep
     def backward(dy, dsum=None):
         if dy is None:
             dy = np.zeros_like(total)
-        kept = saved["mean"], saved["rstd"]
+        statistics = saved["mean"], saved["rstd"]
         dx, dresidual, *others = kernels.add_layer_norm_backward(
-            dy, total, normalized_shape, *kept, w, dsum=dsum, needs=needs
+            dy, total, normalized_shape, *statistics, w, dsum=dsum, needs=needs
         )
-        return dx, None if dresidual is None else dresidual.view(), *others  # a view, for they are one array
+        return dx, None if dresidual is None else dresidual.view(), *others  # a view: dx is the same array
 
     if return_sum:
         return record_several("add_layer_norm", (y, total), inputs, backward, (weight,), saves_results=(1,))
@@ -218,7 +218,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit.
+        Dtypes or shapes do not match.
 
     Reference: Zhang and Sennrich, "Root Mean Square Layer Normalization" (2019), equation 4.
     """
@@ -233,7 +233,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
 
 
 def _leading(x, normalized_shape):
-    """The dimensions in front of the normalised ones, which the kernel validates."""
+    """The lengths of the dimensions before the normalised ones; the kernel validates the shapes."""
     count = 1 if isinstance(normalized_shape, (int, np.integer)) else len(normalized_shape)
     return x.shape[: max(x.ndim - count, 0)]
 
@@ -258,7 +258,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit.
+        Dtypes or shapes do not match.
 
     Reference: Wu and He, "Group Normalization" (2018), equation 7.
     """
@@ -277,7 +277,7 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
 
     Parameters
     ----------
-    input : Tensor (N, C, ...), three dimensions at least
+    input : Tensor (N, C, ...) of at least three dimensions
     size : int
     alpha, beta, k : float, default 1e-4, 0.75 and 1.0
 
@@ -288,7 +288,7 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit.
+        Dtypes or shapes do not match.
 
     Reference: Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks" (2012), section 3.3.
     """

@@ -7,16 +7,16 @@ from nn.tensor import record
 
 
 def pad(input, pad, mode="constant", value=None):
-    """Add elements at both ends of the last dimensions; negative widths cut elements off.
+    """Add elements at both ends of the last dimensions; negative widths remove elements.
 
     Parameters
     ----------
     input : Tensor
     pad : sequence of int
-        Widths before and after the last dimension, then before and after the last but one, …
+        Widths before and after the last dimension, then the second to last, …
     mode : {"constant", "reflect", "replicate", "circular"}
-        What to fill with: `value`; the mirror image without the border; the border; the opposite end of what is left
-        after negative widths.
+        What to fill with: `value`; the mirror image without the border; the border; the opposite end of what negative
+        widths have left.
     value : float, optional
         For mode "constant": 0 by default.
 
@@ -27,9 +27,9 @@ def pad(input, pad, mode="constant", value=None):
     Raises
     ------
     ValueError
-        An unknown mode, an odd number of widths, more of them than dimensions, one that cuts off more than there is; in
-        the modes other than "constant" a value, a result of no elements, a width larger than what it is filled from, or
-        dimensions other than one or two (C, or N and C) in front of the one, two or three with widths.
+        An unknown mode, an odd number of widths, more pairs than dimensions, a negative width beyond the length; in
+        modes other than "constant": a value, an empty result, a width larger than the elements it is filled from, or
+        other than one or two dimensions (C, or N and C) before the one, two or three with widths.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def _sources(mode, name, n, before, after):
     """Indices, among the `n` elements of a dimension, of the result's elements; `name` is NumPy's for the mode."""
     first, last = max(-before, 0), n - max(-after, 0)
     if n + before + after < 1 or not n:
-        raise ValueError(f"pad: {(before, after)} leaves nothing of a dimension of length {n}")
+        raise ValueError(f"pad: {(before, after)} leaves no element of a dimension of length {n}")
     longest = {"reflect": n - 1, "circular": last - first, "replicate": max(before, after)}[mode]
     if max(before, after) > longest:
         raise ValueError(f"pad: {mode} of a dimension of length {n} is at most {longest}, got {(before, after)}")
@@ -79,7 +79,7 @@ def _pad_constant(input, widths, value):
     x = input.data
     for n, width in zip(x.shape, widths, strict=True):
         if n + min(width[0], 0) + min(width[1], 0) < 0:
-            raise ValueError(f"pad: {width} cuts off more than the {n} elements of a dimension")
+            raise ValueError(f"pad: {width} removes more than the {n} elements of a dimension")
     kept = tuple([slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, widths, strict=True)])
     part = x[kept]
     added = [(max(a, 0), max(b, 0)) for a, b in widths]

@@ -11,7 +11,8 @@ from nn.tensor import Tensor, is_grad_enabled, record
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """`max_pool2d` over the last dimension of (N, C, L) or (C, L)."""
-    return _max_pool("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    window = kernel_size, stride, padding, dilation, ceil_mode
+    return _max_pool("max_pool1d", 1, kernels.max_pool1d, kernels.max_pool1d_backward, input, window, return_indices)
 
 
 def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
@@ -24,11 +25,11 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     stride : int or tuple of int, optional
         By default `kernel_size`.
     padding : int or tuple of int, default 0
-        Elements of -inf on each side, at most half a window.
+        Number of elements of -inf on each side, at most half a window.
     dilation : int or tuple of int, default 1
         Distance between the elements of a window.
     ceil_mode : bool, default False
-        Whether a last window may reach beyond the padding.
+        Whether the last window may extend beyond the padding.
     return_indices : bool, default False
         Whether to return the elements' flat indices in their plane as well.
 
@@ -40,7 +41,7 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     Raises
     ------
     TypeError, ValueError
-        Dtypes, shapes or options that do not fit.
+        Invalid dtypes, shapes or options.
 
     Examples
     --------
@@ -48,34 +49,37 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     >>> nn.functional.max_pool2d(nn.arange(16.0).reshape(1, 4, 4), 2).tolist()
     [[[5.0, 7.0], [13.0, 15.0]]]
     """
-    return _max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    window = kernel_size, stride, padding, dilation, ceil_mode
+    return _max_pool("max_pool2d", 2, kernels.max_pool2d, kernels.max_pool2d_backward, input, window, return_indices)
 
 
 def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """`max_pool2d` over the last three dimensions of (N, C, D, H, W) or (C, D, H, W)."""
-    return _max_pool("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    window = kernel_size, stride, padding, dilation, ceil_mode
+    return _max_pool("max_pool3d", 3, kernels.max_pool3d, kernels.max_pool3d_backward, input, window, return_indices)
 
 
-def _max_pool(name, dims, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+def _max_pool(name, dims, pool, pool_backward, input, window, return_indices):
+    """Record a pair of kernels on the tape; `window` are the arguments that follow x in both."""
     x = checked(name, input).data
-    pool, pool_backward = getattr(kernels, name), getattr(kernels, f"{name}_backward")
-    window, shape = (kernel_size, stride, padding, dilation, ceil_mode), x.shape
+    shape = x.shape
     if x.dtype.kind in "iu":
-        places = pool(_exact(name, x), *window, True)[1]
-        y = np.take_along_axis(x.reshape(*shape[:-dims], -1), places.reshape(*places.shape[:-dims], -1), -1)
-        y = Tensor(y.reshape(places.shape))
-        return (y, Tensor(places)) if return_indices else y
+        positions = pool(_exact(name, x), *window, True)[1]
+        y = np.take_along_axis(x.reshape(*shape[:-dims], -1), positions.reshape(*positions.shape[:-dims], -1), -1)
+        y = Tensor(y.reshape(positions.shape))
+        return (y, Tensor(positions)) if return_indices else y
     if not return_indices and not (is_grad_enabled() and input.requires_grad):
         return record(name, pool(x, *window), (input,), None)
+    kernel_size = window[0]
     elements = kernel_size**dims if isinstance(kernel_size, int) else math.prod(kernel_size)
-    y, places = pool(x, *window, "window" if elements <= 256 and not return_indices else True)
-    indices = Tensor(places) if return_indices else None
-    result = record(name, y, (input,), lambda dy: pool_backward(dy, shape, places, *window), (indices,))
+    y, positions = pool(x, *window, "window" if elements <= 256 and not return_indices else True)
+    indices = Tensor(positions) if return_indices else None
+    result = record(name, y, (input,), lambda dy: pool_backward(dy, shape, positions, *window), (indices,))
     return (result, indices) if return_indices else result
 
 
 def _exact(name, x):
-    """Integers as float64, which holds them all; ValueError if it does not."""
+    """Integers as float64; ValueError unless float64 represents all of them exactly."""
     if x.size and max(abs(int(x.min())), abs(int(x.max()))) > 2**53:
         raise ValueError(f"{name}: integers must be within 2⁵³, got from {x.min()} to {x.max()}")
     return x.astype(np.float64)
@@ -83,7 +87,8 @@ def _exact(name, x):
 
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     """`avg_pool2d` over the last dimension of (N, C, L) or (C, L)."""
-    return _pool("avg_pool1d", input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    window = kernel_size, stride, padding, ceil_mode, count_include_pad
+    return _avg_pool("avg_pool1d", kernels.avg_pool1d, kernels.avg_pool1d_backward, input, window)
 
 
 def avg_pool2d(
@@ -96,13 +101,13 @@ def avg_pool2d(
     input, kernel_size, stride
         As for `max_pool2d`.
     padding : int or tuple of int, default 0
-        Zeros on each side, at most half a window.
+        Number of zeros on each side, at most half a window.
     ceil_mode
         As for `max_pool2d`.
     count_include_pad : bool, default True
         Whether the zeros of the padding count as elements of a window.
     divisor_override : int, optional
-        Divides the sums in place of the number of elements.
+        The number that sums are divided by, in place of the number of elements.
 
     Returns
     -------
@@ -111,34 +116,39 @@ def avg_pool2d(
     Raises
     ------
     TypeError, ValueError
-        Dtypes, shapes or options that do not fit.
+        Invalid dtypes, shapes or options.
     """
-    return _pool("avg_pool2d", input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    window = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    return _avg_pool("avg_pool2d", kernels.avg_pool2d, kernels.avg_pool2d_backward, input, window)
 
 
 def avg_pool3d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
     """`avg_pool2d` over the last three dimensions of (N, C, D, H, W) or (C, D, H, W)."""
-    return _pool("avg_pool3d", input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    window = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    return _avg_pool("avg_pool3d", kernels.avg_pool3d, kernels.avg_pool3d_backward, input, window)
 
 
-def _pool(name, input, *window):
-    """A pooling whose backward needs nothing but the shape of the input."""
+def _avg_pool(name, pool, pool_backward, input, window):
+    """Record a pair of kernels on the tape; `window` are the arguments that follow x, or its shape, in both."""
     x = checked(name, input).data
-    if x.dtype.kind in "iu":  # rounded towards 0; a mean that should be whole may lie a rounding error below
-        return Tensor(np.trunc(getattr(kernels, name)(_exact(name, x), *window).round(9)).astype(x.dtype))
-    pool_backward, shape = getattr(kernels, f"{name}_backward"), x.shape
-    return record(name, getattr(kernels, name)(x, *window), (input,), lambda dy: pool_backward(dy, shape, *window))
+    if x.dtype.kind in "iu":  # rounded towards 0, after removing the rounding error of a mean that is an integer
+        return Tensor(np.trunc(pool(_exact(name, x), *window).round(9)).astype(x.dtype))
+    shape = x.shape
+    return record(name, pool(x, *window), (input,), lambda dy: pool_backward(dy, shape, *window))
 
 
 def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """`lp_pool2d` over the last dimension of (N, C, L) or (C, L)."""
-    return _lp_pool("lp_pool1d", 1, input, norm_type, kernel_size, stride, ceil_mode)
+    if norm_type == math.inf:
+        return max_pool1d(abs(checked("lp_pool1d", input)), kernel_size, stride, ceil_mode=ceil_mode)
+    window = norm_type, kernel_size, stride, ceil_mode
+    return _lp_pool("lp_pool1d", kernels.lp_pool1d, kernels.lp_pool1d_backward, input, window)
 
 
 def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """The root of the sum of the powers of each window: (Σ xᵖ)^(1/p).
+    """Power-average pooling, the p-norm of each window: (Σ xᵖ)^(1/p).
 
     Parameters
     ----------
@@ -149,7 +159,7 @@ def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     stride : int or tuple of int, optional
         By default `kernel_size`.
     ceil_mode : bool, default False
-        Whether a last window may reach beyond the input.
+        Whether the last window may extend beyond the input.
 
     Returns
     -------
@@ -158,32 +168,36 @@ def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     Raises
     ------
     TypeError, ValueError
-        Dtypes, shapes or options that do not fit.
+        Invalid dtypes, shapes or options.
     """
-    return _lp_pool("lp_pool2d", 2, input, norm_type, kernel_size, stride, ceil_mode)
+    if norm_type == math.inf:
+        return max_pool2d(abs(checked("lp_pool2d", input)), kernel_size, stride, ceil_mode=ceil_mode)
+    window = norm_type, kernel_size, stride, ceil_mode
+    return _lp_pool("lp_pool2d", kernels.lp_pool2d, kernels.lp_pool2d_backward, input, window)
 
 
 def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """`lp_pool2d` over the last three dimensions of (N, C, D, H, W) or (C, D, H, W)."""
-    return _lp_pool("lp_pool3d", 3, input, norm_type, kernel_size, stride, ceil_mode)
-
-
-def _lp_pool(name, dims, input, norm_type, kernel_size, stride, ceil_mode):
-    x = checked(name, input).data
     if norm_type == math.inf:
-        return _max_pool(f"max_pool{dims}d", dims, abs(input), kernel_size, stride, 0, 1, ceil_mode, False)
+        return max_pool3d(abs(checked("lp_pool3d", input)), kernel_size, stride, ceil_mode=ceil_mode)
     window = norm_type, kernel_size, stride, ceil_mode
-    y, pool_backward = getattr(kernels, name)(x, *window), getattr(kernels, f"{name}_backward")
+    return _lp_pool("lp_pool3d", kernels.lp_pool3d, kernels.lp_pool3d_backward, input, window)
+
+
+def _lp_pool(name, pool, pool_backward, input, window):
+    x = checked(name, input).data
+    y = pool(x, *window)
     return record(name, y, (input,), lambda dy: pool_backward(dy, x, y, *window), (input,), saves_result=True)
 
 
 def adaptive_avg_pool1d(input, output_size):
     """`adaptive_avg_pool2d` over the last dimension of (N, C, L) or (C, L)."""
-    return _adaptive_avg_pool("adaptive_avg_pool1d", input, output_size)
+    pair = kernels.adaptive_avg_pool1d, kernels.adaptive_avg_pool1d_backward
+    return _adaptive_avg_pool("adaptive_avg_pool1d", *pair, input, output_size)
 
 
 def adaptive_avg_pool2d(input, output_size):
-    """The averages of windows that cover each plane, so many that the result has a given size.
+    """The averages of windows that cover each plane, one for each element of the requested output.
 
     Parameters
     ----------
@@ -198,29 +212,32 @@ def adaptive_avg_pool2d(input, output_size):
     Raises
     ------
     TypeError, ValueError
-        Dtypes, shapes or sizes that do not fit.
+        Invalid dtypes, shapes or sizes.
     """
-    return _adaptive_avg_pool("adaptive_avg_pool2d", input, output_size)
+    pair = kernels.adaptive_avg_pool2d, kernels.adaptive_avg_pool2d_backward
+    return _adaptive_avg_pool("adaptive_avg_pool2d", *pair, input, output_size)
 
 
 def adaptive_avg_pool3d(input, output_size):
     """`adaptive_avg_pool2d` over the last three dimensions of (N, C, D, H, W) or (C, D, H, W)."""
-    return _adaptive_avg_pool("adaptive_avg_pool3d", input, output_size)
+    pair = kernels.adaptive_avg_pool3d, kernels.adaptive_avg_pool3d_backward
+    return _adaptive_avg_pool("adaptive_avg_pool3d", *pair, input, output_size)
 
 
-def _adaptive_avg_pool(name, input, output_size):
+def _adaptive_avg_pool(name, pool, pool_backward, input, output_size):
     x = checked(name, input).data
-    pool_backward, shape = getattr(kernels, f"{name}_backward"), x.shape
-    return record(name, getattr(kernels, name)(x, output_size), (input,), lambda dy: pool_backward(dy, shape))
+    shape = x.shape
+    return record(name, pool(x, output_size), (input,), lambda dy: pool_backward(dy, shape))
 
 
 def adaptive_max_pool1d(input, output_size, return_indices=False):
     """`adaptive_max_pool2d` over the last dimension of (N, C, L) or (C, L)."""
-    return _adaptive_max_pool("adaptive_max_pool1d", input, output_size, return_indices)
+    pair = kernels.adaptive_max_pool1d, kernels.adaptive_max_pool1d_backward
+    return _adaptive_max_pool("adaptive_max_pool1d", *pair, input, output_size, return_indices)
 
 
 def adaptive_max_pool2d(input, output_size, return_indices=False):
-    """The largest elements of windows that cover each plane, so many that the result has a given size.
+    """The largest elements of windows that cover each plane, one for each element of the requested output.
 
     Parameters
     ----------
@@ -237,32 +254,35 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
     Raises
     ------
     TypeError, ValueError
-        Dtypes, shapes or sizes that do not fit.
+        Invalid dtypes, shapes or sizes.
     """
-    return _adaptive_max_pool("adaptive_max_pool2d", input, output_size, return_indices)
+    pair = kernels.adaptive_max_pool2d, kernels.adaptive_max_pool2d_backward
+    return _adaptive_max_pool("adaptive_max_pool2d", *pair, input, output_size, return_indices)
 
 
 def adaptive_max_pool3d(input, output_size, return_indices=False):
     """`adaptive_max_pool2d` over the last three dimensions of (N, C, D, H, W) or (C, D, H, W)."""
-    return _adaptive_max_pool("adaptive_max_pool3d", input, output_size, return_indices)
+    pair = kernels.adaptive_max_pool3d, kernels.adaptive_max_pool3d_backward
+    return _adaptive_max_pool("adaptive_max_pool3d", *pair, input, output_size, return_indices)
 
 
-def _adaptive_max_pool(name, input, output_size, return_indices):
+def _adaptive_max_pool(name, pool, pool_backward, input, output_size, return_indices):
     x = checked(name, input).data
-    y, places = getattr(kernels, name)(x, output_size, True)
-    pool_backward, shape = getattr(kernels, f"{name}_backward"), x.shape
-    indices = Tensor(places) if return_indices else None
-    result = record(name, y, (input,), lambda dy: pool_backward(dy, shape, places), (indices,))
+    y, positions = pool(x, output_size, True)
+    shape = x.shape
+    indices = Tensor(positions) if return_indices else None
+    result = record(name, y, (input,), lambda dy: pool_backward(dy, shape, positions), (indices,))
     return (result, indices) if return_indices else result
 
 
 def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """`max_unpool2d` over the last dimension of (N, C, L) or (C, L)."""
-    return _max_unpool("max_unpool1d", input, indices, kernel_size, stride, padding, output_size)
+    window = kernel_size, stride, padding, output_size
+    return _max_unpool("max_unpool1d", kernels.max_unpool1d, kernels.max_unpool1d_backward, input, indices, window)
 
 
 def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """The inverse of `max_pool2d`: each element at its index in a larger plane, which is 0 elsewhere.
+    """Partial inverse of `max_pool2d`: each element at its index in a larger plane, which is 0 elsewhere.
 
     Parameters
     ----------
@@ -272,7 +292,7 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
     kernel_size, stride, padding
         Those of the pooling.
     output_size : tuple of int, optional
-        The size of the plane, or the whole shape of the result; by default what the pooling's arguments give.
+        The size of the plane, or the whole shape of the result; by default, computed from the pooling's arguments.
 
     Returns
     -------
@@ -281,19 +301,21 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
     Raises
     ------
     TypeError, ValueError
-        Dtypes, shapes or sizes that do not fit.
+        Invalid dtypes, shapes or sizes.
     IndexError
-        An index outside of the plane.
+        An index lies outside the plane.
     """
-    return _max_unpool("max_unpool2d", input, indices, kernel_size, stride, padding, output_size)
+    window = kernel_size, stride, padding, output_size
+    return _max_unpool("max_unpool2d", kernels.max_unpool2d, kernels.max_unpool2d_backward, input, indices, window)
 
 
 def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """`max_unpool2d` over the last three dimensions of (N, C, D, H, W) or (C, D, H, W)."""
-    return _max_unpool("max_unpool3d", input, indices, kernel_size, stride, padding, output_size)
+    window = kernel_size, stride, padding, output_size
+    return _max_unpool("max_unpool3d", kernels.max_unpool3d, kernels.max_unpool3d_backward, input, indices, window)
 
 
-def _max_unpool(name, input, indices, *window):
-    x, places = checked(name, input).data, constant(name, indices)
-    y, unpool_backward = getattr(kernels, name)(x, places, *window), getattr(kernels, f"{name}_backward")
-    return record(name, y, (input,), lambda dy: unpool_backward(dy, places), (indices,))
+def _max_unpool(name, unpool, unpool_backward, input, indices, window):
+    x, positions = checked(name, input).data, constant(name, indices)
+    y = unpool(x, positions, *window)
+    return record(name, y, (input,), lambda dy: unpool_backward(dy, positions), (indices,))

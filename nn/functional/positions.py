@@ -6,18 +6,18 @@ from nn.tensor import record
 
 
 def rotary_embedding(input, cos, sin, positions=None, interleaved=False):
-    """Rotate pairs of channels by angles that grow with the position.
+    """Rotate pairs of channels by angles proportional to the position.
 
     Parameters
     ----------
     input : Tensor (..., T, D)
         Queries or keys.
     cos, sin : Tensor or array (P, R / 2)
-        Cosines and sines of the angle of each position and pair, as of ``kernels.rotary_tables``; R <= D.
+        Cosines and sines of the angle of each position and pair, as from ``kernels.rotary_tables``; R <= D.
     positions : Tensor or array of int64 or int32, optional
         Rows of the tables, shape (T,), or (N, T) where N is the first axis of `input`; by default 0 to T - 1.
     interleaved : bool, default False
-        Whether the channels 2i and 2i + 1 are a pair, in place of i and i + R/2.
+        Whether channels 2i and 2i + 1 form a pair, rather than i and i + R/2.
 
     Returns
     -------
@@ -26,9 +26,9 @@ def rotary_embedding(input, cos, sin, positions=None, interleaved=False):
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit.
+        Dtypes or shapes do not match.
     IndexError
-        A position that is negative or not below P.
+        A position is negative or not below P.
 
     Reference: Su et al., "RoFormer" (2021), section 3.2.2.
     """

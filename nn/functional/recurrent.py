@@ -23,7 +23,7 @@ def lstm(
     ----------
     input : Tensor (T, B, I), or with `batch_sizes` (rows, I)
     hx : pair of Tensors (B, P) and (B, H), or None
-        The initial states h and c, zeros by default; P is H, or with `weight_hr` the size that it projects to.
+        The initial states h and c, zeros by default; P is H, or with `weight_hr` the projection size.
     weight_ih, weight_hh : Tensor (4H, I) and (4H, P)
     bias_ih, bias_hh : Tensor (4H,), optional
     weight_hr : Tensor (P, H), optional
@@ -32,7 +32,7 @@ def lstm(
     batch_sizes : Tensor or array of int64 (T,), optional
         The number of sequences at each step, as in a PackedSequence.
     checkpoint_every : int, optional
-        Save only the states, once in so many steps, and compute the gates again in the backward.
+        Checkpoint interval in steps: save only the states between segments, and recompute the gates in the backward.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def lstm(
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit; a `checkpoint_every` below 1.
+        Dtypes or shapes do not match, or `checkpoint_every` is below 1.
 
     Reference: Hochreiter and Schmidhuber, "Long short-term memory" (1997); projections: Sak et al. (2014), section 2.
 
@@ -162,7 +162,7 @@ def lstm_cell(input, hx, weight_ih, weight_hh, bias_ih=None, bias_hh=None):
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit.
+        Dtypes or shapes do not match.
     """
     return run_cell(
         LSTM, kernels.lstm_cell, input, (None, None) if hx is None else hx, weight_ih, weight_hh, bias_ih, bias_hh
@@ -187,7 +187,7 @@ def gru_cell(input, hx, weight_ih, weight_hh, bias_ih=None, bias_hh=None):
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit.
+        Dtypes or shapes do not match.
     """
     return run_cell(GRU, kernels.gru_cell, input, (hx,), weight_ih, weight_hh, bias_ih, bias_hh)
 
@@ -211,7 +211,7 @@ def rnn_cell(input, hx, weight_ih, weight_hh, bias_ih=None, bias_hh=None, nonlin
     Raises
     ------
     TypeError, ValueError
-        Dtypes or shapes that do not fit, or an unknown nonlinearity.
+        Dtypes or shapes do not match, or the nonlinearity is unknown.
     """
     options = {"nonlinearity": nonlinearity}
     return run_cell(RNN, kernels.rnn_cell, input, (hx,), weight_ih, weight_hh, bias_ih, bias_hh, **options)

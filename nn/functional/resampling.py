@@ -1,4 +1,4 @@
-"""Patches (im2col and col2im), and images of another size."""
+"""Patches (im2col and col2im), interpolation, and pixel shuffling."""
 
 import kernels
 from nn.functional.arguments import checked, number
@@ -6,7 +6,7 @@ from nn.tensor import record
 
 
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
-    """The patch in each window as a column (im2col).
+    """The patch of each window as a column (im2col).
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     Raises
     ------
     TypeError, ValueError
-        Dtypes, shapes or options that do not fit.
+        Invalid dtypes, shapes or options.
     """
     x, window = checked("unfold", input).data, (kernel_size, dilation, padding, stride)
     shape = x.shape
@@ -36,7 +36,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
 
 
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
-    """The sum of patches, each where `unfold` takes it from (col2im).
+    """Sum patches at the positions from which `unfold` takes them (col2im).
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     Raises
     ------
     TypeError, ValueError
-        Dtypes, shapes or options that do not fit.
+        Invalid dtypes, shapes or options.
     """
     x, window = checked("fold", input).data, (kernel_size, dilation, padding, stride)
     shape = x.shape
@@ -83,9 +83,9 @@ def interpolate(
     align_corners : bool, optional
         Whether the outermost elements of input and result coincide; for the linear modes and bicubic.
     recompute_scale_factor : bool, optional
-        Whether the scale is the ratio of the sizes in place of `scale_factor`.
+        Whether the scale is the ratio of the sizes rather than `scale_factor`.
     antialias : bool, default False
-        Whether each element of a smaller result averages all elements around it; for bilinear and bicubic.
+        Whether each element of a smaller result averages all input elements around it; for bilinear and bicubic.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def interpolate(
     Raises
     ------
     TypeError, ValueError
-        Dtypes, shapes or options that do not fit.
+        Invalid dtypes, shapes or options.
     """
     x = checked("interpolate", input).data
     options = size, number(scale_factor), mode, align_corners, recompute_scale_factor, antialias
@@ -118,7 +118,7 @@ def pixel_shuffle(input, upscale_factor):
     Raises
     ------
     ValueError
-        Fewer than 3 dimensions, or channels that are no multiple of r².
+        Fewer than 3 dimensions, or the number of channels is not a multiple of r².
 
     Reference: Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
     Convolutional Neural Network" (2016), equation 4.
@@ -148,7 +148,7 @@ def pixel_unshuffle(input, downscale_factor):
     Raises
     ------
     ValueError
-        Fewer than 3 dimensions, or a height or width that is no multiple of r.
+        Fewer than 3 dimensions, or the height or width is not a multiple of r.
     """
     (*leading, channels, height, width), r = _image("pixel_unshuffle", input), downscale_factor
     if r < 1 or height % r or width % r:

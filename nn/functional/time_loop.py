@@ -1,7 +1,7 @@
 """Recurrent layers and cells on the tape, with and without checkpoints.
 
-A forward saves its gates (and an LSTM's cells) where a gradient is needed. With `checkpoint_every`, the sequence is cut
-into segments of so many steps: only the states between them are saved, and the backward computes the gates again, one
+The forward saves the gates (and an LSTM's cells) if a gradient is needed. With `checkpoint_every`, the sequence is cut
+into segments of that many steps: only the states between them are saved, and the backward recomputes the gates, one
 segment at a time.
 """
 
@@ -21,35 +21,35 @@ class _Kind(NamedTuple):
     name: str
     gates: int  # blocks of H rows in the weights
     states: int
-    saved: dict  # what the forward fills for the backward, and its width in units of H
+    saved: dict  # name -> width in units of H, of the arrays that the forward fills for the backward
     forward: Callable  # x, states, weights, **saved, **settings -> y, states
     backward: Callable  # dy, dstates, x, states, weights, y, saved, needs, **settings -> dx, dstates, dweights
 
     def allocate(self, x, weights):
-        """The arrays of `saved`, by name."""
+        """Allocate the arrays of `saved`, by name."""
         H = len(weights[1]) // self.gates
         return {name: np.empty((*x.shape[:-1], width * H), x.dtype) for name, width in self.saved.items()}
 
 
 def _lstm_forward(x, states, weights, **options):
-    return kernels.lstm(x, _both(states), *weights, **options)
+    return kernels.lstm(x, _pair(states), *weights, **options)
 
 
 def _lstm_backward(dy, dstates, x, states, weights, y, saved, *, needs, **options):
     wi, wh, _, _, *wr = weights  # a cell has no weight_hr
     dx, dhx, *dweights = kernels.lstm_backward(
-        dy, dstates, x, _both(states), wi, wh, y, *saved.values(), *wr, needs=(*needs, False)[:7], **options
+        dy, dstates, x, _pair(states), wi, wh, y, *saved.values(), *wr, needs=(*needs, False)[:7], **options
     )
     return dx, dhx, dweights
 
 
-def _both(states):
+def _pair(states):
+    """The states h and c as the LSTM kernels take them: None for the default."""
     return None if states[0] is None else states
 
 
-def _single(name):
-    """Forward and backward of a layer with one state."""
-    forward, backward = getattr(kernels, name), getattr(kernels, f"{name}_backward")
+def _single(forward, backward):
+    """Adapt the kernels of a layer with one state to the signatures of `_Kind`."""
 
     def tuple_forward(x, states, weights, **options):
         y, h = forward(x, *states, *weights, **options)
@@ -63,28 +63,28 @@ def _single(name):
 
 
 LSTM = _Kind("lstm", 4, 2, {"gates": 4, "cells": 1}, _lstm_forward, _lstm_backward)
-GRU = _Kind("gru", 3, 1, {"gates": 4}, *_single("gru"))
-RNN = _Kind("rnn", 1, 1, {}, *_single("rnn"))
+GRU = _Kind("gru", 3, 1, {"gates": 4}, *_single(kernels.gru, kernels.gru_backward))
+RNN = _Kind("rnn", 1, 1, {}, *_single(kernels.rnn, kernels.rnn_backward))
 
 
 def run_layer(kind, input, states, weights, settings, checkpoint_every):
-    """The tensors y and final states, recorded on the tape."""
+    """Run one layer and record it on the tape; returns the tensors of y and of the final states."""
     if checkpoint_every is not None and checkpoint_every < 1:
         raise ValueError(f"{kind.name}: checkpoint_every must be at least 1, got {checkpoint_every}")
-    x = np.asarray(checked(kind.name, input).data, order="C")  # once for forward and backward
+    x = np.asarray(checked(kind.name, input).data, order="C")  # one copy for both forward and backward
     sizes = settings["batch_sizes"]
     settings["batch_sizes"] = constant(kind.name, sizes)
     inputs, needs, initial, arrays = _prepared(kind, input, states, weights)
     saves = any(needs) and is_grad_enabled()
     biases = ()
     if checkpoint_every is None or not saves:
-        y, final, go_back = _whole(kind, x, initial, arrays, settings, needs, saves)
+        y, final, propagate = _whole(kind, x, initial, arrays, settings, needs, saves)
     else:
-        y, final, go_back = _in_segments(kind, x, initial, arrays, settings, needs, checkpoint_every)
-        biases = weights[2:4]  # which the forward of each segment, in the backward, reads again
+        y, final, propagate = _in_segments(kind, x, initial, arrays, settings, needs, checkpoint_every)
+        biases = weights[2:4]  # read again when the backward recomputes a segment
 
     def backward(dy, *dfinal):
-        dx, dinitial, dweights = go_back(dy, dfinal)
+        dx, dinitial, dweights = propagate(dy, dfinal)
         return dx, *dinitial, *dweights
 
     saved = (input, *states, *weights[:2], *biases, *weights[4:], sizes)
@@ -92,7 +92,7 @@ def run_layer(kind, input, states, weights, settings, checkpoint_every):
 
 
 def _prepared(kind, input, states, weights):
-    """Inputs of the node; which need a gradient (states as one); the arrays of the states; those of the weights."""
+    """The node's inputs, which need a gradient (states as one), the arrays of the states, the arrays of the weights."""
     inputs = (input, *states, *weights)
     needs = [tensor is not None and tensor.requires_grad for tensor in inputs]
     first = 1 + kind.states
@@ -101,21 +101,21 @@ def _prepared(kind, input, states, weights):
 
 
 def _whole(kind, x, initial, weights, settings, needs, saves):
-    """y, the final states, and the backward: from dy and dstates to dx, dstates at the start, and dweights."""
+    """y, the final states, and the backward function: (dy, dfinal) -> (dx, dinitial, dweights)."""
     saved = kind.allocate(x, weights) if saves else {}
     y, final = kind.forward(x, initial, weights, **saved, **settings)
 
-    def go_back(dy, dfinal):
+    def propagate(dy, dfinal):
         return kind.backward(dy, dfinal, x, initial, weights, y, saved, **settings, needs=needs)
 
-    return y, final, go_back
+    return y, final, propagate
 
 
 # --- checkpoints ------------------------------------------------------------------------------------------------------
 
 
 class _Segment(NamedTuple):
-    """Consecutive steps: their rows, the number of sequences, and the options of the kernel."""
+    """Consecutive steps: their rows of x, the number of sequences, and the kernel's options."""
 
     rows: slice
     size: int
@@ -123,8 +123,8 @@ class _Segment(NamedTuple):
 
 
 def _in_segments(kind, x, initial, weights, settings, needs, every):
-    """As `_whole`, cut into segments of `every` steps; saves only the states in front of each."""
-    if not _fits(kind, x, initial, weights, settings["batch_sizes"]):
+    """As `_whole`, in segments of `every` steps; saves only the states before each."""
+    if not _shapes_agree(kind, x, initial, weights, settings["batch_sizes"]):
         return _whole(kind, x, initial, weights, settings, needs, saves=True)  # the kernel raises the error
     segments = _segments(x, settings, every)
     shapes = _state_shapes(kind, x, weights, settings["batch_sizes"])
@@ -136,7 +136,7 @@ def _in_segments(kind, x, initial, weights, settings, needs, every):
         for state, new in zip(states, after, strict=True):
             state[:size] = new
 
-    def go_back(dy, dfinal):
+    def propagate(dy, dfinal):
         dstates = [_state(d, shape, x.dtype) for d, shape in zip(dfinal, shapes, strict=True)]
         dx, totals = np.empty_like(x) if needs[0] else None, None
         for (rows, size, options), start in zip(reversed(segments), reversed(starts), strict=True):
@@ -145,11 +145,11 @@ def _in_segments(kind, x, initial, weights, settings, needs, every):
                 kind.forward(x[rows], start, weights, **saved, **options)
             options = options | {"needs": (needs[0], True, *needs[2:])}
             dend = tuple(d[:size] for d in dstates)
-            part, dstart, dweights = kind.backward(
+            dsegment, dstart, dweights = kind.backward(
                 None if dy is None else dy[rows], dend, x[rows], start, weights, y[rows], saved, **options
             )
             if needs[0]:
-                dx[rows] = part
+                dx[rows] = dsegment
             for d, new in zip(dstates, dstart, strict=True):
                 d[:size] = new
             if totals is None:
@@ -158,11 +158,11 @@ def _in_segments(kind, x, initial, weights, settings, needs, every):
                 totals = [None if t is None else t + d for t, d in zip(totals, dweights, strict=True)]
         return dx, dstates, totals
 
-    return y, states, go_back
+    return y, states, propagate
 
 
-def _fits(kind, x, initial, weights, sizes):
-    """Whether shapes agree across the segments; the kernel validates those of each segment."""
+def _shapes_agree(kind, x, initial, weights, sizes):
+    """Whether the shapes agree across segments; the kernel validates those of each segment."""
     if x.ndim != (3 if sizes is None else 2) or not len(x) or weights[1].ndim != 2:
         return False
     if sizes is not None and (sizes.ndim != 1 or sizes.sum() != len(x) or (np.diff(sizes) > 0).any()):
@@ -179,16 +179,16 @@ def _state_shapes(kind, x, weights, sizes):
 
 def _segments(x, settings, every):
     """The segments in the order in which the time loop reaches them."""
-    sizes, found = settings["batch_sizes"], []
+    sizes, segments = settings["batch_sizes"], []
     ends = None if sizes is None else np.concatenate(([0], np.cumsum(sizes)))
     for first in range(0, len(x) if sizes is None else len(sizes), every):
         if sizes is None:
-            found.append(_Segment(slice(first, first + every), x.shape[1], settings))
+            segments.append(_Segment(slice(first, first + every), x.shape[1], settings))
         else:
-            part = sizes[first : first + every]
-            rows = slice(int(ends[first]), int(ends[first + len(part)]))
-            found.append(_Segment(rows, int(part[0]), settings | {"batch_sizes": part}))
-    return found[::-1] if settings["reverse"] else found
+            steps = sizes[first : first + every]
+            rows = slice(int(ends[first]), int(ends[first + len(steps)]))
+            segments.append(_Segment(rows, int(steps[0]), settings | {"batch_sizes": steps}))
+    return segments[::-1] if settings["reverse"] else segments
 
 
 def _state(values, shape, dtype):
@@ -200,22 +200,22 @@ def _state(values, shape, dtype):
 
 
 def run_cell(kind, forward, input, states, *weights, **options):
-    """The tensors of the states after one step, on the tape."""
+    """Run one step and record it on the tape; returns the tensors of the new states."""
     name = f"{kind.name}_cell"
     x = checked(name, input).data
     inputs, needs, initial, arrays = _prepared(kind, input, states, weights)
     saves = any(needs) and is_grad_enabled() and "gates" in kind.saved
     saved = {"gates": kind.allocate(x, arrays)["gates"]} if saves else {}
-    after = forward(x, _both(initial) if kind is LSTM else initial[0], *arrays, **saved, **options)
+    after = forward(x, _pair(initial) if kind is LSTM else initial[0], *arrays, **saved, **options)
     after = after if kind is LSTM else (after,)
 
     def backward(*dafter):
-        # a layer of one step: its last output is its final state, and the last of its cells c
-        whole = {key: array[None] for key, array in saved.items()}
+        # a layer of one step, whose output is the new h and whose cells are the new c
+        of_layer = {key: array[None] for key, array in saved.items()}
         if kind is LSTM:
-            whole["cells"] = after[1][None]
+            of_layer["cells"] = after[1][None]
         dx, dinitial, dweights = kind.backward(
-            None, dafter, x[None], initial, arrays, after[0][None], whole, needs=needs, **options
+            None, dafter, x[None], initial, arrays, after[0][None], of_layer, needs=needs, **options
         )
         return None if dx is None else dx[0], *dinitial, *dweights[:4]
 

@@ -1,4 +1,4 @@
-"""Whole networks, each in one file and small enough to be read in one sitting."""
+"""Complete networks, each in one short file."""
 
 from nn.models.bert import BERT
 from nn.models.generation import distribution, generate

@@ -1,11 +1,11 @@
-"""BERT: an encoder in which every token looks at every other.
+"""BERT: an encoder in which every token attends to every other.
 
-    x = norm(word vector + position vector + vector of the kind of sentence)
+    x = norm(word embedding + position embedding + token type embedding)
     x = norm(x + attention(x))
-    x = norm(x + feed forward(x))           both lines once in every layer
+    x = norm(x + feed forward(x))           both lines once per layer
 
-The parameters have the names of Hugging Face's ``BertModel``, so that its weights load as they are: those words are
-why an attribute is called ``self`` and another ``LayerNorm``.
+The parameters have the names of Hugging Face's ``BertModel``, so that its weights load unchanged: hence attributes
+called ``self`` and ``LayerNorm``.
 
 Reference: Devlin et al., "BERT: pre-training of deep bidirectional transformers" (2019), section 3.
 """
@@ -22,23 +22,24 @@ from nn.normalization import LayerNorm
 
 
 class BERT(Module):
-    """An encoder of the kind of BERT, without the pooler.
+    """A BERT encoder, without the pooler.
 
     Parameters
     ----------
     vocabulary : int, default 30522
+        The number of different tokens.
     context : int, default 512
-        How many tokens it can read.
+        The largest number of tokens in a sequence.
     width : int, default 768
-        Of the vector of each token.
+        The size of each token's vector.
     layers, heads : int, default 12
-        How many layers, and how many attentions in each; the heads divide the width.
+        The number of layers, and of attention heads in each, which divides `width`.
     feed_forward : int, optional
-        The width between the two layers of the feed-forward network; four times `width` by default.
+        The width of the hidden layer of the feed-forward network; four times `width` by default.
     kinds : int, default 2
-        Of sentences.
+        The number of token types (sentence A or B).
     eps : float, default 1e-12
-        Of the normalisations.
+        Added to the variance in the normalisations.
     dropout : float, default 0.1
 
     Examples
@@ -71,7 +72,7 @@ class BERT(Module):
         self.reset_parameters()
 
     def reset_parameters(self):
-        """Draw weights from the normal distribution with deviation 0.02; biases are 0."""
+        """Draw weights from the normal distribution with standard deviation 0.02; biases are 0."""
         for name, parameter in self.named_parameters():
             if parameter.ndim > 1:
                 init.normal_(parameter, std=0.02)
@@ -85,16 +86,16 @@ class BERT(Module):
         ----------
         ids : Tensor or array of int64 (B, T)
         attention_mask : Tensor or array (B, T), optional
-            Not 0 for tokens, 0 for what only fills the batch up and is not looked at.
+            0 for padding, which is not attended to; not 0 for tokens.
         token_type_ids : Tensor or array of int64 (B, T), optional
-            The kind of sentence of each token; 0 by default.
+            The type of each token (its sentence); 0 by default.
 
         Raises
         ------
         ValueError
             More tokens than `context`, or shapes that differ.
         IndexError
-            A token outside the vocabulary, or an unknown kind.
+            A token or a token type is out of range.
         """
         if ids.ndim != 2:
             raise ValueError(f"BERT: ids must have 2 dimensions, got shape {ids.shape}")
@@ -106,7 +107,7 @@ class BERT(Module):
 
 
 class Embeddings(Module):
-    """A token as the sum of three vectors: of the word, of its position, and of the kind of sentence."""
+    """A token as the sum of three vectors: of the word, of its position, and of its token type."""
 
     def __init__(self, vocabulary, context, kinds, width, eps, dropout):
         super().__init__()
@@ -119,15 +120,15 @@ class Embeddings(Module):
     def forward(self, ids, token_type_ids):
         T, context = ids.shape[1], self.position_embeddings.num_embeddings
         if T > context:
-            raise ValueError(f"BERT: reads at most {context} tokens, got {T}")
+            raise ValueError(f"BERT: takes at most {context} tokens, got {T}")
         kinds = self.token_type_embeddings
         kind = kinds.weight[0] if token_type_ids is None else kinds(token_type_ids)
-        place = self.position_embeddings.weight[:T]
-        return self.dropout(self.LayerNorm(self.word_embeddings(ids) + (place + kind)))
+        position = self.position_embeddings.weight[:T]
+        return self.dropout(self.LayerNorm(self.word_embeddings(ids) + (position + kind)))
 
 
 class Encoder(Module):
-    """Layers one after the other."""
+    """A stack of layers."""
 
     def __init__(self, layers, width, heads, feed_forward, eps, dropout):
         super().__init__()
@@ -140,7 +141,7 @@ class Encoder(Module):
 
 
 class Layer(Module):
-    """Attention, then a feed-forward network, each as a branch whose sum with what it read is normalised."""
+    """Attention, then a feed-forward network, each a residual branch with the sum normalised (post-norm)."""
 
     def __init__(self, width, heads, feed_forward, eps, dropout):
         super().__init__()
@@ -154,7 +155,7 @@ class Layer(Module):
 
 
 class Attention(Module):
-    """Each token asks all others, and adds what it learns."""
+    """Self-attention as a residual branch."""
 
     def __init__(self, width, heads, eps, dropout):
         super().__init__()
@@ -166,7 +167,7 @@ class Attention(Module):
 
 
 class SelfAttention(Module):
-    """The heads, side by side."""
+    """Multi-head self-attention, without the output projection."""
 
     def __init__(self, width, heads, dropout):
         super().__init__()
@@ -177,7 +178,7 @@ class SelfAttention(Module):
     def forward(self, x, mask):
         B, T, width = x.shape
         shape = (B, T, self.heads, width // self.heads)
-        q, k, v = (part(x).reshape(shape).transpose(1, 2) for part in (self.query, self.key, self.value))
+        q, k, v = (project(x).reshape(shape).transpose(1, 2) for project in (self.query, self.key, self.value))
         y = F.scaled_dot_product_attention(q, k, v, mask, self.dropout.p if self.training else 0.0)
         return y.transpose(1, 2).reshape(B, T, width)
 
@@ -194,7 +195,7 @@ class Intermediate(Module):
 
 
 class Output(Module):
-    """The end of a branch: back to `width`, added to what the branch had read, and normalised."""
+    """The end of a residual branch: projected to `width`, added to the branch's input, and normalised."""
 
     def __init__(self, inputs, width, eps, dropout):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Text from a decoder, token by token."""
+"""Generation of text by a decoder, token by token."""
 
 import numpy as np
 
@@ -18,34 +18,34 @@ def generate(
     cache=True,
     generator=None,
 ):
-    """Continue texts by tokens drawn from what a model expects.
+    """Continue texts with tokens drawn from the distribution that a model predicts.
 
     Parameters
     ----------
     model : GPT
-        In evaluation mode meanwhile; each of its parts has its own mode again afterwards.
+        Used in evaluation mode; the mode of each of its submodules is restored afterwards.
     ids : Tensor or array of int64 (B, T)
-        The beginnings, of one length.
+        The prompts, of one length.
     length : int
-        How many tokens are added.
+        The number of tokens to add.
     temperature, top_k, top_p
-        As of `distribution`; temperature 0 takes the likeliest token.
+        As for `distribution`; temperature 0 selects the most likely token.
     stop : int, optional
-        A token that ends a text: it is repeated up to the end, which comes early when all texts have stopped.
+        A token that ends a text: it is repeated to the end of that row, and generation ends when all texts have it.
     cache : bool, default True
-        Whether each token is read once, its keys and values kept, rather than all of them for every new one.
+        Whether to cache keys and values, rather than to recompute those of all tokens for every new one.
     generator : numpy.random.Generator, optional
-        The source of randomness; that of `nn` by default, which `nn.manual_seed` seeds.
+        By default that of `nn`, which `nn.manual_seed` seeds.
 
     Returns
     -------
     Tensor (B, T + at most `length`)
-        The beginnings and what follows.
+        The prompts and their continuations.
 
     Raises
     ------
     ValueError
-        No beginning, or more tokens than the model can read; as `distribution`.
+        An empty prompt, or more tokens than the model's context; as `distribution`.
 
     Examples
     --------
@@ -57,24 +57,24 @@ def generate(
     ids = np.asarray(ids.data if isinstance(ids, Tensor) else ids)
     if ids.ndim != 2 or not ids.shape[1] or length < 0:
         raise ValueError(f"generate: needs ids (B, T), T at least 1, and no negative length, got {ids.shape}, {length}")
-    if ids.shape[1] + length - 1 > model.context:  # the last one is not read
+    if ids.shape[1] + length - 1 > model.context:  # the last token is not read
         raise ValueError(
-            f"generate: the model reads at most {model.context} tokens, the beginning has {ids.shape[1]}, "
-            f"and {length} are to follow"
+            f"generate: the model takes at most {model.context} tokens, the prompt has {ids.shape[1]}, "
+            f"and {length} are to be added"
         )
-    distribution(np.zeros((1, 1)), temperature, top_k, top_p)  # wrong arguments are found before there is work
+    distribution(np.zeros((1, 1)), temperature, top_k, top_p)  # validates the options before any work
     generator = random.generator() if generator is None else generator
     with model._evaluating(), no_grad():
         return Tensor(_continued(model, ids, length, (temperature, top_k, top_p), stop, cache, generator))
 
 
-def _continued(model, ids, length, choice, stop, cached, generator):
+def _continued(model, ids, length, options, stop, cached, generator):
     B, T = ids.shape
     cache = model.cache(B, T + length) if cached else None
     new, stopped = ids, np.zeros((B, 1), bool)
     for _ in range(length):
         last = model.hidden(new if cached else ids, cache)[:, -1]
-        new = _draw(distribution(model.head(last).data, *choice), generator)
+        new = _draw(distribution(model.head(last).data, *options), generator)
         if stop is not None:
             new = np.where(stopped, stop, new)
             stopped |= new == stop
@@ -84,24 +84,24 @@ def _continued(model, ids, length, choice, stop, cached, generator):
     return ids
 
 
-def _draw(chances, generator):
-    """One token (B, 1) from each distribution (B, V), where its sum first exceeds a random share of the whole."""
-    sums = chances.cumsum(-1)
-    return (sums > generator.random((len(chances), 1)) * sums[:, -1:]).argmax(-1, keepdims=True)
+def _draw(probabilities, generator):
+    """Sample one token (B, 1) from each distribution (B, V), by inverting its cumulative sum."""
+    sums = probabilities.cumsum(-1)
+    return (sums > generator.random((len(probabilities), 1)) * sums[:, -1:]).argmax(-1, keepdims=True)
 
 
 def distribution(scores, temperature=1.0, top_k=None, top_p=None):
-    """The chances of tokens.
+    """The probabilities of tokens, from their scores.
 
     Parameters
     ----------
     scores : array (..., V)
     temperature : float, default 1.0
-        Divides the scores: the lower, the more a likely token is preferred; 0 takes the first of the likeliest.
+        Divides the scores: lower values prefer likely tokens more; 0 selects the first of the most likely.
     top_k : int, optional
-        How many of the likeliest tokens are kept.
+        Keep only this number of the most likely tokens.
     top_p : float, optional
-        Of these, no more of the likeliest are kept than are needed for this share of their chances.
+        Of these, keep only the smallest number of most likely tokens whose probabilities sum to at least this.
 
     Returns
     -------
@@ -134,17 +134,17 @@ def distribution(scores, temperature=1.0, top_k=None, top_p=None):
     if not np.isfinite(largest).all():
         raise ValueError(f"distribution: the largest score must be finite, got {largest[~np.isfinite(largest)][0]}")
     order = np.argsort(-scores, axis=-1, kind="stable")
-    falling = np.take_along_axis(scores, order, -1) - largest
-    with np.errstate(over="ignore"):  # by a tiny temperature: to -inf
-        falling = np.exp(falling / (temperature or 1))
-    falling[..., scores.shape[-1] if top_k is None else top_k :] = 0
+    descending = np.take_along_axis(scores, order, -1) - largest
+    with np.errstate(over="ignore"):  # a tiny temperature may overflow to -inf
+        descending = np.exp(descending / (temperature or 1))
+    descending[..., scores.shape[-1] if top_k is None else top_k :] = 0
     if temperature == 0:
-        falling[..., 1:] = 0
-    falling /= falling.sum(-1, keepdims=True)
+        descending[..., 1:] = 0
+    descending /= descending.sum(-1, keepdims=True)
     if top_p is not None:
-        before = falling.cumsum(-1) - falling
-        falling[before >= top_p] = 0
-        falling /= falling.sum(-1, keepdims=True)
-    chances = np.empty_like(falling)
-    np.put_along_axis(chances, order, falling, -1)
-    return chances
+        before = descending.cumsum(-1) - descending
+        descending[before >= top_p] = 0
+        descending /= descending.sum(-1, keepdims=True)
+    probabilities = np.empty_like(descending)
+    np.put_along_axis(probabilities, order, descending, -1)
+    return probabilities

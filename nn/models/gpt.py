@@ -1,9 +1,9 @@
-"""GPT: a decoder that learns to tell each token from those before it.
+"""GPT: a decoder that predicts each token from those before it.
 
-    x = token vector + position vector
-    x = x + attention(norm(x))              each token looks at itself and those before
-    x = x + feed forward(norm(x))           each for itself; both lines once in every block
-    scores = norm(x) @ token vectors.T      of each token to be the next
+    x = token embedding + position embedding
+    x = x + attention(norm(x))              each token attends to itself and those before
+    x = x + feed forward(norm(x))           each position by itself; both lines once per block
+    scores = norm(x) @ token embedding.T    of each token to be the next
 
 Reference: Radford et al., "Language models are unsupervised multitask learners" (2019), section 2.3.
 """
@@ -23,21 +23,21 @@ from nn.tensor import Tensor
 
 
 class GPT(Module):
-    """A decoder of the kind of GPT-2.
+    """A GPT-2 decoder.
 
     Parameters
     ----------
     vocabulary : int
-        How many different tokens there are.
+        The number of different tokens.
     context : int, default 1024
-        How many tokens it can read.
+        The largest number of tokens in a sequence.
     width : int, default 768
-        Of the vector of each token.
+        The size of each token's vector.
     layers, heads : int, default 12
-        How many blocks, and how many attentions in each; the heads divide the width.
+        The number of blocks, and of attention heads in each, which divides `width`.
     dropout : float, default 0.0
     tied : bool, default True
-        Whether the vectors of the tokens are also the weights of the scores.
+        Whether the output layer shares its weight with the token embedding.
 
     Examples
     --------
@@ -63,16 +63,16 @@ class GPT(Module):
         self.reset_parameters()
 
     def reset_parameters(self):
-        """Draw weights from the normal distribution with deviation 0.02, less where outputs of all branches add up."""
+        """Draw weights with standard deviation 0.02, or 0.02 / √(2 layers) at the end of a branch; biases are 0."""
         for name, parameter in self.named_parameters():
             if parameter.ndim > 1:
-                adds_up = name.endswith(("attention.output.weight", "contract.weight"))
-                init.normal_(parameter, std=0.02 / (math.sqrt(2 * len(self.blocks)) if adds_up else 1))
+                residual = name.endswith(("attention.output.weight", "contract.weight"))
+                init.normal_(parameter, std=0.02 / (math.sqrt(2 * len(self.blocks)) if residual else 1))
             elif name.endswith("bias"):
                 init.zeros_(parameter)
 
     def forward(self, ids, cache=None):
-        """Scores (B, T, vocabulary) of what follows each of the tokens (B, T); arguments as of `hidden`."""
+        """Scores (B, T, vocabulary) of the token after each of the tokens (B, T); arguments as for `hidden`."""
         return self.head(self.hidden(ids, cache))
 
     def hidden(self, ids, cache=None):
@@ -82,20 +82,20 @@ class GPT(Module):
         ----------
         ids : Tensor or array of int64 (B, T)
         cache : KeyValueCache, optional
-            What was read before: `ids` continue it, and are added to it.
+            The keys and values of the tokens before `ids`, to which those of `ids` are appended.
 
         Raises
         ------
         ValueError
-            More tokens than `context` or than the cache has room for.
+            More tokens than `context` or than the capacity of the cache.
         IndexError
-            A token outside the vocabulary.
+            A token is out of range.
         """
         if ids.ndim != 2:
             raise ValueError(f"GPT: ids must have 2 dimensions, got shape {ids.shape}")
         (B, T), begin = ids.shape, 0 if cache is None else cache.length
         if begin + T > self.context:
-            raise ValueError(f"GPT: reads at most {self.context} tokens, got {begin} in the cache and {T} more")
+            raise ValueError(f"GPT: takes at most {self.context} tokens, got {begin} in the cache and {T} more")
         if cache is not None:
             cache.check(B, T)
         x = self.dropout(self.token(ids) + self.position.weight[begin : begin + T])
@@ -113,7 +113,7 @@ class GPT(Module):
 
 
 class Block(Module):
-    """Attention, then a feed-forward network, each as a branch that reads the normalised sum of what came before."""
+    """Attention, then a feed-forward network, each a residual branch with its input normalised (pre-norm)."""
 
     def __init__(self, width, heads, dropout):
         super().__init__()
@@ -130,7 +130,7 @@ class Block(Module):
 
 
 class Attention(Module):
-    """Each token asks those before it and itself."""
+    """Causal self-attention: each token attends to itself and those before it."""
 
     def __init__(self, width, heads, dropout):
         super().__init__()
@@ -142,7 +142,7 @@ class Attention(Module):
     def forward(self, x, cache=None, layer=None):
         B, T, width = x.shape
         shape = (B, T, self.heads, width // self.heads)
-        q, k, v = (part.reshape(shape).transpose(1, 2) for part in self.qkv(x).split(width, -1))
+        q, k, v = (each.reshape(shape).transpose(1, 2) for each in self.qkv(x).split(width, -1))
         if cache is not None:
             k, v = cache.extend(layer, k, v)
         dropout = self.dropout.p if self.training else 0.0
@@ -151,7 +151,7 @@ class Attention(Module):
 
 
 class KeyValueCache:
-    """The keys and values of what a decoder has read, so that it need not read it again; its memory is fixed.
+    """The keys and values of the tokens that a decoder has processed, in memory of a fixed size.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ class KeyValueCache:
     Attributes
     ----------
     length : int
-        How many tokens it holds; set it to a smaller number to forget the others.
+        The number of tokens in it; set it to a smaller number to discard the last ones.
     """
 
     def __init__(self, layers, batch, heads, capacity, width, dtype=np.float32):
@@ -175,18 +175,18 @@ class KeyValueCache:
         return self.keys.shape[3]
 
     def check(self, batch, count):
-        """ValueError unless `count` more tokens of each of `batch` texts can be added."""
+        """Raise ValueError unless `count` more tokens of each of `batch` texts can be added."""
         if batch != self.keys.shape[1]:
             raise ValueError(f"KeyValueCache: made for {self.keys.shape[1]} texts, got {batch}")
         if self.length + count > self.capacity:
             raise ValueError(
-                f"KeyValueCache: has room for {self.capacity} tokens, holds {self.length}, got {count} more"
+                f"KeyValueCache: the capacity is {self.capacity} tokens, it has {self.length}, got {count} more"
             )
 
     def extend(self, layer, k, v):
-        """Add keys and values (batch, heads, T, width) of a layer; return all that it has, views of the cache."""
+        """Append keys and values (batch, heads, T, width) of a layer; return all of the layer's, as views."""
         if k.requires_grad:
-            raise RuntimeError("KeyValueCache: no gradient goes back through it; use it under no_grad()")
+            raise RuntimeError("KeyValueCache: gradients do not propagate through it; use it under no_grad()")
         end = self.length + k.shape[2]
         self.keys[layer, :, :, self.length : end] = k.data
         self.values[layer, :, :, self.length : end] = v.data

@@ -1,4 +1,4 @@
-"""Seeing what a net does while it learns: statistics of its layers, the curvature and the shape of its loss."""
+"""Observing a network while it trains: statistics of its layers, the curvature and the landscape of its loss."""
 
 from nn.observation.curvature import hessian_vector_product, sharpness, top_eigenvalues
 from nn.observation.gradients import gradcheck, per_example_gradients

@@ -1,9 +1,9 @@
-r"""The Hessian of a loss through its products with vectors: it is never in memory.
+r"""The Hessian of a loss, through its products with vectors: the matrix is never stored.
 
     H v ≈ (g(w + h v) - g(w - h v)) / 2h
 
-is exact up to O(h²), and up to the rounding of g, which grows as 1/h: in float64 h around ε^⅓ loses about a third of
-the digits. Lanczos' iteration finds the extreme eigenvalues from such products alone.
+is exact up to O(h²), and up to the rounding error of g, which grows as 1/h: in float64 h around ε^⅓ loses about a third
+of the digits. The Lanczos iteration finds the extreme eigenvalues from such products alone.
 
 Reference: Pearlmutter, "Fast exact multiplication by the Hessian" (1994), section 2; Golub and Van Loan, "Matrix
 Computations" (4th edition, 2013), section 10.1.
@@ -23,26 +23,26 @@ def hessian_vector_product(loss, parameters, vectors, *, eps=None):
     Parameters
     ----------
     loss : callable
-        () -> 0-d Tensor, the same at every call: no dropout, no new batch. In training mode batch norm updates its
-        running statistics, as in any forward call.
+        () -> 0-d Tensor, deterministic: no dropout, no new batch. In training mode batch norm updates its running
+        statistics, as in any forward call.
     parameters : iterable of Tensor
         Leaves that require gradients. In float64 the result has about 9 digits, in float32 about 3.
     vectors : sequence of ndarray
         One for each parameter, of its shape.
     eps : float, optional
-        How far to go along the vector, in each direction: by default ε^⅓ · max(1, largest parameter), ε being the
-        spacing of the parameters' floats at 1. Where a rectifier switches within that distance, the difference holds
-        the jump of the gradient: a smaller `eps` meets fewer.
+        The step along the vector, in each direction: by default ε^⅓ · max(1, largest parameter), where ε is the machine
+        epsilon of the parameters' dtype. If a rectifier switches within that distance, the difference contains the jump
+        of the gradient: a smaller `eps` contains fewer.
 
     Returns
     -------
     list of ndarray
-        One for each parameter. Parameters and their ``grad`` are as before.
+        One for each parameter. Parameters and their ``grad`` are unchanged.
 
     Raises
     ------
     TypeError, ValueError
-        Parameters that are no leaves or of different dtypes; shapes that differ; an `eps` that is not positive.
+        Parameters are not leaves or differ in dtype; shapes differ; `eps` is not positive.
 
     Examples
     --------
@@ -82,38 +82,38 @@ def _norm(arrays):
 
 
 def top_eigenvalues(loss, parameters, k=1, *, iterations=100, tolerance=1e-3, eps=None, generator=None):
-    """The largest eigenvalues of the Hessian of a loss, by Lanczos' iteration with full reorthogonalisation.
+    """The largest eigenvalues of the Hessian of a loss, by the Lanczos iteration with full reorthogonalisation.
 
     Parameters
     ----------
     loss : callable
-        () -> 0-d Tensor, as for `hessian_vector_product`; called twice in an iteration.
+        () -> 0-d Tensor, as for `hessian_vector_product`; called twice per iteration.
     parameters : iterable of Tensor
-        P numbers in all; float64 is advised.
+        P numbers in total; float64 is recommended.
     k : int, default 1
-        How many, the algebraically largest first. One that occurs several times may be found once; and where the first
-        vector is nearly orthogonal to an eigenvector, the iteration can end before it appears: a lower `tolerance` or
-        another `generator` tells.
+        The number of eigenvalues, the algebraically largest first. A multiple eigenvalue may be found only once; and if
+        the initial vector is nearly orthogonal to an eigenvector, the iteration can end before it appears: check with a
+        lower `tolerance` or another `generator`.
     iterations : int, default 100
-        At most; P are enough for any matrix.
+        The largest number of iterations; P suffice for any matrix.
     tolerance : float, default 1e-3
         The iteration ends when ‖H v - λ v‖ is at most this times the largest eigenvalue in magnitude, for each of
         the k. The error of λ is at most that, and in general of the order of its square.
     eps : float, optional
         As for `hessian_vector_product`.
     generator : numpy.random.Generator, optional
-        Draws the first vector; by default a new one, seeded with 0, so that observing draws nothing from `nn`'s.
+        Draws the initial vector; by default a new one, seeded with 0, so that the generator of `nn` is not used.
 
     Returns
     -------
     values : ndarray of float64 (k,)
     vectors : ndarray of float64 (k, P)
-        Of length 1; `unflatten` gives them the parameters' shapes.
+        Unit eigenvectors; `unflatten` gives them the parameters' shapes.
 
     Raises
     ------
     RuntimeError
-        Not within the tolerance after all iterations.
+        The tolerance is not reached within the iterations.
     TypeError, ValueError
         As for `hessian_vector_product`; `k` is not from 1 to P; fewer iterations than `k`.
 
@@ -144,21 +144,21 @@ def top_eigenvalues(loss, parameters, k=1, *, iterations=100, tolerance=1e-3, ep
 
 
 def _lanczos(multiply, P, k, iterations, tolerance, generator):
-    r"""In an orthonormal basis of q, H q, H² q … the matrix is tridiagonal: alpha on its diagonal, beta beside it.
+    r"""In an orthonormal basis of q, H q, H² q … the matrix is tridiagonal: alpha on the diagonal, beta next to it.
 
-    Its eigenvalues approach the extreme ones of H; beta times the last element of an eigenvector of it is ‖H v - λ v‖.
+    Its eigenvalues approach the extreme ones of H; beta times the last element of its eigenvector is ‖H v - λ v‖.
     """
     basis = np.empty((iterations, P))
     alpha, beta = np.zeros(iterations), np.zeros(iterations)
     q = generator.standard_normal(P)
     for j in range(iterations):
         basis[j] = q / np.sqrt(kernels.sum(q * q))
-        known = basis[: j + 1]
+        subspace = basis[: j + 1]
         q = multiply(basis[j])
         if not np.isfinite(q).all():
             raise RuntimeError(f"top_eigenvalues: the product with the Hessian is not finite, in iteration {j}")
         alpha[j] = kernels.sum(basis[j] * q)
-        q = _orthogonal(q, known)
+        q = _orthogonal(q, subspace)
         beta[j] = np.sqrt(kernels.sum(q * q))
         tridiagonal = np.diag(alpha[: j + 1]) + np.diag(beta[:j], 1) + np.diag(beta[:j], -1)
         values, vectors = np.linalg.eigh(tridiagonal)
@@ -166,10 +166,10 @@ def _lanczos(multiply, P, k, iterations, tolerance, generator):
         scale = np.abs(values).max(initial=np.abs(alpha[: j + 1]).max())
         residuals = np.abs(beta[j] * vectors[-1])
         if j + 1 == P or (j + 1 >= k and (residuals <= tolerance * scale).all()):
-            return values, kernels.matmul(np.ascontiguousarray(vectors.T), known)
-        if beta[j] <= 1e-12 * scale:  # H maps what is known onto itself: go on from elsewhere
+            return values, kernels.matmul(np.ascontiguousarray(vectors.T), subspace)
+        if beta[j] <= 1e-12 * scale:  # the subspace is invariant under H: continue from a new vector
             beta[j] = 0
-            q = _orthogonal(generator.standard_normal(P), known)
+            q = _orthogonal(generator.standard_normal(P), subspace)
     raise RuntimeError(
         f"top_eigenvalues: not within tolerance {tolerance:g} after {iterations} iterations: "
         f"residuals {residuals.tolist()} of eigenvalues {values.tolist()}"
@@ -177,7 +177,7 @@ def _lanczos(multiply, P, k, iterations, tolerance, generator):
 
 
 def _orthogonal(q, basis):
-    """What of `q` is orthogonal to the rows of `basis`; twice, because the first time leaves rounding errors."""
+    """The part of `q` orthogonal to the rows of `basis`; projected twice, since once leaves rounding errors."""
     for _ in range(2):
         q = q - kernels.matmul(kernels.matmul(basis, q), basis)
     return q

@@ -1,4 +1,4 @@
-"""Gradients checked against finite differences, and gradients of one example at a time."""
+"""Gradients checked against finite differences, and per-example gradients."""
 
 import numpy as np
 
@@ -15,9 +15,9 @@ def gradcheck(function, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_excepti
     Parameters
     ----------
     function : callable
-        (*inputs) -> Tensor or tuple of Tensors; the same at every call.
+        (*inputs) -> Tensor or tuple of Tensors; deterministic.
     inputs : Tensor or tuple
-        Those that require a gradient are checked: leaves of float64. Their values and ``grad`` are left as they were.
+        Those that require a gradient are checked: leaves of float64. Their values and ``grad`` are unchanged.
     eps : float, default 1e-6
         The step of the differences.
     atol, rtol : float, default 1e-5 and 1e-3
@@ -32,12 +32,12 @@ def gradcheck(function, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_excepti
     Raises
     ------
     RuntimeError
-        A gradient is wrong: named are the element that is worst, and both values; or the function returns different
+        A gradient is wrong (the error names the worst element, and both values), or the function returns different
         values for the same inputs.
     TypeError
         An input that requires a gradient is not float64.
     ValueError
-        No input requires a gradient, one is no leaf, or no output is a floating-point tensor.
+        No input requires a gradient, one is not a leaf, or no output is a floating-point tensor.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def gradcheck(function, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_excepti
 
 
 class _Mismatch(Exception):
-    """What `gradcheck` finds wrong."""
+    """An error that `gradcheck` has found."""
 
 
 def _check_inputs(inputs):
@@ -76,7 +76,7 @@ def _check_inputs(inputs):
 
 
 def _outputs(function, inputs):
-    """The number and the tensor of each floating-point output."""
+    """Index -> tensor of the floating-point outputs."""
     outputs = function(*inputs)
     outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
     floats = {i: y for i, y in enumerate(outputs) if isinstance(y, Tensor) and y.dtype.kind == "f"}
@@ -86,7 +86,7 @@ def _outputs(function, inputs):
 
 
 def _analytical(function, inputs, checked_inputs):
-    """(input, output) -> the Jacobian by backward, (input elements, output elements)."""
+    """(input, output) -> the Jacobian by backward, of shape (input elements, output elements)."""
     with enable_grad():
         outputs = _outputs(function, inputs)
     with no_grad():
@@ -113,20 +113,21 @@ def _numerical(function, inputs, x, eps):
     """Output -> its Jacobian with respect to `x` by central differences."""
     rows = []
     for index in np.ndindex(x.shape):
-        middle, found = x.data[index].copy(), []
-        for moved in (middle + eps, middle - eps):
-            x.data[index] = moved
+        original, outputs = x.data[index].copy(), []
+        for shifted in (original + eps, original - eps):
+            x.data[index] = shifted
             x.mark_changed()
             with no_grad():
-                found.append({o: y.data.reshape(-1).astype(np.float64) for o, y in _outputs(function, inputs).items()})
-        x.data[index] = middle
-        above, below = found
+                found = _outputs(function, inputs)
+            outputs.append({o: y.data.reshape(-1).astype(np.float64) for o, y in found.items()})
+        x.data[index] = original
+        above, below = outputs
         rows.append({o: (above[o] - below[o]) / (2 * eps) for o in above})
     return {o: np.stack([row[o] for row in rows]) for o in rows[0]} if rows else {}
 
 
 def _compare(analytical, numerical, atol, rtol):
-    """Raise `_Mismatch` that names the worst element, if one is too far off."""
+    """Raise `_Mismatch` that names the worst element, if any is outside the tolerance."""
     worst = None
     for (i, o), found in analytical.items():
         expected = numerical[i].get(o, found)
@@ -146,12 +147,12 @@ def _compare(analytical, numerical, atol, rtol):
 
 
 def per_example_gradients(model, loss, inputs, targets):
-    """The gradient of the loss of each example by itself.
+    """The gradient of the loss of each single example.
 
     Parameters
     ----------
     model : Module
-        Called with one example at a time, in the mode that it is in: batch norm in training mode makes no sense here.
+        Called with one example at a time, in its current mode: not meaningful for batch norm in training mode.
     loss : callable
         (output, target) -> 0-d Tensor.
     inputs, targets : Tensor or ndarray (N, ...)
@@ -159,8 +160,8 @@ def per_example_gradients(model, loss, inputs, targets):
     Returns
     -------
     ndarray (N, P)
-        P: the elements of all parameters that require gradients, in the order of ``model.parameters()``. Gradients
-        that the parameters had are as before.
+        P is the number of elements of all parameters that require gradients, in the order of ``model.parameters()``.
+        The parameters' ``grad`` is unchanged.
 
     Raises
     ------

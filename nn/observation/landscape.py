@@ -1,4 +1,4 @@
-"""The loss around the parameters: along a line, on a plane, and in which directions to look."""
+"""The loss landscape around the parameters: along a line, on a plane, and random directions."""
 
 import numpy as np
 
@@ -11,22 +11,22 @@ def loss_along_line(loss, parameters, direction, positions):
     Parameters
     ----------
     loss : callable
-        () -> 0-d Tensor or number, evaluated without the tape.
+        () -> 0-d Tensor or number, evaluated without recording.
     parameters : iterable of Tensor
     direction : sequence of ndarray
         One for each parameter, of its shape. ``[end - p.data for …]`` leads to `end` at position 1.
     positions : sequence of float
-        Multiples of the direction; 0 is where the parameters are.
+        Multiples of the direction; 0 is the parameters' current values.
 
     Returns
     -------
     ndarray of float64 (len(positions),)
-        The parameters are as before, bit for bit.
+        The parameters are restored, bit for bit.
 
     Raises
     ------
     TypeError, ValueError
-        Parameters that are no leaves or of different dtypes; shapes that differ.
+        Parameters are not leaves or differ in dtype; shapes differ.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def _losses(loss, parameters, directions, points):
         for i, point in enumerate(points):
             moved = list(values)
             for t, direction in zip(point, directions, strict=True):
-                if t:  # 0 · ∞ is no place
+                if t:  # 0 · ∞ would be NaN
                     moved = [w + t * d for w, d in zip(moved, direction, strict=True)]
             place(parameters, moved)
             losses[i] = value(loss)
@@ -88,9 +88,9 @@ def random_directions(parameters, count, *, normalise="filter", generator=None):
     parameters : iterable of Tensor
     count : int
     normalise : {"filter", "layer", None}, default "filter"
-        Give each row of a weight (a filter of a convolution, a unit's weights), or each weight as a whole, the norm
-        that the parameter has there, and parameters of one dimension, such as biases, no direction at all: so that nets
-        of different scale can be compared. None: standard normals as they are.
+        Scale each row of a weight's direction (a filter of a convolution, a unit's weights), or each direction as a
+        whole, to the norm of the parameter there, and set directions of 1-D parameters, such as biases, to 0: this
+        makes networks of different scale comparable. None: standard normal directions.
     generator : numpy.random.Generator, optional
         By default a new one, seeded with 0.
 
@@ -101,7 +101,7 @@ def random_directions(parameters, count, *, normalise="filter", generator=None):
     Raises
     ------
     ValueError
-        Another `normalise`.
+        `normalise` is unknown.
 
     Reference: Li et al., "Visualizing the loss landscape of neural nets" (2018), section 4.
     """
@@ -118,6 +118,6 @@ def _direction(values, normalise, generator):
         return np.zeros_like(values)
     if normalise:
         axes = tuple(range(1 if normalise == "filter" else 0, values.ndim))
-        wanted, found = (np.sqrt(np.sum(np.square(a, dtype=np.float64), axes, keepdims=True)) for a in (values, drawn))
-        drawn *= wanted / found
+        target, norm = (np.sqrt(np.sum(np.square(a, dtype=np.float64), axes, keepdims=True)) for a in (values, drawn))
+        drawn *= target / norm
     return drawn.astype(values.dtype)

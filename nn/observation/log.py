@@ -1,4 +1,4 @@
-"""What was observed: one row for each sampled step, read as arrays."""
+"""The log of observations: one row for each sampled step, read as arrays."""
 
 import math
 
@@ -6,17 +6,17 @@ import numpy as np
 
 
 class Log:
-    """What `nn.observe` gathers: statistics of layers and parameters on sampled steps, and scalars on every step.
+    """The results of `nn.observe`: statistics of layers and parameters on sampled steps, and scalars on every step.
 
     Attributes
     ----------
     steps : list of int
-        The sampled steps, the first of all being 0.
+        The sampled steps, counted from 0.
     layers, parameters : list of str
         Dotted names, in the order of the columns below.
     nonfinite : list of (int, str, str)
-        Where the first NaN or infinity of each kind was seen: step, name, and "activation", "gradient", "parameter" or
-        "loss"; in the order in which they were found.
+        The first NaN or infinity of each kind: step, name, and "activation", "gradient", "parameter" or "loss"; in the
+        order in which they were found.
     """
 
     def __init__(self, layers, parameters, watch=True):
@@ -26,31 +26,31 @@ class Log:
         self._histograms = {}  # "activations" | "gradients" -> one Histogram for each layer
         self._scalars = {}
         self._watch = watch
-        self._step = 0  # the one that has begun last
-        self._alarm = False  # whether the next step is to be sampled in any case
+        self._step = 0  # the step that began last
+        self._sample_next = False  # whether the next step is sampled whatever its number
 
     def record(self, **scalars):
-        """Note numbers of the current step: that of the last forward call.
+        """Record scalars of the current step: that of the last forward call.
 
         Parameters
         ----------
         **scalars : float or 0-d Tensor
-            Under any names; a ``loss`` that is not finite is noted in `nonfinite`, and the next step is sampled.
+            With any names; a ``loss`` that is not finite is listed in `nonfinite`, and the next step is sampled.
         """
         for name, value in scalars.items():
             value = float(value)
-            self._note_scalar(name, value)
+            self._record_scalar(name, value)
             if name == "loss" and not math.isfinite(value):
-                self._alarm = self._note(self._step, "loss", "loss")
+                self._sample_next = self._record_nonfinite(self._step, "loss", "loss")
 
-    def _note_scalar(self, name, value):
+    def _record_scalar(self, name, value):
         steps, values = self._scalars.setdefault(name, ([], []))
         steps.append(self._step)
         values.append(value)
 
-    def _note(self, step, name, kind):
-        """Note that something is not finite, once for each name and kind; return whether it is new."""
-        new = self._watch and all((name, kind) != note[1:] for note in self.nonfinite)
+    def _record_nonfinite(self, step, name, kind):
+        """Record that something is not finite, once for each name and kind; return whether it is new."""
+        new = self._watch and all((name, kind) != entry[1:] for entry in self.nonfinite)
         if new:
             self.nonfinite.append((step, name, kind))
         return new
@@ -67,8 +67,8 @@ class Log:
         Returns
         -------
         dict of str to ndarray (sampled steps, layers)
-            ``"mean"``, ``"std"`` (that of a population), ``"zeros"`` and ``"saturated"`` (shares from 0 to 1); NaN
-            where a layer was not called, and for ``"saturated"`` where its output is not bounded. If asked for,
+            ``"mean"``, ``"std"`` (of the population), ``"zeros"`` and ``"saturated"`` (fractions from 0 to 1); NaN
+            where a layer was not called, and for ``"saturated"`` where its output is not bounded. If requested,
             ``"quantiles"`` (sampled steps, layers, Q), and ``"histogram"``: the counts (sampled steps, layers, bins)
             and the edges, (bins + 1,) as given or (layers, bins + 1).
         """
@@ -76,7 +76,7 @@ class Log:
 
     @property
     def gradients(self):
-        """Statistics of the gradients with respect to the outputs of the layers: as `activations`, none saturated."""
+        """Statistics of the gradients with respect to the layers' outputs: as `activations`, without "saturated"."""
         return self._read("gradients")
 
     @property
@@ -87,13 +87,13 @@ class Log:
         -------
         dict of str to ndarray (sampled steps, parameters)
             ``"norm"`` before the update, ``"gradient_norm"``, ``"update"`` (the norm of the change) and ``"ratio"``
-            (update / norm); the last two need an optimiser. NaN where there is no gradient, or the norm is 0.
+            (update / norm); the last two need an optimiser. NaN where there is no gradient or the norm is 0.
         """
         return self._read("weights")
 
     @property
     def scalars(self):
-        """What was recorded, and ``"lr"``, the optimiser's rate (``"lr_1"`` … of further groups).
+        """The recorded scalars, and ``"lr"``, the optimiser's learning rate (``"lr_1"`` … for further groups).
 
         Returns
         -------
@@ -116,7 +116,7 @@ class Log:
         return result
 
     def table(self):
-        """A text of the last sampled step: a line for each layer, then one for each parameter."""
+        """The last sampled step as text: a line for each layer, then one for each parameter."""
         if not self.steps:
             return "no step was sampled"
         outputs, gradients, weights = self.activations, self.gradients, self.weights
@@ -130,13 +130,13 @@ class Log:
         """Everything as lists, numbers and strings, for JSON."""
         result = {"steps": self.steps, "layers": self.layers, "parameters": self.parameters}
         for kind in self._rows:
-            result[kind] = {name: _plain(values) for name, values in self._read(kind).items()}
-        result["scalars"] = {name: _plain(pair) for name, pair in self.scalars.items()}
-        return result | {"nonfinite": [list(note) for note in self.nonfinite]}
+            result[kind] = {name: _as_lists(values) for name, values in self._read(kind).items()}
+        result["scalars"] = {name: _as_lists(pair) for name, pair in self.scalars.items()}
+        return result | {"nonfinite": [list(entry) for entry in self.nonfinite]}
 
 
-def _plain(values):
-    return [_plain(value) for value in values] if isinstance(values, tuple) else values.tolist()
+def _as_lists(values):
+    return [_as_lists(value) for value in values] if isinstance(values, tuple) else values.tolist()
 
 
 def _table(title, names, columns):

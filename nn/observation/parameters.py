@@ -1,4 +1,4 @@
-"""Parameters as one vector, moved along it and put back, bit for bit."""
+"""Parameters as one vector; moving them and restoring them, bit for bit."""
 
 from contextlib import contextmanager
 
@@ -8,7 +8,7 @@ from nn.tensor import Tensor, enable_grad, no_grad
 
 
 def flatten(arrays):
-    """All elements of several arrays, one after the other.
+    """All elements of several arrays in one vector.
 
     Parameters
     ----------
@@ -29,13 +29,13 @@ def flatten(arrays):
 
 
 def unflatten(vector, like):
-    """Undo `flatten`.
+    """The inverse of `flatten`.
 
     Parameters
     ----------
     vector : ndarray (P,)
     like : sequence of ndarray or Tensor
-        Of the shapes that the parts get.
+        Arrays of the shapes of the results.
 
     Returns
     -------
@@ -49,13 +49,13 @@ def unflatten(vector, like):
     """
     sizes = [int(np.prod(each.shape)) for each in like]
     if vector.shape != (sum(sizes),):
-        raise ValueError(f"unflatten: the vector is {vector.shape}, the parts have {sum(sizes)} elements")
+        raise ValueError(f"unflatten: the vector is {vector.shape}, the shapes have {sum(sizes)} elements")
     parts = np.split(vector, np.cumsum(sizes)[:-1])
     return [part.reshape(each.shape) for part, each in zip(parts, like, strict=True)]
 
 
 def checked(name, parameters):
-    """A list of the parameters; TypeError or ValueError unless they are leaves that require gradients, of one dtype."""
+    """Validate that parameters are leaves of one dtype that require gradients, and return them as a list."""
     parameters = list(parameters)
     if not parameters:
         raise ValueError(f"{name}: there are no parameters")
@@ -63,14 +63,14 @@ def checked(name, parameters):
         if not isinstance(p, Tensor):
             raise TypeError(f"{name}: parameters must be Tensors, got {type(p).__name__}")
         if not (p.requires_grad and p.is_leaf):
-            raise ValueError(f"{name}: a parameter of shape {p.shape} is no leaf that requires a gradient")
+            raise ValueError(f"{name}: a parameter of shape {p.shape} is not a leaf that requires a gradient")
     if len({p.dtype for p in parameters}) > 1:
         raise TypeError(f"{name}: dtypes differ: {sorted({str(p.dtype) for p in parameters})}")
     return parameters
 
 
 def check_shapes(name, arrays, parameters):
-    """A list of the arrays; ValueError unless they have the shapes of the parameters."""
+    """Validate that arrays have the shapes of the parameters, and return them as a list."""
     arrays = [a.data if isinstance(a, Tensor) else np.asarray(a) for a in arrays]
     shapes, expected = [a.shape for a in arrays], [p.shape for p in parameters]
     if shapes != expected:
@@ -80,7 +80,7 @@ def check_shapes(name, arrays, parameters):
 
 @contextmanager
 def restored(parameters):
-    """Afterwards, whatever happened, parameters and gradients are what they were, bit for bit; yields the values."""
+    """Context manager that restores values and gradients of the parameters, bit for bit; yields the values."""
     values, gradients = [p.data.copy() for p in parameters], [p.grad for p in parameters]
     try:
         yield values
@@ -98,13 +98,13 @@ def place(parameters, arrays):
 
 
 def value(loss):
-    """``loss()`` as a float, without the tape."""
+    """``loss()`` as a float, without recording."""
     with no_grad():
         return float(loss())
 
 
 def gradient(loss, parameters):
-    """The gradient of ``loss()``, a list of arrays; zeros for parameters that it does not depend on."""
+    """The gradient of ``loss()`` as a list of arrays; zeros for parameters on which it does not depend."""
     for p in parameters:
         p.grad = None
     with enable_grad():

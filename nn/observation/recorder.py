@@ -1,8 +1,8 @@
 """observe: statistics of activations, gradients and updates while a model trains.
 
-Everything is gathered by hooks that are there only within the ``with`` block. Between sampled steps they return at
-once; on a sampled step each layer's output is summed up as the layer returns it, its gradient as backward reaches it,
-and the parameters as the optimiser updates them. Nothing that is observed is changed, and no random number is drawn.
+Hooks, which exist only within the ``with`` block, collect everything. Between sampled steps they return at once; on a
+sampled step each layer's output is summarised as the layer returns it, its gradient as backward reaches it, and the
+parameters as the optimiser updates them. Nothing observed is changed, and no random number is drawn.
 """
 
 import math
@@ -21,42 +21,41 @@ from nn.tensor import Tensor, is_grad_enabled
 
 @contextmanager
 def observe(model, optimizer=None, *, every=10, layers=None, quantiles=(), histogram=None, watch=True):
-    """Record, within a ``with`` block, what happens in a model while it trains; nothing remains attached afterwards.
+    """Record, within a ``with`` block, statistics of a model while it trains; all hooks are removed at the end.
 
-    A step is what lies between two calls of ``optimizer.step()``; without an optimiser it begins with each call of the
-    model. Only calls in training mode with the tape on count. What a layer does in several calls of one step is taken
-    together.
+    A step is the time between two calls of ``optimizer.step()``; without an optimiser it begins with each call of the
+    model. Only calls in training mode that are recorded on the tape count. Several calls of a layer in one step are
+    combined.
 
     Parameters
     ----------
     model : Module
     optimizer : Optimizer, optional
-        For the size of its updates; observed are all parameters of the model.
+        Needed to measure its updates; all parameters of the model are observed with or without it.
     every : int, default 10
-        Steps 0, ``every``, 2 · ``every``… are sampled: statistics are taken of them.
+        Statistics are computed for the sampled steps: 0, ``every``, 2 · ``every``…
     layers : list of str, or callable, optional
-        Dotted names of modules, or ``(name, module) -> bool``; by default all modules without parts. Of a module that
-        returns a tuple the first tensor is observed. What a parent computes without calling its part is not seen: then
-        the part's statistics are NaN.
+        Dotted names of modules, or ``(name, module) -> bool``; by default all modules without submodules. Of a module
+        that returns a tuple the first tensor is observed. If a parent does not call its submodule, the submodule's
+        statistics are NaN.
     quantiles : sequence of float, default ()
-        For example ``(0.05, 0.5, 0.95)``. They need sorting, and cost several times what all the rest does.
+        For example ``(0.05, 0.5, 0.95)``. They need sorting, and cost several times as much as everything else.
     histogram : int or array (bins + 1,), optional
-        A number of bins, a multiple of 4: equal ones around zero that adapt to what is seen; or their edges, beyond
-        which nothing is counted.
+        A number of bins, a multiple of 4: of equal width around zero, adapted to the values; or the edges, beyond which
+        nothing is counted.
     watch : bool, default True
-        Note where NaNs and infinities come up first. They are looked for on sampled steps: with ``every=1`` the step
-        is exact.
+        List where NaNs and infinities first occur. Only sampled steps are checked: with ``every=1`` the step is exact.
 
     Returns
     -------
     context manager of Log
-        A loss is given to it by ``log.record(loss=loss)``.
+        ``log.record(loss=loss)`` adds the loss to it.
 
     Raises
     ------
     TypeError, ValueError
         `model` is not a Module, `optimizer` not an Optimizer, `every` is below 1, a layer does not exist, a quantile
-        lies outside [0, 1], or edges do not increase.
+        is outside [0, 1], or edges do not increase.
 
     Examples
     --------
@@ -83,7 +82,7 @@ def observe(model, optimizer=None, *, every=10, layers=None, quantiles=(), histo
         raise ValueError(f"observe: every must be at least 1, got {every}")
     quantiles = tuple(quantiles)
     if not all(0 <= q <= 1 for q in quantiles):
-        raise ValueError(f"observe: quantiles must lie in [0, 1], got {quantiles}")
+        raise ValueError(f"observe: quantiles must be in [0, 1], got {quantiles}")
     if histogram is not None:
         check_histogram("observe", histogram)
     recorder = _Recorder(model, optimizer, every, _chosen(model, layers), quantiles, histogram, watch)
@@ -94,7 +93,7 @@ def observe(model, optimizer=None, *, every=10, layers=None, quantiles=(), histo
 
 
 def _chosen(model, layers):
-    """Names and modules to observe."""
+    """Name -> module of the modules to observe."""
     if layers is None:
         chosen = {name: module for name, module in model.named_modules() if next(module.children(), None) is None}
     elif callable(layers):
@@ -110,7 +109,7 @@ def _chosen(model, layers):
 
 
 def _bounds(module):
-    """The range of a module's output where it is that of a bounded activation."""
+    """The range of a bounded activation's output, or None for other modules."""
     if isinstance(module, (Sigmoid, Hardsigmoid)):
         return 0.0, 1.0
     if isinstance(module, Tanh):
@@ -121,14 +120,14 @@ def _bounds(module):
 
 
 def _first_tensor(output):
-    """The tensor, or the first in a tuple, of floats; or None."""
+    """The output, or the first element of a tuple, if it is a floating-point tensor; else None."""
     while isinstance(output, (tuple, list)) and output:
         output = output[0]
     return output if isinstance(output, Tensor) and output.dtype.kind == "f" else None
 
 
 class _Recorder:
-    """The hooks of one `observe`, and the step that they are in."""
+    """The hooks of one `observe`, and the state of the current step."""
 
     def __init__(self, model, optimizer, every, layers, quantiles, histogram, watch):
         self.model, self.optimizer, self.every = model, optimizer, every
@@ -146,8 +145,8 @@ class _Recorder:
                 self.log._histograms[kind] = [summary.histogram for summary in summaries]
         self.count = 0  # steps that have ended
         self.begun = self.sampled = False
-        self.passing = []  # hooks of the sampled step
-        self.arrived = {}  # without an optimiser: number of a parameter -> its gradient in the sampled step
+        self.step_handles = []  # of hooks that are removed at the end of the sampled step
+        self.arrived = {}  # without an optimiser: index of a parameter -> its gradient in the sampled step
         self._attach(layers.values())
 
     def _attach(self, layers):
@@ -155,12 +154,12 @@ class _Recorder:
         for i, layer in enumerate(layers):
             self.handles.append(layer.register_forward_hook(partial(self._activation, i)))
         if self.optimizer is not None:
-            self.replaced = vars(self.optimizer).get("step")  # None where it is the method of the class
+            self.replaced = vars(self.optimizer).get("step")  # None if it is the method of the class
             self.original = self.optimizer.step
             self.optimizer.step = self._step
 
     def detach(self):
-        """End the step that is under way and remove every hook."""
+        """End the current step and remove every hook."""
         for handle in self.handles:
             handle.remove()
         if self.optimizer is not None:
@@ -179,10 +178,10 @@ class _Recorder:
             self._begin()
 
     def _step(self, *args, **kwargs):
-        """In place of the optimiser's own."""
-        self._begin()  # no layer may have been called yet: a closure will
+        """Replaces the optimiser's `step`."""
+        self._begin()  # with a closure, no layer has been called yet
         for i, group in enumerate(self.optimizer.param_groups):
-            self.log._note_scalar(f"lr_{i}" if i else "lr", float(group["lr"]))
+            self.log._record_scalar(f"lr_{i}" if i else "lr", float(group["lr"]))
         before = [p.data.copy() for p in self.parameters] if self.sampled else None
         result = self.original(*args, **kwargs)
         self._end(before)
@@ -193,63 +192,63 @@ class _Recorder:
             return
         self.begun = True
         self.log._step = self.count
-        self.sampled = self.count % self.every == 0 or self.log._alarm
-        self.log._alarm = False
+        self.sampled = self.count % self.every == 0 or self.log._sample_next
+        self.log._sample_next = False
         if self.sampled and self.optimizer is None:
             self.norms = [self.workspace.norm(p.data) for p in self.parameters]
             for i, p in enumerate(self.parameters):
                 if p.requires_grad:
-                    self.passing.append(p.register_hook(partial(self._arrive, i)))
+                    self.step_handles.append(p.register_hook(partial(self._arrive, i)))
 
     def _end(self, before=None):
-        """End the step that has begun; `before` are the parameters before an update."""
-        for handle in self.passing:
+        """End the current step; `before` are the parameters before the update."""
+        for handle in self.step_handles:
             handle.remove()
-        self.passing = []
+        self.step_handles = []
         if self.sampled:
             self.log.steps.append(self.count)
             for kind, summaries in self.summaries.items():
-                self._keep(kind, [summary.close() for summary in summaries])
-            self._keep("weights", self._weights(before))
+                self._append(kind, [summary.close() for summary in summaries])
+            self._append("weights", self._weights(before))
         self.count += self.begun
         self.begun = self.sampled = False
         self.arrived = {}
 
-    def _keep(self, kind, rows):
-        """Append one row of arrays, of a list of dicts."""
-        names = rows[0] if rows else ()
-        row = {name: np.array([each[name] for each in rows]) for name in names}
+    def _append(self, kind, statistics):
+        """Append one row of arrays to the log, from a list of dicts."""
+        names = statistics[0] if statistics else ()
+        row = {name: np.array([each[name] for each in statistics]) for name in names}
         if kind == "gradients":
             del row["saturated"]
         self.log._rows[kind].append(row)
 
-    # what is seen on the way
+    # the observations
 
     def _activation(self, index, layer, args, output):
         if not (self.model.training and is_grad_enabled()):
             return
         if self.optimizer is not None:
-            self._begin()  # also where the model itself is not called, but a method of it
+            self._begin()  # needed if a method of the model is called, and not the model itself
         if not self.sampled:
             return
         tensor = _first_tensor(output)
         if tensor is None:
             return
         if not self.summaries["activations"][index].add(tensor.data):
-            self.log._note(self.count, self.log.layers[index], "activation")
+            self.log._record_nonfinite(self.count, self.log.layers[index], "activation")
         if tensor.requires_grad:
-            self.passing.append(tensor.register_hook(partial(self._gradient, index)))
+            self.step_handles.append(tensor.register_hook(partial(self._gradient, index)))
 
     def _gradient(self, index, gradient):
         if not self.summaries["gradients"][index].add(gradient.data):
-            self.log._note(self.count, self.log.layers[index], "gradient")
+            self.log._record_nonfinite(self.count, self.log.layers[index], "gradient")
 
     def _arrive(self, index, gradient):
         before = self.arrived.get(index)
         self.arrived[index] = gradient.data if before is None else before + gradient.data
 
     def _weights(self, before):
-        """Norms of each parameter, a list of dicts."""
+        """Norms of each parameter, as a list of dicts."""
         rows = []
         for i, (name, p) in enumerate(zip(self.log.parameters, self.parameters, strict=True)):
             if self.optimizer is None:
@@ -257,13 +256,12 @@ class _Recorder:
             else:
                 norm = self.workspace.norm(p.data if before is None else before[i])
                 gradient = None if p.grad is None else p.grad.data
-            slope = math.nan if gradient is None else self.workspace.norm(gradient)
+            gradient_norm = math.nan if gradient is None else self.workspace.norm(gradient)
             update = math.nan if before is None else self.workspace.norm(p.data, before[i])
-            rows.append(
-                {"norm": norm, "gradient_norm": slope, "update": update, "ratio": update / norm if norm else math.nan}
-            )
-            if gradient is not None and not math.isfinite(slope):
-                self.log._note(self.count, name, "gradient")
+            ratio = update / norm if norm else math.nan
+            rows.append({"norm": norm, "gradient_norm": gradient_norm, "update": update, "ratio": ratio})
+            if gradient is not None and not math.isfinite(gradient_norm):
+                self.log._record_nonfinite(self.count, name, "gradient")
             if not math.isfinite(norm) or (before is not None and not math.isfinite(update)):
-                self.log._note(self.count, name, "parameter")
+                self.log._record_nonfinite(self.count, name, "parameter")
         return rows

@@ -1,6 +1,6 @@
-"""What is kept of an array: mean, deviation, shares, quantiles, a histogram; over all arrays of a step together.
+"""Statistics of arrays: mean, standard deviation, fractions, quantiles, a histogram; of all arrays of a step together.
 
-Sums are in float64, whatever the array is in: squares of small gradients would vanish in float32.
+Sums are in float64 for every dtype: squares of small gradients would underflow in float32.
 """
 
 import math
@@ -9,14 +9,14 @@ import numpy as np
 
 import kernels
 
-SATURATION = 0.97  # of the way from the middle of a bounded activation's range to its ends
-HUGE = 2.0**1023  # from here on bins count a value as infinite: its power of two would be
+SATURATION = 0.97  # saturated: further from the middle of a bounded activation's range than this, relative to its ends
+HUGE = 2.0**1023  # bins count larger values as infinite: the next power of two would be
 
-_ieee = np.errstate(all="ignore")  # infinities and NaNs are findings here, not warnings
+_ieee = np.errstate(all="ignore")  # infinities and NaNs are results here, not warnings
 
 
 class Workspace:
-    """Memory for float64 copies, kept from one array to the next: fresh pages would cost more than the sums."""
+    """Memory for float64 copies, reused from one array to the next: new pages would cost more than the sums."""
 
     def __init__(self):
         self._memory = np.empty(0)
@@ -37,7 +37,7 @@ class Workspace:
 
 
 class Summary:
-    """Statistics of all arrays that `add` gets until `close`: of what one layer puts out, or gets back, in one step.
+    """Statistics of all arrays passed to `add` until `close`: a layer's outputs in one step, or their gradients.
 
     Parameters
     ----------
@@ -54,12 +54,12 @@ class Summary:
 
     def _clear(self):
         self._count = self._zeros = self._saturated = 0
-        self._mean = self._squares = 0.0  # squares of the distances from the mean
-        self._kept = []
+        self._mean = self._squares = 0.0  # _squares: the sum of squared deviations from the mean
+        self._copies = []  # for the quantiles
 
     @_ieee
     def add(self, array):
-        """Take in an array of floats; return whether all of it is finite."""
+        """Add an array of floats; return whether all of its elements are finite."""
         if not array.size:
             return True
         x = array.ravel(order="K")
@@ -76,21 +76,21 @@ class Summary:
         np.multiply(values, values, out=values)
         self._merge(x.size, mean, float(kernels.sum(values)))
         if self._quantiles:
-            self._kept.append(x.copy())
+            self._copies.append(x.copy())
         if self.histogram is not None:
             self.histogram.add(x)
         return finite
 
     def _merge(self, count, mean, squares):
-        """Join means and squares of two sets, exactly (Chan, Golub and LeVeque 1979)."""
-        total, apart = self._count + count, mean - self._mean
-        self._squares += squares + apart * apart * self._count * count / total
-        self._mean += apart * count / total
+        """Combine the means and squared deviations of two sets, exactly (Chan, Golub and LeVeque 1979)."""
+        total, difference = self._count + count, mean - self._mean
+        self._squares += squares + difference * difference * self._count * count / total
+        self._mean += difference * count / total
         self._count = total
 
     @_ieee
     def close(self):
-        """The statistics by name, NaN where nothing was added; begin anew."""
+        """Return the statistics by name, NaN if nothing was added, and reset."""
         n = self._count or math.nan
         row = {
             "mean": self._mean if self._count else math.nan,
@@ -99,8 +99,10 @@ class Summary:
             "saturated": self._saturated / n if self._bounds is not None else math.nan,
         }
         if self._quantiles:
-            nothing = np.full(len(self._quantiles), math.nan)
-            row["quantiles"] = np.quantile(np.concatenate(self._kept), self._quantiles) if self._kept else nothing
+            if self._copies:
+                row["quantiles"] = np.quantile(np.concatenate(self._copies), self._quantiles)
+            else:
+                row["quantiles"] = np.full(len(self._quantiles), math.nan)
         if self.histogram is not None:
             self.histogram.close()
         self._clear()
@@ -113,27 +115,27 @@ class Histogram:
     Parameters
     ----------
     bins : int or array (bins + 1,)
-        Edges: then values beyond them are not counted, as by `numpy.histogram`. Or a number of bins, a multiple of 4:
-        these are equal and lie around zero, and where a value falls beyond them, all of them double in width: pairs of
-        bins are joined, those of earlier steps, too, so that every count stays exact.
+        Edges: values beyond them are not counted, as by `numpy.histogram`. Or a number of bins, a multiple of 4: bins
+        of equal width, symmetric around zero. If a value is beyond them, all double in width: pairs of bins are merged,
+        those of earlier steps, too, so that every count is exact.
     """
 
     def __init__(self, bins):
         self.adapts = isinstance(bins, int)
         self._given = None if self.adapts else np.asarray(bins, np.float64)
-        self._limit = 0.0  # of the range of bins that adapt: a power of two; 0 as long as all values were
+        self._limit = 0.0  # end of the range of adaptive bins: a power of two; 0 while all values have been 0
         self._current = np.zeros(bins if self.adapts else len(bins) - 1, np.int64)
         self.counts = []
 
     @property
     def edges(self):
-        """Of the bins as they are now, (bins + 1,)."""
+        """The current edges of the bins, (bins + 1,)."""
         if not self.adapts:
             return self._given
         return np.linspace(-1, 1, len(self._current) + 1) * (self._limit or 1.0)
 
     def add(self, x):
-        """Count the values of an array; NaNs and infinities fall into no bin, unless an edge is infinite."""
+        """Count the values of an array; NaNs and infinities are not counted, unless an edge is infinite."""
         if not self.adapts:
             self._current += np.histogram(x[~np.isnan(x)], self._given)[0]
             return
@@ -144,17 +146,17 @@ class Histogram:
             largest = float(np.abs(x).max(initial=0))
         if largest:
             self._widen(largest)
-            x *= bins / 2 / self._limit  # now in bins from zero: exact for 2ⁿ bins
+            x *= bins / 2 / self._limit  # in units of bins from zero: exact for 2ⁿ bins
             np.floor(x, out=x)
         x += bins // 2
-        np.minimum(x, bins - 1, out=x)  # where the product was rounded up
+        np.minimum(x, bins - 1, out=x)  # in case the product was rounded up
         self._current += np.bincount(x.astype(np.intp), minlength=bins)
 
     def _widen(self, largest):
-        """Double the bins until they hold `largest`."""
+        """Double the width of the bins until they include `largest`."""
         bins = len(self._current)
         if not self._limit:
-            self._limit = 2.0 ** math.frexp(largest)[1]  # above it: where it falls on an edge, its bin begins there
+            self._limit = 2.0 ** math.frexp(largest)[1]  # strictly larger: bins exclude their upper edge
         while largest >= self._limit:
             self._limit *= 2
             for counts in (self._current, *self.counts):
@@ -163,13 +165,13 @@ class Histogram:
                 counts[bins // 4 : bins // 4 + len(pairs)] = pairs
 
     def close(self):
-        """Keep the counts of this step and begin anew."""
+        """Append the counts of this step, and reset."""
         self.counts.append(self._current)
         self._current = np.zeros_like(self._current)
 
 
 def check_histogram(name, bins):
-    """TypeError or ValueError unless `Histogram` takes `bins`."""
+    """Raise TypeError or ValueError unless `bins` is valid for `Histogram`."""
     if isinstance(bins, int) and not isinstance(bins, bool):
         if bins < 4 or bins % 4:
             raise ValueError(f"{name}: the number of bins must be a positive multiple of 4, got {bins}")
@@ -178,4 +180,4 @@ def check_histogram(name, bins):
     if edges.ndim != 1 or edges.dtype.kind not in "fiu":
         raise TypeError(f"{name}: histogram must be a number of bins or a list of edges, got {bins!r}")
     if len(edges) < 2 or not (np.diff(edges) > 0).all():
-        raise ValueError(f"{name}: edges must increase, and there must be two at least, got {bins!r}")
+        raise ValueError(f"{name}: edges must increase, and there must be at least two, got {bins!r}")

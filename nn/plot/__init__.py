@@ -1,8 +1,8 @@
-"""Pictures of a training: curves, gradients, filters, attention, loss surfaces and the tape, in one quiet style.
+"""Plots of a training run: curves, gradients, filters, attention, loss surfaces and the tape, in one style.
 
-``from nn import plot`` gives everything; `nn` itself imports without matplotlib. The functions take data (arrays,
-dictionaries, for the tape a tensor), draw into the Axes they are given or into new ones, and return them. Nothing here
-uses pyplot: a figure has no window and leaves no global state, and ``axes.figure.savefig(path)`` writes it.
+``from nn import plot`` imports everything; `nn` itself imports without matplotlib. The functions take data (arrays,
+dictionaries, for the tape a tensor), draw into the given Axes or into new ones, and return them. Nothing here uses
+pyplot: a figure has no window and no global state, and ``axes.figure.savefig(path)`` writes it.
 """
 
 from nn.plot.appearance import (

@@ -1,7 +1,7 @@
-"""The house style in one place: colours, frame, figure.
+"""The plotting style: colours, frame, figure.
 
-The colours keep apart for readers with each kind of colour blindness as well as those of Okabe and Ito do (the test
-simulates it), and both colour maps have a lightness that only rises or only falls on each side.
+The colours are as distinguishable with each kind of colour blindness as those of Okabe and Ito (a test simulates it),
+and the lightness of the colour maps is monotonic, of the diverging one on each side.
 """
 
 from contextlib import contextmanager
@@ -11,14 +11,14 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
-INK, GREY = "#22223b", "#b8bfc6"  # text; frames and what stands back
+INK, GREY = "#22223b", "#b8bfc6"  # text; frames and secondary elements
 BLUE, ORANGE, GREEN = "#22609a", "#ee7f4b", "#3d8b78"
 PURPLE, YELLOW, SKY = "#8f3566", "#efc04a", "#79bfe6"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY, INK)
 
 
 def _colour_map(name, *stops):
-    """What is not finite is grey in every picture."""
+    """A colour map in which values that are not finite are grey."""
     return LinearSegmentedColormap.from_list(name, stops).with_extremes(bad="#d7dbdf")
 
 
@@ -54,7 +54,7 @@ _SETTINGS = {
 
 @contextmanager
 def style():
-    """Context manager: matplotlib draws in the house style. Every function of `nn.plot` is in it already.
+    """Context manager in which matplotlib uses this style. The functions of `nn.plot` use it by themselves.
 
     Examples
     --------
@@ -69,12 +69,12 @@ def style():
 
 
 def figure(width, height, rows=1, columns=1, **options):
-    """A figure and its axes in the house style, outside pyplot: no window, no global state.
+    """A figure and its axes in this style, outside pyplot: no window, no global state.
 
     Parameters
     ----------
     width, height : float
-        In inches, at 110 dots each.
+        In inches, at 110 dots per inch.
     rows, columns : int, default 1
     **options
         Of `matplotlib.figure.Figure.subplots`, such as ``sharex`` or ``squeeze``.
@@ -92,23 +92,23 @@ def figure(width, height, rows=1, columns=1, **options):
     with style():
         canvas = Figure(figsize=(width, height), dpi=110, layout="constrained")
         axes = canvas.subplots(rows, columns, **options)
-        for one in np.ravel(axes):
-            one.tick_params(which="both", color=GREY, labelcolor=INK)  # for ticks that are made when it is drawn
+        for ax in np.ravel(axes):
+            ax.tick_params(which="both", color=GREY, labelcolor=INK)  # for ticks that are created when drawing
     return canvas, axes
 
 
-def own_or(ax, width, height, **options):
-    """The given Axes, or those of a new figure of this size."""
+def axes_or_new(ax, width, height, **options):
+    """The given Axes, or the Axes of a new figure of this size."""
     return figure(width, height, **options)[1] if ax is None else ax
 
 
 def panels(name, axes, count, columns, width, height):
-    """`count` Axes as a flat array: those given, or those of a new figure with panels of this size; spare ones vanish.
+    """`count` Axes as a flat array: the given ones, or those of a new figure with panels of this size; hides the rest.
 
     Raises
     ------
     ValueError
-        Fewer are given than there is to draw.
+        Fewer than `count` are given.
     """
     if axes is None:
         columns = max(1, min(columns, count))
@@ -123,25 +123,25 @@ def panels(name, axes, count, columns, width, height):
 
 
 def bare(ax):
-    """Take away ticks and frame, as a picture needs none."""
+    """Remove ticks and frame."""
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
 
 
 def readable_on(colour):
-    """White on dark colours, ink on light ones."""
+    """A text colour readable on `colour`: white on dark colours, ink on light ones."""
     return "white" if np.dot(to_rgb(colour[:3]), (0.299, 0.587, 0.114)) < 0.55 else INK
 
 
 def numbers(name, what, values, *dimensions):
-    """`values` as a float64 array that has one of these numbers of dimensions and is not empty.
+    """Validate `values` and return them as a float64 array.
 
     Raises
     ------
     TypeError
-        They are no real numbers.
+        They are not real numbers.
     ValueError
-        Other numbers of dimensions, or nothing to draw.
+        The number of dimensions is none of `dimensions`, or there are no values.
     """
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
@@ -155,7 +155,7 @@ def numbers(name, what, values, *dimensions):
 
 
 def same_length(name, what, values, length, of):
-    """Check that there are as many `values` as there should be.
+    """Validate the number of `values`, and return them.
 
     Raises
     ------
@@ -167,12 +167,12 @@ def same_length(name, what, values, length, of):
 
 
 def template(name, fmt):
-    """Check that `fmt` has a place for the value.
+    """Validate that `fmt` has a replacement field for the value, and return it.
 
     Raises
     ------
     ValueError
     """
     if "{" not in fmt:
-        raise ValueError(f'{name}: fmt must have a place for the value, as "{{:.2f}}" has, got {fmt!r}')
+        raise ValueError(f'{name}: fmt must have a replacement field, such as "{{:.2f}}", got {fmt!r}')
     return fmt

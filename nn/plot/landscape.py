@@ -1,4 +1,4 @@
-"""Landscapes over a plane: what a classifier decides where, a loss around a point, and paths through it."""
+"""Plots over a plane: the decision boundaries of a classifier, a loss around a point, and paths through it."""
 
 import numpy as np
 from matplotlib.colors import ListedColormap, Normalize
@@ -14,25 +14,25 @@ from nn.plot.appearance import (
     PURPLE,
     SEQUENTIAL,
     YELLOW,
+    axes_or_new,
     numbers,
-    own_or,
     same_length,
     style,
 )
 
-_RESOLUTION = 200  # points along each side of a decision boundary's picture
+_RESOLUTION = 200  # points along each side of a plot of decision boundaries
 _MARKERS = "osD^vP*"
-_BRIGHT = (ORANGE, PURPLE, GREEN, YELLOW, INK)  # of paths: all stand out from a surface's blue
+_BRIGHT = (ORANGE, PURPLE, GREEN, YELLOW, INK)  # colours of paths: all contrast with a surface's blue
 
 
 def decision_boundary(classify, x, y, *, ax=None, labels=None, **properties):
-    """What a classifier says everywhere in the plane, under the points it should tell apart.
+    """The class that a classifier predicts everywhere in the plane, and the points that it should classify.
 
     Parameters
     ----------
     classify : callable
         (N, 2) array -> (N,) classes as integers, (N,) scores, positive for class 1 and negative for class 0, or (N, C)
-        scores of C classes, of which the highest wins.
+        scores of C classes, of which the largest is the prediction.
     x : (N, 2) array_like
         Points.
     y : (N,) array_like of int
@@ -50,9 +50,9 @@ def decision_boundary(classify, x, y, *, ax=None, labels=None, **properties):
     Raises
     ------
     TypeError
-        Classes are no integers.
+        Classes are not integers.
     ValueError
-        Shapes do not fit, there are more than seven classes, or `classify` returns something else.
+        Shapes do not match, there are more than seven classes, or the result of `classify` is invalid.
     """
     x, y = numbers("decision_boundary", "points", x, 2), np.asarray(y)
     if y.dtype.kind not in "iu":
@@ -63,23 +63,23 @@ def decision_boundary(classify, x, y, *, ax=None, labels=None, **properties):
     margin = 0.08 * np.where(high > low, high - low, 1)
     sides = [np.linspace(a, b, _RESOLUTION) for a, b in zip(low - margin, high + margin, strict=True)]
     across, up = np.meshgrid(*sides)
-    said, borders = decided(classify, np.stack([across.ravel(), up.ravel()], axis=1))
-    scored = said.dtype.kind == "f"
-    most = 2 if scored else len(COLOURS)
-    classes = max(int(y.max()), 1 if scored else int(said.max())) + 1
-    if y.min() < 0 or classes > most:
-        raise ValueError(f"decision_boundary: classes lie in 0…{most - 1}, got {y.min()}…{classes - 1}")
+    predicted, borders = predictions(classify, np.stack([across.ravel(), up.ravel()], axis=1))
+    scored = predicted.dtype.kind == "f"
+    largest = (2 if scored else len(COLOURS)) - 1
+    classes = max(int(y.max()), 1 if scored else int(predicted.max())) + 1
+    if y.min() < 0 or classes > largest + 1:
+        raise ValueError(f"decision_boundary: classes must be in 0…{largest}, got {y.min()}…{classes - 1}")
     labels = [str(i) for i in range(classes)] if labels is None else labels
     same_length("decision_boundary", "labels", labels, classes, "classes")
     with style():
-        ax = own_or(ax, 5.4, 4)
+        ax = axes_or_new(ax, 5.4, 4)
         if scored:
-            reach = np.abs(said).max() or 1
-            fill, norm = DIVERGING.reversed(), Normalize(-reach, reach)
+            limit = np.abs(predicted).max() or 1
+            fill, norm = DIVERGING.reversed(), Normalize(-limit, limit)
         else:
             fill, norm = ListedColormap(COLOURS[:classes]), Normalize(-0.5, classes - 0.5)
-        said = said.reshape(across.shape)
-        ax.pcolormesh(across, up, said, cmap=fill, norm=norm, alpha=0.3, lw=0, rasterized=True)
+        predicted = predicted.reshape(across.shape)
+        ax.pcolormesh(across, up, predicted, cmap=fill, norm=norm, alpha=0.3, lw=0, rasterized=True)
         for border in borders:
             if border.min() < 0 < border.max():
                 ax.contour(across, up, border.reshape(across.shape), [0], colors=INK, linewidths=1)
@@ -90,46 +90,46 @@ def decision_boundary(classify, x, y, *, ax=None, labels=None, **properties):
     return ax
 
 
-def decided(classify, points):
-    """(the class or the one score of each point, for each class whatever is above 0 where it wins).
+def predictions(classify, points):
+    """(the class or the only score of each point, for each class a function that is positive where it is predicted).
 
     Raises
     ------
     ValueError
-        `classify` returns no such thing.
+        The result of `classify` is invalid.
     """
-    said = np.asarray(classify(points))
-    columns = said.shape[1:]
-    if said.shape[:1] != points.shape[:1] or columns not in ((), *((c,) for c in range(2, len(COLOURS) + 1))):
-        most, shape = len(COLOURS), points.shape[0]
-        raise ValueError(f"decision_boundary: classify must return ({shape},) or ({shape}, 2…{most}), got {said.shape}")
-    if not np.isfinite(said).all():
-        raise ValueError("decision_boundary: classify returns what is not finite")
+    result = np.asarray(classify(points))
+    columns = result.shape[1:]
+    if result.shape[:1] != points.shape[:1] or columns not in ((), *((c,) for c in range(2, len(COLOURS) + 1))):
+        N, C, shape = len(points), len(COLOURS), result.shape
+        raise ValueError(f"decision_boundary: classify must return ({N},) or ({N}, 2…{C}), got {shape}")
+    if not np.isfinite(result).all():
+        raise ValueError("decision_boundary: classify returns values that are not finite")
     if columns:
-        best = np.sort(said, axis=1)
-        others = np.where(said == best[:, -1:], best[:, -2:-1], best[:, -1:])
-        return said.argmax(axis=1), list((said - others).T)
-    if said.dtype.kind == "f":
-        return said, [said]
-    return said, [np.where(said == i, 1.0, -1.0) for i in np.unique(said)]
+        best = np.sort(result, axis=1)
+        others = np.where(result == best[:, -1:], best[:, -2:-1], best[:, -1:])
+        return result.argmax(axis=1), list((result - others).T)
+    if result.dtype.kind == "f":
+        return result, [result]
+    return result, [np.where(result == i, 1.0, -1.0) for i in np.unique(result)]
 
 
 def loss_surface(xs, ys, values, *, ax=None, kind="contour", log=False, label="loss", **properties):
-    """A loss over two directions, as lines of equal height or as a surface.
+    """A loss over two directions, as a contour plot or as a surface.
 
     Parameters
     ----------
     xs, ys : (X,) and (Y,) array_like
         Positions along the first and the second direction, increasing.
     values : (Y, X) array_like
-        Where they are not finite the picture is empty.
+        Values that are not finite are left empty.
     ax : Axes, optional
-        For "3d" one with ``projection="3d"``.
+        For "3d" with ``projection="3d"``.
     kind : "contour" or "3d", default "contour"
     log : bool, default False
-        Whether colours, lines and heights go by the logarithm to base 10; the values are then above 0.
+        Whether to show the base-10 logarithm of the values, which must then be above 0.
     label : str, default "loss"
-        What the values are.
+        The name of the values.
     **properties
         Of the Axes.
 
@@ -140,8 +140,8 @@ def loss_surface(xs, ys, values, *, ax=None, kind="contour", log=False, label="l
     Raises
     ------
     ValueError
-        Shapes do not fit, positions do not increase, nothing is finite, a logarithm of what is not positive, or `ax`
-        is of the other kind.
+        Shapes do not match, positions do not increase, no value is finite, `log` with values that are not positive, or
+        `ax` has another projection.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def loss_surface(xs, ys, values, *, ax=None, kind="contour", log=False, label="l
     xs, ys = numbers("loss_surface", "xs", xs, 1), numbers("loss_surface", "ys", ys, 1)
     values = np.ma.masked_invalid(numbers("loss_surface", "values", values, 2))
     if values.shape != (len(ys), len(xs)) or min(values.shape) < 2:
-        raise ValueError(f"loss_surface: values must be ({len(ys)}, {len(xs)}), two at least, got {values.shape}")
+        raise ValueError(f"loss_surface: values must be ({len(ys)}, {len(xs)}), at least (2, 2), got {values.shape}")
     if (np.diff(xs) <= 0).any() or (np.diff(ys) <= 0).any():
         raise ValueError("loss_surface: positions must increase")
     if values.mask.all():
@@ -166,7 +166,7 @@ def loss_surface(xs, ys, values, *, ax=None, kind="contour", log=False, label="l
     heights, label = (np.ma.log10(values), f"log10 of {label}") if log else (values, label)
     flat = kind == "contour"
     with style():
-        ax = own_or(ax, 5, 4, **({} if flat else {"subplot_kw": {"projection": "3d"}}))
+        ax = axes_or_new(ax, 5, 4, **({} if flat else {"subplot_kw": {"projection": "3d"}}))
         if flat == hasattr(ax, "plot_surface"):
             raise ValueError(f'loss_surface: kind "{kind}" on axes with projection "{ax.name}"')
         if flat:
@@ -177,8 +177,8 @@ def loss_surface(xs, ys, values, *, ax=None, kind="contour", log=False, label="l
             bar = ax.figure.colorbar(filled, ax=ax, label=label, pad=0.02)
             bar.outline.set_visible(False)
         else:
-            plane, look = np.meshgrid(xs, ys), {"cmap": SEQUENTIAL, "rcount": 50, "ccount": 50, "lw": 0}
-            ax.plot_surface(*plane, heights.filled(np.nan), **look)
+            plane, options = np.meshgrid(xs, ys), {"cmap": SEQUENTIAL, "rcount": 50, "ccount": 50, "lw": 0}
+            ax.plot_surface(*plane, heights.filled(np.nan), **options)
             ax.set_zlabel(label)
             for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
                 axis.set_major_locator(MaxNLocator(4))
@@ -189,14 +189,14 @@ def loss_surface(xs, ys, values, *, ax=None, kind="contour", log=False, label="l
 
 
 def paths(paths, *, ax=None, colours=None, **properties):
-    """Paths through a plane, each from a ring to a disc: optimisers on a loss surface, for example.
+    """Paths through a plane, for example of optimisers on a loss surface; each starts at a ring and ends at a disc.
 
     Parameters
     ----------
     paths : dict
         Name -> (T, 2).
     ax : Axes, optional
-        Those of `loss_surface`, or others.
+        Those of `loss_surface`, for example.
     colours : sequence of colours, optional
         One for each path.
     **properties
@@ -209,7 +209,7 @@ def paths(paths, *, ax=None, colours=None, **properties):
     Raises
     ------
     ValueError
-        There is no path, a shape does not fit, or too many for the colours.
+        There is no path, a shape is not (T, 2), or there are more paths than colours.
     """
     if not paths:
         raise ValueError("paths: there are no paths to draw")
@@ -217,7 +217,7 @@ def paths(paths, *, ax=None, colours=None, **properties):
     if len(paths) > len(colours):
         raise ValueError(f"paths: {len(paths)} paths and {len(colours)} colours")
     with style():
-        ax = own_or(ax, 5, 4)
+        ax = axes_or_new(ax, 5, 4)
         for (name, points), colour in zip(paths.items(), colours, strict=False):
             points = numbers("paths", f"the points of {name!r}", points, 2)
             if points.shape[1] != 2:

@@ -1,4 +1,4 @@
-"""What runs over steps or layers: curves with all their seeds, gradient flow, update ratios; and bars."""
+"""Plots over steps or layers: curves with all their seeds, gradient flow, update ratios; and bar charts."""
 
 import math
 
@@ -12,8 +12,8 @@ from nn.plot.appearance import (
     INK,
     ORANGE,
     SEQUENTIAL,
+    axes_or_new,
     numbers,
-    own_or,
     panels,
     same_length,
     style,
@@ -25,17 +25,17 @@ _BANDS = {
     "range": "lowest to highest",
     None: None,
 }
-_NAMED = 14  # update ratios that the legend names at most
+_NAMED = 14  # the largest number of update ratios in the legend
 
 
 def colours_for(count):
-    """`count` colours: the house's, or from light to dark where there are more."""
+    """`count` colours: those of the style, or a sequence from light to dark if these are too few."""
     if count <= len(COLOURS):
         return COLOURS[:count]
-    return [SEQUENTIAL(share) for share in np.linspace(0.25, 1, count)]
+    return [SEQUENTIAL(fraction) for fraction in np.linspace(0.25, 1, count)]
 
 
-def t_quantile(freedom):
+def t_quantile(degrees):
     """The 97.5 % quantile of Student's t distribution, for a whole number of degrees of freedom.
 
     Bisection on the finite trigonometric sums for the probability within ±t, with t = √ν tan θ (Abramowitz and Stegun,
@@ -43,9 +43,9 @@ def t_quantile(freedom):
     """
 
     def within(theta):
-        cos2, odd = math.cos(theta) ** 2, freedom % 2
+        cos2, odd = math.cos(theta) ** 2, degrees % 2
         term, total = (math.cos(theta) if odd else 1.0), 0.0
-        for k in range(2 + odd, freedom + 1, 2):
+        for k in range(2 + odd, degrees + 1, 2):
             total += term
             term *= cos2 * (k - 1) / k
         return 2 / math.pi * (theta + math.sin(theta) * total) if odd else math.sin(theta) * total
@@ -54,36 +54,36 @@ def t_quantile(freedom):
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if within(middle) < 0.95 else (low, middle)
-    return math.sqrt(freedom) * math.tan(low)
+    return math.sqrt(degrees) * math.tan(low)
 
 
 def band_of(runs, kind, logarithmic):
-    """Lower and upper end of the band around the runs, (seeds, T); logarithmic: of the logarithms' mean."""
+    """Lower and upper end of the band around runs (seeds, T); with `logarithmic`, around the mean logarithm."""
     if kind == "range":
         return runs.min(axis=0), runs.max(axis=0)
     runs = np.log(runs) if logarithmic else runs
-    reach = t_quantile(len(runs) - 1) * runs.std(axis=0, ddof=1) / math.sqrt(len(runs))
-    low, high = runs.mean(axis=0) - reach, runs.mean(axis=0) + reach
+    half = t_quantile(len(runs) - 1) * runs.std(axis=0, ddof=1) / math.sqrt(len(runs))
+    low, high = runs.mean(axis=0) - half, runs.mean(axis=0) + half
     return (np.exp(low), np.exp(high)) if logarithmic else (low, high)
 
 
 def curves(series, x=None, *, ax=None, band="t", colours=None, marker=None, **properties):
-    """Curves over time: every seed thin, their median thick, the band named in the legend.
+    """Curves over time: thin lines for the seeds, a thick one for their median, and a band named in the legend.
 
     Parameters
     ----------
     series : dict
-        Name -> (T,) or (seeds, T). Where a run is NaN or infinite its line has a gap.
+        Name -> (T,) or (seeds, T). NaNs and infinities are gaps in the line.
     x : (T,) array_like, or dict of them by name, optional
         By default 0, 1, 2…
     ax : Axes, optional
     band : "t", "range" or None, default "t"
-        Around the seeds, where there are several: the 95 % interval of the mean by Student's t distribution (on a
-        logarithmic axis that of the mean logarithm), or from the lowest to the highest.
+        If there are several seeds: the 95 % confidence interval of the mean by Student's t distribution (on a
+        logarithmic axis, of the mean logarithm), or the range from the lowest to the highest.
     colours : sequence of colours, optional
         One for each name.
     marker : str, optional
-        matplotlib's letter for a mark on each point.
+        A matplotlib marker for the points.
     **properties
         Of the Axes, such as ``xlabel``, ``ylabel``, ``title``, ``yscale``.
 
@@ -94,7 +94,7 @@ def curves(series, x=None, *, ax=None, band="t", colours=None, marker=None, **pr
     Raises
     ------
     ValueError
-        Shapes or numbers do not fit, or a logarithmic axis should show what is not positive.
+        Shapes or numbers do not match, or the axis is logarithmic and a value is not positive.
 
     Examples
     --------
@@ -109,13 +109,13 @@ def curves(series, x=None, *, ax=None, band="t", colours=None, marker=None, **pr
         raise ValueError("curves: there are no series to draw")
     colours = same_length("curves", "colours", colours or colours_for(len(series)), len(series), "series")
     with style():
-        ax = own_or(ax, 5.5, 3.6)
+        ax = axes_or_new(ax, 5.5, 3.6)
         ax.set(**properties)
         logarithmic, banded = ax.get_yscale() == "log", False
         for (name, values), colour in zip(series.items(), colours, strict=True):
             runs = np.atleast_2d(numbers("curves", f"the values of {name!r}", values, 1, 2))
             at = np.arange(runs.shape[1]) if x is None else x[name] if isinstance(x, dict) else x
-            same_length("curves", "places along x", at, runs.shape[1], f"values of {name!r}")
+            same_length("curves", "positions along x", at, runs.shape[1], f"values of {name!r}")
             if logarithmic and (runs <= 0).any():
                 raise ValueError(f"curves: a logarithmic axis needs values above 0, {name!r} has {np.nanmin(runs):g}")
             several = len(runs) > 1
@@ -135,24 +135,24 @@ def curves(series, x=None, *, ax=None, band="t", colours=None, marker=None, **pr
 
 
 def key(ax):
-    """A legend that says each thing once, if anything in the Axes has a name."""
+    """A legend without duplicates, if anything in the Axes has a label."""
     named = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     if named:
-        ax.legend(named.values(), named, loc="best")  # asked for by name, a slow search for the place is no warning
+        ax.legend(named.values(), named, loc="best")  # an explicit "best" does not warn about a slow search
 
 
 def history(history, *, loss="loss", axes=None, title=None):
-    """Loss and accuracy of a training: every batch, every epoch, and what was held out.
+    """Loss and accuracy of a training run: of every batch, of every epoch, and on held-out data.
 
     Parameters
     ----------
     history : dict
         What `nn.training.fit` returns, with a validation set and the metric "accuracy".
     loss : str, default "loss"
-        What the loss is, with its unit.
+        The label of the loss, with its unit.
     axes : two Axes, optional
     title : str, optional
-        What is trained on what.
+        The title, for example the model and the data.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def history(history, *, loss="loss", axes=None, title=None):
     """
     needed = ("loss", "batch_loss", "validation_loss", "accuracy", "validation_accuracy")
     if absent := [name for name in needed if name not in history]:
-        raise ValueError(f"history: needs a validation set and the metric accuracy, misses {', '.join(absent)}")
+        raise ValueError(f"history: needs a validation set and the metric accuracy, lacks {', '.join(absent)}")
     with style():
         left, right = panels("history", axes, 2, 2, 4.6, 3.6)
         epochs = np.arange(1, len(history["loss"]) + 1)
@@ -187,14 +187,14 @@ def history(history, *, loss="loss", axes=None, title=None):
 
 
 def gradient_flow(values, names, *, ax=None, **properties):
-    """Gradients layer by layer on a logarithmic axis: do they vanish or grow on their way back?
+    """Gradients layer by layer on a logarithmic axis, which shows whether they vanish or explode.
 
     Parameters
     ----------
     values : (layers,) or (repetitions, layers) array_like, or dict of them by name
-        A norm, a mean size or a standard deviation of each layer's gradient; repetitions are steps or seeds.
+        A norm, a mean magnitude or a standard deviation of each layer's gradient; repetitions are steps or seeds.
     names : sequence of str
-        Of the layers, from the input to the output.
+        The layers, from the input to the output.
     ax : Axes, optional
     **properties
         Of the Axes, such as ``ylabel`` and ``title``.
@@ -202,56 +202,56 @@ def gradient_flow(values, names, *, ax=None, **properties):
     Returns
     -------
     Axes
-        A gradient of exactly 0, which has no logarithm, is a triangle at the foot of the picture; what is not finite
-        is a cross at its head.
+        A gradient of exactly 0, which has no logarithm, is a triangle at the bottom; one that is not finite is a cross
+        at the top.
 
     Raises
     ------
     ValueError
-        Shapes do not fit, or a value is negative.
+        Shapes do not match, or a value is negative.
     """
     series = values if isinstance(values, dict) else {"": values}
-    places = np.arange(len(names))
+    positions = np.arange(len(names))
     with style():
-        ax = own_or(ax, max(4.5, 0.4 * len(names) + 1.5), 3.6)
+        ax = axes_or_new(ax, max(4.5, 0.4 * len(names) + 1.5), 3.6)
         ax.set(yscale="log", **{"ylabel": "gradient", **properties})
         for (name, runs), colour in zip(series.items(), colours_for(len(series)), strict=True):
             runs = np.atleast_2d(numbers("gradient_flow", "values", runs, 1, 2))
             same_length("gradient_flow", "names", names, runs.shape[1], "layers")
             if (runs < 0).any():
-                raise ValueError(f"gradient_flow: sizes of gradients are never negative, got {np.nanmin(runs):g}")
+                raise ValueError(f"gradient_flow: values must not be negative, got {np.nanmin(runs):g}")
             drawn = np.where((runs > 0) & np.isfinite(runs), runs, np.nan)
-            curves({name: drawn}, places, ax=ax, band=None, colours=[colour], marker="o")
+            curves({name: drawn}, positions, ax=ax, band=None, colours=[colour], marker="o")
             for special, height, mark, what in (
                 (runs == 0, 0.03, "v", "exactly 0"),
                 (~np.isfinite(runs), 0.97, "x", "not finite"),
             ):
                 if special.any():
-                    at = places[special.any(axis=0)]
-                    style_of = {"color": colour, "ms": 6, "ls": "", "marker": mark, "label": f"{name} {what}".strip()}
-                    ax.plot(at, np.full(len(at), height), transform=ax.get_xaxis_transform(), **style_of)
+                    at = positions[special.any(axis=0)]
+                    options = {"color": colour, "ms": 6, "ls": "", "marker": mark, "label": f"{name} {what}".strip()}
+                    ax.plot(at, np.full(len(at), height), transform=ax.get_xaxis_transform(), **options)
         name_ticks(ax, names)
         key(ax)
     return ax
 
 
 def name_ticks(ax, names):
-    """Names below the axis, slanted where they would touch each other."""
+    """Names below the axis, slanted if they would overlap."""
     names = list(map(str, names))
     slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, names)) > 40 else {}
     ax.set_xticks(range(len(names)), names, **slanted)
 
 
 def update_ratios(ratios, steps, names, *, ax=None, **properties):
-    """How large each parameter's updates are beside the parameter: log10 of ‖Δw‖/‖w‖, with a guide line at 1e-3.
+    """The size of each parameter's updates relative to the parameter: log10 of ‖Δw‖/‖w‖, with a line at 1e-3.
 
     Parameters
     ----------
     ratios : (steps, parameters) array_like
-        ‖Δw‖/‖w‖. A ratio of 0 (nothing moved, no logarithm) or one that is not finite is a gap.
+        ‖Δw‖/‖w‖. Ratios of 0 (no update, no logarithm) and ratios that are not finite are gaps.
     steps : (steps,) array_like
     names : sequence of str
-        Of the parameters. Their lines run from light (first) to dark (last); of more than 14 the legend names 14.
+        The parameters. Their colours go from light (first) to dark (last); the legend names at most 14.
     ax : Axes, optional
     **properties
         Of the Axes.
@@ -263,22 +263,22 @@ def update_ratios(ratios, steps, names, *, ax=None, **properties):
     Raises
     ------
     ValueError
-        Shapes do not fit, or a ratio is negative.
+        Shapes do not match, or a ratio is negative.
 
     Notes
     -----
-    A thousandth is a rule of thumb, no law: much more is unrest, much less stands still.
+    A thousandth is a rule of thumb: much larger updates suggest instability, much smaller ones slow learning.
     """
     ratios = numbers("update_ratios", "ratios", ratios, 2)
     same_length("update_ratios", "steps", steps, ratios.shape[0], "rows of ratios")
     same_length("update_ratios", "names", names, ratios.shape[1], "columns of ratios")
     if (ratios < 0).any():
-        raise ValueError(f"update_ratios: ratios of norms are never negative, got {np.nanmin(ratios):g}")
+        raise ValueError(f"update_ratios: ratios must not be negative, got {np.nanmin(ratios):g}")
     named = set(np.linspace(0, len(names) - 1, min(len(names), _NAMED)).round().astype(int))
     usable = (ratios > 0) & np.isfinite(ratios)
     logarithms = np.log10(ratios, out=np.full_like(ratios, np.nan), where=usable)
     with style():
-        ax = own_or(ax, 7, 3.6)
+        ax = axes_or_new(ax, 7, 3.6)
         for i, name in enumerate(names):
             colour = SEQUENTIAL(0.25 + 0.75 * i / max(1, len(names) - 1))
             ax.plot(steps, logarithms[:, i], color=colour, lw=1.2, label=name if i in named else None)
@@ -289,7 +289,7 @@ def update_ratios(ratios, steps, names, *, ax=None, **properties):
 
 
 def bars(values, *, ax=None, errors=None, fmt="{:.3g}", reference=None, colours=None, **properties):
-    """Named values as bars from 0: the mean, and each seed as a dot.
+    """Named values as horizontal bars from 0: the mean, and each seed as a dot.
 
     Parameters
     ----------
@@ -299,7 +299,7 @@ def bars(values, *, ax=None, errors=None, fmt="{:.3g}", reference=None, colours=
     errors : dict, optional
         Name -> half the width of an interval around the value.
     fmt : str, default "{:.3g}"
-        How the value at the end of the bar is written.
+        Format of the value at the end of each bar.
     reference : (str, float), optional
         Name and value of a line to compare with, such as ("chance", 0.1).
     colours : dict, optional
@@ -310,38 +310,38 @@ def bars(values, *, ax=None, errors=None, fmt="{:.3g}", reference=None, colours=
     Returns
     -------
     Axes
-        The bars lie: the first name is on top.
+        The first name is at the top.
 
     Raises
     ------
     ValueError
-        There is nothing to draw, a value is not finite, or errors name others.
+        There are no values, one is not finite, or `errors` has a name that `values` does not have.
     """
     if not values:
         raise ValueError("bars: there are no values to draw")
     template("bars", fmt)
     if unknown := set(errors or {}) - set(values):
-        raise ValueError(f"bars: errors of what has no value: {', '.join(sorted(unknown))}")
+        raise ValueError(f"bars: errors without a value: {', '.join(sorted(unknown))}")
     runs = {name: np.atleast_1d(numbers("bars", f"the values of {name!r}", v, 0, 1)) for name, v in values.items()}
     for name, seeds in runs.items():
         if not np.isfinite(seeds).all():
             raise ValueError(f"bars: the values of {name!r} are not finite: {seeds}")
     with style():
-        ax = own_or(ax, 5.5, 0.42 * len(values) + 1.1)
-        for place, (name, seeds) in enumerate(runs.items()):
+        ax = axes_or_new(ax, 5.5, 0.42 * len(values) + 1.1)
+        for row, (name, seeds) in enumerate(runs.items()):
             mean, colour = seeds.mean(), (colours or {}).get(name, BLUE)
-            ax.barh(place, mean, height=0.6, color=colour, alpha=0.45 if len(seeds) > 1 else 1)
+            ax.barh(row, mean, height=0.6, color=colour, alpha=0.45 if len(seeds) > 1 else 1)
             ends = [mean]
             if len(seeds) > 1:
-                ax.plot(seeds, np.full(len(seeds), place), "o", color=colour, ms=4, mec="white", mew=0.5)
+                ax.plot(seeds, np.full(len(seeds), row), "o", color=colour, ms=4, mec="white", mew=0.5)
                 ends += [seeds.min(), seeds.max()]
             if errors and name in errors:
-                ax.errorbar(mean, place, xerr=errors[name], color=INK, capsize=3, lw=1.2)
+                ax.errorbar(mean, row, xerr=errors[name], color=INK, capsize=3, lw=1.2)
                 ends += [mean - errors[name], mean + errors[name]]
             end, offset, side = (max(ends), 5, "left") if mean >= 0 else (min(ends), -5, "right")
             ax.annotate(
                 fmt.format(mean),
-                (end, place),
+                (end, row),
                 (offset, 0),
                 textcoords="offset points",
                 ha=side,

@@ -1,4 +1,4 @@
-"""What is drawn as a matrix of colours: images, attention, confusion, tables of numbers, histograms over time."""
+"""Plots of matrices as colours: images, attention, confusion, tables of numbers, histograms over time."""
 
 import numpy as np
 from matplotlib.colors import Normalize, PowerNorm
@@ -6,9 +6,9 @@ from matplotlib.colors import Normalize, PowerNorm
 from nn.plot.appearance import (
     DIVERGING,
     SEQUENTIAL,
+    axes_or_new,
     bare,
     numbers,
-    own_or,
     panels,
     readable_on,
     same_length,
@@ -18,22 +18,22 @@ from nn.plot.appearance import (
 
 
 def images(images, *, columns=8, titles=None, axes=None, cmap=None, limits=None):
-    """Pictures side by side: digits, filters, feature maps; all on one scale of colours.
+    """Images side by side, such as digits, filters or feature maps, with one common colour scale.
 
     Parameters
     ----------
     images : (N, H, W) or (N, C, H, W) array_like
-        Shades (C = 1) or red, green and blue (C = 3), then in [0, 1] or uint8.
+        Grey values (C = 1) or red, green and blue (C = 3), then in [0, 1] or uint8.
     columns : int, default 8
     titles : sequence of str, optional
         One for each.
     axes : array of Axes, optional
-        At least N; those left over are emptied.
+        At least N; the others are hidden.
     cmap : colour map, optional
-        Of shades: by default ink on paper, or orange through white to blue where there are negative values.
+        Of grey values: by default black on white, or orange through white to blue if there are negative values.
     limits : (float, float), optional
-        The values at the ends of the colour map: by default the lowest and highest of all images, the same distance
-        from 0 on both sides where there are negative values.
+        The values at the ends of the colour map: by default the lowest and highest of all images, or symmetric around 0
+        if there are negative values.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def images(images, *, columns=8, titles=None, axes=None, cmap=None, limits=None)
     Raises
     ------
     ValueError
-        The shape is no such one, colours are outside [0, 1], nothing is finite, or numbers do not fit.
+        Another shape, colours outside [0, 1], no finite value, or another number of titles.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def images(images, *, columns=8, titles=None, axes=None, cmap=None, limits=None)
     if coloured:
         pixels = pixels.transpose(0, 2, 3, 1) / (255 if np.asarray(images).dtype == np.uint8 else 1)
         if not ((pixels >= 0) & (pixels <= 1)).all():
-            raise ValueError(f"images: colours lie in [0, 1], these from {pixels.min():g} to {pixels.max():g}")
+            raise ValueError(f"images: colours must be in [0, 1], got {pixels.min():g} to {pixels.max():g}")
     else:
         pixels = np.ma.masked_invalid(pixels.reshape(len(pixels), *pixels.shape[-2:]))
         if pixels.mask.all():
@@ -80,16 +80,16 @@ def images(images, *, columns=8, titles=None, axes=None, cmap=None, limits=None)
 
 
 def attention(weights, *, queries=None, keys=None, titles=None, axes=None):
-    """Where each head looks: queries down, keys across; the darker, the more weight (on a square-root scale).
+    """The attention weights of each head: one row per query, one column per key; darker is more (square-root scale).
 
     Parameters
     ----------
     weights : (heads, T, S) or (T, S) array_like
-        Each row sums to 1 (or is 0 where all was masked).
+        Each row sums to 1 (or is 0 if all keys are masked).
     queries, keys : sequences of T and of S str, optional
         Tokens or characters.
     titles : sequence of str, optional
-        One for each head; by default their numbers.
+        One for each head; by default "head 1" and so on.
     axes : array of Axes, optional
         One for each head; by default up to four in a row.
 
@@ -100,12 +100,12 @@ def attention(weights, *, queries=None, keys=None, titles=None, axes=None):
     Raises
     ------
     ValueError
-        Shapes or numbers do not fit, or a weight is outside [0, 1].
+        Shapes or numbers do not match, or a weight is outside [0, 1].
     """
     weights = numbers("attention", "weights", weights, 2, 3)
     weights = weights.reshape(-1, *weights.shape[-2:])
     if not ((weights >= 0) & (weights <= 1 + 1e-5)).all():
-        raise ValueError(f"attention: weights lie in [0, 1], these from {weights.min():g} to {weights.max():g}")
+        raise ValueError(f"attention: weights must be in [0, 1], got {weights.min():g} to {weights.max():g}")
     heads, T, S = weights.shape
     titles = [f"head {i + 1}" for i in range(heads)] if titles is None else titles
     same_length("attention", "titles", titles, heads, "heads")
@@ -114,8 +114,8 @@ def attention(weights, *, queries=None, keys=None, titles=None, axes=None):
             same_length("attention", what, tokens, length, of)
     with style():
         width, height = np.clip(0.13 * S, 2, 4.5), np.clip(0.13 * T, 2, 4.5)
-        beside, under = (0.08 * max(map(len, tokens or [""])) for tokens in (queries, keys))
-        axes = panels("attention", axes, heads, 4, width + beside, height + under + 0.3)
+        left, bottom = (0.08 * max(map(len, tokens or [""])) for tokens in (queries, keys))
+        axes = panels("attention", axes, heads, 4, width + left, height + bottom + 0.3)
         for ax, rows, title in zip(axes, weights, titles, strict=True):
             image = ax.imshow(rows, cmap=SEQUENTIAL, norm=PowerNorm(0.5, 0, 1))
             bare(ax)
@@ -131,17 +131,17 @@ def attention(weights, *, queries=None, keys=None, titles=None, axes=None):
 
 
 def name_cells(axis, names):
-    """Names along an axis of cells, as large as cells allow; across, those that are wider than a cell stand upright."""
-    names, place = list(map(str, names)), axis.axes.get_window_extent()
-    cell = (place.width if axis.axis_name == "x" else place.height) / len(names) * 72 / axis.axes.figure.dpi  # points
+    """Names along an axis of cells, as large as cells allow; on the x axis rotated if wider than a cell."""
+    names, extent = list(map(str, names)), axis.axes.get_window_extent()
+    cell = (extent.width if axis.axis_name == "x" else extent.height) / len(names) * 72 / axis.axes.figure.dpi  # points
     size = np.clip(0.95 * cell, 4, 9)
-    upright = axis.axis_name == "x" and 0.65 * size * max(map(len, names)) > cell
-    axis.set_ticks(range(len(names)), names, fontsize=size, rotation=90 * upright, parse_math=False)
+    rotated = axis.axis_name == "x" and 0.65 * size * max(map(len, names)) > cell
+    axis.set_ticks(range(len(names)), names, fontsize=size, rotation=90 * rotated, parse_math=False)
     axis.set_tick_params(length=0, pad=2)
 
 
 def confusion(actual, predicted, *, labels=None, ax=None, **properties):
-    """How often each class was taken for each other; the darker, the more (on a square-root scale: single ones show).
+    """A confusion matrix: how often each class was predicted for each; darker is more (on a square-root scale).
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def confusion(actual, predicted, *, labels=None, ax=None, **properties):
         Names of the classes; by default their numbers.
     ax : Axes, optional
     **properties
-        Of the Axes; by default the title tells the accuracy.
+        Of the Axes; by default the title is the accuracy.
 
     Returns
     -------
@@ -160,9 +160,9 @@ def confusion(actual, predicted, *, labels=None, ax=None, **properties):
     Raises
     ------
     TypeError
-        Classes are no integers.
+        Classes are not integers.
     ValueError
-        Shapes do not fit, or a class is negative or has no label.
+        Shapes do not match, or a class is negative or has no label.
     """
     pairs = [np.asarray(actual), np.asarray(predicted)]
     for classes in pairs:
@@ -173,29 +173,30 @@ def confusion(actual, predicted, *, labels=None, ax=None, **properties):
     highest = max(classes.max() for classes in pairs)
     labels = [str(i) for i in range(highest + 1)] if labels is None else labels
     if min(classes.min() for classes in pairs) < 0 or highest >= len(labels):
-        raise ValueError(f"confusion: classes lie in 0…{len(labels) - 1}, got {min(c.min() for c in pairs)}…{highest}")
+        lowest = min(classes.min() for classes in pairs)
+        raise ValueError(f"confusion: classes must be in 0…{len(labels) - 1}, got {lowest}…{highest}")
     counts = np.zeros((len(labels), len(labels)), np.int64)
     np.add.at(counts, tuple(pairs), 1)
-    share = np.trace(counts) / len(pairs[0])
+    accuracy = np.trace(counts) / len(pairs[0])
     with style():
         side = max(3.2, 0.48 * len(labels) + 0.8)
-        ax = own_or(ax, side, side)
+        ax = axes_or_new(ax, side, side)
         cells(ax, counts, PowerNorm(0.5, 0, max(1, counts.max())), SEQUENTIAL, "{:d}")
         name_cells(ax.xaxis, labels)
         name_cells(ax.yaxis, labels)
-        title = f"{share:.1%} of {len(pairs[0]):,} right"
+        title = f"{accuracy:.1%} of {len(pairs[0]):,} right"
         ax.set(**{"xlabel": "taken for", "ylabel": "is", "title": title, **properties})
     return ax
 
 
 def cells(ax, values, norm, cmap, fmt):
-    """A heat map with white lines between the cells and each value written in its own; returns the image."""
+    """Draw a heat map with white lines between the cells and each value written in its cell; return the image."""
     image = ax.imshow(np.ma.masked_invalid(values), cmap=cmap, norm=norm)
     bare(ax)
     rows, columns = values.shape
-    place, points = ax.get_window_extent(), 72 / ax.figure.dpi
+    extent, points = ax.get_window_extent(), 72 / ax.figure.dpi
     longest = max(len(fmt.format(value)) for value in values.flat)
-    size = np.clip(min(place.width / columns / (0.75 * longest), 0.6 * place.height / rows) * points, 4, 9)
+    size = np.clip(min(extent.width / columns / (0.75 * longest), 0.6 * extent.height / rows) * points, 4, 9)
     for (i, j), value in np.ndenumerate(values):
         text = fmt.format(value) if np.isfinite(value) else "–"
         ax.text(j, i, text, ha="center", va="center", fontsize=size, color=readable_on(image.to_rgba(values[i, j])))
@@ -205,18 +206,18 @@ def cells(ax, values, norm, cmap, fmt):
 
 
 def grid(values, rows, columns, *, ax=None, fmt="{:z.2f}", label=None, limits=None, cmap=SEQUENTIAL, **properties):
-    """A table of numbers as a heat map, such as activations × losses; what is not finite is a dash on grey.
+    """A table of numbers as a heat map, such as activations × losses; values that are not finite are dashes on grey.
 
     Parameters
     ----------
     values : (rows, columns) array_like
     rows, columns : sequences
-        Names, or numbers that serve as such.
+        Names, or numbers used as names.
     ax : Axes, optional
     fmt : str, default "{:z.2f}"
-        How a value is written.
+        Format of the values.
     label : str, optional
-        What the values are, beside a bar of the colours; without it there is none.
+        Label of the colour bar; without it there is no colour bar.
     limits : (float, float), optional
         The values at the ends of the colour map; by default the lowest and the highest.
     cmap : colour map, default `SEQUENTIAL`
@@ -230,7 +231,7 @@ def grid(values, rows, columns, *, ax=None, fmt="{:z.2f}", label=None, limits=No
     Raises
     ------
     ValueError
-        Shapes do not fit, or no value is finite.
+        Shapes do not match, or no value is finite.
 
     Examples
     --------
@@ -246,7 +247,7 @@ def grid(values, rows, columns, *, ax=None, fmt="{:z.2f}", label=None, limits=No
         raise ValueError("grid: no value is finite")
     with style():
         longest = max(len(str(row)) for row in rows)
-        ax = own_or(ax, 0.62 * len(columns) + 0.075 * longest + 1.4, 0.42 * len(rows) + 1.2)
+        ax = axes_or_new(ax, 0.62 * len(columns) + 0.075 * longest + 1.4, 0.42 * len(rows) + 1.2)
         image = cells(ax, values, Normalize(*(limits or (finite.min(), finite.max()))), cmap, fmt)
         name_cells(ax.xaxis, columns)
         name_cells(ax.yaxis, rows)
@@ -258,12 +259,12 @@ def grid(values, rows, columns, *, ax=None, fmt="{:z.2f}", label=None, limits=No
 
 
 def histograms_over_time(counts, edges, steps, *, names=None, axes=None, xlabel="step"):
-    """How a distribution moves: for each layer a panel with steps across, values upward, and shares as colours.
+    """A distribution over time: a panel per layer, steps on the x axis, values on the y axis, fractions as colours.
 
     Parameters
     ----------
     counts : (steps, bins) or (steps, layers, bins) array_like
-        How many values fell into each bin.
+        The number of values in each bin.
     edges : (bins + 1,) or (layers, bins + 1) array_like
         Of the bins, increasing.
     steps : (steps,) array_like
@@ -281,7 +282,7 @@ def histograms_over_time(counts, edges, steps, *, names=None, axes=None, xlabel=
     Raises
     ------
     ValueError
-        Shapes do not fit, a count is negative, or edges or steps do not increase.
+        Shapes do not match, a count is negative, or edges or steps do not increase.
     """
     name = "histograms_over_time"
     counts, edges = numbers(name, "counts", counts, 2, 3), numbers(name, "edges", edges, 1, 2)
@@ -294,20 +295,20 @@ def histograms_over_time(counts, edges, steps, *, names=None, axes=None, xlabel=
     if (np.diff(edges) <= 0).any() or (np.diff(steps) <= 0).any():
         raise ValueError(f"{name}: edges and steps must increase")
     if not (counts >= 0).all():
-        raise ValueError(f"{name}: counts are never negative, got {counts.min():g}")
+        raise ValueError(f"{name}: counts must not be negative, got {counts.min():g}")
     if names is not None:
         same_length(name, "names", names, layers, "layers")
     edges = np.broadcast_to(edges, (layers, bins + 1))
-    shares = counts / np.maximum(counts.sum(axis=2, keepdims=True), 1)
-    reach = np.diff(steps).min() / 2 if number > 1 else 0.5
-    borders = np.concatenate([[steps[0] - reach], (steps[1:] + steps[:-1]) / 2, [steps[-1] + reach]])
+    fractions = counts / np.maximum(counts.sum(axis=2, keepdims=True), 1)
+    half = np.diff(steps).min() / 2 if number > 1 else 0.5
+    borders = np.concatenate([[steps[0] - half], (steps[1:] + steps[:-1]) / 2, [steps[-1] + half]])
     with style():
         axes = panels(name, axes, layers, 4, *((2.5, 2.1) if layers > 1 else (5, 3)))
-        norm = PowerNorm(0.5, 0, shares.max() or 1)
+        norm = PowerNorm(0.5, 0, fractions.max() or 1)
         for i, ax in enumerate(axes):
-            mesh = ax.pcolormesh(borders, edges[i], shares[:, i].T, cmap=SEQUENTIAL, norm=norm, rasterized=True)
+            mesh = ax.pcolormesh(borders, edges[i], fractions[:, i].T, cmap=SEQUENTIAL, norm=norm, rasterized=True)
             ax.set(xlabel=xlabel, title=None if names is None else names[i])
             ax.set_ylim(edges[i, 0], edges[i, -1])
-        bar = axes[0].figure.colorbar(mesh, ax=list(axes), label="share of the values", pad=0.01)
+        bar = axes[0].figure.colorbar(mesh, ax=list(axes), label="fraction of the values", pad=0.01)
         bar.outline.set_visible(False)
     return axes

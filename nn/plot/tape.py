@@ -1,10 +1,10 @@
-"""The tape as a picture: a layered drawing of the operations behind a tensor.
+"""A drawing of the tape: the graph of the operations from which a tensor was computed, in layers.
 
 Four steps, after Sugiyama, Tagawa and Toda (Methods for visual understanding of hierarchical system structures, 1981):
-each box gets a layer, so that all edges point down; an edge over several layers gets a joint in each; the boxes of a
-layer are ordered by the means of their neighbours' places, down and up again, while crossings become fewer; then they
-move towards their neighbours as far as the distance between them allows. Parameters stand on a card beside the
-operation that reads them, which leaves the layers to what is computed.
+each box is assigned a layer, so that all edges point down; an edge over several layers gets a joint in each; the boxes
+of a layer are ordered by the mean positions of their neighbours, in sweeps down and up, as long as that reduces
+crossings; then they are moved towards their neighbours as far as the minimum distance between them allows. Parameters
+are on a card next to the operation that reads them, so that the layers contain only what is computed.
 """
 
 from itertools import combinations, pairwise
@@ -19,15 +19,15 @@ from nn.module import Parameter
 from nn.plot.appearance import GREY, INK, figure, style
 from nn.tensor import Node, Tensor, edge
 
-_SIZE = 9  # of the text; this and all lengths here in points
-_LINE = 12  # the height of one
+_SIZE = 9  # font size; this and all lengths here are in points
+_LINE = 12  # height of a line of text
 _PADDING, _GAP, _STEP = 6, 14, 14  # inside a box, between boxes, between layers
-_ORDERINGS, _MOVES = 12, 400  # sweeps
+_ORDERINGS, _MOVES = 12, 400  # numbers of sweeps
 _PALE = "#e3edf6"
 
 
 class Joint(NamedTuple):
-    """Where an edge passes a layer."""
+    """The point at which a long edge crosses a layer."""
 
     source: object
     target: object
@@ -35,33 +35,33 @@ class Joint(NamedTuple):
 
 
 def graph(tensor, *, ax=None, names=None, limit=150):
-    """The tape behind a tensor: what was computed from which leaves, from top to bottom.
+    """Draw the tape of a tensor: the operations from which it was computed, from the leaves down to the result.
 
     Parameters
     ----------
     tensor : Tensor
-        On the tape, before its backward frees it.
+        On the tape, which backward has not freed yet.
     ax : Axes, optional
-        The text becomes as small as it must to fit in. By default the figure is as large as the drawing.
+        The drawing is scaled down to fit. By default a new figure has the size of the drawing.
     names : dict or iterable of (str, Tensor), optional
         Names of leaves: ``model.named_parameters()``.
     limit : int, default 150
-        The most operations and leaves.
+        The largest number of operations and leaves.
 
     Returns
     -------
     Axes
-        White boxes are operations, the last of them framed in ink; coloured ones are leaves, the tensors to which
-        gradients flow, with their shapes: a parameter, or another tensor that is read once, beside the operation that
-        reads it, what is read several times as a box of its own. Inputs without a gradient are not on the tape. An
-        operation with several results, such as split, has a box for itself and one for each of them.
+        White boxes are operations, the last one with a dark frame; coloured boxes are leaves, the tensors that get
+        gradients, with their shapes: a parameter, or another leaf that is read once, next to the operation that reads
+        it, a leaf that is read several times as a box in a layer. Inputs without a gradient are not on the tape. An
+        operation with several results, such as split, has one box for itself and one for each result.
 
     Raises
     ------
     TypeError
-        It is no Tensor.
+        It is not a Tensor.
     ValueError
-        It is not on the tape, its tape was freed, or it is too large to be read.
+        It is not on the tape, its tape was freed, or there are more than `limit` operations and leaves.
 
     Examples
     --------
@@ -89,8 +89,8 @@ def graph(tensor, *, ax=None, names=None, limit=150):
             ax = figure((right - left) / 72, bottom / 72)[1]
         ax.set(xlim=(left, right), ylim=(bottom, 0), aspect="equal")
         ax.set_axis_off()
-        room = ax.get_window_extent()
-        scale = min(1, 72 / ax.figure.dpi * min(room.width / (right - left), room.height / bottom))
+        extent = ax.get_window_extent()
+        scale = min(1, 72 / ax.figure.dpi * min(extent.width / (right - left), extent.height / bottom))
         for route in routes(inputs, x, y):
             ax.add_patch(PathPatch(smooth(route), fc="none", ec=GREY, lw=1.1 * scale))
         for box, text in texts.items():
@@ -106,7 +106,7 @@ def graph(tensor, *, ax=None, names=None, limit=150):
 
 
 def draw_box(ax, x, y, width, lines, fill, border, scale):
-    """A box around its middle, with lines of text."""
+    """Draw a box centred at (x, y), with lines of text."""
     height = _LINE * len(lines) + _PADDING
     corner, rounding = (x - width / 2, y - height / 2), "round,pad=0,rounding_size=4"
     ax.add_patch(FancyBboxPatch(corner, width, height, rounding, fc=fill, ec=border, lw=scale, zorder=2))
@@ -116,7 +116,7 @@ def draw_box(ax, x, y, width, lines, fill, border, scale):
 
 
 def sources_of(tensor, limit):
-    """The operations, newest first, and leaves behind a tensor, and of each those that its gradient goes to.
+    """The operations, newest first, and leaves that a tensor depends on -> the boxes that each sends gradients to.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def sources_of(tensor, limit):
     if not isinstance(tensor, Tensor):
         raise TypeError(f"graph: needs a Tensor, got {type(tensor).__name__}")
     if not tensor.requires_grad:
-        raise ValueError("graph: the tensor is not on the tape: nothing behind it requires a gradient")
+        raise ValueError("graph: the tensor is not on the tape: nothing it was computed from requires a gradient")
     found, waiting = {}, [edge(tensor)]
     while waiting:
         box = waiting.pop()
@@ -143,7 +143,7 @@ def sources_of(tensor, limit):
 
 
 def with_cards(sources):
-    """(what remains in the layers, the leaves on the card of each box)."""
+    """(inputs of the boxes in the layers, the leaves on the card of each box)."""
     readers = {}
     for box in sources:
         for source in sources[box]:
@@ -156,24 +156,24 @@ def with_cards(sources):
 
 
 def described(leaf, known):
-    """Name, if it has one, and shape of a leaf."""
+    """The text of a leaf: its name, if it has one, and its shape."""
     size = " × ".join(map(str, leaf.shape)) or "scalar"
     return f"{known[id(leaf)]}  {size}" if id(leaf) in known else size
 
 
 def text_width(lines):
-    """Of a box around lines of text."""
+    """The width of a box with these lines of text."""
     return max(TextPath((0, 0), line, size=_SIZE).get_extents().width for line in lines) + 2 * _PADDING
 
 
 def right_end(x, size):
-    """Where a box at x ends, with its card; a joint has no size."""
+    """The right end of a box at x, including its card; a joint has no size."""
     width, card = size or (0, 0)
     return x + width / 2 + (card and card + _GAP)
 
 
 def layers_of(inputs):
-    """(rows of boxes and joints from the bottom up, the neighbours above each, those below)."""
+    """(rows of boxes and joints from the bottom up, the neighbours above each box, those below)."""
     layer = {}
     for box in inputs:  # consumers first
         depth = layer.setdefault(box, 0)
@@ -192,7 +192,7 @@ def layers_of(inputs):
             above[lower].append(source)
     for box in inputs:
         rows[layer[box]].append(box)
-    for row in rows:  # long edges and what they lead to begin on the left, away from the cards
+    for row in rows:  # long edges and their boxes start on the left, away from the cards
         row.sort(key=lambda box: (type(box) is not Joint, not any(type(source) is Joint for source in above[box])))
     below = {box: [] for box in above}
     for box, sources in above.items():
@@ -202,13 +202,13 @@ def layers_of(inputs):
 
 
 def ordered(rows, above, below):
-    """The rows, from the bottom up, in the order with the fewest crossings that sweeps by means find."""
+    """The rows, from the bottom up, in the order with the fewest crossings that the sweeps find."""
 
     def crossings():
-        place = {box: i for row in rows for i, box in enumerate(row)}
+        position = {box: i for row in rows for i, box in enumerate(row)}
         total = 0
         for row in rows:
-            ends = [(i, place[source]) for i, box in enumerate(row) for source in above[box]]
+            ends = [(i, position[source]) for i, box in enumerate(row) for source in above[box]]
             total += sum((a - c) * (b - d) < 0 for (a, b), (c, d) in combinations(ends, 2))
         return total
 
@@ -217,8 +217,8 @@ def ordered(rows, above, below):
         neighbours, order = (below, range(1, len(rows))) if sweep % 2 == 0 else (above, range(len(rows) - 2, -1, -1))
         rows = [list(row) for row in rows]
         for level in order:
-            place = {box: i for row in rows for i, box in enumerate(row)}
-            means = {box: fmean([place[n] for n in neighbours[box]] or [place[box]]) for box in rows[level]}
+            position = {box: i for row in rows for i, box in enumerate(row)}
+            means = {box: fmean([position[n] for n in neighbours[box]] or [position[box]]) for box in rows[level]}
             rows[level].sort(key=means.get)
         count = crossings()
         if count < fewest:
@@ -227,43 +227,43 @@ def ordered(rows, above, below):
 
 
 def coordinates(rows, above, below, sizes):
-    """The middles of the boxes and joints: operations in line with operations, long edges straight."""
-    near = {box: pulls(box, above[box] + below[box]) for box in above}
-    # An edge pushes no operation aside; operations in each other's way part as the sum of squared distances asks for.
-    firm = {box: 1e-6 if type(box) is Joint else 1e-3 + sum(pull for _, pull in near[box]) for box in above}
+    """The x coordinates of boxes and joints: operations aligned with operations, long edges straight."""
+    near = {box: weighted(box, above[box] + below[box]) for box in above}
+    # Joints hardly move operations; operations too close to each other are moved apart by least squares.
+    weights = {box: 1e-6 if type(box) is Joint else 1e-3 + sum(w for _, w in near[box]) for box in above}
     x = {}
     for row in rows:
-        x |= dict(zip(row, spread([0.0] * len(row), row, sizes, firm), strict=True))
+        x |= dict(zip(row, spread([0.0] * len(row), row, sizes, weights), strict=True))
     for sweep in range(_MOVES):
         for row in rows if sweep % 2 == 0 else rows[::-1]:
             wanted = [
-                sum(x[n] * pull for n, pull in near[box]) / sum(pull for _, pull in near[box]) if near[box] else x[box]
+                sum(x[n] * w for n, w in near[box]) / sum(w for _, w in near[box]) if near[box] else x[box]
                 for box in row
             ]
-            x |= dict(zip(row, spread(wanted, row, sizes, firm), strict=True))
+            x |= dict(zip(row, spread(wanted, row, sizes, weights), strict=True))
     return x
 
 
-def pulls(box, neighbours):
-    """(neighbour, how strongly it pulls at the box): joints each other most, at an operation only what is computed."""
+def weighted(box, neighbours):
+    """(neighbour, its weight in the box's position): largest between joints; for an operation, only operations."""
     if type(box) is Joint:
         return [(n, 40 if type(n) is Joint else 0.1) for n in neighbours]
     computed = [n for n in neighbours if type(n) is Node]
     return [(n, 1) for n in computed or neighbours]
 
 
-def spread(wanted, row, sizes, firm):
-    """The places nearest to the wanted ones, by squares weighted with how firm a box stands, that keep the distances.
+def spread(wanted, row, sizes, weights):
+    """The positions nearest to the wanted ones, by weighted least squares, that keep the minimum distances.
 
-    In coordinates from which the distances are subtracted the places must only not decrease, so pooling adjacent
-    violators finds them: neighbours that are too close become one block at its mean.
+    After subtracting the minimum distances, the positions must be non-decreasing: isotonic regression by pooling
+    adjacent violators, in which neighbours that are too close become one block at their mean.
     """
     shifts = [0.0]
     for left, right in pairwise(row):
         shifts.append(shifts[-1] + right_end(0, sizes.get(left)) + _GAP + sizes.get(right, (0, 0))[0] / 2)
     blocks = []  # [mean, weight, number of members]
     for want, shift, box in zip(wanted, shifts, row, strict=True):
-        blocks.append([want - shift, firm[box], 1])
+        blocks.append([want - shift, weights[box], 1])
         while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
             mean, weight, count = blocks.pop()
             before = blocks[-1]
@@ -275,7 +275,7 @@ def spread(wanted, row, sizes, firm):
 
 
 def routes(inputs, x, y):
-    """For each edge the points it runs through, from the source down."""
+    """The points of each edge, from the source down."""
     joints = {}
     for joint in x:
         if type(joint) is Joint:
@@ -287,7 +287,7 @@ def routes(inputs, x, y):
 
 
 def smooth(points):
-    """A curve through the points that is vertical at each."""
+    """A curve through the points with a vertical tangent at each."""
     vertices, codes = [points[0]], [Path.MOVETO]
     for (x0, y0), (x1, y1) in pairwise(points):
         middle = (y0 + y1) / 2

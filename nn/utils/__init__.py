@@ -1,4 +1,4 @@
-"""What ``torch.nn.utils`` offers and is covered here."""
+"""The part of ``torch.nn.utils`` that is covered."""
 
 from nn.clip import clip_grad_norm_, clip_grad_value_
 from nn.utils import rnn

@@ -1,8 +1,8 @@
 """Sequences of different lengths in one batch: padded to one length, or packed without padding.
 
-Packed, the rows of all steps stand below each other: first the first element of each sequence, longest sequence first,
-then the second of each that has one, and so on. So a step of a recurrent network reads consecutive rows, and none is
-wasted on padding.
+A packed batch holds the rows of all steps one after the other: the first element of each sequence, longest sequence
+first, then the second element of each sequence that has one, and so on. So a step of a recurrent network reads
+consecutive rows, and none is spent on padding.
 """
 
 from typing import NamedTuple
@@ -27,10 +27,9 @@ class PackedSequence(_Packed):
     data : Tensor (rows, ...)
         The elements, step by step.
     batch_sizes : Tensor of int64 (T,)
-        How many sequences have an element at each step.
+        Number of sequences that have an element at each step.
     sorted_indices, unsorted_indices : Tensor of int64 (B,), or None
-        Where the sequences stood before they were sorted by length, and where those now stand; None where they came
-        sorted.
+        The permutation that sorted the sequences by length, and its inverse; None if they were sorted.
     """
 
     __slots__ = ()
@@ -41,7 +40,7 @@ class PackedSequence(_Packed):
         return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
 
     def to(self, dtype):
-        """The same with its data in another dtype; itself if they have that dtype already."""
+        """The same sequence with its data in another dtype; itself if the data has that dtype already."""
         data = self.data.to(dtype)
         return self if data is self.data else self._replace(data=data)
 
@@ -55,7 +54,7 @@ class PackedSequence(_Packed):
 
 
 def invert_permutation(permutation):
-    """The permutation that undoes `permutation`, a Tensor of int64 or None."""
+    """The inverse of `permutation`, a Tensor of int64 or None."""
     if permutation is None:
         return None
     inverse = np.empty_like(permutation.data)
@@ -64,16 +63,16 @@ def invert_permutation(permutation):
 
 
 def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True):
-    """Leave the padding of a batch of sequences out.
+    """Remove the padding of a batch of sequences.
 
     Parameters
     ----------
     input : Tensor (T, B, ...), or with `batch_first` (B, T, ...)
-        Of any dtype; what lies beyond a sequence's length is ignored.
+        Of any dtype; elements beyond a sequence's length are ignored.
     lengths : Tensor, array or list of int (B,)
     batch_first : bool, default False
     enforce_sorted : bool, default True
-        Whether the sequences must stand by decreasing length; else they are sorted.
+        Whether the sequences must be ordered by decreasing length; else they are sorted.
 
     Returns
     -------
@@ -82,7 +81,7 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
     Raises
     ------
     ValueError
-        A length is below 1 or above T, there is not one for each sequence, or they are not sorted and must be.
+        A length is below 1 or above T, the number of lengths is not B, or they are not sorted with `enforce_sorted`.
 
     Examples
     --------
@@ -93,7 +92,7 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
     (tensor([3, 1, 4, 2, 5]), tensor([2, 2, 1]))
     """
     if input.ndim < 2:
-        raise ValueError(f"pack_padded_sequence: input must have at least 2 dimensions, got shape {input.shape}")
+        raise ValueError(f"pack_padded_sequence: input must have at smallest 2 dimensions, got shape {input.shape}")
     x = input.data.swapaxes(0, 1) if batch_first else input.data
     lengths = _checked_lengths("pack_padded_sequence", lengths, *x.shape[:2])
     order = None
@@ -106,17 +105,17 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
             f"got {lengths.tolist()}; pass enforce_sorted=False"
         )
     if not lengths.size:
-        raise ValueError(f"pack_padded_sequence: needs at least one sequence, got input of shape {input.shape}")
+        raise ValueError(f"pack_padded_sequence: needs at smallest one sequence, got input of shape {input.shape}")
     sizes = (lengths[:, None] > np.arange(lengths[0])).sum(axis=0)
-    places = _places(sizes, order)
+    positions = _positions(sizes, order)
     shape, dtype = x.shape, x.dtype
 
     def backward(dy):
         dx = np.zeros(shape, dtype)
-        dx[places] = dy
+        dx[positions] = dy
         return dx.swapaxes(0, 1) if batch_first else dx
 
-    packed = record("pack_padded_sequence", x[places], (input,), backward)
+    packed = record("pack_padded_sequence", x[positions], (input,), backward)
     return PackedSequence(packed, Tensor(sizes), None if order is None else Tensor(order))
 
 
@@ -129,7 +128,7 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
     batch_first : bool, default False
     padding_value : float, default 0.0
     total_length : int, optional
-        Pad to this length, rather than that of the longest sequence.
+        Pad to this length rather than to that of the longest sequence.
 
     Returns
     -------
@@ -145,18 +144,18 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
     T = len(sizes) if total_length is None else total_length
     if len(sizes) > T:
         raise ValueError(
-            f"pad_packed_sequence: total_length must be at least {len(sizes)}, the longest sequence's, got {T}"
+            f"pad_packed_sequence: total_length must be at smallest {len(sizes)}, the longest sequence's, got {T}"
         )
     order = None if sequence.sorted_indices is None else sequence.sorted_indices.data
-    places = _places(sizes, order)
+    positions = _positions(sizes, order)
     y = np.full((T, int(sizes[0]), *data.shape[1:]), padding_value, data.dtype)
-    y[places] = data
+    y[positions] = data
     lengths = (sizes[:, None] > np.arange(sizes[0])).sum(axis=0)
     if order is not None:
         lengths = lengths[sequence.unsorted_indices.data]
 
     def backward(dy):
-        return dy.swapaxes(0, 1)[places] if batch_first else dy[places]
+        return dy.swapaxes(0, 1)[positions] if batch_first else dy[positions]
 
     y = y.swapaxes(0, 1) if batch_first else y
     return record("pad_packed_sequence", y, (sequence.data,), backward), Tensor(lengths)
@@ -168,7 +167,7 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
     Parameters
     ----------
     sequences : iterable of Tensor (length, ...)
-        Of one dtype, alike but for their lengths.
+        Of one dtype, and of one shape except for their lengths.
     batch_first : bool, default False
     padding_value : float, default 0.0
     padding_side : {"right", "left"}
@@ -180,11 +179,11 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
     Raises
     ------
     ValueError, TypeError
-        No sequence, shapes that differ beyond the first dimension, an unknown side; dtypes that differ.
+        There is no sequence, shapes differ beyond the first dimension, or the side is unknown; dtypes differ.
     """
     sequences = tuple(sequences)
     if not sequences:
-        raise ValueError("pad_sequence: needs at least one sequence, got none")
+        raise ValueError("pad_sequence: needs at smallest one sequence, got none")
     if padding_side not in ("right", "left"):
         raise ValueError(f"pad_sequence: padding_side must be 'right' or 'left', got {padding_side!r}")
     arrays = [sequence.data for sequence in sequences]
@@ -193,14 +192,14 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
     if len({array.dtype for array in arrays}) > 1:
         raise TypeError(f"pad_sequence: dtypes differ: {', '.join(str(array.dtype) for array in arrays)}")
     T = max(map(len, arrays))
-    spans = [slice(0, len(a)) if padding_side == "right" else slice(T - len(a), T) for a in arrays]
+    slices = [slice(0, len(a)) if padding_side == "right" else slice(T - len(a), T) for a in arrays]
     y = np.full((len(arrays), T, *arrays[0].shape[1:]), padding_value, arrays[0].dtype)
-    for row, span, array in zip(y, spans, arrays, strict=True):
-        row[span] = array
+    for row, steps, array in zip(y, slices, arrays, strict=True):
+        row[steps] = array
 
     def backward(dy):
         rows = dy if batch_first else dy.swapaxes(0, 1)
-        return tuple(row[span] for row, span in zip(rows, spans, strict=True))
+        return tuple(row[steps] for row, steps in zip(rows, slices, strict=True))
 
     return record("pad_sequence", y if batch_first else y.swapaxes(0, 1), sequences, backward)
 
@@ -216,7 +215,7 @@ def unpad_sequence(padded_sequences, lengths, batch_first=False):
     """
     rows = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
     B, T = rows.shape[:2]
-    lengths = _checked_lengths("unpad_sequence", lengths, T, B, least=0)
+    lengths = _checked_lengths("unpad_sequence", lengths, T, B, smallest=0)
     return [rows[b, : int(length)] for b, length in enumerate(lengths)]
 
 
@@ -233,20 +232,20 @@ def unpack_sequence(packed_sequences):
     return unpad_sequence(padded, lengths, batch_first=True)
 
 
-def _checked_lengths(name, lengths, T, B, least=1):
-    """The lengths as an array of int64, one for each sequence, from `least` to T."""
+def _checked_lengths(name, lengths, T, B, smallest=1):
+    """Validate lengths, one for each sequence and from `smallest` to T, and return them as an array of int64."""
     found = np.asarray(lengths.data if isinstance(lengths, Tensor) else lengths)
     if found.shape != (B,):
         raise ValueError(f"{name}: needs a length for each of {B} sequences, got shape {found.shape}")
     if found.dtype.kind not in "iu" and B:
         raise TypeError(f"{name}: lengths must be integers, got {found.dtype}")
-    if B and not (found.min() >= least and found.max() <= T):
-        raise ValueError(f"{name}: lengths must be from {least} to {T}, got {found.tolist()}")
+    if B and not (found.min() >= smallest and found.max() <= T):
+        raise ValueError(f"{name}: lengths must be from {smallest} to {T}, got {found.tolist()}")
     return found.astype(np.int64)
 
 
-def _places(sizes, order):
-    """For each packed row its step and its sequence, of which `order` says where it stood before sorting."""
+def _positions(sizes, order):
+    """Step and sequence of each packed row; `order` maps sorted sequences to their original indices."""
     steps = np.repeat(np.arange(len(sizes)), sizes)
     sequences = np.arange(len(steps)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return steps, sequences if order is None else order[sequences]

@@ -12,20 +12,18 @@ from tests.conformance import catalogue, expected, optimizers, pool, report
 
 
 def _names(word, name, names):
-    """Whether a word of the command line means the unit: by its whole name if it is one, else by a part."""
+    """Whether a word of the command line selects the unit `name`: as its full name, or else as a part of it."""
     return word == name if word in names else word in name
 
 
 def main():
-    """Run what the command line asks for; the exit code is 1 if something is new or stale."""
+    """Run what the command line selects; the exit code is 1 if something is new or stale."""
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description="PyTorch's own samples on ours.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these, or what has the word in its name")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these, or those whose name contains it")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
     parser.add_argument("--fixed", action="store_true", help="the part that runs in CI")
     parser.add_argument("--list", nargs="*", metavar="STATUS", default=[], help="print each sample of these statuses")
-    parser.add_argument(
-        "--write", action="store_true", help="list what does not pass in expected.txt, for what has run"
-    )
+    parser.add_argument("--write", action="store_true", help="update expected.txt for what has run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results there")
     options = parser.parse_args()
     torch.set_num_threads(1)

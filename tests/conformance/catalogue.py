@@ -1,7 +1,7 @@
 """PyTorch's name of an operation -> ours.
 
 An entry may have three forms: the function or method of `nn`, the function of `kernels` (on arrays, without gradient),
-and the method that works in place. Where PyTorch's arguments come in another order, a function here turns them.
+and the method that works in place. If PyTorch's arguments have another order, a function here reorders them.
 """
 
 import operator
@@ -12,14 +12,14 @@ import numpy as np
 import kernels
 import nn
 from nn import functional as F
-from tests.conformance import database, own
+from tests.conformance import additional, database
 from tests.conformance.values import Inexpressible
 
-op_db, module_db = [*database.op_db, *own.OPERATIONS], [*database.module_db, *own.MODULES]
+op_db, module_db = [*database.op_db, *additional.OPERATIONS], [*database.module_db, *additional.MODULES]
 
 
 class Entry(NamedTuple):
-    """Our forms of one operation; None where there is none."""
+    """Our forms of one operation; None for a form that does not exist."""
 
     tensors: object = None
     arrays: object = None
@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 
 
 def _index(x, dim, index):
-    """The index that picks `index` along a dimension."""
+    """The tuple that applies `index` along a dimension."""
     if x.ndim == 0:
         raise Inexpressible("an index of a 0-d tensor")
     if not -x.ndim <= dim < x.ndim:
@@ -118,7 +118,7 @@ def upsample_nearest(x, size=None, scale_factor=None):
 
 
 _T = nn.Tensor
-# of the same name, and with a kernel of the same name where there is one
+# methods of the same name, with the kernel of the same name if there is one
 # fmt: off
 _METHODS = [
     "abs", "add", "all", "any", "argmax", "argmin", "bool", "chunk", "clamp", "clone", "div", "double", "exp",
@@ -205,47 +205,47 @@ TABLE = {
     "nn.functional.upsample_nearest": Entry(upsample_nearest),
 }
 
-# names that PyTorch's table shares with something of ours that is another thing
+# names in PyTorch's table that mean something else here
 OTHER = {
     "randn": "random numbers; the distribution is tested in tests/nn/test_init.py",
     "unfold": "Tensor.unfold, a view of sliding windows; ours is nn.functional.unfold",
     "div.floor_rounding": "rounding_mode",
     "div.trunc_rounding": "rounding_mode",
     "nn.Module": "does nothing by itself; tests/nn/test_module.py",
-    "nn.ModuleDict": "holds modules; tests/nn/test_module.py",
-    "nn.ModuleList": "holds modules; tests/nn/test_module.py",
+    "nn.ModuleDict": "a container; tests/nn/test_module.py",
+    "nn.ModuleList": "a container; tests/nn/test_module.py",
     "nn.Sequential": "calls modules; tests/nn/test_module.py",
 }
 
 
-# (operation, reason) -> (word in the names of the samples, why ours is right where it differs from PyTorch); such
+# (operation, reason) -> (a word in the samples' names, why ours is right although it differs from PyTorch); these
 # samples count as "different"
 DIFFERENT = {
     **{
         (name, "gradient: values differ"): (
             "float64",
-            "PyTorch multiplies by 1/6 as a float32, which is 0.16666667163, in its gradient of float64, too",
+            "PyTorch multiplies by 1/6 as a float32, which is 0.16666667163, in its float64 gradient, too",
         )
         for name in ("nn.functional.hardsigmoid", "nn.Hardsigmoid")
     },
     **{
         (f"nn.functional.{name}", "gradient: not finite alike"): (
             "float32 reference",
-            "at NaN PyTorch's vector loop has NaN, as ours, and its scalar loop, for strided inputs and the rest, dy",
+            "at NaN PyTorch's vector loop gives NaN, as ours; its scalar loop, for strided inputs and tails, gives dy",
         )
         for name in ("elu", "selu", "celu")
     },
     **{
         (f"nn.functional.{name}", "gradient: not finite alike"): (
             "reference",
-            "the gradient at a NaN is NaN; PyTorch's is, or is that of the linear part, as its loop has vectors or not",
+            "the gradient at a NaN is NaN; PyTorch's is NaN in its vector loop, the linear part's in its scalar loop",
         )
         for name in ("elu", "selu", "celu")
     },
     **{
         (f"lr_scheduler.{name}", "rates after resuming are those of a run that was not interrupted"): (
             "resumed after",
-            "PyTorch applies the factor of the epoch at which it resumes to a rate that has it already",
+            "PyTorch applies the factor of the epoch at which it resumes to a rate that already contains it",
         )
         for name in ("StepLR", "MultiStepLR", "ConstantLR", "CosineAnnealingWarmRestarts")
     },
@@ -253,7 +253,7 @@ DIFFERENT = {
 
 
 def is_different(name, reason, key):
-    """Whether a sample, of that operation and key, differs for a reason that `DIFFERENT` states."""
+    """Whether a sample, by its operation and key, differs for a reason in `DIFFERENT`."""
     word, _ = DIFFERENT.get((name, reason), (None, ""))
     return word is not None and word in key
 
@@ -264,7 +264,7 @@ def full_name(op):
 
 
 def entry(op):
-    """Our forms of PyTorch's operation, None if there are none."""
+    """Our forms of PyTorch's operation, or None if there are none."""
     name = full_name(op)
     if name in OTHER:
         return None
@@ -282,8 +282,8 @@ def modules():
 
 
 def missing():
-    """What is ours and in no table here: modules, functions of `nn.functional`, and operations of PyTorch's table whose
-    name, or an alias of it, is that of something public."""
+    """Public names that no table covers: modules, functions of `nn.functional`, and operations of PyTorch's table whose
+    name or alias is public here."""
     ours = {*F.__all__, *nn.__all__, *(name for name in dir(_T) if not name.startswith("__")), *dir(kernels)}
     found = []
     for op in op_db:

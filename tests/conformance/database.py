@@ -3,7 +3,7 @@
 import warnings
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # what PyTorch's own test helpers import is not ours to mend
+    warnings.simplefilter("ignore")  # of packages that PyTorch's test helpers import
     from torch.testing._internal.common_methods_invocations import op_db
     from torch.testing._internal.common_modules import FunctionInput, ModuleErrorEnum, ModuleInput, module_db
     from torch.testing._internal.common_optimizers import OptimizerErrorEnum, optim_db

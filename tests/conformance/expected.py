@@ -1,4 +1,4 @@
-"""The list of what does not pass, and the comparison with it."""
+"""The list of samples that do not pass, and the comparison with it."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -6,9 +6,9 @@ from typing import NamedTuple
 PATH = Path(__file__).with_name("expected.txt")
 
 _HEADER = """\
-# What does not pass, one line a kind: operation, status, part, reason, separated by tabs.
-# part: "fixed" if it occurs in the part that runs in CI, too, else "all". Statuses: see __init__.py.
-# Written by `python -m tests.conformance --write`; a change of this file is a change of what is covered: read the diff.
+# Samples that do not pass, one line per kind: operation, status, part, reason, separated by tabs.
+# part: "fixed" if it also occurs in the part that runs in CI, else "all". Statuses: see __init__.py.
+# Written by `python -m tests.conformance --write`; a change of this file changes what is covered: read the diff.
 """
 
 
@@ -41,7 +41,7 @@ def read():
 
 
 def write(results, units, fixed_only):
-    """Replace the lines of these units; those that only occur outside the fixed part stay if nothing else has run."""
+    """Replace the lines of these units; with `fixed_only`, lines that only occur outside the fixed part are kept."""
     lines = {line: fixed for line, fixed in read().items() if line.unit not in units or (fixed_only and not fixed)}
     lines |= kinds(results)
     rows = sorted("\t".join((k.unit, k.status, "fixed" if fixed else "all", k.reason)) for k, fixed in lines.items())
@@ -49,13 +49,13 @@ def write(results, units, fixed_only):
 
 
 def compare(results, units, fixed_only):
-    """Complaints: what is new, and what is listed but no longer occurs.
+    """Complaints: kinds that are new, and kinds that are listed but no longer occur.
 
     Parameters
     ----------
     results : sequence of Result
     units : collection of str
-        Those that ran.
+        The units that ran.
     fixed_only : bool
 
     Returns
@@ -75,5 +75,5 @@ def compare(results, units, fixed_only):
 
 
 def sample(result):
-    """Two lines on one sample."""
+    """Two lines that describe one sample."""
     return f"     [{result.key}] {result.description}\n     {result.detail}"

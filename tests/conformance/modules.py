@@ -1,4 +1,4 @@
-"""The samples of a module: PyTorch's, their non-contiguous twins, bad input, and the state there and back."""
+"""The samples of a module: PyTorch's, their non-contiguous twins, bad input, and a round trip of the state_dict."""
 
 import copy
 import warnings
@@ -16,8 +16,8 @@ from tests.conformance.samples import (
     Refused,
     Sides,
     attempt,
+    check_signature,
     convert,
-    fits,
     in_precision,
     judge,
     judge_bad_input,
@@ -64,7 +64,7 @@ def _described(sample):
 
 
 def _constructed(value, converter):
-    """An argument of a constructor: as `converter`, and the functions and layers that some of them take."""
+    """Convert an argument of a constructor, which may also be a function or a layer."""
     if isinstance(value, (torch.nn.TransformerEncoderLayer, torch.nn.TransformerDecoderLayer)):
         attention = value.self_attn
         return getattr(nn, type(value).__name__)(
@@ -98,12 +98,12 @@ def _make(info, made):
     ours = getattr(nn, info.module_cls.__name__)
     converter = Converter()
     arguments, options = _constructed(tuple(made.args), converter), _constructed(dict(made.kwargs), converter)
-    fits(ours, arguments, options)
+    check_signature(ours, arguments, options)
     return attempt(ours, *arguments, **options)
 
 
 def _without_dropout(module):
-    """Random masks differ from PyTorch's."""
+    """Switch dropout off: random masks differ from PyTorch's."""
     for part in module.modules():
         if hasattr(part, "dropout") and isinstance(part.dropout, float):
             part.dropout = 0.0
@@ -113,7 +113,7 @@ def _without_dropout(module):
 
 def _run(info, sample, dtype, training, twin):
     outcome = _compared(info, sample, dtype, training, twin)
-    if outcome.status == "refused" and "has a gradient for input only" in outcome.reason:
+    if outcome.status == "refused" and "has a gradient with respect to input only" in outcome.reason:
         called = sample.forward_input
         called.args = called.args[:1] + tuple(v.detach() if torch.is_tensor(v) else v for v in called.args[1:])
         rest = _compared(info, sample, dtype, training, twin)
@@ -145,7 +145,7 @@ def _compared(info, sample, dtype, training, twin):
         if twin == "strided":
             nest = _strided(nest)
         converter, arguments, options = convert("tensor", *nest)
-        fits(ours.forward, arguments, options)
+        check_signature(ours.forward, arguments, options)
     except Inexpressible as reason:
         return Outcome("inexpressible", str(reason))
     except Refused as refused:
@@ -171,15 +171,15 @@ def _compared(info, sample, dtype, training, twin):
         return [*converter.pairs, *states]
 
     def call():
-        own = dict(ours.named_parameters())
-        return ours(*arguments, **options), [ours for _, ours in converter.pairs] + [own[n] for n in names]
+        by_name = dict(ours.named_parameters())
+        return ours(*arguments, **options), [ours for _, ours in converter.pairs] + [by_name[n] for n in names]
 
     sides = Sides(call, lambda: (theirs(*nest[0], **nest[1]), leaves + list(parameters.values())), exact)
     return judge(sides, pairs, strided_cotangent=twin == "strided dy")
 
 
 def in_copy(nest):
-    """The nest on memory of its own, from which the float64 results are computed."""
+    """A deep copy of the nest, from which the float64 results are computed."""
     known = {}
 
     def copied(value):
@@ -209,7 +209,7 @@ def _strided(nest):
 
 
 def _states_differ(ours, theirs):
-    """The outcome where what our module gives back is not what it was given."""
+    """The outcome if our module's state_dict is not the one that it loaded, else None."""
     given, back = theirs.state_dict(), ours.state_dict()
     if list(given) != list(back):
         return Outcome("wrong", "state_dict: keys differ", f"{list(back)}, expected {list(given)}")
@@ -250,17 +250,17 @@ def _bad_call(info, sample, training, rule):
         module = _make(info, sample.constructor_input)
         module.train(training)
         _, arguments, options = convert("tensor", tuple(sample.forward_input.args), dict(sample.forward_input.kwargs))
-        fits(module.forward, arguments, options)
+        check_signature(module.forward, arguments, options)
         return module, arguments, options
 
     outcome = judge_bad_input(make, lambda module, arguments, options: module(*arguments, **options), rule)
-    if outcome.status == "accepted" and _takes(info, sample, training):
+    if outcome.status == "accepted" and _accepts(info, sample, training):
         return Outcome("inexpressible", "PyTorch takes this bad input, too", outcome.reason)
     return outcome
 
 
-def _takes(info, sample, training):
-    """Whether PyTorch takes the bad input: its table lists some for training that are none in evaluation."""
+def _accepts(info, sample, training):
+    """Whether PyTorch accepts the bad input: its table lists some that are only invalid in training mode."""
     made, called = sample.constructor_input, sample.forward_input
     try:
         info.module_cls(*made.args, **made.kwargs).train(training)(*called.args, **called.kwargs)

@@ -11,15 +11,15 @@ from tests.conformance.samples import (
     Case,
     Outcome,
     Sides,
+    check_signature,
     convert,
-    fits,
     in_precision,
     judge,
     judge_bad_input,
 )
 from tests.conformance.values import Inexpressible, describe, leaves_of, same_layout
 
-MOST = {"sample": 200, "reference": 60}  # of one dtype; of more, evenly spread ones
+LIMITS = {"sample": 200, "reference": 60}  # samples of one dtype: if there are more, evenly spaced ones
 FIXED = 5  # samples of one dtype in the fixed part
 
 
@@ -43,17 +43,17 @@ def _dtypes(op):
 
 
 def seed():
-    """The samples are random numbers, the same in each run."""
+    """Seed all generators: the samples are the same random numbers in each run."""
     torch.manual_seed(0)
     np.random.seed(0)
     random.seed(0)
 
 
-def spread(count, most):
-    """At most `most` of the numbers below `count`, evenly spread, with the first and the last."""
-    if count <= most:
+def spread(count, limit):
+    """At most `limit` of the numbers below `count`, evenly spaced, with the first and the last."""
+    if count <= limit:
         return range(count)
-    return sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})
+    return sorted({round(i * (count - 1) / (limit - 1)) for i in range(limit)})
 
 
 def _samples(op, forms, dtype, gradients):
@@ -69,7 +69,7 @@ def _samples(op, forms, dtype, gradients):
             yield Case(f"{short} {source}", "", True, lambda outcome=outcome: outcome)
             continue
         fixed = set(spread(len(samples), FIXED)) if source == "sample" else ()
-        for i in spread(len(samples), MOST[source]):
+        for i in spread(len(samples), LIMITS[source]):
             sample = samples[i]
             description = describe((sample.input, *sample.args)) + " " + describe(sample.kwargs)
             for form, twin in _ways(op, forms, gradients, source):
@@ -82,7 +82,7 @@ def _samples(op, forms, dtype, gradients):
 
 
 def _ways(op, forms, gradients, source):
-    """(form, twin): as given, strided inputs, strided dy; the latter two only for PyTorch's own samples."""
+    """(form, twin): plain, strided inputs, strided dy; the latter two only for PyTorch's sample inputs."""
     twins = ("plain", "strided", "strided dy") if source == "sample" else ("plain",)
     for form in ("tensors", "arrays", "in_place"):
         if getattr(forms, form) is None or (form == "in_place" and op.inplace_variant is None):
@@ -93,7 +93,7 @@ def _ways(op, forms, gradients, source):
 
 
 def _copied(sample):
-    """The sample on memory of its own; a tensor that occurs twice still does."""
+    """A deep copy of the sample; a tensor that occurs twice is copied once."""
     known = {}
 
     def copy(value):
@@ -112,7 +112,7 @@ def _run(op, forms, sample, form, twin):
     if op.method_variant is not None and not torch.is_tensor(sample.input):
         return Outcome("inexpressible", "the input is a number")
     outcome = _compared(op, forms, sample, form, twin)
-    if outcome.status == "refused" and "has a gradient for input only" in outcome.reason:
+    if outcome.status == "refused" and "has a gradient with respect to input only" in outcome.reason:
         wanted = sample.input
         constant = sample.transform(lambda v: v.detach() if torch.is_tensor(v) and v is not wanted else v)
         rest = _compared(op, forms, constant, form, twin)
@@ -133,7 +133,7 @@ def _compared(op, forms, sample, form, twin):
             sample.kwargs.pop("memory_format")  # the values are the same
         nest = (sample.input, sample.args, sample.kwargs)
         converter, value, arguments, options = convert("array" if form == "arrays" else "tensor", *nest)
-        fits(ours, (value, *arguments), options)
+        check_signature(ours, (value, *arguments), options)
     except Inexpressible as reason:
         return Outcome("inexpressible", str(reason))
     leaves = [theirs for theirs, _ in converter.pairs]
@@ -161,14 +161,14 @@ def _compared(op, forms, sample, form, twin):
 
 
 def _overlaps(tensor):
-    """Whether two elements lie at one address."""
-    reach = tensor.untyped_storage().nbytes() // tensor.element_size()
-    addresses = torch.arange(reach).as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
+    """Whether two elements share one address."""
+    size = tensor.untyped_storage().nbytes() // tensor.element_size()
+    addresses = torch.arange(size).as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
     return len(addresses.unique()) < tensor.numel()
 
 
 def _accepts(function, sample):
-    """Whether PyTorch takes the sample in place: the result may not have another shape or dtype than the input."""
+    """Whether PyTorch accepts the sample in place: the result must have the shape and dtype of the input."""
     try:
         sample = _copied(sample)
         function(sample.input, *sample.args, **sample.kwargs)
@@ -182,7 +182,7 @@ def _is_number_for_tensor(bad):
     return not bad.error_regex and not all(map(torch.is_tensor, operands[:2]))
 
 
-# the functions that subtract a mean or divide by a root mean square -> the number of elements it is taken over
+# functions that subtract a mean or divide by a root mean square -> the number of elements that it is taken over
 _NORMALIZED = {
     "nn.functional.layer_norm": lambda x, shape, *_, **__: math.prod(shape),
     "nn.functional.rms_norm": lambda x, shape, *_, **__: math.prod(shape),
@@ -193,10 +193,10 @@ _NORMALIZED = {
 
 
 def _cancelling(op, sample):
-    """The size of the terms whose difference is the gradient, where the difference is zero but for rounding.
+    """The magnitude of the terms that cancel in the gradient, if it is 0 except for rounding.
 
-    Of one or two elements less their mean, over their deviation, nothing is left that depends on them: the gradient is
-    the difference of terms of the size of dy / sqrt(eps), and rounding is relative to those.
+    One or two elements, normalised, do not depend on their values any more: the gradient is a difference of terms of
+    magnitude dy / sqrt(eps), and its rounding error is relative to those.
     """
     count = _NORMALIZED.get(op.name)
     if count is None or count(sample.input, *sample.args, **sample.kwargs) > 2:
@@ -232,7 +232,7 @@ def _bad_inputs(op, forms):
                     def make():
                         wrap = "array" if form == "arrays" else "tensor"
                         _, value, arguments, options = convert(wrap, sample.input, sample.args, sample.kwargs)
-                        fits(ours, (value, *arguments), options)
+                        check_signature(ours, (value, *arguments), options)
                         return value, arguments, options
 
                     def call(value, arguments, options):

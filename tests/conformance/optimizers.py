@@ -14,8 +14,8 @@ from tests.conformance.samples import (
     Outcome,
     Refused,
     attempt,
+    check_signature,
     convert,
-    fits,
     general,
     judge_bad_input,
 )
@@ -94,7 +94,7 @@ def _run(name, options, dtype, layout):
     kind = np.float32 if dtype == torch.float32 else np.float64
     try:
         _, converted = convert("tensor", dict(options))
-        fits(getattr(nn.optim, name), ([],), converted)
+        check_signature(getattr(nn.optim, name), ([],), converted)
     except Inexpressible as reason:
         return Outcome("inexpressible", str(reason))
     arrays = _values(kind)
@@ -104,14 +104,14 @@ def _run(name, options, dtype, layout):
     make = getattr(torch.optim, name)
     optimizers = [make(theirs, **options), make(exact, **options)]
     try:
-        own = attempt(getattr(nn.optim, name), ours, **converted)
+        our_optimizer = attempt(getattr(nn.optim, name), ours, **converted)
         generator = np.random.default_rng(1)
         for _ in range(STEPS):
             for mine, other, precise in zip(ours, theirs, exact, strict=True):
                 g = generator.standard_normal(mine.shape).astype(kind)
                 mine.grad = nn.Tensor(g.copy())
                 other.grad, precise.grad = torch.tensor(g), torch.tensor(g.astype(np.float64))
-            attempt(own.step)
+            attempt(our_optimizer.step)
             for optimizer in optimizers:
                 optimizer.step()
     except Refused as refused:
@@ -124,7 +124,7 @@ def _run(name, options, dtype, layout):
 
 
 def _run_rebound(makers):
-    """PyTorch's table holds functions that name its schedulers: the same code with our names is ours."""
+    """PyTorch's table has functions that construct its schedulers: run their code with our schedulers' names."""
     plateau = "ReduceLROnPlateau"
     for make in makers:
         for name in make.__code__.co_names:
@@ -141,9 +141,9 @@ def _run_schedule(name, options, resumed):
 
 
 def _rates_differ(pairs, by_metric, resumed=0):
-    """The outcome of the rates and momenta that both sides' schedulers, stacked, give in each of 20 epochs.
+    """The outcome of comparing the rates and momenta of both sides' schedulers, combined, in each of 20 epochs.
 
-    With `resumed`, the schedulers take so many steps, and then new ones on the same optimiser go on.
+    With `resumed`, the schedulers take that many steps, and then new ones continue on the same optimiser.
     """
 
     def rates(optimizer, makers, call, resumed=resumed):
@@ -154,14 +154,14 @@ def _rates_differ(pairs, by_metric, resumed=0):
                 for scheduler in schedulers:
                     call(scheduler.step)
             schedulers = [call(lambda make=make: make(optimizer, last_epoch=resumed - 1)) for make in makers]
-        seen = []
+        history = []
         for epoch in range(19 - resumed):
             group = optimizer.param_groups[0]
-            seen.append((group["lr"], group["momentum"]))
+            history.append((group["lr"], group["momentum"]))
             optimizer.step()
             for scheduler, metric in zip(schedulers, by_metric, strict=True):
                 call(scheduler.step, *([abs(epoch - 6.0)] if metric else []))
-        return np.array([(float(lr), float(momentum)) for lr, momentum in seen])
+        return np.array([(float(lr), float(momentum)) for lr, momentum in history])
 
     def silent(function, *arguments):
         with warnings.catch_warnings():
@@ -202,7 +202,7 @@ def _bad_constructor(name, sample, bad):
             raise Inexpressible("PyTorch only warns")
         if params is None:
             params = [nn.Parameter(np.ones((1, 1), np.float32))]
-        fits(ours, (params,), options)
+        check_signature(ours, (params,), options)
         return params, options
 
     def call(params, options):

@@ -1,4 +1,4 @@
-"""Each operation in a process of its own, a few at a time, so that a crash or a hang is seen, named and passed by."""
+"""Run each operation in a separate process, several at a time: a crash or a hang is reported and stops nothing else."""
 
 import multiprocessing
 import signal
@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from tests.conformance import catalogue, modules, operations, optimizers
 
-PATIENCE = 600  # seconds for one sample, kernels compiled in them included
+TIMEOUT = 600  # seconds for one sample, including compilation
 _KINDS = {"operation": operations, "module": modules, "optimizer": optimizers}
 
 
 class Result(NamedTuple):
-    """What became of one case."""
+    """The outcome of one case."""
 
     unit: str
     key: str
@@ -32,16 +32,16 @@ def run(units, jobs, fixed_only, report=None):
     units : sequence of (str, str)
         Kind and name of each.
     jobs : int
-        Processes at a time.
+        The number of processes at a time.
     fixed_only : bool
     report : callable, optional
-        Called with the name of a unit that has ended, its results and its seconds.
+        Called with the name of each finished unit, its results and its seconds.
 
     Returns
     -------
     list of Result
     """
-    # forked, so that a process need not import PyTorch anew; this process has run no kernel and has one thread
+    # forked, so that the processes need not import PyTorch; this process has run no kernel and has one thread
     context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
     waiting, running, results = list(reversed(units)), [], []
     while waiting or running:
@@ -58,7 +58,7 @@ def run(units, jobs, fixed_only, report=None):
 
 
 class _Worker:
-    """The process of one unit. If a case kills it, the next process starts behind that case."""
+    """The process of one unit. If a case kills it, a new process continues after that case."""
 
     def __init__(self, context, kind, name, fixed_only):
         self.name, self.results, self.started = name, [], time.monotonic()
@@ -72,14 +72,14 @@ class _Worker:
         self._process = self._context.Process(target=_work, args=arguments, daemon=True)
         self._process.start()
         end.close()
-        self._current, self._heard = None, time.monotonic()
+        self._current, self._last_message = None, time.monotonic()
 
     def collect(self):
-        """Take what the process has said; True if the unit is finished."""
+        """Receive the process's messages; return whether the unit is finished."""
         try:
             while self.messages.poll():
                 message = self.messages.recv()
-                self._heard = time.monotonic()
+                self._last_message = time.monotonic()
                 if message is None:
                     self._process.join()
                     return True
@@ -91,10 +91,10 @@ class _Worker:
             self._process.join()
             code = self._process.exitcode
             return self._died("crash", signal.Signals(-code).name if code < 0 else f"exit code {code}")
-        if time.monotonic() - self._heard > PATIENCE:
+        if time.monotonic() - self._last_message > TIMEOUT:
             self._process.kill()
             self._process.join()
-            return self._died("hang", f"more than {PATIENCE} s")
+            return self._died("hang", f"more than {TIMEOUT} s")
         return False
 
     def _died(self, status, reason):

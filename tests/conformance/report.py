@@ -22,7 +22,7 @@ def row(name, results, seconds=None):
 
 
 def reasons(results):
-    """The reasons of each status but pass, the most frequent first, with the operations in which they occur."""
+    """The reasons of each status except pass, the most frequent first, with the operations in which they occur."""
     lines = []
     for status in STATUSES[1:]:
         counts, where = Counter(), {}
@@ -40,6 +40,6 @@ def reasons(results):
 
 
 def save(path, results, complaints):
-    """Write all there is to know to a file of JSON."""
-    everything = {"complaints": complaints, "results": [result._asdict() for result in results]}
-    path.write_text(json.dumps(everything), encoding="utf-8")
+    """Write all results and complaints to a JSON file."""
+    content = {"complaints": complaints, "results": [result._asdict() for result in results]}
+    path.write_text(json.dumps(content), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""One sample: our side and PyTorch's, run and judged."""
+"""Running one sample on both sides, ours and PyTorch's, and judging the outcome."""
 
 import inspect
 import re
@@ -25,36 +25,36 @@ class Outcome(NamedTuple):
     """How a sample ended."""
 
     status: str
-    reason: str = ""  # the same for all samples of one kind: what `expected.txt` lists
-    detail: str = ""  # of this sample
+    reason: str = ""  # the same for all samples of one kind, as listed in `expected.txt`
+    detail: str = ""  # specific to this sample
 
 
 class Case(NamedTuple):
-    """One thing to try."""
+    """One sample to run."""
 
-    key: str  # names the sample within its operation
+    key: str  # the name of the sample within its operation
     description: str
     fixed: bool  # whether it belongs to the fixed part
     run: object  # () -> Outcome
 
 
 class Sides(NamedTuple):
-    """The same call three times; each returns (results, leaves that may get gradients)."""
+    """Three versions of the same call; each returns (results, leaves that may get gradients)."""
 
     ours: object  # () -> (results, leaves)
     theirs: object  # () -> (results, leaves)
-    exact: object  # (scale) -> (results, leaves), in float64; each input off by `scale` of itself, up or down
+    exact: object  # (scale, generator, dtype) -> (results, leaves); each input changed by ±`scale`, relatively
 
 
 class Refused(Exception):
-    """Our side raised; carries the outcome."""
+    """Our side raised an error; carries the outcome."""
 
     def __init__(self, outcome):
         super().__init__(outcome.reason)
         self.outcome = outcome
 
 
-def fits(function, arguments, options):
+def check_signature(function, arguments, options):
     """Raise Inexpressible unless `function` has these arguments."""
     try:
         inspect.signature(function).bind(*arguments, **options)
@@ -63,13 +63,13 @@ def fits(function, arguments, options):
 
 
 def refusal(error, status="refused"):
-    """The outcome of an error on our side: of the given status if we raise it ourselves, else an accident."""
+    """The outcome of an error on our side: the given status if our code raises it deliberately, else an accident."""
     reason = f"{type(error).__name__}: {general(str(error))}"
     frames = traceback.extract_tb(error.__traceback__)
     last = frames[-1]
-    place = next((f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames) if f.filename.startswith(_OURS)), "")
-    meant = last.filename.startswith(_OURS) and (last.line or "").startswith("raise") and isinstance(error, _NAMED)
-    return Outcome(status if meant else "accident", reason, f"{error} ({place})")
+    line = next((f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames) if f.filename.startswith(_OURS)), "")
+    ours = last.filename.startswith(_OURS) and (last.line or "").startswith("raise") and isinstance(error, _NAMED)
+    return Outcome(status if ours else "accident", reason, f"{error} ({line})")
 
 
 def general(message):
@@ -80,7 +80,7 @@ def general(message):
 
 
 def attempt(function, *arguments, **options):
-    """Call our side; a warning of NumPy's or Python's counts as an error, as in the project's tests.
+    """Call our side; any warning counts as an error, as in the project's tests.
 
     Raises
     ------
@@ -99,18 +99,18 @@ def attempt(function, *arguments, **options):
 
 
 def judge(sides, pairs, *, gradients=True, strided_cotangent=False, gradient_scale=0.0):
-    """Compare the results of both sides, what became of the inputs, and the gradients.
+    """Compare the results of both sides, the inputs after the call, and the gradients.
 
     Parameters
     ----------
     sides : Sides
     pairs : callable
-        After the call of our side: gives (theirs, ours) of each tensor that may have been changed in place.
+        Called after our side: returns (theirs, ours) for each tensor that may have been changed in place.
     gradients : bool
     strided_cotangent : bool
-        Whether our backward gets its gradient as an array that is not contiguous.
+        Whether our backward gets dy as a non-contiguous array.
     gradient_scale : float
-        The size, for a dy and inputs of 1, of terms that cancel in the gradient: rounding is relative to them.
+        The magnitude, for a dy and inputs of 1, of terms that cancel in the gradient: rounding is relative to them.
     """
     try:
         with warnings.catch_warnings():
@@ -134,7 +134,7 @@ def judge(sides, pairs, *, gradients=True, strided_cotangent=False, gradient_sca
 
 
 class _Exact:
-    """PyTorch's results and gradients in float64, computed when they are asked for."""
+    """PyTorch's results and gradients in float64, computed on demand."""
 
     def __init__(self, compute):
         self._compute = compute
@@ -149,7 +149,7 @@ class _Exact:
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore")
                         self._known[key] = self._compute(scale, torch.Generator().manual_seed(seed), dtype)
-                except Exception:  # no float64 counterpart: PyTorch's own result stands in
+                except Exception:  # there is no float64 counterpart: PyTorch's own result is used instead
                     pass
         known = self._known[key]
         return (None, None) if known is None else (flat(known[0]), known[1])
@@ -183,13 +183,13 @@ class _Exact:
                 found = max(found, np.nan_to_num(error, posinf=0.0).max(initial=0))
         return found * double / single
 
-    def movement(self, select, eps):
-        """How far a value moves if each input is rounded otherwise: the largest of four attempts."""
+    def sensitivity(self, select, eps):
+        """The change of a value when each input changes by one rounding error: the largest of four random changes."""
         base = select(0, 0)
         if base is None:
             return 0.0
-        moved = (select(float(eps), seed) for seed in range(1, 5))
-        return max(np.nan_to_num(np.abs(array_of(m) - array_of(base))).max(initial=0) for m in moved if m is not None)
+        others = (select(float(eps), seed) for seed in range(1, 5))
+        return max(np.nan_to_num(np.abs(array_of(y) - array_of(base))).max(initial=0) for y in others if y is not None)
 
 
 def _results_differ(ours, theirs, exact):
@@ -202,10 +202,10 @@ def _results_differ(ours, theirs, exact):
                 return Outcome("wrong", "a result is None on one side only", f"result {i}: {got}, expected {expected}")
             continue
 
-        def moves(i=i, got=got):
-            return exact.movement(lambda scale, seed: (exact.results(scale, seed)[0] or precise)[i], _eps(got))
+        def change(i=i, got=got):
+            return exact.sensitivity(lambda scale, seed: (exact.results(scale, seed)[0] or precise)[i], _eps(got))
 
-        found = difference(got, expected, precise[i] if torch.is_tensor(precise[i]) else None, moves)
+        found = difference(got, expected, precise[i] if torch.is_tensor(precise[i]) else None, change)
         if found:
             return Outcome("wrong", f"result: {found[0]}", f"result {i}: {found[1]}")
         if isinstance(got, nn.Tensor) and torch.is_tensor(expected) and got.requires_grad != expected.requires_grad:
@@ -218,7 +218,7 @@ def _eps(value):
 
 
 def _inputs_differ(pairs):
-    # what is left in an input is a mean or a variance of others, rounded relative to the largest of them
+    # an input changed in place is a mean or a variance of others, with errors relative to the largest of them
     largest = max((float(x.detach().abs().max()) for x, _ in pairs if x.is_floating_point() and x.numel()), default=0.0)
     for i, (expected, got) in enumerate(pairs):
         found = difference(got, expected, None, lambda got=got: _eps(got) * max(largest, largest**2))
@@ -228,7 +228,7 @@ def _inputs_differ(pairs):
 
 
 class _Ends(NamedTuple):
-    """Where gradients start and arrive, on both sides."""
+    """The tensors at which gradients start and arrive, on both sides."""
 
     ours: list
     our_leaves: list
@@ -266,24 +266,24 @@ def _gradients_differ(call, exact, strided_cotangent, gradient_scale):
                 return Outcome("wrong", f"gradient: {'missing' if got is None else 'not expected'}", f"input {i}")
             continue
 
-        def moves(i=i, x=x):
+        def change(i=i, x=x):
             def select(scale, seed):
                 return (exact.gradients(cotangents, scale, seed) or precise)[i]
 
             eps = torch.finfo(x.dtype).eps
-            return exact.movement(select, eps) + eps * gradient_scale
+            return exact.sensitivity(select, eps) + eps * gradient_scale
 
         def rounding(i=i):
             return exact.rounding(lambda *key: (exact.gradients(cotangents, *key) or precise)[i])
 
-        found = difference(got, dx, precise[i], moves, rounding)
+        found = difference(got, dx, precise[i], change, rounding)
         if found:
             return Outcome("wrong", f"gradient: {found[0]}", f"input {i} {list(x.shape)}: {found[1]}")
     return None
 
 
 def judge_bad_input(make, call, rule=""):
-    """The outcome of input that PyTorch refuses: passes if our side raises an error of its own.
+    """The outcome of input that PyTorch rejects: pass if our side raises an error deliberately.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ def judge_bad_input(make, call, rule=""):
     call : callable
         Takes what `make` returned.
     rule : str
-        What PyTorch says: the reason where ours accepts.
+        PyTorch's message: the reason if our side accepts the input.
     """
     try:
         arguments = make()
@@ -312,7 +312,7 @@ def convert(wrap, *nests):
 
 
 def in_precision(dtype, nest, generator, scale):
-    """`(nest in `dtype`, function that finds the counterpart of a tensor)`, each element off by `scale` of itself."""
+    """(the nest in `dtype`, with each element changed by ±`scale`; a function from a tensor to its counterpart)."""
     known = {}
 
     def up(value):

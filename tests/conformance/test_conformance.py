@@ -1,7 +1,7 @@
-"""The fixed part of the gate: a few of PyTorch's samples of every operation, module and optimiser.
+"""The fixed part of the conformance tests: a few of PyTorch's samples of every operation, module and optimiser.
 
-It runs as its own command, in processes of its own: whatever this one has compiled, warmed or imported does not matter,
-and it need not import PyTorch's private tables.
+It runs as a command in separate processes: what this process has compiled or imported does not matter, and this one
+need not import PyTorch's private tables.
 """
 
 import json
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def python(*arguments):
-    """Run Python in the project's folder; what it printed."""
+    """Run Python in the project's folder; return what it printed."""
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False)
     return done.stdout + done.stderr
@@ -30,10 +30,10 @@ def python(*arguments):
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory):
-    """What the command says of its fixed part."""
+    """The results of the fixed part."""
     path = tmp_path_factory.mktemp("conformance") / "results.json"
-    said = python("-m", "tests.conformance", "--fixed", "--jobs", 2, "--json", path)
-    assert path.exists(), said
+    output = python("-m", "tests.conformance", "--fixed", "--jobs", 2, "--json", path)
+    assert path.exists(), output
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -42,19 +42,19 @@ def test_every_sample_ends_as_listed(outcome):
 
 
 def test_no_defect_is_listed():
-    """What is not covered may be listed, with its reason; a wrong number, a crash or bad input accepted may not."""
+    """Gaps in coverage may be listed, with their reason; wrong numbers, crashes or accepted bad input may not."""
     assert not [line for line in expected.read() if line.status in DEFECTS]
 
 
 def test_most_samples_pass(outcome):
-    """A mistake in the harness could make everything inexpressible, and `expected.txt` list it."""
+    """A bug in the harness could make everything inexpressible, and `expected.txt` would list it."""
     statuses = [result["status"] for result in outcome["results"]]
     assert len(statuses) > 6000
     assert statuses.count("pass") > 0.8 * len(statuses)
 
 
-def test_a_crash_and_a_hang_are_named_and_passed_by():
-    said = python(
+def test_a_crash_and_a_hang_are_reported_and_stop_nothing():
+    output = python(
         "-c",
         """
 import os, signal, time, types
@@ -69,13 +69,13 @@ def passes():
 
 runs = {"fine": passes, "dies": die, "sleeps": lambda: time.sleep(99), "after": passes}
 cases = [Case(key, "", True, run) for key, run in runs.items()]
-pool.PATIENCE = 2
+pool.TIMEOUT = 2
 pool._KINDS["made up"] = types.SimpleNamespace(cases=lambda name: cases)
 for result in pool.run([("made up", "one")], 1, True):
     print(result.key, result.status, result.reason)
 """,
     )
-    assert said.splitlines() == ["fine pass ", "dies crash SIGSEGV", "sleeps hang more than 2 s", "after pass "]
+    assert output.splitlines() == ["fine pass ", "dies crash SIGSEGV", "sleeps hang more than 2 s", "after pass "]
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ for result in pool.run([("made up", "one")], 1, True):
         ([[1.0, 2.0, np.nan]], "shape differs"),
     ],
 )
-def test_difference_notices(ours, kind):
+def test_difference_detects(ours, kind):
     found = difference(np.array(ours, np.float32), torch.tensor([1.0, 2.0, torch.nan]))
     assert (found and found[0]) == kind
 
 
-def test_difference_notices_the_dtype():
+def test_difference_detects_the_dtype():
     assert difference(np.ones(2), torch.ones(2))[0] == "dtype is float64, not float32"
     assert difference(np.ones(2, np.int64), torch.ones(2, dtype=torch.int64)) is None
     assert difference(np.ones(2, np.int64), torch.zeros(2, dtype=torch.int64))[0] == "int64 values differ"
@@ -128,14 +128,14 @@ def test_strided_keeps_the_values(shape):
         (lambda: np.float32(1) / np.float32(0), "wrong"),  # a warning
     ],
 )
-def test_what_an_error_counts_as(call, status):
+def test_status_of_an_error(call, status):
     with pytest.raises(Refused) as caught:
         attempt(call)
     assert caught.value.outcome.status == status
 
 
-def test_what_differs_deliberately_is_named_with_its_samples():
-    said = python(
+def test_deliberate_differences_apply_to_their_samples_only():
+    output = python(
         "-c",
         """
 from tests.conformance.catalogue import is_different
@@ -144,7 +144,7 @@ for reason in ("gradient: values differ", "result: values differ"):
         print(is_different("nn.functional.hardsigmoid", reason, f"{dtype} sample 0 tensors plain"))
 """,
     )
-    assert said.split() == ["True", "False", "False", "False"]
+    assert output.split() == ["True", "False", "False", "False"]
 
 
 def test_reasons_do_not_depend_on_the_sample():

@@ -1,4 +1,4 @@
-"""From PyTorch's values to ours, and whether two results agree."""
+"""Conversion of PyTorch's values to ours, and comparison of results."""
 
 import numpy as np
 import torch
@@ -18,11 +18,11 @@ DTYPES = {
 
 
 class Inexpressible(Exception):
-    """A sample that cannot be said in our terms; the message is the reason."""
+    """A sample that our API cannot express; the message is the reason."""
 
 
 def same_layout(tensor):
-    """A leaf on a copy of the storage: the same strides, offset and requires_grad."""
+    """A leaf on a copy of the storage, with the same strides, offset and requires_grad."""
     if tensor.layout != torch.strided:
         raise Inexpressible(f"layout {tensor.layout}")
     if tensor.is_conj() or tensor.is_neg():
@@ -33,12 +33,12 @@ def same_layout(tensor):
 
 
 class Converter:
-    """Turns nests of PyTorch's values into ours; `pairs` lists (theirs, ours) for each tensor it met.
+    """Converts nested PyTorch values to ours; `pairs` lists (theirs, ours) for each converted tensor.
 
     Parameters
     ----------
     wrap : {"tensor", "array"}
-        What a tensor becomes: an `nn.Tensor`, or the ndarray that a kernel takes, on a copy with the same strides.
+        Whether a tensor becomes an `nn.Tensor`, or an ndarray for a kernel; both are copies with the same strides.
     """
 
     def __init__(self, wrap="tensor"):
@@ -89,7 +89,7 @@ def leaves_of(nest):
 
 
 def flat(result):
-    """The results of a call as a list: a nested sequence is taken apart."""
+    """The results of a call as a flat list."""
     if isinstance(result, (list, tuple)) and not isinstance(result, torch.Size):
         return [part for item in result for part in flat(item)]
     return [result]
@@ -103,7 +103,7 @@ def array_of(value):
 
 
 def strided(array):
-    """The same values with other strides: every second element of a larger array, two dimensions swapped."""
+    """The same values with other strides: every second element of a larger array, with two dimensions swapped."""
     if array.ndim == 0:
         return array
     if array.ndim == 1:
@@ -116,7 +116,7 @@ def strided(array):
 
 
 def describe(value):
-    """A short text for a nest of arguments."""
+    """A short description of nested arguments."""
     if torch.is_tensor(value):
         layout = "" if value.is_contiguous() else f" strides {tuple(value.stride())}"
         return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}{layout}"
@@ -128,13 +128,14 @@ def describe(value):
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def difference(ours, theirs, exact=None, movement=None, rounding=None):
+def difference(ours, theirs, exact=None, sensitivity=None, rounding=None):
     """How our result differs from PyTorch's beyond what rounding explains, None if it does not.
 
-    An element agrees if it lies within 8 eps of the exact value, 4 eps of the largest and 1.5 times PyTorch's own
-    largest error. Where that is not enough, the problem itself may be badly conditioned: then within 8 times as far as
-    the exact result moves if each input changes by one rounding. All of it 16 times in float64, where the exact value
-    is PyTorch's and has errors of its own; those of gradients are estimated from PyTorch's errors in float32.
+    The tolerance of an element is 8 eps of the exact value, plus 4 eps of the largest, plus 1.5 times PyTorch's largest
+    error. If that is exceeded, the problem may be ill-conditioned: then 8 times the change of the exact result when
+    each input changes by one rounding error is added. In float64 all of this (except PyTorch's error) is 16 times as
+    large, since the "exact" value is PyTorch's and has rounding errors, too; those of gradients are estimated from its
+    errors in float32.
 
     Parameters
     ----------
@@ -142,10 +143,10 @@ def difference(ours, theirs, exact=None, movement=None, rounding=None):
     theirs : torch.Tensor or number
     exact : torch.Tensor, optional
         PyTorch's result from the same inputs in float64; by default `theirs`.
-    movement : callable, optional
-        Gives how far each element of `exact` moves, an array.
+    sensitivity : callable, optional
+        Returns the change of each element of `exact` when each input changes by one rounding error.
     rounding : callable, optional
-        Gives how far PyTorch's own float64 result may be off.
+        Returns an estimate of the largest error of PyTorch's own float64 result.
 
     Returns
     -------
@@ -163,16 +164,16 @@ def difference(ours, theirs, exact=None, movement=None, rounding=None):
             return f"{got.dtype} values differ", _examples(wrong, got, expected)
         return None
     with np.errstate(all="ignore"):
-        return _floats_differ(got, expected, expected if exact is None else array_of(exact), movement, rounding)
+        return _floats_differ(got, expected, expected if exact is None else array_of(exact), sensitivity, rounding)
 
 
-def _floats_differ(got, expected, exact, movement, rounding):
+def _floats_differ(got, expected, exact, sensitivity, rounding):
     exact = exact.astype(np.float64)
     if exact.shape != expected.shape:
         exact = expected.astype(np.float64)
     limit = np.finfo(got.dtype)
     same = (got == expected) | (np.isnan(got) & np.isnan(expected))
-    same |= got == exact.astype(got.dtype)  # right, though PyTorch's own float32 overflowed on the way
+    same |= got == exact.astype(got.dtype)  # right, although PyTorch's float32 has overflowed in between
     special = ~np.isfinite(got) | ~np.isfinite(exact)
     wrong = special & ~same
     if wrong.any():
@@ -181,13 +182,13 @@ def _floats_differ(got, expected, exact, movement, rounding):
     if not plain.any():
         return None
     error = np.abs(got.astype(np.float64) - exact)
-    own = np.abs(expected.astype(np.float64) - exact)[plain & np.isfinite(expected)]
-    slack = 1 if got.dtype == np.float32 else 16
-    tolerance = slack * float(limit.eps) * (8 * np.abs(exact) + 4 * np.abs(exact[plain]).max()) + float(limit.tiny)
-    tolerance += 1.5 * (own.max() if own.size else 0)
+    peer_error = np.abs(expected.astype(np.float64) - exact)[plain & np.isfinite(expected)]
+    factor = 1 if got.dtype == np.float32 else 16
+    tolerance = factor * float(limit.eps) * (8 * np.abs(exact) + 4 * np.abs(exact[plain]).max()) + float(limit.tiny)
+    tolerance += 1.5 * (peer_error.max() if peer_error.size else 0)
     wrong = plain & ~same & ~(error <= tolerance)
-    if wrong.any() and movement is not None:
-        tolerance = tolerance + slack * 8 * np.broadcast_to(movement(), exact.shape)
+    if wrong.any() and sensitivity is not None:
+        tolerance = tolerance + factor * 8 * np.broadcast_to(sensitivity(), exact.shape)
         wrong &= ~(error <= tolerance)
     if wrong.any() and rounding is not None and got.dtype == np.float64:
         tolerance = tolerance + 2 * 1.5 * rounding()  # 1.5 times PyTorch's error, as above, for either side

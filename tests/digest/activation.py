@@ -10,7 +10,7 @@ ELEMENTWISE = {
     "sigmoid": (), "tanh": (), "exp": (), "softplus": (2.0, 3.0), "hardtanh": (-2.0, 0.5), "hardswish": (),
     "hardsigmoid": (), "logsigmoid": (),
 }  # fmt: skip
-OF_RESULT = ("relu", "sigmoid", "tanh", "exp")  # whose backward takes y instead of x
+OF_RESULT = ("relu", "sigmoid", "tanh", "exp")  # their backward takes y instead of x
 
 
 def elementwise(run, name, parameters, shape, layout=None):
@@ -19,7 +19,7 @@ def elementwise(run, name, parameters, shape, layout=None):
 
 
 def specials(run, name, parameters):
-    """Values of every magnitude, infinities and NaN among them."""
+    """Values of every magnitude, infinities and NaN included."""
     powers = np.ldexp(1.0, np.arange(-160, 150)).astype(run.dtype)
     x = np.concatenate([powers, -powers, [0.0, -0.0, np.inf, -np.inf, np.nan]], dtype=run.dtype)
     _elementwise(run, name, parameters, x)

@@ -1,4 +1,4 @@
-"""Cases of `kernels.attention`: forward, and the gradients for query, key, value and an additive mask."""
+"""Cases of `kernels.attention`: forward, and the gradients with respect to query, key, value and an additive mask."""
 
 import numpy as np
 

@@ -6,7 +6,7 @@ from tests.checking import LAYOUTS
 
 
 def convolution(run, x, weight, options=None, layout=None):
-    """Shapes; the options are those of the function."""
+    """`x` and `weight` are shapes; the options are those of the function."""
     options, name = options or {}, f"conv{len(weight) - 2}d"
     x, weight, bias = run.normal(*x), run.normal(*weight), run.normal(weight[0])
     x, weight = (LAYOUTS[layout](array) if layout else array for array in (x, weight))
@@ -17,7 +17,7 @@ def convolution(run, x, weight, options=None, layout=None):
 
 
 def alone(run, x, weight, needs):
-    """Without a bias, and one of the gradients."""
+    """Without a bias, and with only some of the gradients."""
     name = f"conv{len(weight) - 2}d"
     x, weight = run.normal(*x), run.normal(*weight)
     y = run.call(name, x, weight, out=run.call(name, x, weight))
@@ -101,7 +101,7 @@ CASES = [
     (convolution, (2, 20, 40, 41), (40, 20, 5, 5), {"padding": (2, 0)}),
     (convolution, (1, 40, 30, 30), (2, 40, 3, 3), {"padding": 1}),
     (convolution, (1, 2, 30, 300), (40, 2, 3, 3), {"padding": 1}),
-    # several blocks: many pixels, long reach, many products
+    # several blocks: many pixels, large kernel extent, many products
     (convolution, (1, 16, 120, 121), (20, 16, 3, 3), {"padding": 1}),
     (convolution, (1, 16, 120, 121), (20, 16, 3, 3), {"stride": 3}),
     (convolution, (1, 30, 4, 3000), (20, 30, 1, 2), {"dilation": 2500}),

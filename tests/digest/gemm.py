@@ -1,16 +1,16 @@
-"""Cases of products: `kernels.gemm`, `kernels.affine`, `kernels.mlp`."""
+"""Cases of matrix products: `kernels.gemm`, `kernels.affine`, `kernels.mlp`."""
 
 from tests.checking import LAYOUTS
 
-TURNED = (("transposed", None), (None, "transposed"), ("transposed", "transposed"))
+TRANSPOSED = (("transposed", None), (None, "transposed"), ("transposed", "transposed"))
 
 
-def laid(layout, array):
+def with_layout(layout, array):
     return LAYOUTS[layout](array) if layout else array
 
 
 def product(run, a, b, layout_a=None, layout_b=None):
-    x, y = laid(layout_a, run.normal(*a)), laid(layout_b, run.normal(*b))
+    x, y = with_layout(layout_a, run.normal(*a)), with_layout(layout_b, run.normal(*b))
     z = run.call("matmul", x, y)
     run.call("matmul_backward", run.normal(*z.shape), x, y)
 
@@ -32,7 +32,7 @@ def ladders(run, M, K, N):
 
 
 def linear(run, rows, K, N, activation=None, bias=True, layout=None):
-    x, weight = laid(layout, run.normal(*rows, K)), run.normal(N, K)
+    x, weight = with_layout(layout, run.normal(*rows, K)), run.normal(N, K)
     preactivation = run.zeros(*rows, N)
     y = run.call("linear", x, weight, run.normal(N) if bias else None, activation)
     run.call("linear", x, weight, run.normal(N) if bias else None, activation, preactivation=preactivation)
@@ -71,7 +71,7 @@ CASES = [
     (product, (600, 700), (700,)),
     (product, (600, 700), (700,), "transposed"),
     (product, (700,), (700, 600), None, "transposed"),
-    # nothing, one, few
+    # empty, one element, few elements
     (product, (3, 0), (0, 4)),
     (product, (0, 3), (3, 4)),
     (product, (1, 1), (1, 1)),
@@ -89,19 +89,19 @@ CASES = [
     (product, (700, 3), (3, 700)),
     (product, (3, 5000), (5000, 3)),
     (product, (1000, 64), (64, 1)),
-    # square, without packing and with it, and around the chain of additions
+    # square, with and without packing, and around the length of a chain of additions
     *((product, (n, n), (n, n)) for n in (16, 33, 64, 96, 128, 256, 400)),
     *((product, (60, k), (k, 70)) for k in (191, 192, 193, 385, 1000)),
     (product, (513, 511), (511, 515)),
     (product, (1024, 300), (300, 1030)),
     (product, (200, 2100), (2100, 300)),
     # transposed, and other layouts
-    *((product, (6, 7), (7, 5), *turned) for turned in TURNED),
-    *((product, (65, 129), (129, 67), *turned) for turned in TURNED),
-    *((product, (400, 390), (390, 410), *turned) for turned in TURNED),
-    *((product, (1024, 256), (256, 512), *turned) for turned in TURNED),
-    *((product, (1, 700), (700, 300), *turned) for turned in TURNED),
-    *((product, (900, 40), (40, 3), *turned) for turned in TURNED),
+    *((product, (6, 7), (7, 5), *layouts) for layouts in TRANSPOSED),
+    *((product, (65, 129), (129, 67), *layouts) for layouts in TRANSPOSED),
+    *((product, (400, 390), (390, 410), *layouts) for layouts in TRANSPOSED),
+    *((product, (1024, 256), (256, 512), *layouts) for layouts in TRANSPOSED),
+    *((product, (1, 700), (700, 300), *layouts) for layouts in TRANSPOSED),
+    *((product, (900, 40), (40, 3), *layouts) for layouts in TRANSPOSED),
     *((product, (90, 100), (100, 80), layout, layout) for layout in ("fortran", "reversed", "strided", "inner")),
     # batches
     (product, (5, 6, 7), (5, 7, 6)),

@@ -8,16 +8,16 @@ def batch_norm(run, shape, training, activation=None, affine=True, layout=None):
     x, weight, bias = run.normal(*shape), *((run.normal(C), run.normal(C)) if affine else (None, None))
     x = LAYOUTS[layout](x) if layout else x
     running = run.normal(C), run.uniform(C) + run.dtype.type(0.5)
-    kept = {"mean": run.zeros(C), "rstd": run.zeros(C)}
-    y = run.call("batch_norm", x, *running, weight, bias, training, activation=activation, **kept)
+    statistics = {"mean": run.zeros(C), "rstd": run.zeros(C)}
+    y = run.call("batch_norm", x, *running, weight, bias, training, activation=activation, **statistics)
     saved = {} if activation is None else {"activation": activation, "saved": y}
-    run.call("batch_norm_backward", run.normal(*shape), x, *kept.values(), weight, training, **saved)
+    run.call("batch_norm_backward", run.normal(*shape), x, *statistics.values(), weight, training, **saved)
     if training:
         run.call("batch_norm", x, None, None, weight, bias, True)
 
 
 def batch_norm_of_strided(run, shape):
-    """Running statistics that do not lie side by side."""
+    """Running statistics that are not contiguous."""
     running = run.normal(shape[1], 2)[:, 0], run.uniform(shape[1], 2)[:, 1]
     for training in (True, False):
         run.call("batch_norm", run.normal(*shape), *running, None, None, training)
@@ -88,7 +88,7 @@ def ladder_of_groups(run, shape):
     run.rungs("normalization", "local_response_norm", x, 3, 0.5, 0.75, 1.0, run.zeros(*shape))
 
 
-# Columns and planes, small and large.
+# Shapes (N, C) and (N, C, ...), small and large.
 BATCHES = (
     (3, 2), (70, 33), (300, 192), (6, 5, 4), (3, 4, 40), (3, 4, 65), (2, 2, 5000), (2, 6, 7, 9), (8, 16, 24, 24),
     (4, 32, 28, 28), (2, 3, 4, 5, 6),

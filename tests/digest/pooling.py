@@ -14,15 +14,15 @@ def max_pool(run, dims, planes, size, *window):
     name, x = f"max_pool{dims}d", run.normal(*shape_of(dims, planes, size))
     run.call(name, x, *window)
     for kind in (True, "window"):
-        y, places = run.call(name, x, *window, return_indices=kind)
-        run.call(f"{name}_backward", run.normal(*y.shape), x.shape, places, *window)
+        y, positions = run.call(name, x, *window, return_indices=kind)
+        run.call(f"{name}_backward", run.normal(*y.shape), x.shape, positions, *window)
 
 
 def max_pool_of_many(run, shape, kernel, stride):
-    """Windows of more elements than a byte numbers."""
+    """Windows with more elements than a uint8 can index."""
     x = run.normal(*shape)
-    y, places = run.call("max_pool2d", x, kernel, stride, return_indices=True)
-    run.call("max_pool2d_backward", run.normal(*y.shape), x.shape, places, kernel, stride)
+    y, positions = run.call("max_pool2d", x, kernel, stride, return_indices=True)
+    run.call("max_pool2d_backward", run.normal(*y.shape), x.shape, positions, kernel, stride)
 
 
 def max_pool_alone(run, shape, *window):
@@ -52,15 +52,15 @@ def adaptive(run, dims, planes, size, output):
     y = run.call(f"adaptive_avg_pool{dims}d", x, output)
     run.call(f"adaptive_avg_pool{dims}d_backward", run.normal(*y.shape), x.shape)
     run.call(f"adaptive_max_pool{dims}d", x, output)
-    y, places = run.call(f"adaptive_max_pool{dims}d", x, output, True)
-    run.call(f"adaptive_max_pool{dims}d_backward", run.normal(*y.shape), x.shape, places)
+    y, positions = run.call(f"adaptive_max_pool{dims}d", x, output, True)
+    run.call(f"adaptive_max_pool{dims}d_backward", run.normal(*y.shape), x.shape, positions)
 
 
 def max_unpool(run, dims, planes, size):
     name, x = f"max_unpool{dims}d", run.normal(*shape_of(dims, planes, size))
-    y, places = run.call(f"max_pool{dims}d", x, 2, return_indices=True)
-    z = run.call(name, y, places, 2, None, 0, x.shape)
-    run.call(f"{name}_backward", run.normal(*z.shape), places)
+    y, positions = run.call(f"max_pool{dims}d", x, 2, return_indices=True)
+    z = run.call(name, y, positions, 2, None, 0, x.shape)
+    run.call(f"{name}_backward", run.normal(*z.shape), positions)
 
 
 def patches(run, planes, size, *window):
@@ -106,17 +106,17 @@ def ladders(run, *sizes):
     run.rungs("pooling", "im2col", x, table, run.zeros(3, taps, *out))
     run.rungs("pooling", "col2im", run.normal(3, taps, *out), table, run.zeros(3, *plane))
     run.rungs("pooling", "adaptive_avg_pool", x, run.zeros(3, 2, 5, 7))
-    places = np.argsort(run.rng.random((3, 40)), 1)[:, :17].copy()
-    run.rungs("pooling", "max_unpool", run.normal(3, 17), places, run.zeros(3, 40))
+    positions = np.argsort(run.rng.random((3, 40)), 1)[:, :17].copy()
+    run.rungs("pooling", "max_unpool", run.normal(3, 17), positions, run.zeros(3, 40))
     tables = tuple(weights_of_two(run, n, o) for n, o in zip(plane, (4, 5, 20), strict=True))
     run.rungs("pooling", "interpolate", x, tables, run.zeros(3, 4, 5, 20))
 
 
 def weights_of_two(run, n, out):
-    """Starts, places and weights of a linear interpolation of n elements."""
-    places = np.stack([np.arange(out) * (n - 1) // out, np.arange(out) * (n - 1) // out + 1], 1)
+    """Starts, positions and weights of a linear interpolation of n elements."""
+    positions = np.stack([np.arange(out) * (n - 1) // out, np.arange(out) * (n - 1) // out + 1], 1)
     weights = run.uniform(out, 2)
-    return np.arange(0, 2 * out + 1, 2), places.reshape(-1), weights.reshape(-1)
+    return np.arange(0, 2 * out + 1, 2), positions.reshape(-1), weights.reshape(-1)
 
 
 DIMS, SIZES = (1, 2, 3), ((2, (4, 6, 9)), (16, (5, 40, 41)))
@@ -131,7 +131,7 @@ CASES = [
     *((max_pool, 2, 3, (30, 300), *window) for window in (((2, 7), (1, 2)), (15, 5), ((1, 30), 1))),
     (max_pool_of_many, (2, 3, 30, 300), 20, 5),
     *((avg_pool, 2, 3, (30, 300), *window) for window in (((2, 7), (1, 2)), (20, 5), ((1, 30), 1))),
-    # windows so large that naive loops serve them
+    # windows so large that the naive loops compute them
     (avg_pool, 1, 3, (40,), 2**17, 1, 2**16),
     (max_pool_alone, (2, 3, 40), 2**17, 1, 2**16),
     *((lp_pool, *each, power, *window) for each in EACH for power in (1, 2, 3.5, math.inf)

@@ -7,7 +7,7 @@ SAVED = {"lstm": {"gates": 4, "cells": 1}, "gru": {"gates": 4}, "rnn": {}}  # bl
 
 
 def layer(run, kind, T, B, inputs, H, outputs=None, given=True, packed=None, **options):
-    """A layer with its backward; without states and biases if not `given`."""
+    """A layer and its backward; without initial states and biases if not `given`."""
     P, rows = outputs or H, GATES[kind] * H
     x = run.normal(T, B, inputs) if packed is None else run.normal(sum(packed), inputs)
     weights = scaled(run, rows, inputs), scaled(run, rows, P)

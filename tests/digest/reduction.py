@@ -17,12 +17,12 @@ def reduction(run, shape, dim, keepdim=False, layout=None):
 
 
 def extremes(run, shape, dim, layout=None):
-    x = run.normal(*shape).round(1)  # some are equal
+    x = run.normal(*shape).round(1)  # some elements are equal
     x = LAYOUTS[layout](x) if layout else x
     run.call("argmax", x, dim)
     found = run.call("max", x, dim)
-    y, places = found if isinstance(found, tuple) else (found, None)
-    run.call("max_backward", run.normal(*y.shape), x, dim, indices=places)
+    y, indices = found if isinstance(found, tuple) else (found, None)
+    run.call("max_backward", run.normal(*y.shape), x, dim, indices=indices)
 
 
 def softmax(run, shape, dim, layout=None):

@@ -1,4 +1,4 @@
-"""What a case works with: seeded inputs, calls whose results are digested, and the table of all cases."""
+"""What a case uses: seeded inputs, calls whose results are digested, and the table of all cases."""
 
 import hashlib
 import importlib
@@ -53,12 +53,12 @@ def arrays_in(value):
         return [np.asarray(value)]
     if isinstance(value, dict):
         value = list(value.values())
-    return [x for part in value for x in arrays_in(part)] if isinstance(value, (list, tuple)) else []
+    return [x for each in value for x in arrays_in(each)] if isinstance(value, (list, tuple)) else []
 
 
 def digest(value):
-    """SHA-256, shortened, of shape, dtype and elements of every array in `value`. All NaN are the same one: which
-    operand's sign and payload a sum of two takes is the compiler's choice."""
+    """SHA-256, shortened, of shape, dtype and elements of every array in `value`. All NaNs count as equal: which of two
+    operands' sign and payload a sum has is the compiler's choice."""
     found = hashlib.sha256()
     for array in arrays_in(value):
         if array.dtype.kind == "f" and np.isnan(array).any():
@@ -69,7 +69,7 @@ def digest(value):
 
 
 class Run:
-    """Inputs of one dtype from one seed, and the digests of what is called with them."""
+    """Inputs of one dtype from one seed, and the digests of the calls."""
 
     def __init__(self, dtype, seed):
         self.dtype = np.dtype(dtype)
@@ -84,24 +84,25 @@ class Run:
         return self.rng.random(shape).astype(self.dtype)
 
     def zeros(self, *shape):
-        """To be filled by a call."""
+        """An array for a call to fill."""
         return np.zeros(shape, self.dtype)
 
     def indices(self, count, *shape):
         return self.rng.integers(0, count, shape)
 
     def call(self, name, *arguments, **options):
-        """The result of a public function; its digest covers the arguments, too, which it may have filled."""
+        """Call a public function and return its result; the digest also covers the arguments, which it may fill."""
         result = getattr(kernels, name)(*arguments, **options)
-        self.keep(name, (result, arguments, options))
+        self.add(name, (result, arguments, options))
         return result
 
     def rungs(self, family, name, *arguments):
-        """Every rung of a ladder on copies of the arguments, among them what it fills."""
+        """Call every rung of a ladder on copies of the arguments, including those that it fills."""
         for rung, function in importlib.import_module(f"kernels.{family}").VARIANTS[name].items():
             copies = [x.copy() if isinstance(x, np.ndarray) else x for x in arguments]
-            self.keep(f"{name}, rung {rung}", (function(*copies), copies))
+            self.add(f"{name}, rung {rung}", (function(*copies), copies))
 
-    def keep(self, name, value):
+    def add(self, name, value):
+        """Add the digest of a value under a name, numbered if the name has occurred before."""
         count = sum(key.split(" #")[0] == name for key in self.digests)
         self.digests[f"{name} #{count + 1}" if count else name] = digest(value)

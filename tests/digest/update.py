@@ -8,27 +8,27 @@ from kernels.update import AdagradOptions, AdamOptions, RMSpropOptions, SGDOptio
 
 OPTIONS = {"sgd": SGDOptions, "adam": AdamOptions, "rmsprop": RMSpropOptions, "adagrad": AdagradOptions}
 STATES = {"sgd": 1, "adam": 3, "adamw": 3, "rmsprop": 3, "adagrad": 1}
-NUMBERED = ("adam", "adamw", "adagrad")  # which take the number of the step
+NUMBERED = ("adam", "adamw", "adagrad")  # they take the number of the step
 
 
 def optimiser(run, name, shapes, states, options):
-    """With so many of the optimiser's states."""
+    """Three steps of an optimiser with this number of its states."""
     params = [run.normal(*shape) for shape in shapes]
-    kept = [[run.uniform(*shape) + (0 if i else 20) for shape in shapes] for i in range(states)]
-    kept = [[array.astype(run.dtype) for array in state] for state in kept]
+    state_arrays = [[run.uniform(*shape) + (0 if i else 20) for shape in shapes] for i in range(states)]
+    state_arrays = [[array.astype(run.dtype) for array in state] for state in state_arrays]
     for number in (1, 2, 3):
         grads = [run.normal(*shape) for shape in shapes]
         more = {"step": number} if name in NUMBERED else {"first": number == 1} if name == "sgd" else {}
-        run.call(name, params, grads, *kept, **more, **options)
+        run.call(name, params, grads, *state_arrays, **more, **options)
 
 
 def strided(run, name, states, options):
-    """Gradients that do not lie in one piece."""
+    """Gradients that are not contiguous."""
     params = [run.normal(4, 6), run.normal(37)]
     grads = [run.normal(6, 4).T, run.normal(37, 2)[:, 0]]
-    kept = [[run.uniform(*array.shape) + run.dtype.type(20) for array in params] for _ in range(states)]
+    state_arrays = [[run.uniform(*array.shape) + run.dtype.type(20) for array in params] for _ in range(states)]
     more = {"step": 2} if name in NUMBERED else {}
-    run.call(name, params, grads, *kept, **more, **options)
+    run.call(name, params, grads, *state_arrays, **more, **options)
     run.call("clip_grad_norm", grads, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""The one check of an experiment: it runs, its claims hold at a small size, PyTorch agrees, its pictures are whole."""
+"""The check of an experiment: it runs, its claims hold at a small size, PyTorch agrees, its figures are complete."""
 
 import matplotlib.figure
 
@@ -6,7 +6,7 @@ from experiments import lab
 
 
 def check_experiment(name):
-    """Run an experiment in fast mode and look at everything that comes out."""
+    """Run an experiment in fast mode and check all of its results."""
     study = lab.study(name, "fast")
     assert study.checks, "there is nothing that must hold in fast mode"
     for check in study.checks:
@@ -21,7 +21,7 @@ def check_experiment(name):
 
 
 def check_picture(name, figure):
-    """Something is drawn on every axes, and every plot says what its axes are or what it shows."""
+    """Every axes has data, and every plot has axis labels or a title."""
     assert lab.png(figure, dpi=30).startswith(b"\x89PNG"), name
     drawn = [axes for axes in figure.axes if axes.has_data()]
     assert drawn, f"{name}: nothing is drawn"

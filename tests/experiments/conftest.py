@@ -1,4 +1,4 @@
-"""What holds for the tests of all experiments."""
+"""Fixtures of the tests of all experiments."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ import kernels
 
 @pytest.fixture(autouse=True)
 def restored_threads():
-    """An experiment sets the threads of both libraries; the next test finds them as they were."""
+    """An experiment sets the thread counts of both libraries; restore them for the next test."""
     before = kernels.get_num_threads(), torch.get_num_threads()
     yield
     kernels.set_num_threads(before[0])

@@ -1,4 +1,4 @@
-"""The theory of `activation_functions`, where it is known in closed form."""
+"""The theory of `activation_functions`, against closed forms."""
 
 import math
 

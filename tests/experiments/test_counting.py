@@ -1,4 +1,4 @@
-"""The counter of arithmetic: known operations have known counts, and afterwards the compiled kernels are back."""
+"""The counter of arithmetic operations: known counts, and the compiled kernels are restored afterwards."""
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def test_linear_layer_has_the_textbook_count():
     assert flops == [2 * M * K * N + M * N, 4 * M * K * N + M * N]
 
 
-def test_a_gradient_that_nobody_wants_costs_nothing():
+def test_a_gradient_that_is_not_needed_costs_nothing():
     fixed = normal(3, 4)._replace(differentiated=False)
     assert counted(F.linear, fixed, normal(5, 4), result=(3, 5)) == [2 * 3 * 4 * 5, 2 * 3 * 4 * 5]
 

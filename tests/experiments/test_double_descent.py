@@ -1,4 +1,4 @@
-"""The fit and its two parts against other ways to compute them."""
+"""The fit, its bias and its variance, against other ways to compute them."""
 
 import itertools
 

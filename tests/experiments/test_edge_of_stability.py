@@ -1,4 +1,4 @@
-"""The readings of a training: the sharpness against the whole Hessian, and the bookkeeping around the crossing."""
+"""The observations of a training run: the sharpness against the whole Hessian, and the detection of the crossing."""
 
 import numpy as np
 import pytest
@@ -35,14 +35,14 @@ class Bowl(experiment.Problem):
         return (x * x).sum() * (self.curvature / 2)
 
 
-def test_a_bowl_within_the_edge_never_crosses():
+def test_a_parabola_below_the_edge_never_crosses():
     log = experiment.train(Bowl(3.0), rate=0.5, steps=20, readings=5)
     assert log["crossing"] is None and log["median"] is None
     assert log["rises_before"] == 0 and log["loss"][-1] < log["loss"][0]
     assert log["every"] % 2 == 1
 
 
-def test_a_bowl_beyond_the_edge_is_thrown_out_of():
+def test_a_parabola_beyond_the_edge_diverges():
     log = experiment.train(Bowl(3.0), rate=1.0, steps=20, readings=5)
     assert log["crossing"] == 0 and log["median"] == pytest.approx(1.5, rel=1e-3)
     assert log["log_factor"] == pytest.approx(np.log(2), rel=1e-2)

@@ -6,7 +6,7 @@ import nn
 from experiments.architecture import induction_heads as heads
 
 
-def test_foretellable_tokens_follow_as_they_did_in_the_block():
+def test_predictable_tokens_repeat_the_block():
     tokens, known = heads.sequences(np.random.default_rng(0), 200)
     assert known.any(axis=1).all()
     for row, foretold in zip(tokens, known, strict=True):
@@ -32,7 +32,7 @@ def test_scores_of_perfect_heads_are_one():
     assert heads.prefix_matching_score(previous, tokens, known) < 0.1  # not 0: "a b a", where b follows an a
 
 
-def test_nothing_ablated_is_the_model_and_patterns_are_its_weights():
+def test_without_ablation_the_model_is_unchanged():
     nn.manual_seed(0)
     model = heads.attention_only(nn, 2, heads=2)
     tokens, _ = heads.sequences(np.random.default_rng(2), 4)

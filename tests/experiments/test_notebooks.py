@@ -1,4 +1,4 @@
-"""What is committed beside each experiment is of its present source; two notebooks run from top to bottom."""
+"""The committed results and notebooks belong to the current source; two notebooks run from top to bottom."""
 
 import json
 import os

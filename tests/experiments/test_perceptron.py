@@ -1,4 +1,4 @@
-"""The mathematics of `perceptron`, on sets whose answer is known."""
+"""The mathematics of `perceptron`, on data with a known solution."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The mathematics of the helpers, apart from any training."""
+"""The mathematics of the helpers, without training."""
 
 import math
 
@@ -19,7 +19,7 @@ def test_the_tuned_exponents_are_those_of_the_iteration_matrices(kappa):
         assert radius == pytest.approx(math.exp(-exponent), rel=1e-6)  # a double root is known to half the digits
 
 
-def test_the_way_out_of_the_saddle_is_the_linear_recursion():
+def test_the_escape_from_the_saddle_is_the_linear_recursion():
     eta, beta, y, v, steps = 0.05, 0.9, 1e-9, 0.0, 0
     while y < experiment.EXIT:
         v = beta * v - y
@@ -28,7 +28,7 @@ def test_the_way_out_of_the_saddle_is_the_linear_recursion():
     assert 0 <= steps - experiment.exit_theory(eta, 1e-9, beta) < 1
 
 
-def test_descending_leaves_the_start_as_it_was():
+def test_descending_does_not_change_the_start():
     A, start = experiment.quadratic(np.array([0.1, 1.0]), np.random.default_rng(0))
     before = start.copy()
     iterates = experiment.descend(A, start, ("SGD", {"lr": 0.5}), 3)

@@ -18,12 +18,12 @@ def test_gaps_of_a_regular_pentagon_are_72_degrees():
     assert np.allclose(superposition.gaps(np.array([np.cos(angles), np.sin(angles)])), 72)
 
 
-def test_a_lone_feature_without_a_bias_costs_what_its_two_neighbours_see():
+def test_loss_of_a_single_feature_without_bias():
     c = np.cos(2 * np.pi / 5)
     assert superposition.lone_feature_cost(1, 0) == pytest.approx(2 * c**2 / 3, rel=1e-4)
 
 
-def test_both_at_opposite_ends_cost_what_the_derivation_says():
+def test_loss_of_an_antipodal_pair():
     generator = np.random.default_rng(0)
     p, importance = 0.3, 0.5
     x = superposition.features(generator, 1 - p, (1, 200_000, 2))

@@ -1,4 +1,4 @@
-"""The rules of layouts that `tensors` derives, on cases worked out by hand."""
+"""The rules of memory layouts in `tensors`, on cases computed by hand."""
 
 import pytest
 

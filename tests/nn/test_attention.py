@@ -104,7 +104,7 @@ def test_fewer_key_heads(rng):
     ],
     ids=str,
 )
-def test_what_torch_does_not_have(rng, options):
+def test_options_that_torch_does_not_have(rng, options):
     options = {key: np.array(value) if key == "alibi" else value for key, value in options.items()}
     arrays = qkv(rng)
     tensors = [nn.tensor(array, requires_grad=True) for array in arrays]
@@ -135,7 +135,7 @@ def test_dropout_is_seeded_and_its_backward_drops_the_same(rng):
     np.testing.assert_allclose(v.grad.data.sum(-1) / 50, results[0].data.sum(-2), rtol=1e-6)
     state = nn.generator().bit_generator.state
     F.scaled_dot_product_attention(q, k, v)
-    assert nn.generator().bit_generator.state == state  # nothing is drawn where nothing is dropped
+    assert nn.generator().bit_generator.state == state  # nothing is drawn if nothing is dropped
 
 
 def test_gradients_of_some(rng):
@@ -180,7 +180,7 @@ def test_views_are_read_in_place(rng, monkeypatch):
     np.testing.assert_array_equal(packed.grad.data, expected)
 
 
-def test_changes_in_place_are_noticed(rng):
+def test_changes_in_place_are_detected(rng):
     for changed in range(4):
         tensors = [nn.tensor(x, requires_grad=True) for x in [*qkv(rng), rng.standard_normal((5, 7))]]
         y = F.scaled_dot_product_attention(*tensors)
@@ -310,8 +310,8 @@ def test_masks_of_unbatched_sequences(rng, kinds, need_weights):
 @pytest.mark.parametrize("need_weights", [True, False], ids=["weights", "no-weights"])
 @pytest.mark.parametrize("options", [{}, {"add_bias_kv": True}], ids=str)
 @pytest.mark.parametrize("padded", [True, False])
-def test_the_promise_of_a_causal_mask(rng, padded, options, need_weights):
-    """With and without the promise the result is the same."""
+def test_is_causal_with_the_causal_mask(rng, padded, options, need_weights):
+    """With and without `is_causal` the result is the same."""
     layer = nn.MultiheadAttention(12, 3, batch_first=True, **options).double()
     x = nn.tensor(rng.standard_normal((3, 6, 12)))
     mask = nn.Transformer.generate_square_subsequent_mask(6, np.float64)
@@ -339,7 +339,7 @@ def test_queries_without_keys(rng, need_weights):
 @pytest.mark.parametrize("need_weights", [True, False], ids=["weights", "no-weights"])
 @pytest.mark.parametrize("batch_first", [True, False])
 @pytest.mark.parametrize("additive", [False, True])
-def test_what_is_padding_may_be_nan(rng, additive, batch_first, need_weights):
+def test_padding_may_be_nan(rng, additive, batch_first, need_weights):
     """Neither the result nor a gradient knows what stands where keys are ignored."""
     layer = nn.MultiheadAttention(12, 3, batch_first=batch_first).double()
     ignored = np.arange(6) >= np.array([6, 4, 5])[:, None]
@@ -363,10 +363,10 @@ def test_what_is_padding_may_be_nan(rng, additive, batch_first, need_weights):
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 @pytest.mark.parametrize("batch_first", [True, False])
 @pytest.mark.parametrize("kind", ["bool", "additive", "of each head"])
-def test_what_attn_mask_hides_may_be_nan(rng, kind, batch_first, dropout):
-    """The queries that do not see a key know nothing of it, nor does anything of one that no query sees."""
+def test_keys_hidden_by_attn_mask_may_be_nan(rng, kind, batch_first, dropout):
+    """A key does not affect queries to which it is not visible; one that is visible to none affects nothing."""
     layer = nn.MultiheadAttention(12, 3, dropout, batch_first=batch_first).double()
-    hidden = np.triu(np.ones((5, 7), bool), 2)  # query i sees the keys up to i + 1: none sees the last
+    hidden = np.triu(np.ones((5, 7), bool), 2)  # keys up to i + 1 are visible to query i, the last to none
     mask = np.where(hidden, -np.inf, 0.3) if kind == "additive" else hidden
     mask = np.tile(mask, (6, 1, 1)) if kind == "of each head" else mask
     x, clean = rng.standard_normal((2, 5, 12)), rng.standard_normal((2, 7, 12))
@@ -380,12 +380,12 @@ def test_what_attn_mask_hides_may_be_nan(rng, kind, batch_first, dropout):
             nn.manual_seed(3)
             y, weights = layer(query, key, key, need_weights=need_weights, attn_mask=mask)
             y = y if batch_first else y.transpose(0, 1)
-            unaware = first - 1  # queries
-            assert np.isfinite(y.data[:, :unaware]).all()
-            assert np.isfinite(value) or unaware == 5 or np.isnan(y.data[:, unaware:]).all()
+            unaffected = first - 1  # queries
+            assert np.isfinite(y.data[:, :unaffected]).all()
+            assert np.isfinite(value) or unaffected == 5 or np.isnan(y.data[:, unaffected:]).all()
             if first == 6:
                 y.sum().backward()
-            results.append([first, need_weights, y.data[:, :unaware], weights, query.grad, key.grad])
+            results.append([first, need_weights, y.data[:, :unaffected], weights, query.grad, key.grad])
             results[-1].append(layer.in_proj_weight.grad)
     for first, need_weights in itertools.product((6, 4), (True, False)):
         zero, *others = [r[2:] for r in results if r[:2] == [first, need_weights]]
@@ -400,7 +400,7 @@ def test_what_attn_mask_hides_may_be_nan(rng, kind, batch_first, dropout):
                     np.testing.assert_allclose(one.data, two.data, rtol=1e-12, atol=1e-14)
 
 
-def test_the_gradient_of_a_query_knows_nothing_of_nan_that_it_does_not_see(rng):
+def test_the_gradient_of_a_query_ignores_nan_in_keys_that_are_not_visible(rng):
     q, k, v = (rng.standard_normal((1, 1, 4, 4)) for _ in range(3))
     k[..., 3, :] = v[..., 3, :] = np.nan
     hidden = np.triu(np.ones((4, 4), bool), 1)
@@ -454,7 +454,7 @@ X = nn.zeros(5, 2, 12)
         ((X, X, X), {"key_padding_mask": np.ones((5, 2), bool)}, "key_padding_mask must be (2, 5), got (5, 2)"),
         ((X, X, X), {"attn_mask": np.ones((4, 5), bool)}, "attn_mask must be (5, 5) or (6, 5, 5), got (4, 5)"),
         ((X, X, X), {"attn_mask": np.ones((2, 5, 5), bool)}, "attn_mask must be (5, 5) or (6, 5, 5), got (2, 5, 5)"),
-        ((X, X, X), {"is_causal": True}, "is_causal is about attn_mask, which is not given"),
+        ((X, X, X), {"is_causal": True}, "is_causal needs attn_mask, which is not given"),
     ],
     ids=range(10),
 )

@@ -1,4 +1,4 @@
-"""Checkpoints: what is saved comes back; what is damaged is refused; what fails leaves everything as it was."""
+"""Checkpoints: a round trip restores everything; damaged files raise; a failed save or load changes nothing."""
 
 import copy
 import os
@@ -132,19 +132,19 @@ def assert_refused(path, model, optimizer, error, message):
     assert state(model, optimizer) == before
 
 
-def test_a_truncated_file_is_refused_at_every_length(path):
+def test_a_file_truncated_at_any_length_raises(path):
     model, optimizer = make()
     checkpoint.save(path, model, optimizer)
     whole = path.read_bytes()
     other, second = make(seed=1)
     for length in [0, 4, 8, 20, len(whole) // 2, *range(len(whole) - 3, len(whole))]:
         path.write_bytes(whole[:length])
-        assert_refused(path, other, second, ValueError, f"checkpoint {path}: not a whole safetensors file")
+        assert_refused(path, other, second, ValueError, f"checkpoint {path}: not a complete safetensors file")
 
 
 def test_a_file_of_another_kind(path):
     path.write_bytes(b"\x80\x04\x95 this is a pickle, not a checkpoint" * 10)
-    assert_refused(path, *make(), ValueError, "not a whole safetensors file")
+    assert_refused(path, *make(), ValueError, "not a complete safetensors file")
 
 
 def test_no_file(path):
@@ -154,12 +154,12 @@ def test_no_file(path):
 
 def test_no_optimiser_state(path):
     checkpoint.save(path, make()[0])
-    assert_refused(path, *make(seed=1), ValueError, f"checkpoint {path}: holds no optimiser state")
+    assert_refused(path, *make(seed=1), ValueError, f"checkpoint {path}: has no optimiser state")
 
 
-def test_weights_that_do_not_fit(path):
+def test_weights_that_do_not_match(path):
     checkpoint.save(path, *make(width=5))
-    # The optimiser's arrays are checked first; without steps there are none, and the weights must be refused.
+    # The optimiser's arrays are validated first; without steps there are none, and the weights must raise.
     assert_refused(path, *make(seed=1), ValueError, "shapes of exp_avg of parameter .* differ")
     checkpoint.save(path, *make(width=5, steps=0))
     assert_refused(path, *make(seed=1), ValueError, r"layers.0.weight is \(4, 3\), in the state_dict \(5, 3\)")
@@ -196,7 +196,7 @@ def test_metadata_that_is_not_json(path, key):
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_failed_write_leaves_the_old_checkpoint_and_no_rubbish(path, monkeypatch):
+def test_a_failed_write_leaves_the_old_checkpoint_and_no_temporary_file(path, monkeypatch):
     model, optimizer = make()
     checkpoint.save(path, model, optimizer)
     before = path.read_bytes()
@@ -213,7 +213,7 @@ def test_a_failed_write_leaves_the_old_checkpoint_and_no_rubbish(path, monkeypat
         assert os.listdir(path.parent) == [path.name]
 
 
-def test_the_file_is_whole_on_disk_before_it_takes_the_name(path, monkeypatch):
+def test_the_file_is_complete_on_disk_before_the_rename(path, monkeypatch):
     events = []
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda fd: events.append(("fsync", os.fstat(fd).st_size)) or fsync(fd))
@@ -223,7 +223,7 @@ def test_the_file_is_whole_on_disk_before_it_takes_the_name(path, monkeypatch):
     assert events[:2] == [("fsync", size), ("replace", size)]
 
 
-def test_the_new_file_has_ordinary_permissions(path):
+def test_the_new_file_has_default_permissions(path):
     checkpoint.save(path, make()[0])
     ordinary = path.with_name("ordinary")
     ordinary.touch()
@@ -252,14 +252,14 @@ def test_without_safetensors(path, monkeypatch):
             call(path, model)
 
 
-# --- files that are there already -------------------------------------------------------------------------------------
+# --- files that exist already -----------------------------------------------------------------------------------------
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions and links of POSIX")
 
 
 @posix
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o666, 0o755, 0o444])
-def test_a_file_that_is_written_again_keeps_its_permissions(path, mode):
+def test_a_file_that_is_overwritten_keeps_its_permissions(path, mode):
     checkpoint.save(path, make()[0])
     path.chmod(mode)
     modes = []
@@ -276,7 +276,7 @@ def test_a_file_that_is_written_again_keeps_its_permissions(path, mode):
 
 
 @posix
-def test_what_replaces_a_private_file_is_never_readable_by_others(path, monkeypatch):
+def test_the_replacement_of_a_private_file_is_never_readable_by_others(path, monkeypatch):
     checkpoint.save(path, make()[0])
     path.chmod(0o600)
     modes, fsync = [], os.fsync
@@ -289,7 +289,7 @@ def test_what_replaces_a_private_file_is_never_readable_by_others(path, monkeypa
 
 @posix
 @pytest.mark.parametrize("kind", ["absolute", "relative", "chain", "dangling"])
-def test_a_link_leads_to_the_file_that_is_written(path, kind):
+def test_the_target_of_a_link_is_written(path, kind):
     target = path.with_name("elsewhere") / "real.safetensors"
     target.parent.mkdir()
     if kind != "dangling":
@@ -312,12 +312,12 @@ def test_a_link_leads_to_the_file_that_is_written(path, kind):
 
 
 @posix
-def test_what_is_not_a_file_is_not_replaced(path):
+def test_other_than_regular_files_are_not_replaced(path):
     os.mkfifo(path)
-    with pytest.raises(ValueError, match=f"checkpoint {path}: is not a file"):
+    with pytest.raises(ValueError, match=f"checkpoint {path}: exists and is not a regular file"):
         checkpoint.save(path, make()[0])
     assert path.is_fifo()
-    with pytest.raises(ValueError, match="is not a file"):
+    with pytest.raises(ValueError, match="is not a regular file"):
         checkpoint.save(path.parent, make()[0])
 
 
@@ -361,7 +361,7 @@ def test_other_dtypes_that_numpy_has_are_read(path, dtype):
         ("complex64", "C64"),
     ],
 )
-def test_dtypes_that_are_refused_by_name(path, dtype, name):
+def test_unsupported_dtypes_are_named(path, dtype, name):
     from safetensors.torch import save_file
 
     model, optimizer = make()
@@ -375,7 +375,7 @@ def test_dtypes_that_are_refused_by_name(path, dtype, name):
 
 
 @pytest.mark.parametrize("name", ["optimizer/x/exp_avg", "optimizer/0", "optimizer/", "optimizer/-1/exp_avg"])
-def test_names_that_no_optimiser_gave(path, name):
+def test_invalid_names_of_optimiser_arrays(path, name):
     from safetensors.numpy import save_file
 
     save_file({name: np.ones(1)}, path, {"optimizer": "[]"})
@@ -386,7 +386,7 @@ def test_names_that_no_optimiser_gave(path, name):
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.array, nn.tensor], ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
-def test_options_that_are_not_pythons_numbers_are_saved(name, kind, path):
+def test_options_that_are_not_python_numbers_are_saved(name, kind, path):
     def build(parameters, lr):
         options = {"lr": kind(0.25), "weight_decay": kind(0.5)}
         options |= {"betas": (kind(0.5), kind(0.75))} if "Adam" in name else {}

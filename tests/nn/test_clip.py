@@ -42,7 +42,7 @@ def test_clip_grad_norm_equals_torch(norm_type, max_norm, dtype, rng):
     assert_same_gradients(ours, theirs, dtype)
 
 
-def test_a_norm_within_the_bound_leaves_the_bits(rng):
+def test_a_norm_within_the_bound_changes_no_bit(rng):
     ours, _ = pair(rng, np.float32)
     before = [p.grad.data.copy() for p in ours[:-1]]
     nn.utils.clip_grad_norm_(ours, 1e3)
@@ -71,7 +71,7 @@ def test_clip_grad_value_equals_torch(dtype, rng):
     assert_same_gradients(ours, theirs, dtype)
 
 
-def test_single_parameter_and_none_at_all(rng):
+def test_one_parameter_and_no_parameters(rng):
     ours, _ = pair(rng, np.float64)
     nn.utils.clip_grad_norm_(ours[0], 1.0)
     np.testing.assert_allclose(np.linalg.norm(ours[0].grad.data), 1.0, rtol=1e-5)
@@ -88,7 +88,7 @@ def test_gradients_at_the_edge_of_the_range_are_clipped_not_overflowed():
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.array, nn.tensor, lambda v: np.array([v])])
-def test_bounds_that_are_not_pythons_numbers(kind):
+def test_bounds_that_are_not_python_numbers(kind):
     w = nn.Parameter([3.0, 4.0])
     w.grad = nn.tensor([6.0, 8.0])
     assert nn.utils.clip_grad_norm_([w], kind(5.0), kind(2.0)).item() == 10
@@ -107,7 +107,7 @@ def test_bounds_that_are_not_pythons_numbers(kind):
         lambda w: nn.Sequential({"part": Holder(w)}).zero_grad(set_to_none=False),
     ],
 )
-def test_a_gradient_that_is_changed_is_noticed_by_what_has_used_it(change):
+def test_a_change_of_a_saved_gradient_is_detected(change):
     w, v = nn.Parameter([3.0, 4.0]), nn.Parameter([1.0, 1.0])
     w.grad = nn.tensor([6.0, 8.0])
     loss = (v * w.grad).sum()

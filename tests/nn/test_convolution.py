@@ -10,7 +10,7 @@ import nn
 import nn.functional as F
 from tests.nn.compare import agree, same_as_torch
 
-# PyTorch says that it copies its input, which is its own affair.
+# PyTorch warns that it copies its input.
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 
 RNG = np.random.default_rng(0)
@@ -71,7 +71,7 @@ def test_transposed_layers(n, options):
     compare(ours, theirs, x[0])
 
 
-def test_every_axis_its_own():
+def test_different_options_per_axis():
     options = {"stride": (2, 1), "padding": (1, 2), "dilation": (1, 3)}
     x = RNG.standard_normal(SHAPES[2])
     for padding_mode in ("zeros", "reflect", "replicate", "circular"):
@@ -93,14 +93,14 @@ def test_output_size(size):
     compare(ours, theirs, RNG.standard_normal((2, 4, 9, 8)), size)
 
 
-def test_output_size_out_of_reach():
+def test_output_size_out_of_range():
     layer = nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1)
     for size in [(16, 15), (19, 15), (17, 15, 1), (17,)]:
         with pytest.raises(ValueError, match=r"^ConvTranspose2d: output_size.*\(17, 15\) to \(18, 16\)"):
             layer(nn.zeros(1, 4, 9, 8), output_size=size)
 
 
-# PyTorch's stay as they are: the names and shapes of what is saved are the same in both directions.
+# A state_dict loads in both directions: names and shapes are PyTorch's.
 @pytest.mark.parametrize(
     "name", ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 )
@@ -209,7 +209,7 @@ def test_errors(message, layer, arguments):
     ids=str,
 )
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")  # says PyTorch
-def test_a_layer_without_channels_is_made_and_refuses_to_run(name, channels):
+def test_a_layer_without_channels_raises_when_called(name, channels):
     n = int(name[-2])
     theirs = getattr(torch.nn, name)(*channels, 1)
     with pytest.raises(RuntimeError):

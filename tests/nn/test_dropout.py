@@ -1,4 +1,4 @@
-"""Dropout: its distribution, its gradient, and that evaluation passes everything on."""
+"""Dropout: its distribution, its gradient, and the identity in evaluation."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_evaluation_and_no_probability():
     assert F.dropout(x, 0.7, training=False) is x
 
 
-def test_certainty():
+def test_probability_one():
     x = nn.ones(5, requires_grad=True)
     y = nn.Dropout(1.0)(x)
     y.sum().backward()

@@ -1,4 +1,4 @@
-"""The table of learned vectors."""
+"""Embeddings."""
 
 import inspect
 
@@ -92,7 +92,7 @@ def test_max_norm_changes_the_table(norm_type):
         agree(ours.weight.grad, theirs.weight.grad)
 
 
-def test_what_the_backward_reads_must_not_change_before_it():
+def test_a_change_of_saved_tensors_before_backward_is_detected():
     def message(change):
         table, ids = nn.tensor(TABLE, requires_grad=True), nn.tensor([[1, 2]])
         factors = nn.tensor(np.ones((1, 2)), requires_grad=True)
@@ -136,7 +136,7 @@ def test_module():
         ("EmbeddingBag", {}),
     ],
 )
-def test_modules_say_what_they_are(name, options):
+def test_repr_of_modules(name, options):
     ours, theirs = getattr(nn, name)(7, 3, **options), getattr(torch.nn, name)(7, 3, **options)
     assert repr(ours) == repr(theirs)
     assert list(ours.state_dict()) == list(theirs.state_dict())

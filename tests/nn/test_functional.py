@@ -17,12 +17,12 @@ X = np.round(RNG.standard_normal((6, 4)) * 2, 1)
 CUBE = RNG.standard_normal((2, 6, 3))
 
 
-OWN = {"lstm", "gru", "rnn", "rnn_cell"}  # one layer in one direction, any nonlinearity: not functions of torch's
-OWN |= {"rotary_embedding"}  # torch has none
-OWN |= {"add_layer_norm", "feed_forward"}  # several of torch's in one
+NOT_IN_TORCH = {"lstm", "gru", "rnn", "rnn_cell"}  # one layer in one direction, any nonlinearity
+NOT_IN_TORCH |= {"rotary_embedding"}
+NOT_IN_TORCH |= {"add_layer_norm", "feed_forward"}  # several of torch's functions in one
 
 
-@pytest.mark.parametrize("name", sorted(set(F.__all__) - OWN))
+@pytest.mark.parametrize("name", sorted(set(F.__all__) - NOT_IN_TORCH))
 def test_arguments_are_those_of_torch(name):
     # PyTorch's deprecated arguments of losses, and what we do not cover, are left out; the rest keep their order
     ours = inspect.signature(getattr(F, name)).parameters
@@ -161,7 +161,7 @@ def test_softmax(name, dim):
     same_as_torch(lambda x: getattr(F, name)(x, dim), CUBE, reference=lambda x: getattr(T, name)(x, dim))
 
 
-def test_activations_want_tensors():
+def test_activations_need_tensors():
     for name in ("relu", "gelu", "softmax"):
         with pytest.raises(TypeError, match=f"{name}: input must be a Tensor, got ndarray"):
             getattr(F, name)(X, *([0] if name == "softmax" else []))
@@ -211,7 +211,7 @@ def test_rotary_embedding_errors():
         F.rotary_embedding(X, cos, sin)
     with pytest.raises(IndexError, match="rotary_embedding: positions must be from 0 to 3, got 4"):
         F.rotary_embedding(nn.ones(1, 6), cos, sin, [4])
-    with pytest.raises(ValueError, match="rotary_embedding: has a gradient for input only"):
+    with pytest.raises(ValueError, match="rotary_embedding: has a gradient with respect to input only"):
         F.rotary_embedding(nn.ones(1, 6), nn.tensor(cos, requires_grad=True), sin)
 
 
@@ -266,15 +266,15 @@ def test_bad_padding():
         with pytest.raises(ValueError, match="pad: needs pairs of widths for at most 2 dimensions"):
             F.pad(x, wrong)
     for mode in ("reflect", "replicate", "circular"):
-        with pytest.raises(ValueError, match=r"pad: \(-1, -2\) leaves nothing of a dimension of length 3"):
+        with pytest.raises(ValueError, match=r"pad: \(-1, -2\) leaves no element of a dimension of length 3"):
             F.pad(x, (-1, -2), mode)
         with pytest.raises(ValueError, match=f"pad: mode '{mode}' takes no value, got 1"):
             F.pad(x, (1, 1), mode, 1.0)
     with pytest.raises(ValueError, match=r"pad: circular of a dimension of length 3 is at most 2, got \(3, -1\)"):
-        F.pad(x, (3, -1), "circular")  # where PyTorch returns what it has not written
-    with pytest.raises(ValueError, match=r"pad: \(-3, -1\) cuts off more than the 3 elements of a dimension"):
+        F.pad(x, (3, -1), "circular")  # PyTorch returns memory that it has not written
+    with pytest.raises(ValueError, match=r"pad: \(-3, -1\) removes more than the 3 elements of a dimension"):
         F.pad(x, (-3, -1))
-    with pytest.raises(ValueError, match=r"pad: \(-4, 1\) cuts off more than the 3 elements of a dimension"):
+    with pytest.raises(ValueError, match=r"pad: \(-4, 1\) removes more than the 3 elements of a dimension"):
         F.pad(x, (-4, 1))
     with pytest.raises(
         ValueError, match="pad: mode must be one of constant, reflect, replicate, circular, not 'mirror'"
@@ -332,7 +332,7 @@ def test_cross_entropy_of_probabilities(shape, reduction):
     )
 
 
-def test_cross_entropy_hands_the_logsumexp_to_its_backward(monkeypatch):
+def test_cross_entropy_saves_the_logsumexp_for_its_backward(monkeypatch):
     seen = {}
 
     def spy(name):
@@ -372,7 +372,7 @@ def test_linear_cross_entropy(reduction, options):
         )
 
 
-def test_linear_cross_entropy_goes_back_twice_and_only_where_it_must():
+def test_linear_cross_entropy_backward_twice_and_only_where_needed():
     x, w = nn.randn(4, 3, requires_grad=True), nn.randn(5, 3)
     loss = F.linear_cross_entropy(x, w, np.array([0, 4, 2, 1]))
     (2 * loss).backward(retain_graph=True)
@@ -415,7 +415,7 @@ def test_binary_cross_entropy(reduction, weighted):
         lambda p: F.binary_cross_entropy(p, t, w, reduction),
         p,
         reference=lambda p: T.binary_cross_entropy(p, torch.tensor(t), tw, reduction=reduction),
-        rtol=1e-7,  # PyTorch's least denominator, 1e-12, is a float32
+        rtol=1e-7,  # PyTorch's smallest denominator, 1e-12, is a float32
     )
     same_as_torch(
         lambda x: F.binary_cross_entropy_with_logits(x, nn.tensor(t), w, reduction),
@@ -479,7 +479,9 @@ def test_bad_targets():
     for wrong in (4, -1):
         with pytest.raises(IndexError, match=str(wrong)):
             F.cross_entropy(x, np.array([0, wrong, 1]))
-    with pytest.raises(ValueError, match="kl_div: has a gradient for input only, another argument requires one"):
+    with pytest.raises(
+        ValueError, match="kl_div: has a gradient with respect to input only, but another argument requires one"
+    ):
         F.kl_div(x, x)
     with nn.no_grad():
         assert np.isfinite(F.cross_entropy(x, x.softmax(1)).item())
@@ -525,7 +527,7 @@ def test_add_layer_norm():
     same_as_torch(both, x, r, w, reference=lambda x, r, w: (T.layer_norm(x + r, (5,), w) + 1) * (x + r))
 
 
-def test_the_gradients_of_both_addends_are_arrays_of_their_own():
+def test_the_gradients_of_both_addends_do_not_share_memory():
     x, r = nn.randn(3, 4, requires_grad=True), nn.randn(3, 4, requires_grad=True)
     for _ in range(2):
         (F.add_layer_norm(x, r, 4) * nn.tensor(X[:3, :4], dtype="float32")).sum().backward()

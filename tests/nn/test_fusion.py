@@ -1,4 +1,4 @@
-"""nn.fuse: the fused copy computes what the model computes, and leaves alone what it cannot know."""
+"""nn.fuse: the fused copy computes what the model computes, and other pairs are not folded."""
 
 import numpy as np
 import pytest
@@ -161,7 +161,7 @@ def left_alone():
 
 
 @pytest.mark.parametrize("model", [pytest.param(model, id=name) for name, model in left_alone()])
-def test_left_alone(model):
+def test_pairs_that_are_not_folded(model):
     model = trained(model)
     fused = nn.fuse(model)
     assert norms(fused) == 1
@@ -179,8 +179,8 @@ def test_training_mode():
         nn.fuse(model)
 
 
-def test_gradients_go_on():
-    """What is fused can be trained on, without its normalisation."""
+def test_fused_models_have_gradients():
+    """A fused model can be trained further, without its normalisation."""
     fused = nn.fuse(trained(nn.Sequential(nn.Conv2d(4, 6, 3, bias=False), nn.BatchNorm2d(6))))
     fused(nn.ones(*SHAPES[2])).sum().backward()
     assert [name for name, p in fused.named_parameters() if p.grad is not None] == ["0.weight", "0.bias"]

@@ -1,4 +1,4 @@
-"""Whatever backward reads is watched: a change in place after the forward raises, or the gradient is still right."""
+"""Everything that backward reads is versioned: after a change in place it raises, or the gradient is still right."""
 
 import ast
 from pathlib import Path
@@ -99,7 +99,7 @@ def projected(x, h, c, wi, wh, wr):
 
 
 def normed(name, *options):
-    """With running statistics, in training and not."""
+    """With running statistics, in training and in evaluation."""
     return [
         (lambda x, w, b: getattr(F, name)(x, None, None, w, b, True), CUBE, normal(3), normal(3)),
         *(
@@ -142,8 +142,8 @@ def classified(name, x):
     ]
 
 
-# Of each recorded operation, by its name: functions of tensors, and arrays for them. Floats need a gradient, unless
-# they are Fixed.
+# Name of each recorded operation -> functions of tensors, with arrays for them. Floats need a gradient, unless they are
+# Fixed.
 OPERATIONS = {
     "add": [(lambda a, b: a + b, A, B)],
     "sub": [(lambda a, b: a - b, A, B)],
@@ -391,7 +391,7 @@ def gradients(inputs, results):
 
 
 @pytest.mark.parametrize(("name", "function", "arrays"), CASES)
-def test_every_change_in_place_raises_or_does_not_matter(name, function, arrays):
+def test_every_change_in_place_raises_or_has_no_effect(name, function, arrays):
     inputs, results = run(function, arrays)
     nodes = [node for r in results if r.requires_grad for node in (r.grad_fn, *r.grad_fn.edges)]
     assert name in {node.name for node in nodes if isinstance(node, Node)}
@@ -400,7 +400,7 @@ def test_every_change_in_place_raises_or_does_not_matter(name, function, arrays)
         inputs, results = run(function, arrays)
         before = [x.data.copy() for x in (*inputs, *results)]
         if not (*inputs, *results)[k].data.flags.writeable:
-            continue  # what `expand` returns: nobody can change it
+            continue  # the result of `expand` is read-only
         change((*inputs, *results)[k])
         assert not np.array_equal((*inputs, *results)[k].data, before[k])
         try:
@@ -424,7 +424,7 @@ def test_every_change_in_place_raises_or_does_not_matter(name, function, arrays)
     ],
 )
 @pytest.mark.parametrize("make", [list, np.array])
-def test_an_index_that_is_no_tensor_is_copied(function, make):
+def test_an_index_that_is_not_a_tensor_is_copied(function, make):
     x, i = nn.tensor(normal(3, 3), requires_grad=True), make([0, 2])
     y = function(x, i)
     y.sum().backward(retain_graph=True)
@@ -434,7 +434,7 @@ def test_an_index_that_is_no_tensor_is_copied(function, make):
     np.testing.assert_array_equal(x.grad.data, expected)
 
 
-def test_a_tensor_made_from_a_tensor_shares_what_is_noticed():
+def test_a_tensor_made_from_a_tensor_shares_its_version():
     x, w = nn.ones(2), nn.ones(2, requires_grad=True)
     y = (x * w).sum()
     nn.Tensor(x).add_(1)
@@ -442,7 +442,7 @@ def test_a_tensor_made_from_a_tensor_shares_what_is_noticed():
         y.backward()
 
 
-def test_a_gradient_that_backward_adds_to_has_changed():
+def test_a_gradient_that_backward_adds_to_counts_as_changed():
     w, v = nn.ones(2, requires_grad=True), nn.ones(2, requires_grad=True)
     (3 * w).sum().backward()
     y = (v * w.grad).sum()
@@ -452,7 +452,7 @@ def test_a_gradient_that_backward_adds_to_has_changed():
 
 
 @pytest.mark.parametrize("clip", [nn.utils.clip_grad_norm_, nn.utils.clip_grad_value_])
-def test_a_gradient_that_is_clipped_has_changed(clip):
+def test_a_gradient_that_is_clipped_counts_as_changed(clip):
     w, v = nn.ones(2, requires_grad=True), nn.ones(2, requires_grad=True)
     (3 * w).sum().backward()
     y = (v * w.grad).sum()
@@ -463,11 +463,10 @@ def test_a_gradient_that_is_clipped_has_changed(clip):
 
 # --- the table is complete --------------------------------------------------------------------------------------------
 
-# First arguments that are no names, nor parameters or variables that hold one, and what they stand for
+# First arguments that are computed (not constants, parameters or variables) -> their possible values
 COMPUTED = {
     "kind.name": {"lstm", "gru", "rnn"},
     "f'{kind.name}_cell'": {"lstm_cell", "gru_cell", "rnn_cell"},
-    "f'max_pool{dims}d'": {"max_pool1d", "max_pool2d", "max_pool3d"},
 }
 
 
@@ -479,8 +478,8 @@ def recorded_names():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef)
     ]
-    names, passers, seen = set(), {"record", "record_several"}, None
-    while seen != (seen := len(passers)):  # until no further function is found to pass on its first parameter
+    names, passers, count = set(), {"record", "record_several"}, None
+    while count != (count := len(passers)):  # until no further function is found that passes its first parameter
         for function in functions:
             first = function.args.args[0].arg if function.args.args else None
             for call in ast.walk(function):

@@ -1,4 +1,4 @@
-"""Initial weights: the distributions of torch.nn.init, and its exact values where nothing is random."""
+"""Initial weights: the distributions of torch.nn.init, and its exact values if nothing is random."""
 
 import inspect
 import math

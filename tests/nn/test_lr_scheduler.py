@@ -169,7 +169,7 @@ def test_plateau_takes_a_tensor():
 
 
 @pytest.mark.parametrize("schedule", [name for name in SCHEDULES if not name.startswith("lambda")])
-def test_a_saved_schedule_goes_on_where_it_was(schedule):
+def test_a_saved_schedule_resumes(schedule):
     name, options = SCHEDULES[schedule]
     whole, _ = optimizers("SGD", momentum=0.9)
     expected = [whole.param_groups[0]["lr"]]
@@ -188,7 +188,7 @@ def test_a_saved_schedule_goes_on_where_it_was(schedule):
         assert half.param_groups[0]["lr"] == expected[epoch + 1]
 
 
-def test_a_saved_sequence_and_a_saved_plateau_go_on():
+def test_a_saved_sequence_and_a_saved_plateau_resume():
     def sequence(optimizer):
         scheduler = nn.optim.lr_scheduler
         stages = [scheduler.LinearLR(optimizer, total_iters=4), scheduler.ExponentialLR(optimizer, 0.5)]
@@ -290,7 +290,7 @@ def test_one_cycle_errors_that_depend_on_the_optimiser_and_the_step():
     scheduler = nn.optim.lr_scheduler.OneCycleLR(nn.optim.SGD(parameters, momentum=0.9), 1.0, 10)
     for _ in range(10):
         scheduler.step()
-    with pytest.raises(ValueError, match="OneCycleLR: step 11 of a cycle of 10 steps"):
+    with pytest.raises(ValueError, match="OneCycleLR: step 11 is beyond the cycle of 10 steps"):
         scheduler.step()
 
 
@@ -318,7 +318,7 @@ def test_negative_epoch_of_warm_restarts():
         nn.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 3).step(-1)
 
 
-# --- beginnings, ends and resuming ------------------------------------------------------------------------------------
+# --- initial steps, last steps and resuming ---------------------------------------------------------------------------
 
 small = st.integers(1, 6)
 factors = st.floats(0.05, 1.0)
@@ -389,7 +389,7 @@ def course(optimizer, scheduler, epochs):
 
 @settings(max_examples=150, deadline=None)
 @given(CONFIGURATIONS)
-def test_a_schedule_resumed_at_any_epoch_is_one_that_was_not_interrupted(configuration):
+def test_a_schedule_resumed_at_any_epoch_equals_an_uninterrupted_one(configuration):
     name, options = configuration
     make = getattr(nn.optim.lr_scheduler, name)
     expected = [expected_rate(name, 0.1, epoch, options) for epoch in range(EPOCHS)]
@@ -404,7 +404,7 @@ def test_a_schedule_resumed_at_any_epoch_is_one_that_was_not_interrupted(configu
         scheduler.step()
     for epoch in range(1, EPOCHS):
         saved = {"state": {}, "param_groups": json.loads(groups[epoch])}
-        # by last_epoch, with the optimiser as it was saved; the same again, in place; and with a new one
+        # by last_epoch, with the saved optimiser; the same again, in place; and with a new optimiser
         loaded = one_group(5.0)
         loaded.load_state_dict(saved)
         resumed = make(loaded, **options, last_epoch=epoch - 1)
@@ -424,7 +424,7 @@ def test_a_schedule_resumed_at_any_epoch_is_one_that_was_not_interrupted(configu
 
 @pytest.mark.parametrize("three_phase", [False, True])
 @pytest.mark.parametrize("strategy", ["cos", "linear"])
-def test_one_cycle_of_any_length_and_share(strategy, three_phase):
+def test_one_cycle_of_any_length_and_fraction(strategy, three_phase):
     for steps in range(1, 12):
         for share in (0.0, 0.05, 0.1, 0.25, 0.3, 0.5, 0.575, 0.9, 1.0):
             options = {"max_lr": 0.5, "total_steps": steps, "pct_start": share}
@@ -490,7 +490,7 @@ NUMPY_OPTIONS = {
 
 @pytest.mark.parametrize("rate", [0.25, np.float32(0.25), np.float64(0.25), np.array(0.25), "tensor"], ids=repr)
 @pytest.mark.parametrize("name", NUMPY_OPTIONS)
-def test_rates_and_options_that_are_not_pythons_numbers(name, rate):
+def test_rates_and_options_that_are_not_python_numbers(name, rate):
     rate = nn.tensor(0.25) if rate == "tensor" else rate
     numbers = {key: as_number(value) for key, value in NUMPY_OPTIONS[name].items() if key != "milestones"}
     numbers |= {"milestones": [2, 4]} if "milestones" in NUMPY_OPTIONS[name] else {}
@@ -503,12 +503,12 @@ def test_rates_and_options_that_are_not_pythons_numbers(name, rate):
         take_step(plain, twin)
         assert float(ours.param_groups[0]["lr"]) == pytest.approx(plain.param_groups[0]["lr"], rel=1e-5)
         json.dumps([schedule.state_dict(), ours.state_dict()["param_groups"]])
-    if isinstance(rate, nn.Tensor):  # it is the optimiser's own, and changed in place
+    if isinstance(rate, nn.Tensor):  # the optimiser's tensor is changed in place
         assert ours.param_groups[0]["lr"] is rate
         assert schedule.base_lrs == [0.25 if name != "OneCycleLR" else 0.04]
 
 
-def test_plateau_with_numbers_of_numpy():
+def test_plateau_with_numpy_numbers():
     optimizer = one_group(np.float32(0.5))
     options = {
         "factor": np.float32(0.5),
@@ -556,7 +556,7 @@ def test_one_cycle_resumed_on_an_optimiser_that_had_none():
         nn.optim.lr_scheduler.OneCycleLR(one_group(initial_lr=0.1), 1.0, 10, last_epoch=3)
 
 
-# --- what raises changes nothing --------------------------------------------------------------------------------------
+# --- errors change nothing --------------------------------------------------------------------------------------------
 
 
 def test_a_step_that_raises_does_not_advance():
@@ -593,7 +593,7 @@ def test_a_step_that_raises_does_not_advance():
 
 
 @pytest.mark.parametrize("options", [{"base_momentum": [0.5]}, {"max_lr": [1.0]}, {"max_momentum": [0.9] * 3}])
-def test_a_schedule_that_is_refused_leaves_the_optimiser_alone(options):
+def test_an_invalid_schedule_does_not_change_the_optimiser(options):
     optimizer, _ = optimizers("SGD", momentum=0.9)
     before = json.dumps(optimizer.state_dict()["param_groups"])
     with pytest.raises(ValueError, match="the optimiser has 2 groups"):
@@ -601,7 +601,7 @@ def test_a_schedule_that_is_refused_leaves_the_optimiser_alone(options):
     assert json.dumps(optimizer.state_dict()["param_groups"]) == before
 
 
-def test_a_sequence_does_not_take_half_of_a_state():
+def test_a_sequence_does_not_load_half_of_a_state():
     make = nn.optim.lr_scheduler
     one, other = one_group(), one_group()
     first = make.SequentialLR(one, [make.StepLR(one, 2), make.StepLR(one, 3)], [1])

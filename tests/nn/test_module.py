@@ -1,4 +1,4 @@
-"""Modules: what they consist of, saving and loading (with PyTorch, both ways), hooks, containers, repr."""
+"""Modules: parameters, buffers and submodules, saving and loading (to and from PyTorch), hooks, containers, repr."""
 
 import copy
 import gc
@@ -47,7 +47,7 @@ def nested(package, block):
     return package.Sequential(package.Linear(3, 3), package.ReLU(), block(), package.ModuleList([package.Linear(3, 2)]))
 
 
-# --- what a module consists of ----------------------------------------------------------------------------------------
+# --- parameters, buffers and submodules -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_parameter():
     assert repr(p) == "Parameter containing:\ntensor([1., 2.], requires_grad=True)"
 
 
-# --- what is done to all of it ----------------------------------------------------------------------------------------
+# --- operations on the whole tree -------------------------------------------------------------------------------------
 
 
 def test_train_and_eval():
@@ -141,7 +141,7 @@ def test_train_and_eval():
     assert net.train(True)[0].training
 
 
-def test_apply_visits_parts_first():
+def test_apply_visits_submodules_first():
     seen = []
     net = nn.Sequential(nn.Sequential(nn.ReLU()), nn.Tanh())
     assert net.apply(lambda module: seen.append(type(module).__name__)) is net
@@ -174,7 +174,7 @@ def test_conversion_of_dtype():
     assert net.float()(nn.ones(1, 3)).dtype == np.float32
 
 
-def test_deepcopy_keeps_shared_parts_shared():
+def test_deepcopy_preserves_sharing():
     block = Block()
     twin = copy.deepcopy(block)
     assert twin.again is twin.inner
@@ -186,7 +186,7 @@ def test_deepcopy_keeps_shared_parts_shared():
 # --- saving and loading -----------------------------------------------------------------------------------------------
 
 
-def test_torch_state_loads_as_it_is_and_ours_loads_into_torch():
+def test_torch_state_loads_unchanged_and_ours_loads_into_torch():
     ours, theirs = nested(nn, Block), nested(torch.nn, TorchBlock)
     assert ours.load_state_dict(theirs.state_dict()) == ([], [])
     x = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
@@ -203,7 +203,7 @@ def test_torch_state_loads_as_it_is_and_ours_loads_into_torch():
     np.testing.assert_allclose(*outputs(), rtol=1e-5, atol=1e-6)
 
 
-def test_state_dict_is_on_the_memory_of_the_module():
+def test_state_dict_shares_the_memory_of_the_module():
     net = nn.Linear(2, 1)
     state = net.state_dict()
     assert all(type(value) is nn.Tensor and not value.requires_grad for value in state.values())
@@ -235,7 +235,7 @@ def test_strict_errors_name_all_and_change_nothing():
     with pytest.raises(ValueError) as error:
         net.load_state_dict(state)
     for part in (
-        "load_state_dict: Sequential does not fit:",
+        "load_state_dict: Sequential does not match the state_dict:",
         "missing keys: 1.bias",
         "unexpected keys: 2.weight",
         "shapes differ: 0.bias is (3,), in the state_dict (4,)",
@@ -252,13 +252,13 @@ def test_strict_errors_name_all_and_change_nothing():
         np.testing.assert_array_equal(value.numpy(), before[name])
 
 
-def test_loading_what_fits():
+def test_loading_matching_keys_only():
     net = nn.Linear(2, 1)
     missing, unexpected = net.load_state_dict({"bias": [3.0], "other": 1}, strict=False)
     assert (missing, unexpected, net.bias.tolist()) == (["weight"], ["other"], [3.0])
 
 
-def test_loading_between_forward_and_backward_is_noticed():
+def test_loading_between_forward_and_backward_is_detected():
     net = nn.Linear(2, 1)
     y = net(nn.ones(1, 2, requires_grad=True))
     net.load_state_dict(nn.Linear(2, 1).state_dict())
@@ -295,7 +295,7 @@ class Two(nn.Module):
         return a * b, a.detach() * factor
 
 
-def test_backward_hook_sees_the_gradients_of_arguments_and_results():
+def test_backward_hook_gets_the_gradients_of_arguments_and_results():
     net, calls = Two(), []
     net.register_full_backward_hook(lambda *args: calls.append(args))
     a, b = nn.tensor([2.0], requires_grad=True), nn.tensor([3.0])
@@ -439,13 +439,13 @@ def test_repr_is_that_of_torch():
     assert repr(Net.of(nn)) == repr(Net.of(torch.nn))
 
 
-def test_a_training_step_leaves_nothing_for_the_cycle_collector():
+def test_a_training_step_leaves_no_reference_cycles():
     net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2))
 
     def step():
         nn.functional.cross_entropy(net(nn.ones(4, 2)), np.array([0, 1, 0, 1])).backward()
 
-    step()  # compiles, and that leaves something
+    step()  # compiles, which leaves reference cycles
     gc.collect()
     gc.disable()
     try:
@@ -455,7 +455,7 @@ def test_a_training_step_leaves_nothing_for_the_cycle_collector():
         gc.enable()
 
 
-# --- names and places -------------------------------------------------------------------------------------------------
+# --- names and indices ------------------------------------------------------------------------------------------------
 
 
 def layers(package, n=4):
@@ -534,7 +534,7 @@ def test_insert_into_and_delete_from_a_slice():
     with pytest.raises(IndexError):
         model.pop(5)
     for index in (-3, 3):
-        with pytest.raises(IndexError, match=f"Sequential: there is no place {index} among 2 modules"):
+        with pytest.raises(IndexError, match=f"Sequential: index {index} is out of range for 2 modules"):
             model.insert(index, nn.ReLU())
     with pytest.raises(TypeError, match="Sequential: expected a Module, got str"):
         model.extend([nn.ReLU(), "ReLU"])
@@ -558,7 +558,7 @@ NAMES = ["forward", "parameters", "train", "training", "register_buffer", "__cal
         lambda package, name: package.Linear(1, 1).register_buffer(name, None),
     ],
 )
-def test_names_that_are_taken_or_none_are_refused(add, name):
+def test_names_in_use_and_invalid_names_raise(add, name):
     error = KeyError if isinstance(name, str) else TypeError
     for package in (torch.nn, nn):
         with pytest.raises(error):
@@ -566,12 +566,12 @@ def test_names_that_are_taken_or_none_are_refused(add, name):
 
 
 @pytest.mark.parametrize("name", ["keys", "items", "values", "update"])
-def test_a_dict_of_modules_refuses_the_names_of_its_methods(name):
+def test_a_dict_of_modules_rejects_the_names_of_its_methods(name):
     with pytest.raises(KeyError, match=f"ModuleDict already has an attribute {name}"):
         nn.ModuleDict({name: nn.ReLU()})
 
 
-def test_names_of_other_kinds_are_taken():
+def test_names_of_attributes_of_another_kind_raise():
     for package, parameter in ((torch.nn, torch.nn.Parameter(torch.ones(1))), (nn, nn.Parameter([1.0]))):
         model = package.BatchNorm1d(2)
         model.part = package.ReLU()
@@ -593,7 +593,7 @@ def test_names_of_other_kinds_are_taken():
         assert [n for n, _ in model.named_buffers()] == ["running_mean", "num_batches_tracked"]
 
 
-def test_what_becomes_of_a_buffer():
+def test_buffers_that_are_replaced():
     block = Block()
     with pytest.raises(TypeError, match="Block: steps is a buffer and cannot become a str"):
         block.steps = "three"
@@ -604,7 +604,7 @@ def test_what_becomes_of_a_buffer():
     assert "scratch" not in dict(block.named_buffers())
 
 
-def test_containers_of_nothing():
+def test_empty_containers():
     assert len(nn.ModuleList(None)) == len(nn.ModuleDict(None)) == len(nn.ModuleList()) == len(nn.ModuleDict()) == 0
 
 
@@ -646,14 +646,14 @@ def test_a_module_is_not_converted_to_integers():
         (lambda: nn.GRUCell(2, -1), ValueError, "GRUCell: hidden_size must be at least 0, got -1"),
         (lambda: nn.LSTMCell(2.0, 2), TypeError, "LSTMCell: input_size must be an int, got float"),
         (lambda: nn.PReLU(-1), ValueError, "PReLU: num_parameters must be at least 0, got -1"),
-        (lambda: nn.Hardtanh(1, -1), ValueError, "Hardtanh: max_val must be larger than min_val, they are -1 and 1"),
-        (lambda: nn.Hardtanh(1, 1), ValueError, "Hardtanh: max_val must be larger than min_val, they are 1 and 1"),
+        (lambda: nn.Hardtanh(1, -1), ValueError, "Hardtanh: max_val must be larger than min_val, got -1 and 1"),
+        (lambda: nn.Hardtanh(1, 1), ValueError, "Hardtanh: max_val must be larger than min_val, got 1 and 1"),
         (lambda: nn.Dropout("0.5"), TypeError, "Dropout: p must be a number, got str"),
         (lambda: nn.Dropout2d(None), TypeError, "Dropout2d: p must be a number, got NoneType"),
         (lambda: nn.Dropout3d(-0.1), ValueError, "Dropout3d: p must be between 0 and 1, got -0.1"),
     ],
 )
-def test_arguments_that_are_refused(make, error, message):
+def test_invalid_arguments_of_constructors(make, error, message):
     with pytest.raises(error, match=message):
         make()
 

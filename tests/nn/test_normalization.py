@@ -127,7 +127,7 @@ def test_reset_parameters():
         assert getattr(layer, "bias", None) is None or layer.bias.tolist() == [0, 0, 0]
 
 
-def test_changed_running_statistics_are_noticed():
+def test_changed_running_statistics_are_detected():
     """A backward through evaluation does not read the running statistics again, so it is right after an update, too."""
     layer = nn.BatchNorm1d(2).double().eval()
     x = nn.tensor(RNG.standard_normal((5, 2)), requires_grad=True)
@@ -176,7 +176,7 @@ def test_group_norm_of_a_wrong_number_of_groups():
 
 
 @pytest.mark.parametrize("momentum", [0.1, None])
-def test_a_batch_that_is_refused_does_not_count(momentum):
+def test_a_batch_that_raises_is_not_counted(momentum):
     layer = nn.BatchNorm1d(3, momentum=momentum)
     layer(nn.randn(4, 3))
     before = {name: buffer.data.copy() for name, buffer in layer.named_buffers()}

@@ -148,7 +148,7 @@ def test_one_kernel_call_for_each_step_count(monkeypatch, rng):
     assert calls == [(4, 1), (3, 2), (3, 3), (1, 2)]
 
 
-def test_parameter_without_gradient_is_left_alone(rng):
+def test_parameter_without_gradient_is_unchanged(rng):
     ours, theirs = pair(rng)
     before = ours[1].data.copy()
     optimizer = nn.optim.AdamW(ours, weight_decay=0.5)
@@ -214,7 +214,7 @@ EVERY = {
 
 @pytest.mark.parametrize("kind", ["float32", "float64", "array", "array of one", "tensor", "torch"])
 @pytest.mark.parametrize("name", EVERY)
-def test_options_that_are_not_pythons_numbers(name, kind, rng):
+def test_options_that_are_not_python_numbers(name, kind, rng):
     def other(value):
         if isinstance(value, tuple):
             return tuple(map(other, value))
@@ -295,7 +295,7 @@ def test_parameters_that_are_not_contiguous(name, layout, rng):
     for step in range(4):
         g = rng.standard_normal(view.shape)
         p.grad, plain.grad, q.grad = nn.Tensor(g), nn.Tensor(np.array(g, order="F")), torch.tensor(g)
-        if step == 2:  # a state that lies in memory as the parameter does
+        if step == 2:  # a state with the same strides as the parameter
             saved = copy.deepcopy(optimizer.state_dict())
             for state in saved["state"].values():
                 state |= {k: np.array(v, order="F") for k, v in state.items() if k != "step"}
@@ -370,14 +370,14 @@ def _spoil_kind(p, optimizer):
         (_spoil_memory, ValueError, r"the parameter of a parameter of shape \(2, 3, 2\) is read-only"),
         (_spoil_integer, TypeError, "parameters must be float32 or float64, got int64"),
         (_spoil_state, TypeError, "of a parameter of float64 is float32"),
-        (_spoil_twice, ValueError, "two parameters have the same array|the .* of a parameter of shape"),
+        (_spoil_twice, ValueError, "two parameters share one array|the .* of a parameter of shape"),
         (_spoil_rate, ValueError, "lr must be at least 0, got -1"),
         (_spoil_rates, ValueError, r"lr must be one number, got shape \(2,\)"),
         (_spoil_kind, TypeError, "weight_decay must be a number, got str"),
     ],
 )
 @pytest.mark.parametrize("name", EVERY)
-def test_a_step_that_is_refused_changes_nothing(name, spoil, error, message, rng):
+def test_a_step_that_raises_changes_nothing(name, spoil, error, message, rng):
     ours, theirs = pair(rng)
     optimizer = getattr(nn.optim, name)([{"params": ours[:1]}, {"params": ours[1:]}], **EVERY[name])
     set_gradients(rng, ours, theirs, without=[1])
@@ -474,7 +474,7 @@ def test_adamw_that_loads_adams_state_still_decouples(rng):
     assert optimizer.param_groups[0]["decoupled_weight_decay"] is True
 
 
-def test_state_that_does_not_fit_is_refused_and_changes_nothing(rng):
+def test_a_state_that_does_not_match_raises_and_changes_nothing(rng):
     ours, theirs = pair(rng)
     optimizer = nn.optim.Adam(ours)
     set_gradients(rng, ours, theirs)
@@ -489,7 +489,7 @@ def test_state_that_does_not_fit_is_refused_and_changes_nothing(rng):
         ].pop(),
         r"parameter group 0 of the state lacks \['betas'\]": lambda groups, state: groups[0].pop("betas"),
         "lr must be at least 0, got -1": lambda groups, state: groups[0].update(lr=-1),
-        "the state names parameter 9": lambda groups, state: state.update({9: {"step": 1}}),
+        "the state has parameter 9": lambda groups, state: state.update({9: {"step": 1}}),
         r"shapes of exp_avg of parameter 2 differ: the parameter is \(2, 3, 2\), the state \(7,\)": (
             lambda groups, state: state[2].update(exp_avg=np.zeros(7))
         ),
@@ -534,7 +534,7 @@ def test_state_that_does_not_fit_is_refused_and_changes_nothing(rng):
 def test_options_out_of_range(name, chosen, message):
     with pytest.raises(ValueError, match=message):
         getattr(nn.optim, name)([nn.Parameter([1.0])], **chosen)
-    if "nan" not in message:  # torch refuses the same, but lets a NaN pass
+    if "nan" not in message:  # torch raises as well, but accepts NaN
         with pytest.raises(ValueError):
             getattr(torch.optim, name)([torch.nn.Parameter(torch.ones(1))], **chosen)
 
@@ -546,7 +546,7 @@ def test_a_group_with_an_option_out_of_range_is_not_added():
     assert len(optimizer.param_groups) == 1
 
 
-def test_parameters_that_are_none():
+def test_invalid_parameters():
     w = nn.Parameter([1.0])
     with pytest.raises(TypeError, match="SGD: params must be an iterable of Tensors or dicts, got a single Tensor"):
         nn.optim.SGD(w)

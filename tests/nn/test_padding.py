@@ -1,4 +1,4 @@
-"""Modules that enlarge borders: which dimensions they take, against PyTorch."""
+"""Padding modules: the numbers of dimensions that they accept, against PyTorch."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ KINDS = ["ReflectionPad", "ReplicationPad", "CircularPad", "ZeroPad", "ConstantP
 @pytest.mark.parametrize("ndim", range(1, 7))
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("kind", KINDS)
-def test_modules_take_the_dimensions_that_torchs_take(kind, dims, ndim, rng):
+def test_modules_accept_the_dimensions_that_torchs_accept(kind, dims, ndim, rng):
     name = f"{kind}{dims}d"
     x = rng.standard_normal((2, 3, 4, 3, 2, 2)[:ndim])
     options = (1, 0.5) if kind == "ConstantPad" else (1,)
@@ -28,7 +28,7 @@ def test_modules_take_the_dimensions_that_torchs_take(kind, dims, ndim, rng):
 @pytest.mark.parametrize("ndim", range(7))
 @pytest.mark.parametrize("pairs", range(5))
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
-def test_pad_takes_the_dimensions_that_torchs_takes(mode, pairs, ndim, rng):
+def test_pad_accepts_the_dimensions_that_torchs_accepts(mode, pairs, ndim, rng):
     x, widths = rng.standard_normal((2, 3, 4, 3, 2, 2)[:ndim]), (1, 0) * pairs
     try:
         expected = torch.nn.functional.pad(torch.tensor(x), widths, mode).numpy()

@@ -39,7 +39,7 @@ def test_pooling(name, arguments, dims):
 
 def test_large_windows_and_returned_indices():
     x = INPUT[2]
-    for size in (17, (17, 16)):  # more elements than a byte tells apart
+    for size in (17, (17, 16)):  # more elements than a uint8 can index
         same_as_torch(
             lambda x: F.max_pool2d(x.reshape(1, 1, 16, 24), size, 1, 8),  # noqa: B023
             x,
@@ -55,7 +55,7 @@ def test_large_windows_and_returned_indices():
         agree(indices, getattr(T, name)(torch.tensor(x), *arguments, return_indices=True)[1])
 
 
-def test_without_a_gradient_nothing_is_kept():
+def test_nothing_is_saved_without_a_gradient():
     x = nn.tensor(INPUT[2])
     assert not F.max_pool2d(x, 2).requires_grad
     x.requires_grad_()
@@ -103,7 +103,7 @@ def test_interpolate_with_antialias(mode, options):
 
 @pytest.mark.parametrize("kind", ["Avg", "Max"])
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_adaptive_sizes_are_taken_where_torch_takes_them(kind, dims):
+def test_adaptive_sizes_are_accepted_where_torch_accepts_them(kind, dims):
     for size in (None, (None,), (3,), (None, 3), (2, None), (None, None), (2, 3), (None, 3, 2), (None, None, None)):
         ours, theirs = (getattr(library, f"Adaptive{kind}Pool{dims}d")(size) for library in (nn, torch.nn))
         try:

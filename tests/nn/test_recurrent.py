@@ -205,7 +205,7 @@ def test_frozen_parameters_get_no_gradient(rng):
 
 
 @each_kind
-def test_backward_hooks_see_every_output(rng, kind):
+def test_backward_hooks_get_every_output(rng, kind):
     layer, plain = getattr(nn, kind)(4, 6).double(), getattr(nn, kind)(4, 6).double()
     plain.load_state_dict(layer.state_dict())
     seen = []
@@ -231,7 +231,7 @@ def test_backward_twice(rng):
     y.sum().backward(retain_graph=True)
     alone = layer.weight_ih_l0.grad.numpy().copy()
     layer.zero_grad()
-    c.sum().backward(retain_graph=True)  # what arrived at y must not come in again
+    c.sum().backward(retain_graph=True)  # the gradient that arrived at y must not be added again
     of_c = layer.weight_ih_l0.grad.numpy().copy()
     layer.zero_grad()
     (y.sum() + c.sum()).backward()
@@ -240,7 +240,7 @@ def test_backward_twice(rng):
         h.sum().backward()
 
 
-def test_a_changed_output_is_noticed(rng):
+def test_a_changed_output_is_detected(rng):
     layer = nn.LSTM(4, 6)
     y, _ = layer(nn.tensor(rng.standard_normal((5, 3, 4)).astype(np.float32)))
     y.data[...] = 0
@@ -284,7 +284,7 @@ def test_dropout_acts_between_layers(rng):
     np.testing.assert_allclose(layer.eval()(x)[0].detach().numpy(), np.tanh(np.tanh(0.1)), rtol=1e-5)
 
 
-def test_dropout_of_nothing_and_of_all(rng):
+def test_dropout_probabilities_zero_and_one(rng):
     ours, theirs = pair("GRU", 4, 6, num_layers=2, dropout=0.0)
     x, their_x = tensors(rng.standard_normal((5, 3, 4)))
     compare(ours, theirs, [x], [their_x])

@@ -1,4 +1,4 @@
-"""Tensor and the tape against PyTorch, and what a comparison does not show: ownership, release, wording of errors."""
+"""Tensor and the tape against PyTorch; also memory sharing and release, and the wording of errors."""
 
 import copy
 import gc
@@ -234,7 +234,7 @@ def test_argmax():
     x, t = nn.tensor(TIES), torch.tensor(TIES)
     assert x.argmax().item() == t.argmax().item()
     for dim in (0, 1, -1):
-        assert x.argmax(dim).tolist() == TIES.argmax(dim).tolist()  # the first of equals
+        assert x.argmax(dim).tolist() == TIES.argmax(dim).tolist()  # the first of equal elements
         assert x.argmin(dim, keepdim=True).tolist() == np.expand_dims(TIES.argmin(dim), dim).tolist()
     values, indices = x.max(1)
     assert indices.dtype == np.int64
@@ -313,7 +313,7 @@ def indexed(draw):
 
 @settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(indexed())
-def test_indices_mean_what_they_mean_to_torch(case):
+def test_indices_mean_the_same_as_in_torch(case):
     shape, parts = case
     x = np.arange(np.prod(shape), dtype=float).reshape(shape)
     ours = tuple(nn.tensor(i) if isinstance(i, np.ndarray) else i for i in parts)
@@ -344,7 +344,7 @@ def test_indices_mean_what_they_mean_to_torch(case):
         lambda x: x[True, 1, :, [0, 3]],
     ],
 )
-def test_an_int_beside_an_array_takes_its_dimension_away(function):
+def test_an_int_next_to_an_array_removes_its_dimension(function):
     same_as_torch(function, CUBE)
 
 
@@ -356,7 +356,7 @@ def test_bad_indices():
         (2, r"index: index 2 is out of bounds .*, of a tensor of shape \(2, 3\)"),
         ((0, 0, [0]), "index: too many indices"),
         (nn.tensor([True, False, True]), "index: boolean index did not match"),
-        (nn.tensor([0], dtype=np.uint8), "index: uint8 is a mask for PyTorch and numbers for NumPy"),
+        (nn.tensor([0], dtype=np.uint8), "index: uint8 means a mask in PyTorch and positions in NumPy"),
     ]:
         with pytest.raises(IndexError, match=message):
             x[index]
@@ -420,18 +420,18 @@ def test_unbiased_std_and_var():
         same_as_torch(lambda x, name=name: getattr(x, name)(dim=None, correction=None), A)
 
 
-def test_maximum_of_nan_passes_the_gradient_on():
+def test_maximum_of_nan_passes_the_gradient():
     special = np.array([0.0, 1.0, np.nan, np.nan, np.inf, -np.inf])
     for name in ("maximum", "minimum"):
         same_as_torch(lambda a, b, name=name: getattr(a, name)(b), special, special[::-1].copy())
         same_as_torch(lambda a, b, name=name: getattr(a, name[:3])(b), special, special[::-1].copy())
 
 
-# --- more that PyTorch has --------------------------------------------------------------------------------------------
+# --- further operations of PyTorch ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("parts", [63, 64, 65, 200])
-def test_many_parts(parts):
+def test_split_into_many(parts):
     def function(x):
         return sum(part * i for i, part in enumerate(x.split(1))) + x.chunk(parts)[-1]
 
@@ -439,7 +439,7 @@ def test_many_parts(parts):
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (5, 3)], ids=str)
-def test_parts_of_odd_sizes(shape):
+def test_split_into_uneven_sizes(shape):
     x = np.ones(shape)
     for cut in (
         lambda x: x.split(2),
@@ -479,7 +479,7 @@ def test_dtypes_of_clamp_and_masked_fill():
         assert (y.tolist(), str(y.dtype)) == (expected.tolist(), str(expected.dtype)[6:])
     same_as_torch(lambda x, v: x.masked_fill(x > 0, v), A, np.array(2.0))
     for x, value in [([1, 2], np.inf), ([1, 2], 2**70), ([1.0, 2.0], 1e300)]:
-        with pytest.raises(ValueError, match="masked_fill: value .* does not fit"):
+        with pytest.raises(ValueError, match="masked_fill: value .* is out of range"):
             nn.tensor(x).masked_fill(nn.tensor(mask), value)
 
 
@@ -526,11 +526,11 @@ def test_integers():
 @pytest.mark.parametrize(
     "shapes", [((2, 0), (0, 3)), ((5, 5, 0), (0, 5)), ((0,), (0,)), ((0, 3), (3, 2)), ((4, 0, 2), (4, 2, 3))], ids=str
 )
-def test_matmul_of_nothing(shapes):
+def test_matmul_of_empty_arrays(shapes):
     same_as_torch(lambda a, b: a @ b, *(RNG.standard_normal(shape) for shape in shapes))
 
 
-def test_cat_skips_what_is_empty_and_has_one_dimension():
+def test_cat_skips_empty_1d_tensors():
     same_as_torch(
         lambda a, e, b: nn.cat([e, a, e, b], 1), A, np.empty(0), B, reference=lambda a, e, b: torch.cat([e, a, e, b], 1)
     )
@@ -545,10 +545,10 @@ REFUSED = {
     "split lengths": (ValueError, lambda: ONES.split([3, -1]), r"split: lengths must not be negative, got \[3, -1\]"),
     "split by a float": (TypeError, lambda: ONES.split(0.5), "split: needs an int or a list of them, got float"),
     "split dim": (IndexError, lambda: ONES.split(1, 2), "split: dim must be from -2 to 1, got 2"),
-    "split 0-d": (ValueError, lambda: nn.tensor(1.0).split(1), "split: a 0-d tensor has no dimension to divide"),
+    "split 0-d": (ValueError, lambda: nn.tensor(1.0).split(1), "split: a 0-d tensor has no dimension to split"),
     "chunk": (ValueError, lambda: ONES.chunk(0), "chunk: chunks must be at least 1, got 0"),
-    "unbind": (ValueError, lambda: nn.tensor(1.0).unbind(), "unbind: a 0-d tensor has no dimension to divide"),
-    "expand new": (ValueError, lambda: ONES.expand(-1, 2, 3), "expand: -1 keeps no length of a new dimension"),
+    "unbind": (ValueError, lambda: nn.tensor(1.0).unbind(), "unbind: a 0-d tensor has no dimension to split"),
+    "expand new": (ValueError, lambda: ONES.expand(-1, 2, 3), "expand: a new dimension cannot have size -1"),
     "expand few": (ValueError, lambda: ONES.expand(3), "expand: needs a size for each dimension"),
     "expand": (ValueError, lambda: ONES.expand(4, 3), "expand: only dimensions of length 1 can be repeated"),
     "where": (TypeError, lambda: nn.where(ONES, 1.0, 2.0), "where: condition must be bool, got float32"),
@@ -584,12 +584,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("error", "function", "message"), REFUSED.values(), ids=REFUSED)
-def test_refused(error, function, message):
+def test_errors_of_operations(error, function, message):
     with pytest.raises(error, match=message):
         function()
 
 
-# --- making, dtypes, conversion ---------------------------------------------------------------------------------------
+# --- creation, dtypes, conversion -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -703,7 +703,7 @@ def test_wrong_shapes():
         x.T.view(6)
     with pytest.raises(ValueError, match=r"split: \[1, 1\] does not add up to 3"):
         x.split([1, 1], 1)
-    with pytest.raises(ValueError, match="flatten: start_dim 1 lies behind end_dim 0"):
+    with pytest.raises(ValueError, match="flatten: start_dim 1 comes after end_dim 0"):
         x.flatten(1, 0)
     with pytest.raises(ValueError, match="clamp: needs min or max"):
         x.clamp()
@@ -812,7 +812,7 @@ def test_gradients_share_no_memory(shape):
     assert (dy.data == 1).all()
 
 
-def test_kernel_gradient_is_kept_without_a_copy(monkeypatch):
+def test_kernel_gradient_is_not_copied(monkeypatch):
     made = []
 
     def linear_backward(*args, needs):
@@ -890,7 +890,7 @@ def test_no_grad():
         assert not (x * 2).requires_grad
 
 
-def test_no_grad_is_of_one_thread():
+def test_no_grad_applies_to_one_thread():
     seen = []
     with nn.no_grad():
         thread = threading.Thread(target=lambda: seen.append(nn.is_grad_enabled()))
@@ -918,7 +918,7 @@ def test_requires_grad():
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.bool_, np.float32])
-def test_conversion_of_what_does_not_fit_is_silent(dtype):
+def test_conversion_with_overflow_is_silent(dtype):
     """The values are PyTorch's, which has the CPU's, too."""
     x = np.array([np.nan, np.inf, -np.inf, 1e300, -1e300, 3e9, -1.5, 0.0])
     theirs = torch.from_numpy(x).to(getattr(torch, np.dtype(dtype).name))
@@ -928,7 +928,7 @@ def test_conversion_of_what_does_not_fit_is_silent(dtype):
     np.testing.assert_array_equal(ours.data[defined], theirs.numpy()[defined])
 
 
-def test_what_overflows_float32_is_silent():
+def test_overflow_of_float32_is_silent():
     x = nn.zeros(2, requires_grad=True)
     x.double().backward(nn.Tensor(np.array([1e300, 1.0])))
     assert x.grad.tolist() == [np.inf, 1]
@@ -951,7 +951,7 @@ def test_long_chain_needs_no_recursion():
     del y  # nor does its release
 
 
-def test_many_paths_take_one_visit_each():
+def test_nodes_on_many_paths_run_once():
     x = nn.tensor(1.0, requires_grad=True)
     y = x
     for _ in range(60):  # 2⁶⁰ paths
@@ -1002,7 +1002,7 @@ def test_hooks_of_tensors():
         nn.ones(1).register_hook(print)
 
 
-def test_hook_may_keep_what_it_saw():
+def test_hook_may_keep_its_argument():
     x = nn.ones(2, requires_grad=True)
     seen = []
     x.register_hook(seen.append)
@@ -1034,7 +1034,7 @@ def test_retain_grad():
 # --- in place ---------------------------------------------------------------------------------------------------------
 
 
-def test_in_place_off_the_tape():
+def test_in_place_without_recording():
     x = nn.ones(2, 3)
     row = x[0]
     x += 1
@@ -1068,7 +1068,7 @@ def test_parameters_change_in_place_only_under_no_grad():
     assert w.tolist() == [7.0, 0.5]
 
 
-def test_in_place_on_the_tape():
+def test_in_place_while_recording():
     def function(x, y):
         h = x - 1
         h += y
@@ -1082,7 +1082,7 @@ def test_in_place_on_the_tape():
     same_as_torch(function, A, ROW)
 
 
-def test_in_place_on_the_tape_leaves_what_was_saved():
+def test_in_place_while_recording_does_not_change_saved_arrays():
     x = nn.ones(2, requires_grad=True)
     h = x.exp()
     before = h.data
@@ -1093,14 +1093,14 @@ def test_in_place_on_the_tape_leaves_what_was_saved():
     np.testing.assert_allclose(before, np.exp(1.0), rtol=1e-6)
 
 
-def test_setting_a_result_into_a_constant():
+def test_assigning_a_result_to_a_constant():
     w, y = nn.ones(2, requires_grad=True), nn.zeros(3)
     y[1:] = w * 2
     (y * nn.tensor([5.0, 6.0, 7.0])).sum().backward()
     assert w.grad.tolist() == [12.0, 14.0]
 
 
-def test_in_place_on_a_view_that_is_alone():
+def test_in_place_on_the_only_view():
     def function(x, y):
         h = (x * 1).flatten()
         h += 1  # the tensor that was flattened is gone
@@ -1109,7 +1109,7 @@ def test_in_place_on_a_view_that_is_alone():
     same_as_torch(function, A, ROW)
 
 
-def test_in_place_on_shared_memory_is_an_error_on_the_tape():
+def test_in_place_on_shared_memory_while_recording_is_an_error():
     x = nn.ones(2, 2, requires_grad=True)
     h = x * 2
     view = h[0]
@@ -1206,7 +1206,7 @@ def test_several_results_after_a_backward_that_failed():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc's malloc")
-def test_freed_memory_is_kept_for_the_next_step():
+def test_freed_memory_is_reused_by_the_next_step():
     script = """
 import resource
 import numpy as np

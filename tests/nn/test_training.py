@@ -167,7 +167,7 @@ def test_plateau_schedule_gets_the_validation_loss():
     assert (made[0].best, made[0].num_bad_epochs, made[0].last_epoch) == (4.0, 1, 3)
 
 
-def test_what_needs_a_validation_set_says_so(problem):
+def test_options_that_need_a_validation_set(problem):
     model = network()
     optimizer = nn.optim.SGD(model.parameters())
     with pytest.raises(ValueError, match="fit: patience needs a validation set"):
@@ -179,9 +179,9 @@ def test_what_needs_a_validation_set_says_so(problem):
 
 def test_no_batches(problem):
     model = network()
-    with pytest.raises(ValueError, match="there is no batch"):
+    with pytest.raises(ValueError, match="there are no batches"):
         evaluate(model, [], loss)
-    with pytest.raises(ValueError, match="there is no batch"):
+    with pytest.raises(ValueError, match="there are no batches"):
         fit(model, [], nn.optim.SGD(model.parameters()), loss, epochs=1, progress=False)
 
 
@@ -208,7 +208,7 @@ def test_accuracy():
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_evaluation_restores_the_mode_of_each_part(problem, fails):
+def test_evaluation_restores_the_mode_of_each_submodule(problem, fails):
     _, held_out = problem
     model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.BatchNorm1d(2), nn.Dropout()), nn.Linear(2, 2))
     model[1].eval()
@@ -232,7 +232,7 @@ def test_evaluation_restores_the_mode_of_each_part(problem, fails):
     assert [module.training for module in model.modules()] == before
 
 
-def test_fit_trains_and_keeps_frozen_parts_frozen(problem):
+def test_fit_keeps_frozen_submodules_in_evaluation_mode(problem):
     train, held_out = problem
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 2))
     options = {"epochs": 2, "progress": False, "validation": DataLoader(held_out, 25)}

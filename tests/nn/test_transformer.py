@@ -7,7 +7,7 @@ import torch
 import nn
 from tests.nn.compare import agree, same_layers
 
-# of PyTorch's Transformer, which does not take the choice that its TransformerEncoder offers
+# a warning of PyTorch's Transformer, which does not pass on enable_nested_tensor to its TransformerEncoder
 pytestmark = pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
 
 SIZES = {"d_model": 12, "nhead": 3, "dim_feedforward": 20, "dropout": 0.0}
@@ -138,7 +138,7 @@ def test_generate_square_subsequent_mask():
     assert nn.Transformer.generate_square_subsequent_mask(2, np.float64).dtype == np.float64
 
 
-def test_is_causal_is_a_promise(rng):
+def test_is_causal_skips_reading_the_mask(rng):
     """It may be given, or is seen from the mask; where it is given, the mask is not read."""
     model = nn.TransformerEncoder(nn.TransformerEncoderLayer(**SIZES), 1).double()
     x, _ = sequence(rng, 5)
@@ -169,7 +169,7 @@ def test_dropout_in_training_only(rng):
     np.testing.assert_array_equal(model(src, tgt).data, model(src, tgt).data)
 
 
-def test_custom_parts():
+def test_custom_encoder_and_decoder():
     model = nn.Transformer(12, 3, custom_encoder=Same(), custom_decoder=Same())
     x = nn.zeros(5, 2, 12)
     assert model(nn.ones(5, 2, 12), x) is x

@@ -1,4 +1,4 @@
-"""The character experiment, short: a small network, one epoch, then PyTorch beside it."""
+"""The character experiment, short: a small network, one epoch, compared with PyTorch."""
 
 import numpy as np
 import pytest

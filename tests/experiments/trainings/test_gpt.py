@@ -1,4 +1,4 @@
-"""The experiment with the transformer, short: a small network, one epoch, then PyTorch beside it."""
+"""The transformer experiment, short: a small network, one epoch, compared with PyTorch."""
 
 import numpy as np
 import pytest

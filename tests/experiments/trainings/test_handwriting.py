@@ -1,4 +1,4 @@
-"""The handwriting experiment, short: one epoch, then PyTorch beside it."""
+"""The handwriting experiment, short: one epoch, compared with PyTorch."""
 
 import pytest
 

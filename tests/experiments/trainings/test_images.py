@@ -1,4 +1,4 @@
-"""The image experiment, short: one epoch of each network, then PyTorch beside them."""
+"""The image experiment, short: one epoch of each network, compared with PyTorch."""
 
 import gzip
 import struct

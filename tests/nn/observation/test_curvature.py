@@ -92,7 +92,7 @@ def test_product_in_float32(rng):
     assert np.abs(product - expected).max() <= 1e-2 * np.abs(expected).max()
 
 
-def test_of_nothing_and_of_what_the_loss_does_not_depend_on(rng):
+def test_zero_vector_and_unused_parameter(rng):
     loss, parameters, a = quadratic(rng)
     spare = nn.Parameter(np.ones(3))
     zeros = [np.zeros(p.shape) for p in (*parameters, spare)]
@@ -158,7 +158,7 @@ def test_sharpness_of_a_trained_net():
     assert values[0] > values[1] > 0
 
 
-def test_the_first_vector_is_not_of_the_generator_of_nn(rng):
+def test_the_initial_vector_does_not_use_the_generator_of_nn(rng):
     loss, parameters, _ = quadratic(rng)
     before = nn.generator().bit_generator.state
     first = observation.top_eigenvalues(loss, parameters, 2)
@@ -169,7 +169,7 @@ def test_the_first_vector_is_not_of_the_generator_of_nn(rng):
     assert (other[1] != first[1]).any()
 
 
-def test_everything_is_put_back_bit_for_bit(rng):
+def test_parameters_are_restored_bit_for_bit(rng):
     net = Tanh(rng)
     net.loss().backward()
     values, gradients = [p.data.copy() for p in net.parameters], [p.grad for p in net.parameters]
@@ -198,7 +198,7 @@ def test_within_no_grad(rng):
         assert observation.sharpness(loss, parameters) == pytest.approx(np.linalg.eigvalsh(a)[-1], rel=1e-4)
 
 
-def test_what_makes_no_sense(rng):
+def test_invalid_arguments(rng):
     loss, parameters, _ = quadratic(rng)
     vectors = [np.ones(p.shape) for p in parameters]
     product, eigenvalues = observation.hessian_vector_product, observation.top_eigenvalues
@@ -210,7 +210,7 @@ def test_what_makes_no_sense(rng):
         product(loss, parameters, vectors, eps=-1)
     with pytest.raises(ValueError, match="there are no parameters"):
         product(loss, [], [])
-    with pytest.raises(ValueError, match=r"a parameter of shape \(2, 3\) is no leaf"):
+    with pytest.raises(ValueError, match=r"a parameter of shape \(2, 3\) is not a leaf"):
         product(loss, [parameters[0] * 2], vectors[:1])
     with pytest.raises(TypeError, match="dtypes differ: .*float32.*float64"):
         eigenvalues(loss, [*parameters, nn.Parameter(np.ones(2, np.float32))])

@@ -107,7 +107,7 @@ def test_a_function_that_is_random(rng):
         nn.gradcheck(lambda x: x * rng.random(), leaf(rng, 3))
 
 
-def test_inputs_are_left_as_they_were(rng):
+def test_inputs_are_unchanged(rng):
     x, fixed = leaf(rng, 3), nn.Tensor(rng.standard_normal(3))
     (x * x).sum().backward()
     value, gradient = x.data.copy(), x.grad
@@ -129,7 +129,7 @@ def test_layouts(rng):
     assert nn.gradcheck(lambda x: x.exp(), x)
 
 
-def test_inputs_that_make_no_sense(rng):
+def test_invalid_inputs(rng):
     with pytest.raises(ValueError, match="gradcheck: no input requires a gradient"):
         nn.gradcheck(lambda x: x, nn.ones(2))
     with pytest.raises(TypeError, match="input 1 is float32"):

@@ -50,7 +50,7 @@ def test_plane(problem, rng):
     assert found[1, 0] == pytest.approx(at(loss, parameters, moved), rel=1e-6)
 
 
-def test_everything_is_put_back_bit_for_bit(problem):
+def test_parameters_are_restored_bit_for_bit(problem):
     loss, parameters = problem
     loss().backward()
     values, gradients = [p.data.copy() for p in parameters], [p.grad for p in parameters]
@@ -71,7 +71,7 @@ def test_everything_is_put_back_bit_for_bit(problem):
         assert p.grad is gradient
 
 
-def test_a_recorded_graph_notices_the_move(problem):
+def test_a_recorded_graph_detects_the_change(problem):
     loss, parameters = problem
     value = loss()
     [direction] = observation.random_directions(parameters, 1)
@@ -96,7 +96,7 @@ def test_directions_have_the_norms_of_the_parameters(normalise, dtype):
             np.testing.assert_allclose(*norms, rtol=1e-5)
 
 
-def test_directions_as_drawn():
+def test_directions_without_normalisation():
     parameters = [nn.Parameter(np.zeros((50, 40))), nn.Parameter(np.zeros(500))]
     first, second = observation.random_directions(parameters, 2, normalise=None)
     for one, other in zip(first, second, strict=True):
@@ -105,7 +105,7 @@ def test_directions_as_drawn():
     np.testing.assert_array_equal(first[0], again[0])
 
 
-def test_what_makes_no_sense(problem):
+def test_invalid_arguments(problem):
     loss, parameters = problem
     with pytest.raises(ValueError, match="loss_along_line: shapes differ"):
         observation.loss_along_line(loss, parameters, [np.ones(3)], [0])

@@ -1,4 +1,4 @@
-"""Reading what was observed."""
+"""The log of observations."""
 
 import json
 import math
@@ -57,7 +57,7 @@ def test_to_json_and_back(log):
     assert content["scalars"]["loss"] == [[0, 1, 2, 3, 4], log.scalars["loss"][1].tolist()]
 
 
-def test_the_first_of_what_is_not_finite():
+def test_first_nonfinite():
     model = perceptron()
     with nn.observe(model) as log:
         log.record(other=math.nan)

@@ -7,7 +7,7 @@ import nn
 from nn import observation
 
 
-def test_there_and_back(rng, dtype):
+def test_round_trip(rng, dtype):
     arrays = [rng.standard_normal(shape).astype(dtype) for shape in ((2, 3), (), (4,), (0, 5))]
     vector = observation.flatten(arrays)
     assert vector.shape == (11,) and vector.dtype == dtype
@@ -21,5 +21,5 @@ def test_there_and_back(rng, dtype):
 
 
 def test_lengths_that_differ():
-    with pytest.raises(ValueError, match=r"unflatten: the vector is \(5,\), the parts have 6 elements"):
+    with pytest.raises(ValueError, match=r"unflatten: the vector is \(5,\), the shapes have 6 elements"):
         observation.unflatten(np.zeros(5), [np.zeros((2, 3))])

@@ -1,4 +1,4 @@
-"""observe on real training: every statistic against NumPy on the same arrays, and nothing left behind."""
+"""observe on real training runs: every statistic against NumPy on the same arrays, and all hooks removed."""
 
 import math
 
@@ -111,7 +111,7 @@ def hooks_of(model):
 
 @pytest.mark.parametrize("with_optimizer", [True, False])
 @pytest.mark.parametrize("fails", [True, False])
-def test_nothing_remains_attached(with_optimizer, fails):
+def test_hooks_are_removed(with_optimizer, fails):
     model = perceptron()
     optimizer = nn.optim.SGD(model.parameters(), lr=0.1)
     (x, target), *_ = batches(1)
@@ -126,7 +126,7 @@ def test_nothing_remains_attached(with_optimizer, fails):
         assert fails
     assert not any(hooks_of(model)) and not output.grad_fn.hooks
     assert vars(optimizer).get("step") is None
-    assert log.steps == [0, 1, 2]  # the third ended without an update
+    assert log.steps == [0, 1, 2]  # the third step ended without an update
     assert np.isnan(log.weights["update"][2]).all()
     before = log.to_dict()
     output.sum().backward()
@@ -256,7 +256,7 @@ def test_gpt(method):
             optimizer.zero_grad()
             if method == "forward":
                 scores = model(ids[:, :-1])
-            else:  # the model itself is not called: its step begins with its first layer
+            else:  # the model itself is not called: the step begins with its first layer
                 scores = nn.functional.linear(model.hidden(ids[:, :-1]), model.token.weight)
             loss = nn.functional.cross_entropy(scores.reshape(-1, 30), ids[:, 1:].reshape(-1))
             log.record(loss=loss)
@@ -271,7 +271,7 @@ def test_gpt(method):
     assert len(log.parameters) == len(list(model.parameters())) and (log.weights["update"] > 0).all()
 
 
-def test_validation_between_the_steps_is_not_seen():
+def test_validation_between_the_steps_is_not_observed():
     logs = []
     for validates in (True, False):
         model = perceptron()
@@ -379,7 +379,7 @@ class TestWatch:
                 train(model, optimizer, 1, log)
         return log
 
-    def test_a_sound_run(self):
+    def test_a_finite_run(self):
         assert self.diverge(perceptron(), None, None).first_nonfinite is None
 
     @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -446,7 +446,7 @@ class TestWatch:
         assert log.steps == [0, 4]
         assert log.nonfinite[:2] == [(3, "loss", "loss"), (4, "0", "activation")]
 
-    def test_off(self):
+    def test_without_watch(self):
         model = perceptron()
         model[0].weight.data[...] = math.nan
         log = self.diverge(model, None, None, every=10, watch=False)
@@ -457,20 +457,20 @@ class TestWatch:
     ("options", "error", "message"),
     [
         ({"every": 0}, ValueError, "every must be at least 1, got 0"),
-        ({"quantiles": (0.5, 1.5)}, ValueError, r"quantiles must lie in \[0, 1\], got \(0.5, 1.5\)"),
+        ({"quantiles": (0.5, 1.5)}, ValueError, r"quantiles must be in \[0, 1\], got \(0.5, 1.5\)"),
         ({"layers": ["0", "x.y"]}, ValueError, "Sequential has no module x.y"),
         ({"layers": lambda name, module: False}, ValueError, "there is no layer to observe"),
         ({"optimizer": nn.Linear(1, 1)}, TypeError, "optimizer must be an Optimizer, got Linear"),
         ({"histogram": 7}, ValueError, "the number of bins must be a positive multiple of 4, got 7"),
     ],
 )
-def test_options_that_make_no_sense(options, error, message):
+def test_invalid_options(options, error, message):
     model = perceptron()
     with pytest.raises(error, match=f"observe: {message}"), nn.observe(model, **options):
         pass
     assert not any(hooks_of(model))
 
 
-def test_what_is_no_model():
+def test_a_function_is_not_a_model():
     with pytest.raises(TypeError, match="observe: model must be a Module, got function"), nn.observe(digits):
         pass

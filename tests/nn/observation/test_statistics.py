@@ -27,7 +27,7 @@ def test_one_array(rng, dtype):
     np.testing.assert_allclose(row["quantiles"], np.quantile(wide, (0.1, 0.5)), rtol=1e-6)
 
 
-def test_several_arrays_are_taken_together(rng):
+def test_several_arrays_are_combined(rng):
     parts = [rng.standard_normal((n, 4)) * 10**k + k for k, n in enumerate((3, 50, 1))]
     x = np.concatenate(parts)
     row = summary_of(*parts, quantiles=(0.25, 0.75), bounds=(-1, 1))
@@ -49,7 +49,7 @@ def test_nan_is_not_saturated():
     assert summary_of(np.array([0.5, math.nan, 1.0, math.inf]), bounds=(0, 1))["saturated"] == 0.5
 
 
-def test_gradients_whose_squares_vanish_in_float32(rng):
+def test_gradients_whose_squares_underflow_in_float32(rng):
     x = (rng.standard_normal(100) * 1e-30).astype(np.float32)
     assert x.std() == 0
     assert summary_of(x)["std"] == pytest.approx(x.astype(np.float64).std(), rel=1e-12, abs=0)
@@ -67,7 +67,7 @@ def test_layouts(rng, order):
     assert (row["mean"], row["std"]) == (pytest.approx(x.mean()), pytest.approx(x.std()))
 
 
-def test_single_numbers_and_nothing():
+def test_scalars_and_empty_arrays():
     assert summary_of(np.float32(3).reshape(()))["mean"] == 3
     for row in (summary_of(quantiles=(0.5,)), summary_of(np.empty((0, 3)), quantiles=(0.5,))):
         assert all(np.isnan(value).all() for value in row.values())
@@ -84,7 +84,7 @@ def test_finite_or_not(value):
     assert summary.add(np.full(4, np.finfo(np.float64).max))  # the sum overflows, no element is infinite
 
 
-def test_it_begins_anew():
+def test_close_resets():
     summary = Summary(Workspace(), (0.0, 1.0), (0.5,))
     summary.add(np.ones(5))
     assert summary.close()["mean"] == 1
@@ -158,7 +158,7 @@ def test_given_edges():
     assert open_ends.counts[0].tolist() == [2, 2]
 
 
-def test_what_is_not_finite_falls_into_no_bin():
+def test_nonfinite_values_are_not_counted():
     histogram = Histogram(4)
     histogram.add(np.array([0.5, math.nan, math.inf, -math.inf], np.float32))
     histogram.add(np.array([math.nan]))
@@ -174,11 +174,11 @@ def test_what_is_not_finite_falls_into_no_bin():
         (6, ValueError, "multiple of 4, got 6"),
         (0, ValueError, "multiple of 4, got 0"),
         ([1, 1, 2], ValueError, "edges must increase"),
-        ([1], ValueError, "two at least"),
+        ([1], ValueError, "at least two"),
         ("auto", TypeError, "number of bins or a list of edges, got 'auto'"),
         (2.5, TypeError, "got 2.5"),
     ],
 )
-def test_bins_that_make_no_sense(bins, error, message):
+def test_invalid_bins(bins, error, message):
     with pytest.raises(error, match=f"observe: .*{message}"):
         check_histogram("observe", bins)

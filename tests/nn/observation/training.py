@@ -1,4 +1,4 @@
-"""What the tests of this folder train: small nets on scikit-learn's digits."""
+"""The training runs that the tests of this folder observe: small networks on scikit-learn's digits."""
 
 import numpy as np
 from sklearn.datasets import load_digits

@@ -1,4 +1,4 @@
-"""A small training whose numbers are drawn, and what every picture must keep to."""
+"""A small training run to plot, and the checks of every figure."""
 
 from itertools import combinations
 from types import SimpleNamespace

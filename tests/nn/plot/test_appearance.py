@@ -1,4 +1,4 @@
-"""The house style: colours that keep apart for everybody, figures without pyplot, imports that cost nothing."""
+"""The plotting style: distinguishable colours, figures without pyplot, cheap imports."""
 
 import subprocess
 import sys
@@ -42,13 +42,13 @@ def nearest(colours, seen):
 
 
 @pytest.mark.parametrize("seen", SEEN)
-def test_colours_keep_apart(seen):
+def test_colours_are_distinguishable(seen):
     worst = min(nearest(OKABE_ITO, kind) for kind in SEEN)
     assert nearest(plot.COLOURS, seen) > worst > 0.05
     assert len(set(plot.COLOURS)) == 7
 
 
-def test_colour_maps_change_lightness_one_way():
+def test_colour_maps_have_monotonic_lightness():
     def lightness(colours, places):
         return np.array([oklab(linear(colours(place)))[0] for place in places])
 
@@ -65,7 +65,7 @@ def test_figure():
     assert isinstance(plot.figure(2, 2)[1], matplotlib.axes.Axes)
 
 
-def test_style_is_left_again():
+def test_style_is_restored():
     before = dict(matplotlib.rcParams)
     with pytest.raises(ZeroDivisionError), plot.style():
         assert matplotlib.rcParams["text.color"] == plot.INK

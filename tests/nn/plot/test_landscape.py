@@ -29,7 +29,7 @@ def moons():
 
 
 def colours_at(ax, points):
-    """What the filled plane says at some points."""
+    """The values of the filled plane at some points."""
     mesh = ax.collections[0]
     coordinates = mesh.get_coordinates()
     i = np.searchsorted(coordinates[:, 0, 1], points[:, 1]) - 1
@@ -102,7 +102,7 @@ def test_loss_surface(given, readable):
     assert len(plot.loss_surface(X, X, np.ones_like(BOWL)).collections[0].levels) > 2
 
 
-def test_loss_surface_in_space():
+def test_loss_surface_in_3d():
     ax = plot.loss_surface(X, X, BOWL, kind="3d", zlabel="error")
     assert ax.name == "3d" and ax.get_zlabel() == "error" and len(ax.collections) == 1
     ax.figure.draw_without_rendering()
@@ -127,12 +127,12 @@ def test_paths_on_a_surface(readable):
         (lambda: plot.decision_boundary(len, np.ones((3, 3)), [0, 1, 1]), r"got \(3, 3\) and \(3,\)"),
         (lambda: plot.decision_boundary(len, X[:, None] * [1, 1], np.zeros(21, int)), r"must return \(40000,\) or"),
         (lambda: plot.decision_boundary(lambda p: p[:, :1], np.ones((2, 2)), [0, 1]), r"2…7\), got \(40000, 1\)"),
-        (lambda: plot.decision_boundary(lambda p: p[:, 0], np.ones((3, 2)), [0, 1, 2]), "lie in 0…1, got 0…2"),
-        (lambda: plot.decision_boundary(lambda p: p, np.ones((2, 2)), [-1, 1]), "lie in 0…6, got -1…1"),
-        (lambda: plot.decision_boundary(lambda p: p, np.ones((2, 2)), [0, 7]), "lie in 0…6, got 0…7"),
+        (lambda: plot.decision_boundary(lambda p: p[:, 0], np.ones((3, 2)), [0, 1, 2]), "must be in 0…1, got 0…2"),
+        (lambda: plot.decision_boundary(lambda p: p, np.ones((2, 2)), [-1, 1]), "must be in 0…6, got -1…1"),
+        (lambda: plot.decision_boundary(lambda p: p, np.ones((2, 2)), [0, 7]), "must be in 0…6, got 0…7"),
         (lambda: plot.decision_boundary(lambda p: p, np.ones((2, 2)), [0, 1], labels=["a"]), "1 labels for 2 classes"),
         (lambda: plot.decision_boundary(lambda p: p * np.nan, np.ones((2, 2)), [0, 1]), "not finite"),
-        (lambda: plot.loss_surface(X, X[1:], BOWL), r"must be \(20, 21\), two at least, got \(21, 21\)"),
+        (lambda: plot.loss_surface(X, X[1:], BOWL), r"must be \(20, 21\), at least \(2, 2\), got \(21, 21\)"),
         (lambda: plot.loss_surface(X, X[::-1], BOWL), "must increase"),
         (lambda: plot.loss_surface(X, X, BOWL, log=True), "above 0, the lowest is 0"),
         (lambda: plot.loss_surface(X, X, BOWL, kind="2d"), "got '2d'"),

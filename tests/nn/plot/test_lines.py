@@ -81,7 +81,7 @@ def test_curves_added_to_others(training):
     assert len(ax.lines) == 8 and plot.curves({"": [1, 2]}).get_legend() is None
 
 
-def test_a_run_that_diverges_ends_in_a_gap(training):
+def test_a_diverging_run_ends_in_a_gap(training):
     losses = training.losses.copy()
     losses[1, 20:] = [np.inf] + [np.nan] * 19
     ax = plot.curves({"SGD": losses}, yscale="log")
@@ -95,21 +95,21 @@ def test_a_run_that_diverges_ends_in_a_gap(training):
     [
         (lambda: plot.curves({}), "no series"),
         (lambda: plot.curves({"a": [1, 2]}, band="sem"), "band must be"),
-        (lambda: plot.curves({"a": [1, 2]}, [0, 1, 2]), "3 places along x for 2 values of 'a'"),
+        (lambda: plot.curves({"a": [1, 2]}, [0, 1, 2]), "3 positions along x for 2 values of 'a'"),
         (lambda: plot.curves({"a": np.ones((2, 2, 2))}), r"'a' must be 1-D or 2-D, got shape \(2, 2, 2\)"),
         (lambda: plot.curves({"a": []}), r"are empty, shape \(0,\)"),
         (lambda: plot.curves({"a": [1, 0]}, yscale="log"), "needs values above 0, 'a' has 0"),
         (lambda: plot.curves({"a": [1, 0]}, colours=["red", "blue"]), "2 colours for 1 series"),
         (lambda: plot.gradient_flow([1, 2], ["a"]), "1 names for 2 layers"),
-        (lambda: plot.gradient_flow([1, -2], ["a", "b"]), "never negative, got -2"),
+        (lambda: plot.gradient_flow([1, -2], ["a", "b"]), "must not be negative, got -2"),
         (lambda: plot.update_ratios([[1, 2]], [0, 1], ["a", "b"]), "2 steps for 1 rows"),
         (lambda: plot.update_ratios([[1, 2]], [0], ["a"]), "1 names for 2 columns"),
-        (lambda: plot.update_ratios([[1, -2]], [0], ["a", "b"]), "never negative, got -2"),
+        (lambda: plot.update_ratios([[1, -2]], [0], ["a", "b"]), "must not be negative, got -2"),
         (lambda: plot.bars({}), "no values"),
         (lambda: plot.bars({"a": 1}, fmt="%d"), "got '%d'"),
         (lambda: plot.bars({"a": [1, np.nan]}), "'a' are not finite"),
-        (lambda: plot.bars({"a": 1}, errors={"b": 1}), "no value: b"),
-        (lambda: plot.history({"loss": [1]}), "misses batch_loss, validation_loss"),
+        (lambda: plot.bars({"a": 1}, errors={"b": 1}), "without a value: b"),
+        (lambda: plot.history({"loss": [1]}), "lacks batch_loss, validation_loss"),
     ],
 )
 def test_errors(call, message):
@@ -117,7 +117,7 @@ def test_errors(call, message):
         call()
 
 
-def test_words_are_no_numbers():
+def test_strings_are_not_numbers():
     with pytest.raises(TypeError, match="must be real numbers, got <U1"):
         plot.curves({"a": ["1", "2"]})
 
@@ -152,7 +152,7 @@ def test_gradient_flow(training, given, readable):
     readable(plot.gradient_flow({"all": training.gradients, "last": training.gradients[-1]}, training.names))
 
 
-def test_gradient_flow_shows_what_has_no_logarithm():
+def test_gradient_flow_of_zeros_and_nonfinite_values():
     ax = plot.gradient_flow([1e-6, 0, np.nan, 2e-6], list("abcd"))
     line, zero, unfinite = ax.lines
     np.testing.assert_array_equal(line.get_ydata(), [1e-6, np.nan, np.nan, 2e-6])

@@ -1,4 +1,4 @@
-"""The tape as a picture: what is in it, and that nothing lies on anything."""
+"""The drawing of the tape: its content, and that nothing overlaps."""
 
 from collections import Counter
 from itertools import combinations
@@ -45,13 +45,13 @@ def check_drawing(ax):
 
 
 def bends(ax):
-    """How far the joints of each edge over several layers lie from a vertical, in points."""
+    """The distances of the joints of each edge over several layers from a vertical line, in points."""
     inner = [path.vertices[3:-1:3, 0] for path in edges(ax) if len(path.vertices) > 7]
     return [np.ptp(x) for x in inner]
 
 
 def spine(ax, *names):
-    """How far the operations with these names lie from a vertical."""
+    """The distances of the operations with these names from a vertical line."""
     return np.ptp([text.get_position()[0] for text in ax.texts if text.get_text() in names])
 
 
@@ -65,7 +65,7 @@ def test_lenet(readable):
     for name, parameter in network.named_parameters():
         assert found[f"{name}  {' × '.join(map(str, parameter.shape))}"] == 1
     assert spine(ax, "conv2d", "relu", "linear", "cross_entropy") < 1e-6
-    loss.backward()  # the drawing has left the tape whole
+    loss.backward()  # drawing does not change the tape
     with pytest.raises(ValueError, match="a backward freed the tape at this cross_entropy"):
         plot.graph(loss)
 
@@ -88,7 +88,7 @@ def test_gpt_block(readable):
     ax = readable(plot.graph(y, names=network.named_parameters()))
     check_drawing(ax)
     assert words(ax)["scaled_dot_product_attention"] == 1 and words(ax)["add"] == 3
-    assert words(ax)["decoder.token.weight  50 × 32"] == 2  # a parameter stands wherever it is read
+    assert words(ax)["decoder.token.weight  50 × 32"] == 2  # a parameter is drawn wherever it is read
     assert len(bends(ax)) == 2 and max(bends(ax)) < 4 and spine(ax, "layer_norm", "gelu", "linear") < 2
     with pytest.raises(ValueError, match="more than limit=20 operations and leaves"):
         plot.graph(y, limit=20)
@@ -101,7 +101,7 @@ def test_several_layers_and_crossings():
     check_drawing(plot.graph(f, names={"a": a, "b": b, "c": c}))
 
 
-def test_a_source_stands_above_all_its_readers():
+def test_a_source_is_above_all_its_readers():
     x = nn.tensor(2.0, requires_grad=True).exp()
     near = x.exp()
     ax = plot.graph(near + x.log().sqrt().abs())

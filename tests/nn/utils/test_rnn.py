@@ -75,7 +75,7 @@ def test_pad_sequence(rng, batch_first, side):
 
 
 @hypothesis.given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=6), batch_first=st.booleans())
-def test_packing_loses_nothing(lengths, batch_first):
+def test_packing_round_trip(lengths, batch_first):
     arrays = [np.random.default_rng(i).standard_normal((length, 2)) for i, length in enumerate(lengths)]
     packed = rnn.pack_sequence([nn.tensor(a) for a in arrays], enforce_sorted=False)
     assert packed.data.shape == (sum(lengths), 2)

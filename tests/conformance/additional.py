@@ -1,6 +1,6 @@
-"""Samples of what PyTorch's tables leave out, in the form of their entries.
+"""Samples that PyTorch's tables lack, in the form of their entries.
 
-The functions that PyTorch does not have are put together from those that it has.
+Functions that PyTorch does not have are composed of those that it has.
 """
 
 from collections.abc import Callable
@@ -66,7 +66,7 @@ def _unpooled(make):
         ):
             x = make(*shape)
             pooled, indices = pool(x.detach(), kernel, stride, padding, return_indices=True)
-            pooled.requires_grad_(x.requires_grad)  # itself: an index that occurs twice has one value
+            pooled.requires_grad_(x.requires_grad)  # the pooled values: an index that occurs twice has one value
             yield f"MaxUnpool{n}d", _of(kernel, stride, padding), _of(pooled, indices, **size)
 
 
@@ -98,7 +98,7 @@ def _bags(make):
         yield "EmbeddingBag", _of(10, 3, mode=mode, include_last_offset=True), _of(flat, torch.tensor([0, 3, 3, 8]))
     yield "EmbeddingBag", _of(10, 3, mode="sum"), _of(flat, offsets, make(8))
     yield "EmbeddingBag", _of(10, 3, mode="sum", padding_idx=-1), _of(square, None, make(2, 4))
-    # where counts differ, PyTorch divides some gradients by the count of another row
+    # if counts differ, PyTorch divides some gradients by the count of another row
     twice = torch.tensor([1, 2, 4, 9, 9, 1, 2, 4])
     yield "EmbeddingBag", _of(10, 3, max_norm=1.0, scale_grad_by_freq=True), _of(twice, offsets)
     yield "EmbeddingBag", _of(10, 3, max_norm=1.0, norm_type=1.0, mode="max"), _of(square)
@@ -122,7 +122,7 @@ def _decoders(make):
 
 
 class Module(NamedTuple):
-    """What `modules.cases` asks of an entry of PyTorch's table."""
+    """The part of PyTorch's table entries that `modules.cases` uses."""
 
     name: str
     module_cls: type
@@ -136,7 +136,7 @@ class Module(NamedTuple):
         return [ModuleInput(*rest) for name, *rest in self.samples(make) if f"nn.{name}" == self.name]
 
 
-# listed, not asked of the functions: the processes of `pool` are forked from one that has run nothing of PyTorch
+# listed here, since calling the functions would run PyTorch in the process from which those of `pool` are forked
 _NAMES = {
     _simple: "Dropout Dropout1d Dropout2d Dropout3d Hardsigmoid Identity Flatten PixelShuffle PixelUnshuffle",
     _patches: "Unfold Fold",
@@ -183,7 +183,7 @@ def rotary_embedding(x, cos, sin, positions=None, interleaved=False):
 
 
 def _layer(function, states):
-    """One direction of one layer by PyTorch's function of all layers and directions."""
+    """One direction of one layer, by PyTorch's function for all layers and directions."""
 
     def run(x, hx, wi, wh, bi=None, bh=None, wr=None, reverse=False, batch_sizes=None):
         count = x.shape[1] if batch_sizes is None else int(batch_sizes[0])
@@ -195,7 +195,7 @@ def _layer(function, states):
         if batch_sizes is None:
             y, *last = function(x.flip(0) if reverse else x, hx, *layer, False)
         else:
-            y, *last = function(x, batch_sizes.contiguous(), hx, *layer)  # which reads it as if it were
+            y, *last = function(x, batch_sizes.contiguous(), hx, *layer)  # it ignores the strides
         return y.flip(0) if reverse else y, [h[0] for h in last]
 
     return run
@@ -248,7 +248,7 @@ def _lp_pool_samples(n):
             (2.5, {"kernel_size": 2, "stride": 3}, (1, 2, *inner)),
         ):
             x = make(*shape)
-            if norm_type % 2:  # of a negative base, PyTorch's power is another thing than ours
+            if norm_type % 2:  # PyTorch's power of a negative base differs from ours
                 x = x.detach().abs().requires_grad_(x.requires_grad)
             yield _of(x, norm_type, **window)
 
@@ -260,7 +260,7 @@ def _fold_samples(make):
 
 
 def forward_of(sample):
-    """The call of the function that does what a layer does with its constructor's arguments."""
+    """The call of the function that corresponds to a layer with these constructor arguments."""
     _, constructor, forward = sample
     return _of(*forward.args, *constructor.args, **constructor.kwargs)
 
@@ -306,7 +306,7 @@ def _cell_samples(gates, states):
 
 
 class Operation(NamedTuple):
-    """What `operations.cases` asks of an entry of PyTorch's table."""
+    """The part of PyTorch's table entries that `operations.cases` uses."""
 
     name: str
     function: Callable
