@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from types import CodeType
 
 import llvmlite
 import numba
@@ -183,11 +184,23 @@ def _closure_key(function) -> tuple:
     if not callable(function):
         return (repr(function),)
     code = getattr(function, "__code__", None)  # without one, it is a type or a built-in function
-    body = (code.co_firstlineno, code.co_code, code.co_names, repr(code.co_consts)) if code else ()
+    body = _code_key(code) if code else ()
     cells = getattr(function, "__closure__", None) or ()
     # co_qualname: the function's own may have been changed by `_apart`
     name = getattr(function, "__module__", None), code.co_qualname if code else getattr(function, "__qualname__", "")
     return (*name, *body, *(_closure_key(cell.cell_contents) for cell in cells))
+
+
+def _code_key(code) -> tuple:
+    """What tells code apart, the same in every process: a comprehension is a constant whose `repr` holds an address
+    (until Python 3.12), and the order of a set of strings depends on their hashes."""
+    return (code.co_firstlineno, code.co_code, code.co_names, *map(_constant_key, code.co_consts))
+
+
+def _constant_key(constant):
+    if isinstance(constant, CodeType):
+        return _code_key(constant)
+    return sorted(map(repr, constant)) if isinstance(constant, frozenset) else repr(constant)
 
 
 class _Library(JITCodeLibrary):
@@ -221,7 +234,7 @@ class _Compiler(Compiler):
 
 
 def jit(function=None, *, fastmath=True, parallel=False, inline=False, merge=False, naive=None):
-    """Compile `function` on first call: no GIL, IEEE division, the house's fast-math set, cached on disk.
+    """Compile `function` on first call: no GIL, IEEE division, the project's fast-math set, cached on disk.
 
     ``fastmath=False`` is for code whose rounding must stay as written (error-compensated polynomials);
     ``inline=True`` tells LLVM to merge the function into its callers, which are jitted; called from Python, it runs as
@@ -292,7 +305,7 @@ def _apart(function):
 
 @functools.cache
 def _prototype(fastmath, parallel, inline, merge):
-    """Any function's dispatcher of these options: Numba's own decorator knows what they come to."""
+    """Any function's dispatcher of these options: made by Numba's own decorator."""
     return numba.njit(
         fastmath=FASTMATH if fastmath else False,
         parallel=parallel,

@@ -332,6 +332,26 @@ exact, fast = jit(fastmath=False)(shared), jit(shared)
 """
 
 
+KEYS = """
+import hashlib, sys
+import kernels
+from kernels import _jit
+found = []
+for name in sorted(name for name in sys.modules if name.startswith("kernels.") and ".reference" not in name):
+    for part in vars(sys.modules[name]).values():
+        if hasattr(part, "py_func"):
+            found.append(_jit._closure_key(part.py_func))
+print(len(found), hashlib.sha256(repr(found).encode()).hexdigest())
+"""
+
+
+def test_keys_are_those_of_any_process(copy):
+    """Comprehensions and sets among a function's constants do not print the same twice."""
+    first, second = (copy.run(KEYS, PYTHONHASHSEED=seed) for seed in "12")
+    assert int(first[0]) > 500
+    assert first == second
+
+
 def test_closures_of_the_same_source_do_not_collide(copy):
     (copy.package / "_closures.py").write_text(CLOSURES)
     code = (
