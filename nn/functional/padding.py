@@ -93,4 +93,13 @@ def _pad_constant(input, widths, value):
         dx[kept] = dy[inner]
         return dx
 
-    return record("pad", np.pad(part, added, constant_values=value), (input,), backward)
+    # np.pad takes 25 us for its Python alone
+    y = np.empty([n + before + after for n, (before, after) in zip(part.shape, added, strict=True)], x.dtype)
+    y[inner] = part
+    for dim, (before, after) in enumerate(added):
+        front = (slice(None),) * dim
+        if before:
+            y[(*front, slice(before))] = value
+        if after:
+            y[(*front, slice(-after, None))] = value
+    return record("pad", y, (input,), backward)
