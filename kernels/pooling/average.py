@@ -259,11 +259,11 @@ def _average_backward(operation, dims, dy, shape, sizes, include, divisor_overri
     w = windows(operation, shape, dims, *sizes)
     dy = gradient(operation, dy, w.shape)
     dx, divisor = _checks.new(tuple(shape), dy.dtype), _divisor(operation, divisor_override)
-    arrays = dy.reshape(w.result), dx.reshape(w.source)
+    source, target = dy.reshape(w.result), dx.reshape(w.source)
     if (w.kernel, w.stride, w.padding) == PAIRS:
         lines = w.planes * w.size[0] * ((w.size[1] + 1) // 2)
-        arguments = arrays[0], w.sizes, bool(include), divisor, arrays[1]
+        arguments = source, w.sizes, bool(include), divisor, target
         avg_pool_backward_pairs(arguments, lines, *grain_and_threads(lines, dx.size + dy.size))
     else:
-        run_average(avg_pool_backward_lines, avg_pool_backward_naive, arrays, w, include, divisor)
+        run_average(avg_pool_backward_lines, avg_pool_backward_naive, (source, target), w, include, divisor)
     return dx
