@@ -8,6 +8,11 @@ from kernels._jit import jit
 @jit
 def _first_outside(ids, number):
     """Place of the first id that is not from 0 to number - 1, or -1."""
+    lowest = highest = np.int64(0)
+    for i in range(ids.size):  # without a way out, this takes whole vectors
+        lowest, highest = min(lowest, ids[i]), max(highest, ids[i])
+    if lowest >= 0 and highest < number:
+        return -1
     for i in range(ids.size):
         if ids[i] < 0 or ids[i] >= number:
             return i

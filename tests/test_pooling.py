@@ -96,6 +96,29 @@ def test_avg_pool(rng, dtype, dims, window):
             check(AVERAGE[dims], x, kernel, stride, padding, ceil, include, 7, lengths=kernel**dims)
 
 
+@pytest.mark.parametrize("width", [2, 3, 15, 16, 17, 31, 32, 33, 34, 64, 67])
+@pytest.mark.parametrize("ceil", [False, True])
+def test_avg_pool_backward_of_windows_side_by_side(rng, dtype, at_thread_counts, width, ceil):
+    """The loops for 2 x 2 windows give what the definition does, within the arrays, on any number of threads."""
+    shape = (2, 3, 7, width)
+    w = kernels.pooling.windows.windows("test", shape, 2, 2, None, 0, 1, ceil)
+    sizes = np.array([(1, 2, 2), (1, 2, 2), (0, 0, 0), (1, 1, 1)])
+    for include, divisor in ((True, None), (False, None), (True, 7)):
+        dy, expected = normal(rng, w.shape, dtype), np.empty(w.source, dtype)
+        naive = kernels.pooling.VARIANTS["avg_pool_backward"]["naive"]
+        naive(dy.reshape(w.result), sizes, include, divisor or 0, expected)
+        dx = kernels.avg_pool2d_backward(dy, shape, 2, None, 0, ceil, include, divisor)
+        np.testing.assert_allclose(dx, expected.reshape(shape), rtol=2 * np.finfo(dtype).eps)
+        for end in ("front", "back"):
+            dx = guarded(np.full(w.source, 77, dtype), end)
+            arguments = guarded(dy.reshape(w.result), end), sizes, include, divisor or 0, dx
+            kernels.pooling.average_loops.avg_pool_backward_pairs(arguments, 2 * 3 * 4, 5, 1)
+            np.testing.assert_allclose(dx, expected, rtol=2 * np.finfo(dtype).eps)
+    dy = normal(rng, (4, 40, 30, width), dtype)
+    one, two = at_thread_counts(lambda: kernels.avg_pool2d_backward(dy, (4, 40, 60, 2 * width), 2))
+    assert one.tobytes() == two.tobytes()
+
+
 @pytest.mark.parametrize("width", [1, 2, 7, 15, 16, 17, 31, 32, 33, 47, 64, 65])
 def test_widths_around_the_vector(rng, dtype, width):
     for window in [

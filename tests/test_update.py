@@ -131,6 +131,16 @@ def check_update(case, params, steps, place=lambda array: array):
 
 
 @each_case
+def test_elements_are_rounded_alike_wherever_they_lie(rng, dtype, case):
+    """In a wide vector as in the last few elements, which are stored in part."""
+    size = 203
+    steps = [[np.full(size, value, dtype)] for value in rng.standard_normal(STEPS)]
+    params, states = run(kernels, case, [np.full(size, 0.7, dtype)], steps)
+    for (array,) in (params, *states.values()):
+        assert np.ptp(array) == 0
+
+
+@each_case
 def test_steps(rng, dtype, case):
     params = [normal(rng, shape, dtype) for shape in SHAPES]
     check_update(case, params, [[normal(rng, p.shape, dtype) for p in params] for _ in range(STEPS)])

@@ -21,7 +21,7 @@ from kernels._jit import jit
 from kernels._parallel import FIRST, parallel_for
 from kernels.lookup.grouping import grouped
 from kernels.reduction.ranges import over_range, read, sum_of, write
-from kernels.simd import flat, fma, shifted
+from kernels.simd import flat, fma, lane_count, prefetch, shifted
 
 TASK = 2**13  # elements of a task, at least 2 us of work
 BLOCK = 64  # rows summed in registers before they are added to what is in memory: a sum of sums rounds less
@@ -113,9 +113,12 @@ _copy_row = over_range(_copied)
 
 @jit
 def _copy_rows(first, last, ids, weight, out):
-    E = weight.shape[1]
+    E, lanes = weight.shape[1], lane_count(weight)
     table, target = Table(flat(weight), E), Table(flat(out), E)
     for i in range(first, last):
+        following = _row(table, ids[min(i + 1, last - 1)])  # where it lies, no hardware prefetcher can know
+        for j in range(0, E, lanes):
+            prefetch(following, j)
         _copy_row(weight, FIRST, E, _row(table, ids[i]), _row(target, i))
 
 

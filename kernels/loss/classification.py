@@ -48,7 +48,7 @@ def _cost(q, x, peak, log_total):
     return q * (log_total - (x - peak)) if q != 0.0 else 0.0
 
 
-@jit
+@jit(inline=True)
 def _peaks_and_log_totals(block, scratch, x, lse):
     """Peaks and logarithms of totals of the slices, for the loss; and their sums, for the backward."""
     statistics(block, scratch, x)
@@ -60,7 +60,7 @@ def _peaks_and_log_totals(block, scratch, x, lse):
     return peaks, totals
 
 
-@jit
+@jit(inline=True)
 def _index_block(block, scratch, x, losses, lse, *target):
     """Losses of class indices; `target` has the fields of `IndexTarget`."""
     peaks, log_totals = _peaks_and_log_totals(block, scratch, x, lse)
@@ -80,7 +80,7 @@ def _index_block(block, scratch, x, losses, lse, *target):
         losses[s] = loss
 
 
-@jit
+@jit(inline=True)
 def _probability_block(block, scratch, x, losses, lse, *target):
     """Losses of class probabilities; `target` has the fields of `ProbabilityTarget`."""
     peaks, log_totals = _peaks_and_log_totals(block, scratch, x, lse)
@@ -107,7 +107,7 @@ def _subtract(dx, i, value):
     dx[i] -= dx.dtype.type(value)
 
 
-@jit
+@jit(inline=True)
 def _index_backward_block(block, scratch, x, dlosses, lse, factors, dx, *target):
     """dx = p factor, then minus q' w of each class; `target` has the fields of `IndexTarget`."""
     n, inner, t = block.n, block.inner, IndexTarget(*target)
@@ -132,7 +132,7 @@ def _index_backward_block(block, scratch, x, dlosses, lse, factors, dx, *target)
         _subtract(dx, start + t.index[s] * inner, dlosses[s] * q)
 
 
-@jit
+@jit(inline=True)
 def _probability_backward_block(block, scratch, x, dlosses, lse, factors, dx, *target):
     """dx = p factor, then minus q' w of each class; `target` has the fields of `ProbabilityTarget`."""
     n, inner, t = block.n, block.inner, ProbabilityTarget(*target)

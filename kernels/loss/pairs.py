@@ -43,18 +43,29 @@ def pair_sum(term, fill=0.0):
     return total
 
 
+def _scaled(derivative):
+    """``derivative(x, target, p) * factor``, on vectors."""
+
+    @jit(inline=True)
+    def scaled(x, target, p, factor):
+        return derivative(x, target, p) * factor
+
+    return scaled
+
+
 class PairLoss:
     """A loss of pairs: ``term(x, t, p)`` and ``derivative(x, t, p)``, on vectors; p is a parameter.
 
     The term's derivative with respect to x is `derivative` times the number `times`, which is multiplied last: the
-    derivative must not overflow before it is multiplied by a small gradient.
+    derivative must not overflow before it is multiplied by a small gradient. Where all losses have the same gradient,
+    both products are one, taken in the pass that computes the derivative.
     """
 
     def __init__(self, name, term, derivative, naive, fill=0.0, times=1):
         self.name, self.times = name, times
         self.terms = _elementwise.binary(term, 1)
         self.total = pair_sum(term, fill)
-        self.derivatives = _elementwise.binary(derivative, 1)
+        self.derivatives = _elementwise.binary(_scaled(derivative), 2)
         self.variants = {"naive": naive, "vectorised": self.terms.serial}
 
     def forward(self, x, target, reduction, p=0.0, weight=None, batch=None) -> ndarray:
@@ -75,11 +86,9 @@ class PairLoss:
         operation = f"{self.name}_backward"
         x, target = validated(operation, x, target, reduction, batch)
         scale = loss_gradient(operation, dy, x, reduction, batch)
-        dx = _checks.new(x.shape, x.dtype)
-        _elementwise.run(self.derivatives, x, target, dx, parameters=(p,))
-        if self.times != 1 and scale.ndim == 0:
-            dx *= x.dtype.type(float(scale) * self.times)
-        else:
+        dx, factor = _checks.new(x.shape, x.dtype), 1.0 if reduction == "none" else float(scale) * self.times
+        _elementwise.run(self.derivatives, x, target, dx, parameters=(p, factor))
+        if reduction == "none":
             dx *= scale
             if self.times != 1:
                 dx *= self.times

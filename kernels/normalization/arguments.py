@@ -59,10 +59,10 @@ def channels(operation, x, min_dims=2):
 
 def use_streaming(result, arrays, run):
     """Whether a pass over `arrays` arrays of the result's size should use streaming stores, around the caches: where
-    these could not keep the result (other cores use the last one, too), and its contiguous runs of `run` elements are
-    long.
+    these could not keep the result (half as much again is for others who use the last one), and its contiguous runs of
+    `run` elements are long. In the cache plain stores are faster, the more so on several threads.
     """
-    return 2 * arrays * result.nbytes > cache_bytes(3) and run * result.itemsize >= MIN_STREAMED
+    return 3 * arrays * result.nbytes > 2 * cache_bytes(3) and run * result.itemsize >= MIN_STREAMED
 
 
 def wanted(gradients, needs):

@@ -51,7 +51,7 @@ class Layout(NamedTuple):
     """Where the groups of an array (N, C, L) lie, see the picture above.
 
     Group g begins at element ``g * width * length``, and its planes are `stride` elements apart. Its plane p is one of
-    channel ``(g * width + p * step) % C``: `width` is the number of channels of a group, `step` 1 where it has several.
+    channel ``g * width % C + p * step``: `width` is the number of channels of a group, `step` 1 where it has several.
     """
 
     groups: int
@@ -104,8 +104,10 @@ def _group_of(memory, layout, group):
 
 
 @jit(inline=True)
-def _channel_of(layout, group, plane, channels):
-    return (group * layout.width + plane * layout.step) % channels
+def _first_channel(layout, group, channels):
+    """The channel of a group's plane 0; plane p has the one ``p * layout.step`` behind it. (A short plane takes hardly
+    longer than a division, so there is one a group.)"""
+    return group * layout.width % channels
 
 
 # --- forward ---------------------------------------------------------------------------------------------------------
@@ -139,8 +141,9 @@ def _forward_groups(first, last, layout, x, affine, statistics, options, y):
         X, Y = _group_of(source, layout, group), _group_of(target, layout, group)
         mean, square = moments(X, layout.planes, layout.length, options.eps)
         rstd = _save_statistics(saved, group, mean, square, n, options)
+        first_channel = _first_channel(layout, group, channels)
         for plane in range(layout.planes - 1, -1, -1):
-            channel = _channel_of(layout, group, plane, channels)
+            channel = first_channel + plane * layout.step
             coefficients = coefficients_of(mean, rstd, weight[channel], bias[channel], source)
             scale_row(Y.row(plane), layout.length, options.streaming, X.row(plane), coefficients, options.minimum)
     if options.streaming:
@@ -242,15 +245,16 @@ def _backward_groups(first, last, layout, upstream, x, saved, options, gradients
         X, DX = _group_of(source, layout, group), _group_of(target, layout, group)
         mean, rstd = means[group], np.float64(rstds[group])
         total, product = 0.0, 0.0  # of weight * dy and weight * dy * normal, over the group
+        w = shifted(weight, _first_channel(layout, group, channels))  # that of plane p is number p * step
         for plane in range(planes):
-            w, k = np.float64(weight[_channel_of(layout, group, plane, channels)]), group * planes + plane
+            k, factor = group * planes + plane, np.float64(w[plane * layout.step])
             dy = _plane_of(incoming, layout, group, plane)
             dweight[k], dbias[k] = _plane_sums(dy, X.row(plane), length, mean, rstd)
-            total += w * dbias[k]
-            product += w * dweight[k]
+            total += factor * dbias[k]
+            product += factor * dweight[k]
         shift, normal_scale = -rstd * total / n, -rstd * product / n
         for plane in range(planes - 1, -1, -1):
-            scale = rstd * weight[_channel_of(layout, group, plane, channels)]
+            scale = rstd * w[plane * layout.step]
             dy = _plane_of(incoming, layout, group, plane)
             if options.training:
                 coefficients = GradientCoefficients(mean, rstd, scale, normal_scale, shift)
@@ -271,8 +275,9 @@ def _add_planes(layout, sums, gradients):
     channels = dweight.size
     wide_dweight, wide_dbias = np.zeros(channels), np.zeros(channels)
     for group in range(layout.groups):
+        first_channel = _first_channel(layout, group, channels)
         for plane in range(layout.planes):
-            channel = _channel_of(layout, group, plane, channels)
+            channel = first_channel + plane * layout.step
             wide_dweight[channel] += products[group * layout.planes + plane]
             wide_dbias[channel] += totals[group * layout.planes + plane]
     for channel in range(channels):

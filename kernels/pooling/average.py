@@ -8,10 +8,14 @@ from kernels import _checks
 from kernels.pooling.average_loops import (
     avg_pool_backward_lines,
     avg_pool_backward_naive,
+    avg_pool_backward_pairs,
     avg_pool_lines,
     avg_pool_naive,
 )
 from kernels.pooling.windows import gradient, grain_and_threads, is_vast, windows
+
+# Kernel, stride and padding of the usual windows, which have loops of their own.
+PAIRS = (1, 2, 2), (1, 2, 2), (0, 0, 0)
 
 
 def avg_pool1d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
@@ -255,6 +259,11 @@ def _average_backward(operation, dims, dy, shape, sizes, include, divisor_overri
     w = windows(operation, shape, dims, *sizes)
     dy = gradient(operation, dy, w.shape)
     dx, divisor = _checks.new(tuple(shape), dy.dtype), _divisor(operation, divisor_override)
-    arrays = dy.reshape(w.result), dx.reshape(w.source)
-    run_average(avg_pool_backward_lines, avg_pool_backward_naive, arrays, w, include, divisor)
+    source, target = dy.reshape(w.result), dx.reshape(w.source)
+    if (w.kernel, w.stride, w.padding) == PAIRS:
+        lines = w.planes * w.size[0] * ((w.size[1] + 1) // 2)
+        arguments = source, w.sizes, bool(include), divisor, target
+        avg_pool_backward_pairs(arguments, lines, *grain_and_threads(lines, dx.size + dy.size))
+    else:
+        run_average(avg_pool_backward_lines, avg_pool_backward_naive, (source, target), w, include, divisor)
     return dx

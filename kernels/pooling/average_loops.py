@@ -27,6 +27,7 @@ from kernels.pooling.rows import (
     place,
     splitter,
     start_of,
+    store_pairs,
     window_at,
     window_of,
 )
@@ -261,7 +262,30 @@ def _spread_lines(start, stop, arguments):
     release(counts)
 
 
-avg_pool_backward_lines = over_lines(_spread_lines)
+@jit
+def _doubled_lines(start, stop, arguments):
+    """The same for windows of 2 x 2 elements, one beside the other, without padding; a line is two rows of dx: every dy
+    of a row, divided, twice in each."""
+    dy, sizes, include, divisor, dx = arguments
+    average = Average(window_of(sizes), include, divisor)
+    H, W, OH, OW = dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3]
+    source, target, lanes = flat(dy), flat(dx), lane_count(dy)
+    counts, pairs = allocate(dx, (W + 1) // 2 + lanes), (H + 1) // 2
+    _fill_counts(average, OW, W, counts, (W + 1) // 2 + lanes)
+    for line in range(start, stop):
+        plane, m = line // pairs, line % pairs
+        row = shifted(target, (plane * H + 2 * m) * W)
+        windows = OW if m < OH else 0  # below the last window there may be a row of zeros
+        count, at = dy.dtype.type(_rows_count(average, 0, min(m, OH - 1), 1, H)), (plane * OH + m) * OW
+        for j in range(0, (W + 1) // 2, lanes):
+            part = load_partial(source, at + j, windows - j, 0.0) / (load(counts, j) * count)
+            store_pairs(row, 2 * j, W, part, part)
+            if 2 * m + 1 < H:
+                store_pairs(shifted(row, W), 2 * j, W, part, part)
+    release(counts)
+
+
+avg_pool_backward_lines, avg_pool_backward_pairs = over_lines(_spread_lines), over_lines(_doubled_lines)
 
 
 @jit

@@ -22,14 +22,13 @@ from kernels.pooling.rows import (
     place,
     splitter,
     start_of,
+    store_pairs,
     window_of,
 )
 from kernels.pooling.windows import expect, grain_and_threads, planes_of
 from kernels.simd import (
     allocate,
     flat,
-    interleave_high,
-    interleave_low,
     lane_count,
     lanes_before,
     load,
@@ -40,7 +39,6 @@ from kernels.simd import (
     shifted,
     splat,
     store,
-    store_between,
     store_bytes,
     store_partial,
 )
@@ -203,24 +201,6 @@ def _add_places(windows, first, KW, even, odd):
     return even, odd
 
 
-@jit(inline=True)
-def _store_within(row, w, W, vector):
-    """``row[w + lane] = vector[lane]``, but for what lies outside of the row's W elements."""
-    if w >= 0 and w + lane_count(row) <= W:
-        store(row, w, vector)
-    elif w >= 0:
-        store_partial(row, w, W - w, vector)
-    else:
-        store_between(row, w, -w, W - w, vector)
-
-
-@jit(inline=True)
-def _store_pairs(row, w, W, even, odd):
-    """``row[w], row[w + 1], row[w + 2], ... = even[0], odd[0], even[1], ...`` within the row's W elements."""
-    _store_within(row, w, W, interleave_low(even, odd))
-    _store_within(row, w + lane_count(row), W, interleave_high(even, odd))
-
-
 @jit
 def _halved_lines(start, stop, arguments):
     """The same for windows of at most 4 x 4 elements with stride 2; a line is two padded rows of dx.
@@ -256,9 +236,9 @@ def _halved_lines(start, stop, arguments):
                 g_last_above, n_last_above = g, n
             row, w = shifted(target, (plane * H + h) * W), 2 * j - width.padding
             if h >= 0:
-                _store_pairs(row, w, W, even, odd)
+                store_pairs(row, w, W, even, odd)
             if 0 <= h + 1 < H:
-                _store_pairs(shifted(row, W), w, W, next_even, next_odd)
+                store_pairs(shifted(row, W), w, W, next_even, next_odd)
         m += 1
         if m == pairs:
             plane, m = plane + 1, 0

@@ -28,6 +28,7 @@ from kernels.simd import (
     odd_lanes,
     splat,
     store,
+    store_between,
     store_partial,
 )
 
@@ -203,3 +204,21 @@ def clear(memory, count, value):
     """``memory[:count] = value``, whole vectors."""
     for i in range(0, count, lane_count(memory)):
         store(memory, i, splat(memory, value))
+
+
+@jit(inline=True)
+def _store_within(row, w, W, vector):
+    """``row[w + lane] = vector[lane]``, but for what lies outside of the row's W elements."""
+    if w >= 0 and w + lane_count(row) <= W:
+        store(row, w, vector)
+    elif w >= 0:
+        store_partial(row, w, W - w, vector)
+    else:
+        store_between(row, w, -w, W - w, vector)
+
+
+@jit(inline=True)
+def store_pairs(row, w, W, even, odd):
+    """``row[w], row[w + 1], row[w + 2], ... = even[0], odd[0], even[1], ...`` within the row's W elements."""
+    _store_within(row, w, W, interleave_low(even, odd))
+    _store_within(row, w + lane_count(row), W, interleave_high(even, odd))

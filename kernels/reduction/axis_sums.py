@@ -22,6 +22,7 @@ from kernels.simd import flat, lane_count, shifted, splat, strided
 TASK = 16 * BLOCK  # elements of a task
 GROUP = 8  # rows added to a vector of column sums while it is in a register
 ROWS = 64  # of a block of columns: summed in the array's dtype before they enter the float64 totals
+PARTS = 16  # tasks of a block of long columns, at most about so many: their totals are added up on one thread
 COLUMNS = 1024  # of a block: their sums (4 KiB) and totals (8 KiB) stay in L1
 
 
@@ -40,7 +41,10 @@ def _itself(x, z, p):
     return x
 
 
-sum_range = sum_of(_itself)
+# Between two rows, the sum across the lanes takes so much of the reorder buffer that the loads behind it come late:
+# elements are prefetched as far ahead as a core loads while one of them comes from the last cache.
+AHEAD = 2048
+sum_range = sum_of(_itself, ahead=AHEAD)
 
 
 # x stays an array with offsets here: the compiler may reorder the additions of a group (`reassoc`), and orders those of
@@ -92,6 +96,15 @@ def _few_rows(x, at, n, inner, width, y, divisor):
 
 
 @jit
+def _has_infinite(sums, width):
+    """Whether a sum is infinite or NaN."""
+    residue = sums.dtype.type(0.0)
+    for j in range(width):
+        residue += sums[j] * sums.dtype.type(0.0)
+    return residue != 0.0
+
+
+@jit
 def _many_rows(x, at, rows, inner, width, totals):
     """Sums of columns into float64 totals, ROWS rows at a time."""
     sums = np.zeros(COLUMNS, x.dtype)
@@ -100,12 +113,16 @@ def _many_rows(x, at, rows, inner, width, totals):
     for row in range(0, rows, ROWS):
         count, start = min(ROWS, rows - row), at + row * inner
         _add_rows(x, start, inner, count, width, flat(sums))
-        for j in range(width):
-            more = np.float64(sums[j])
-            if not np.isfinite(more):
-                more = _column_sum(strided(shifted(flat(x), start + j), inner, 1), count)
-            totals[j] += more
-            sums[j] = 0.0
+        if _has_infinite(sums, width):  # perhaps only the sums in the array's dtype are too large
+            for j in range(width):
+                more = np.float64(sums[j])
+                if not np.isfinite(more):
+                    more = _column_sum(strided(shifted(flat(x), start + j), inner, 1), count)
+                totals[j] += more
+        else:
+            for j in range(width):
+                totals[j] += np.float64(sums[j])
+        sums[:width] = 0.0
 
 
 @jit
@@ -113,7 +130,7 @@ def _rows_per_task(n, inner):
     """Rows of n elements (inner = 1), or rows of a block of columns, that make a task of about TASK elements."""
     if inner == 1:
         return max(1, TASK // max(n, 1))
-    return max(1, TASK // (min(inner, COLUMNS) * ROWS)) * ROWS
+    return max(1, TASK // (min(inner, COLUMNS) * ROWS), n // (PARTS * ROWS)) * ROWS
 
 
 @jit

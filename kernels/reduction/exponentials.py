@@ -39,7 +39,7 @@ def softmax_naive(x, out):
 # --- forward ---------------------------------------------------------------------------------------------------------
 
 
-@jit
+@jit(inline=True)
 def _softmax_block(block, scratch, x, y):
     """y = exp(x - peak) / total."""
     X, Y, count, n = rows_of(block, x), rows_of(block, y), block.last - block.first, block.n
@@ -99,7 +99,7 @@ def _gradient_columns_at(j, count, dy, y, dx, dots):
 _add_products, _gradient_columns = over_range(_add_products_at), over_range(_gradient_columns_at)
 
 
-@jit
+@jit(inline=True)
 def _softmax_backward_block(block, scratch, dy, y, dx, streaming):
     """dx = y (dy - dot), dot = sum(dy y)."""
     DY, Y, DX = rows_of(block, dy), rows_of(block, y), rows_of(block, dx)

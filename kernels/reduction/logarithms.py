@@ -50,7 +50,7 @@ def _subtract_columns_at(j, count, x, y, peaks, log_totals):
 _subtract, _subtract_columns = over_range(_subtract_at), over_range(_subtract_columns_at)
 
 
-@jit
+@jit(inline=True)
 def _log_softmax_block(block, scratch, x, y):
     """y = x - peak - log(total)."""
     X, Y, count, n = rows_of(block, x), rows_of(block, y), block.last - block.first, block.n
@@ -104,7 +104,7 @@ def _gradient_columns_at(j, count, dy, y, dx, totals):
 _add, _gradient_columns = over_range(_add_at), over_range(_gradient_columns_at)
 
 
-@jit
+@jit(inline=True)
 def _log_softmax_backward_block(block, scratch, dy, y, dx, streaming):
     """dx = dy - exp(y) total, total = sum(dy)."""
     DY, Y, DX = rows_of(block, dy), rows_of(block, y), rows_of(block, dx)

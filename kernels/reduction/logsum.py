@@ -59,7 +59,7 @@ def _has_nan(x, n, stride):
     return False
 
 
-@jit
+@jit(inline=True)
 def _logsumexp_block(block, scratch, x, y):
     """y = peak + log(total)."""
     statistics(block, scratch, x)
@@ -93,7 +93,7 @@ def _scaled_decay_columns_at(j, count, x, dx, shifts, factors):
 _scaled_decay, _scaled_decay_columns = over_range(_scaled_decay_at), over_range(_scaled_decay_columns_at)
 
 
-@jit
+@jit(inline=True)
 def _logsumexp_backward_block(block, scratch, x, dy, y, dx):
     """dx = exp(x - y) dy where the rounding of y is negligible, else softmax(x) dy."""
     accurate = True

@@ -191,7 +191,7 @@ store_column_decays = _column_totals_by(over_range(_add_and_store_decays_at))
 # --- blocks ----------------------------------------------------------------------------------------------------------
 
 
-@jit
+@jit(inline=True)
 def statistics(block, scratch, x):
     """Peaks and totals of the slices of a block, into the scratch memory."""
     X, count, n = rows_of(block, x), block.last - block.first, block.n
@@ -213,7 +213,7 @@ def _logarithms_at(j, count, totals):
 logarithms = over_range(_logarithms_at)
 
 
-@jit
+@jit(inline=True)
 def scaled_softmax(block, scratch, x, lse, factors, dx):
     """``dx = softmax(x) factor``, with one factor a slice.
 

@@ -7,7 +7,7 @@ from numba.extending import overload
 from kernels import machine
 from kernels._jit import jit
 from kernels._plain import DISABLED, only_compiled
-from kernels.simd import flat, lane_count, load, load_partial, splat, store, store_partial, sum_lanes
+from kernels.simd import flat, lane_count, load, load_partial, prefetch, splat, store, store_partial, sum_lanes
 from kernels.simd.stream import store_streaming
 from kernels.simd.wide import WIDE, load_wide, splat_wide, sum_registers, wide_count
 
@@ -80,23 +80,35 @@ def over_range(body):
     return loop
 
 
-def sum_of(term, fill=0.0):
+def sum_of(term, fill=0.0, ahead=0):
     """Jitted ``total(x, z, p, start, stop)``: the float64 sum of ``term(x[i], z[i], p)`` over ``start <= i < stop``.
 
     `term` takes vectors; with x = fill and z = 0, which pad the last vector, it must be 0. A block whose sum overflows
-    although no term does is summed again, scaled down.
+    although no term does is summed again, scaled down. x is prefetched so many elements `ahead`.
     """
+
+    @jit(inline=True)
+    def chain(x, z, p, first, steps, factor):
+        """The sum of some wide vectors' terms; whole chains have a constant number of them, and no loop."""
+        accumulators = splat_wide(x, 0.0)
+        for step in range(steps):
+            i = first + step * wide_count(x)
+            if ahead:
+                for j in range(i + ahead, i + ahead + wide_count(x), lane_count(x)):
+                    prefetch(x, j)
+            accumulators = accumulators + term(load_wide(x, i), load_wide(z, i), p) * factor
+        return sum_registers(accumulators)
 
     @jit(inline=True)
     def block(x, z, p, start, stop, factor):
         lanes, step = lane_count(x), wide_count(x)
+        chained = start + (stop - start) // CHAIN * CHAIN
         whole = start + (stop - start) // step * step
         total = splat(x, 0.0)
-        for first in range(start, whole, CHAIN):
-            accumulators = splat_wide(x, 0.0)
-            for i in range(first, min(first + CHAIN, whole), step):
-                accumulators = accumulators + term(load_wide(x, i), load_wide(z, i), p) * factor
-            total = total + sum_registers(accumulators)
+        for first in range(start, chained, CHAIN):
+            total = total + chain(x, z, p, first, CHAIN // step, factor)
+        if whole > chained:
+            total = total + chain(x, z, p, chained, (whole - chained) // step, factor)
         for i in range(whole, stop, lanes):
             total = total + term(read(x, i, stop - i, fill), read(z, i, stop - i, 0.0), p) * factor
         return sum_lanes(total)

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels._jit import jit
-from kernels.simd import lane_count, load_partial, maximum, sqrt, store_partial
+from kernels._parallel import FIRST
+from kernels.reduction.ranges import over_range, read, write
+from kernels.simd import flat, fma, maximum, sqrt
 
 
 class SGDOptions(NamedTuple):
@@ -59,7 +61,7 @@ class AdagradOptions(NamedTuple):
 # --- naive loops: the definitions ------------------------------------------------------------------------------------
 
 
-@jit(inline=True)
+@jit(inline=True, fastmath=False)
 def descent(p, g, weight_decay, sign):
     """The gradient to descend."""
     if weight_decay != 0.0:
@@ -120,77 +122,99 @@ def adagrad_naive(p, g, total, options):
         p[i] -= step_size * (d / (np.sqrt(total[i]) + eps))
 
 
-# --- fast loops: the same, a vector at a time ------------------------------------------------------------------------
-# Callable from jitted code with the arguments of the naive loops. The last vector is stored in part.
+# --- fast loops: the same, a wide vector at a time -------------------------------------------------------------------
+# Callable from jitted code with the arguments of the naive loops. What is fused is written as `fma`, so that an element
+# is rounded alike wherever it lies.
+
+
+@jit(inline=True, fastmath=False)
+def _sgd_at(i, count, p, g, buffer, with_buffer, options):
+    lr, momentum, gradient_weight, weight_decay, nesterov, first, sign = options
+    x = read(p, i, count, 0.0)
+    d = descent(x, read(g, i, count, 0.0), weight_decay, sign)
+    if with_buffer:
+        v = d if first else fma(read(buffer, i, count, 0.0), momentum, gradient_weight * d)
+        write(buffer, i, count, v)
+        d = fma(v, momentum, d) if nesterov else v
+    write(p, i, count, fma(d, -lr, x))
+
+
+@jit(inline=True, fastmath=False)
+def _adam_at(i, count, p, g, states, with_max, options):
+    m, v, max_v = states
+    step_size, beta1, beta2, root_scale, eps, weight_decay, decay_factor, sign = options
+    x = read(p, i, count, 0.0)
+    d = descent(x, read(g, i, count, 0.0), weight_decay, sign)
+    mean = read(m, i, count, 0.0)
+    mean = fma(d - mean, 1.0 - beta1, mean)
+    square = fma((1.0 - beta2) * d, d, beta2 * read(v, i, count, 0.0))
+    write(m, i, count, mean)
+    write(v, i, count, square)
+    if with_max:
+        square = maximum(read(max_v, i, count, 0.0), square)
+        write(max_v, i, count, square)
+    step = mean / fma(sqrt(square), root_scale, eps)
+    write(p, i, count, fma(step, -step_size, decay_factor * x))
+
+
+@jit(inline=True, fastmath=False)
+def _rmsprop_at(i, count, p, g, states, used, options):
+    v, buffer, average = states
+    lr, alpha, eps, weight_decay, momentum, sign = options
+    with_buffer, with_average = used
+    x = read(p, i, count, 0.0)
+    d = descent(x, read(g, i, count, 0.0), weight_decay, sign)
+    square = fma((1.0 - alpha) * d, d, alpha * read(v, i, count, 0.0))
+    write(v, i, count, square)
+    if with_average:
+        mean = read(average, i, count, 0.0)
+        mean = fma(d - mean, 1.0 - alpha, mean)
+        write(average, i, count, mean)
+        square = maximum(fma(-mean, mean, square), 0.0)  # rounding may make it negative; a NaN stays
+    d = d / (sqrt(square) + eps)
+    if with_buffer:
+        d = fma(read(buffer, i, count, 0.0), momentum, d)
+        write(buffer, i, count, d)
+    write(p, i, count, fma(d, -lr, x))
+
+
+@jit(inline=True, fastmath=False)
+def _adagrad_at(i, count, p, g, total, options):
+    step_size, eps, weight_decay, sign = options
+    x = read(p, i, count, 0.0)
+    d = descent(x, read(g, i, count, 0.0), weight_decay, sign)
+    square = fma(d, d, read(total, i, count, 0.0))
+    write(total, i, count, square)
+    write(p, i, count, fma(d / (sqrt(square) + eps), -step_size, x))
+
+
+_sgd, _adam, _rmsprop, _adagrad = map(over_range, (_sgd_at, _adam_at, _rmsprop_at, _adagrad_at))
 
 
 @jit(naive=sgd_naive)
 def sgd_loops(p, g, buffer, options):
     """`sgd_naive` by vectors."""
-    lr, momentum, gradient_weight, weight_decay, nesterov, first, sign = options
-    for i in range(0, p.size, lane_count(p)):
-        left = p.size - i
-        x = load_partial(p, i, left, 0.0)
-        d = descent(x, load_partial(g, i, left, 0.0), weight_decay, sign)
-        if buffer.size:
-            v = d if first else momentum * load_partial(buffer, i, left, 0.0) + gradient_weight * d
-            store_partial(buffer, i, left, v)
-            d = d + momentum * v if nesterov else v
-        store_partial(p, i, left, x - lr * d)
+    _sgd(p, FIRST, p.size, flat(p), flat(g), flat(buffer), buffer.size > 0, options)
 
 
 @jit(naive=adam_naive)
 def adam_loops(p, g, m, v, max_v, options):
     """`adam_naive` by vectors."""
-    step_size, beta1, beta2, root_scale, eps, weight_decay, decay_factor, sign = options
-    for i in range(0, p.size, lane_count(p)):
-        left = p.size - i
-        x = load_partial(p, i, left, 0.0)
-        d = descent(x, load_partial(g, i, left, 0.0), weight_decay, sign)
-        mean = load_partial(m, i, left, 0.0)
-        mean = mean + (1.0 - beta1) * (d - mean)
-        square = beta2 * load_partial(v, i, left, 0.0) + d * ((1.0 - beta2) * d)
-        store_partial(m, i, left, mean)
-        store_partial(v, i, left, square)
-        if max_v.size:
-            square = maximum(load_partial(max_v, i, left, 0.0), square)
-            store_partial(max_v, i, left, square)
-        store_partial(p, i, left, decay_factor * x - step_size * (mean / (sqrt(square) * root_scale + eps)))
+    states = flat(m), flat(v), flat(max_v)
+    _adam(p, FIRST, p.size, flat(p), flat(g), states, max_v.size > 0, options)
 
 
 @jit(naive=rmsprop_naive)
 def rmsprop_loops(p, g, v, buffer, average, options):
     """`rmsprop_naive` by vectors."""
-    lr, alpha, eps, weight_decay, momentum, sign = options
-    for i in range(0, p.size, lane_count(p)):
-        left = p.size - i
-        x = load_partial(p, i, left, 0.0)
-        d = descent(x, load_partial(g, i, left, 0.0), weight_decay, sign)
-        square = alpha * load_partial(v, i, left, 0.0) + d * ((1.0 - alpha) * d)
-        store_partial(v, i, left, square)
-        if average.size:
-            mean = load_partial(average, i, left, 0.0)
-            mean = mean + (1.0 - alpha) * (d - mean)
-            store_partial(average, i, left, mean)
-            square = maximum(square - mean * mean, 0.0)  # rounding may make it negative; a NaN stays
-        d = d / (sqrt(square) + eps)
-        if buffer.size:
-            d = momentum * load_partial(buffer, i, left, 0.0) + d
-            store_partial(buffer, i, left, d)
-        store_partial(p, i, left, x - lr * d)
+    states, used = (flat(v), flat(buffer), flat(average)), (buffer.size > 0, average.size > 0)
+    _rmsprop(p, FIRST, p.size, flat(p), flat(g), states, used, options)
 
 
 @jit(naive=adagrad_naive)
 def adagrad_loops(p, g, total, options):
     """`adagrad_naive` by vectors."""
-    step_size, eps, weight_decay, sign = options
-    for i in range(0, p.size, lane_count(p)):
-        left = p.size - i
-        x = load_partial(p, i, left, 0.0)
-        d = descent(x, load_partial(g, i, left, 0.0), weight_decay, sign)
-        square = load_partial(total, i, left, 0.0) + d * d
-        store_partial(total, i, left, square)
-        store_partial(p, i, left, x - step_size * (d / (sqrt(square) + eps)))
+    _adagrad(p, FIRST, p.size, flat(p), flat(g), flat(total), options)
 
 
 VARIANTS = {
