@@ -446,6 +446,21 @@ def test_same_bits_at_any_thread_count(rng, dtype, at_thread_counts, kind, T, B,
     assert one == two
 
 
+@pytest.mark.parametrize(("B", "inputs", "H"), [(1, 300, 400), (13, 70, 230), (64, 256, 256), (7, 90, 200)])
+@each_kind
+def test_same_bits_of_a_cell_at_any_thread_count(rng, dtype, at_thread_counts, kind, B, inputs, H):
+    """One sequence, batches that nearly fill vectors, and others: three ways to multiply."""
+    x, h0, c0, *weights = layer(rng, kind, 1, B, inputs, H, dtype)
+    cell = getattr(kernels, f"{kind}_cell")
+
+    def call():
+        after = cell(x[0], states(kind, h0, c0), *weights_of(kind, weights, True)[:4])
+        return [part.tobytes() for part in (after if kind == "lstm" else (after,))]
+
+    one, two = at_thread_counts(call)
+    assert one == two
+
+
 @pytest.mark.parametrize("H", [17, 64, 128])
 @each_kind
 def test_same_bits_whatever_else_is_in_the_batch(rng, dtype, kind, H):

@@ -14,6 +14,7 @@ from benchmarks.cases.row import FLOAT, OURS, PEERS, Calls, Row, named, normals,
 KINDS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 SHAPES = ((128, 32, 128, 256), (64, 1, 64, 64), (256, 64, 256, 512))
+STACK = 3, (160, 1, 40, 256)  # layers, T-B-I-H: the encoder of a voice's 1.6 seconds
 CELLS = ((1, 256, 256), (64, 256, 256))  # B-I-H
 LADDER_SHAPES = ((16, 8, 32, 64), (128, 32, 128, 256))
 NUMPY_TOO = PEERS[:3]  # a scan in JAX would be a fourth way to write it
@@ -23,6 +24,8 @@ def rows():
     for kind, shape in itertools.product(KINDS, SHAPES):
         yield layer(kind, *shape)
         yield layer_training(kind, *shape)
+    for kind in KINDS:
+        yield stack(kind, *STACK)
     for kind, shape in itertools.product(KINDS, CELLS):
         yield cell(kind, *shape)
     for shape in LADDER_SHAPES:
@@ -80,6 +83,46 @@ def layer(kind: str, T: int, B: int, inputs: int, units: int) -> Row:
         build=build,
         peers=NUMPY_TOO,
         floor=1.5 if B == 1 else 1.0,
+    )
+
+
+def stack(kind: str, layers: int, shape: tuple) -> Row:
+    """Several layers, each on the one below, as modules of our `nn` and of PyTorch, without gradients."""
+    T, B, inputs, units = shape
+    widths = [inputs] + [units] * (layers - 1)
+    count = sum(flops(kind, T * B, width, units) for width in widths)
+    size = sum(T * B * (width + units) + parameters(kind, width, units) for width in widths)
+
+    def build() -> Calls:
+        (x,), params = normals((T, B, inputs)), [weights(kind, width, units) for width in widths]
+        nn, arrays = import_module("nn"), [array for layer_params in params for array in layer_params]
+        ours = getattr(nn, KINDS[kind])(inputs, units, layers)
+        for parameter, array in zip(ours.parameters(), arrays, strict=True):
+            parameter.data = array
+        module, seen, own = torch_module(KINDS[kind], arrays, inputs, units, layers), torch.from_numpy(x), nn.tensor(x)
+
+        def call():
+            with nn.no_grad():
+                return ours(own)[0].data
+
+        def numpy_call():
+            y = x
+            for layer_params in params:
+                y = getattr(reference("recurrent"), kind)(y, None, *layer_params)[0]
+            return y
+
+        return {OURS: call, "numpy": numpy_call, "torch": lambda: module(seen)[0]}
+
+    return Row(
+        family="recurrent",
+        operation=f"{kind}_stack",
+        shape=f"{named(shape)}-x{layers}",
+        kind=kind_of(count, FLOAT * size),
+        flops=count,
+        bytes=FLOAT * size,
+        build=build,
+        peers=NUMPY_TOO,
+        floor=1.5,
     )
 
 

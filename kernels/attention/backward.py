@@ -29,7 +29,7 @@ from numba import int64, types
 
 from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
-from kernels.attention.decoding import is_few, multiply_dots
+from kernels.attention.decoding import is_few, multiply_dots, totals_size
 from kernels.attention.driver import Operands
 from kernels.attention.score_gradients import ROWS, differentiate_tile, dot
 from kernels.attention.scores import Block, Rule, rule_types
@@ -48,9 +48,9 @@ from kernels.attention.tiles import (
     visible_to_tile,
 )
 from kernels.gemm.driver import Shape
-from kernels.gemm.micro import MR, NV, tile_height
+from kernels.gemm.micro import MR, tile_height
 from kernels.gemm.pack import pack_b, padded, panel_padding
-from kernels.simd import allocate, flat, lane_count, matrix_at, release, shifted, strided
+from kernels.simd import allocate, flat, matrix_at, release, shifted, strided
 
 ONE = np.int64(1)
 # From this number of heads on, a task is a whole head.
@@ -90,7 +90,7 @@ class Widths(NamedTuple):
     values: int
 
 
-class Scratch(NamedTuple):
+class BackwardScratch(NamedTuple):
     """Memory of one thread."""
 
     queries: object  # ROWS rows of queries, scaled, and of the result's gradients
@@ -103,7 +103,7 @@ class Scratch(NamedTuple):
     weights: object  # of ROWS rows and a block: scores, then weights
     dscores: object  # gradients of weights, then of scores
     softcap_grad: object
-    totals: object  # of the micro-kernel
+    totals: object  # of the micro-kernel, and of `multiply_dots`
     visible: Visible
 
 
@@ -221,7 +221,7 @@ def allocate_scratch(like, E, Ev):
     """Memory for blocks of ROWS rows and KEYS keys."""
     width, value_width, columns = panel_columns(E, like), panel_columns(Ev, like), panel_columns(KEYS, like)
     ldk, ldv, ldp = padded(width, like), padded(value_width, like), padded(KEYS, like)
-    return Scratch(
+    return BackwardScratch(
         queries=strided(allocate(like, ROWS * ldk), ldk, 1),
         douts=strided(allocate(like, ROWS * ldv), ldv, 1),
         key_panels=allocate(like, columns * E + panel_padding(like)),
@@ -232,7 +232,7 @@ def allocate_scratch(like, E, Ev):
         weights=strided(allocate(like, ROWS * ldp), ldp, 1),
         dscores=strided(allocate(like, ROWS * ldp), ldp, 1),
         softcap_grad=allocate(like, ldp),
-        totals=allocate(like, MR * NV * lane_count(like)),
+        totals=allocate(like, totals_size(like)),
         visible=Visible(allocate(np.int64, MR), allocate(np.int64, MR)),
     )
 

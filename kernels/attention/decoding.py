@@ -1,15 +1,18 @@
 """The products of a few queries, where each key and value is read once and used once: memory is the limit.
 
 Nothing is packed. A key's score is a dot product along its contiguous width; a vector of keys is taken at a time, so
-that the sums across their lanes are taken together. The values are added up row by row.
+that the sums across their lanes are taken together. The values are added up row by row. Queries that share a key head
+are taken together, so that each key and value is loaded once for all of them.
 """
 
 import numpy as np
 
+from kernels import machine
 from kernels._jit import jit
-from kernels.gemm.micro import ADD, NV, Epilogue, micro_kernel, tile_height
+from kernels.gemm.micro import ADD, MR, NV, Epilogue, micro_kernel, tile_height
 from kernels.simd import (
     lane_count,
+    prefetch,
     square_load,
     square_sums,
     store,
@@ -24,8 +27,15 @@ from kernels.simd import (
 ZERO = np.int64(0)
 # Query rows of a key head up to which keys are not packed.
 FEW = 4
-# Sums side by side, which hide the latency of the additions: of four keys, or of four vectors of a row of values.
+# Vectors of values, or keys, beside each other for a group of queries; their sums, TOGETHER * ACCUMULATORS, stay in
+# registers.
 ACCUMULATORS = 4
+TOGETHER = FEW if machine.vector_registers() >= 32 else 2
+# Keys beside each other for a single query, where a vector has as many: memory is faster with more rows at a time.
+KEYS_OF_ONE = TOGETHER * ACCUMULATORS
+# How far ahead keys and values are prefetched, in rows: 8 KiB where they are 64 wide. The hardware does not follow
+# several rows at a time, and stops at the end of a page.
+AHEAD = 32
 
 
 @jit(inline=True)
@@ -39,51 +49,108 @@ def is_few(rows, Ev, like):
     return rows <= FEW and (Ev % NR == 0 or Ev % NR <= lane_count(like))
 
 
+@jit(inline=True)
+def totals_size(like):
+    """Elements of `totals`: a tile of the micro-kernel, or for each query a row of partial sums a key of a vector."""
+    lanes = lane_count(like)
+    return max(MR * NV * lanes, TOGETHER * lanes * lanes)
+
+
+def _dots(rows, keys):
+    """Partial sums, a vector each, of the dot products of `rows` queries with `keys` keys."""
+
+    @jit(inline=True)
+    def partial_sums(Q, K, E, OUT):
+        lanes = lane_count(OUT)
+        whole, ahead = E - E % lanes, K.row(AHEAD)
+        acc = tile_zeros(OUT, rows, keys)
+        for e in range(0, whole, lanes):
+            for key in range(keys):
+                prefetch(ahead.row(key), e)
+            acc = tile_dot(acc, Q.column(e), K.column(e), lanes)
+        if whole < E:
+            acc = tile_dot(acc, Q.column(whole), K.column(whole), E - whole)
+        tile_store(OUT, acc)
+
+    return partial_sums
+
+
+def _dots_of_a_vector(rows, keys):
+    """Scores of `rows` queries with up to a vector of keys, taken `keys` at a time."""
+    dots, dots_of_some_keys, dots_of_one_key = _dots(rows, keys), _dots(rows, ACCUMULATORS), _dots(rows, 1)
+
+    @jit(inline=True)
+    def multiply(Q, K, E, present, S, totals):
+        lanes, j = lane_count(S), ZERO
+        partial = strided(totals, lanes * lanes, 1)  # a row for each query: a vector for each key
+        while j + keys <= present:
+            dots(Q, K.row(j), E, partial.column(j * lanes))
+            j += keys
+        while j + ACCUMULATORS <= present:  # a short vector, or the last keys
+            dots_of_some_keys(Q, K.row(j), E, partial.column(j * lanes))
+            j += ACCUMULATORS
+        while j < present:
+            dots_of_one_key(Q, K.row(j), E, partial.column(j * lanes))
+            j += 1
+        for r in range(rows):
+            store(S.row(r), 0, square_sums(square_load(strided(partial.row(r), lanes, 1))))
+
+    return multiply
+
+
+_dots_together, _dots_alone = _dots_of_a_vector(TOGETHER, ACCUMULATORS), _dots_of_a_vector(1, KEYS_OF_ONE)
+
+
 @jit
 def multiply_dots(Q, rows, K, E, columns, S, totals):
     """``S[r, j] = sum over e < E of Q[r, e] * K[j, e]`` for r < rows and j in `columns`.
 
-    Whole vectors of S are stored. `totals` is memory for a square tile: a row of partial sums for each key of a vector.
+    Whole vectors of S are stored. `totals` is memory for `totals_size` elements.
     """
     lanes = lane_count(S)
-    whole = E - E % lanes
-    partial = strided(totals, lanes, 1)
     for first in range(columns.start, columns.stop, lanes):
-        present = min(lanes, columns.stop - first)
-        for r in range(rows):
-            query, j = Q.row(r), ZERO
-            while j + ACCUMULATORS <= present:
-                acc, keys = tile_zeros(S, 1, ACCUMULATORS), K.row(first + j)
-                for e in range(0, whole, lanes):
-                    acc = tile_dot(acc, query.column(e), keys.column(e), lanes)
-                if whole < E:
-                    acc = tile_dot(acc, query.column(whole), keys.column(whole), E - whole)
-                tile_store(partial.row(j), acc)
-                j += ACCUMULATORS
-            while j < present:
-                single, key = tile_zeros(S, 1, 1), K.row(first + j)
-                for e in range(0, E, lanes):
-                    single = tile_dot(single, query.column(e), key.column(e), E - e)
-                tile_store(partial.row(j), single)
-                j += 1
-            store(S.row(r), first, square_sums(square_load(partial)))
+        keys, present, r = K.row(first), min(lanes, columns.stop - first), ZERO
+        while r + TOGETHER <= rows:
+            _dots_together(Q.row(r), keys, E, present, S.at(r, first), totals)
+            r += TOGETHER
+        while r < rows:
+            _dots_alone(Q.row(r), keys, E, present, S.at(r, first), totals)
+            r += 1
+
+
+def _values(rows):
+    """``OUT[r, e] += sum over j < count of P[r, j] * V[j, e]`` for `rows` rows and ACCUMULATORS vectors of columns."""
+
+    @jit(inline=True)
+    def add(P, V, count, OUT):
+        acc = tile_zeros(OUT, rows, ACCUMULATORS)
+        for j in range(count):
+            for v in range(ACCUMULATORS):
+                prefetch(V.row(j + AHEAD), v * lane_count(OUT))
+            acc = tile_outer(acc, P.column(j), V.row(j))
+        tile_add(OUT, acc)
+
+    return add
+
+
+_values_together, _values_alone = _values(TOGETHER), _values(1)
 
 
 @jit
 def add_values(P, V, shape, OUT, totals):
     """``OUT[r, e] += sum over j < K of P[r, j] * V[j, e]`` for r < M, e < N, where `shape` is (M, N, K)."""
     rows, width, count = shape
-    columns = ACCUMULATORS * lane_count(OUT)
-    whole = width - width % columns if rows == 1 else ZERO
-    for e in range(0, whole, columns):
-        acc = tile_zeros(OUT, 1, ACCUMULATORS)
-        for j in range(count):
-            acc = tile_outer(acc, P.column(j), V.at(j, e))
-        tile_add(OUT.column(e), acc)
-    NR, r = NV * lane_count(OUT), ZERO
-    epilogue = Epilogue(ADD, OUT)
+    columns, r = ACCUMULATORS * lane_count(OUT), ZERO
+    NR, epilogue = NV * lane_count(OUT), Epilogue(ADD, OUT)
     while r < rows:
-        height = tile_height(rows - r)
+        height, whole = tile_height(rows - r), ZERO
+        if rows - r >= TOGETHER or rows == 1:
+            height, whole = min(rows - r, TOGETHER), width - width % columns
+        for e in range(0, whole, columns):
+            if height == 1:
+                _values_alone(P.row(r), V.column(e), count, OUT.at(r, e))
+            else:
+                _values_together(P.row(r), V.column(e), count, OUT.at(r, e))
         for e in range(whole, width, NR):
             tile, present = OUT.at(r, e), min(NR, width - e)
             micro_kernel(height, P.row(r), V.column(e), count, tile, present, epilogue, totals)

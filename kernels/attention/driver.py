@@ -26,7 +26,7 @@ from numba import int64, types
 from kernels._checks import FLOAT32, FLOAT64
 from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
-from kernels.attention.decoding import add_values, is_few, multiply_dots
+from kernels.attention.decoding import add_values, is_few, multiply_dots, totals_size
 from kernels.attention.scores import INFINITY, Block, Query, Rule, drop_out, finish_scores, is_plain, rule_types
 from kernels.attention.tiles import (
     KEYS,
@@ -44,7 +44,7 @@ from kernels.attention.tiles import (
     visible_to_tile,
 )
 from kernels.gemm.driver import Shape
-from kernels.gemm.micro import MR, NV, tile_height
+from kernels.gemm.micro import MR, tile_height
 from kernels.gemm.pack import pack_b, padded, panel_padding
 from kernels.reduction.peaks import decay, peak_of, store_decay
 from kernels.reduction.ranges import write
@@ -93,7 +93,7 @@ class Task(NamedTuple):
     rows: int
 
 
-class Keys(NamedTuple):
+class KeysAndValues(NamedTuple):
     """A block of keys and values where they lie, as views."""
 
     block: Block
@@ -110,7 +110,7 @@ class Softmax(NamedTuple):
     factors: object
 
 
-class Scratch(NamedTuple):
+class ForwardScratch(NamedTuple):
     """Memory of one thread."""
 
     queries: object  # the task's rows, scaled
@@ -120,7 +120,7 @@ class Scratch(NamedTuple):
     result: object  # sums of weighted values, not yet divided by the sums of weights
     softmax: Softmax
     softcap_grad: object  # derivative of the softcap, which only the backward needs
-    totals: object  # of the micro-kernel
+    totals: object  # of the micro-kernel, and of `multiply_dots`
     visible: Visible
 
 
@@ -261,7 +261,7 @@ def attend_rows(task, operands, result, scratch):
     clear(flat(scratch.result), task.rows * scratch.result.row_stride)
     begin, end = visible_to_rows(task.first_row, task.rows, L, Block(ZERO, S), rule.low, rule.high)
     for first in range(begin, end, KEYS):
-        keys = Keys(Block(first, min(KEYS, end - first)), K.row(first), V.row(first))
+        keys = KeysAndValues(Block(first, min(KEYS, end - first)), K.row(first), V.row(first))
         if few:
             attend_few(task, keys, group, E, Ev, rule, scratch)
         else:
@@ -294,9 +294,9 @@ def write_result(task, group, scratch, result):
 @jit(merge=True)
 def allocate_scratch(out, rows, E, Ev):
     """Memory for tasks of `rows` rows."""
-    NR, lanes = NV * lane_count(out), lane_count(out)
+    lanes = lane_count(out)
     ldq, lds, ldv = padded(E, out), padded(KEYS, out), padded(panel_columns(Ev, out), out)
-    return Scratch(
+    return ForwardScratch(
         queries=strided(allocate(out, rows * ldq), ldq, 1),
         panels=allocate(out, panel_columns(KEYS, out) * E + panel_padding(out)),
         values=strided(allocate(out, KEYS * ldv), ldv, 1),
@@ -304,7 +304,7 @@ def allocate_scratch(out, rows, E, Ev):
         result=strided(allocate(out, rows * ldv), ldv, 1),
         softmax=Softmax(allocate(out, rows + MR), allocate(out, rows + MR), allocate(out, MR + lanes)),
         softcap_grad=allocate(out, lds),
-        totals=allocate(out, MR * NR),
+        totals=allocate(out, totals_size(out)),
         visible=Visible(allocate(np.int64, MR), allocate(np.int64, MR)),
     )
 

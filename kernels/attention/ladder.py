@@ -28,7 +28,8 @@ import numpy as np
 from kernels._jit import jit
 from kernels.attention import arguments, driver
 from kernels.attention.functions import threads
-from kernels.gemm.micro import ADD, CHAIN, MR, NV, STORE, Epilogue, micro_kernel, tile_height
+from kernels.attention.tiles import KEYS
+from kernels.gemm.micro import ADD, MR, NV, STORE, Epilogue, micro_kernel, tile_height
 from kernels.gemm.pack import pack_b, padded, panel_padding
 from kernels.simd import (
     allocate,
@@ -91,14 +92,14 @@ def attention_online(q, k, v, scale, causal, out):
 
 @jit
 def attention_tiled(q, k, v, scale, causal, out):
-    """Adds tiles: MR queries meet CHAIN keys at a time, so that both products run in the micro-kernel of the matrix
+    """Adds tiles: MR queries meet KEYS keys at a time, so that both products run in the micro-kernel of the matrix
     product and the scores between them stay in L1. The largest scores are updated once a tile, exponentials are taken a
     vector at a time, and blocks of keys that no query of a tile may see are skipped."""
     (BH, T, E), Ev, NR = q.shape, v.shape[2], NV * lane_count(out)
     panels_k = allocate(out, (T + NR) * E + panel_padding(out))
     panels_v = allocate(out, (Ev + NR) * T + panel_padding(out))
-    scores = allocate(out, MR * padded(CHAIN, out))
-    S, totals = strided(scores, padded(CHAIN, out), 1), allocate(out, MR * NR)
+    scores = allocate(out, MR * padded(KEYS, out))
+    S, totals = strided(scores, padded(KEYS, out), 1), allocate(out, MR * NR)
     peaks, sums = np.empty(MR, out.dtype), np.empty(MR, out.dtype)
     for b in range(BH):
         Q, OUT = matrix_at(q, (b,)), matrix_at(out, (b,))
@@ -109,8 +110,8 @@ def attention_tiled(q, k, v, scale, causal, out):
             rows, tile = tile_height(T - i), OUT.row(i)
             peaks[:], sums[:], out[b, i : i + rows] = -np.inf, 0, 0
             visible = i + rows if causal else T
-            for first in range(0, visible, CHAIN):
-                count = min(CHAIN, visible - first)
+            for first in range(0, visible, KEYS):
+                count = min(KEYS, visible - first)
                 for j in range(0, count, NR):  # s = q kᵀ
                     panel = strided(shifted(panels_k, (first + j) * E), NR, 1)
                     micro_kernel(rows, Q.row(i), panel, E, S.column(j), NR, Epilogue(STORE, S), totals)

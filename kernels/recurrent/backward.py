@@ -24,17 +24,17 @@ from kernels.gemm.pack import padded
 from kernels.recurrent.arguments import NO_MATRIX
 from kernels.recurrent.driver import ONE, Steps, task_bounds
 from kernels.recurrent.gates import (
-    BLOCKS,
     GATES,
     GRU,
+    TERMS,
     GateGradients,
     Gates,
     Saved,
     State,
     activate_backward,
-    gates_and_blocks,
+    gates_and_terms,
 )
-from kernels.recurrent.pack import Panels, add_elements, copy_rows, multiply_panel, packed, panel_at
+from kernels.recurrent.pack import Panels, add_elements, copy_rows, multiply_panel, multiply_row, packed, panel_at
 from kernels.reduction import sum as sum_over
 from kernels.simd import allocate, flat, lane_count, load_partial, release, store_partial, strided, tanh, view
 
@@ -106,12 +106,19 @@ def _outputs_before_projection(saved, row, rows, H, m):
 
 
 @jit(inline=True)
-def _multiply(A, rows, weight, C, columns, mode, totals):
-    """``C (+)= A weight``, panel by panel; `mode` as of an `Epilogue`."""
+def _multiply(A, rows, weight, C, columns, mode, totals, backwards):
+    """``C (+)= A weight``, panel by panel, from the last one on if `backwards`; `mode` as of an `Epilogue`."""
     NR, epilogue = NV * lane_count(C), Epilogue(mode, C)
-    for j in range(0, columns, NR):
-        width = min(NR, columns - j)
-        multiply_panel(A, panel_at(weight, j), weight.K, C.column(j), rows, width, epilogue, totals)
+    width = 2 * NR if rows == 1 else NR
+    places = (columns + width - 1) // width
+    for place in range(places):
+        first = (places - 1 - place if backwards else place) * width
+        if rows == 1 and first + width <= columns:
+            multiply_row(A, panel_at(weight, first), weight.K, C.column(first), mode, totals)
+        else:
+            for j in range(first, min(first + width, columns), NR):
+                last = min(NR, columns - j)
+                multiply_panel(A, panel_at(weight, j), weight.K, C.column(j), rows, last, epilogue, totals)
 
 
 @jit(inline=True)
@@ -153,16 +160,17 @@ def backward_task(number, stop, bounds, layer, forward, dstate, gradients):
     own = Forward(initial, y, forward.saved)
     for step in range(layer.steps.count):
         now = _rows_of_step(layer.steps, step, sequence, sequences)
+        backwards = step % 2 == 1  # so that a step begins with the panels that the one before has left in the cache
         if gradients.has_y:
             add_elements(flat(gradients.y.row(now.row)), now.active * P, flat(dh))
         if projects:
             copy_rows(dh, now.active, P, gradients.h.row(now.row))
             _outputs_before_projection(forward.saved, now.row, now.active, H, gradients.m)
-            _multiply(dh, now.active, layer.hr, dm, H, STORE, totals)
+            _multiply(dh, now.active, layer.hr, dm, H, STORE, totals, backwards)
         dstate_now = State(dm if projects else dh, dc)
         _activations_backward(layer, now, own, dstate_now, GateGradients(gradients.z, dz))
         mode = ADD if layer.kind == GRU else STORE  # the GRU's h' depends on h directly, too
-        _multiply(dz.rows, now.active, layer.hh, dh, P, mode, totals)
+        _multiply(dz.rows, now.active, layer.hh, dh, P, mode, totals, backwards)
     release(flat(dz.rows))
     release(flat(dm))
     release(totals)
@@ -181,7 +189,7 @@ def _backward(kind, H, panels, initial, results, steps, gradients, bounds):
     starts, sizes, reverse = steps
     dy, dh, dc, dz, dprojected, m = gradients
     P, own_steps = dh.shape[1], Steps(flat(starts), flat(sizes), sizes.size, reverse)
-    K_hh, K_hr = gates_and_blocks(kind)[0] * H, P if hr.size else 0
+    K_hh, K_hr = gates_and_terms(kind)[0] * H, P if hr.size else 0
     layer = BackwardLayer(kind, H, P, Panels(flat(hh), K_hh), Panels(flat(hr), K_hr), own_steps)
     saved = Saved(Gates(view(gates), H), view(cells), gates.size > 0)
     forward = Forward(State(view(h0), view(c0)), view(y), saved)
@@ -216,7 +224,7 @@ def run(layer, dy, results, initial, dstate, needs):
     """
     dtype, rows, kind, H = layer.x.dtype, len(layer.x), layer.kind, layer.units
     projects = layer.weight_hr is not None
-    dz = _checks.new((rows, BLOCKS[kind] * H), dtype)
+    dz = _checks.new((rows, TERMS[kind] * H), dtype)
     widths = layer.outputs, H
     dprojected, m = (_checks.new((rows, width), dtype) if projects else NO_MATRIX[dtype] for width in widths)
     if rows:

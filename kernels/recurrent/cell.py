@@ -15,12 +15,15 @@ from kernels._parallel import parallel_for
 from kernels._threads import threads_for
 from kernels.gemm.driver import Packing, Shape, gemm
 from kernels.gemm.micro import ADD, NV, Epilogue
+from kernels.gemm.transposed import gemm_transposed, is_better_transposed
 from kernels.gemm.vector import dot_products
 from kernels.recurrent.driver import ONE, ZERO
-from kernels.recurrent.gates import GRU, LSTM, Gates, Saved, State, activate, gates_and_blocks
+from kernels.recurrent.gates import GRU, LSTM, Gates, Saved, State, activate, gates_and_terms
 from kernels.recurrent.pack import copy_rows, panel_count
 from kernels.simd import allocate, flat, lane_count, release, strided, view
 
+# A single sequence reads this many elements of its weights in the time that the cheapest loops take for one.
+READ_TOGETHER = 8
 NO, YES = np.bool_(False), np.bool_(True)  # plain values to Numba, which compiles a callee anew for each literal
 
 
@@ -42,12 +45,19 @@ class Results(NamedTuple):
 
 
 @jit(merge=True)
-def _add_product(X, B, weight, K, units, Z):
-    """``Z[b, j] += X[b] · weight[j]`` for `units` rows of the weight."""
+def _add_product(X, B, weight, K, units, H, Z):
+    """``Z[b, j] += X[b] · weight[j]`` for `units` rows of the weight.
+
+    The way is chosen by H, the units of all threads, so that the bits do not depend on their number.
+    """
     if B == 1:
         dot_products(X, weight, Z, units, K)
     else:
-        gemm(X, weight.T, Z, Shape(B, units, K), Epilogue(ADD, Z), Packing(NO, YES))
+        shape, epilogue = Shape(B, units, K), Epilogue(ADD, Z)
+        if is_better_transposed(Z, B, H, weight.T):
+            gemm_transposed(X, weight.T, Z, shape, epilogue)
+        else:
+            gemm(X, weight.T, Z, shape, epilogue, Packing(NO, YES))
 
 
 @jit
@@ -77,15 +87,15 @@ def step_task(thread, stop, threads, kind, x, state, weights, results):
     units = last - first
     if units <= 0:
         return
-    gates, blocks = gates_and_blocks(kind)
-    memory = allocate(results.h, B * blocks * units)
-    z = Gates(strided(memory, blocks * units, 1), units)
+    gates, terms = gates_and_terms(kind)
+    memory = allocate(results.h, B * terms * units)
+    z = Gates(strided(memory, terms * units, 1), units)
     for gate in range(gates):
-        block = 3 if kind == GRU and gate == 2 else gate  # the candidate's two terms stay apart
-        from_x, from_h, row = z.rows.column(gate * units), z.rows.column(block * units), gate * H + first
+        term = 3 if kind == GRU and gate == 2 else gate  # the candidate's two terms stay apart
+        from_x, from_h, row = z.rows.column(gate * units), z.rows.column(term * units), gate * H + first
         _start_from_biases(from_x, from_h, row, weights, B, units)
-        _add_product(view(x), B, view(weights.ih).row(row), inputs, units, from_x)
-        _add_product(view(state.h), B, view(weights.hh).row(row), H, units, from_h)
+        _add_product(view(x), B, view(weights.ih).row(row), inputs, units, H, from_x)
+        _add_product(view(state.h), B, view(weights.hh).row(row), H, units, H, from_h)
     c = view(results.c).column(first)
     if kind == LSTM:
         copy_rows(view(state.c).column(first), B, units, c)
@@ -118,5 +128,9 @@ def run(kind, x, state, weights, results):
     """A step on as many threads as pay off. `state` is (h, c), `weights` (weight_ih, weight_hh, bias_ih, bias_hh),
     and `results` (h, c, gates) are written, gates unless of size 0."""
     weight_ih, weight_hh, *_ = weights
-    threads = threads_for(multiply_adds=len(x) * (weight_ih.size + weight_hh.size))
+    weights_size = weight_ih.size + weight_hh.size
+    if len(x) == 1:  # reading the weights is the limit
+        threads = threads_for(elements=weights_size // READ_TOGETHER)
+    else:
+        threads = threads_for(multiply_adds=len(x) * weights_size)
     _compiled[x.dtype](kind, x, state, weights, results, threads)

@@ -5,7 +5,7 @@ r"""The tuned time loop: one layer of an RNN, GRU or LSTM in one direction, for 
 It is `ladder`'s packed loop, with several steps' products with x at a time where a batch is small:
 
     for a block of steps:               enough of them to fill the micro-kernel's rows
-        z = x W_ihᵀ + biases            all steps of the block in one product
+        z = x W_ihᵀ + biases            all steps of the block in one product; a single step's panel by panel, below
         for each step of it:
             for each panel of units:
                 z += h W_hhᵀ            for each gate
@@ -31,11 +31,12 @@ from kernels._threads import get_num_threads, threads_for
 from kernels.gemm.driver import NO_BIAS
 from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, Epilogue
 from kernels.gemm.pack import padded
-from kernels.recurrent.gates import GATES, GRU, Gates, Saved, State, activate, gates_and_blocks
+from kernels.recurrent.gates import GATES, GRU, Gates, Saved, State, activate, gates_and_terms
 from kernels.recurrent.pack import (
     Panels,
     copy_rows,
     multiply_panel,
+    multiply_row,
     packed_transposed,
     panel_at,
     panel_count,
@@ -53,7 +54,7 @@ NO_BARRIER = np.zeros(0, np.int64)
 ROWS = 2 * MR
 
 
-class Weights(NamedTuple):
+class PackedWeights(NamedTuple):
     """`Panels` of weight_ih, weight_hh and weight_hr (with K = 0 if there is none), and the biases beside the panels'
     columns, a view."""
 
@@ -72,12 +73,12 @@ class Steps(NamedTuple):
     reverse: bool
 
 
-class Layer(NamedTuple):
+class PackedLayer(NamedTuple):
     """What the time loop reads beside x."""
 
     kind: int
     H: int
-    weights: Weights
+    weights: PackedWeights
     steps: Steps
 
 
@@ -97,6 +98,16 @@ class Task(NamedTuple):
     first_unit: int
     last_unit: int
     joint: bool
+
+
+class Step(NamedTuple):
+    """A step of a task: its number in the order of computation, its active sequences, its pre-activations (`Gates`),
+    and whether their product with x has yet to be computed."""
+
+    number: int
+    rows: int
+    z: Gates
+    needs_x: bool
 
 
 class Scratch(NamedTuple):
@@ -132,7 +143,7 @@ def _scratch(layer, rows, sequences, y):
     """Memory for `rows` rows of x and their pre-activations, and for the states of `sequences` sequences."""
     inputs, P, gate_stride = layer.weights.ih.K, layer.weights.hh.K, panel_count(layer.H, y) * NV * lane_count(y)
     ldx, ldh, ldm = padded(inputs, y), padded(P, y), padded(layer.H, y)
-    ldz = padded(gates_and_blocks(layer.kind)[1] * gate_stride, y)
+    ldz = padded(gates_and_terms(layer.kind)[1] * gate_stride, y)
     rows_x = allocate(y, rows * ldx)
     for i in range(rows * ldx):
         rows_x[i] = 0
@@ -162,36 +173,55 @@ def _rows_of_step(steps, number, task):
 
 
 @jit(inline=True)
-def _multiply_inputs(layer, task, x, first, count, scratch):
-    """``z = x W_ihᵀ + biases`` for `count` steps from number `first` on."""
-    weight, bias, z = layer.weights.ih, layer.weights.bias, scratch.z
-    NR, inputs, rows = NV * lane_count(x), weight.K, 0
+def _copy_inputs(layer, task, x, first, count, scratch):
+    """Rows of x of `count` steps from number `first` on to the task's memory; returns up to which row that is used."""
+    rows = 0
     for s in range(count):
         row, active = _rows_of_step(layer.steps, first + s, task)
-        copy_rows(x.row(row), active, inputs, scratch.x.row(s * task.sequences))
+        copy_rows(x.row(row), active, layer.weights.ih.K, scratch.x.row(s * task.sequences))
         rows = max(rows, s * task.sequences + active)
-    for gate in range(gates_and_blocks(layer.kind)[0]):
-        for j in range(task.first_unit, task.last_unit, NR):
+    return rows
+
+
+@jit
+def _multiply_inputs(layer, rows, first_unit, last_unit, scratch):
+    """``z = x W_ihᵀ + biases`` for `rows` rows of the task's memory and the units `first_unit` to `last_unit` - 1."""
+    weight, bias, z = layer.weights.ih, layer.weights.bias, scratch.z
+    NR = NV * lane_count(bias)
+    for gate in range(gates_and_terms(layer.kind)[0]):
+        for j in range(first_unit, last_unit, NR):
             column = gate * z.stride + j
             tile_column, epilogue = z.rows.column(column), Epilogue(BIAS, bias.column(column))
-            columns, panel = min(NR, layer.H - j), panel_at(weight, column)
-            multiply_panel(scratch.x, panel, inputs, tile_column, rows, columns, epilogue, scratch.totals)
+            columns, panel = min(NR, last_unit - j), panel_at(weight, column)
+            multiply_panel(scratch.x, panel, weight.K, tile_column, rows, columns, epilogue, scratch.totals)
     if layer.kind == GRU:  # the candidate's term from h starts from its bias alone
-        column = 3 * z.stride
-        copy_rows(strided(bias.column(column), 0, 1), rows, layer.H, z.rows.column(column))
+        column = 3 * z.stride + first_unit
+        copy_rows(strided(bias.column(column), 0, 1), rows, last_unit - first_unit, z.rows.column(column))
 
 
 @jit(inline=True)
-def _step(layer, task, rows, z, state, y, saved, totals):
-    """One step of `rows` sequences: ``z += h W_hhᵀ``, then the gates, panel by panel of units."""
-    weight = layer.weights.hh
+def _step(layer, task, step, state, y, saved, scratch):
+    """One step: ``z += h W_hhᵀ``, then the gates, panel by panel of units; first the product with x where it is due.
+
+    Every second step goes through the panels backwards: it begins with those that the step before has left in the
+    cache, where the weights are larger than that.
+    """
+    weight, z, rows = layer.weights.hh, step.z, step.rows
     NR, epilogue = NV * lane_count(y), Epilogue(ADD, layer.weights.bias)
-    for j in range(task.first_unit, task.last_unit, NR):
-        columns = min(NR, layer.H - j)
-        for gate in range(gates_and_blocks(layer.kind)[0]):
-            block = 3 if layer.kind == GRU and gate == 2 else gate  # the candidate's two terms stay apart
-            panel, tile_column = panel_at(weight, gate * z.stride + j), z.rows.column(block * z.stride + j)
-            multiply_panel(state.h, panel, weight.K, tile_column, rows, columns, epilogue, totals)
+    width = 2 * NR if rows == 1 else NR
+    places = (task.last_unit - task.first_unit + width - 1) // width
+    for place in range(places):
+        j = task.first_unit + (places - 1 - place if step.number % 2 else place) * width
+        columns = min(width, task.last_unit - j)
+        if step.needs_x:
+            _multiply_inputs(layer, rows, j, j + columns, scratch)
+        for gate in range(gates_and_terms(layer.kind)[0]):
+            term = 3 if layer.kind == GRU and gate == 2 else gate  # the candidate's two terms stay apart
+            panel, tile_column = panel_at(weight, gate * z.stride + j), z.rows.column(term * z.stride + j)
+            if columns > NR:
+                multiply_row(state.h, panel, weight.K, tile_column, ADD, scratch.totals)
+            else:
+                multiply_panel(state.h, panel, weight.K, tile_column, rows, columns, epilogue, scratch.totals)
         activate(layer.kind, z, state, y, saved, rows, j, j + columns)
 
 
@@ -221,13 +251,16 @@ def forward_task(number, stop, tasks, layer, x, state, y, saved):
     copy_rows(state.h.row(task.sequence), task.sequences, P, scratch.h)
     for first in range(0, steps.count, block):
         count = min(block, steps.count - first)
-        _multiply_inputs(layer, task, x, first, count, scratch)
+        rows = _copy_inputs(layer, task, x, first, count, scratch)
+        if block > 1:
+            _multiply_inputs(layer, rows, task.first_unit, task.last_unit, scratch)
         for s in range(count):
             row, active = _rows_of_step(steps, first + s, task)
             z = Gates(scratch.z.rows.row(s * task.sequences), scratch.z.stride)
+            step = Step(first + s, active, z, block == 1)
             h = scratch.unprojected if projects else y.row(row)
             gates = Gates(saved.gates.rows.row(row), saved.gates.stride)
-            _step(layer, task, active, z, own, h, Saved(gates, saved.cells.row(row), saved.keep), scratch.totals)
+            _step(layer, task, step, own, h, Saved(gates, saved.cells.row(row), saved.keep), scratch)
             if projects:
                 _project(layer, active, h, y.row(row), scratch.totals)
             if task.joint:
@@ -250,8 +283,10 @@ def _forward(kind, H, x, panels, state, results, steps, tasks):
     y, gates, cells = results
     starts, sizes, reverse = steps
     K_hr = H if hr.size else 0
-    weights = Weights(Panels(flat(ih), x.shape[1]), Panels(flat(hh), h.shape[1]), Panels(flat(hr), K_hr), view(bias))
-    layer = Layer(kind, H, weights, Steps(flat(starts), flat(sizes), sizes.size, reverse))
+    weights = PackedWeights(
+        Panels(flat(ih), x.shape[1]), Panels(flat(hh), h.shape[1]), Panels(flat(hr), K_hr), view(bias)
+    )
+    layer = PackedLayer(kind, H, weights, Steps(flat(starts), flat(sizes), sizes.size, reverse))
     saved = Saved(Gates(view(gates), H), view(cells), gates.size > 0)
     bounds, counters = tasks
     arguments = Tasks(bounds, counters), layer, view(x), State(view(h), view(c)), view(y), saved

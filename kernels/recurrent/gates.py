@@ -23,13 +23,13 @@ from kernels.simd import fma, lane_count, load_partial, sigmoid, store_partial, 
 
 RNN_TANH, RNN_RELU, GRU, LSTM = range(4)
 GATES = {RNN_TANH: 1, RNN_RELU: 1, GRU: 3, LSTM: 4}  # rows of a weight, in multiples of H
-# Pre-activations, in multiples of H: the GRU's candidate needs its terms from x and from h separately.
-BLOCKS = {RNN_TANH: 1, RNN_RELU: 1, GRU: 4, LSTM: 4}
+# Terms that pre-activations are kept in, in multiples of H: the GRU's candidate needs its two, from x and from h.
+TERMS = {RNN_TANH: 1, RNN_RELU: 1, GRU: 4, LSTM: 4}
 
 
 @jit(inline=True)
-def gates_and_blocks(kind):
-    """`GATES` and `BLOCKS` of a kind."""
+def gates_and_terms(kind):
+    """`GATES` and `TERMS` of a kind."""
     return (4, 4) if kind == LSTM else (3, 4) if kind == GRU else (1, 1)
 
 

@@ -6,7 +6,7 @@ from kernels import _checks
 from kernels.gemm.driver import NO_BIAS
 from kernels.recurrent import backward, cell, driver
 from kernels.recurrent.arguments import NO_MATRIX, by_rows, optional, required, state
-from kernels.recurrent.gates import BLOCKS, GATES, GRU, LSTM, RNN_RELU, RNN_TANH
+from kernels.recurrent.gates import GATES, GRU, LSTM, RNN_RELU, RNN_TANH, TERMS
 
 NONLINEARITIES = {"tanh": RNN_TANH, "relu": RNN_RELU}
 
@@ -27,7 +27,7 @@ def layer_forward(layer, initial, biases, gates=None, cells=None):
     h0, c0 = initial
     h = state(operation, "h0", h0, (layer.batch, layer.outputs), dtype)
     c = state(operation, "c0", c0, (layer.batch, H), dtype) if kind == LSTM else NO_MATRIX[dtype]
-    for name, saved, width in (("gates", gates, BLOCKS[kind] * H), ("cells", cells, H)):
+    for name, saved, width in (("gates", gates, TERMS[kind] * H), ("cells", cells, H)):
         if saved is not None:
             _checks.output(operation, saved, (*layer.leading, width), dtype, name)
             _checks.no_overlap(operation, saved, x=layer.x, weight_ih=layer.weight_ih, weight_hh=layer.weight_hh)
@@ -49,7 +49,7 @@ def layer_backward(layer, gradients, initial, results, needs):
     dy = optional(operation, "dy", dy, (*leading, layer.outputs), dtype)
     y = required(operation, "y", y, (*leading, layer.outputs), dtype)
     if kind in (GRU, LSTM):
-        gates = required(operation, "gates", gates, (*leading, BLOCKS[kind] * layer.units), dtype)
+        gates = required(operation, "gates", gates, (*leading, TERMS[kind] * layer.units), dtype)
     if kind == LSTM:
         cells = required(operation, "cells", cells, (*leading, layer.units), dtype)
     before, dstate = [NO_MATRIX[dtype]] * 2, [NO_MATRIX[dtype]] * 2
@@ -90,7 +90,7 @@ def cell_forward(operation, kind, x, initial, weights, biases, gates=None):
     h = optional(operation, "h0", h, (B, H), dtype)
     c = optional(operation, "c0", c, (B, H), dtype) if kind == LSTM else None
     if gates is not None:
-        _checks.output(operation, gates, (B, BLOCKS[kind] * H), dtype, "gates")
+        _checks.output(operation, gates, (B, TERMS[kind] * H), dtype, "gates")
         _checks.no_overlap(operation, gates, x=x, weight_ih=weight_ih, weight_hh=weight_hh)
     none, no_bias = NO_MATRIX[dtype], NO_BIAS[dtype]
     y, c_out = np.empty((B, H), dtype), np.empty((B, H), dtype) if kind == LSTM else none

@@ -11,10 +11,26 @@ from numba import int64
 
 from kernels import machine
 from kernels._jit import Compiled, jit
-from kernels.gemm.micro import NV, micro_kernel, tile_height
+from kernels.gemm.micro import ADD, HEIGHTS, NV, chain_length, micro_kernel, tile_height
 from kernels.gemm.pack import pack_b
-from kernels.recurrent.gates import BLOCKS, GATES, GRU
-from kernels.simd import flat, lane_count, shifted, strided, view
+from kernels.recurrent.gates import GATES, GRU, TERMS
+from kernels.simd import (
+    flat,
+    lane_count,
+    shifted,
+    strided,
+    tile_add,
+    tile_outer,
+    tile_plus,
+    tile_store,
+    tile_zeros,
+    view,
+)
+
+# 32 rows, a common batch, are four tiles of 8 rather than 14 + 14 + 4: a tile of 4 rows has 8 multiply-adds a step
+# and 10 loads and prefetches, which it waits for. (With 16 registers, tiles have other heights.)
+EVEN = np.int64(8)
+FOUR_EVEN = 4 * EVEN if EVEN in HEIGHTS else 0
 
 
 class Panels(NamedTuple):
@@ -42,9 +58,45 @@ def multiply_panel(A, panel, K, C, rows, columns, epilogue, totals):
     """One panel of a product, tile by tile: ``C[r, j] (+)= sum over p < K of A[r, p] * panel[p, j]``."""
     r = 0
     while r < rows:
-        height = tile_height(rows - r)
+        height = EVEN if rows - r == FOUR_EVEN else tile_height(rows - r)
         micro_kernel(height, A.row(r), panel, K, C.row(r), columns, epilogue, totals)
         r += height
+
+
+@jit
+def multiply_row(a, panel, K, c, mode, totals):
+    """A single row times two neighbouring panels: ``c[j] (+)= sum over p < K of a[p] * panels[p, j]`` for j < 2 NR.
+
+    A tile of one row has NV sums, whose additions would wait for each other; two panels give twice as many to do
+    meanwhile. The order of the additions is the micro-kernel's.
+    """
+    NR = NV * lane_count(c)
+    right_panel, sums = strided(shifted(flat(panel), K * NR), NR, 1), strided(totals, NR, 1)
+    left, right = tile_zeros(c, 1, NV), tile_zeros(c, 1, NV)
+    first, chain = 0, chain_length(K)
+    while first + chain < K:
+        for p in range(first, first + chain):
+            left = tile_outer(left, a.column(p), panel.row(p))
+            right = tile_outer(right, a.column(p), right_panel.row(p))
+        if first > 0:
+            tile_add(sums, left)
+            tile_add(sums.row(1), right)
+        else:
+            tile_store(sums, left)
+            tile_store(sums.row(1), right)
+        left, right = tile_zeros(c, 1, NV), tile_zeros(c, 1, NV)
+        first += chain
+    for p in range(first, K):
+        left = tile_outer(left, a.column(p), panel.row(p))
+        right = tile_outer(right, a.column(p), right_panel.row(p))
+    if first > 0:
+        left, right = tile_plus(left, sums), tile_plus(right, sums.row(1))
+    if mode == ADD:
+        tile_add(c, left)
+        tile_add(c.column(NR), right)
+    else:
+        tile_store(c, left)
+        tile_store(c.column(NR), right)
 
 
 @jit
@@ -111,8 +163,8 @@ def packed(weight):
 def summed_biases(kind, H, dtype, bias_ih, bias_hh):
     """One bias for each pre-activation, in the order of the panels' columns; None stands for zeros."""
     NR = _panel_width(dtype)
-    blocks, gates = BLOCKS[kind], GATES[kind]
-    bias = np.zeros((blocks, -(-H // NR) * NR), dtype)
+    terms, gates = TERMS[kind], GATES[kind]
+    bias = np.zeros((terms, -(-H // NR) * NR), dtype)
     if bias_ih is not None:
         bias[:gates, :H] += bias_ih.reshape(gates, H)
     if bias_hh is not None:
