@@ -17,7 +17,7 @@ from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
 from kernels._threads import threads_for
 from kernels.gemm.micro import ADD, BIAS, CHAIN, MR, NV, STORE, Epilogue, micro_kernel, tile_height
-from kernels.gemm.pack import pack_a, pack_b, panel_padding
+from kernels.gemm.pack import in_same_set, pack_a, pack_b, panel_padding
 from kernels.gemm.transposed import gemm_transposed, is_better_transposed
 from kernels.gemm.vector import outer_product, vector_matrix
 from kernels.simd import allocate, flat, lane_count, matrix_at, prefetch, release, shifted, strided, view
@@ -28,10 +28,10 @@ from kernels.simd import allocate, flat, lane_count, matrix_at, prefetch, releas
 KC_VECTORS = 4096 // machine.vector_bytes()
 # MC: MC x KC of A fill a third of L2; the rest is for the panel of B and C.
 MC = max(machine.cache_bytes(2) // 3 // 4096 // MR, 1) * MR
-# NC: KC x NC of B (4 MiB) stay in the last cache while one block of MC rows of A after another is multiplied by them.
+# NC: KC x NC of B (8 MiB) stay in the last cache while one block of MC rows of A after another is multiplied by them.
 # Where all rows of A are one block, a panel of B is used once: FEW_PANELS of them at a time (512 KiB) stay in L2
 # between packing and use.
-NC_VECTORS = 4096 // machine.vector_bytes()
+NC_VECTORS = 8192 // machine.vector_bytes()
 FEW_PANELS = 4
 # A block of A or B with more vectors than this is copied into panels: it would not stay in L2 meanwhile.
 PACK_VECTORS = machine.cache_bytes(2) // machine.vector_bytes()
@@ -129,7 +129,8 @@ def multiply_block(A, B, C, shape, epilogue, packing, totals):
             panel_a, tile = A.row(i), C.at(i, j)
             if packing.a:
                 panel_a = strided(shifted(flat(A), i * K), 1, rows)
-                for r in range(rows):  # the tile of C is not in L1: prefetch it while its sums are computed
+            if packing.b:  # a large product: the tile of C is not in L1, it is prefetched while its sums are computed
+                for r in range(rows):
                     prefetch(tile.row(r), 0)
                     prefetch(tile.row(r), lanes)
             micro_kernel(rows, panel_a, panel_b, K, tile, columns, own, totals)
@@ -155,11 +156,23 @@ def multiply(A, B, C, shape, epilogue, strategy):
     elif strategy.transposed:
         gemm_transposed(A, B, C, shape, epilogue)
     else:
-        # Packing pays where a panel is used often and its original would not stay in L2 meanwhile; B must be
-        # packed where its rows are not contiguous.
+        # Packing pays where a panel is used often and its original would not stay in the cache meanwhile. The
+        # micro-kernel broadcasts elements of A, so it reads rows or columns of A as fast as panels, unless they collide.
+        # B must be packed where its rows are not contiguous.
         large = K * max(M, N) > PACK_VECTORS * lane_count(C)
-        packing = Packing(large and N >= 4 * NV * lane_count(C), B.column_stride != 1 or (large and M >= 4 * MR))
+        packing = Packing(
+            large and N >= 4 * NV * lane_count(C) and not _stays_in_cache(A),
+            B.column_stride != 1 or (large and M >= 4 * MR),
+        )
         gemm(A, B, C, shape, epilogue, packing)
+
+
+@jit(inline=True)
+def _stays_in_cache(A):
+    """Whether lines of A's rows or columns, contiguous and read side by side, lie in different sets of the caches."""
+    if A.column_stride == 1:
+        return not in_same_set(A.row_stride, A)
+    return A.row_stride == 1 and not in_same_set(A.column_stride, A)
 
 
 @jit(inline=True)

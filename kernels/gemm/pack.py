@@ -8,6 +8,7 @@ A block of A becomes panels of `height` rows, one of B panels of NR columns, eac
         a20 a21 a22 …             the panel's rows
 """
 
+from kernels import machine
 from kernels._jit import jit
 from kernels.gemm.micro import MR, NV, tile_height
 from kernels.simd import (
@@ -20,13 +21,27 @@ from kernels.simd import (
     square_load_partial,
     square_transpose,
     store,
+    store_partial,
     strided,
     tile_store,
     tile_store_partial,
 )
 
-# Prefetch distance while packing, in steps of K: hardware prefetchers stop at page boundaries.
+# Prefetch distances while packing, in steps of K: hardware prefetchers stop at page boundaries.
 PREFETCH_DISTANCE = 16
+PREFETCH_DISTANCE_ABREAST = 4
+# Lines a multiple of 4 KiB apart share one set of L1.
+SAME_SET_VECTORS = 4096 // machine.vector_bytes()
+# Panels that are packed side by side where the matrix is contiguous across them. A row's few hundred bytes for them are
+# read in one go: one panel's are less than two cache lines, and rows whole pages apart would push each other out of L1
+# before the next panel takes its part of the same lines.
+ABREAST = 8
+
+
+@jit(inline=True)
+def in_same_set(stride, like):
+    """Whether elements `stride` apart share one set of L1, which holds fewer lines than a tile has rows."""
+    return stride % (SAME_SET_VECTORS * lane_count(like)) == 0
 
 
 @jit(inline=True)
@@ -78,18 +93,47 @@ def pack_panel(X, present, width, K, panel):
 
 
 @jit
+def _pack_abreast(X, count, width, K, panels):
+    """`pack_panel` for `count` whole panels of `width` rows that are contiguous across the rows."""
+    lanes, steps = lane_count(panels), X.T
+    for p in range(K):
+        row, ahead = steps.row(p), steps.row(p + PREFETCH_DISTANCE_ABREAST)
+        for r in range(0, count * width, lanes):
+            prefetch(ahead, r)
+        for n in range(count):
+            packed = strided(shifted(panels, (n * K + p) * width), 0, 1)
+            if width % lanes == 0:
+                for r in range(0, width, lanes):
+                    store(packed, r, load(row, n * width + r))
+            else:
+                for r in range(0, width, lanes):
+                    store_partial(packed, r, width - r, load_partial(row, n * width + r, width - r, 0.0))
+
+
+@jit
 def pack_a(A, rows, K, panels):
     """Pack `rows` rows of A panel by panel, each of the height that the micro-kernel will take it in."""
     i = 0
     while i < rows:
-        height = tile_height(rows - i)
-        pack_panel(A.row(i), height, height, K, shifted(panels, i * K))
-        i += height
+        height, count = tile_height(rows - i), 1
+        if A.row_stride == 1:
+            while count < ABREAST and tile_height(rows - i - count * height) == height:
+                count += 1
+            _pack_abreast(A.row(i), count, height, K, shifted(panels, i * K))
+        else:
+            pack_panel(A.row(i), height, height, K, shifted(panels, i * K))
+        i += count * height
 
 
 @jit
 def pack_b(B, columns, K, panels):
     """Pack K rows of `columns` columns of B in panels of NR columns each, the last one padded with zeros."""
     NR = NV * lane_count(B)
-    for j in range(0, columns, NR):
-        pack_panel(B.column(j).T, min(NR, columns - j), NR, K, shifted(panels, j * K))
+    j = 0
+    while j < columns:
+        count = min(ABREAST, (columns - j) // NR) if B.column_stride == 1 else 0
+        if count > 0:
+            _pack_abreast(B.column(j).T, count, NR, K, shifted(panels, j * K))
+        else:
+            pack_panel(B.column(j).T, min(NR, columns - j), NR, K, shifted(panels, j * K))
+        j += max(count, 1) * NR

@@ -5,10 +5,9 @@ long as the product. So the product is transposed, Cᵀ = Bᵀ Aᵀ: the micro-k
 in place, and only A is packed. The result is Cᵀ, block by block, and is transposed back in registers.
 """
 
-from kernels import machine
 from kernels._jit import jit
 from kernels.gemm.micro import ADD, BIAS, MR, NV, STORE, Epilogue, micro_kernel, tile_height
-from kernels.gemm.pack import pack_panel, panel_padding
+from kernels.gemm.pack import in_same_set, pack_panel, panel_padding
 from kernels.simd import (
     allocate,
     lane_count,
@@ -26,8 +25,6 @@ from kernels.simd import (
 
 # Rows from which on packing B is cheap beside the product.
 ROWS = 10 * MR
-# Columns of B a multiple of 4 KiB apart share one set of L1: they must be packed.
-SAME_SET_VECTORS = 4096 // machine.vector_bytes()
 # K is processed STEP vectors at a time; meanwhile the same part of the next tile's columns is prefetched.
 STEP = 4
 # Columns of C that are transposed back at a time: 112 rows of Cᵀ, 32 float32 each, are 14 KiB, which stay in L1.
@@ -45,7 +42,7 @@ def is_better_transposed(like, M, N, B):
     """Whether a product is faster as Cᵀ = Bᵀ Aᵀ: B's columns are contiguous, M rows are few and nearly fill vectors."""
     lanes = lane_count(like)
     few = M <= ROWS and 4 * M >= 3 * ((M + lanes - 1) // lanes * lanes)
-    return few and N >= COLUMNS and B.row_stride == 1 and B.column_stride % (SAME_SET_VECTORS * lanes) != 0
+    return few and N >= COLUMNS and B.row_stride == 1 and not in_same_set(B.column_stride, B)
 
 
 @jit(inline=True)
