@@ -98,10 +98,24 @@ def test_few_rows_and_a_weight(rng, dtype, M, K, N):
     check_matmul(LAYOUTS["strided"](a), b)
 
 
+@pytest.mark.parametrize("b_turned", [False, True])
+@pytest.mark.parametrize("a_turned", [False, True])
+@pytest.mark.parametrize("shape", [(75, 1024, 270), (1024, 40, 270), (60, 500, 301), (300, 200, 33)], ids=str)
+def test_packed_and_in_place(rng, dtype, shape, a_turned, b_turned):
+    """A is packed where its rows or columns are a page apart and C is wide, B where it is large or turned. The last of
+    33 columns is computed on its own."""
+    M, K, N = shape
+    a, b = (
+        guarded(normal(rng, sizes[::-1] if turned else sizes, dtype))
+        for sizes, turned in (((M, K), a_turned), ((K, N), b_turned))
+    )
+    check_matmul(a.T if a_turned else a, b.T if b_turned else b)
+
+
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize(
     "shape",
-    [(1, 5, 7), (6, 1, 9), (1, 1, 1), (5, 9, 1), (3, 0, 2), (16, 200, 300), (40, 50, 60), (9, 1500, 33)],
+    [(1, 5, 7), (6, 1, 9), (1, 1, 1), (5, 9, 1), (3, 0, 2), (16, 200, 300), (40, 50, 60), (9, 1500, 33), (40, 50, 65)],
     ids=str,
 )
 def test_modes_of_a_product(rng, dtype, shape, turned):
@@ -217,6 +231,7 @@ def test_same_bits_at_any_thread_count(rng, dtype, at_thread_counts):
         ((2, 3000), (3000, 5)),
         ((6, 65, 40), (40, 129)),
         ((700, 900), (900,)),
+        ((20, 1500), (1500, 33)),
     ]:
         a, b = normal(rng, a_shape, dtype), normal(rng, b_shape, dtype)
         one, two = at_thread_counts(lambda a=a, b=b: kernels.matmul(a, b))

@@ -13,6 +13,17 @@ from benchmarks.cases.row import FLOAT, PEERS, Row, calls, climb, jitted, named,
 SQUARES = (16, 32, 64, 96, 128, 256, 512, 1024, 2048)
 SKINNY = ((1, 768, 3072), (32, 768, 768), (4096, 768, 3072), (1000, 1000, 17), (31, 63, 65))
 BATCHED = (96, 128, 64, 128)
+# A linear layer's products in training, of 2,048 tokens: forward (x times a transposed weight), dx, and the weight's
+# gradient (dy transposed times x).
+TRAINING = (
+    ((2048, 128, 512), "b"),
+    ((2048, 512, 128), "b"),
+    ((2048, 512, 128), ""),
+    ((2048, 384, 128), ""),
+    ((512, 2048, 128), "a"),
+    ((128, 2048, 512), "a"),
+    ((384, 2048, 128), "a"),
+)
 LADDER_SIZES = (64, 128, 256, 512, 1024)
 NAIVE_LIMIT = 1024  # beyond it the naive loops only cost time
 
@@ -23,6 +34,8 @@ def rows():
     for dims in (*SKINNY, BATCHED):
         yield matmul(*dims)
     for dims, side in itertools.product(((512, 512, 512), *SKINNY), "ab"):
+        yield matmul(*dims, transposed=side)
+    for dims, side in TRAINING:
         yield matmul(*dims, transposed=side)
     for dims in (*((n, n, n) for n in SQUARES), *SKINNY, BATCHED):
         yield matmul_backward(*dims)

@@ -19,7 +19,7 @@ from kernels._threads import threads_for
 from kernels.gemm.micro import ADD, BIAS, CHAIN, MR, NV, STORE, Epilogue, micro_kernel, tile_height
 from kernels.gemm.pack import in_same_set, pack_a, pack_b, panel_padding
 from kernels.gemm.transposed import gemm_transposed, is_better_transposed
-from kernels.gemm.vector import outer_product, vector_matrix
+from kernels.gemm.vector import is_better_alone, matrix_vector, outer_product, vector_matrix
 from kernels.simd import allocate, flat, lane_count, matrix_at, prefetch, release, shifted, strided, view
 
 # Block sizes in vectors, so that they are the same number of bytes for each dtype (sizes below: float32).
@@ -33,8 +33,10 @@ MC = max(machine.cache_bytes(2) // 3 // 4096 // MR, 1) * MR
 # between packing and use.
 NC_VECTORS = 8192 // machine.vector_bytes()
 FEW_PANELS = 4
-# A block of A or B with more vectors than this is copied into panels: it would not stay in L2 meanwhile.
-PACK_VECTORS = machine.cache_bytes(2) // machine.vector_bytes()
+# With as many vectors as half of L2 or more, B is copied into panels: beside A it would not stay in L2 meanwhile.
+PACK_VECTORS = machine.cache_bytes(2) // 2 // machine.vector_bytes()
+# C of more vectors than half of the last cache comes from memory.
+LAST_CACHE_VECTORS = machine.cache_bytes(3) // 2 // machine.vector_bytes()
 # Where K is at most SHORT, C is most of the traffic: it is written in memory order, one row of tiles after another.
 SHORT = 64
 
@@ -48,20 +50,23 @@ class Shape(NamedTuple):
 
 
 class Packing(NamedTuple):
-    """Which operands are packed."""
+    """Which operands are packed, and whether tiles of C are prefetched: it is too large for the last cache."""
 
     a: bool
     b: bool
+    prefetch: bool
 
 
 class Strategy(NamedTuple):
-    """The algorithm, chosen by M and N of the whole product, so that the bits do not depend on the number of threads.
+    """The algorithm, chosen by the sizes of the whole product, so that the bits do not depend on the number of threads.
 
-    `vector`: C is a row or a column. `transposed`: Cᵀ = Bᵀ Aᵀ is faster.
+    `vector`: C is a row or a column. `transposed`: Cᵀ = Bᵀ Aᵀ is faster. `last_alone`: the last column of C is computed
+    on its own.
     """
 
     vector: bool
     transposed: bool
+    last_alone: bool
 
 
 @jit(inline=True)
@@ -129,7 +134,7 @@ def multiply_block(A, B, C, shape, epilogue, packing, totals):
             panel_a, tile = A.row(i), C.at(i, j)
             if packing.a:
                 panel_a = strided(shifted(flat(A), i * K), 1, rows)
-            if packing.b:  # a large product: the tile of C is not in L1, it is prefetched while its sums are computed
+            if packing.prefetch:  # while the tile's sums are computed
                 for r in range(rows):
                     prefetch(tile.row(r), 0)
                     prefetch(tile.row(r), lanes)
@@ -156,15 +161,20 @@ def multiply(A, B, C, shape, epilogue, strategy):
     elif strategy.transposed:
         gemm_transposed(A, B, C, shape, epilogue)
     else:
-        # Packing pays where a panel is used often and its original would not stay in the cache meanwhile. The
-        # micro-kernel broadcasts elements of A, so it reads rows or columns of A as fast as panels, unless they collide.
-        # B must be packed where its rows are not contiguous.
-        large = K * max(M, N) > PACK_VECTORS * lane_count(C)
+        # Packing pays where a panel is used often and its original would not stay in the cache meanwhile. Elements of
+        # A are broadcast, so its rows or columns are read as fast as panels, unless they collide. B must be packed
+        # where its rows are not contiguous.
         packing = Packing(
-            large and N >= 4 * NV * lane_count(C) and not _stays_in_cache(A),
-            B.column_stride != 1 or (large and M >= 4 * MR),
+            M >= MR and N > 8 * NV * lane_count(C) and not _stays_in_cache(A),
+            B.column_stride != 1 or (M >= 4 * MR and K * N >= PACK_VECTORS * lane_count(C)),
+            M * N > LAST_CACHE_VECTORS * lane_count(C),
         )
-        gemm(A, B, C, shape, epilogue, packing)
+        alone = strategy.last_alone and N % lane_count(C) == 1  # else it is in another thread's part
+        if N > alone:
+            gemm(A, B, C, Shape(M, N - alone, K), epilogue, packing)
+        if alone:
+            own = Epilogue(epilogue.mode, epilogue.bias.column(N - 1))
+            matrix_vector(A, B.column(N - 1), C.column(N - 1), M, K, own)
 
 
 @jit(inline=True)
@@ -182,8 +192,9 @@ def _can_swap(A, B):
 
 
 @jit(inline=True)
-def _strategy(M, N, B, C):
-    return Strategy(M == 1 or N == 1, is_better_transposed(C, M, N, B))
+def _strategy(A, B, C, shape):
+    M, N, K = shape
+    return Strategy(M == 1 or N == 1, is_better_transposed(C, M, N, B), is_better_alone(A, N, K))
 
 
 @jit(merge=True)
@@ -191,7 +202,8 @@ def multiply_serial(a, b, bias, mode, out):
     """``out = A B``, modes as the epilogue's, on one thread; arguments as for `matmul_loops`."""
     M, N = out.shape
     A, B, C = view(a), view(b), view(out)
-    multiply(A, B, C, Shape(M, N, a.shape[1]), Epilogue(mode, view(bias)), _strategy(M, N, B, C))
+    shape = Shape(M, N, a.shape[1])
+    multiply(A, B, C, shape, Epilogue(mode, view(bias)), _strategy(A, B, C, shape))
 
 
 @jit(merge=True)
@@ -207,7 +219,8 @@ def matmul_loops(a, b, out):
     """
     M, N = out.shape
     A, B, C = view(a), view(b), view(out)
-    multiply(A, B, C, Shape(M, N, a.shape[1]), Epilogue(STORE, C), _strategy(M, N, B, C))
+    shape = Shape(M, N, a.shape[1])
+    multiply(A, B, C, shape, Epilogue(STORE, C), _strategy(A, B, C, shape))
 
 
 # --- threads ---------------------------------------------------------------------------------------------------------
@@ -251,7 +264,8 @@ def _multiply_parts(first_thread, stop_thread, threads, a, b, epilogue, out):
         A, B, C = matrix_at(a.matrices, (a.numbers[n],)), matrix_at(b.matrices, (b.numbers[n],)), matrix_at(out, (n,))
         own = Epilogue(epilogue.mode, view(epilogue.bias).column(left))
         shape = Shape(bottom - top, right - left, K)
-        multiply(A.row(top), B.column(left), C.at(top, left), shape, own, _strategy(M, N, B, C))
+        strategy = _strategy(A, B, C, Shape(M, N, K))
+        multiply(A.row(top), B.column(left), C.at(top, left), shape, own, strategy)
 
 
 @jit

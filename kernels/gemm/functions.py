@@ -36,7 +36,20 @@ def _matmul_aligned(a, b, out):
     return True
 
 
+@jit
+def _backward_aligned(dy, a, b, da, db):
+    """Both gradients of a product, as `_matmul_aligned`: a call of its own for each would take as long as a product of
+    16 rows."""
+    return _matmul_aligned(dy, b.T, da) and _matmul_aligned(a.T, dy, db)
+
+
 _compiled = Compiled(_matmul_aligned, lambda kind: (Array(kind, 2, "A"), Array(kind, 2, "A"), kind[:, ::1]))
+_compiled_backward = Compiled(_backward_aligned, lambda kind: (Array(kind, 2, "A"),) * 3 + (kind[:, ::1],) * 2)
+
+
+def _new(rows, columns, dtype):
+    """A matrix for a result, not initialised."""
+    return ndarray((rows, columns), dtype) if rows * columns < SMALL else _checks.new((rows, columns), dtype)
 
 
 def matmul(a, b, *, out=None):
@@ -75,7 +88,7 @@ def matmul(a, b, *, out=None):
         dtype, (M, K), (depth, N) = a.dtype, a.shape, b.shape
         alone = M * N * K < PARALLEL_MULTIPLY_ADDS or get_num_threads() == 1  # `threads_for` without the call
         if alone and depth == K and dtype is b.dtype and (dtype is FLOAT32 or dtype is FLOAT64):
-            result = ndarray((M, N), dtype) if M * N < SMALL else _checks.new((M, N), dtype)
+            result = _new(M, N, dtype)
             if _compiled[dtype](a, b, result):
                 return result
     a, b = _operand("a", a), _operand("b", b)
@@ -159,7 +172,13 @@ def matmul_backward(dy, a, b, *, needs=(True, True)):
     """
     if dy.__class__ is a.__class__ is b.__class__ is ndarray and dy.ndim == a.ndim == b.ndim == 2:
         (M, K), (depth, N) = a.shape, b.shape
-        if depth == K and dy.shape == (M, N) and dy.dtype is a.dtype is b.dtype:  # plain matrices
+        dtype = a.dtype
+        if depth == K and dy.shape == (M, N) and dy.dtype is dtype is b.dtype:  # plain matrices
+            alone = M * N * K < PARALLEL_MULTIPLY_ADDS or get_num_threads() == 1
+            if alone and needs[0] and needs[1] and (dtype is FLOAT32 or dtype is FLOAT64):
+                da, db = _new(M, K, dtype), _new(K, N, dtype)
+                if _compiled_backward[dtype](dy, a, b, da, db):
+                    return da, db
             return matmul(dy, b.T) if needs[0] else None, matmul(a.T, dy) if needs[1] else None
     dy, a, b = (_checks.as_array("matmul_backward", name, x) for name, x in (("dy", dy), ("a", a), ("b", b)))
     _checks.same_dtype("matmul_backward", dy=dy, a=a, b=b)

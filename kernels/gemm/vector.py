@@ -8,13 +8,16 @@ The outer product of two vectors is the opposite case, all writing: row by row, 
 """
 
 from kernels._jit import jit
-from kernels.gemm.micro import ADD, BIAS, NV
+from kernels.gemm.micro import ADD, BIAS, CHAIN, NV, STORE, Epilogue
 from kernels.simd import (
+    allocate,
     fma,
     lane_count,
     load_partial,
+    release,
     splat,
     store_partial,
+    strided,
     tile_add,
     tile_add_sums,
     tile_dot,
@@ -76,6 +79,34 @@ def vector_matrix(x, B, y, N, K, epilogue):
         _sum_of_rows(x, B, y, N, K)
     else:
         dot_products(x, B.T, y, N, K)
+
+
+@jit(inline=True)
+def is_better_alone(A, N, K):
+    """Whether the last column of C is better computed by `matrix_vector`: a tile for it would multiply whole vectors,
+    of which it uses one element. (K: the sums are no longer chains than a tile's.)"""
+    lanes = lane_count(A)
+    return (
+        N > lanes
+        and N % lanes == 1
+        and 2 * lanes <= K <= CHAIN * min(lanes, UNROLL)
+        and (A.row_stride == 1) != (A.column_stride == 1)
+    )
+
+
+@jit
+def matrix_vector(A, b, c, M, K, epilogue):
+    """``c[i] = sum over p < K of A[i, p] * b[p]`` for i < M, b and c columns of any stride; A's rows or its columns are
+    contiguous."""
+    x, y = allocate(c, K), allocate(c, M)
+    for p in range(K):
+        x[p] = b[p, 0]
+    vector_matrix(strided(x, 0, 1), A.T, strided(y, 0, 1), M, K, Epilogue(STORE, epilogue.bias))
+    for i in range(M):
+        start = epilogue.bias[0] if epilogue.mode == BIAS else c[i, 0] if epilogue.mode == ADD else 0
+        c[i, 0] = y[i] + start
+    release(x)
+    release(y)
 
 
 @jit
