@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import kernels
 import kernels.convolution
-from kernels.convolution import geometry, winograd
+from kernels.convolution import geometry, weight_gradient, winograd, winograd_gradient
 from tests.checking import (
     LAYOUTS,
     Operation,
@@ -259,6 +259,11 @@ def test_transposed(rng, dtype, name):
         case((2, 40, 30, 31), (40, 1, 3, 3), padding=1, groups=40),
         case((1, 3, 60, 61), (64, 3, 7, 7), stride=2, padding=3),
         case((4, 20, 700), (33, 20, 9), padding=4),
+        case((9, 150, 30, 31), (99, 150, 3, 3), padding=1),
+        case((2, 40, 40, 44), (40, 40, 3, 3), padding=2, dilation=2),
+        case((2, 9, 17, 30), (70, 9, 3, 5), stride=2, padding=1),
+        case((1, 2, 1400), (40, 2, 300), stride=3, padding=150),
+        case((1, 200, 19, 20), (100, 200, 7, 1), padding=(3, 0)),
     ],
     ids=lambda found: "x".join(map(str, found[1])),
 )
@@ -469,6 +474,10 @@ WINOGRAD_SHAPES = {
     "deep": case((2, 150, 7, 7), (130, 150, 3, 3), padding=1),
     "unbatched": case((3, 7, 9), (5, 3, 3, 3), padding=1),
     "empty batch": case((0, 3, 7, 9), (5, 3, 3, 3), padding=1),
+    "dilation 2": case((2, 18, 13, 15), (17, 18, 3, 3), padding=2, dilation=2),
+    "dilation by axis": case((3, 5, 9, 16), (6, 5, 3, 3), padding=(3, 0), dilation=(3, 1)),
+    "dilation over the image": case((1, 3, 4, 5), (4, 3, 3, 3), padding=6, dilation=6),
+    "dilation, deep": case((2, 150, 20, 21), (130, 150, 3, 3), padding=2, dilation=2),
 }
 
 
@@ -521,6 +530,41 @@ def test_winograd_with_flipped_weights(rng, dtype, algorithm, groups):
             reference.conv_transpose2d(*arrays, 1, 1, 0, groups) for arrays in (wide, list(map(np.abs, wide)))
         )
         assert_close(out, expected, length=9 * 33, scale=scale, factor=4 if algorithm == "winograd4" else 1)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("shape", [(2, 16, 16, 32, 32), (8, 64, 64, 28, 28), (1, 33, 40, 7, 9)], ids=str)
+def test_winograd_gradient_error_is_within_twice_the_direct_one(rng, shape, positive):
+    N, C, M, *sizes = shape
+    x, dy = normal(rng, (N, C, *sizes), np.float32), normal(rng, (N, M, *sizes), np.float32)
+    if positive:
+        x, dy = np.abs(x), np.abs(dy)
+    weight = np.empty((M, C, 3, 3))
+    exact = reference.conv2d_backward(dy.astype(np.float64), x.astype(np.float64), weight, 1, 1)[1]
+    found, _ = geometry.convolution("test", tuple(sizes), (3, 3), 1, 1, 1)
+    plan = geometry.forward_plan(found)
+    assert winograd.fits(plan) and winograd.pays(plan, C, M)
+    error, direct_error = (
+        np.sqrt(np.mean((module.run(dy, x, weight.shape, plan, 1) - exact) ** 2))
+        for module in (winograd_gradient, weight_gradient)
+    )
+    assert 0 < direct_error < 1e-6 * np.abs(exact).max()
+    assert error <= 2 * direct_error
+
+
+def test_winograd_gradient_of_groups_and_in_both_types(rng, dtype):
+    """Channels that fill no vector, images of odd sizes, in front of and behind guard pages."""
+    x, dy = normal(rng, (5, 2 * 19, 7, 11), dtype), normal(rng, (5, 2 * 35, 7, 11), dtype)
+    shape, groups = (2 * 35, 19, 3, 3), 2
+    found, _ = geometry.convolution("test", x.shape[2:], (3, 3), 1, 1, 1)
+    wide = [array.astype(np.float64) for array in (dy, x, np.empty(shape))]
+    expected, scale = (
+        reference.conv2d_backward(*arrays, 1, 1, 1, groups)[1] for arrays in (wide, list(map(np.abs, wide)))
+    )
+    for end in ("front", "back"):
+        arrays = [guarded(array, end) for array in (dy, x)]
+        dweight = winograd_gradient.run(*arrays, shape, geometry.forward_plan(found), groups)
+        assert_close(dweight, expected, length=5 * 77, scale=scale)
 
 
 def test_what_is_chosen_is_direct_or_winograd2(rng):
@@ -625,6 +669,8 @@ def test_specials_stay_in_their_winograd_tiles(rng, dtype, algorithm):
         case((4, 32, 56, 56), (32, 1, 3, 3), padding=1, groups=32),
         case((2, 33, 30, 31), (34, 33, 3, 3), stride=2, padding=1),
         case((4, 32, 1000), (32, 32, 9), padding=4),
+        case((8, 32, 28, 28), (48, 32, 3, 3), padding=2, dilation=2),
+        case((8, 3, 32, 32), (16, 3, 3, 3), padding=1),
         case((2, 8, 9, 20, 21), (16, 8, 3, 3, 3), padding=1),
     ],
     ids=lambda found: "x".join(map(str, found[1])),
@@ -783,7 +829,7 @@ FORWARD_ERRORS = [
     ("winograd on 2x2", ValueError, "winograd2", {"weight": np.ones((6, 4, 2, 2)), "algorithm": "winograd2"}),
     ("winograd4 on 1x3", ValueError, "winograd4", {"weight": np.ones((6, 4, 1, 3)), "algorithm": "winograd4"}),
     ("winograd with stride", ValueError, "winograd2", {"stride": 2, "algorithm": "winograd2"}),
-    ("winograd with dilation", ValueError, "winograd2", {"dilation": 2, "padding": 2, "algorithm": "winograd2"}),
+    ("winograd with stride along an axis", ValueError, "winograd4", {"stride": (1, 2), "algorithm": "winograd4"}),
     ("shape of out", ValueError, r"out.*\(1, 6, 4, 4\)", {"out": np.ones((1, 6, 4, 4))}),
     ("dtype of out", TypeError, "out.*float32", {"out": np.ones((1, 6, 2, 2), np.float32)}),
     ("read-only out", ValueError, "out.*read-only", {"out": read_only(np.ones((1, 6, 2, 2)))}),

@@ -35,6 +35,7 @@ from kernels.simd import (
     lane_count,
     lanes_before,
     load,
+    load_between,
     load_bytes,
     load_partial,
     matrix_at,
@@ -56,6 +57,7 @@ from kernels.simd import (
     store,
     store_between,
     store_bytes,
+    store_every_second,
     store_partial,
     strided,
     sum_lanes,
@@ -690,6 +692,42 @@ def test_store_between(dtype, end):
             out = place(np.zeros(max(kept, 1), dtype), end)
             _store_between(out, first, stop, x)
             np.testing.assert_array_equal(out[:kept], x[first : first + kept])
+
+
+@jit
+def _load_between(x, first, stop, out):
+    store(out, 0, load_between(x, -first, first, stop))
+
+
+@ends
+def test_load_between(dtype, end):
+    lanes = machine.lanes(dtype)
+    for first in range(-2, lanes):
+        for stop in (first + 1, lanes // 2, lanes, lanes + 3):
+            low, kept = max(first, 0), max(min(stop, lanes) - max(first, 0), 0)
+            x = place(np.arange(1, max(kept, 1) + max(-first, 0) + 1).astype(dtype), end)
+            out = np.full(lanes, np.nan, dtype)
+            _load_between(x, first, stop, out)
+            expected = np.zeros(lanes, dtype)
+            expected[low : low + kept] = x[low - first : low - first + kept]
+            np.testing.assert_array_equal(out, expected)
+
+
+@jit
+def _store_every_second(out, count, x):
+    store_every_second(out, 0, count, load(x, 0))
+
+
+@ends
+def test_store_every_second(dtype, end):
+    lanes = machine.lanes(dtype)
+    x = np.arange(1, lanes + 1).astype(dtype)
+    for count in (1, 2, lanes // 2, lanes - 1, lanes, lanes + 3):
+        kept = min(count, lanes)
+        out = place(np.zeros(2 * kept - 1, dtype), end)
+        _store_every_second(out, count, x)
+        np.testing.assert_array_equal(out[::2], x[:kept])
+        np.testing.assert_array_equal(out[1::2], 0)
 
 
 @jit

@@ -1,7 +1,7 @@
 """Convolutions of real networks: a shape is kernel-C-OC-size; each has a row for y, for dx, and for dw with db.
 
-The FLOPs of a 3×3 kernel of stride 1 are those of Winograd's F(2×2, 3×3), which needs 4 products where the definition
-needs 9: counting 9 would allow a share of the limit above 1.
+The FLOPs of a 3×3 kernel of stride 1, dilated or not, are those of Winograd's F(2×2, 3×3), which needs 4 products where
+the definition needs 9: counting 9 would allow a share of the limit above 1.
 """
 
 import functools
@@ -82,7 +82,7 @@ class Case:
     @property
     def flops(self) -> int:
         """The least that any of the algorithms does."""
-        winograd = (self.kernel, self.stride, self.dilation, self.groups) == ((3, 3), 1, 1, 1)
+        winograd = (self.kernel, self.stride, self.groups) == ((3, 3), 1, 1)
         return self.products * 4 // 9 if winograd else self.products
 
 

@@ -98,9 +98,9 @@ def check_gradient(operation, dy, shape):
 
 
 def check_algorithm(operation, algorithm, plan, weight, shape):
-    """ValueError where Winograd's algorithm is asked for anything but 3 x 3 taps with stride and dilation 1."""
+    """ValueError where Winograd's algorithm is asked for anything but 3 x 3 taps with stride 1."""
     if algorithm in WINOGRAD and not winograd.fits(plan):
         raise ValueError(
-            f"{operation}: algorithm {algorithm!r} needs 3 x 3 taps, stride 1 and dilation 1, got a kernel of "
-            f"{weight.shape[2:]}, stride {shape.stride}, dilation {shape.dilation}"
+            f"{operation}: algorithm {algorithm!r} needs 3 x 3 taps and stride 1, got a kernel of {weight.shape[2:]}, "
+            f"stride {shape.stride}"
         )

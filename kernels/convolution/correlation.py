@@ -30,24 +30,28 @@ from kernels.convolution.micro import (
     Reduction,
     correlate_row,
     correlate_tile,
+    correlate_tile_of_stride_2,
     row_vectors,
     store_row_tile,
     store_tile,
     tile_height,
     tile_width,
-    totals_size,
 )
 from kernels.convolution.pack import copy_block, copy_by_phase, pack_weights, square_size
 from kernels.convolution.plan import Shape, block_at, block_counts, decode, encode, extents, extents_of, offset, product
-from kernels.gemm.micro import ADD, BIAS, NV, STORE
+from kernels.gemm.micro import ADD, BIAS, CHAIN, NV, STORE
 from kernels.simd import allocate, flat, lane_count, prefetch, release, shifted, strided
 
 # Bytes of a panel of weights, and of a block of x: they are read again for each tile.
 PANEL_BYTES = BLOCK_BYTES = machine.cache_bytes(2) // 2
 PANELS_BYTES = 5 * 2**18  # of all panels of a task: with the block of x, not over 2 MiB a thread
-# Blocks are cut until there are MIN_TASKS tasks, unless they are small already (in multiply-adds).
+# Blocks are cut until all threads are busy, unless they are small already (in multiply-adds); where the number of tasks
+# has an influence on bits, until there are MIN_TASKS.
 MIN_TASKS, SMALL_BLOCK = 16, 2_000_000
+MAX_PIXELS = 8 * MR  # of a row whose sums are stored together
 SHORT = 64  # up to so many products per output, transposing a tile costs more than it saves
+
+ONE = np.int64(1)  # typed: Numba compiles a callee anew for each literal argument
 
 
 class Blocks(NamedTuple):
@@ -92,7 +96,6 @@ class InputBlock(NamedTuple):
     memory: object
     reduction: Reduction  # over channels and taps
     strides: tuple  # elements from one output to the next, along each axis
-    tap_offsets: object  # of the taps along the width, where pixels lie in lanes
 
 
 class Result(NamedTuple):
@@ -110,11 +113,20 @@ class Scratch(NamedTuple):
     block: object
     totals: object
     square: object
-    tap_offsets: object
+    offsets: object  # of taps and channels
 
 
-def choose_blocks(plan, shape, itemsize, pixel_lanes) -> Blocks:
-    """The blocks of a convolution."""
+def _busy(plan, shape, block, out_channels, threads):
+    """Whether tasks of these blocks keep so many threads about equally busy."""
+    pieces = [(plan.outputs[axis], block[axis]) for axis in range(3)] + [(shape.M, out_channels)]
+    tasks = shape.N * shape.groups * math.prod(-(-n // piece) for n, piece in pieces)
+    even = tasks % threads == 0 and all(-(-n // piece) * piece <= 1.1 * n for n, piece in pieces)
+    return even or tasks >= 4 * threads
+
+
+def choose_blocks(plan, shape, itemsize, pixel_lanes, threads) -> Blocks:
+    """The blocks of a convolution. How the outputs are cut has no influence on their bits and may depend on the number
+    of threads; how many channels are summed at a time has, and does not."""
     NR = NV * machine.vector_bytes() // itemsize
     taps = math.prod(plan.taps)
     rounds = -(-shape.C * taps * NR * itemsize // PANEL_BYTES)
@@ -124,12 +136,15 @@ def choose_blocks(plan, shape, itemsize, pixel_lanes) -> Blocks:
     block = list(plan.outputs)
     while True:
         fits = math.prod(extents_of(plan, block)) * channels * itemsize <= BLOCK_BYTES
-        count = math.prod(-(-n // b) for n, b in zip(plan.outputs, block, strict=True))
         small = math.prod(block) * channels * taps * min(out_channels, shape.M) <= SMALL_BLOCK
-        if fits and (small or shape.N * shape.groups * parts * count >= MIN_TASKS):
+        if fits and (small or _busy(plan, shape, block, out_channels, threads)):
             break
         if block[0] > 1:
             block[0] = -(-block[0] // 2)
+        elif fits and out_channels > NR and block[1] * plan.stride[1] < 4 * (plan.taps[1] - 1) * plan.dilation[1]:
+            # rows would overlap too much; and each thread packs only its own weights
+            parts = -(-shape.M // (out_channels // (2 * NR) * NR or NR))
+            out_channels = -(-shape.M // (parts * NR)) * NR
         elif block[1] > 1:
             block[1] = -(-block[1] // 2)
         elif block[2] > 4 * MR:
@@ -146,21 +161,28 @@ def choose_blocks(plan, shape, itemsize, pixel_lanes) -> Blocks:
 
 @jit
 def _correlate_block(block, panel, outputs, channels, epilogue, result, scratch):
-    """All outputs of one block in one panel's output channels, tile by tile along the width."""
+    """All outputs of one block in one panel's output channels, tile by tile along the width; those of a row are stored
+    together, in whole vectors."""
     width = tile_width(channels, result.memory)
     for d in range(outputs[0]):
         for h in range(outputs[1]):
-            w = 0
-            while w < outputs[2]:
-                rows = tile_height(outputs[2] - w)
-                X = strided(shifted(block.memory, offset((d, h, w), block.strides)), block.strides[2], 1)
-                to = shifted(result.memory, offset((d, h, w), result.strides))
-                Y = strided(to, result.channel_stride, result.strides[2])
-                for m in range(channels):  # each in another page: prefetch it before it is due
-                    prefetch(Y.row(m), 0)
-                correlate_tile(rows, width, X, block.reduction, panel, scratch.totals, False)
-                store_tile(strided(scratch.totals, width, 1), rows, channels, epilogue, Y, scratch.square)
-                w += rows
+            X = strided(shifted(block.memory, d * block.strides[0] + h * block.strides[1]), block.strides[2], 1)
+            to = shifted(result.memory, d * result.strides[0] + h * result.strides[1])
+            Y = strided(to, result.channel_stride, result.strides[2])
+            for start in range(0, outputs[2], MAX_PIXELS):
+                stop, w = min(start + MAX_PIXELS, outputs[2]), start
+                while w < stop:
+                    rows = tile_height(stop - w)
+                    for m in range(channels):  # each in another page: prefetch it before it is due
+                        prefetch(Y.at(m, w), 0)
+                    totals = shifted(scratch.totals, (w - start) * width)
+                    if block.strides[2] == 1:
+                        correlate_tile(rows, width, X.row(w), block.reduction, panel, totals, False)
+                    else:
+                        correlate_tile_of_stride_2(rows, width, X.row(w), block.reduction, panel, totals, False)
+                    w += rows
+                tile = strided(scratch.totals, width, 1)
+                store_tile(tile, stop - start, channels, epilogue, Y.column(start), scratch.square)
 
 
 @jit
@@ -173,10 +195,8 @@ def _correlate_block_by_rows(block, panel, outputs, channels, epilogue, result, 
             while w < outputs[2]:
                 vectors = row_vectors(channels, outputs[2] - w, lanes)
                 pixels = min(vectors * lanes, outputs[2] - w)
-                # the block's rows are sorted by phase: neighbouring outputs lie side by side
-                start = d * block.strides[0] + h * block.strides[1] + w
-                X = strided(shifted(block.memory, start), 0, 1)
-                correlate_row(channels, vectors, X, block.reduction, block.tap_offsets, panel, scratch.totals)
+                X = strided(shifted(block.memory, d * block.strides[0] + h * block.strides[1] + w), 1, 1)
+                correlate_row(channels, vectors, X, block.reduction, panel, scratch.totals)
                 to = shifted(result.memory, offset((d, h, w), result.strides))
                 Y = strided(to, result.channel_stride, result.strides[2])
                 tile = strided(scratch.totals, vectors * lanes, 1)
@@ -227,27 +247,37 @@ def _pack_part(W, plan, part, panels, square):
         pack_weights(W.row(m), plan, min(panels.channels, part.M - m), part.C, width, panel, square)
 
 
+@jit(inline=True)
+def channels_of_table(channels, taps):
+    """Channels whose taps one table of offsets holds: a chain of additions, or all taps of one channel."""
+    return max(min(channels, CHAIN // taps), 1)
+
+
 @jit(merge=True)
 def copy_input(x, plan, place, channels, phases, scratch):
-    """Copy the block of `channels` channels of x that the outputs of `place` need.
-
-    The elements of each row are sorted into `phases`, 1 or the stride.
-    """
-    extent = extents(plan, place.outputs)
+    """Copy the block of `channels` channels of x that the outputs of `place` need, the elements of each row sorted into
+    `phases`, 1 or the stride: then what a tap reads for neighbouring outputs lies side by side."""
+    extent, (down, along, _), taps = extents(plan, place.outputs), plan.dilation, plan.taps
     length = (extent[2] + phases - 1) // phases
     row = length * phases
     slice = extent[1] * row
+    size = extent[0] * slice
     if phases == 1:
-        copy_block(x, plan.sizes, place.start, extent, channels, scratch.block, extent[0] * slice)
+        copy_block(x, plan.sizes, place.start, extent, channels, scratch.block, size)
     else:
-        copy_by_phase(x, plan.sizes, place.start, extent, channels, scratch.block, extent[0] * slice, phases)
-    for k in range(plan.taps[2]):
-        position = k * plan.dilation[2]
-        scratch.tap_offsets[k] = position % phases * length + position // phases
-    tap_strides = (extent[0] * slice, plan.dilation[0] * slice, plan.dilation[1] * row, plan.dilation[2])
-    strides = (plan.stride[0] * slice, plan.stride[1] * row, plan.stride[2])
-    reduction = Reduction((channels, plan.taps[0], plan.taps[1], plan.taps[2]), tap_strides)
-    return InputBlock(scratch.block, reduction, strides, scratch.tap_offsets)
+        copy_by_phase(x, plan.sizes, place.start, extent, channels, scratch.block, size, phases)
+    count, number = channels_of_table(channels, product(taps)), 0
+    for c in range(count):
+        for i in range(taps[0]):
+            for j in range(taps[1]):
+                first = c * size + i * down * slice + j * along * row
+                for k in range(taps[2]):
+                    position = k * plan.dilation[2]
+                    scratch.offsets[number] = first + position % phases * length + position // phases
+                    number += 1
+    reduction = Reduction(scratch.offsets, number, count * size, channels * product(taps))
+    strides = (plan.stride[0] * slice, plan.stride[1] * row, plan.stride[2] // phases)
+    return InputBlock(scratch.block, reduction, strides)
 
 
 @jit(merge=True)
@@ -255,13 +285,13 @@ def _allocate(plan, shape, blocks, like):
     lanes, panels = lane_count(like), _panels(plan, blocks, like)
     count = (min(blocks.out_channels, shape.M) + panels.channels - 1) // panels.channels
     largest = extents(plan, blocks.outputs)
-    row = largest[2] + (plan.stride[2] if blocks.pixel_lanes else 1) - 1
+    row, taps = largest[2] + plan.stride[2] - 1, max(product(plan.taps), 1)
     return Scratch(
         allocate(like, count * panels.size + lanes * NV * lanes),
         allocate(like, blocks.channels * largest[0] * largest[1] * row + 4 * lanes),
-        allocate(like, totals_size(like)),
+        allocate(like, (MAX_PIXELS + lanes) * NV * lanes),
         allocate(like, square_size(max(plan.kernel_size, 1), lanes)),
-        allocate(np.int64, plan.taps[2]),
+        allocate(np.int64, channels_of_table(blocks.channels, taps) * taps),
     )
 
 
@@ -271,7 +301,7 @@ def _release(scratch):
     release(scratch.block)
     release(scratch.totals)
     release(scratch.square)
-    release(scratch.tap_offsets)
+    release(scratch.offsets)
 
 
 # --- tasks -----------------------------------------------------------------------------------------------------------
@@ -288,6 +318,7 @@ def correlate(first_thread, last_thread, threads, operands, plan, shape, blocks,
     task, last = first_thread * tasks // threads, last_thread * tasks // threads
     scratch = _allocate(plan, shape, blocks, operands.out)
     panels = _panels(plan, blocks, scratch.panels)
+    phases = ONE if plan.stride[2] == 2 and not blocks.pixel_lanes else plan.stride[2]
     while task < last:  # part by part
         stop = min(last, (task // tasks_of_part + 1) * tasks_of_part)
         group, m = task // tasks_of_part // parts, task // tasks_of_part % parts * blocks.out_channels
@@ -302,7 +333,7 @@ def correlate(first_thread, last_thread, threads, operands, plan, shape, blocks,
                 place = block_at(plan, blocks.outputs, block, counts)
                 n = image * groups + group
                 x = shifted(operands.x, (n * C + c) * product(plan.sizes))
-                copied = copy_input(x, plan, place, part.C, plan.stride[2] if blocks.pixel_lanes else 1, scratch)
+                copied = copy_input(x, plan, place, part.C, phases, scratch)
                 to = plan.first_output + (n * M + m) * plan.out_size + offset(place.first, plan.out_strides)
                 result = Result(shifted(operands.out, to), plan.out_size, plan.out_strides)
                 _correlate_panels(copied, panels, place.outputs, part.M, own, result, scratch)
@@ -310,30 +341,47 @@ def correlate(first_thread, last_thread, threads, operands, plan, shape, blocks,
     _release(scratch)
 
 
+@jit
+def correlate_phases(first_thread, last_thread, threads, operands, phases, bias):
+    """`correlate` for each phase; the threads take turns, for a phase can be a single task."""
+    for number in range(len(phases)):
+        plan, shape, outputs, others = decode(phases[number])
+        blocks = Blocks(outputs, others[_CHANNELS], others[_OUT_CHANNELS], others[_PIXEL_LANES] == 1)
+        epilogue = Epilogue(BIAS if bias.size else STORE, flat(bias), others[_RELU] == 1)
+        for thread in range(first_thread, last_thread):
+            turn = (thread + number) % threads
+            correlate(turn, turn + 1, threads, operands, plan, shape, blocks, epilogue)
+
+
 _CHANNELS, _OUT_CHANNELS, _PIXEL_LANES, _RELU = range(4)  # what `run` encodes after the block
 
 
 @jit
-def _correlate_parallel(x, weight, bias, out, numbers, threads):
-    plan, shape, outputs, others = decode(numbers)
-    blocks = Blocks(outputs, others[_CHANNELS], others[_OUT_CHANNELS], others[_PIXEL_LANES] == 1)
-    epilogue = Epilogue(BIAS if bias.size else STORE, flat(bias), others[_RELU] == 1)
+def _correlate_parallel(x, weight, bias, out, phases, threads):
     operands = Operands(flat(x), flat(weight), flat(out))
-    parallel_for(correlate, threads, 1, threads, (threads, operands, plan, shape, blocks, epilogue))
+    parallel_for(correlate_phases, threads, 1, threads, (threads, operands, phases, bias))
 
 
-_compiled = Compiled(_correlate_parallel, lambda kind: (kind[::1], kind[::1], kind[::1], kind[::1], int64[::1], int64))
+_compiled = Compiled(
+    _correlate_parallel, lambda kind: (kind[::1], kind[::1], kind[::1], kind[::1], int64[:, ::1], int64)
+)
 
 
-def run(x, weight, bias, relu, out, plan, groups, threads=None):
-    """`correlate` for arrays (N, C, …), with suitable blocks and, unless given, number of threads."""
-    shape = Shape(x.shape[0], groups, x.shape[1] // groups, out.shape[1] // groups)
-    taps = math.prod(plan.taps)
+def _encode(plan, shape, relu, itemsize, threads):
+    """A plan with suitable blocks."""
     # With few channels the lanes would be idle; with few products to an output, transposing a tile would take longer.
-    few_products = shape.M <= 2 * FEW_CHANNELS <= plan.outputs[2] and shape.C * taps <= SHORT
-    blocks = choose_blocks(plan, shape, out.itemsize, shape.M <= FEW_CHANNELS or few_products)
-    numbers = encode(plan, shape, *blocks, relu)
-    work = taps * math.prod(plan.outputs) * math.prod(shape)
-    _compiled[out.dtype](
-        x.reshape(-1), weight.reshape(-1), bias, out.reshape(-1), numbers, threads or threads_for(multiply_adds=work)
-    )
+    lanes, width = machine.vector_bytes() // itemsize, plan.outputs[2]
+    few_products = shape.M <= 2 * FEW_CHANNELS <= width and shape.C * math.prod(plan.taps) <= SHORT
+    few_channels = shape.M <= FEW_CHANNELS or (shape.M <= lanes < width and width / (-(-width // lanes) * lanes) >= 0.8)
+    blocks = choose_blocks(plan, shape, itemsize, few_channels or few_products, threads)
+    return encode(plan, shape, *blocks, relu)
+
+
+def run(x, weight, bias, relu, out, plans, groups, threads=None):
+    """`correlate` for arrays (N, C, …) by each of the plans, which compute different outputs, with suitable blocks and,
+    unless given, number of threads."""
+    shape = Shape(x.shape[0], groups, x.shape[1] // groups, out.shape[1] // groups)
+    work = sum(math.prod(plan.taps) * math.prod(plan.outputs) for plan in plans) * math.prod(shape)
+    threads = threads or threads_for(multiply_adds=work)
+    phases = np.stack([_encode(plan, shape, relu, out.itemsize, threads) for plan in plans])
+    _compiled[out.dtype](x.reshape(-1), weight.reshape(-1), bias, out.reshape(-1), phases, threads)

@@ -16,7 +16,7 @@ from numba import int64
 from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
 from kernels._threads import threads_for
-from kernels.convolution.correlation import Operands, Result, choose_blocks, copy_input
+from kernels.convolution.correlation import MIN_TASKS, ONE, Operands, Result, choose_blocks, copy_input
 from kernels.convolution.micro import Epilogue, store_pixels
 from kernels.convolution.plan import Shape, block_from, decode, encode, extents, is_plane_by_plane, offset, product
 from kernels.gemm.micro import BIAS, STORE
@@ -45,7 +45,7 @@ class Scratch(NamedTuple):
     """A thread's memory."""
 
     block: object  # of x
-    tap_offsets: object  # of the taps along the width, in the block
+    offsets: object  # of the taps, in the block
     weights: object  # of one channel
     vector: object
 
@@ -76,7 +76,7 @@ def allocate_block(plan, outputs, like):
     if is_same(plan):
         return allocate(like, 0)
     depth, height, width = extents(plan, outputs)
-    return allocate(like, depth * height * (width + plan.stride[2]) + lane_count(like))
+    return allocate(like, depth * height * (width + plan.stride[2]) + 4 * lane_count(like))
 
 
 @jit(inline=True)
@@ -121,10 +121,9 @@ def _correlate_plane(x, y, height, width, kernel, scratch):
 @jit
 def _correlate_block(block, plan, outputs, kernel, result, scratch):
     """The outputs of one block: ``bias + sum over taps``, ROWS rows at a time."""
-    x, weights, taps = block.memory, kernel.weights, plan.taps
+    x, weights = block.memory, kernel.weights
     epilogue = Epilogue(STORE, kernel.bias, kernel.relu)  # sums start from the bias
     slice, row, _ = block.strides
-    _, depth_tap, height_tap, _ = block.reduction.strides
     down, right = result.strides[1], result.strides[2]
     for d in range(outputs[0]):
         for h in range(0, outputs[1], ROWS):
@@ -133,17 +132,13 @@ def _correlate_block(block, plan, outputs, kernel, result, scratch):
             second, third, fourth = min(1, rows - 1) * row, min(2, rows - 1) * row, min(3, rows - 1) * row
             for w in range(0, outputs[2], lane_count(x)):
                 y0 = y1 = y2 = y3 = splat(x, kernel.bias)
-                tap, first = 0, d * slice + h * row + w
-                for i in range(taps[0]):
-                    for j in range(taps[1]):
-                        for k in range(taps[2]):
-                            factor = weights[tap]
-                            at = first + i * depth_tap + j * height_tap + block.tap_offsets[k]
-                            y0 = fma(load(x, at), factor, y0)
-                            y1 = fma(load(x, at + second), factor, y1)
-                            y2 = fma(load(x, at + third), factor, y2)
-                            y3 = fma(load(x, at + fourth), factor, y3)
-                            tap += 1
+                first = d * slice + h * row + w
+                for tap in range(product(plan.taps)):
+                    factor, at = weights[tap], first + block.reduction.offsets[tap]
+                    y0 = fma(load(x, at), factor, y0)
+                    y1 = fma(load(x, at + second), factor, y1)
+                    y2 = fma(load(x, at + third), factor, y2)
+                    y3 = fma(load(x, at + fourth), factor, y3)
                 left, to = outputs[2] - w, offset((d, h, w), result.strides)
                 Y = strided(shifted(result.memory, to), down, right)
                 store_pixels(y0, left, epilogue, Y, scratch.vector)
@@ -173,7 +168,7 @@ def correlate(first, last, operands, plan, channels, outputs, epilogue):
     out, in_place = operands.out, is_same(plan)
     scratch = Scratch(
         allocate_block(plan, outputs, out),
-        allocate(np.int64, plan.taps[2]),
+        allocate(np.int64, product(plan.taps)),
         allocate(out, product(plan.taps)),
         allocate(out, lane_count(out)),
     )
@@ -191,12 +186,12 @@ def correlate(first, last, operands, plan, channels, outputs, epilogue):
             for h in range(0, plan.outputs[1], outputs[1]):
                 for w in range(0, plan.outputs[2], outputs[2]):
                     place = block_from(plan, (d, h, w), outputs)
-                    block = copy_input(x, plan, place, 1, plan.stride[2], scratch)
+                    block = copy_input(x, plan, place, ONE, plan.stride[2], scratch)
                     to = shifted(y, offset(place.first, plan.out_strides))
                     result = Result(to, plan.out_size, plan.out_strides)
                     _correlate_block(block, plan, place.outputs, kernel, result, scratch)
     release(scratch.block)
-    release(scratch.tap_offsets)
+    release(scratch.offsets)
     release(scratch.weights)
     release(scratch.vector)
 
@@ -217,7 +212,7 @@ _compiled = Compiled(_correlate_parallel, lambda kind: (kind[::1], kind[::1], ki
 
 def choose_block(plan, planes) -> tuple:
     """Outputs along each axis of a block."""
-    return choose_blocks(plan, Shape(planes, 1, 1, 1), 8, False).outputs
+    return choose_blocks(plan, Shape(planes, 1, 1, 1), 8, False, MIN_TASKS // 4).outputs
 
 
 def run(x, weight, bias, relu, out, plan):

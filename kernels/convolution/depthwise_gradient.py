@@ -14,7 +14,7 @@ from numba import int64
 from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
 from kernels._threads import threads_for
-from kernels.convolution.correlation import copy_input
+from kernels.convolution.correlation import ONE, copy_input
 from kernels.convolution.depthwise import STRIP, TASK, allocate_block, choose_block, is_same, neighbours
 from kernels.convolution.plan import Shape, block_from, decode, encode, offset, product
 from kernels.convolution.weight_gradient import Operands
@@ -39,7 +39,7 @@ class Scratch(NamedTuple):
     """A thread's memory."""
 
     block: object  # of x
-    tap_offsets: object  # of the taps along the width, in the block
+    offsets: object  # of the taps, in the block
     totals: object  # (channels, taps, lanes)
 
 
@@ -49,27 +49,23 @@ def _sum_block(dy, block, plan, outputs, totals):
     begins at the block's first output."""
     x, lanes, to = block.memory, lane_count(totals), 0
     slice, down, _ = block.strides
-    _, depth_tap, height_tap, _ = block.reduction.strides
     next = plan.outputs[2]
-    for i in range(plan.taps[0]):
-        for j in range(plan.taps[1]):
-            for k in range(plan.taps[2]):
-                y0 = y1 = splat(x, 0.0)
-                for d in range(outputs[0]):
-                    ix = d * slice + i * depth_tap + j * height_tap + block.tap_offsets[k]
-                    iy = d * plan.outputs[1] * next
-                    for w in range(0, outputs[2], lanes):
-                        left = outputs[2] - w
-                        for h in range(0, outputs[1] - 1, 2):
-                            xs, ys = ix + h * down + w, iy + h * next + w
-                            y0 = fma(load_partial(dy, ys, left, 0.0), load_partial(x, xs, left, 0.0), y0)
-                            ys += next
-                            y1 = fma(load_partial(dy, ys, left, 0.0), load_partial(x, xs + down, left, 0.0), y1)
-                        if outputs[1] % 2:
-                            xs, ys = ix + (outputs[1] - 1) * down + w, iy + (outputs[1] - 1) * next + w
-                            y0 = fma(load_partial(dy, ys, left, 0.0), load_partial(x, xs, left, 0.0), y0)
-                store(totals, to, load(totals, to) + (y0 + y1))
-                to += lanes
+    for tap in range(product(plan.taps)):
+        y0 = y1 = splat(x, 0.0)
+        for d in range(outputs[0]):
+            ix, iy = d * slice + block.reduction.offsets[tap], d * plan.outputs[1] * next
+            for w in range(0, outputs[2], lanes):
+                left = outputs[2] - w
+                for h in range(0, outputs[1] - 1, 2):
+                    xs, ys = ix + h * down + w, iy + h * next + w
+                    y0 = fma(load_partial(dy, ys, left, 0.0), load_partial(x, xs, left, 0.0), y0)
+                    ys += next
+                    y1 = fma(load_partial(dy, ys, left, 0.0), load_partial(x, xs + down, left, 0.0), y1)
+                if outputs[1] % 2:
+                    xs, ys = ix + (outputs[1] - 1) * down + w, iy + (outputs[1] - 1) * next + w
+                    y0 = fma(load_partial(dy, ys, left, 0.0), load_partial(x, xs, left, 0.0), y0)
+        store(totals, to, load(totals, to) + (y0 + y1))
+        to += lanes
 
 
 @jit(inline=True)
@@ -118,7 +114,7 @@ def _sum_blocks(dy, x, plan, block, scratch, totals):
         for h in range(0, plan.outputs[1], block[1]):
             for w in range(0, plan.outputs[2], block[2]):
                 place = block_from(plan, (d, h, w), block)
-                copied = copy_input(x, plan, place, 1, plan.stride[2], scratch)
+                copied = copy_input(x, plan, place, ONE, plan.stride[2], scratch)
                 to = shifted(dy, offset(place.first, plan.out_strides))
                 _sum_block(to, copied, plan, place.outputs, totals)
 
@@ -151,13 +147,13 @@ def weight_gradient(first, last, operands, plan, shape, block, grain):
     to `last` - 1, `grain` at a time."""
     scratch = Scratch(
         allocate_block(plan, block, operands.out),
-        allocate(np.int64, plan.taps[2]),
+        allocate(np.int64, product(plan.taps)),
         allocate(operands.out, grain * product(plan.taps) * lane_count(operands.out)),
     )
     for start in range(first, last, grain):
         _sum_channels(operands, plan, shape, block, (start, min(start + grain, last)), scratch)
     release(scratch.block)
-    release(scratch.tap_offsets)
+    release(scratch.offsets)
     release(scratch.totals)
 
 

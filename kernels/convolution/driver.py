@@ -2,7 +2,8 @@
 
 correlate           `depthwise` (each channel on its own), `winograd` (3 x 3 taps, enough channels), `correlation`
 gather              the gradient with respect to x, and the transposed convolution: `correlate` for each phase
-weight_gradient     `depthwise_gradient`, `row_gradient` (few channels, long rows), `weight_gradient`
+weight_gradient     `depthwise_gradient`, `winograd_gradient` (3 x 3 taps, enough channels), `row_gradient` (few
+                    channels, long rows), `weight_gradient`
 bias_gradient       a sum
 """
 
@@ -15,6 +16,7 @@ from kernels.convolution import (
     depthwise_gradient,
     row_gradient,
     winograd,
+    winograd_gradient,
 )
 from kernels.convolution import weight_gradient as dense_gradient
 from kernels.convolution.geometry import forward_plan, gather_plans
@@ -36,14 +38,14 @@ def correlate(x, weight, bias, relu, out, plan, groups, algorithm=None):
             out.clip(0, out=out)
         return
     C, M = x.shape[1] // groups, out.shape[1] // groups
-    if algorithm is None and winograd.fits(plan) and winograd.pays(C, M, x.itemsize):
+    if algorithm is None and winograd.fits(plan) and winograd.pays(plan, C, M):
         algorithm = "winograd2"
     if algorithm in WINOGRAD:
         winograd.run(x, weight, bias, relu, out, plan, groups, algorithm)
     elif C == M == 1:
         depthwise.run(x, weight, bias, relu, out, plan)
     else:
-        correlation.run(x, weight, bias, relu, out, plan, groups)
+        correlation.run(x, weight, bias, relu, out, [plan], groups)
 
 
 def gather(dy, weight, bias, out, geometry, groups):
@@ -51,10 +53,14 @@ def gather(dy, weight, bias, out, geometry, groups):
     plans = list(gather_plans(geometry))
     if dy.size == 0 or out.size == 0 or any(not all(plan.taps) for plan in plans):
         _fill(out, bias)
-    if dy.size and out.size:
+    if not dy.size or not out.size:
+        return
+    plans = [plan for plan in plans if all(plan.taps)]
+    if len(plans) > 1 and max(dy.shape[1], out.shape[1]) > groups:
+        correlation.run(dy, weight, bias, False, out, plans, groups)
+    else:
         for plan in plans:
-            if all(plan.taps):
-                correlate(dy, weight, bias, False, out, plan, groups)
+            correlate(dy, weight, bias, False, out, plan, groups)
 
 
 def weight_gradient(dy, x, weight, geometry, groups):
@@ -66,6 +72,8 @@ def weight_gradient(dy, x, weight, geometry, groups):
     plan, C, M = forward_plan(geometry), x.shape[1] // groups, dy.shape[1] // groups
     if C == M == 1:
         return depthwise_gradient.run(dy, x, _checks.new(weight.shape, weight.dtype), plan)
+    if winograd.fits(plan) and winograd.pays(plan, C, M):
+        return winograd_gradient.run(dy, x, weight.shape, plan, groups)
     if row_gradient.fits(plan, C, M, x.itemsize):
         return row_gradient.run(dy, x, weight.shape, plan, groups)
     return dense_gradient.run(dy, x, weight.shape, plan, groups)

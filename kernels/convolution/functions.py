@@ -78,12 +78,13 @@ def conv2d(
     activation : {None, "relu"}
         Applied to the result while it is in registers.
     algorithm : {None, "direct", "winograd2", "winograd4"}
-        "winograd2" is F(2 × 2, 3 × 3) [1]_, for 3 × 3 taps with stride and dilation 1: less work; a NaN or infinity in
-        `x` makes NaN of all outputs of the 2 × 2 tiles that it reaches. None chooses it where it is faster, from two
-        vectors of channels on. "winograd4" is F(4 × 4, 3 × 3), only on request: it takes 0.65 of the time of
-        "winograd2" where 4 × 4 tiles cover the result well (64 channels of 56 × 56), 0.8 for 14 × 14. Errors (root mean
-        square, 3 to 512 channels): of "winograd2" up to 1.4 times those of "direct", of "winograd4" 4 to 8 times, or up
-        to 3 times where all terms are positive. The gradients are computed as with None.
+        "winograd2" is F(2 × 2, 3 × 3) [1]_, for 3 × 3 taps with stride 1: less work; a NaN or infinity in `x` makes NaN
+        of all outputs of the 2 × 2 tiles that it reaches. None chooses it where it is faster, from 16 channels on; with
+        a dilation, whose tiles come in squares, only where they fit the outputs. "winograd4" is F(4 × 4, 3 × 3), only
+        on request: it takes 0.65 of the time of "winograd2" where 4 × 4 tiles cover the result well (64 channels of
+        56 × 56), 0.8 for 14 × 14. Errors (root mean square, 3 to 512 channels): of "winograd2" up to 1.4 times those of
+        "direct", of "winograd4" 4 to 8 times, or up to 3 times where all terms are positive. The gradients are computed
+        as with None, by "winograd2" and its transpose.
     out : array, optional
         C-contiguous, of the result's shape and dtype, not overlapping the others.
 

@@ -12,18 +12,18 @@ implicit matrix product):
     │  └─────┘         │       └───────────┘           └───────────┘
     └──────────────────┘
 
-Four nested loops run over channels and taps. Each step multiplies what one tap reads for all pixels of the tile (their
-elements of x lie a row stride of the view X apart) by one row of the panel. Only the loops' counts and strides differ
-between the convolution, its gradient with respect to x, and its gradient with respect to the weight, where the loops
-run over images and pixels.
+One loop runs over channels and taps, by a table of where they lie in x. Each step multiplies what one tap reads for all
+pixels of the tile, which lie side by side, by one row of the panel. In the gradient with respect to the weight, the
+tile is channels by channels, the loop runs over pixels, and the table says where those lie.
 """
 
+import functools
 from typing import NamedTuple
 
 from kernels import machine
 from kernels._jit import jit
 from kernels.activation.rectified import relu_lanes
-from kernels.gemm.micro import ADD, BIAS, CHAIN, NV, first_heights
+from kernels.gemm.micro import ADD, BIAS, NV, chain_length, first_heights
 from kernels.simd import (
     lane_count,
     load,
@@ -32,11 +32,15 @@ from kernels.simd import (
     square_load,
     square_transpose,
     store,
+    store_every_second,
     store_partial,
     strided,
     tile_add,
+    tile_add_partial,
     tile_outer,
+    tile_plus,
     tile_store,
+    tile_store_partial,
     tile_zeros,
 )
 
@@ -46,10 +50,13 @@ MR = HEIGHTS[0]
 
 
 class Reduction(NamedTuple):
-    """What each output sums: the counts of four nested loops, and the elements of x from one round to the next."""
+    """What each output sums: `products` elements of x, at a table of `count` offsets, the same again `stride` elements
+    further, and so on."""
 
-    counts: tuple
-    strides: tuple
+    offsets: object
+    count: int
+    stride: int
+    products: int
 
 
 class Epilogue(NamedTuple):
@@ -60,73 +67,115 @@ class Epilogue(NamedTuple):
     relu: bool
 
 
-def _micro_kernel(rows, vectors):
-    """The micro-kernel of `rows` pixels x `vectors` vectors of output channels."""
+class Steps(NamedTuple):
+    """One chain of additions of a reduction: elements of x at `count` offsets."""
+
+    offsets: object
+    count: int
+
+
+def _correlation_kernel(rows, vectors, step):
+    """The micro-kernel of `rows` pixels, `step` elements of x apart, x `vectors` vectors of output channels."""
 
     @jit(inline=True)
-    def correlate(X, reduction, panel, totals, keep):
-        counts, strides = reduction
+    def correlate(X, steps, panel, totals, keep):
         width = vectors * lane_count(totals)
         B, tile_totals = strided(panel, width, 1), strided(totals, width, 1)
         acc = tile_zeros(totals, rows, vectors)
-        if not keep:
+        for i in range(steps.count):
+            # a row stride that is known at compile time: the addresses of all rows are one register
+            acc = tile_outer(acc, strided(X.column(steps.offsets[i]), step, 1), B.row(i))
+        if keep:
+            tile_add(tile_totals, acc)
+        else:
             tile_store(tile_totals, acc)
-        p, chain, left = 0, 0, counts[0] * counts[1] * counts[2]
-        for i0 in range(counts[0]):
-            for i1 in range(counts[1]):
-                for i2 in range(counts[2]):
-                    start = X.column(i0 * strides[0] + i1 * strides[1] + i2 * strides[2])
-                    A = strided(start, X.row_stride, strides[-1])
-                    for i3 in range(counts[3]):
-                        acc = tile_outer(acc, A.column(i3), B.row(p))
-                        p += 1
-                    chain, left = chain + counts[3], left - 1
-                    if chain > CHAIN - counts[3] or left == 0:  # rounding errors grow along a chain of additions
-                        tile_add(tile_totals, acc)
-                        acc = tile_zeros(totals, rows, vectors)
-                        chain = 0
 
     return correlate
 
 
-def _of_any_height(vectors, heights=HEIGHTS):
+def _product_kernel(rows, vectors):
+    """The micro-kernel of a matrix product, with as many rows and vectors."""
+
+    @jit(inline=True)
+    def multiply(A, depth, panel, sums, keep):
+        width = vectors * lane_count(sums)
+        B, tile_sums = strided(panel, width, 1), strided(sums, width, 1)
+        acc = tile_zeros(sums, rows, vectors)
+        for p in range(depth):
+            acc = tile_outer(acc, A.column(p), B.row(p))
+        if keep:
+            tile_add(tile_sums, acc)
+        else:
+            tile_store(tile_sums, acc)
+
+    return multiply
+
+
+def _of_any_height(micro_kernel, vectors, heights=HEIGHTS):
     """One function that calls the micro-kernel of the height it is asked for."""
     height, *lower = heights
-    kernel = _micro_kernel(height, vectors)
-    other = _of_any_height(vectors, lower) if lower else None
+    kernel = micro_kernel(height, vectors)
+    other = _of_any_height(micro_kernel, vectors, lower) if lower else None
     if other is None:
 
         @jit(merge=True)
-        def correlate(rows, X, reduction, panel, totals, keep):
-            kernel(X, reduction, panel, totals, keep)
+        def any_height(rows, A, steps, panel, sums, keep):
+            kernel(A, steps, panel, sums, keep)
 
     else:
 
         @jit(merge=True)
-        def correlate(rows, X, reduction, panel, totals, keep):
+        def any_height(rows, A, steps, panel, sums, keep):
             if rows == height:
-                kernel(X, reduction, panel, totals, keep)
+                kernel(A, steps, panel, sums, keep)
             else:
-                other(rows, X, reduction, panel, totals, keep)
+                other(rows, A, steps, panel, sums, keep)
 
-    return correlate
+    return any_height
 
 
-_correlate_wide = _of_any_height(NV)
-_correlate_narrow = _of_any_height(1)
+def _correlation_of_tile(step):
+    micro_kernel = functools.partial(_correlation_kernel, step=step)
+    wide, narrow = (_of_any_height(micro_kernel, vectors) for vectors in (NV, 1))
+
+    @jit
+    def correlate_tile(rows, width, X, reduction, panel, totals, keep):
+        """``totals[r, j] (+)= sum over p of X[r * step + place(p)] * panel[p, j]``, where ``place(p) = p // count *
+        stride + offsets[p % count]``, the numbers of `reduction`.
+
+        r < rows, one of HEIGHTS; j < width, one vector or NV of them. Panel and totals are contiguous, `width` elements
+        a row. With `keep`, the sums are added to those in `totals`.
+        """
+        first = 0
+        while first < reduction.products:
+            count = min(reduction.count, reduction.products - first)
+            chain = chain_length(count)  # rounding errors grow along a chain of additions
+            for start in range(0, count, chain):
+                steps = Steps(shifted(reduction.offsets, start), min(chain, count - start))
+                B = shifted(panel, (first + start) * width)
+                if width > lane_count(totals):
+                    wide(rows, X, steps, B, totals, keep)
+                else:
+                    narrow(rows, X, steps, B, totals, keep)
+                keep = True
+            X = X.column(reduction.stride)
+            first += count
+
+    return correlate_tile
+
+
+# Neighbouring pixels of a tile are neighbours in x; or every second element of it, as with stride 2.
+correlate_tile, correlate_tile_of_stride_2 = _correlation_of_tile(1), _correlation_of_tile(2)
+_multiply_wide, _multiply_narrow = (_of_any_height(_product_kernel, vectors) for vectors in (NV, 1))
 
 
 @jit
-def correlate_tile(rows, width, X, reduction, panel, totals, keep):
-    """``totals[r, j] (+)= sum over i0, i1, i2, i3 of X[r, i0 * strides[0] + … + i3 * strides[3]] * panel[p, j]``.
-
-    r < rows, one of HEIGHTS; j < width, one vector or NV of them; p counts the products. Columns of X are contiguous,
-    and so are panel and totals, `width` elements a row. With `keep`, the sums are added to those in `totals`.
-    """
-    if width > lane_count(totals):
-        _correlate_wide(rows, X, reduction, panel, totals, keep)
+def multiply_tile(rows, width, A, depth, panel, sums, keep):
+    """``sums[r, j] (+)= sum over p < depth of A[r, p] * panel[p, j]``, as `correlate_tile`, one chain of additions."""
+    if width > lane_count(sums):
+        _multiply_wide(rows, A, depth, panel, sums, keep)
     else:
-        _correlate_narrow(rows, X, reduction, panel, totals, keep)
+        _multiply_narrow(rows, A, depth, panel, sums, keep)
 
 
 FIRST_HEIGHTS = first_heights(4 * MR, HEIGHTS)
@@ -162,24 +211,15 @@ def _row_kernel(rows, vectors):
     """The micro-kernel of `rows` output channels x `vectors` vectors of pixels."""
 
     @jit(inline=True)
-    def correlate(X, reduction, tap_offsets, panel, totals):
-        counts, strides = reduction
+    def correlate(X, steps, panel, totals, keep):
         A, tile_totals = strided(panel, 1, lane_count(totals)), strided(totals, vectors * lane_count(totals), 1)
         acc = tile_zeros(totals, rows, vectors)
-        tile_store(tile_totals, acc)
-        p, chain, left = 0, 0, counts[0] * counts[1] * counts[2]
-        for i0 in range(counts[0]):
-            for i1 in range(counts[1]):
-                for i2 in range(counts[2]):
-                    start = i0 * strides[0] + i1 * strides[1] + i2 * strides[2]
-                    for i3 in range(counts[3]):
-                        acc = tile_outer(acc, A.column(p), X.column(start + tap_offsets[i3]))
-                        p += 1
-                    chain, left = chain + counts[3], left - 1
-                    if chain > CHAIN - counts[3] or left == 0:
-                        tile_add(tile_totals, acc)
-                        acc = tile_zeros(totals, rows, vectors)
-                        chain = 0
+        for i in range(steps.count):
+            acc = tile_outer(acc, strided(A.column(i), 1, 1), X.column(steps.offsets[i]))
+        if keep:
+            tile_add(tile_totals, acc)
+        else:
+            tile_store(tile_totals, acc)
 
     return correlate
 
@@ -197,28 +237,43 @@ def row_vectors(channels, pixels, lanes):
     return 1 if pixels <= lanes else 2 if pixels <= 2 * lanes or limit == 2 else 4
 
 
-@jit
-def correlate_row(channels, vectors, X, reduction, tap_offsets, panel, totals):
-    """`correlate_tile` with pixels as columns: ``totals[r, j] = sum of X[j + i0 * strides[0] + i1 * strides[1] +
-    i2 * strides[2] + tap_offsets[i3]] * panel[p, r]``, the panel being one vector wide."""
+@jit(merge=True)
+def _correlate_row_chain(channels, vectors, X, steps, panel, totals, keep):
     if channels > 4:
         if vectors == 2:
-            _row_8_2(X, reduction, tap_offsets, panel, totals)
+            _row_8_2(X, steps, panel, totals, keep)
         else:
-            _row_8_1(X, reduction, tap_offsets, panel, totals)
+            _row_8_1(X, steps, panel, totals, keep)
     elif channels > 1:
         if vectors == 4:
-            _row_4_4(X, reduction, tap_offsets, panel, totals)
+            _row_4_4(X, steps, panel, totals, keep)
         elif vectors == 2:
-            _row_4_2(X, reduction, tap_offsets, panel, totals)
+            _row_4_2(X, steps, panel, totals, keep)
         else:
-            _row_4_1(X, reduction, tap_offsets, panel, totals)
+            _row_4_1(X, steps, panel, totals, keep)
     elif vectors == 4:
-        _row_1_4(X, reduction, tap_offsets, panel, totals)
+        _row_1_4(X, steps, panel, totals, keep)
     elif vectors == 2:
-        _row_1_2(X, reduction, tap_offsets, panel, totals)
+        _row_1_2(X, steps, panel, totals, keep)
     else:
-        _row_1_1(X, reduction, tap_offsets, panel, totals)
+        _row_1_1(X, steps, panel, totals, keep)
+
+
+@jit
+def correlate_row(channels, vectors, X, reduction, panel, totals):
+    """`correlate_tile` with pixels as columns: ``totals[r, j] = sum over p of X[j + place(p)] * panel[p, r]``, the
+    panel being one vector wide."""
+    first, keep = 0, False
+    while first < reduction.products:
+        count = min(reduction.count, reduction.products - first)
+        chain = chain_length(count)
+        for start in range(0, count, chain):
+            steps = Steps(shifted(reduction.offsets, start), min(chain, count - start))
+            B = shifted(panel, (first + start) * lane_count(totals))
+            _correlate_row_chain(channels, vectors, X, steps, B, totals, keep)
+            keep = True
+        X = X.column(reduction.stride)
+        first += count
 
 
 # --- epilogues -------------------------------------------------------------------------------------------------------
@@ -233,6 +288,9 @@ def store_pixels(y, count, epilogue, Y, scratch):
         if epilogue.relu:
             y = relu_lanes(y)
         store_partial(Y, 0, count, y)
+        return
+    if Y.column_stride == 2 and epilogue.mode != ADD:
+        store_every_second(Y, 0, count, relu_lanes(y) if epilogue.relu else y)
         return
     store(scratch, 0, y)
     stored = min(count, lane_count(Y))
@@ -264,8 +322,18 @@ def store_tile(tile, rows, channels, epilogue, Y, square):
     Whole vectors of whole squares of the tile are read; `square` is memory for lanes x lanes elements.
     """
     lanes = lane_count(tile)
+    plain = Y.column_stride == 1 and not epilogue.relu
     for v in range(0, channels, lanes):
         for r in range(0, rows, lanes):
+            if plain and channels - v >= lanes:
+                pixels = square_load(tile.at(r, v))
+                if epilogue.mode == BIAS:  # the same row for every pixel
+                    pixels = tile_plus(pixels, strided(shifted(epilogue.bias, v), 0, 1))
+                if epilogue.mode == ADD:
+                    tile_add_partial(Y.at(v, r), min(lanes, rows - r), square_transpose(pixels))
+                else:
+                    tile_store_partial(Y.at(v, r), min(lanes, rows - r), square_transpose(pixels))
+                continue
             tile_store(strided(square, lanes, 1), square_transpose(square_load(tile.at(r, v))))
             for j in range(min(lanes, channels - v)):
                 y = load(square, j * lanes)

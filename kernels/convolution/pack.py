@@ -1,20 +1,28 @@
 """What a thread copies before it multiplies: blocks of x with their padding, and panels of weights."""
 
+import numpy as np
+
 from kernels._jit import jit
 from kernels.gemm.pack import pack_panel
 from kernels.simd import (
+    even_lanes,
     lane_count,
     load,
-    load_partial,
+    load_between,
+    odd_lanes,
     prefetch,
     shifted,
     splat,
     square_load_partial,
     square_transpose,
     store,
+    store_partial,
     strided,
     tile_store,
 )
+
+FEW_TAPS = 64  # up to so many elements for each square they are taken from one by one: a transpose takes as long
+ZERO = np.int64(0)  # typed: Numba compiles a callee anew for each literal argument
 
 
 @jit(inline=True)
@@ -44,32 +52,32 @@ def copy_block(x, sizes, start, extents, channels, block, channel_stride):
                     _zeros(block, to, to + width)
                     continue
                 at = ((c * sizes[0] + at_d) * sizes[1] + at_h) * sizes[2] + start[2]
-                _zeros(block, to, to + left)
-                for i in range(left, width, lane_count(x)):  # contiguous in both; zeros from `right` on
+                for i in range(0, width, lane_count(x)):  # contiguous in both; zeros up to `left` and from `right` on
                     prefetch(x, at + i + channel_size)  # the next channel lies in another page
-                    store(block, to + i, load_partial(x, at + i, right - i, 0.0))
+                    store(block, to + i, load_between(x, at + i, left - i, right - i))
 
 
 @jit
 def copy_channels_last(x, sizes, start, extents, channels, block, pixel_stride):
-    """`copy_block` of one plane with the channels of a pixel side by side, `pixel_stride` apart from those of the next;
-    channels that fill up the last vector are zero.
+    """`copy_block` with the channels of a pixel side by side, `pixel_stride` apart from those of the next; channels
+    that fill up the last vector are zero.
 
-    Up to lanes - 1 elements behind the last may be overwritten.
+    Up to lanes - 1 pixels behind the last may be overwritten.
     """
-    height, width = extents
-    lanes, plane = lane_count(x), sizes[1] * sizes[2]
-    left, right = min(max(-start[1], 0), width), min(max(sizes[2] - start[1], 0), width)
+    depth, height, width = extents
+    lanes, channel_size = lane_count(x), sizes[0] * sizes[1] * sizes[2]
+    left, right = min(max(-start[2], 0), width), min(max(sizes[2] - start[2], 0), width)
     for c in range(0, channels, lanes):
-        for h in range(height):
-            row, at_h = strided(shifted(block, h * width * pixel_stride + c), pixel_stride, 1), start[0] + h
-            if at_h < 0 or at_h >= sizes[1] or left >= right:
+        for row_of_block in range(depth * height):
+            d, h = divmod(row_of_block, height)
+            row, at_d, at_h = strided(block, pixel_stride, 1).at(row_of_block * width, c), start[0] + d, start[1] + h
+            if at_d < 0 or at_d >= sizes[0] or at_h < 0 or at_h >= sizes[1] or left >= right:
                 for w in range(width):
                     store(row.row(w), 0, splat(block, 0.0))
                 continue
             for w in range(left):
                 store(row.row(w), 0, splat(block, 0.0))
-            X = strided(shifted(x, c * plane + at_h * sizes[2] + start[1]), plane, 1)
+            X = strided(shifted(x, c * channel_size + (at_d * sizes[1] + at_h) * sizes[2] + start[2]), channel_size, 1)
             for w in range(left, right, lanes):
                 square = square_load_partial(X.column(w), channels - c, right - w)
                 tile_store(row.row(w), square_transpose(square))
@@ -82,19 +90,25 @@ def copy_by_phase(x, sizes, start, extents, channels, block, channel_stride, str
     """`copy_block` with the elements of each row sorted by phase, their position modulo `stride`: what one tap reads
     for a vector of outputs is then contiguous. Each of the `stride` phases is ``ceil(width / stride)`` long."""
     depth, height, width = extents
-    length = (width + stride - 1) // stride
+    lanes, length = lane_count(x), (width + stride - 1) // stride
     for c in range(channels):
-        for d in range(depth):
-            for h in range(height):
-                to = c * channel_stride + (d * height + h) * length * stride
-                at_d, at_h = start[0] + d, start[1] + h
-                at = ((c * sizes[0] + at_d) * sizes[1] + at_h) * sizes[2] + start[2]
-                outside = at_d < 0 or at_d >= sizes[0] or at_h < 0 or at_h >= sizes[1]
-                for phase in range(stride):
-                    for i in range(length):
-                        w = start[2] + i * stride + phase
-                        beyond = outside or w < 0 or w >= sizes[2]
-                        block[to + phase * length + i] = 0.0 if beyond else x[at + i * stride + phase]
+        for row in range(depth * height):
+            d, h = divmod(row, height)
+            to, at_d, at_h = c * channel_stride + row * length * stride, start[0] + d, start[1] + h
+            at = ((c * sizes[0] + at_d) * sizes[1] + at_h) * sizes[2] + start[2]
+            outside = at_d < 0 or at_d >= sizes[0] or at_h < 0 or at_h >= sizes[1]
+            left, right = -start[2], ZERO if outside else sizes[2] - start[2]
+            if stride == 2:
+                for i in range(0, length, lanes):
+                    a = load_between(x, at + 2 * i, left - 2 * i, right - 2 * i)
+                    b = load_between(x, at + 2 * i + lanes, left - 2 * i - lanes, right - 2 * i - lanes)
+                    store_partial(block, to + i, length - i, even_lanes(a, b))
+                    store_partial(block, to + length + i, length - i, odd_lanes(a, b))
+                continue
+            for phase in range(stride):
+                for i in range(length):
+                    w = i * stride + phase
+                    block[to + phase * length + i] = 0.0 if w < left or w >= right else x[at + w]
 
 
 @jit
@@ -113,16 +127,22 @@ def pack_weights(W, plan, present, channels, width, panel, square):
     strides = plan.tap_strides
     for c in range(channels):
         for r in range(0, width, lanes):
-            kernels = strided(W.at(r, c), W.row_stride, 1)
-            for t in range(0, size, lanes):
-                tile = square_transpose(square_load_partial(kernels.column(t), present - r, size - t))
-                tile_store(strided(shifted(square, t * lanes), lanes, 1), tile)
-            to = c * count * width + r
+            kernels, to, rows = strided(W.at(r, c), W.row_stride, 1), c * count * width + r, min(lanes, present - r)
+            few = count * rows < FEW_TAPS * ((size + lanes - 1) // lanes)
+            if not few:
+                for t in range(0, size, lanes):
+                    tile = square_transpose(square_load_partial(kernels.column(t), rows, size - t))
+                    tile_store(strided(shifted(square, t * lanes), lanes, 1), tile)
             for i in range(taps[0]):
                 for j in range(taps[1]):
                     for k in range(taps[2]):
                         tap = plan.first_tap + i * strides[0] + j * strides[1] + k * strides[2]
-                        store(panel, to, load(square, tap * lanes))
+                        if few:
+                            store(panel, to, splat(panel, 0.0))
+                            for m in range(rows):
+                                panel[to + m] = kernels[m, tap]
+                        else:
+                            store(panel, to, load(square, tap * lanes))
                         to += width
 
 

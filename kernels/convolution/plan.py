@@ -161,12 +161,3 @@ def is_plane_by_plane(plan):
     all_taps = plan.kernel_size == product(plan.taps) and plan.first_output == 0
     contiguous = plan.out_strides[2] == 1 and plan.out_strides[1] == plan.outputs[2]
     return all_taps and contiguous and plan.sizes[0] == plan.outputs[0] == plan.taps[0] == 1 and plan.origin[0] == 0
-
-
-@jit
-def is_unpadded(plan):
-    """Whether no tap of any output lies outside x."""
-    reach, inside = extents(plan, plan.outputs), min(plan.origin) >= 0
-    for axis in range(3):
-        inside = inside and plan.origin[axis] + reach[axis] <= plan.sizes[axis]
-    return inside

@@ -66,8 +66,8 @@ def _tile(taps):
     def add(DY, X, width, sums):
         A, B = strided(DY.first, DY.first.row_stride, 1), strided(X.first, X.first.row_stride, 1)
         acc = tile_zeros(sums, MR, taps)
-        for h in range(DY.height):
-            for w in range(0, width, lane_count(sums)):
+        for w in range(0, width, lane_count(sums)):
+            for h in range(DY.height):  # the longer loop: one mask for all its steps
                 a, b = A.column(h * DY.row_stride + w), B.column(h * X.row_stride + w)
                 acc = tile_dot(acc, a, b, width - w)
         tile_add(sums, acc)
@@ -118,18 +118,17 @@ def _add_block(dy, x, channel_stride, plan, shape, outputs, sums):
     """
     _, height, row = extents(plan, outputs)
     plane = height * row
-    width, tap_sums = outputs[2], plan.taps[2] * lane_count(sums)
-    to = 0
-    for c in range(shape.C):
-        for i in range(plan.taps[0]):
-            for j in range(plan.taps[1]):
-                start = c * channel_stride + i * plan.dilation[0] * plane + j * plan.dilation[1] * row
-                X = Rows(strided(shifted(x, start), plan.dilation[2], 1), plan.stride[1] * row, outputs[1])
-                for tile in range(_tile_count(shape.M)):
-                    first = shifted(dy, _first_channel(tile, shape.M) * plan.out_size)
-                    DY = Rows(strided(first, plan.out_size if shape.M >= MR else 0, 1), plan.out_strides[1], outputs[1])
+    width, tap_sums, tiles = outputs[2], plan.taps[2] * lane_count(sums), _tile_count(shape.M)
+    for tile in range(tiles):  # its rows of dy stay in L1 for all channels and rows of taps
+        first, to = shifted(dy, _first_channel(tile, shape.M) * plan.out_size), tile * MR * tap_sums
+        DY = Rows(strided(first, plan.out_size if shape.M >= MR else 0, 1), plan.out_strides[1], outputs[1])
+        for c in range(shape.C):
+            for i in range(plan.taps[0]):
+                for j in range(plan.taps[1]):
+                    start = c * channel_stride + i * plan.dilation[0] * plane + j * plan.dilation[1] * row
+                    X = Rows(strided(shifted(x, start), plan.dilation[2], 1), plan.stride[1] * row, outputs[1])
                     _add_taps(DY, X, width, plan.taps[2], strided(shifted(sums, to), tap_sums, 1))
-                    to += MR * tap_sums
+                    to += tiles * MR * tap_sums
 
 
 @jit

@@ -25,37 +25,40 @@ from kernels.simd import fma, lane_count, load, store, strided
 
 
 @jit(inline=True, fastmath=False)
-def _input_2(X, Y):
-    """B₂ᵀ of the four vectors in the first column of X."""
-    x0, x1, x2, x3 = load(X, 0), load(X.row(1), 0), load(X.row(2), 0), load(X.row(3), 0)
-    store(Y, 0, x0 - x2)
-    store(Y.row(1), 0, x1 + x2)
-    store(Y.row(2), 0, x2 - x1)
-    store(Y.row(3), 0, x1 - x3)
+def _input_2(x0, x1, x2, x3):
+    """B₂ᵀ of four vectors."""
+    return x0 - x2, x1 + x2, x2 - x1, x1 - x3
 
 
 @jit(inline=True, fastmath=False)
-def _taps_2(X, Y):
+def _taps_2(x0, x1, x2):
     """G₂ of three vectors."""
-    x0, x1, x2 = load(X, 0), load(X.row(1), 0), load(X.row(2), 0)
     even, odd = (x0 + x2) * 0.5, x1 * 0.5
-    store(Y, 0, x0)
-    store(Y.row(1), 0, even + odd)
-    store(Y.row(2), 0, even - odd)
-    store(Y.row(3), 0, x2)
+    return x0, even + odd, even - odd, x2
 
 
 @jit(inline=True, fastmath=False)
-def _output_2(X, Y):
+def _output_2(x0, x1, x2, x3):
     """A₂ᵀ of four vectors."""
-    x0, x1, x2, x3 = load(X, 0), load(X.row(1), 0), load(X.row(2), 0), load(X.row(3), 0)
-    store(Y, 0, (x0 + x1) + x2)
-    store(Y.row(1), 0, (x1 - x2) - x3)
+    return (x0 + x1) + x2, (x1 - x2) - x3
+
+
+@jit(inline=True, fastmath=False)
+def _gradient_2(x0, x1):
+    """A₂ of two vectors."""
+    return x0, x0 + x1, x0 - x1, -x1
+
+
+@jit(inline=True, fastmath=False)
+def _sums_2(x0, x1, x2, x3):
+    """G₂ᵀ of four vectors."""
+    even = (x1 + x2) * 0.5
+    return x0 + even, (x1 - x2) * 0.5, even + x3
 
 
 @jit(inline=True, fastmath=False)
 def _input_4(X, Y):
-    """B₄ᵀ of six vectors."""
+    """B₄ᵀ of the six vectors in the first column of X."""
     x0, x1, x2 = load(X, 0), load(X.row(1), 0), load(X.row(2), 0)
     x3, x4, x5 = load(X.row(3), 0), load(X.row(4), 0), load(X.row(5), 0)
     store(Y, 0, fma(x2, -5.0, fma(x0, 4.0, x4)))
@@ -94,8 +97,50 @@ def _output_4(X, Y):
     store(Y.row(3), 0, fma(far_odd, 8.0, near_odd) + x5)
 
 
-def _both_axes(transform, inputs, outputs):
+@jit(inline=True)
+def _column(X):
+    return load(X, 0), load(X.row(1), 0)
+
+
+def _in_registers(transform, inputs, outputs):
     """`transform`, of `inputs` to `outputs` vectors, along the columns and then along the rows of a square of them."""
+
+    @jit(inline=True)
+    def both_of_2(X, half, Y):
+        """``Y = T X Tᵀ``, of matrices of vectors."""
+        a, b = _column(X), _column(X.column(1))
+        a, b = transform(a[0], a[1]), transform(b[0], b[1])
+        for i in range(outputs):
+            row = transform(a[i], b[i])
+            for j in range(outputs):
+                store(Y.at(i, j), 0, row[j])
+
+    @jit(inline=True)
+    def transformed(X):
+        (x0, x1), x2 = _column(X), load(X.row(2), 0)
+        return transform(x0, x1, x2) if inputs == 3 else transform(x0, x1, x2, load(X.row(3), 0))
+
+    @jit(inline=True)
+    def both_of_3(X, half, Y):
+        a, b, c = transformed(X), transformed(X.column(1)), transformed(X.column(2))
+        for i in range(outputs):
+            row = transform(a[i], b[i], c[i])
+            for j in range(outputs):
+                store(Y.at(i, j), 0, row[j])
+
+    @jit(inline=True)
+    def both_of_4(X, half, Y):
+        a, b, c, d = transformed(X), transformed(X.column(1)), transformed(X.column(2)), transformed(X.column(3))
+        for i in range(outputs):
+            row = transform(a[i], b[i], c[i], d[i])
+            for j in range(outputs):
+                store(Y.at(i, j), 0, row[j])
+
+    return {2: both_of_2, 3: both_of_3, 4: both_of_4}[inputs]
+
+
+def _through_memory(transform, inputs, outputs):
+    """`_in_registers` where a square of vectors is too large for the registers."""
 
     @jit(inline=True)
     def both(X, half, Y):
@@ -111,6 +156,9 @@ def _both_axes(transform, inputs, outputs):
 
 # By the side of the outputs' square: transforms of a tile of x, of the taps, of the sums.
 TRANSFORMS = {
-    2: (_both_axes(_input_2, 4, 4), _both_axes(_taps_2, 3, 4), _both_axes(_output_2, 4, 2)),
-    4: (_both_axes(_input_4, 6, 6), _both_axes(_taps_4, 3, 6), _both_axes(_output_4, 6, 4)),
+    2: (_in_registers(_input_2, 4, 4), _in_registers(_taps_2, 3, 4), _in_registers(_output_2, 4, 2)),
+    4: (_through_memory(_input_4, 6, 6), _through_memory(_taps_4, 3, 6), _through_memory(_output_4, 6, 4)),
 }
+# Of the gradient with respect to the taps, by the same matrices for 2 x 2 outputs: transforms of a tile of x, of dy, of
+# the sums.
+GRADIENT_TRANSFORMS = (TRANSFORMS[2][0], _in_registers(_gradient_2, 2, 4), _in_registers(_sums_2, 4, 3))

@@ -2,10 +2,12 @@ r"""The convolution's gradient with respect to its weight: the tiles of `micro` 
 
 .. math:: dW_{m c k} = \sum_{n, o} dy_{n m o}\; x_{n c}[\mathrm{origin} + o\,\mathrm{stride} + k\,\mathrm{dilation}]
 
-A tile is a few channels of x by NR channels of dy, for one tap k. dy is packed with its channels side by side, a block
-of outputs at a time, and serves all taps and channels of x; x is read as it is, or from a copy with its padding.
+A tile is a few channels of x by NR channels of dy, for one tap k. A block of outputs at a time, dy is packed with its
+channels side by side, and serves all taps and channels of x; x is copied with its padding, the channels of a pixel side
+by side as well, and serves all channels of dy. Exceptions: the rows of a tile are taps where there are few channels of
+x, which then lie as they did; and x is read where it is if there is only one tap.
 
-A task is NR channels of dy and some channels of x, over all images: no two threads add to one element. Where there are
+A task is some channels of dy and some of x, over all images: no two threads add to one element. Where there are
 too few of those, the images are split as well; the number of partial sums depends on the shape only, so that the bits
 do not depend on the number of threads.
 """
@@ -26,12 +28,13 @@ from kernels.convolution.micro import (
     Epilogue,
     Reduction,
     correlate_tile,
+    multiply_tile,
     store_tile,
     tile_height,
     tile_width,
     totals_size,
 )
-from kernels.convolution.pack import copy_block
+from kernels.convolution.pack import copy_block, copy_channels_last
 from kernels.convolution.plan import (
     Shape,
     block_at,
@@ -40,27 +43,27 @@ from kernels.convolution.plan import (
     encode,
     extents,
     extents_of,
-    is_unpadded,
     offset,
     product,
 )
-from kernels.gemm.micro import NV, STORE
+from kernels.gemm.micro import NV, STORE, chain_length
 from kernels.gemm.pack import pack_panel
 from kernels.machine import vector_bytes
 from kernels.reduction import sum as sum_over
-from kernels.simd import allocate, flat, lane_count, release, shifted, strided
+from kernels.simd import allocate, flat, lane_count, load, release, shifted, store, strided
 
 MAX_WIDTH = 256  # pixels of a row at a time: a chain of additions is at most that long
 TILES_BYTES = PANEL_BYTES // 2  # of a task's tiles
-ONE = np.int64(1)  # typed: Numba compiles a callee anew for each literal argument
+ZERO, ONE = np.int64(0), np.int64(1)  # typed: Numba compiles a callee anew for each literal argument
 
 
 class Blocks(NamedTuple):
-    """What is summed at a time: a block of outputs of some images; a task's channels of x; and the number of parts that
-    the images are divided into, each with a sum of its own."""
+    """What is summed at a time: a block of outputs of some images, in a task's channels of x and of dy; and the number
+    of parts that the images are divided into, each with a sum of its own."""
 
     outputs: tuple
     channels: int
+    out_channels: int
     images: int
     splits: int
 
@@ -83,25 +86,40 @@ class Source(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """A task's memory."""
+    """A thread's memory."""
 
     block: object  # of x
-    panel: object  # of dy
+    panels: object  # of dy
     tiles: object
     square: object
+    collected: object  # rows of tiles in the order of the gradient
+    offsets: object  # of the outputs in a block of x
+
+
+class Layout(NamedTuple):
+    """Of a thread's memory, and of what x it reads: see `_layout`."""
+
+    in_place: bool
+    by_taps: bool
+    pixel: int  # elements from one pixel of a copy of x to the next
+    panel: int  # elements from one panel to the next
+    tiles: int  # elements from the tiles of one panel to those of the next
 
 
 def choose_blocks(plan, shape, itemsize) -> Blocks:
     """The blocks of a gradient."""
-    NR, taps = NV * vector_bytes() // itemsize, math.prod(plan.taps)
+    lanes, taps = vector_bytes() // itemsize, math.prod(plan.taps)
+    NR = NV * lanes
     channels = max(min(TILES_BYTES // (taps * NR * itemsize), 8 * MR) // MR * MR, MR)
     channels = min(channels, shape.C)
+    panels = -(-shape.M // NR)
+    panels = -(-panels // -(-panels // max(TILES_BYTES // (taps * channels * NR * itemsize), 1)))
     block = [*plan.outputs[:2], min(plan.outputs[2], MAX_WIDTH)]
     while True:
-        panel = math.prod(block) * NR * itemsize
+        packed = math.prod(block) * panels * NR * itemsize
         copied = math.prod(extents_of(plan, block)) * channels * itemsize
-        if panel <= PANEL_BYTES // 2 and copied <= BLOCK_BYTES:
-            images = min(PANEL_BYTES // 2 // max(panel, 1), BLOCK_BYTES // max(copied, 1), shape.N)
+        if packed <= PANEL_BYTES // 2 and copied <= BLOCK_BYTES:
+            images = min(PANEL_BYTES // 2 // max(packed, 1), BLOCK_BYTES // max(copied, 1), shape.N)
             break
         if block[0] > 1:
             block[0] = -(-block[0] // 2)
@@ -114,17 +132,17 @@ def choose_blocks(plan, shape, itemsize) -> Blocks:
         else:
             images = 1
             break
-    tasks = shape.groups * -(-shape.M // NR) * -(-shape.C // channels)
+    tasks = shape.groups * -(-shape.M // (panels * NR)) * -(-shape.C // channels)
     work = taps * math.prod(plan.outputs) * math.prod(shape)
     splits = min(shape.N, -(-MIN_TASKS // tasks), max(work // PARALLEL_MULTIPLY_ADDS, 1))
-    return Blocks(tuple(block), channels, max(images, 1), splits)
+    return Blocks(tuple(block), channels, panels * NR, max(images, 1), splits)
 
 
 # --- a block of outputs ----------------------------------------------------------------------------------------------
 
 
 @jit
-def _pack_gradients(dy, sizes, outputs, present, width, panel):
+def _pack_panel(dy, sizes, outputs, present, width, panel):
     """Pack a block of one image's outputs, output channels side by side; dy begins at the block's first output."""
     plane, packed = sizes[0] * sizes[1] * sizes[2], 0
     for d in range(outputs[0]):
@@ -140,159 +158,228 @@ def _pack_gradients(dy, sizes, outputs, present, width, panel):
 
 
 @jit(merge=True)
-def _source(x, image_stride, plan, place, images, channels, copies, block):
-    """What the outputs of `place` need of x, in each image: copied into the block, or where it is."""
-    sizes, start = plan.sizes, place.start
-    if not copies:
-        strides = (sizes[1] * sizes[2], sizes[2], ONE)
-        return Source(shifted(x, offset(start, strides)), image_stride, sizes[0] * sizes[1] * sizes[2], strides)
-    extent, lanes = extents(plan, place.outputs), lane_count(x)
-    channel_stride = product(extent)
-    channel_stride += lanes if channel_stride % (4 * lanes) == 0 else 0  # not all channels in the same cache set
+def _pack_gradients(operands, plan, shape, part, place, images, scratch_panels):
+    """The panels of a block's outputs in some images, from image ``images[0]`` to ``images[1]`` - 1."""
+    panels, panel_stride = scratch_panels
+    pixels, NR = product(place.outputs), NV * lane_count(panels)
+    for m in range(0, part.M, NR):
+        present = min(NR, part.M - m)
+        width, panel = tile_width(present, panels), shifted(panels, m // NR * panel_stride)
+        for n in range(images[1] - images[0]):
+            channel = ((images[0] + n) * shape.groups + part.group) * shape.M + part.m + m
+            dy = shifted(operands.dy, channel * plan.out_size + offset(place.first, plan.out_strides))
+            _pack_panel(dy, plan.outputs, place.outputs, present, width, shifted(panel, n * pixels * width))
+
+
+@jit(merge=True)
+def _source(x, image_stride, plan, place, part_of_x, layout, block):
+    """What the outputs of `place` need of x, in ``part_of_x``, images and channels: copied into the block, or where it
+    is."""
+    sizes, start, (images, channels) = plan.sizes, place.start, part_of_x
+    if layout.in_place:
+        return Source(shifted(x, start[2]), image_stride, sizes[2], (ZERO, ZERO, ONE))
+    extent = extents(plan, place.outputs)
+    pixels = product(extent)
     for n in range(images):
-        to = shifted(block, n * channels * channel_stride)
-        copy_block(shifted(x, n * image_stride), sizes, start, extent, channels, to, channel_stride)
-    return Source(block, channels * channel_stride, channel_stride, (extent[1] * extent[2], extent[2], ONE))
+        from_image, to = shifted(x, n * image_stride), shifted(block, n * pixels * layout.pixel)
+        if layout.by_taps:
+            copy_block(from_image, sizes, start, extent, channels, to, pixels)
+        else:
+            copy_channels_last(from_image, sizes, start, extent, channels, to, layout.pixel)
+    element, channel = (ONE, pixels) if layout.by_taps else (layout.pixel, ONE)
+    return Source(
+        block, pixels * layout.pixel, channel, (extent[1] * extent[2] * element, extent[2] * element, element)
+    )
 
 
-@jit(inline=True)
-def _rows_are_taps(channels, taps):
-    """Whether a tile's rows are taps along the width, as there are few channels, instead of channels."""
-    return channels < min(taps[2], 8)
+@jit(merge=True)
+def _outputs_in(source, plan, outputs, images, offsets):
+    """Where the block's outputs lie in x, in some images."""
+    steps, strides, number = plan.stride, source.strides, 0
+    for d in range(outputs[0]):
+        for h in range(outputs[1]):
+            first = d * steps[0] * strides[0] + h * steps[1] * strides[1]
+            for w in range(outputs[2]):
+                offsets[number] = first + w * steps[2] * strides[2]
+                number += 1
+    return Reduction(offsets, number, source.image_stride, images * number)
 
 
 @jit
-def _add_block(source, channels, plan, reduction, panel, width, tiles, keep):
-    """Add a block's sums to the tiles of `channels` channels of x and all taps; without `keep`, store them."""
+def _add_product(source, channels, reduction, panel, sums):
+    """`_add_block` for a single tap, x being read in place: a matrix product."""
+    width, tiles, keep = sums
+    size, tile, row = totals_size(tiles), 0, 0
+    while row < channels:
+        rows, keeps, to = tile_height(channels - row), keep, shifted(tiles, tile * size)
+        for first in range(0, reduction.products, reduction.count):  # image by image
+            x = shifted(source.memory, first // reduction.count * reduction.stride + row * source.channel_stride)
+            chain = chain_length(reduction.count)
+            for start in range(0, reduction.count, chain):
+                A = strided(shifted(x, start), source.channel_stride, 1)
+                depth = min(chain, reduction.count - start)
+                multiply_tile(rows, width, A, depth, shifted(panel, (first + start) * width), to, keeps)
+                keeps = True
+        tile, row = tile + 1, row + rows
+
+
+@jit
+def _add_block(source, channels, plan, layout, reduction, panel, sums):
+    """Add a block's products to the tiles of `channels` channels of x and all taps; or store them, without `keep`."""
+    width, tiles, keep = sums
     taps, dilation, strides, size = plan.taps, plan.dilation, source.strides, totals_size(tiles)
-    tap_strides = (dilation[0] * strides[0], dilation[1] * strides[1], dilation[2])
-    by_taps = _rows_are_taps(channels, taps)
-    height, row_stride = (taps[2], tap_strides[2]) if by_taps else (channels, source.channel_stride)
+    tap_strides = (dilation[0] * strides[0], dilation[1] * strides[1], dilation[2] * strides[2])
+    height = taps[2] if layout.by_taps else channels
     tile = 0
-    for c in range(channels if by_taps else 1):
+    for c in range(channels if layout.by_taps else 1):
         row = 0
         while row < height:
             rows = tile_height(height - row)
             for i in range(taps[0]):
                 for j in range(taps[1]):
-                    for k in range(1 if by_taps else taps[2]):
-                        start = c * source.channel_stride + row * row_stride + offset((i, j, k), tap_strides)
-                        X = strided(shifted(source.memory, start), row_stride, 1)
-                        correlate_tile(rows, width, X, reduction, panel, shifted(tiles, tile * size), keep)
+                    for k in range(1 if layout.by_taps else taps[2]):
+                        start = c * source.channel_stride + row + offset((i, j, k), tap_strides)
+                        X, to = strided(shifted(source.memory, start), 1, 1), shifted(tiles, tile * size)
+                        correlate_tile(rows, width, X, reduction, panel, to, keep)
                         tile += 1
             row += rows
 
 
 @jit
-def _max_tiles(channels, taps):
+def _max_tiles(channels, taps, by_taps):
     """At least the number of tiles that `_add_block` uses; a row of tiles ends in less than four small ones."""
-    if _rows_are_taps(channels, taps):
+    if by_taps:
         return channels * taps[0] * taps[1] * (taps[2] // MR + 4)
     return (channels // MR + 4) * product(taps)
 
 
 @jit
-def _store_tiles(tiles, width, channels, taps, present, G, square):
+def _store_tiles(sums, channels, plan, layout, present, G, scratch):
     """The tiles of `_add_block` to their places in the weight's gradient: row m of G holds the channels and taps of
-    output channel m."""
-    kernel, size = product(taps), totals_size(tiles)
-    by_taps = _rows_are_taps(channels, taps)
-    height, row_stride = (taps[2], 1) if by_taps else (channels, kernel)
-    epilogue = Epilogue(STORE, tiles, False)
+    output channel m. What lies side by side there is collected first, channel by channel and tap by tap."""
+    (width, tiles, _), taps, size = sums, plan.taps, totals_size(sums[1])
+    lanes, kernel, epilogue = lane_count(tiles), product(taps), Epilogue(STORE, tiles, False)
+    height = taps[2] if layout.by_taps else channels
     tile = 0
-    for c in range(channels if by_taps else 1):
+    for c in range(channels if layout.by_taps else 1):
         row = 0
         while row < height:
-            rows = tile_height(height - row)
-            for i in range(taps[0]):
-                for j in range(taps[1]):
-                    for k in range(1 if by_taps else taps[2]):
-                        first = c * kernel + row * row_stride + (i * taps[1] + j) * taps[2] + k
-                        Y = strided(G.column(first), G.row_stride, row_stride)
-                        T = strided(shifted(tiles, tile * size), width, 1)
-                        store_tile(T, rows, present, epilogue, Y, square)
-                        tile += 1
-            row += rows
+            rows, count = tile_height(height - row), taps[0] * taps[1] if layout.by_taps else kernel
+            if layout.by_taps:  # a tile's rows lie side by side
+                for t in range(count):
+                    T, first = strided(shifted(tiles, (tile + t) * size), width, 1), c * kernel + row + t * taps[2]
+                    store_tile(T, rows, present, epilogue, G.column(first), scratch.square)
+            else:
+                for r in range(rows):
+                    for t in range(count):
+                        for v in range(0, width, lanes):
+                            to = (r * count + t) * width + v
+                            store(scratch.collected, to, load(tiles, (tile + t) * size + r * width + v))
+                T = strided(scratch.collected, width, 1)
+                store_tile(T, rows * count, present, epilogue, G.column(row * kernel), scratch.square)
+            tile, row = tile + count, row + rows
 
 
 # --- tasks -----------------------------------------------------------------------------------------------------------
 
 
 @jit(merge=True)
-def _part_of(number, shape, blocks, NR):
+def part_of(number, shape, blocks):
     """The channels of dy and x of task `number` of a split."""
-    panels, chunks = (shape.M + NR - 1) // NR, (shape.C + blocks.channels - 1) // blocks.channels
-    group, m, c = number // chunks // panels, number // chunks % panels * NR, number % chunks * blocks.channels
-    return Part(group, m, min(NR, shape.M - m), c, min(blocks.channels, shape.C - c))
+    parts = (shape.M + blocks.out_channels - 1) // blocks.out_channels
+    chunks = (shape.C + blocks.channels - 1) // blocks.channels
+    group, m, c = number // chunks // parts, number // chunks % parts * blocks.out_channels, number % chunks
+    c *= blocks.channels
+    return Part(group, m, min(blocks.out_channels, shape.M - m), c, min(blocks.channels, shape.C - c))
 
 
 @jit(merge=True)
-def _allocate(plan, blocks, part, copies, like):
+def _layout(plan, shape, blocks, like):
+    """How a thread's memory is laid out, and x read: by taps where there are fewer channels than taps along the width,
+    in place where there is one tap and no padding."""
     lanes = lane_count(like)
-    block = blocks.images * part.C * (product(extents(plan, blocks.outputs)) + lanes)
+    by_taps = shape.C < min(plan.taps[2], 8) and plan.dilation[2] == 1
+    in_place = product(plan.taps) == 1 and plan.outputs[0] == plan.outputs[1] == plan.sizes[0] == plan.sizes[1] == 1
+    in_place = in_place and plan.stride[2] == 1 and plan.origin[2] == 0 and plan.sizes[2] == plan.outputs[2]
+    vectors = (blocks.channels + lanes - 1) // lanes
+    pixel = (vectors + 1 - vectors % 2) * lanes  # pixels not in the same few cache sets
+    panel = (blocks.images * product(blocks.outputs) + lanes) * NV * lanes
+    tiles = _max_tiles(blocks.channels, plan.taps, by_taps) * totals_size(like)
+    return Layout(in_place, by_taps, blocks.channels if by_taps else pixel, panel, tiles)
+
+
+@jit(merge=True)
+def _allocate(plan, blocks, layout, like):
+    lanes, kernel = lane_count(like), product(plan.taps)
+    NR, pixels = NV * lanes, product(extents(plan, blocks.outputs))
+    panels = (blocks.out_channels + NR - 1) // NR
+    block = blocks.images * pixels * layout.pixel + lanes * (layout.pixel + 1)
     return Scratch(
-        allocate(like, block if copies else 0),
-        allocate(like, (blocks.images * product(blocks.outputs) + lanes) * NV * lanes),
-        allocate(like, _max_tiles(part.C, plan.taps) * totals_size(like)),
+        allocate(like, 0 if layout.in_place else block),
+        allocate(like, panels * layout.panel),
+        allocate(like, panels * layout.tiles),
         allocate(like, lanes * lanes),
+        allocate(like, ((0 if layout.by_taps else MR * kernel) + lanes) * NR),
+        allocate(np.int64, product(blocks.outputs)),
     )
 
 
 @jit(merge=True)
-def _sum_task(task, operands, plan, shape, blocks):
-    """One task: the images of its split, block by block."""
-    N, groups, C, M = shape
-    split, number = task % blocks.splits, task // blocks.splits
-    part = _part_of(number, shape, blocks, NV * lane_count(operands.out))
-    width, copies = tile_width(part.M, operands.out), not is_unpadded(plan)
-    counts, x_size, y_size = block_counts(plan, blocks.outputs), product(plan.sizes), product(plan.outputs)
-    scratch = _allocate(plan, blocks, part, copies, operands.out)
-    keep = False
-    first, last = split * N // blocks.splits, (split + 1) * N // blocks.splits
-    for image in range(first, last, blocks.images):
-        images = min(blocks.images, last - image)
-        for block in range(product(counts)):
-            place = block_at(plan, blocks.outputs, block, counts)
-            pixels = product(place.outputs)
-            for n in range(images):
-                to = (((image + n) * groups + part.group) * M + part.m) * y_size + offset(place.first, plan.out_strides)
-                panel = shifted(scratch.panel, n * pixels * width)
-                _pack_gradients(shifted(operands.dy, to), plan.outputs, place.outputs, part.M, width, panel)
-            x = shifted(operands.x, ((image * groups + part.group) * C + part.c) * x_size)
-            source = _source(x, groups * C * x_size, plan, place, images, part.C, copies, scratch.block)
-            strides, steps = source.strides, plan.stride
-            reduction = Reduction(
-                (images, place.outputs[0], place.outputs[1], place.outputs[2]),
-                (source.image_stride, steps[0] * strides[0], steps[1] * strides[1], steps[2]),
-            )
-            _add_block(source, part.C, plan, reduction, scratch.panel, width, scratch.tiles, keep)
-            keep = True
-    kernel = product(plan.taps)
-    if keep:
-        row = (split * groups + part.group) * M + part.m
-        G = strided(shifted(operands.out, (row * C + part.c) * kernel), C * kernel, 1)
-        _store_tiles(scratch.tiles, width, part.C, plan.taps, part.M, G, scratch.square)
-    release(scratch.block)
-    release(scratch.panel)
-    release(scratch.tiles)
-    release(scratch.square)
+def _add_images(operands, plan, shape, blocks, part, images, memory):
+    """Add the products of some images, from ``images[0]`` to ``images[1]`` - 1, to the tiles of a task; or store them,
+    without `keep`."""
+    layout, scratch, keep = memory
+    (_, groups, C, _), NR = shape, NV * lane_count(operands.out)
+    counts, x_size = block_counts(plan, blocks.outputs), product(plan.sizes)
+    for number in range(product(counts)):
+        place, present = block_at(plan, blocks.outputs, number, counts), images[1] - images[0]
+        _pack_gradients(operands, plan, shape, part, place, images, (scratch.panels, layout.panel))
+        x = shifted(operands.x, ((images[0] * groups + part.group) * C + part.c) * x_size)
+        source = _source(x, groups * C * x_size, plan, place, (present, part.C), layout, scratch.block)
+        reduction = _outputs_in(source, plan, place.outputs, present, scratch.offsets)
+        for m in range(0, part.M, NR):
+            width, panel = tile_width(part.M - m, scratch.tiles), shifted(scratch.panels, m // NR * layout.panel)
+            sums = width, shifted(scratch.tiles, m // NR * layout.tiles), keep or number > 0
+            if layout.in_place:
+                _add_product(source, part.C, reduction, panel, sums)
+            else:
+                _add_block(source, part.C, plan, layout, reduction, panel, sums)
 
 
 @jit
 def weight_gradient(first, last, operands, plan, shape, blocks):
     """``out[s, g, m, c, k] = sum over images n of split s, outputs o of dy[n, g, m, o] * x[n, g, c, tap k of o]``: the
     tasks from `first` to `last` - 1."""
+    (N, groups, C, M), kernel, NR = shape, product(plan.taps), NV * lane_count(operands.out)
+    layout = _layout(plan, shape, blocks, operands.out)
+    scratch = _allocate(plan, blocks, layout, operands.out)
     for task in range(first, last):
-        _sum_task(task, operands, plan, shape, blocks)
+        split, part = task % blocks.splits, part_of(task // blocks.splits, shape, blocks)
+        start, stop = split * N // blocks.splits, (split + 1) * N // blocks.splits
+        for image in range(start, stop, blocks.images):
+            images = image, min(image + blocks.images, stop)
+            _add_images(operands, plan, shape, blocks, part, images, (layout, scratch, image > start))
+        to = (split * groups + part.group) * M + part.m
+        G = strided(shifted(operands.out, (to * C + part.c) * kernel), C * kernel, 1)
+        for m in range(0, part.M, NR):
+            width, present = tile_width(part.M - m, scratch.tiles), min(NR, part.M - m)
+            sums = width, shifted(scratch.tiles, m // NR * layout.tiles), True
+            _store_tiles(sums, part.C, plan, layout, present, G.row(m), scratch)
+    release(scratch.block)
+    release(scratch.panels)
+    release(scratch.tiles)
+    release(scratch.square)
+    release(scratch.collected)
+    release(scratch.offsets)
 
 
-_CHANNELS, _IMAGES, _SPLITS = range(3)  # what `run` encodes after the block
+_CHANNELS, _OUT_CHANNELS, _IMAGES, _SPLITS = range(4)  # what `run` encodes after the block
 
 
 @jit
 def _weight_gradient_parallel(dy, x, out, numbers, tasks, threads):
     plan, shape, outputs, others = decode(numbers)
-    blocks = Blocks(outputs, others[_CHANNELS], others[_IMAGES], others[_SPLITS])
+    blocks = Blocks(outputs, others[_CHANNELS], others[_OUT_CHANNELS], others[_IMAGES], others[_SPLITS])
     arguments = Operands(flat(dy), flat(x), flat(out)), plan, shape, blocks
     parallel_for(weight_gradient, tasks, 1, threads, arguments)
 
@@ -306,8 +393,7 @@ def run(dy, x, weight_shape, plan, groups):
     """The gradient, of `weight_shape`, for arrays (N, C, D, H, W) of which neither is empty."""
     shape = Shape(x.shape[0], groups, x.shape[1] // groups, dy.shape[1] // groups)
     blocks = choose_blocks(plan, shape, x.itemsize)
-    NR = NV * vector_bytes() // x.itemsize
-    tasks = groups * -(-shape.M // NR) * -(-shape.C // blocks.channels) * blocks.splits
+    tasks = groups * -(-shape.M // blocks.out_channels) * -(-shape.C // blocks.channels) * blocks.splits
     threads = threads_for(multiply_adds=math.prod(plan.taps) * math.prod(plan.outputs) * math.prod(shape))
     out = _checks.new((blocks.splits, *weight_shape), x.dtype)
     _compiled[x.dtype](dy.reshape(-1), x.reshape(-1), out.reshape(-1), encode(plan, shape, *blocks), tasks, threads)

@@ -29,15 +29,24 @@ from kernels.convolution.correlation import MIN_TASKS, Operands, Result, weights
 from kernels.convolution.micro import (
     MR,
     Epilogue,
-    Reduction,
-    correlate_tile,
     store_tile,
-    tile_height,
     tile_width,
 )
-from kernels.convolution.pack import copy_channels_last, pack_weights, square_size
+from kernels.convolution.pack import pack_weights, square_size
 from kernels.convolution.plan import Shape, block_at, block_counts, decode, encode, is_plane_by_plane, product
 from kernels.convolution.transforms import TRANSFORMS
+from kernels.convolution.winograd_tiles import (
+    ONE,
+    Matrices,
+    Source,
+    evenly,
+    first_of,
+    largest_tiles,
+    multiply_places,
+    tile_count,
+    tiles_of,
+    tiles_transformed,
+)
 from kernels.gemm.micro import BIAS, CHAIN, NV, STORE
 from kernels.machine import vector_bytes
 from kernels.simd import allocate, flat, lane_count, release, shifted, strided
@@ -47,8 +56,10 @@ from kernels.simd import allocate, flat, lane_count, release, shifted, strided
 KEPT_BYTES = 9 * 2**17
 TILES_BYTES = 3 * 2**18
 ROUND = 64  # channels summed at a time, where not all are
+FEWEST_CHANNELS = 16  # that make the products, C * M a tile, outweigh the transforms, C + M
+MOST_COVERED = 4 / 3  # outputs that dilated tiles may compute for each one that is wanted
 PACKED = 32  # channels whose taps are packed at a time
-TAPS = np.int64(9)
+ZERO, TAPS = np.int64(0), np.int64(9)
 
 
 class Blocks(NamedTuple):
@@ -86,51 +97,10 @@ class Scratch(NamedTuple):
     half: object  # a tile transformed along one axis
 
 
-class Matrices(NamedTuple):
-    """One matrix for each place of a tile: elements from one to the next, and from row to row."""
-
-    memory: object
-    place: int
-    row_stride: int
-
-
-@jit(merge=True)
-def _multiply_places(places, tiles, weights, sums, count, channels, keep):
-    """``sums[place, t] (+)= sum over c of tiles[place, t, c] * weights[place, c]``: one product a place."""
-    width = weights.row_stride
-    reduction = Reduction((1, 1, 1, channels), (0, 0, 0, 1))
-    for number in range(places):
-        X = strided(shifted(tiles.memory, number * tiles.place), tiles.row_stride, 1)
-        panel, to = shifted(weights.memory, number * weights.place), shifted(sums.memory, number * sums.place)
-        t = 0
-        while t < count:
-            rows = tile_height(count - t)
-            correlate_tile(rows, width, X.row(t), reduction, panel, shifted(to, t * width), keep)
-            t += rows
-
-
 def _loops(side):
     """The loops around the three transforms, for `side` x `side` outputs of a tile."""
     transform_tile, transform_taps, transform_sums = TRANSFORMS[side]
     edge = side + 2
-
-    @jit
-    def transform_input(x, image_stride, sizes, start, tiles, channels, layout, scratch):
-        """``scratch.tiles[place, t, c] = (Bᵀ d B)[place]`` for the tiles t of a block's images, rows and columns."""
-        pixel, place = layout.pixel, layout.tiles_place
-        width, corner = side * tiles[2] + 2, (start[1], start[2])
-        t = 0
-        for image in range(tiles[0]):
-            extents = (side * tiles[1] + 2, width)
-            copy_channels_last(shifted(x, image * image_stride), sizes, corner, extents, channels, scratch.block, pixel)
-            for i in range(tiles[1]):
-                for j in range(tiles[2]):
-                    for c in range(0, channels, lane_count(x)):
-                        first = side * (i * width + j) * pixel + c
-                        d = strided(shifted(scratch.block, first), width * pixel, pixel)
-                        D = strided(shifted(scratch.tiles, t * pixel + c), edge * place, place)
-                        transform_tile(d, scratch.half, D)
-                    t += 1
 
     @jit
     def transform_weights(W, plan, present, channels, layout, scratch, weights):
@@ -148,23 +118,27 @@ def _loops(side):
     @jit
     def store_outputs(sums, tiles, outputs, present, epilogue, result, layout, scratch):
         """The outputs ``Aᵀ M A`` of a block's tiles, as far as they are among the ``outputs`` of each image."""
-        width, place = tile_width(present, sums), layout.sums_place
+        (along_h, along_w), width, place = tiles.dilation, tile_width(present, sums), layout.sums_place
         t = 0
-        for image in range(tiles[0]):
-            for i in range(tiles[1]):
-                for j in range(tiles[2]):
+        for image in range(tiles.images):
+            for i in range(tiles.rows):
+                for j in range(tiles.columns):
+                    to = i % along_h * layout.row + first_of(j, side, along_w) * width
                     for m in range(0, width, lane_count(sums)):
                         M = strided(shifted(sums, t * width + m), edge * place, place)
-                        Y = strided(shifted(scratch.rows, side * j * width + m), layout.row, width)
+                        Y = strided(shifted(scratch.rows, to + m), along_h * layout.row, along_w * width)
                         transform_sums(M, scratch.half, Y)
                     t += 1
-                for k in range(min(side, outputs[1] - side * i)):
+                if (i + 1) % along_h > 0:  # the next tiles' outputs lie between these
+                    continue
+                first = side * (i + 1 - along_h)
+                for k in range(min(side * along_h, outputs[1] - first)):
                     row = strided(shifted(scratch.rows, k * layout.row), width, 1)
-                    to = image * result.strides[0] + (side * i + k) * result.strides[1]
+                    to = image * result.strides[0] + (first + k) * result.strides[1]
                     pixels = strided(shifted(result.memory, to), result.channel_stride, result.strides[2])
                     store_tile(row, outputs[2], present, epilogue, pixels, scratch.square)
 
-    return transform_input, transform_weights, store_outputs
+    return tiles_transformed(side, edge, transform_tile), transform_weights, store_outputs
 
 
 @jit
@@ -183,17 +157,18 @@ def _layout(side, blocks, in_rounds, like):
 
 
 @jit
-def _allocate(side, blocks, layout, like):
+def _allocate(side, blocks, dilation, layout, like):
     """A thread's memory, to be released at its first part."""
     lanes, NR, places = lane_count(like), NV * lane_count(like), (side + 2) ** 2
     more_panels = (blocks.out_channels + NR - 1) // NR - 1
     sums = places * layout.weights_place + more_panels * layout.weights_panel
     tiles = sums + places * layout.sums_place + more_panels * layout.sums_panel
     block = tiles + places * layout.tiles_place
-    panel = block + ((blocks.outputs[1] + 2) * (blocks.outputs[2] + 2) + lanes) * layout.pixel
+    extents = blocks.outputs[1] + 2 * dilation[1], blocks.outputs[2] + 2 * dilation[2]
+    panel = block + (extents[0] * extents[1] + lanes) * layout.pixel
     square = panel + (min(blocks.channels, PACKED) * TAPS + lanes) * NR
     rows = square + square_size(TAPS, lanes)
-    half = rows + side * layout.row
+    half = rows + side * dilation[1] * layout.row
     whole = allocate(like, half + places * lanes)
     return Scratch(
         whole,
@@ -213,25 +188,26 @@ def _convolution(side):
 
     @jit
     def convolve(first_thread, last_thread, threads, operands, plan, shape, blocks, epilogue):
-        """`correlation.correlate` for 3 x 3 taps with dilation and stride 1; the plan's depth is the images."""
+        """`correlation.correlate` for 3 x 3 taps with stride 1; the plan's depth is the images."""
         _, groups, C, M = shape
         NR, plane, in_rounds = NV * lane_count(operands.out), product(plan.sizes), C > blocks.channels
         counts, parts = block_counts(plan, blocks.outputs), (M + blocks.out_channels - 1) // blocks.out_channels
         tasks, packed = groups * parts * product(counts), np.int64(-1)
         layout = _layout(side, blocks, in_rounds, operands.out)
-        scratch = _allocate(side, blocks, layout, operands.out)
+        scratch = _allocate(side, blocks, plan.dilation, layout, operands.out)
         strides = (groups * M * plan.out_size, plan.out_strides[1], plan.out_strides[2])
         for task in range(first_thread * tasks // threads, last_thread * tasks // threads):
             part, block = divmod(task, product(counts))
             group, first_m = part // parts, part % parts * blocks.out_channels
             place = block_at(plan, blocks.outputs, block, counts)
             image, h, w = place.first
-            rows, columns = (place.outputs[1] + side - 1) // side, (place.outputs[2] + side - 1) // side
-            tiles = (place.outputs[0], rows, columns)
+            tiles, corner = tiles_of(place, side, plan.dilation), (ZERO, place.start[1], place.start[2])
             for c in range(0, C, blocks.channels):
                 channels = min(blocks.channels, C - c)
                 x = shifted(operands.x, ((image * groups + group) * C + c) * plane)
-                transform_input(x, groups * C * plane, plan.sizes, place.start, tiles, channels, layout, scratch)
+                source = Source(x, groups * C * plane, plan.sizes, corner)
+                transformed = Matrices(scratch.tiles, layout.tiles_place, layout.pixel, ONE)
+                transform_input(source, tiles, channels, scratch.block, scratch.half, transformed)
                 for m in range(first_m, min(first_m + blocks.out_channels, M), NR):
                     present, panel = min(NR, M - m), (m - first_m) // NR
                     weights = shifted(scratch.weights, panel * layout.weights_panel)
@@ -240,15 +216,9 @@ def _convolution(side):
                         W = weights_at(operands.weight, plan, shape, group, m, c)
                         transform_weights(W, plan, present, channels, layout, scratch, weights)
                     width = tile_width(present, weights)
-                    _multiply_places(
-                        places,
-                        Matrices(scratch.tiles, layout.tiles_place, layout.pixel),
-                        Matrices(weights, layout.weights_place, width),
-                        Matrices(sums, layout.sums_place, width),
-                        product(tiles),
-                        channels,
-                        c > 0,
-                    )
+                    panels = Matrices(weights, layout.weights_place, width, ONE)
+                    to = Matrices(sums, layout.sums_place, width, ONE)
+                    multiply_places(places, transformed, panels, to, tile_count(tiles), channels, c > 0)
                     if c + channels == C:
                         own = Epilogue(epilogue.mode, shifted(epilogue.bias, group * M + m), epilogue.relu)
                         channel = (image * groups + group) * M + m
@@ -287,13 +257,17 @@ _compiled = {f"winograd{side}": Compiled(_in_parallel(_convolution(side)), _type
 
 
 def fits(plan) -> bool:
-    """Whether the plan is one of planes and all of their 3 x 3 taps, with stride and dilation 1."""
-    return is_plane_by_plane(plan) and plan.taps == (1, 3, 3) and plan.stride[1:] == plan.dilation[1:] == (1, 1)
+    """Whether the plan is one of planes and all of their 3 x 3 taps, with stride 1."""
+    return is_plane_by_plane(plan) and plan.taps == (1, 3, 3) and plan.stride[1:] == (1, 1)
 
 
-def pays(C, M, itemsize) -> bool:
-    """Whether "winograd2" is faster than `correlation`: there are products enough."""
-    return min(C, M) >= 2 * vector_bytes() // itemsize
+def pays(plan, C, M) -> bool:
+    """Whether "winograd2" is faster than `correlation`: there are products enough, and with a dilation, which makes
+    tiles come in squares of them, they do not reach far past the outputs."""
+    steps = 2 * plan.dilation[1], 2 * plan.dilation[2]
+    covered = math.prod(-(-n // step) * step for n, step in zip(plan.outputs[1:], steps, strict=True))
+    few_idle = steps == (2, 2) or covered <= math.prod(plan.outputs) * MOST_COVERED
+    return few_idle and min(C, M) >= FEWEST_CHANNELS
 
 
 def choose_blocks(plan, side, shape, itemsize, threads) -> Blocks:
@@ -304,39 +278,38 @@ def choose_blocks(plan, side, shape, itemsize, threads) -> Blocks:
     panels, kept = -(-M // NR), KEPT_BYTES // (places * NR * itemsize)
     in_rounds = C > CHAIN or max(ROUND, kept // panels) < C
     channels = -(-C // -(-C // ROUND)) if in_rounds else C
+    # dilated tiles come in squares of dilation x dilation, whose outputs are without gaps
+    (_, along_h, along_w), step_h, step_w = plan.dilation, side * plan.dilation[1], side * plan.dilation[2]
+    square = along_h * along_w
 
     def size(images, rows, columns):
         """Elements of tiles, block, rows of outputs, and the sums of one panel where they are not kept."""
-        block, lines = (side * rows + 2) * (side * columns + 2) * channels, side * side * columns * NR
-        return images * rows * columns * places * (channels + (not in_rounds) * NR) + block + lines
+        block = (step_h * rows + 2 * along_h) * (step_w * columns + 2 * along_w) * channels
+        lines = step_h * step_w * columns * NR
+        return images * rows * columns * square * places * (channels + (not in_rounds) * NR) + block + lines
 
-    every = max(N, 1), *(-(-plan.outputs[axis] // side) for axis in (1, 2))
-    tiles = [1, 1, 1]
-    for axis in (2, 1, 0):  # the size is linear in each number of tiles: solve for the largest that fits
-        more, fixed = size(*tiles), size(*(0 if k == axis else n for k, n in enumerate(tiles)))
-        tiles[axis] = _evenly(every[axis], (TILES_BYTES // itemsize - fixed) // (more - fixed))
-        if tiles[axis] < every[axis]:
-            break
+    every = max(N, 1), -(-plan.outputs[1] // step_h), -(-plan.outputs[2] // step_w)
+    tiles = largest_tiles(every, size, TILES_BYTES // itemsize)
     if in_rounds:
         tasks = _count(every, tiles) * groups * panels
-        part = min((kept - channels) // math.prod(tiles), tasks // (2 * threads) if threads > 1 else panels)
+        part = min((kept - channels) // (math.prod(tiles) * square), tasks // (2 * threads) if threads > 1 else panels)
     else:
         part = kept // C
-        while threads > 1 and math.prod(tiles) > 4 * MR and tiles[1] > 1 and _count(every, tiles) * groups < MIN_TASKS:
+        while (
+            threads > 1
+            and math.prod(tiles) * square > 4 * MR
+            and tiles[1] > 1
+            and _count(every, tiles) * groups < MIN_TASKS
+        ):
             axis = 0 if tiles[0] > 1 else 1
             tiles[axis] = -(-tiles[axis] // 2)
-    outputs = tiles[0], side * tiles[1], side * tiles[2]
-    return Blocks(outputs, channels, _evenly(panels, part) * NR)
+    outputs = tiles[0], step_h * tiles[1], step_w * tiles[2]
+    return Blocks(outputs, channels, evenly(panels, part) * NR)
 
 
 def _count(every, block):
     """Blocks in all."""
     return math.prod(-(-n // m) for n, m in zip(every, block, strict=True))
-
-
-def _evenly(count, limit):
-    """Cut `count` into the fewest even parts of at most `limit`; returns the largest part."""
-    return -(-count // -(-count // max(limit, 1)))
 
 
 def run(x, weight, bias, relu, out, plan, groups, algorithm="winograd2"):

@@ -25,10 +25,12 @@ from kernels.simd.lanes import (
     interleave_high,
     interleave_low,
     lanes_before,
+    load_between,
     load_bytes,
     odd_lanes,
     store_between,
     store_bytes,
+    store_every_second,
 )
 from kernels.simd.math import erf, exp, log, log1p, sigmoid, tanh
 from kernels.simd.memory import address, allocate, array_at, flat, flat_each, release, shifted

@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba import types
 
 from kernels._plain import intrinsic
-from kernels.simd.emit import Vector, call, emit_mask, emit_masked_store, vector_ir, vector_of
+from kernels.simd.emit import Vector, call, emit_mask, emit_masked_load, emit_masked_store, vector_ir, vector_of
 from kernels.simd.memory import emit_pointer
 
 _INT32, _BYTE = ir.IntType(32), ir.IntType(8)
@@ -41,6 +41,21 @@ lanes_before = intrinsic(_shuffle(lambda lanes: list(range(lanes - 1, 2 * lanes 
 
 
 @intrinsic
+def load_between(typingctx, array, i, first, stop):
+    """``[array[i + lane] if first <= lane < stop else 0 for lane in range(lanes)]``, touching no other memory."""
+    vector = vector_of(array)
+
+    def lower(context, builder, signature, arguments):
+        array_value, offset, first, stop = arguments
+        below, within = (emit_mask(builder, vector.lanes, bound) for bound in (first, stop))
+        pointer = emit_pointer(context, builder, array, array_value, offset)
+        zero = ir.Constant(vector_ir(vector), [0.0] * vector.lanes)
+        return emit_masked_load(builder, vector, pointer, builder.and_(within, builder.not_(below)), zero)
+
+    return vector(array, types.intp, types.intp, types.intp), lower
+
+
+@intrinsic
 def store_between(typingctx, array, i, first, stop, vector):
     """``for lane in range(first, min(stop, lanes)): array[i + lane] = vector[lane]``, touching no other memory."""
 
@@ -52,6 +67,27 @@ def store_between(typingctx, array, i, first, stop, vector):
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, types.intp, vector), lower
+
+
+@intrinsic
+def store_every_second(typingctx, array, i, count, vector):
+    """``for lane in range(min(count, lanes)): array[i + 2 * lane] = vector[lane]``, touching no other memory."""
+
+    def lower(context, builder, signature, arguments):
+        array_value, offset, count, value = arguments
+        lanes = vector.lanes
+        even = ir.Constant(ir.VectorType(ir.IntType(1), lanes), [lane % 2 == 0 for lane in range(lanes)])
+        for start in (0, lanes):
+            order = [(start + lane) // 2 for lane in range(lanes)]
+            spread = builder.shuffle_vector(value, value, ir.Constant(ir.VectorType(_INT32, lanes), order))
+            left = builder.sub(builder.shl(count, ir.Constant(count.type, 1)), ir.Constant(count.type, start))
+            place = emit_pointer(
+                context, builder, array, array_value, builder.add(offset, ir.Constant(offset.type, start))
+            )
+            emit_masked_store(builder, vector, spread, place, builder.and_(emit_mask(builder, lanes, left), even))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, vector), lower
 
 
 def _bytes_of(vector):
