@@ -38,7 +38,18 @@ from kernels.convolution.micro import (
     tile_width,
 )
 from kernels.convolution.pack import copy_block, copy_by_phase, pack_weights, square_size
-from kernels.convolution.plan import Shape, block_at, block_counts, decode, encode, extents, extents_of, offset, product
+from kernels.convolution.plan import (
+    Part,
+    Shape,
+    block_at,
+    block_counts,
+    decode,
+    encode,
+    extents,
+    extents_of,
+    offset,
+    product,
+)
 from kernels.gemm.micro import ADD, BIAS, CHAIN, NV, STORE
 from kernels.simd import allocate, flat, lane_count, prefetch, release, shifted, strided
 
@@ -69,16 +80,6 @@ class Operands(NamedTuple):
     x: object
     weight: object
     out: object
-
-
-class Part(NamedTuple):
-    """In `group`, M output channels from `m` on, which sum C channels from `c` on."""
-
-    group: int
-    m: int
-    M: int
-    c: int
-    C: int
 
 
 class Panels(NamedTuple):

@@ -20,6 +20,8 @@ tile is channels by channels, the loop runs over pixels, and the table says wher
 import functools
 from typing import NamedTuple
 
+import numpy as np
+
 from kernels import machine
 from kernels._jit import jit
 from kernels.activation.rectified import relu_lanes
@@ -179,6 +181,8 @@ def multiply_tile(rows, width, A, depth, panel, sums, keep):
 
 
 FIRST_HEIGHTS = first_heights(4 * MR, HEIGHTS)
+# Of a tile that covers so many rows, and perhaps some more.
+COVERING_HEIGHTS = np.array([min(height for height in HEIGHTS if height >= rows) for rows in range(MR + 1)])
 
 
 @jit(inline=True)

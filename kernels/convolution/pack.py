@@ -21,6 +21,7 @@ from kernels.simd import (
     tile_store,
 )
 
+FEW_CHANNELS = 5  # so many are copied one by one
 FEW_TAPS = 64  # up to so many elements for each square they are taken from one by one: a transpose takes as long
 ZERO = np.int64(0)  # typed: Numba compiles a callee anew for each literal argument
 
@@ -58,6 +59,25 @@ def copy_block(x, sizes, start, extents, channels, block, channel_stride):
 
 
 @jit
+def _interleave_channels(x, sizes, start, extents, channels, block):
+    """`copy_channels_last` of a few channels without a gap, element by element."""
+    depth, height, width = extents
+    channel_size = sizes[0] * sizes[1] * sizes[2]
+    left, right = min(max(-start[2], 0), width), min(max(sizes[2] - start[2], 0), width)
+    for row in range(depth * height):
+        d, h = divmod(row, height)
+        to, at_d, at_h = shifted(block, row * width * channels), start[0] + d, start[1] + h
+        outside = at_d < 0 or at_d >= sizes[0] or at_h < 0 or at_h >= sizes[1] or left >= right
+        first, last = (width, width) if outside else (left, right)
+        _zeros(to, ZERO, first * channels)
+        at = (at_d * sizes[1] + at_h) * sizes[2] + start[2]
+        for w in range(first, last):
+            for c in range(channels):
+                to[w * channels + c] = x[c * channel_size + at + w]
+        _zeros(to, last * channels, width * channels)
+
+
+@jit
 def copy_channels_last(x, sizes, start, extents, channels, block, pixel_stride):
     """`copy_block` with the channels of a pixel side by side, `pixel_stride` apart from those of the next; channels
     that fill up the last vector are zero.
@@ -67,6 +87,9 @@ def copy_channels_last(x, sizes, start, extents, channels, block, pixel_stride):
     depth, height, width = extents
     lanes, channel_size = lane_count(x), sizes[0] * sizes[1] * sizes[2]
     left, right = min(max(-start[2], 0), width), min(max(sizes[2] - start[2], 0), width)
+    if pixel_stride == channels < FEW_CHANNELS:  # most of a square would be empty
+        _interleave_channels(x, sizes, start, extents, channels, block)
+        return
     for c in range(0, channels, lanes):
         for row_of_block in range(depth * height):
             d, h = divmod(row_of_block, height)

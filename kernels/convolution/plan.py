@@ -42,6 +42,16 @@ class Shape(NamedTuple):
     M: int
 
 
+class Part(NamedTuple):
+    """In `group`, M output channels from `m` on, which sum C channels from `c` on."""
+
+    group: int
+    m: int
+    M: int
+    c: int
+    C: int
+
+
 class OutputBlock(NamedTuple):
     """Some outputs: the first one's indices, how many there are, and the position in x of the block that they need."""
 
@@ -161,3 +171,13 @@ def is_plane_by_plane(plan):
     all_taps = plan.kernel_size == product(plan.taps) and plan.first_output == 0
     contiguous = plan.out_strides[2] == 1 and plan.out_strides[1] == plan.outputs[2]
     return all_taps and contiguous and plan.sizes[0] == plan.outputs[0] == plan.taps[0] == 1 and plan.origin[0] == 0
+
+
+@jit(merge=True)
+def part_of(number, shape, blocks):
+    """The channels of dy and x of task `number` of a split."""
+    parts = (shape.M + blocks.out_channels - 1) // blocks.out_channels
+    chunks = (shape.C + blocks.channels - 1) // blocks.channels
+    group, m, c = number // chunks // parts, number // chunks % parts * blocks.out_channels, number % chunks
+    c *= blocks.channels
+    return Part(group, m, min(blocks.out_channels, shape.M - m), c, min(blocks.channels, shape.C - c))

@@ -186,11 +186,12 @@ _compiled = Compiled(_row_gradient_parallel, lambda kind: (kind[::1], kind[::1],
 
 
 def fits(plan, C, M, itemsize):
-    """Whether the loops can compute it and are likely the faster ones: x has few channels, and rows of outputs fill
-    the lanes better than channels of dy do."""
+    """Whether the loops can compute it and are likely the faster ones: channels of dy are too few to fill the lanes, or
+    a single one of x has few taps, and rows of outputs fill the lanes."""
     lanes, width = machine.vector_bytes() // itemsize, plan.outputs[2]
     filled = width / (-(-width // lanes) * lanes)
-    return plan.stride[2] == 1 and C < FEW_CHANNELS and (filled >= 0.75 or M <= lanes // 2)
+    few_rows = C == 1 and plan.taps[2] < FEW_CHANNELS and filled >= 0.75
+    return plan.stride[2] == 1 and C < FEW_CHANNELS and (few_rows or M <= lanes // 2)
 
 
 def run(dy, x, weight_shape, plan, groups):

@@ -108,8 +108,8 @@ def _in_registers(transform, inputs, outputs):
     @jit(inline=True)
     def both_of_2(X, half, Y):
         """``Y = T X Tᵀ``, of matrices of vectors."""
-        a, b = _column(X), _column(X.column(1))
-        a, b = transform(a[0], a[1]), transform(b[0], b[1])
+        (a0, a1), (b0, b1) = _column(X), _column(X.column(1))
+        a, b = transform(a0, a1), transform(b0, b1)
         for i in range(outputs):
             row = transform(a[i], b[i])
             for j in range(outputs):
@@ -154,11 +154,12 @@ def _through_memory(transform, inputs, outputs):
     return both
 
 
+_tile_of_x = _in_registers(_input_2, 4, 4)
 # By the side of the outputs' square: transforms of a tile of x, of the taps, of the sums.
 TRANSFORMS = {
-    2: (_in_registers(_input_2, 4, 4), _in_registers(_taps_2, 3, 4), _in_registers(_output_2, 4, 2)),
+    2: (_tile_of_x, _in_registers(_taps_2, 3, 4), _in_registers(_output_2, 4, 2)),
     4: (_through_memory(_input_4, 6, 6), _through_memory(_taps_4, 3, 6), _through_memory(_output_4, 6, 4)),
 }
 # Of the gradient with respect to the taps, by the same matrices for 2 x 2 outputs: transforms of a tile of x, of dy, of
 # the sums.
-GRADIENT_TRANSFORMS = (TRANSFORMS[2][0], _in_registers(_gradient_2, 2, 4), _in_registers(_sums_2, 4, 3))
+GRADIENT_TRANSFORMS = (_tile_of_x, _in_registers(_gradient_2, 2, 4), _in_registers(_sums_2, 4, 3))

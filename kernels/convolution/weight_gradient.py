@@ -4,8 +4,8 @@ r"""The convolution's gradient with respect to its weight: the tiles of `micro` 
 
 A tile is a few channels of x by NR channels of dy, for one tap k. A block of outputs at a time, dy is packed with its
 channels side by side, and serves all taps and channels of x; x is copied with its padding, the channels of a pixel side
-by side as well, and serves all channels of dy. Exceptions: the rows of a tile are taps where there are few channels of
-x, which then lie as they did; and x is read where it is if there is only one tap.
+by side as well, and serves all channels of dy. Where they are few, those of a row's next pixels follow without a gap,
+and the rows of a tile are the channels of all taps along the width. With only one tap, x is read where it is.
 
 A task is some channels of dy and some of x, over all images: no two threads add to one element. Where there are
 too few of those, the images are split as well; the number of partial sums depends on the shape only, so that the bits
@@ -22,8 +22,10 @@ from kernels import _checks
 from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
 from kernels._threads import PARALLEL_MULTIPLY_ADDS, threads_for
-from kernels.convolution.correlation import BLOCK_BYTES, MIN_TASKS, PANEL_BYTES, Part
+from kernels.convolution.correlation import BLOCK_BYTES, MIN_TASKS, PANEL_BYTES
 from kernels.convolution.micro import (
+    COVERING_HEIGHTS,
+    FEW_CHANNELS,
     MR,
     Epilogue,
     Reduction,
@@ -44,6 +46,7 @@ from kernels.convolution.plan import (
     extents,
     extents_of,
     offset,
+    part_of,
     product,
 )
 from kernels.gemm.micro import NV, STORE, chain_length
@@ -54,6 +57,7 @@ from kernels.simd import allocate, flat, lane_count, load, release, shifted, sto
 
 MAX_WIDTH = 256  # pixels of a row at a time: a chain of additions is at most that long
 TILES_BYTES = PANEL_BYTES // 2  # of a task's tiles
+SPLIT_OUTPUTS = 384  # that each part sums at least: fewer cost less than storing its sums and adding them up
 ZERO, ONE = np.int64(0), np.int64(1)  # typed: Numba compiles a callee anew for each literal argument
 
 
@@ -133,8 +137,11 @@ def choose_blocks(plan, shape, itemsize) -> Blocks:
             images = 1
             break
     tasks = shape.groups * -(-shape.M // (panels * NR)) * -(-shape.C // channels)
-    work = taps * math.prod(plan.outputs) * math.prod(shape)
-    splits = min(shape.N, -(-MIN_TASKS // tasks), max(work // PARALLEL_MULTIPLY_ADDS, 1))
+    if tasks * shape.N < MIN_TASKS:
+        tasks, panels = tasks // -(-shape.M // (panels * NR)) * -(-shape.M // NR), 1
+    work, outputs = taps * math.prod(plan.outputs) * math.prod(shape), shape.N * math.prod(plan.outputs)
+    most = max(outputs // SPLIT_OUTPUTS, 2 if tasks == 1 else 1)
+    splits = min(shape.N, -(-MIN_TASKS // tasks), max(work // PARALLEL_MULTIPLY_ADDS, 1), most)
     return Blocks(tuple(block), channels, panels * NR, max(images, 1), splits)
 
 
@@ -159,14 +166,14 @@ def _pack_panel(dy, sizes, outputs, present, width, panel):
 
 @jit(merge=True)
 def _pack_gradients(operands, plan, shape, part, place, images, scratch_panels):
-    """The panels of a block's outputs in some images, from image ``images[0]`` to ``images[1]`` - 1."""
-    panels, panel_stride = scratch_panels
+    """The panels of a block's outputs in the images from the first to the last of `images`, exclusively."""
+    (first, last), (panels, panel_stride) = images, scratch_panels
     pixels, NR = product(place.outputs), NV * lane_count(panels)
     for m in range(0, part.M, NR):
         present = min(NR, part.M - m)
         width, panel = tile_width(present, panels), shifted(panels, m // NR * panel_stride)
-        for n in range(images[1] - images[0]):
-            channel = ((images[0] + n) * shape.groups + part.group) * shape.M + part.m + m
+        for n in range(last - first):
+            channel = ((first + n) * shape.groups + part.group) * shape.M + part.m + m
             dy = shifted(operands.dy, channel * plan.out_size + offset(place.first, plan.out_strides))
             _pack_panel(dy, plan.outputs, place.outputs, present, width, shifted(panel, n * pixels * width))
 
@@ -182,14 +189,12 @@ def _source(x, image_stride, plan, place, part_of_x, layout, block):
     pixels = product(extent)
     for n in range(images):
         from_image, to = shifted(x, n * image_stride), shifted(block, n * pixels * layout.pixel)
-        if layout.by_taps:
+        if layout.pixel == 1:
             copy_block(from_image, sizes, start, extent, channels, to, pixels)
         else:
             copy_channels_last(from_image, sizes, start, extent, channels, to, layout.pixel)
-    element, channel = (ONE, pixels) if layout.by_taps else (layout.pixel, ONE)
-    return Source(
-        block, pixels * layout.pixel, channel, (extent[1] * extent[2] * element, extent[2] * element, element)
-    )
+    pixel, row = layout.pixel, extent[2] * layout.pixel
+    return Source(block, pixels * pixel, ONE, (extent[1] * row, row, pixel))
 
 
 @jit(merge=True)
@@ -229,28 +234,35 @@ def _add_block(source, channels, plan, layout, reduction, panel, sums):
     width, tiles, keep = sums
     taps, dilation, strides, size = plan.taps, plan.dilation, source.strides, totals_size(tiles)
     tap_strides = (dilation[0] * strides[0], dilation[1] * strides[1], dilation[2] * strides[2])
-    height = taps[2] if layout.by_taps else channels
-    tile = 0
-    for c in range(channels if layout.by_taps else 1):
-        row = 0
-        while row < height:
-            rows = tile_height(height - row)
-            for i in range(taps[0]):
-                for j in range(taps[1]):
-                    for k in range(1 if layout.by_taps else taps[2]):
-                        start = c * source.channel_stride + row + offset((i, j, k), tap_strides)
-                        X, to = strided(shifted(source.memory, start), 1, 1), shifted(tiles, tile * size)
-                        correlate_tile(rows, width, X, reduction, panel, to, keep)
-                        tile += 1
-            row += rows
+    height = _height(channels, taps, layout.by_taps)
+    tile = row = 0
+    while row < height:
+        rows = _tile_rows(height - row, layout.by_taps)
+        for i in range(taps[0]):
+            for j in range(taps[1]):
+                for k in range(1 if layout.by_taps else taps[2]):
+                    X = strided(shifted(source.memory, row + offset((i, j, k), tap_strides)), 1, 1)
+                    correlate_tile(rows, width, X, reduction, panel, shifted(tiles, tile * size), keep)
+                    tile += 1
+        row += rows
+
+
+@jit(inline=True)
+def _height(channels, taps, by_taps):
+    """Rows of all tiles for a tap, or for the taps of a row."""
+    return channels * taps[2] if by_taps else channels
+
+
+@jit(inline=True)
+def _tile_rows(left, by_taps):
+    """Rows of the next tile; where they are taps, the last one may have more than are left."""
+    return COVERING_HEIGHTS[min(left, MR)] if by_taps else tile_height(left)
 
 
 @jit
 def _max_tiles(channels, taps, by_taps):
     """At least the number of tiles that `_add_block` uses; a row of tiles ends in less than four small ones."""
-    if by_taps:
-        return channels * taps[0] * taps[1] * (taps[2] // MR + 4)
-    return (channels // MR + 4) * product(taps)
+    return (_height(channels, taps, by_taps) // MR + 4) * taps[0] * taps[1] * (1 if by_taps else taps[2])
 
 
 @jit
@@ -259,46 +271,34 @@ def _store_tiles(sums, channels, plan, layout, present, G, scratch):
     output channel m. What lies side by side there is collected first, channel by channel and tap by tap."""
     (width, tiles, _), taps, size = sums, plan.taps, totals_size(sums[1])
     lanes, kernel, epilogue = lane_count(tiles), product(taps), Epilogue(STORE, tiles, False)
-    height = taps[2] if layout.by_taps else channels
-    tile = 0
-    for c in range(channels if layout.by_taps else 1):
-        row = 0
-        while row < height:
-            rows, count = tile_height(height - row), taps[0] * taps[1] if layout.by_taps else kernel
-            if layout.by_taps:  # a tile's rows lie side by side
-                for t in range(count):
-                    T, first = strided(shifted(tiles, (tile + t) * size), width, 1), c * kernel + row + t * taps[2]
-                    store_tile(T, rows, present, epilogue, G.column(first), scratch.square)
-            else:
-                for r in range(rows):
-                    for t in range(count):
-                        for v in range(0, width, lanes):
-                            to = (r * count + t) * width + v
-                            store(scratch.collected, to, load(tiles, (tile + t) * size + r * width + v))
-                T = strided(scratch.collected, width, 1)
-                store_tile(T, rows * count, present, epilogue, G.column(row * kernel), scratch.square)
-            tile, row = tile + count, row + rows
+    height, count = _height(channels, taps, layout.by_taps), taps[0] * taps[1] if layout.by_taps else kernel
+    T = strided(scratch.collected, width, 1)
+    tile = row = 0
+    while row < height:
+        rows = _tile_rows(height - row, layout.by_taps)
+        for r in range(min(rows, height - row)):
+            for t in range(count):
+                to = r * kernel + t
+                if layout.by_taps:
+                    k, c = divmod(row + r, channels)
+                    to = c * kernel + t * taps[2] + k
+                for v in range(0, width, lanes):
+                    store(T.row(to), v, load(tiles, (tile + t) * size + r * width + v))
+        if not layout.by_taps:
+            store_tile(T, rows * kernel, present, epilogue, G.column(row * kernel), scratch.square)
+        tile, row = tile + count, row + rows
+    if layout.by_taps:
+        store_tile(T, channels * kernel, present, epilogue, G, scratch.square)
 
 
 # --- tasks -----------------------------------------------------------------------------------------------------------
 
 
 @jit(merge=True)
-def part_of(number, shape, blocks):
-    """The channels of dy and x of task `number` of a split."""
-    parts = (shape.M + blocks.out_channels - 1) // blocks.out_channels
-    chunks = (shape.C + blocks.channels - 1) // blocks.channels
-    group, m, c = number // chunks // parts, number // chunks % parts * blocks.out_channels, number % chunks
-    c *= blocks.channels
-    return Part(group, m, min(blocks.out_channels, shape.M - m), c, min(blocks.channels, shape.C - c))
-
-
-@jit(merge=True)
 def _layout(plan, shape, blocks, like):
-    """How a thread's memory is laid out, and x read: by taps where there are fewer channels than taps along the width,
-    in place where there is one tap and no padding."""
+    """How memory is laid out, and x read: by taps where channels are few, in place with one tap and no padding."""
     lanes = lane_count(like)
-    by_taps = shape.C < min(plan.taps[2], 8) and plan.dilation[2] == 1
+    by_taps = shape.C < FEW_CHANNELS and plan.taps[2] > 1 and plan.dilation[2] == 1
     in_place = product(plan.taps) == 1 and plan.outputs[0] == plan.outputs[1] == plan.sizes[0] == plan.sizes[1] == 1
     in_place = in_place and plan.stride[2] == 1 and plan.origin[2] == 0 and plan.sizes[2] == plan.outputs[2]
     vectors = (blocks.channels + lanes - 1) // lanes
@@ -319,22 +319,22 @@ def _allocate(plan, blocks, layout, like):
         allocate(like, panels * layout.panel),
         allocate(like, panels * layout.tiles),
         allocate(like, lanes * lanes),
-        allocate(like, ((0 if layout.by_taps else MR * kernel) + lanes) * NR),
+        allocate(like, (max(MR, FEW_CHANNELS) * kernel + lanes) * NR),
         allocate(np.int64, product(blocks.outputs)),
     )
 
 
 @jit(merge=True)
 def _add_images(operands, plan, shape, blocks, part, images, memory):
-    """Add the products of some images, from ``images[0]`` to ``images[1]`` - 1, to the tiles of a task; or store them,
-    without `keep`."""
-    layout, scratch, keep = memory
+    """Add the products of the images from the first to the last of `images`, exclusively, to the tiles of a task; or
+    store them, without `keep`."""
+    (first, last), (layout, scratch, keep) = images, memory
     (_, groups, C, _), NR = shape, NV * lane_count(operands.out)
     counts, x_size = block_counts(plan, blocks.outputs), product(plan.sizes)
     for number in range(product(counts)):
-        place, present = block_at(plan, blocks.outputs, number, counts), images[1] - images[0]
+        place, present = block_at(plan, blocks.outputs, number, counts), last - first
         _pack_gradients(operands, plan, shape, part, place, images, (scratch.panels, layout.panel))
-        x = shifted(operands.x, ((images[0] * groups + part.group) * C + part.c) * x_size)
+        x = shifted(operands.x, ((first * groups + part.group) * C + part.c) * x_size)
         source = _source(x, groups * C * x_size, plan, place, (present, part.C), layout, scratch.block)
         reduction = _outputs_in(source, plan, place.outputs, present, scratch.offsets)
         for m in range(0, part.M, NR):

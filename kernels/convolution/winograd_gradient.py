@@ -22,9 +22,9 @@ from kernels._parallel import parallel_for
 from kernels._threads import threads_for
 from kernels.convolution.correlation import MIN_TASKS
 from kernels.convolution.micro import Epilogue, store_tile, tile_width
-from kernels.convolution.plan import Shape, block_at, block_counts, decode, encode, product
+from kernels.convolution.plan import Shape, block_at, block_counts, decode, encode, part_of, product
 from kernels.convolution.transforms import GRADIENT_TRANSFORMS
-from kernels.convolution.weight_gradient import Operands, part_of
+from kernels.convolution.weight_gradient import Operands
 from kernels.convolution.winograd import TAPS, ZERO
 from kernels.convolution.winograd_tiles import (
     ONE,
