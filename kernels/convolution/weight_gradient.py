@@ -269,8 +269,8 @@ def _max_tiles(channels, taps, by_taps):
 def _store_tiles(sums, channels, plan, layout, present, G, scratch):
     """The tiles of `_add_block` to their places in the weight's gradient: row m of G holds the channels and taps of
     output channel m. What lies side by side there is collected first, channel by channel and tap by tap."""
-    (width, tiles, _), taps, size = sums, plan.taps, totals_size(sums[1])
-    lanes, kernel, epilogue = lane_count(tiles), product(taps), Epilogue(STORE, tiles, False)
+    (width, tiles, _), taps = sums, plan.taps
+    size, lanes, kernel, epilogue = totals_size(tiles), lane_count(tiles), product(taps), Epilogue(STORE, tiles, False)
     height, count = _height(channels, taps, layout.by_taps), taps[0] * taps[1] if layout.by_taps else kernel
     T = strided(scratch.collected, width, 1)
     tile = row = 0
