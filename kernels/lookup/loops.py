@@ -21,7 +21,8 @@ from kernels._jit import jit
 from kernels._parallel import FIRST, parallel_for
 from kernels.lookup.grouping import grouped
 from kernels.reduction.ranges import over_range, read, sum_of, write
-from kernels.simd import flat, fma, lane_count, prefetch, shifted
+from kernels.simd import flat, fma, prefetch, shifted
+from kernels.simd.memory import LINE
 
 TASK = 2**13  # elements of a task, at least 2 us of work
 BLOCK = 64  # rows summed in registers before they are added to what is in memory: a sum of sums rounds less
@@ -113,11 +114,11 @@ _copy_row = over_range(_copied)
 
 @jit
 def _copy_rows(first, last, ids, weight, out):
-    E, lanes = weight.shape[1], lane_count(weight)
+    E, line = weight.shape[1], LINE // weight.itemsize  # elements
     table, target = Table(flat(weight), E), Table(flat(out), E)
     for i in range(first, last):
         following = _row(table, ids[min(i + 1, last - 1)])  # where it lies, no hardware prefetcher can know
-        for j in range(0, E, lanes):
+        for j in range(0, E, line):
             prefetch(following, j)
         _copy_row(weight, FIRST, E, _row(table, ids[i]), _row(target, i))
 

@@ -57,7 +57,7 @@ def _add_product(X, B, weight, K, units, H, Z):
         if is_better_transposed(Z, B, H, weight.T):
             gemm_transposed(X, weight.T, Z, shape, epilogue)
         else:
-            gemm(X, weight.T, Z, shape, epilogue, Packing(NO, YES))
+            gemm(X, weight.T, Z, shape, epilogue, Packing(NO, YES, NO))
 
 
 @jit
