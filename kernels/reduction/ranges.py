@@ -7,7 +7,7 @@ from numba.extending import overload
 from kernels import machine
 from kernels._jit import jit
 from kernels._plain import DISABLED, only_compiled
-from kernels.simd import flat, lane_count, load, load_partial, prefetch, splat, store, store_partial, sum_lanes
+from kernels.simd import flat, fma, lane_count, load, load_partial, prefetch, splat, store, store_partial, sum_lanes
 from kernels.simd.stream import store_streaming
 from kernels.simd.wide import WIDE, load_wide, splat_wide, sum_registers, wide_count
 
@@ -80,6 +80,17 @@ def over_range(body):
     return loop
 
 
+@jit(inline=True)
+def _added(total, terms):
+    return total + terms
+
+
+@jit(inline=True)
+def _added_scaled(total, terms):
+    """``total + SCALE * terms``, fused: LLVM would take a factor of several terms out of their sum."""
+    return fma(terms, SCALE, total)
+
+
 def sum_of(term, fill=0.0, ahead=0):
     """Jitted ``total(x, z, p, start, stop)``: the float64 sum of ``term(x[i], z[i], p)`` over ``start <= i < stop``.
 
@@ -87,8 +98,27 @@ def sum_of(term, fill=0.0, ahead=0):
     although no term does is summed again, scaled down. x is prefetched so many elements `ahead`.
     """
 
+    block, scaled_block = _block_of(term, fill, ahead, _added), _block_of(term, fill, ahead, _added_scaled)
+
     @jit(inline=True)
-    def chain(x, z, p, first, steps, factor):
+    def total(x, z, p, start, stop):
+        first, second = flat(x), flat(z)
+        sum_of_blocks = 0.0
+        for i in range(start, stop, BLOCK):
+            more = np.float64(block(first, second, p, i, min(i + BLOCK, stop)))
+            if not np.isfinite(more):
+                more = scaled_block(first, second, p, i, min(i + BLOCK, stop)) / SCALE
+            sum_of_blocks += more
+        return sum_of_blocks
+
+    return total
+
+
+def _block_of(term, fill, ahead, added):
+    """The sum of a block of terms, in the dtype of x, as `added` adds them."""
+
+    @jit(inline=True)
+    def chain(x, z, p, first, steps):
         """The sum of some wide vectors' terms; whole chains have a constant number of them, and no loop."""
         accumulators = splat_wide(x, 0.0)
         for step in range(steps):
@@ -96,32 +126,21 @@ def sum_of(term, fill=0.0, ahead=0):
             if ahead:
                 for j in range(i + ahead, i + ahead + wide_count(x), lane_count(x)):
                     prefetch(x, j)
-            accumulators = accumulators + term(load_wide(x, i), load_wide(z, i), p) * factor
+            accumulators = added(accumulators, term(load_wide(x, i), load_wide(z, i), p))
         return sum_registers(accumulators)
 
     @jit(inline=True)
-    def block(x, z, p, start, stop, factor):
+    def block(x, z, p, start, stop):
         lanes, step = lane_count(x), wide_count(x)
         chained = start + (stop - start) // CHAIN * CHAIN
         whole = start + (stop - start) // step * step
         total = splat(x, 0.0)
         for first in range(start, chained, CHAIN):
-            total = total + chain(x, z, p, first, CHAIN // step, factor)
+            total = total + chain(x, z, p, first, CHAIN // step)
         if whole > chained:
-            total = total + chain(x, z, p, chained, (whole - chained) // step, factor)
+            total = total + chain(x, z, p, chained, (whole - chained) // step)
         for i in range(whole, stop, lanes):
-            total = total + term(read(x, i, stop - i, fill), read(z, i, stop - i, 0.0), p) * factor
+            total = added(total, term(read(x, i, stop - i, fill), read(z, i, stop - i, 0.0), p))
         return sum_lanes(total)
 
-    @jit(inline=True)
-    def total(x, z, p, start, stop):
-        first, second = flat(x), flat(z)
-        sum_of_blocks = 0.0
-        for i in range(start, stop, BLOCK):
-            more = np.float64(block(first, second, p, i, min(i + BLOCK, stop), 1.0))
-            if not np.isfinite(more):
-                more = block(first, second, p, i, min(i + BLOCK, stop), SCALE) / SCALE
-            sum_of_blocks += more
-        return sum_of_blocks
-
-    return total
+    return block
