@@ -1,9 +1,11 @@
 """Published networks of the kinds that users run, built of `nn` or of ``torch.nn`` by the same lines.
 
-Each returns a module whose output are scores of classes, (N, classes) or (N, classes, positions ...).
+Each returns a module whose output is scores of classes, (N, classes) or (N, classes, positions ...).
 """
 
 import itertools
+
+import torch
 
 
 def resnet18(library):
@@ -86,11 +88,12 @@ def inception(library):
             self.branches = library.ModuleList(branches)
 
         def forward(self, x):
-            return cat(library)([branch(x) for branch in self.branches], 1)
+            return cat([branch(x) for branch in self.branches], 1)
 
     def averaged(inputs, outputs):
         return library.Sequential(library.AvgPool2d(3, 1, 1), *normalized(library, inputs, outputs))
 
+    cat = _cat_of(library)
     wide, tall = ((1, 7), 1, (0, 3)), ((7, 1), 1, (3, 0))
     return library.Sequential(
         *normalized(library, 3, 32, 3, 2),
@@ -149,7 +152,7 @@ def unet(library):
 
     Reference: Ronneberger et al., "U-Net: convolutional networks for biomedical image segmentation" (2015), figure 1.
     """
-    widths = (32, 64, 128, 256)
+    cat, widths = _cat_of(library), (32, 64, 128, 256)
 
     def twice(inputs, outputs):
         layers = normalized(library, inputs, outputs, 3, 1, 1) + normalized(library, outputs, outputs, 3, 1, 1)
@@ -171,7 +174,7 @@ def unet(library):
                 x = layer(self.pool(x) if i else x)
                 kept.append(x)
             for up, merge, shortcut in zip(self.up, self.merge, kept[-2::-1], strict=True):
-                x = merge(cat(library)([shortcut, up(x)], 1))
+                x = merge(cat([shortcut, up(x)], 1))
             return self.head(x)
 
     return UNet()
@@ -278,10 +281,6 @@ def head(library, channels, classes):
     return [library.AdaptiveAvgPool2d(1), library.Flatten(), library.Linear(channels, classes)]
 
 
-def cat(library):
-    """The function that joins tensors: `nn` has it itself, PyTorch one package higher."""
-    if hasattr(library, "cat"):
-        return library.cat
-    import torch  # only PyTorch's side needs it
-
-    return torch.cat
+def _cat_of(library):
+    """`cat` is a function of `nn`, and of ``torch`` rather than ``torch.nn``."""
+    return torch.cat if library is torch.nn else library.cat

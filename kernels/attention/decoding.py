@@ -27,11 +27,10 @@ from kernels.simd import (
 ZERO = np.int64(0)
 # Query rows of a key head up to which keys are not packed.
 FEW = 4
-# Vectors of values, or keys, beside each other for a group of queries; their sums, TOGETHER * ACCUMULATORS, stay in
-# registers.
+# Keys, or vectors of a row of values, that a tile takes for TOGETHER queries; their sums stay in registers.
 ACCUMULATORS = 4
 TOGETHER = FEW if machine.vector_registers() >= 32 else 2
-# Keys beside each other for a single query, where a vector has as many: memory is faster with more rows at a time.
+# Keys that a tile takes for a single query, where a vector has as many: memory is faster with more rows at a time.
 KEYS_OF_ONE = TOGETHER * ACCUMULATORS
 # How far ahead keys and values are prefetched, in rows: 8 KiB where they are 64 wide. The hardware does not follow
 # several rows at a time, and stops at the end of a page.

@@ -9,8 +9,8 @@ such a sum with stride 1.
 
 A task is a block of outputs of one image in some of the output channels. Its thread packs their weights once for all
 its blocks, and copies the block of x that each needs, with the padding around it, to where it stays in L2. Where the
-weights of NR output channels would not stay there beside it, the input channels are processed in chunks, and y is
-updated once per chunk.
+weights of NR output channels would not stay there beside it, the input channels are processed in blocks, and y is
+updated once per block.
 """
 
 import math
@@ -119,9 +119,9 @@ class Scratch(NamedTuple):
 
 def _busy(plan, shape, block, out_channels, threads):
     """Whether tasks of these blocks keep so many threads about equally busy."""
-    pieces = [(plan.outputs[axis], block[axis]) for axis in range(3)] + [(shape.M, out_channels)]
-    tasks = shape.N * shape.groups * math.prod(-(-n // piece) for n, piece in pieces)
-    even = tasks % threads == 0 and all(-(-n // piece) * piece <= 1.1 * n for n, piece in pieces)
+    blocks = [(plan.outputs[axis], block[axis]) for axis in range(3)] + [(shape.M, out_channels)]
+    tasks = shape.N * shape.groups * math.prod(-(-n // size) for n, size in blocks)
+    even = tasks % threads == 0 and all(-(-n // size) * size <= 1.1 * n for n, size in blocks)
     return even or tasks >= 4 * threads
 
 

@@ -74,7 +74,7 @@ def conv2d(
     padding : int, tuple, "same" or "valid"
         Zeros at both ends of each axis. "same" keeps the size (stride 1 only; an odd zero goes to the end).
     groups : int
-        Each of `groups` equal parts of the channels makes its own part of the outputs.
+        Number of groups: each group of output channels depends on one group of input channels.
     activation : {None, "relu"}
         Applied to the result while it is in registers.
     algorithm : {None, "direct", "winograd2", "winograd4"}

@@ -177,7 +177,11 @@ def is_plane_by_plane(plan):
 def part_of(number, shape, blocks):
     """The channels of dy and x of task `number` of a split."""
     parts = (shape.M + blocks.out_channels - 1) // blocks.out_channels
-    chunks = (shape.C + blocks.channels - 1) // blocks.channels
-    group, m, c = number // chunks // parts, number // chunks % parts * blocks.out_channels, number % chunks
+    channel_parts = (shape.C + blocks.channels - 1) // blocks.channels
+    group, m, c = (
+        number // channel_parts // parts,
+        number // channel_parts % parts * blocks.out_channels,
+        number % channel_parts,
+    )
     c *= blocks.channels
     return Part(group, m, min(blocks.out_channels, shape.M - m), c, min(blocks.channels, shape.C - c))

@@ -1,4 +1,4 @@
-r"""Winograd's convolution turned round: the gradient with respect to 3 x 3 taps, 16 products instead of 36.
+r"""Winograd's convolution transposed: the gradient with respect to 3 x 3 taps, 16 products instead of 36.
 
 .. math:: dW = G^\top \left[ \sum_t (A\, dy_t\, A^\top) \odot (B^\top d_t B) \right] G
 

@@ -35,7 +35,7 @@ NC_VECTORS = 8192 // machine.vector_bytes()
 FEW_PANELS = 4
 # With as many vectors as half of L2 or more, B is copied into panels: beside A it would not stay in L2 meanwhile.
 PACK_VECTORS = machine.cache_bytes(2) // 2 // machine.vector_bytes()
-# C of more vectors than half of the last cache comes from memory.
+# A C of more vectors than half of the last cache is read and written in memory.
 LAST_CACHE_VECTORS = machine.cache_bytes(3) // 2 // machine.vector_bytes()
 # Where K is at most SHORT, C is most of the traffic: it is written in memory order, one row of tiles after another.
 SHORT = 64
@@ -50,7 +50,7 @@ class Shape(NamedTuple):
 
 
 class Packing(NamedTuple):
-    """Which operands are packed, and whether tiles of C are prefetched: it is too large for the last cache."""
+    """Which operands are packed; and whether tiles of C, too large for the last cache, are prefetched."""
 
     a: bool
     b: bool
@@ -173,8 +173,8 @@ def multiply(A, B, C, shape, epilogue, strategy):
         if N > alone:
             gemm(A, B, C, Shape(M, N - alone, K), epilogue, packing)
         if alone:
-            own = Epilogue(epilogue.mode, epilogue.bias.column(N - 1))
-            matrix_vector(A, B.column(N - 1), C.column(N - 1), M, K, own)
+            last = Epilogue(epilogue.mode, epilogue.bias.column(N - 1))
+            matrix_vector(A, B.column(N - 1), C.column(N - 1), M, K, last)
 
 
 @jit(inline=True)

@@ -59,7 +59,9 @@ def matmul(a, b, *, out=None):
     ----------
     a, b : array, float32 or float64, both of one dtype
         Shapes ``(..., M, K)`` and ``(..., K, N)``; a 1-D `a` is a row ``(K,)``, a 1-D `b` a column ``(K,)``, and that
-        axis is missing in the result. Strided and transposed matrices (``w.T``) are read in place, without a copy.
+        axis is missing in the result. Strided and transposed matrices (``w.T``) are read in place. Copied are operands
+        with several batch axes that no view merges into one, as in ``x.reshape(N, L, H, D).swapaxes(1, 2)``, and
+        misaligned ones.
     out : array, optional
         C-contiguous, of the result's shape and dtype, not overlapping `a` or `b`.
 
@@ -143,9 +145,9 @@ def _any_rank(a, b, out):
     return result
 
 
-def _matrix_numbers(own, batch):
-    """For each matrix of the broadcast batch, the number of the operand's matrix that stands there."""
-    return np.broadcast_to(np.arange(int(np.prod(own))).reshape(own), batch).flatten()
+def _matrix_numbers(axes, batch):
+    """For each matrix of the broadcast batch, the number of the operand's matrix; `axes` are its batch axes."""
+    return np.broadcast_to(np.arange(int(np.prod(axes))).reshape(axes), batch).flatten()
 
 
 def matmul_backward(dy, a, b, *, needs=(True, True)):

@@ -117,7 +117,7 @@ def _copy_rows(first, last, ids, weight, out):
     E, line = weight.shape[1], LINE // weight.itemsize  # elements
     table, target = Table(flat(weight), E), Table(flat(out), E)
     for i in range(first, last):
-        following = _row(table, ids[min(i + 1, last - 1)])  # where it lies, no hardware prefetcher can know
+        following = _row(table, ids[min(i + 1, last - 1)])  # no hardware prefetcher foresees its address
         for j in range(0, E, line):
             prefetch(following, j)
         _copy_row(weight, FIRST, E, _row(table, ids[i]), _row(target, i))

@@ -105,8 +105,8 @@ def _group_of(memory, layout, group):
 
 @jit(inline=True)
 def _first_channel(layout, group, channels):
-    """The channel of a group's plane 0; plane p has the one ``p * layout.step`` behind it. (A short plane takes hardly
-    longer than a division, so there is one a group.)"""
+    """The channel of a group's plane 0; that of plane p is ``p * layout.step`` higher. (One division a group: it takes
+    nearly as long as a short plane.)"""
     return group * layout.width % channels
 
 

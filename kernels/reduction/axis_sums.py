@@ -22,7 +22,7 @@ from kernels.simd import flat, lane_count, shifted, splat, strided
 TASK = 16 * BLOCK  # elements of a task
 GROUP = 8  # rows added to a vector of column sums while it is in a register
 ROWS = 64  # of a block of columns: summed in the array's dtype before they enter the float64 totals
-PARTS = 16  # tasks of a block of long columns, at most about so many: their totals are added up on one thread
+PARTS = 16  # tasks of a block of long columns, at most about: their totals are added up on one thread
 COLUMNS = 1024  # of a block: their sums (4 KiB) and totals (8 KiB) stay in L1
 
 
@@ -41,8 +41,8 @@ def _itself(x, z, p):
     return x
 
 
-# Between two rows, the sum across the lanes takes so much of the reorder buffer that the loads behind it come late:
-# elements are prefetched as far ahead as a core loads while one of them comes from the last cache.
+# Prefetch distance, in elements: what a core loads during one latency of the last cache. (The sum across lanes between
+# two rows fills the reorder buffer, so that the next row's loads start late.)
 AHEAD = 2048
 sum_range = sum_of(_itself, ahead=AHEAD)
 

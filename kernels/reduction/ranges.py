@@ -95,7 +95,7 @@ def sum_of(term, fill=0.0, ahead=0):
     """Jitted ``total(x, z, p, start, stop)``: the float64 sum of ``term(x[i], z[i], p)`` over ``start <= i < stop``.
 
     `term` takes vectors; with x = fill and z = 0, which pad the last vector, it must be 0. A block whose sum overflows
-    although no term does is summed again, scaled down. x is prefetched so many elements `ahead`.
+    although no term does is summed again, scaled down. `ahead` is the prefetch distance in x, in elements.
     """
 
     block, scaled_block = _block_of(term, fill, ahead, _added), _block_of(term, fill, ahead, _added_scaled)

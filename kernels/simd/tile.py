@@ -221,9 +221,9 @@ def _update(context, builder, tile, acc, A, a, row):
 
 
 def _opaque(context, builder, kind, value):
-    """The same view at an address of which LLVM knows nothing. It would compute the addresses of a column's elements
-    one from another, each step's first from the last step's last: for 14 rows a chain of 14 additions a step, which
-    takes twice as long as the arithmetic of a tile one vector wide."""
+    """The same view at an address that is opaque to LLVM. Otherwise LLVM computes the addresses of a column's elements
+    one from another, across steps: for 14 rows a chain of 14 dependent additions a step, twice the time of the
+    arithmetic of a tile one vector wide."""
     view = parts(context, builder, kind, value)
     pointer = view.data
     view.data = builder.asm(ir.FunctionType(pointer.type, [pointer.type]), "", "=r,0", [pointer], False)
