@@ -67,7 +67,7 @@ def dropped(name, dims):
         return getattr(F, name)(x, 0.4)
 
     def twin(L, x):
-        return x * L.from_numpy(apply(nn, nn.ones(*x.shape, dtype=np.float64)).data)
+        return x * L.from_numpy(apply(nn, nn.ones(*x.shape, dtype=np.float64)).array)
 
     return Case(apply, (normal(2, 3, *[2] * dims),), twin)
 

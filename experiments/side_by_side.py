@@ -43,8 +43,8 @@ def trainers(build, optimizer, batches, loss, double):
     if double:
         network, twin = network.double(), twin.double()
         batches = [tuple(t.double() if t.dtype == np.float32 else t for t in pair) for pair in batches]
-    twin.load_state_dict({key: torch.tensor(np.array(value.data)) for key, value in network.state_dict().items()})
-    twin_batches = [(torch.tensor(x.data), torch.tensor(target.data)) for x, target in batches]
+    twin.load_state_dict({key: torch.tensor(np.array(value.array)) for key, value in network.state_dict().items()})
+    twin_batches = [(torch.tensor(x.array), torch.tensor(target.array)) for x, target in batches]
     ours, theirs = (
         getattr(library.optim, name)(model.parameters(), **options) for library, model in ((nn, network), (torch, twin))
     )

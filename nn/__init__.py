@@ -1,9 +1,9 @@
 """Neural networks with PyTorch's names: ``import nn`` replaces ``import torch.nn as nn`` for what is covered.
 
-`nn` is thin: the arithmetic is in `kernels`, and the tape that connects it is in `nn.tensor`.
+`nn` is thin: the arithmetic is in `kernels`, and the tape that connects it is in `nn.tape`.
 """
 
-from nn import checkpoint, data, functional, init, models, observation, optim, training, utils
+from nn import autograd, checkpoint, data, functional, init, models, observation, optim, training, utils
 from nn.activation import (
     CELU,
     ELU,
@@ -31,6 +31,7 @@ from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspos
 from nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from nn.embedding import Embedding, EmbeddingBag
 from nn.fusion import fuse
+from nn.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from nn.linear import Linear
 from nn.loss import (
     BCELoss,
@@ -57,6 +58,10 @@ from nn.normalization import (
     RMSNorm,
 )
 from nn.observation import gradcheck, observe
+from nn.operations.arithmetic import maximum, minimum
+from nn.operations.creation import arange, from_numpy, full, ones, tensor, zeros
+from nn.operations.elementwise import where
+from nn.operations.shapes import cat, stack
 from nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -103,24 +108,7 @@ from nn.pooling import (
 )
 from nn.random import generator, manual_seed, rand, randn
 from nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
-from nn.tensor import (
-    Tensor,
-    arange,
-    cat,
-    enable_grad,
-    from_numpy,
-    full,
-    is_grad_enabled,
-    maximum,
-    minimum,
-    no_grad,
-    ones,
-    set_grad_enabled,
-    stack,
-    tensor,
-    where,
-    zeros,
-)
+from nn.tensor import Tensor
 from nn.transformer import (
     Transformer,
     TransformerDecoder,
@@ -243,6 +231,7 @@ __all__ = [
     "ZeroPad2d",
     "ZeroPad3d",
     "arange",
+    "autograd",
     "cat",
     "checkpoint",
     "data",

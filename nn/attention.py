@@ -9,7 +9,10 @@ from nn import functional as F
 from nn import init
 from nn.linear import Linear
 from nn.module import Module, Parameter
-from nn.tensor import Tensor, cat, where, zeros
+from nn.operations.creation import zeros
+from nn.operations.elementwise import where
+from nn.operations.shapes import cat
+from nn.tensor import Tensor
 
 
 class MultiheadAttention(Module):
@@ -226,7 +229,7 @@ class MultiheadAttention(Module):
         if not masks:
             return None
         if all(mask.dtype == bool for mask in masks):
-            ignored = masks[0].data if len(masks) == 1 else masks[0].data | masks[1].data
+            ignored = masks[0].array if len(masks) == 1 else masks[0].array | masks[1].array
             return ~np.pad(ignored, [(0, 0)] * (ignored.ndim - 1) + [(0, extra)])
         total = sum(_additive(mask, dtype) for mask in masks)
         return F.pad(total, (0, extra)) if extra else total
@@ -283,17 +286,17 @@ def _as_tensor(mask):
 
 def _additive(mask, dtype):
     """A mask as numbers added to the scores: -inf for True if it is bool."""
-    return mask if mask.dtype != bool else Tensor(np.where(mask.data, dtype.type(-np.inf), dtype.type(0)))
+    return mask if mask.dtype != bool else Tensor(np.where(mask.array, dtype.type(-np.inf), dtype.type(0)))
 
 
 def _finite(key, value):
     """Whether the sums of key and value are finite, which they are only if all elements are."""
-    return np.isfinite(kernels.sum(key.data)) and (key is value or np.isfinite(kernels.sum(value.data)))
+    return np.isfinite(kernels.sum(key.array)) and (key is value or np.isfinite(kernels.sum(value.array)))
 
 
 def _hidden(mask):
     """Where a mask for `scaled_dot_product_attention` makes a key invisible to a query."""
-    return ~mask if isinstance(mask, np.ndarray) else mask.data == -np.inf
+    return ~mask if isinstance(mask, np.ndarray) else mask.array == -np.inf
 
 
 def _attention_with_weights(q, k, v, mask, dropout, finite):
@@ -325,5 +328,5 @@ def _visible_only(q, k, v, additive, weights, dropout):
     if not dropout:
         return F.scaled_dot_product_attention(q, k, v, additive), weights
     factors = F.dropout(Tensor(np.ones(weights.shape, q.dtype)), dropout)
-    weights, additive = weights * factors, additive + _additive(Tensor(factors.data == 0), q.dtype)
+    weights, additive = weights * factors, additive + _additive(Tensor(factors.array == 0), q.dtype)
     return F.scaled_dot_product_attention(q, k, v, additive) * weights.sum(-1, keepdim=True), weights

@@ -133,7 +133,7 @@ def _safetensors():
 
 def _array(value):
     # C order; np.ascontiguousarray would turn 0-d into 1-d.
-    return np.asarray(value.data if isinstance(value, Tensor) else value, order="C")
+    return np.asarray(value.array if isinstance(value, Tensor) else value, order="C")
 
 
 def _read(path):

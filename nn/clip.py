@@ -13,7 +13,7 @@ def _gradients(parameters):
     grads = [p.grad for p in parameters if p.grad is not None]
     for grad in grads:
         grad.mark_changed()
-    return [grad.data for grad in grads]
+    return [grad.array for grad in grads]
 
 
 def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False):

@@ -70,7 +70,7 @@ class TensorDataset(Dataset):
 
     def batch(self, indices):
         """A tuple with the rows `indices` of each tensor."""
-        return tuple(Tensor(np.take(t.data, indices, axis=0)) for t in self.tensors)
+        return tuple(Tensor(np.take(t.array, indices, axis=0)) for t in self.tensors)
 
 
 class Subset(Dataset):
@@ -117,7 +117,7 @@ def collate(samples):
     """
     first = samples[0]
     if isinstance(first, Tensor):
-        return Tensor(np.stack([sample.data for sample in samples]))
+        return Tensor(np.stack([sample.array for sample in samples]))
     if isinstance(first, (np.ndarray, np.generic)):
         return Tensor(np.stack(samples))
     if isinstance(first, (bool, int, float)):

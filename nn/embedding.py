@@ -39,7 +39,7 @@ class _Table(Module):
         """Draw the table from the normal distribution; zeros for `padding_idx`."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
-            self.weight.data[self.padding_idx] = 0
+            self.weight.array[self.padding_idx] = 0
 
     def _described(self, **defaults):
         """The sizes, then each option that differs from its default."""

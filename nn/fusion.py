@@ -90,19 +90,19 @@ def _foldable(conv, norm):
 
 def _fold(conv, norm):
     """Fold `norm` into the parameters of `conv`, which are computed in float64."""
-    dtype = conv.weight.data.dtype
+    dtype = conv.weight.array.dtype
     one, zero = np.ones(conv.out_channels), np.zeros(conv.out_channels)
     gamma, beta, bias = (
-        default if tensor is None else tensor.data.astype(np.float64)
+        default if tensor is None else tensor.array.astype(np.float64)
         for tensor, default in ((norm.weight, one), (norm.bias, zero), (conv.bias, zero))
     )
-    scale = gamma / np.sqrt(norm.running_var.data.astype(np.float64) + norm.eps)
+    scale = gamma / np.sqrt(norm.running_var.array.astype(np.float64) + norm.eps)
     shape = conv.weight.shape
     if type(conv) in CONVOLUTIONS[3:]:  # (C, OC / groups, *kernel): each group has its own scales
         groups = conv.groups
-        weight = conv.weight.data.reshape(groups, shape[0] // groups, *shape[1:])
+        weight = conv.weight.array.reshape(groups, shape[0] // groups, *shape[1:])
         weight = weight * scale.reshape(groups, 1, shape[1], *(1,) * (len(shape) - 2))
     else:
-        weight = conv.weight.data * scale.reshape(-1, *(1,) * (len(shape) - 1))
+        weight = conv.weight.array * scale.reshape(-1, *(1,) * (len(shape) - 1))
     conv.weight = Parameter(weight.reshape(shape).astype(dtype))
-    conv.bias = Parameter(((bias - norm.running_mean.data) * scale + beta).astype(dtype))
+    conv.bias = Parameter(((bias - norm.running_mean.array) * scale + beta).astype(dtype))

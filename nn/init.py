@@ -63,7 +63,7 @@ GAINS = {f"conv{transposed}{d}d": 1.0 for transposed in ("", "_transpose") for d
 
 
 def _fill(tensor, values):
-    tensor.data[...] = values
+    tensor.array[...] = values
     tensor.mark_changed()
     return tensor
 
@@ -94,7 +94,7 @@ def uniform_(tensor, a=0.0, b=1.0, generator=None):
     --------
     >>> import nn
     >>> w = nn.init.uniform_(nn.Parameter([[0.0] * 3] * 5), -1, 1)
-    >>> bool((abs(w.data) <= 1).all())
+    >>> bool((abs(w.array) <= 1).all())
     True
     """
     return _fill(tensor, _uniform(tensor.shape, tensor.dtype, generator) * (b - a) + a)
@@ -140,7 +140,7 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     """
     if a > b:
         raise ValueError(f"trunc_normal_: a must not be above b, got a = {a}, b = {b}")
-    data = tensor.data
+    data = tensor.array
     inside = (math.erf((b - mean) / (std * math.sqrt(2))) - math.erf((a - mean) / (std * math.sqrt(2)))) / 2
     peak = ((min(max(mean, a), b) - mean) / std) ** 2
     values = np.empty(data.size, data.dtype)
@@ -260,7 +260,7 @@ def dirac_(tensor, groups=1):
     out_channels = shape[0] // groups
     for group in range(groups):
         for channel in range(min(out_channels, shape[1])):
-            tensor.data[(group * out_channels + channel, channel, *centre)] = 1
+            tensor.array[(group * out_channels + channel, channel, *centre)] = 1
     return tensor
 
 
@@ -459,5 +459,5 @@ def sparse_(tensor, sparsity, std=0.01, generator=None):
     rows, columns = tensor.shape
     normal_(tensor, 0, std, generator)
     order = (generator or random.generator()).permuted(np.tile(np.arange(rows), (columns, 1)), axis=1)
-    tensor.data[order[:, : math.ceil(sparsity * rows)].T, np.arange(columns)] = 0
+    tensor.array[order[:, : math.ceil(sparsity * rows)].T, np.arange(columns)] = 0
     return tensor

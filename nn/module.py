@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nn.tensor import Handle, Node, Tensor, edge, is_grad_enabled
+from nn.grad_mode import is_grad_enabled
+from nn.storage import edge, wrap
+from nn.tape import Handle, Node
+from nn.tensor import Tensor
 
 
 class Parameter(Tensor):
@@ -299,8 +302,8 @@ class Module:
             raise TypeError(f"to: a module's dtype must be a floating-point one, got {np.dtype(dtype)}")
         for _, tensor in [*self.named_parameters(), *self.named_buffers()]:
             for t in (tensor, tensor.grad):
-                if t is not None and t.data.dtype.kind == "f":
-                    t.data = t.data.astype(dtype, copy=False)
+                if t is not None and t.array.dtype.kind == "f":
+                    t.data = wrap(t.array.astype(dtype, copy=False))
         return self
 
     def float(self):
@@ -371,7 +374,7 @@ class Module:
             title = f"load_state_dict: {type(self).__name__} does not match the state_dict:"
             raise ValueError("\n    ".join([title, *problems]))
         for key, value in values.items():
-            tensors[key].data[...] = value
+            tensors[key].array[...] = value
             tensors[key].mark_changed()
         return IncompatibleKeys(missing, unexpected)
 
@@ -510,7 +513,7 @@ class _BackwardGate:
             if replaced is not None:
                 grad_input = replaced if isinstance(replaced, tuple) else (replaced,)
         self.grad_input, self.grad_output = [None] * len(self.grad_input), [None] * len(self.grad_output)
-        return tuple(None if g is None else g.data for g in grad_input)
+        return tuple(None if g is None else g.array for g in grad_input)
 
 
 class _OrderedModules(Module):

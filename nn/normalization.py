@@ -28,7 +28,7 @@ class _ChannelNorm(Module):
         """Reset the running mean to 0, the running variance to 1 and the number of batches to 0."""
         if self.track_running_stats:
             for buffer, value in ((self.running_mean, 0), (self.running_var, 1), (self.num_batches_tracked, 0)):
-                buffer.data[...] = value
+                buffer.array[...] = value
                 buffer.mark_changed()
 
     def reset_parameters(self):
@@ -52,7 +52,7 @@ class _ChannelNorm(Module):
 def _reset_affine(module):
     for parameter, value in ((module.weight, 1), (getattr(module, "bias", None), 0)):
         if parameter is not None:
-            parameter.data[...] = value
+            parameter.array[...] = value
             parameter.mark_changed()
 
 
@@ -67,11 +67,11 @@ class _BatchNorm(_ChannelNorm):
         momentum = 0.0 if self.momentum is None else self.momentum
         counting = self.training and self.num_batches_tracked is not None and tracked is not None
         if counting and self.momentum is None:  # the average of all batches so far
-            momentum = 1.0 / (float(self.num_batches_tracked.data) + 1.0)
+            momentum = 1.0 / (float(self.num_batches_tracked.array) + 1.0)
         running = (None, None) if tracked is None else (self.running_mean, self.running_var)
         y = F.batch_norm(input, *running, self.weight, self.bias, by_batch, momentum, self.eps)
         if counting:  # after the call: a batch that raises an error is not counted
-            self.num_batches_tracked.data[...] += 1
+            self.num_batches_tracked.array[...] += 1
             self.num_batches_tracked.mark_changed()
         return y
 

@@ -21,8 +21,9 @@ import numpy as np
 
 import kernels
 from nn import lr_scheduler
+from nn.grad_mode import enable_grad
 from nn.lr_scheduler import as_number
-from nn.tensor import Tensor, enable_grad
+from nn.tensor import Tensor
 
 NUMBERS = (float, int, bool)
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -255,11 +256,11 @@ class Optimizer:
                 if key == "step":
                     state[p][key] = int(value)
                 elif value is not None:  # torch saves None for a momentum buffer that does not exist yet
-                    value = np.array(np.asarray(value), dtype=p.data.dtype, order="C")
-                    if value.shape != p.data.shape:
+                    value = np.array(np.asarray(value), dtype=p.array.dtype, order="C")
+                    if value.shape != p.array.shape:
                         raise ValueError(
                             f"{self._name}.load_state_dict: shapes of {key} of parameter {number} differ: "
-                            f"the parameter is {p.data.shape}, the state {value.shape}"
+                            f"the parameter is {p.array.shape}, the state {value.shape}"
                         )
                     state[p][key] = value
         self.param_groups, self.state = groups, state
@@ -292,7 +293,7 @@ class Optimizer:
             grad = p.grad
             if grad is None:
                 continue
-            x, state = p.data, self.state.get(p, NO_STATE)
+            x, state = p.array, self.state.get(p, NO_STATE)
             key = state.get("step", 0) + 1 if counted else not state
             if batch is None or batch.key != key or batch.dtype is not x.dtype:
                 batch = batches.get((key, x.dtype))
@@ -309,7 +310,7 @@ class Optimizer:
             batch.tensors.append(p)
             batch.state_dicts.append(state)
             batch.params.append(x)
-            batch.grads.append(grad.data)
+            batch.grads.append(grad.array)
         return batches.values()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from nn import functional as F
 from nn import init
 from nn.module import Module, Parameter, require_sizes
-from nn.tensor import cat, stack
+from nn.operations.shapes import cat, stack
 from nn.utils.rnn import PackedSequence
 
 
@@ -92,7 +92,7 @@ class _Recurrent(Module):
         states = (None,) * self._states if hx is None else hx if self._states > 1 else (hx,)
         if isinstance(input, PackedSequence):
             x, sizes, order, original = input
-            B = int(sizes.data[0])
+            B = int(sizes.array[0])
         else:
             x, sizes, order, original = input, None, None, None
             if x.ndim not in (2, 3):

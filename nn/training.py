@@ -4,8 +4,8 @@ import copy
 import math
 from contextlib import nullcontext
 
+from nn.grad_mode import no_grad
 from nn.lr_scheduler import ReduceLROnPlateau, as_number
-from nn.tensor import no_grad
 
 
 def accuracy(output, target):
@@ -28,7 +28,7 @@ def accuracy(output, target):
     >>> nn.training.accuracy(nn.Tensor([[0.1, 0.9], [0.8, 0.2]]), nn.Tensor([1, 1]))
     0.5
     """
-    return float((output.data.argmax(axis=-1) == target.data).mean())
+    return float((output.array.argmax(axis=-1) == target.array).mean())
 
 
 def evaluate(model, batches, loss, metrics=None):

@@ -321,6 +321,6 @@ def _is_causal(mask):
     """Whether a mask is the causal mask."""
     if mask is None or mask.ndim != 2 or mask.shape[0] != mask.shape[1]:
         return False
-    values = mask.data if isinstance(mask, Tensor) else mask
+    values = mask.array if isinstance(mask, Tensor) else mask
     after = np.triu(np.ones(values.shape, bool), 1)
     return bool((values == (after if values.dtype == bool else np.where(after, -np.inf, 0))).all())

@@ -49,8 +49,8 @@ def model():
     with nn.no_grad():
         for parameter in found.parameters():
             added = 0.02 if parameter.ndim > 1 else 0.1
-            parameter.data[...] += added * generator.standard_normal(parameter.shape, dtype=np.float32)
-    return found.eval(), {name: value.data for name, value in found.state_dict().items()}
+            parameter.array[...] += added * generator.standard_normal(parameter.shape, dtype=np.float32)
+    return found.eval(), {name: value.array for name, value in found.state_dict().items()}
 
 
 def minilm_calls(B: int, T: int) -> Calls:
@@ -62,7 +62,7 @@ def minilm_calls(B: int, T: int) -> Calls:
 
     def call():
         with nn.no_grad():
-            return ours(x).data
+            return ours(x).array
 
     def forward(ids):
         return networks.bert(torch, tensors, ids, None, HEADS, EPS)

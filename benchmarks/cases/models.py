@@ -86,7 +86,7 @@ def forward_calls(model: Model, batch: int) -> Calls:
 
     def call():
         with nn.no_grad():
-            return ours(ours_x).data
+            return ours(ours_x).array
 
     return {OURS: call, "torch": functools.partial(theirs, theirs_x)}
 

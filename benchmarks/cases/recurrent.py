@@ -42,7 +42,7 @@ def torch_module(name: str, arrays: list[np.ndarray], *sizes: int):
     """PyTorch's module on the memory of the arrays."""
     module = getattr(torch.nn, name)(*sizes)
     for parameter, array in zip(module.parameters(), arrays, strict=True):
-        parameter.data = torch.from_numpy(array)
+        parameter.array = torch.from_numpy(array)
     return module
 
 
@@ -98,12 +98,12 @@ def stack(kind: str, layers: int, shape: tuple) -> Row:
         nn, arrays = import_module("nn"), [array for layer_params in params for array in layer_params]
         ours = getattr(nn, KINDS[kind])(inputs, units, layers)
         for parameter, array in zip(ours.parameters(), arrays, strict=True):
-            parameter.data = array
+            parameter.array = array
         module, seen, own = torch_module(KINDS[kind], arrays, inputs, units, layers), torch.from_numpy(x), nn.tensor(x)
 
         def call():
             with nn.no_grad():
-                return ours(own)[0].data
+                return ours(own)[0].array
 
         def numpy_call():
             y = x
@@ -136,7 +136,7 @@ def layer_training(kind: str, T: int, B: int, inputs: int, units: int) -> Row:
         params, nn = weights(kind, inputs, units), import_module("nn")
         ours = getattr(nn, KINDS[kind])(inputs, units)
         for parameter, array in zip(ours.parameters(), params, strict=True):
-            parameter.data = array
+            parameter.array = array
         return {
             OURS: through_tape(ours, nn.tensor, x, dy),
             "numpy": functools.partial(numpy_training, kind, x, dy, params),

@@ -234,7 +234,7 @@ def initial(build) -> list[np.ndarray]:
     """The network's parameters as our `nn` initialises them."""
     nn = import_module("nn")
     nn.manual_seed(0)
-    return [param.data for param in build(nn).parameters()]
+    return [param.array for param in build(nn).parameters()]
 
 
 def images(*shape: int) -> tuple[np.ndarray, np.ndarray]:

@@ -110,7 +110,7 @@ def matrix(weight, length, **geometry):
     channels = weight.shape[1]
     units = np.eye(channels * length, dtype=weight.dtype).reshape(-1, channels, length)
     with nn.no_grad():
-        columns = F.conv1d(nn.Tensor(units), weight, **geometry).data
+        columns = F.conv1d(nn.Tensor(units), weight, **geometry).array
     return np.ascontiguousarray(columns.reshape(len(units), -1).T)
 
 
@@ -121,17 +121,17 @@ class Untied(nn.Module):
         super().__init__()
         geometry = {"stride": convolution.stride[0], "padding": convolution.padding[0]}
         kernel = convolution.weight
-        self.mask = nn.Tensor(matrix(nn.Tensor(np.ones_like(kernel.data)), length, **geometry))
-        self.channels = len(kernel.data)
-        bound = 1 / math.sqrt(kernel.data[0].size)  # as the convolution's
-        self.weight = nn.init.uniform_(nn.Parameter(np.empty_like(self.mask.data)), -bound, bound)
-        self.bias = nn.init.uniform_(nn.Parameter(np.empty(len(self.mask.data), np.float32)), -bound, bound)
+        self.mask = nn.Tensor(matrix(nn.Tensor(np.ones_like(kernel.array)), length, **geometry))
+        self.channels = len(kernel.array)
+        bound = 1 / math.sqrt(kernel.array[0].size)  # as the convolution's
+        self.weight = nn.init.uniform_(nn.Parameter(np.empty_like(self.mask.array)), -bound, bound)
+        self.bias = nn.init.uniform_(nn.Parameter(np.empty(len(self.mask.array), np.float32)), -bound, bound)
 
     def tie(self, convolution, length):
         """Take the weights of a convolution."""
         geometry = {"stride": convolution.stride[0], "padding": convolution.padding[0]}
-        self.weight.data[...] = matrix(convolution.weight, length, **geometry)
-        self.bias.data[...] = np.repeat(convolution.bias.data, len(self.bias.data) // self.channels)
+        self.weight.array[...] = matrix(convolution.weight, length, **geometry)
+        self.bias.array[...] = np.repeat(convolution.bias.array, len(self.bias.array) // self.channels)
         self.weight.mark_changed(), self.bias.mark_changed()
 
     def forward(self, input):
@@ -197,7 +197,7 @@ STRIDES, HEADS = (1, 2), ("flatten", "average")
 
 def signals(config, generator):
     """MNIST-1D, made anew: training and test set, (N, 1, 40) and labels; and the same with shuffled positions."""
-    from mnist1d.data import get_dataset_args, make_dataset
+    from mnist1d.array import get_dataset_args, make_dataset
 
     arguments = get_dataset_args()
     arguments.num_samples, arguments.seed = config["examples"], int(generator.integers(2**32))
@@ -211,7 +211,7 @@ def accuracy(network, examples):
     """Share of right answers."""
     x, y = examples
     with nn.no_grad():
-        return float(np.mean(network(nn.Tensor(x)).data.argmax(axis=1) == y))
+        return float(np.mean(network(nn.Tensor(x)).array.argmax(axis=1) == y))
 
 
 def train(build, sets, config, seed, steps, size=None):
@@ -249,15 +249,15 @@ def exact(sets, seed):
     _, initialisation, order = lab.streams(seed)
     nn.manual_seed(int(initialisation.integers(2**32)))
     x = nn.Tensor(sets[0][0][:50].astype(np.float64))
-    moved = {k: nn.Tensor(np.roll(x.data, k, axis=2)) for k in (1, 8)}
+    moved = {k: nn.Tensor(np.roll(x.array, k, axis=2)) for k in (1, 8)}
     result = {}
     for stride in STRIDES:
         network = circular(nn, stride, "flatten").double()[:6]
-        y = network(x).data
-        result[f"stride {stride}, shift 1"] = difference(network(moved[1]).data, np.roll(y, 1, axis=2))
-        result[f"stride {stride}, shift 8"] = difference(network(moved[8]).data, np.roll(y, 8 // stride**3, axis=2))
+        y = network(x).array
+        result[f"stride {stride}, shift 1"] = difference(network(moved[1]).array, np.roll(y, 1, axis=2))
+        result[f"stride {stride}, shift 8"] = difference(network(moved[8]).array, np.roll(y, 8 // stride**3, axis=2))
     zeros = nn.Conv1d(1, 25, 5, padding=2).double()
-    result["zeros at the border"] = difference(zeros(moved[1]).data, np.roll(zeros(x).data, 1, axis=2))
+    result["zeros at the border"] = difference(zeros(moved[1]).array, np.roll(zeros(x).array, 1, axis=2))
 
     tied, free, length = convolutional(nn).double(), untied(nn).double(), 40
     for i in (0, 2, 4):
@@ -265,7 +265,7 @@ def exact(sets, seed):
         free[i].tie(tied[i], length)
         length = free[i].mask.shape[0] // 25
     free[7].load_state_dict(tied[7].state_dict())
-    result["untied with shared weights"] = difference(free(x).data, tied(x).data)
+    result["untied with shared weights"] = difference(free(x).array, tied(x).array)
     result["permuted perceptron"] = permuted_training(sets, order)
     return result
 
@@ -275,7 +275,7 @@ def permuted_training(sets, order, steps=50):
     shuffle = order.permutation(40)
     networks = [perceptron(nn).double() for _ in range(2)]
     networks[1].load_state_dict(networks[0].state_dict())
-    networks[1][1].weight.data[...] = networks[0][1].weight.data[:, shuffle]
+    networks[1][1].weight.array[...] = networks[0][1].weight.array[:, shuffle]
     networks[1][1].weight.mark_changed()
     x, y = sets[0][0].astype(np.float64), sets[0][1]
     rows = order.integers(0, len(x), (steps, 100))
@@ -294,15 +294,15 @@ def permuted_training(sets, order, steps=50):
 def layers_to_show(trained, sets):
     """For the pictures: five signals of either kind, and the matrices of first layers, one channel or 40 units."""
     kernel = trained["CNN"][0].weight
-    strongest = int(np.square(kernel.data).sum(axis=(1, 2)).argmax())
+    strongest = int(np.square(kernel.array).sum(axis=(1, 2)).argmax())
     free = trained["untied"][0]
-    maps = (free.weight * free.mask).data.reshape(25, -1, 40)
+    maps = (free.weight * free.mask).array.reshape(25, -1, 40)
     return {
         "signals": {name: examples[0][0][:5, 0] for name, examples in sets.items()},
         "labels": sets["signal"][0][1][:5],
         "CNN": matrix(kernel, 40, stride=2, padding=1).reshape(25, -1, 40)[strongest],
         "untied": maps[np.square(maps).sum(axis=(1, 2)).argmax()],
-        "MLP": trained["MLP"][1].weight.data[:19],
+        "MLP": trained["MLP"][1].weight.array[:19],
     }
 
 
@@ -320,9 +320,9 @@ def run(config, seed):
             if kind == "signal":
                 trained[name] = network
                 result["shift"][name] = shifted(network, examples[1], config["shifts"])
-                weights = sum(int(p.data.size) for p in network.parameters())
+                weights = sum(int(p.array.size) for p in network.parameters())
                 if name == "untied":  # what the mask hides is not used
-                    weights -= sum(int((network[i].mask.data == 0).sum()) for i in (0, 2, 4))
+                    weights -= sum(int((network[i].mask.array == 0).sum()) for i in (0, 2, 4))
                 result["parameters"][name] = weights
     result["sizes"] = {
         name: [

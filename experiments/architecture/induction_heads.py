@@ -197,7 +197,7 @@ def patterns(model, tokens):
         h = model.embed(nn.Tensor(tokens))
         for layer in model.layers:
             q, k, v = layer.project(h)
-            scores = (q @ k.mT).data / np.float32(np.sqrt(q.shape[-1]))
+            scores = (q @ k.mT).array / np.float32(np.sqrt(q.shape[-1]))
             future = np.triu(np.ones(scores.shape[-2:], bool), 1)
             maps.append(kernels.softmax(np.where(future, np.float32(-np.inf), scores)))
             h = h + layer.mix(q, k, v)
@@ -227,7 +227,7 @@ def ablated(model, tokens, part):
         parts = {name: each for name, each in zip("QKV", second.project(after), strict=True)}
         if part:
             parts[part] = second.project(before)["QKV".index(part)]
-        return model.head(after + second.mix(*parts.values())).data
+        return model.head(after + second.mix(*parts.values())).array
 
 
 def copying(logits, tokens, known):
@@ -238,10 +238,10 @@ def copying(logits, tokens, known):
 def measure(model, tokens, known):
     """Copying, the losses of foretellable and of all other tokens, and the best heads' scores."""
     with nn.no_grad():
-        logits = model(nn.Tensor(tokens)).data
+        logits = model(nn.Tensor(tokens)).array
     losses = F.cross_entropy(
         nn.Tensor(logits[:, :-1].reshape(-1, TOKENS)), nn.Tensor(tokens[:, 1:].reshape(-1)), reduction="none"
-    ).data.reshape(len(tokens), -1)
+    ).array.reshape(len(tokens), -1)
     maps = patterns(model, tokens)
     return {
         "copying": copying(logits, tokens, known),

@@ -168,7 +168,7 @@ def initialise(model, arm, length, generator):
     layer = model.recurrent
     hidden = layer.hidden_size
     if arm.startswith("LSTM"):
-        bias, other = layer.bias_ih_l0.data, layer.bias_hh_l0.data
+        bias, other = layer.bias_ih_l0.array, layer.bias_hh_l0.array
         other[: 2 * hidden] = 0
         if arm.endswith("by T"):
             bias[hidden : 2 * hidden] = np.log(generator.uniform(1, length - 1, hidden))
@@ -218,18 +218,18 @@ def flow(model, x, target):
         for state in states[-1]:
             state.retain_grad()
     F.mse_loss(twin.head(states[-1][0]), target).backward()
-    gradient = np.array([state[0].grad.data for state in states])
+    gradient = np.array([state[0].grad.array for state in states])
     rates = {}
     if lstm:
-        h, c = (np.array([state[i].data for state in states]) for i in range(2))
-        forget, output = gates(x.data, h[:-1], *(weight.data for weight in weights))
+        h, c = (np.array([state[i].array for state in states]) for i in range(2))
+        forget, output = gates(x.array, h[:-1], *(weight.array for weight in weights))
         gradient[1:] *= output * (1 - np.tanh(c[1:]) ** 2)
-        gradient[:-1] += np.array([state[1].grad.data for state in states[:-1]])
-        gradient[0] = states[0][1].grad.data  # the first h is given, not made from the first c
+        gradient[:-1] += np.array([state[1].grad.array for state in states[:-1]])
+        gradient[0] = states[0][1].grad.array  # the first h is given, not made from the first c
         along = gradient[-1] * np.exp(np.log(forget).sum(axis=0))
         rates = {"forget": np.log(forget).mean(), "cell": decay(along, gradient[-1], len(x)).mean()}
     whole = decay(gradient[0], gradient[-1], len(x))
-    spectrum = np.linalg.svd(weights[1].data, compute_uv=False)
+    spectrum = np.linalg.svd(weights[1].array, compute_uv=False)
     rates |= {"whole": np.median(whole), "largest": whole.max(), "bound": math.log(spectrum[0])}
     with np.errstate(divide="ignore"):
         return np.log10(np.linalg.norm(gradient, axis=2)), rates
@@ -281,7 +281,7 @@ def run(config, seed):
     data, initialisation, _ = lab.streams(seed)
     x, target = sequences(data, 10_000, config["length"])
     result = {key: config[key] for key in ("arms", "rates", "length", "steps")}
-    result["constant"] = np.square(target.data - 1, dtype=np.float64).mean()
+    result["constant"] = np.square(target.array - 1, dtype=np.float64).mean()
     result["biases"] = BIASES
     result["start"] = []
     for bias in BIASES:

@@ -173,7 +173,7 @@ def build(library, normalisation, depth, width):
 
 def digits(generator):
     """MNIST's 5,000 as rows with mean 0 and variance 1: 4,000 for training and 1,000 for testing, split at random."""
-    images, labels = (np.concatenate([part.tensors[i].data for part in mnist_subset()]) for i in (0, 1))
+    images, labels = (np.concatenate([part.tensors[i].array for part in mnist_subset()]) for i in (0, 1))
     images = images.reshape(len(images), -1)
     images = (images - images.mean()) / images.std()
     order = generator.permutation(len(images))
@@ -206,7 +206,7 @@ class Training:
         self.optimizer.zero_grad()
         value = self.loss()
         value.backward()
-        return value.item(), [p.grad.data.copy() for p in self.parameters]
+        return value.item(), [p.grad.array.copy() for p in self.parameters]
 
     def step(self):
         """A step; false when the loss is no longer finite."""
@@ -232,7 +232,7 @@ class Training:
         """On other examples, in evaluation mode."""
         self.network.eval()
         with nn.no_grad(), np.errstate(over="ignore", invalid="ignore"):
-            answers = self.network(nn.Tensor(examples[0])).data.argmax(axis=1)
+            answers = self.network(nn.Tensor(examples[0])).array.argmax(axis=1)
         self.network.train()
         return float(np.mean(answers == examples[1]))
 
@@ -245,12 +245,12 @@ def squared(arrays):
 def probe(training, rate, multiples=(0.5, 1, 2, 4)):
     """Along the step: the range of the loss, how much the gradient changes, and β, the most it changes per length."""
     before, gradient = training.gradient()
-    start = [p.data.copy() for p in training.parameters]
+    start = [p.array.copy() for p in training.parameters]
     length = math.sqrt(squared(gradient))
     losses, changes, smoothness = [before], [], []
     for multiple in multiples:
         for p, origin, g in zip(training.parameters, start, gradient, strict=True):
-            p.data[...] = origin - multiple * rate * g
+            p.array[...] = origin - multiple * rate * g
             p.mark_changed()
         value, there = training.gradient()
         change = math.sqrt(squared([a - b for a, b in zip(there, gradient, strict=True)]))
@@ -258,7 +258,7 @@ def probe(training, rate, multiples=(0.5, 1, 2, 4)):
         changes.append(change / length)
         smoothness.append(change / (multiple * rate * length))
     for p, origin in zip(training.parameters, start, strict=True):
-        p.data[...] = origin
+        p.array[...] = origin
         p.mark_changed()
     return {"low": min(losses), "high": max(losses), "change": changes[1], "smoothness": max(smoothness)}
 
@@ -269,7 +269,7 @@ def unit_moments(training, x):
     with nn.no_grad():
         for layer in training.network:
             if isinstance(layer, nn.ReLU):
-                moments.append((x.data.mean(axis=0), x.data.std(axis=0)))
+                moments.append((x.array.mean(axis=0), x.array.std(axis=0)))
             x = layer(x)
     return np.array(moments).transpose(1, 0, 2)
 
@@ -317,10 +317,10 @@ def exact(config, seed, examples, steps=20):
     cosines, turned = [], []
     for _ in range(steps):
         training.draw()
-        start = [linear.weight.data.copy() for linear, _ in pairs]
+        start = [linear.weight.array.copy() for linear, _ in pairs]
         training.step()
         for (linear, _), w in zip(pairs, start, strict=True):
-            g, after = linear.weight.grad.data, linear.weight.data
+            g, after = linear.weight.grad.array, linear.weight.array
             rows = [np.square(array).sum(axis=1) for array in (w, g, after)]
             alive = rows[1] > 0
             cosines.append(np.abs((w * g).sum(axis=1))[alive] / np.sqrt(rows[0] * rows[1])[alive])
@@ -329,7 +329,7 @@ def exact(config, seed, examples, steps=20):
     result["Pythagoras"] = float(np.concatenate(turned).max())
     before, gradient = training.gradient()
     for linear, _ in pairs:
-        linear.weight.data[...] *= 3
+        linear.weight.array[...] *= 3
         linear.weight.mark_changed()
     after, scaled = training.gradient()
     result["loss, weights times 3"] = abs(after / before - 1)
@@ -348,9 +348,9 @@ def epsilon_formula(training, pairs):
         for layer in training.network:
             for linear, norm in pairs:
                 if layer is norm:
-                    variance = x.data.var(axis=0)
-                    product = (linear.weight.data * linear.weight.grad.data).sum(axis=1)
-                    theory = norm.eps / (variance + norm.eps) * norm.weight.data * norm.weight.grad.data
+                    variance = x.array.var(axis=0)
+                    product = (linear.weight.array * linear.weight.grad.array).sum(axis=1)
+                    theory = norm.eps / (variance + norm.eps) * norm.weight.array * norm.weight.grad.array
                     errors.append(np.abs(product - theory).max())
                     largest = max(largest, float(np.abs(product).max()))
             x = layer(x)

@@ -144,8 +144,8 @@ def walk(config, initialisation, inputs):
     for signal in signals[1:]:
         signal.retain_grad()
     signals[-1].backward(nn.Tensor(inputs[::-1].copy()))  # as good a random gradient as any
-    values = np.array([signal.data for signal in signals], np.float64)
-    gradients = np.array([signal.grad.data for signal in signals], np.float64)
+    values = np.array([signal.array for signal in signals], np.float64)
+    gradients = np.array([signal.grad.array for signal in signals], np.float64)
     lengths, backward = (np.square(array).sum(axis=2)[:, 0] for array in (values, gradients))
     directions = values / np.linalg.norm(values, axis=2, keepdims=True)
     return {

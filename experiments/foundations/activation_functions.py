@@ -167,7 +167,7 @@ def by_tape(activation, x):
     x = nn.Tensor(x, requires_grad=True)
     y = activation(x)
     y.sum().backward()
-    return y.data, x.grad.data
+    return y.array, x.grad.array
 
 
 def by_torch(name, x):
@@ -213,8 +213,8 @@ def mixing_error(name, rng):
     for place in np.ndindex(*x.shape):
         step = np.zeros(x.shape)
         step[place] = 1
-        along = lambda t, step=step: np.sum(activation(nn.Tensor(x.data + t * step)).data * v)  # noqa: E731
-        slope = x.grad.data[place]
+        along = lambda t, step=step: np.sum(activation(nn.Tensor(x.array + t * step)).array * v)  # noqa: E731
+        slope = x.grad.array[place]
         error = max(error, abs(finite_difference(along, 0.0) - slope) / max(1, abs(slope)))
     return error
 
@@ -288,9 +288,9 @@ def walk(activation, weights, variance, x, v):
         layers.append(a)
         h = activation(a)
     h.backward(v)
-    squares = [np.mean(np.square(a.data)) for a in layers]
-    gradients = [np.mean(np.square(a.grad.data)) for a in layers]
-    return squares, np.log2(gradients), [np.mean((a.data <= 0).all(axis=0)) for a in layers]
+    squares = [np.mean(np.square(a.array)) for a in layers]
+    gradients = [np.mean(np.square(a.grad.array)) for a in layers]
+    return squares, np.log2(gradients), [np.mean((a.array <= 0).all(axis=0)) for a in layers]
 
 
 def walks(config, initialisation, data):
@@ -362,7 +362,7 @@ def train(config, name, variance, depth, seed):
                 output = network(nn.Tensor(images[place]))
                 F.cross_entropy(output, nn.Tensor(labels[place])).backward()
                 optimizer.step()
-                right.append(np.mean(output.data.argmax(axis=1) == labels[place]))
+                right.append(np.mean(output.array.argmax(axis=1) == labels[place]))
         best = max(best, np.mean(right[-30:]))
     return best
 

@@ -36,7 +36,7 @@ from experiments.counting import counted_flops
 from experiments.operations import Case, functions, normal, tensor_operations
 from nn import functional as F
 from nn import plot
-from nn.tensor import record
+from nn.tape import record
 
 CARD = lab.Card(
     title="Is a gradient right? Finite differences, and what a gradient costs",
@@ -127,7 +127,7 @@ def central_differences(case, arrays, v, h=STEP):
 
     def f():
         with nn.no_grad():
-            return sum(np.sum(y.data * vi) for y, vi in zip(results_of(case, nn, tensors), v, strict=True))
+            return sum(np.sum(y.array * vi) for y, vi in zip(results_of(case, nn, tensors), v, strict=True))
 
     found = []
     for array in (a for a, i in zip(arrays, case.inputs, strict=True) if i.differentiated):
@@ -194,7 +194,7 @@ def values_along(case, arrays, v, direction, h, dtype):
             ys = results_of(
                 case, nn, [nn.tensor((a + k * h * d).astype(dtype)) for a, d in zip(arrays, direction, strict=True)]
             )
-        found[k] = sum(np.sum(y.data.astype(np.float64) * vi) for y, vi in zip(ys, v, strict=True))
+        found[k] = sum(np.sum(y.array.astype(np.float64) * vi) for y, vi in zip(ys, v, strict=True))
     return found
 
 
@@ -256,7 +256,7 @@ MISTAKES = {
 
 
 def _wrong(input, forward, backward):
-    x = input.data
+    x = input.array
     y = forward(x)
     return record("mistake", y, (input,), lambda dy: backward(dy, x, y))
 
@@ -365,7 +365,7 @@ def run(config, seed):
 def hardsigmoid_slope():
     x = nn.tensor([0.5], dtype=np.float64, requires_grad=True)
     F.hardsigmoid(x).sum().backward()
-    return float(x.grad.data[0])
+    return float(x.grad.array[0])
 
 
 def compare(config, seed):

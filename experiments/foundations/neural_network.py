@@ -184,7 +184,7 @@ def train(network, data, order, loss, optimizer, each=None):
 
 def predictions(network, pixels):
     with nn.no_grad():
-        return network(nn.tensor(pixels)).data.argmax(axis=1)
+        return network(nn.tensor(pixels)).array.argmax(axis=1)
 
 
 def accuracy(network, data):
@@ -268,8 +268,8 @@ def dead_units(network, pixels):
         for layer in network:
             x = layer(x)
             if not isinstance(layer, nn.Linear):
-                finite = np.isfinite(x.data).all()
-                shares.append(float(np.mean((x.data == 0).all(axis=0))) if finite else float("nan"))
+                finite = np.isfinite(x.array).all()
+                shares.append(float(np.mean((x.array == 0).all(axis=0))) if finite else float("nan"))
     return shares
 
 
@@ -338,7 +338,7 @@ def zero_weights(config, split, order, seed):
     for activation in config["activations"]:
         arm = ("zero", activation, "softmax, cross-entropy", "gradient descent")
         network = trained(config, split, arm, 0.2, order, seed)
-        hidden = [layer.weight.data for layer in network if isinstance(layer, nn.Linear)][:-1]
+        hidden = [layer.weight.array for layer in network if isinstance(layer, nn.Linear)][:-1]
         found[activation] = [
             max(float(np.abs(w).max()) for w in hidden),
             max(float(np.ptp(w, 0).max()) for w in hidden),
@@ -349,7 +349,7 @@ def zero_weights(config, split, order, seed):
 def mnist(config, shuffle, seed):
     """Test accuracy on 1,000 digits of MNIST, with He's weights, ReLU, cross-entropy and Adam."""
     training, test = [
-        (2 * images.data.reshape(len(images), -1) - 1, labels.data)
+        (2 * images.array.reshape(len(images), -1) - 1, labels.array)
         for images, labels in (part.tensors for part in mnist_subset())
     ]
     nn.manual_seed(seed)

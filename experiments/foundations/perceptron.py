@@ -312,7 +312,7 @@ def by_tape(z, orders, start):
             optimizer.zero_grad()
             F.relu(-(w * z[i]).sum()).backward()
             optimizer.step()
-        weights.append(w.data.copy())
+        weights.append(w.array.copy())
     return np.array(weights)
 
 
@@ -378,7 +378,7 @@ def gradient_descent(z, orders, rate, loss):
         optimizer.zero_grad()
         LOSSES[loss]((w * z[i]).sum()).backward()
         optimizer.step()
-    return w.data
+    return w.array
 
 
 def split(rng):

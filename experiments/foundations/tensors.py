@@ -261,7 +261,7 @@ def layout_of(x, start):
     """The layout that a library itself states, relative to the address (in bytes) where its memory starts."""
     if not isinstance(x, np.ndarray | nn.Tensor):
         return Layout((x.data_ptr() - start) // x.element_size(), tuple(x.shape), tuple(x.stride()))
-    x = x.data if isinstance(x, nn.Tensor) else x
+    x = x.array if isinstance(x, nn.Tensor) else x
     return Layout(
         (x.__array_interface__["data"][0] - start) // x.itemsize, x.shape, tuple(s // x.itemsize for s in x.strides)
     )
@@ -352,7 +352,7 @@ def broadcast_pair(first, second, rng):
         return {"fits": 1, "wrong_shapes": 1, "wrong_values": 0, "wrong_gradients": 0}
     addresses = [stretched(contiguous(v.shape), shape).address() for v in (a, b)]
     gathered = [v.reshape(-1)[address] for v, address in zip((a, b), addresses, strict=True)]
-    wrong_values = sum(int(np.sum(np.asarray(r.data) != gathered[0] * gathered[1])) for r in results[::2])
+    wrong_values = sum(int(np.sum(np.asarray(r.array) != gathered[0] * gathered[1])) for r in results[::2])
     wrong_values += int(np.sum(results[1] != gathered[0] * gathered[1]))
 
     dy = rng.integers(-4, 5, shape).astype(np.float64)
@@ -362,7 +362,7 @@ def broadcast_pair(first, second, rng):
     for i, (v, address) in enumerate(zip((a, b), addresses, strict=True)):
         scattered = np.zeros(v.size)
         np.add.at(scattered, address, dy * gathered[1 - i])
-        gradients = (ours[i].grad.data, theirs[i].grad.numpy())
+        gradients = (ours[i].grad.array, theirs[i].grad.numpy())
         wrong_gradients += sum(int(np.sum(g != scattered.reshape(v.shape))) for g in gradients)
     return {"fits": 1, "wrong_shapes": 0, "wrong_values": wrong_values, "wrong_gradients": wrong_gradients}
 

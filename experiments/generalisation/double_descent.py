@@ -117,7 +117,7 @@ FAST = FULL | {
 # %%
 ACTIVATIONS = {
     "ReLU": F.relu,
-    "cosine": lambda z: nn.Tensor(np.cos(z.data)),  # random Fourier features
+    "cosine": lambda z: nn.Tensor(np.cos(z.array)),  # random Fourier features
     "tanh": F.tanh,
 }
 
@@ -130,13 +130,13 @@ class Problem:
         training, test = nn.data.mnist_subset()
         n = config["examples"]
         chosen = self.data.permutation(len(training))[: 2 * n]
-        images = [training.tensors[0].data[chosen], test.tensors[0].data]
+        images = [training.tensors[0].array[chosen], test.tensors[0].array]
         flat = [part.reshape(len(part), -1).astype(np.float64) for part in images]
         mean, deviation = flat[0].mean(), flat[0].std()
         flat = [(part - mean) / deviation / math.sqrt(part.shape[1]) for part in flat]
         self.inputs = [flat[0][:n], flat[0][n:], flat[1]]
-        labels = training.tensors[1].data[chosen]
-        self.labels = [labels[:n], labels[n:], test.tensors[1].data]
+        labels = training.tensors[1].array[chosen]
+        self.labels = [labels[:n], labels[n:], test.tensors[1].array]
         most = round(max(config["ratios"]) * n)
         self.weights = start.standard_normal((most, flat[0].shape[1]))
         self.phases = start.uniform(0, 2 * math.pi, most)
@@ -152,7 +152,7 @@ class Problem:
         scale, shift = (2.0, self.phases) if kind == "cosine" else (1.0, np.zeros(len(self.weights)))
         with nn.no_grad():
             layers = [F.linear(nn.Tensor(x), nn.Tensor(scale * self.weights), nn.Tensor(shift)) for x in self.inputs]
-            return [ACTIVATIONS[kind](layer).data for layer in layers]
+            return [ACTIVATIONS[kind](layer).array for layer in layers]
 
 
 def squared_error(predictions, targets):

@@ -129,9 +129,9 @@ def digits(config, generator):
     """Inputs (N, 64), each pixel centred, float32; labels (N,)."""
     training, _ = nn.data.digits()
     chosen = generator.permutation(len(training))[: config["examples"]]
-    x = training.tensors[0].data[chosen].reshape(len(chosen), -1)
+    x = training.tensors[0].array[chosen].reshape(len(chosen), -1)
     x = x - x.mean(axis=0)
-    return x / x.std(), training.tensors[1].data[chosen]
+    return x / x.std(), training.tensors[1].array[chosen]
 
 
 def build(library, width, activation="Tanh"):

@@ -143,9 +143,9 @@ def descend(A, start, optimizer, steps, noise=None):
         descent.zero_grad()
         value(matrix, x).backward()
         if noise is not None:
-            x.grad = nn.Tensor(x.grad.data + noise[t])
+            x.grad = nn.Tensor(x.grad.array + noise[t])
         descent.step()
-        iterates.append(x.data[0].copy())
+        iterates.append(x.array[0].copy())
     return np.array(iterates)
 
 
@@ -214,7 +214,7 @@ def stream(slopes, rounds, options, decay):
                 group["lr"] = rate / math.sqrt(t)
             x.grad = gradient
             optimizer.step()
-            np.clip(x.data, -1, 1, out=x.data)
+            np.clip(x.array, -1, 1, out=x.array)
         visited.append(x.item())
     return np.array(visited)[:: max(1, rounds // 150)]
 
@@ -248,9 +248,9 @@ def exits(optimizer, offsets, noise=0.0, generator=None):
         descent.zero_grad()
         (x * x * 0.5 - y * y * 0.5 + y * y * y * y * 0.25).sum().backward()
         if noise:
-            y.grad = nn.Tensor(y.grad.data + noise * generator.standard_normal(len(offsets)))
+            y.grad = nn.Tensor(y.grad.array + noise * generator.standard_normal(len(offsets)))
         descent.step()
-        first[(first < 0) & (np.abs(y.data) >= EXIT)] = step
+        first[(first < 0) & (np.abs(y.array) >= EXIT)] = step
     return first
 
 

@@ -165,8 +165,8 @@ def held_out_losses(toy, x, importance):
     """Of every model (settings, inits): its loss on the new examples x (settings, examples, n)."""
     with nn.no_grad():
         squares = [
-            np.square(model(nn, W, b, type(toy.activation).__name__)(nn.Tensor(inputs)).data - inputs).mean(axis=1)
-            for W, b, inputs in zip(toy.W.data, toy.b.data, x, strict=True)
+            np.square(model(nn, W, b, type(toy.activation).__name__)(nn.Tensor(inputs)).array - inputs).mean(axis=1)
+            for W, b, inputs in zip(toy.W.array, toy.b.array, x, strict=True)
         ]
     return (np.array(squares, np.float64) * importance[:, None]).sum(axis=2)
 
@@ -191,7 +191,7 @@ def train(config, sparsity, importance, width, generators, inits, steps, activat
     x = features(data, sparsity.reshape(-1, 1, 1), (settings, config["held_out"], n))
     losses = held_out_losses(toy, x, importance)
     best = np.arange(settings), losses.argmin(axis=1)
-    return {"W": toy.W.data[best], "b": toy.b.data[best][:, 0], "losses": losses}
+    return {"W": toy.W.array[best], "b": toy.b.array[best][:, 0], "losses": losses}
 
 
 def run(config, seed):

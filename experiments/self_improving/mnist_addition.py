@@ -209,7 +209,7 @@ def squared_error(output, sums):
 
 def split(generator):
     """The 5,000 images in two parts: 4,000 for training and 1,000 for testing, another choice for every seed."""
-    images, labels = (np.concatenate([part.tensors[i].data for part in mnist_subset()]) for i in (0, 1))
+    images, labels = (np.concatenate([part.tensors[i].array for part in mnist_subset()]) for i in (0, 1))
     order = generator.permutation(len(images))
     return [(images[part, 0], labels[part]) for part in np.split(order, [4000])]
 
@@ -230,7 +230,7 @@ def pair_up(examples, count, generator, odd=False):
 def predictions(network, images):
     """Outputs without the tape, 250 at a time."""
     with nn.no_grad():
-        return np.concatenate([network(nn.Tensor(images[i : i + 250])).data for i in range(0, len(images), 250)])
+        return np.concatenate([network(nn.Tensor(images[i : i + 250])).array for i in range(0, len(images), 250)])
 
 
 def confusion(network, examples):
@@ -315,7 +315,7 @@ def exact(seed):
     logits = [nn.Tensor(initialisation.standard_normal((6, 10)), requires_grad=True) for _ in range(2)]
     p, q = (u.log_softmax(1) for u in logits)
     output = log_convolution(F, p, q)
-    p, q = np.exp(p.data), np.exp(q.data)
+    p, q = np.exp(p.array), np.exp(q.array)
     sums = initialisation.integers(0, 19, 6)
     F.nll_loss(output, nn.Tensor(sums), reduction="sum").backward()
     expected = np.stack([np.convolve(a, b) for a, b in zip(p, q, strict=True)])
@@ -324,8 +324,8 @@ def exact(seed):
         for a in range(max(0, s - 9), min(9, s) + 1):
             posterior[i, a] = p[i, a] * q[i, s - a] / expected[i, s]
     return {
-        "convolution": float(np.abs(np.exp(output.data) - expected).max()),
-        "gradient": float(np.abs(logits[0].grad.data - (p - posterior)).max()),
+        "convolution": float(np.abs(np.exp(output.array) - expected).max()),
+        "gradient": float(np.abs(logits[0].grad.array - (p - posterior)).max()),
         "readings": [len(readings(ALL_PAIRS)), len(readings(ODD_PAIRS)), len(readings(ALL_PAIRS, modulus=10))],
         "eigenvalue": float(np.linalg.eigvalsh(first_target())[0]),
     }

@@ -42,7 +42,7 @@ def sample(network, text, start, temperature, length=LENGTH):
     with nn.no_grad():
         for _ in range(length):
             scores, hx = network.walk(nn.Tensor(ids), hx)
-            chances = kernels.softmax(scores.data[-1, 0].astype(np.float64) / temperature)
+            chances = kernels.softmax(scores.array[-1, 0].astype(np.float64) / temperature)
             ids = nn.generator().choice(len(chances), size=(1, 1), p=chances)
             written.append(text.characters[ids.item()])
     return start + "".join(written)
@@ -55,10 +55,10 @@ def gates_of(network, ids):
     """The second layer's i, f, g, o and tanh c, each (T, H), while the network reads `ids`."""
     lstm = network.lstm
     weights = [
-        [getattr(lstm, f"{kind}_l{layer}").data for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        [getattr(lstm, f"{kind}_l{layer}").array for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
         for layer in (0, 1)
     ]
-    x = network.embedding.weight.data[ids][:, None]
+    x = network.embedding.weight.array[ids][:, None]
     gates, cells = (np.empty((len(ids), 1, n * lstm.hidden_size), x.dtype) for n in (4, 1))
     first, _ = kernels.lstm(x, None, *weights[0])
     kernels.lstm(first, None, *weights[1], gates=gates, cells=cells)

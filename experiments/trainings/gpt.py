@@ -51,7 +51,7 @@ def sample(model, text, start, temperature, length=LENGTH):
         beginning = ids[:, -(model.context // 2) :]
         count = min(end - ids.shape[1], model.context + 1 - beginning.shape[1])
         written = generate(model, beginning, count, temperature=temperature)
-        ids = np.concatenate((ids, written.data[:, beginning.shape[1] :]), axis=1)
+        ids = np.concatenate((ids, written.array[:, beginning.shape[1] :]), axis=1)
     return text.decode(ids[0])
 
 
@@ -62,7 +62,7 @@ def attention_maps(model, ids):
     """The weights of all heads, (layers, heads, T, T), as the model reads `ids`: row i is where character i looks."""
     projected = []
     handles = [
-        block.attention.qkv.register_forward_hook(lambda module, args, output: projected.append(output.data[0]))
+        block.attention.qkv.register_forward_hook(lambda module, args, output: projected.append(output.array[0]))
         for block in model.blocks
     ]
     with nn.no_grad():

@@ -121,12 +121,12 @@ def run(seed=0, epochs=EPOCHS, threads=None, folder=FIGURES, rounds=ROUNDS):
     print(f"accuracy on {len(test)} held-out digits: {held_out_accuracy:.1%}")
 
     with nn.no_grad():
-        probabilities = nn.functional.softmax(network(images), dim=1).data
+        probabilities = nn.functional.softmax(network(images), dim=1).array
     folder.mkdir(parents=True, exist_ok=True)
     curves = plot.history(history, loss=f"cross-entropy (labels smoothed by {LABEL_SMOOTHING})")
     curves[0].figure.savefig(folder / "handwriting_curves.png")
-    draw_confusion(probabilities.argmax(axis=1), labels.data, folder / "handwriting_confusion.png")
-    draw_mistakes(images.data, probabilities, labels.data, folder / "handwriting_mistakes.png")
+    draw_confusion(probabilities.argmax(axis=1), labels.array, folder / "handwriting_confusion.png")
+    draw_mistakes(images.array, probabilities, labels.array, folder / "handwriting_mistakes.png")
 
     result = compare(seed, threads, rounds)
     side_by_side.draw_comparison({"": result}, threads, folder / "handwriting_comparison.png")

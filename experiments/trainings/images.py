@@ -44,11 +44,11 @@ class Shifted(TensorDataset):
         super().__init__(images, labels)
         border = [(0, 0), (0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT)]
         size = self.tensors[0].shape[2:]
-        self.places = sliding_window_view(np.pad(self.tensors[0].data, border), size, axis=(2, 3))
+        self.places = sliding_window_view(np.pad(self.tensors[0].array, border), size, axis=(2, 3))
 
     def batch(self, indices):
         rows, columns = nn.generator().integers(0, 2 * SHIFT + 1, (2, len(indices)))
-        labels = self.tensors[1].data[indices]
+        labels = self.tensors[1].array[indices]
         return nn.Tensor(self.places[indices, :, rows, columns]), nn.Tensor(labels)
 
 
@@ -82,9 +82,9 @@ def gray_resnet20(library):
 def draw_features(network, images, path):
     """The filters of the first layer, and what they make of some images."""
     layer = network[0]
-    filters = layer.weight.data[:, 0]
+    filters = layer.weight.array[:, 0]
     with nn.no_grad():
-        maps = nn.functional.relu(layer(nn.Tensor(images))).data
+        maps = nn.functional.relu(layer(nn.Tensor(images))).array
     rows, columns = 1 + len(images), 1 + len(filters)
     canvas, grid = plot.figure(1.3 * columns, 1.35 * rows, rows, columns)
     grid[0, 0].set_axis_off()
@@ -152,9 +152,9 @@ def run_lenet5(seed, epochs, digits, folder):
     print(f"LeNet-5: accuracy on {len(test)} held-out digits: {history['validation_accuracy'][-1]:.1%}")
     curves = plot.history(history, loss="cross-entropy", title="LeNet-5 on 4,000 digits")
     curves[0].figure.savefig(folder / "images_lenet5.png")
-    labels = test.tensors[1].data
+    labels = test.tensors[1].array
     some = [int(np.flatnonzero(labels == digit)[0]) for digit in (2, 3, 5, 7)]
-    draw_features(network, test.tensors[0].data[some], folder / "images_features.png")
+    draw_features(network, test.tensors[0].array[some], folder / "images_features.png")
     return history["validation_accuracy"][-1]
 
 
@@ -164,8 +164,8 @@ def run_resnet20(seed, epochs, clothes, folder):
     training_set, test = clothes
     print(f"ResNet-20: accuracy on {len(test)} held-out clothes: {history['validation_accuracy'][-1]:.1%}")
     with nn.no_grad():
-        x = nn.Tensor(test.tensors[0].data[:250])
-        plain, fused = network.eval()(x).data, nn.fuse(network)(x).data
+        x = nn.Tensor(test.tensors[0].array[:250])
+        plain, fused = network.eval()(x).array, nn.fuse(network)(x).array
     print(f"  with batch norm folded into the convolutions, the scores differ by {np.abs(plain - fused).max():.1e}")
     curves = plot.history(history, loss="cross-entropy", title=f"ResNet-20 on {len(training_set):,} clothes")
     curves[0].figure.savefig(folder / "images_resnet20.png")

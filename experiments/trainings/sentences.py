@@ -123,7 +123,7 @@ def embed(model, tokens, sentences):
         batch = order[first : first + BATCH_SIZE]
         ids, mask = tokens([sentences[i] for i in batch])
         with nn.no_grad():
-            found = pooled(model(nn.Tensor(ids), mask).data, mask)
+            found = pooled(model(nn.Tensor(ids), mask).array, mask)
         for i, vector in zip(batch, found, strict=True):
             vectors[i] = vector
     return np.array(vectors)
@@ -136,7 +136,7 @@ def torch_encoder(model):
     """The same forward written with PyTorch's functions, on the same memory: ``call(ids, mask)``."""
     import torch
 
-    weights = {name: torch.from_numpy(value.data) for name, value in model.state_dict().items()}
+    weights = {name: torch.from_numpy(value.array) for name, value in model.state_dict().items()}
     layer = model.encoder.layer[0]
     heads, eps = layer.attention.self.heads, layer.output.LayerNorm.eps
 
@@ -153,7 +153,7 @@ def difference(model, tokens, sentences):
 
     ids, mask = tokens(sentences)
     with nn.no_grad():
-        ours = pooled(model(nn.Tensor(ids), mask).data, mask)
+        ours = pooled(model(nn.Tensor(ids), mask).array, mask)
     theirs = pooled(torch_encoder(model)(torch.from_numpy(ids), torch.from_numpy(mask)).numpy(), mask)
     return np.abs(ours - theirs).max().item()
 

@@ -144,7 +144,7 @@ def embed(mel, ours, theirs):
     import torch
 
     with nn.no_grad(), torch.no_grad():
-        both = ours(nn.Tensor(mel)).data, theirs(torch.from_numpy(mel)).numpy()
+        both = ours(nn.Tensor(mel)).array, theirs(torch.from_numpy(mel)).numpy()
     means = [each.mean(axis=0) for each in both]
     return [mean / np.linalg.norm(mean) for mean in means]
 

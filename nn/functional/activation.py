@@ -5,7 +5,7 @@ import numpy as np
 import kernels
 from nn import random
 from nn.functional.arguments import checked, in_place, number
-from nn.tensor import record
+from nn.tape import record
 
 
 def relu(input, inplace=False):
@@ -51,7 +51,7 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
     inplace
         As for `relu`.
     """
-    x, negative_slope = checked("leaky_relu", input).data, number(negative_slope)
+    x, negative_slope = checked("leaky_relu", input).array, number(negative_slope)
 
     def backward(dy):
         return kernels.leaky_relu_backward(dy, x, negative_slope)
@@ -80,7 +80,7 @@ def prelu(input, weight):
 
     Reference: He et al., "Delving Deep into Rectifiers" (2015), equation 1.
     """
-    x, w = checked("prelu", input).data, checked("prelu", weight, "weight").data
+    x, w = checked("prelu", input).array, checked("prelu", weight, "weight").array
     return record(
         "prelu", kernels.prelu(x, w), (input, weight), lambda dy: kernels.prelu_backward(dy, x, w), (input, weight)
     )
@@ -100,7 +100,7 @@ def elu(input, alpha=1.0, inplace=False):
     Reference: Clevert et al., "Fast and Accurate Deep Network Learning by Exponential Linear Units (ELUs)" (2016),
     equation 15.
     """
-    x, alpha = checked("elu", input).data, number(alpha)
+    x, alpha = checked("elu", input).array, number(alpha)
     y = record("elu", kernels.elu(x, alpha), (input,), lambda dy: kernels.elu_backward(dy, x, alpha), (input,))
     return in_place(input, y, inplace)
 
@@ -112,7 +112,7 @@ def selu(input, inplace=False):
 
     Reference: Klambauer et al., "Self-Normalizing Neural Networks" (2017), equation 2.
     """
-    x = checked("selu", input).data
+    x = checked("selu", input).array
     y = record("selu", kernels.selu(x), (input,), lambda dy: kernels.selu_backward(dy, x), (input,))
     return in_place(input, y, inplace)
 
@@ -136,7 +136,7 @@ def celu(input, alpha=1.0, inplace=False):
 
     Reference: Barron, "Continuously Differentiable Exponential Linear Units" (2017), equation 2.
     """
-    x, alpha = checked("celu", input).data, number(alpha)
+    x, alpha = checked("celu", input).array, number(alpha)
     y = record("celu", kernels.celu(x, alpha), (input,), lambda dy: kernels.celu_backward(dy, x, alpha), (input,))
     return in_place(input, y, inplace)
 
@@ -158,7 +158,7 @@ def gelu(input, approximate="none"):
 
     Reference: Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016), section 2.
     """
-    x = checked("gelu", input).data
+    x = checked("gelu", input).array
 
     def backward(dy):
         return kernels.gelu_backward(dy, x, approximate)
@@ -168,7 +168,7 @@ def gelu(input, approximate="none"):
 
 def silu(input, inplace=False):
     """x · sigmoid(x), elementwise; `input` and `inplace` as for `relu`."""
-    x = checked("silu", input).data
+    x = checked("silu", input).array
     y = record("silu", kernels.silu(x), (input,), lambda dy: kernels.silu_backward(dy, x), (input,))
     return in_place(input, y, inplace)
 
@@ -178,7 +178,7 @@ def mish(input, inplace=False):
 
     Reference: Misra, "Mish" (2019), equation 1.
     """
-    x = checked("mish", input).data
+    x = checked("mish", input).array
     y = record("mish", kernels.mish(x), (input,), lambda dy: kernels.mish_backward(dy, x), (input,))
     return in_place(input, y, inplace)
 
@@ -204,7 +204,7 @@ def softplus(input, beta=1.0, threshold=20.0):
     threshold : float, default 20.0
         Where beta · x is larger, the result is x itself.
     """
-    x, beta, threshold = checked("softplus", input).data, number(beta), number(threshold)
+    x, beta, threshold = checked("softplus", input).array, number(beta), number(threshold)
 
     def backward(dy):
         return kernels.softplus_backward(dy, x, beta, threshold)
@@ -223,7 +223,7 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     inplace
         As for `relu`.
     """
-    x, min_val, max_val = checked("hardtanh", input).data, number(min_val), number(max_val)
+    x, min_val, max_val = checked("hardtanh", input).array, number(min_val), number(max_val)
 
     def backward(dy):
         return kernels.hardtanh_backward(dy, x, min_val, max_val)
@@ -234,14 +234,14 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
 
 def hardswish(input, inplace=False):
     """x · relu6(x + 3) / 6, elementwise; `input` and `inplace` as for `relu`."""
-    x = checked("hardswish", input).data
+    x = checked("hardswish", input).array
     y = record("hardswish", kernels.hardswish(x), (input,), lambda dy: kernels.hardswish_backward(dy, x), (input,))
     return in_place(input, y, inplace)
 
 
 def hardsigmoid(input, inplace=False):
     """relu6(x + 3) / 6, elementwise; `input` and `inplace` as for `relu`."""
-    x = checked("hardsigmoid", input).data
+    x = checked("hardsigmoid", input).array
     y = record(
         "hardsigmoid", kernels.hardsigmoid(x), (input,), lambda dy: kernels.hardsigmoid_backward(dy, x), (input,)
     )
@@ -270,13 +270,13 @@ def glu(input, dim=-1):
 
     Reference: Dauphin et al., "Language Modeling with Gated Convolutional Networks" (2017), equation 1.
     """
-    x = checked("glu", input).data
+    x = checked("glu", input).array
     return record("glu", kernels.glu(x, dim), (input,), lambda dy: kernels.glu_backward(dy, x, dim), (input,))
 
 
 def logsigmoid(input):
     """log(sigmoid(x)), elementwise; `input` as for `relu`."""
-    x = checked("logsigmoid", input).data
+    x = checked("logsigmoid", input).array
     return record(
         "logsigmoid", kernels.logsigmoid(x), (input,), lambda dy: kernels.logsigmoid_backward(dy, x), (input,)
     )
@@ -365,7 +365,7 @@ def _dropout(name, input, p, training, inplace, dims):
     """Dropout of single elements, or with `dims` of whole channels, which are the last `dims` dimensions."""
     if not 0 <= p <= 1:
         raise ValueError(f"{name}: p must be between 0 and 1, got {p}")
-    x = checked(name, input).data
+    x = checked(name, input).array
     if dims is not None and x.ndim not in (dims + 1, dims + 2):
         raise ValueError(f"{name}: input must have {dims + 1} or {dims + 2} dimensions, got shape {x.shape}")
     if not training or p == 0:

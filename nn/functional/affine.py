@@ -4,7 +4,8 @@ import numpy as np
 
 import kernels
 from nn.functional.arguments import checked
-from nn.tensor import is_grad_enabled, record
+from nn.grad_mode import is_grad_enabled
+from nn.tape import record
 
 
 def linear(input, weight, bias=None):
@@ -31,7 +32,7 @@ def linear(input, weight, bias=None):
     >>> nn.functional.linear(nn.tensor([1.0, 2.0]), nn.tensor([[3.0, 4.0]]), nn.tensor([5.0]))
     tensor([16.])
     """
-    x, w, b = checked("linear", input).data, weight.data, None if bias is None else bias.data
+    x, w, b = checked("linear", input).array, weight.array, None if bias is None else bias.array
     needs = (input.requires_grad, weight.requires_grad, b is not None and bias.requires_grad)
 
     def backward(dy):
@@ -65,7 +66,7 @@ def feed_forward(input, weight1, bias1, weight2, bias2, activation="gelu"):
     Reference: Shazeer, "GLU Variants Improve Transformer" (2020), section 2.
     """
     inputs = input, weight1, bias1, weight2, bias2
-    x, w1, b1, w2, b2 = checked("feed_forward", input).data, *(None if t is None else t.data for t in inputs[1:])
+    x, w1, b1, w2, b2 = checked("feed_forward", input).array, *(None if t is None else t.array for t in inputs[1:])
     needs = tuple(t is not None and t.requires_grad for t in inputs)
     preactivation = None
     if any(needs) and is_grad_enabled() and w2.ndim == 2:

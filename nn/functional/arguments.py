@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from nn.tensor import Tensor, is_grad_enabled
+from nn.grad_mode import is_grad_enabled
+from nn.operations.in_place import become
+from nn.tensor import Tensor
 
 
 def checked(name, value, argument="input"):
@@ -22,7 +24,7 @@ def constant(name, value):
         raise ValueError(
             f"{name}: has a gradient with respect to input only, but another argument requires one; detach() it"
         )
-    return value.data
+    return value.array
 
 
 def number(value):
@@ -32,7 +34,7 @@ def number(value):
 
 def in_place(input, y, inplace):
     """`y`, or with `inplace` `input` with the value and the history of `y`."""
-    return input._become(y) if inplace else y
+    return become(input, y) if inplace else y
 
 
 def check_classes(name, argument, ids, number):

@@ -5,7 +5,9 @@ import numpy as np
 import kernels
 from nn import random
 from nn.functional.arguments import checked, constant, number
-from nn.tensor import Tensor, is_grad_enabled, record
+from nn.grad_mode import is_grad_enabled
+from nn.tape import record
+from nn.tensor import Tensor
 
 
 def scaled_dot_product_attention(
@@ -63,9 +65,9 @@ def scaled_dot_product_attention(
     """
     name = "scaled_dot_product_attention"
     query, key, value = _broadcast(name, (query, key, value), 3 if enable_gqa else 2)
-    q, k, v = query.data, key.data, value.data
+    q, k, v = query.array, key.array, value.array
     bias = attn_mask if isinstance(attn_mask, Tensor) else None
-    mask = bias.data if bias is not None else attn_mask
+    mask = bias.array if bias is not None else attn_mask
     needs = tuple(t is not None and t.requires_grad for t in (query, key, value, bias))
     options = {
         "attn_mask": mask,

@@ -2,7 +2,7 @@
 
 import kernels
 from nn.functional.arguments import checked
-from nn.tensor import record
+from nn.tape import record
 
 
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -84,7 +84,7 @@ def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_paddi
 
 def _record(name, forward, backward, input, weight, bias, geometry):
     """Record a pair of kernels on the tape; `geometry` are the arguments that follow x, weight and bias in both."""
-    x, w, b = checked(name, input).data, weight.data, None if bias is None else bias.data
+    x, w, b = checked(name, input).array, weight.array, None if bias is None else bias.array
     needs = (input.requires_grad, weight.requires_grad, b is not None and bias.requires_grad)
     if not w.size:
         _check_channels(name, w.shape)

@@ -4,7 +4,8 @@ import numpy as np
 
 import kernels
 from nn.functional.arguments import check_classes, constant
-from nn.tensor import Tensor, record
+from nn.tape import record
+from nn.tensor import Tensor
 
 
 def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False):
@@ -42,7 +43,7 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     >>> nn.functional.embedding(nn.tensor([1, 0, 1]), nn.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
     [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
     """
-    ids, table = constant("embedding", input), weight.data
+    ids, table = constant("embedding", input), weight.array
     y = kernels.embedding(ids, table, padding_idx, max_norm, norm_type)
     if max_norm is not None:
         weight.mark_changed()
@@ -98,8 +99,8 @@ def embedding_bag(
     ValueError
         Invalid shapes or options; offsets that do not begin at 0, or decrease.
     """
-    ids, starts, table = constant("embedding_bag", input), constant("embedding_bag", offsets), weight.data
-    factors = None if per_sample_weights is None else per_sample_weights.data
+    ids, starts, table = constant("embedding_bag", input), constant("embedding_bag", offsets), weight.array
+    factors = None if per_sample_weights is None else per_sample_weights.array
     options = {"include_last_offset": include_last_offset, "padding_idx": padding_idx, "per_sample_weights": factors}
     if mode == "max":
         bags = len(ids) if ids.ndim == 2 else 0 if starts is None else max(len(starts) - include_last_offset, 0)

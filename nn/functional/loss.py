@@ -6,7 +6,9 @@ import numpy as np
 
 import kernels
 from nn.functional.arguments import checked, constant, number
-from nn.tensor import Tensor, is_grad_enabled, record
+from nn.grad_mode import is_grad_enabled
+from nn.tape import record
+from nn.tensor import Tensor
 
 
 def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
@@ -45,7 +47,7 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     tensor(0.3465736)
     """
     x, t, w = (
-        checked("cross_entropy", input).data,
+        checked("cross_entropy", input).array,
         constant("cross_entropy", target),
         constant("cross_entropy", weight),
     )
@@ -100,9 +102,9 @@ def linear_cross_entropy(
         As `cross_entropy`.
     """
     name, inputs = "linear_cross_entropy", (input, linear_weight, linear_bias)
-    arrays = checked(name, input).data, linear_weight.data, constant(name, target)
+    arrays = checked(name, input).array, linear_weight.array, constant(name, target)
     options = {
-        "linear_bias": None if linear_bias is None else linear_bias.data,
+        "linear_bias": None if linear_bias is None else linear_bias.array,
         "weight": constant(name, weight),
         "reduction": reduction,
         "ignore_index": number(ignore_index),
@@ -146,7 +148,7 @@ def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
     TypeError, ValueError, IndexError
         As `cross_entropy`.
     """
-    x, t, w = checked("nll_loss", input).data, constant("nll_loss", target), constant("nll_loss", weight)
+    x, t, w = checked("nll_loss", input).array, constant("nll_loss", target), constant("nll_loss", weight)
     ignore_index = number(ignore_index)
     y = kernels.nll_loss(x, t, w, ignore_index, reduction)
 
@@ -167,7 +169,7 @@ def _pair_loss(name, forward, backward_kernel, input, target, *options):
             stacklevel=3,
         )
         input, target = input.expand(shape), target.expand(shape)
-    x, t, options = input.data, target.data, tuple(map(number, options))
+    x, t, options = input.array, target.array, tuple(map(number, options))
     needs = (input.requires_grad, target.requires_grad)
 
     def backward(dy):
@@ -280,7 +282,7 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
         Dtypes or shapes do not match, or the reduction is unknown.
     """
     x, t, w = (
-        checked("binary_cross_entropy", input).data,
+        checked("binary_cross_entropy", input).array,
         constant("binary_cross_entropy", target),
         constant("binary_cross_entropy", weight),
     )
@@ -316,7 +318,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
         Dtypes or shapes do not match, or the reduction is unknown.
     """
     x, t, w, p = (
-        checked("binary_cross_entropy_with_logits", input).data,
+        checked("binary_cross_entropy_with_logits", input).array,
         *(constant("binary_cross_entropy_with_logits", v) for v in (target, weight, pos_weight)),
     )
     y = kernels.binary_cross_entropy_with_logits(x, t, w, reduction, p)
@@ -351,13 +353,13 @@ def kl_div(input, target, reduction="mean", log_target=False):
     TypeError, ValueError
         Dtypes or shapes do not match, or the reduction is unknown.
     """
-    x, t = checked("kl_div", input).data, constant("kl_div", target)
+    x, t = checked("kl_div", input).array, constant("kl_div", target)
     if x.shape != t.shape:
         shape = _common_shape("kl_div", x, t)
         if reduction == "batchmean" and x.ndim:
             return kl_div(input, target, "sum", log_target) / len(x)
         input, t = input.expand(shape), np.broadcast_to(t, shape)
-        x = input.data
+        x = input.array
     y = kernels.kl_div(x, t, reduction, log_target)
 
     def backward(dy):

@@ -4,11 +4,12 @@ import numpy as np
 
 import kernels
 from nn.functional.arguments import checked, number
-from nn.tensor import is_grad_enabled, record, record_several
+from nn.grad_mode import is_grad_enabled
+from nn.tape import record, record_several
 
 
 def _data(tensor):
-    return None if tensor is None else tensor.data
+    return None if tensor is None else tensor.array
 
 
 def _needs(*tensors):
@@ -53,7 +54,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     >>> nn.functional.batch_norm(nn.tensor([[1.0], [4.0]]), nn.tensor([2.0]), nn.tensor([4.0]), eps=0.0).tolist()
     [[-0.5], [1.0]]
     """
-    x, w, b, needs = checked("batch_norm", input).data, _data(weight), _data(bias), _needs(input, weight, bias)
+    x, w, b, needs = checked("batch_norm", input).array, _data(weight), _data(bias), _needs(input, weight, bias)
     saved = _saved(needs, x.shape[1:2], x.dtype)
     running = _data(running_mean), _data(running_var)
     y = kernels.batch_norm(x, *running, w, b, training, momentum, eps, **saved)
@@ -102,7 +103,7 @@ def instance_norm(
 
     Reference: Ulyanov et al., "Instance Normalization" (2016), equation 4.
     """
-    x, w, b, needs = checked("instance_norm", input).data, _data(weight), _data(bias), _needs(input, weight, bias)
+    x, w, b, needs = checked("instance_norm", input).array, _data(weight), _data(bias), _needs(input, weight, bias)
     saved = _saved(needs, x.shape[:2] if use_input_stats else x.shape[1:2], x.dtype)
     running = _data(running_mean), _data(running_var)
     y = kernels.instance_norm(x, *running, w, b, use_input_stats, momentum, eps, **saved)
@@ -146,7 +147,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     >>> nn.functional.layer_norm(nn.tensor([1.0, 3.0]), (2,), eps=0.0)
     tensor([-1.,  1.])
     """
-    x, w, b, needs = checked("layer_norm", input).data, _data(weight), _data(bias), _needs(input, weight, bias)
+    x, w, b, needs = checked("layer_norm", input).array, _data(weight), _data(bias), _needs(input, weight, bias)
     saved = _saved(needs, _leading(x, normalized_shape), x.dtype)
     y = kernels.layer_norm(x, normalized_shape, w, b, eps, **saved)
 
@@ -177,7 +178,7 @@ def add_layer_norm(input, residual, normalized_shape, weight=None, bias=None, ep
     TypeError, ValueError
         Dtypes or shapes do not match.
     """
-    x, r, w, b = checked("add_layer_norm", input).data, residual.data, _data(weight), _data(bias)
+    x, r, w, b = checked("add_layer_norm", input).array, residual.array, _data(weight), _data(bias)
     inputs = input, residual, weight, bias
     needs = _needs(*inputs)
     saved = _saved(needs, _leading(x, normalized_shape), x.dtype)
@@ -222,7 +223,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
 
     Reference: Zhang and Sennrich, "Root Mean Square Layer Normalization" (2019), equation 4.
     """
-    x, w, needs = checked("rms_norm", input).data, _data(weight), _needs(input, weight)
+    x, w, needs = checked("rms_norm", input).array, _data(weight), _needs(input, weight)
     saved = _saved(needs, _leading(x, normalized_shape), x.dtype, ("rstd",))
     y = kernels.rms_norm(x, normalized_shape, w, eps, **saved)
 
@@ -262,7 +263,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
 
     Reference: Wu and He, "Group Normalization" (2018), equation 7.
     """
-    x, w, b, needs = checked("group_norm", input).data, _data(weight), _data(bias), _needs(input, weight, bias)
+    x, w, b, needs = checked("group_norm", input).array, _data(weight), _data(bias), _needs(input, weight, bias)
     saved = _saved(needs, (*x.shape[:1], num_groups), x.dtype) if isinstance(num_groups, int) else {}
     y = kernels.group_norm(x, num_groups, w, b, eps, **saved)
 
@@ -292,7 +293,7 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
 
     Reference: Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks" (2012), section 3.3.
     """
-    x = checked("local_response_norm", input).data
+    x = checked("local_response_norm", input).array
     size, alpha, beta, k = number(size), number(alpha), number(beta), number(k)
 
     def backward(dy):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from nn.functional.arguments import checked, number
-from nn.tensor import record
+from nn.tape import record
 
 
 def pad(input, pad, mode="constant", value=None):
@@ -38,7 +38,7 @@ def pad(input, pad, mode="constant", value=None):
     tensor([0., 1., 2., 0., 0.])
     """
     modes = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
-    x, widths = checked("pad", input).data, list(zip(pad[::2], pad[1::2], strict=False))
+    x, widths = checked("pad", input).array, list(zip(pad[::2], pad[1::2], strict=False))
     if mode not in modes:
         raise ValueError(f"pad: mode must be one of {', '.join(modes)}, not {mode!r}")
     if len(pad) % 2 or len(widths) > x.ndim:
@@ -76,7 +76,7 @@ def _sources(mode, name, n, before, after):
 
 
 def _pad_constant(input, widths, value):
-    x = input.data
+    x = input.array
     for n, width in zip(x.shape, widths, strict=True):
         if n + min(width[0], 0) + min(width[1], 0) < 0:
             raise ValueError(f"pad: {width} removes more than the {n} elements of a dimension")

@@ -6,7 +6,9 @@ import numpy as np
 
 import kernels
 from nn.functional.arguments import checked, constant
-from nn.tensor import Tensor, is_grad_enabled, record
+from nn.grad_mode import is_grad_enabled
+from nn.tape import record
+from nn.tensor import Tensor
 
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
@@ -61,7 +63,7 @@ def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
 
 def _max_pool(name, dims, pool, pool_backward, input, window, return_indices):
     """Record a pair of kernels on the tape; `window` are the arguments that follow x in both."""
-    x = checked(name, input).data
+    x = checked(name, input).array
     shape = x.shape
     if x.dtype.kind in "iu":
         positions = pool(_exact(name, x), *window, True)[1]
@@ -132,7 +134,7 @@ def avg_pool3d(
 
 def _avg_pool(name, pool, pool_backward, input, window):
     """Record a pair of kernels on the tape; `window` are the arguments that follow x, or its shape, in both."""
-    x = checked(name, input).data
+    x = checked(name, input).array
     if x.dtype.kind in "iu":  # rounded towards 0, after removing the rounding error of a mean that is an integer
         return Tensor(np.trunc(pool(_exact(name, x), *window).round(9)).astype(x.dtype))
     shape = x.shape
@@ -185,7 +187,7 @@ def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 
 
 def _lp_pool(name, pool, pool_backward, input, window):
-    x = checked(name, input).data
+    x = checked(name, input).array
     y = pool(x, *window)
     return record(name, y, (input,), lambda dy: pool_backward(dy, x, y, *window), (input,), saves_result=True)
 
@@ -225,7 +227,7 @@ def adaptive_avg_pool3d(input, output_size):
 
 
 def _adaptive_avg_pool(name, pool, pool_backward, input, output_size):
-    x = checked(name, input).data
+    x = checked(name, input).array
     shape = x.shape
     return record(name, pool(x, output_size), (input,), lambda dy: pool_backward(dy, shape))
 
@@ -267,7 +269,7 @@ def adaptive_max_pool3d(input, output_size, return_indices=False):
 
 
 def _adaptive_max_pool(name, pool, pool_backward, input, output_size, return_indices):
-    x = checked(name, input).data
+    x = checked(name, input).array
     y, positions = pool(x, output_size, True)
     shape = x.shape
     indices = Tensor(positions) if return_indices else None
@@ -316,6 +318,6 @@ def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_siz
 
 
 def _max_unpool(name, unpool, unpool_backward, input, indices, window):
-    x, positions = checked(name, input).data, constant(name, indices)
+    x, positions = checked(name, input).array, constant(name, indices)
     y = unpool(x, positions, *window)
     return record(name, y, (input,), lambda dy: unpool_backward(dy, positions), (indices,))

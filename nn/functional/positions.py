@@ -2,7 +2,7 @@
 
 import kernels
 from nn.functional.arguments import checked, constant
-from nn.tensor import record
+from nn.tape import record
 
 
 def rotary_embedding(input, cos, sin, positions=None, interleaved=False):
@@ -32,7 +32,7 @@ def rotary_embedding(input, cos, sin, positions=None, interleaved=False):
 
     Reference: Su et al., "RoFormer" (2021), section 3.2.2.
     """
-    x, *given = checked("rotary_embedding", input).data, cos, sin, positions
+    x, *given = checked("rotary_embedding", input).array, cos, sin, positions
     tables = [constant("rotary_embedding", each) for each in given]
     y = kernels.rotary_embedding(x, *tables, interleaved=interleaved)
 

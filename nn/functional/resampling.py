@@ -2,7 +2,7 @@
 
 import kernels
 from nn.functional.arguments import checked, number
-from nn.tensor import record
+from nn.tape import record
 
 
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
@@ -28,7 +28,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     TypeError, ValueError
         Invalid dtypes, shapes or options.
     """
-    x, window = checked("unfold", input).data, (kernel_size, dilation, padding, stride)
+    x, window = checked("unfold", input).array, (kernel_size, dilation, padding, stride)
     shape = x.shape
     return record(
         "unfold", kernels.unfold(x, *window), (input,), lambda dy: kernels.unfold_backward(dy, shape, *window)
@@ -55,7 +55,7 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     TypeError, ValueError
         Invalid dtypes, shapes or options.
     """
-    x, window = checked("fold", input).data, (kernel_size, dilation, padding, stride)
+    x, window = checked("fold", input).array, (kernel_size, dilation, padding, stride)
     shape = x.shape
     return record(
         "fold", kernels.fold(x, output_size, *window), (input,), lambda dy: kernels.fold_backward(dy, shape, *window)
@@ -96,7 +96,7 @@ def interpolate(
     TypeError, ValueError
         Invalid dtypes, shapes or options.
     """
-    x = checked("interpolate", input).data
+    x = checked("interpolate", input).array
     options = size, number(scale_factor), mode, align_corners, recompute_scale_factor, antialias
     y, shape = kernels.interpolate(x, *options), x.shape
     return record("interpolate", y, (input,), lambda dy: kernels.interpolate_backward(dy, shape, *options))

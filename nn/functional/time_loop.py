@@ -12,7 +12,8 @@ import numpy as np
 
 import kernels
 from nn.functional.arguments import checked, constant
-from nn.tensor import is_grad_enabled, record_several
+from nn.grad_mode import is_grad_enabled
+from nn.tape import record_several
 
 
 class _Kind(NamedTuple):
@@ -71,7 +72,7 @@ def run_layer(kind, input, states, weights, settings, checkpoint_every):
     """Run one layer and record it on the tape; returns the tensors of y and of the final states."""
     if checkpoint_every is not None and checkpoint_every < 1:
         raise ValueError(f"{kind.name}: checkpoint_every must be at least 1, got {checkpoint_every}")
-    x = np.asarray(checked(kind.name, input).data, order="C")  # one copy for both forward and backward
+    x = np.asarray(checked(kind.name, input).array, order="C")  # one copy for both forward and backward
     sizes = settings["batch_sizes"]
     settings["batch_sizes"] = constant(kind.name, sizes)
     inputs, needs, initial, arrays = _prepared(kind, input, states, weights)
@@ -96,7 +97,7 @@ def _prepared(kind, input, states, weights):
     inputs = (input, *states, *weights)
     needs = [tensor is not None and tensor.requires_grad for tensor in inputs]
     first = 1 + kind.states
-    arrays = [None if tensor is None else tensor.data for tensor in inputs]
+    arrays = [None if tensor is None else tensor.array for tensor in inputs]
     return inputs, (needs[0], any(needs[1:first]), *needs[first:]), tuple(arrays[1:first]), tuple(arrays[first:])
 
 
@@ -202,7 +203,7 @@ def _state(values, shape, dtype):
 def run_cell(kind, forward, input, states, *weights, **options):
     """Run one step and record it on the tape; returns the tensors of the new states."""
     name = f"{kind.name}_cell"
-    x = checked(name, input).data
+    x = checked(name, input).array
     inputs, needs, initial, arrays = _prepared(kind, input, states, weights)
     saves = any(needs) and is_grad_enabled() and "gates" in kind.saved
     saved = {"gates": kind.allocate(x, arrays)["gates"]} if saves else {}

@@ -3,7 +3,8 @@
 import numpy as np
 
 from nn import random
-from nn.tensor import Tensor, no_grad
+from nn.grad_mode import no_grad
+from nn.tensor import Tensor
 
 
 def generate(
@@ -54,7 +55,7 @@ def generate(
     >>> nn.models.generate(model, nn.tensor([[5, 1, 99]]), 4, top_k=10).shape
     (1, 7)
     """
-    ids = np.asarray(ids.data if isinstance(ids, Tensor) else ids)
+    ids = np.asarray(ids.array if isinstance(ids, Tensor) else ids)
     if ids.ndim != 2 or not ids.shape[1] or length < 0:
         raise ValueError(f"generate: needs ids (B, T), T at least 1, and no negative length, got {ids.shape}, {length}")
     if ids.shape[1] + length - 1 > model.context:  # the last token is not read
@@ -74,7 +75,7 @@ def _continued(model, ids, length, options, stop, cached, generator):
     new, stopped = ids, np.zeros((B, 1), bool)
     for _ in range(length):
         last = model.hidden(new if cached else ids, cache)[:, -1]
-        new = _draw(distribution(model.head(last).data, *options), generator)
+        new = _draw(distribution(model.head(last).array, *options), generator)
         if stop is not None:
             new = np.where(stopped, stop, new)
             stopped |= new == stop

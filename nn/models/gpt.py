@@ -188,6 +188,6 @@ class KeyValueCache:
         if k.requires_grad:
             raise RuntimeError("KeyValueCache: gradients do not propagate through it; use it under no_grad()")
         end = self.length + k.shape[2]
-        self.keys[layer, :, :, self.length : end] = k.data
-        self.values[layer, :, :, self.length : end] = v.data
+        self.keys[layer, :, :, self.length : end] = k.array
+        self.values[layer, :, :, self.length : end] = v.array
         return Tensor(self.keys[layer, :, :, :end]), Tensor(self.values[layer, :, :, :end])

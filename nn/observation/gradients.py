@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from nn.grad_mode import enable_grad, no_grad
 from nn.observation.parameters import checked, flatten, gradient, restored
-from nn.tensor import Tensor, enable_grad, no_grad
+from nn.tensor import Tensor
 
 
 def gradcheck(function, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True):
@@ -93,19 +94,19 @@ def _analytical(function, inputs, checked_inputs):
         again = _outputs(function, inputs)
     jacobians = {}
     for o, y in outputs.items():
-        if not np.array_equal(y.data, again[o].data, equal_nan=True):
+        if not np.array_equal(y.array, again[o].array, equal_nan=True):
             raise _Mismatch(f"output {o} differs between two calls with the same inputs")
         for i, x in checked_inputs.items():
-            jacobians[i, o] = np.zeros((x.data.size, y.data.size))
-        for column in range(y.data.size if y.requires_grad else 0):
-            dy = np.zeros(y.data.size, y.dtype)
+            jacobians[i, o] = np.zeros((x.array.size, y.array.size))
+        for column in range(y.array.size if y.requires_grad else 0):
+            dy = np.zeros(y.array.size, y.dtype)
             dy[column] = 1
             for x in checked_inputs.values():
                 x.grad = None
             y.backward(dy.reshape(y.shape), retain_graph=True)
             for i, x in checked_inputs.items():
                 if x.grad is not None:
-                    jacobians[i, o][:, column] = x.grad.data.reshape(-1)
+                    jacobians[i, o][:, column] = x.grad.array.reshape(-1)
     return jacobians
 
 
@@ -113,14 +114,14 @@ def _numerical(function, inputs, x, eps):
     """Output -> its Jacobian with respect to `x` by central differences."""
     rows = []
     for index in np.ndindex(x.shape):
-        original, outputs = x.data[index].copy(), []
+        original, outputs = x.array[index].copy(), []
         for shifted in (original + eps, original - eps):
-            x.data[index] = shifted
+            x.array[index] = shifted
             x.mark_changed()
             with no_grad():
                 found = _outputs(function, inputs)
-            outputs.append({o: y.data.reshape(-1).astype(np.float64) for o, y in found.items()})
-        x.data[index] = original
+            outputs.append({o: y.array.reshape(-1).astype(np.float64) for o, y in found.items()})
+        x.array[index] = original
         above, below = outputs
         rows.append({o: (above[o] - below[o]) / (2 * eps) for o in above})
     return {o: np.stack([row[o] for row in rows]) for o in rows[0]} if rows else {}
@@ -176,7 +177,7 @@ def per_example_gradients(model, loss, inputs, targets):
     >>> observation.per_example_gradients(model, nn.MSELoss(), nn.randn(5, 3), nn.randn(5, 1)).shape
     (5, 4)
     """
-    inputs, targets = ((x.data if isinstance(x, Tensor) else np.asarray(x)) for x in (inputs, targets))
+    inputs, targets = ((x.array if isinstance(x, Tensor) else np.asarray(x)) for x in (inputs, targets))
     if len(inputs) != len(targets):
         raise ValueError(f"per_example_gradients: lengths differ: {len(inputs)} inputs, {len(targets)} targets")
     parameters = checked("per_example_gradients", (p for p in model.parameters() if p.requires_grad))

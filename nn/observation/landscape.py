@@ -14,7 +14,7 @@ def loss_along_line(loss, parameters, direction, positions):
         () -> 0-d Tensor or number, evaluated without recording.
     parameters : iterable of Tensor
     direction : sequence of ndarray
-        One for each parameter, of its shape. ``[end - p.data for …]`` leads to `end` at position 1.
+        One for each parameter, of its shape. ``[end - p.array for …]`` leads to `end` at position 1.
     positions : sequence of float
         Multiples of the direction; 0 is the parameters' current values.
 
@@ -109,7 +109,7 @@ def random_directions(parameters, count, *, normalise="filter", generator=None):
         raise ValueError(f"random_directions: normalise must be 'filter', 'layer' or None, got {normalise!r}")
     parameters = checked("random_directions", parameters)
     generator = np.random.default_rng(0) if generator is None else generator
-    return [[_direction(p.data, normalise, generator) for p in parameters] for _ in range(count)]
+    return [[_direction(p.array, normalise, generator) for p in parameters] for _ in range(count)]
 
 
 def _direction(values, normalise, generator):

@@ -4,7 +4,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from nn.tensor import Tensor, enable_grad, no_grad
+from nn.grad_mode import enable_grad, no_grad
+from nn.tensor import Tensor
 
 
 def flatten(arrays):
@@ -25,7 +26,7 @@ def flatten(arrays):
     >>> observation.flatten([np.ones((2, 2)), np.zeros(1)])
     array([1., 1., 1., 1., 0.])
     """
-    return np.concatenate([(a.data if isinstance(a, Tensor) else np.asarray(a)).reshape(-1) for a in arrays])
+    return np.concatenate([(a.array if isinstance(a, Tensor) else np.asarray(a)).reshape(-1) for a in arrays])
 
 
 def unflatten(vector, like):
@@ -71,7 +72,7 @@ def checked(name, parameters):
 
 def check_shapes(name, arrays, parameters):
     """Validate that arrays have the shapes of the parameters, and return them as a list."""
-    arrays = [a.data if isinstance(a, Tensor) else np.asarray(a) for a in arrays]
+    arrays = [a.array if isinstance(a, Tensor) else np.asarray(a) for a in arrays]
     shapes, expected = [a.shape for a in arrays], [p.shape for p in parameters]
     if shapes != expected:
         raise ValueError(f"{name}: shapes differ: the parameters are {expected}, the arrays {shapes}")
@@ -81,7 +82,7 @@ def check_shapes(name, arrays, parameters):
 @contextmanager
 def restored(parameters):
     """Context manager that restores values and gradients of the parameters, bit for bit; yields the values."""
-    values, gradients = [p.data.copy() for p in parameters], [p.grad for p in parameters]
+    values, gradients = [p.array.copy() for p in parameters], [p.grad for p in parameters]
     try:
         yield values
     finally:
@@ -93,7 +94,7 @@ def restored(parameters):
 def place(parameters, arrays):
     """Overwrite the values of parameters."""
     for p, array in zip(parameters, arrays, strict=True):
-        np.copyto(p.data, array, casting="same_kind")
+        np.copyto(p.array, array, casting="same_kind")
         p.mark_changed()
 
 
@@ -109,4 +110,4 @@ def gradient(loss, parameters):
         p.grad = None
     with enable_grad():
         loss().backward()
-    return [np.zeros_like(p.data) if p.grad is None else p.grad.data for p in parameters]
+    return [np.zeros_like(p.array) if p.grad is None else p.grad.array for p in parameters]

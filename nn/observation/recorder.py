@@ -12,11 +12,12 @@ from functools import partial
 import numpy as np
 
 from nn.activation import Hardsigmoid, Hardtanh, ReLU6, Sigmoid, Tanh
+from nn.grad_mode import is_grad_enabled
 from nn.module import Module
 from nn.observation.log import Log
 from nn.observation.statistics import Histogram, Summary, Workspace, check_histogram
 from nn.optim import Optimizer
-from nn.tensor import Tensor, is_grad_enabled
+from nn.tensor import Tensor
 
 
 @contextmanager
@@ -182,7 +183,7 @@ class _Recorder:
         self._begin()  # with a closure, no layer has been called yet
         for i, group in enumerate(self.optimizer.param_groups):
             self.log._record_scalar(f"lr_{i}" if i else "lr", float(group["lr"]))
-        before = [p.data.copy() for p in self.parameters] if self.sampled else None
+        before = [p.array.copy() for p in self.parameters] if self.sampled else None
         result = self.original(*args, **kwargs)
         self._end(before)
         return result
@@ -195,7 +196,7 @@ class _Recorder:
         self.sampled = self.count % self.every == 0 or self.log._sample_next
         self.log._sample_next = False
         if self.sampled and self.optimizer is None:
-            self.norms = [self.workspace.norm(p.data) for p in self.parameters]
+            self.norms = [self.workspace.norm(p.array) for p in self.parameters]
             for i, p in enumerate(self.parameters):
                 if p.requires_grad:
                     self.step_handles.append(p.register_hook(partial(self._arrive, i)))
@@ -234,18 +235,18 @@ class _Recorder:
         tensor = _first_tensor(output)
         if tensor is None:
             return
-        if not self.summaries["activations"][index].add(tensor.data):
+        if not self.summaries["activations"][index].add(tensor.array):
             self.log._record_nonfinite(self.count, self.log.layers[index], "activation")
         if tensor.requires_grad:
             self.step_handles.append(tensor.register_hook(partial(self._gradient, index)))
 
     def _gradient(self, index, gradient):
-        if not self.summaries["gradients"][index].add(gradient.data):
+        if not self.summaries["gradients"][index].add(gradient.array):
             self.log._record_nonfinite(self.count, self.log.layers[index], "gradient")
 
     def _arrive(self, index, gradient):
         before = self.arrived.get(index)
-        self.arrived[index] = gradient.data if before is None else before + gradient.data
+        self.arrived[index] = gradient.array if before is None else before + gradient.array
 
     def _weights(self, before):
         """Norms of each parameter, as a list of dicts."""
@@ -254,10 +255,10 @@ class _Recorder:
             if self.optimizer is None:
                 norm, gradient = self.norms[i], self.arrived.get(i)
             else:
-                norm = self.workspace.norm(p.data if before is None else before[i])
-                gradient = None if p.grad is None else p.grad.data
+                norm = self.workspace.norm(p.array if before is None else before[i])
+                gradient = None if p.grad is None else p.grad.array
             gradient_norm = math.nan if gradient is None else self.workspace.norm(gradient)
-            update = math.nan if before is None else self.workspace.norm(p.data, before[i])
+            update = math.nan if before is None else self.workspace.norm(p.array, before[i])
             ratio = update / norm if norm else math.nan
             rows.append({"norm": norm, "gradient_norm": gradient_norm, "update": update, "ratio": ratio})
             if gradient is not None and not math.isfinite(gradient_norm):

@@ -17,7 +17,9 @@ from matplotlib.textpath import TextPath
 
 from nn.module import Parameter
 from nn.plot.appearance import GREY, INK, figure, style
-from nn.tensor import Node, Tensor, edge
+from nn.storage import edge
+from nn.tape import Node
+from nn.tensor import Tensor
 
 _SIZE = 9  # font size; this and all lengths here are in points
 _LINE = 12  # height of a line of text

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nn.tensor import Tensor, record
+from nn.tape import record
+from nn.tensor import Tensor
 
 
 class _Packed(NamedTuple):
@@ -57,8 +58,8 @@ def invert_permutation(permutation):
     """The inverse of `permutation`, a Tensor of int64 or None."""
     if permutation is None:
         return None
-    inverse = np.empty_like(permutation.data)
-    inverse[permutation.data] = np.arange(inverse.size)
+    inverse = np.empty_like(permutation.array)
+    inverse[permutation.array] = np.arange(inverse.size)
     return Tensor(inverse)
 
 
@@ -93,7 +94,7 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
     """
     if input.ndim < 2:
         raise ValueError(f"pack_padded_sequence: input must have at smallest 2 dimensions, got shape {input.shape}")
-    x = input.data.swapaxes(0, 1) if batch_first else input.data
+    x = input.array.swapaxes(0, 1) if batch_first else input.array
     lengths = _checked_lengths("pack_padded_sequence", lengths, *x.shape[:2])
     order = None
     if not enforce_sorted:
@@ -140,19 +141,19 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
     ValueError
         `total_length` is less than that of the longest sequence.
     """
-    data, sizes = sequence.data.data, sequence.batch_sizes.data
+    data, sizes = sequence.data.array, sequence.batch_sizes.array
     T = len(sizes) if total_length is None else total_length
     if len(sizes) > T:
         raise ValueError(
             f"pad_packed_sequence: total_length must be at smallest {len(sizes)}, the longest sequence's, got {T}"
         )
-    order = None if sequence.sorted_indices is None else sequence.sorted_indices.data
+    order = None if sequence.sorted_indices is None else sequence.sorted_indices.array
     positions = _positions(sizes, order)
     y = np.full((T, int(sizes[0]), *data.shape[1:]), padding_value, data.dtype)
     y[positions] = data
     lengths = (sizes[:, None] > np.arange(sizes[0])).sum(axis=0)
     if order is not None:
-        lengths = lengths[sequence.unsorted_indices.data]
+        lengths = lengths[sequence.unsorted_indices.array]
 
     def backward(dy):
         return dy.swapaxes(0, 1)[positions] if batch_first else dy[positions]
@@ -186,7 +187,7 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
         raise ValueError("pad_sequence: needs at smallest one sequence, got none")
     if padding_side not in ("right", "left"):
         raise ValueError(f"pad_sequence: padding_side must be 'right' or 'left', got {padding_side!r}")
-    arrays = [sequence.data for sequence in sequences]
+    arrays = [sequence.array for sequence in sequences]
     if any(array.ndim == 0 or array.shape[1:] != arrays[0].shape[1:] for array in arrays):
         raise ValueError(f"pad_sequence: shapes differ in more than length: {[array.shape for array in arrays]}")
     if len({array.dtype for array in arrays}) > 1:
@@ -234,7 +235,7 @@ def unpack_sequence(packed_sequences):
 
 def _checked_lengths(name, lengths, T, B, smallest=1):
     """Validate lengths, one for each sequence and from `smallest` to T, and return them as an array of int64."""
-    found = np.asarray(lengths.data if isinstance(lengths, Tensor) else lengths)
+    found = np.asarray(lengths.array if isinstance(lengths, Tensor) else lengths)
     if found.shape != (B,):
         raise ValueError(f"{name}: needs a length for each of {B} sequences, got shape {found.shape}")
     if found.dtype.kind not in "iu" and B:

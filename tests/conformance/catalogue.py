@@ -32,7 +32,7 @@ def _index(x, dim, index):
         raise Inexpressible("an index of a 0-d tensor")
     if not -x.ndim <= dim < x.ndim:
         raise Inexpressible("a dimension that an index cannot name")
-    if isinstance(index, nn.Tensor) and len(np.unique(index.data)) < index.data.size:
+    if isinstance(index, nn.Tensor) and len(np.unique(index.array)) < index.array.size:
         raise Inexpressible("an index that occurs twice")
     return (*(slice(None),) * (dim % x.ndim), index)
 

@@ -107,7 +107,7 @@ def test_twins_have_the_same_strides_and_other_memory():
     assert copy.untyped_storage().data_ptr() != tensor.untyped_storage().data_ptr()
     convert = Converter()
     assert convert([tensor, tensor])[0] is convert(tensor)
-    assert convert(tensor).data.strides == tuple(4 * s for s in tensor.stride())
+    assert convert(tensor).array.strides == tuple(4 * s for s in tensor.stride())
     with pytest.raises(Inexpressible, match="complex64"):
         convert(torch.ones(1, dtype=torch.complex64))
 

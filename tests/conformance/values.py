@@ -98,7 +98,7 @@ def flat(result):
 def array_of(value):
     """The values of a tensor of either side, or a number."""
     if isinstance(value, nn.Tensor):
-        return value.data
+        return value.array
     return value.detach().resolve_conj().numpy() if torch.is_tensor(value) else np.asarray(value)
 
 

@@ -44,5 +44,5 @@ def test_kernels_return():
     before = kernels.relu
     with counted_kernels():
         assert kernels.relu is not before
-        assert type(nn.ones(2).relu().data) is np.ndarray
+        assert type(nn.ones(2).relu().array) is np.ndarray
     assert kernels.relu is before

@@ -36,14 +36,14 @@ def test_without_ablation_the_model_is_unchanged():
     nn.manual_seed(0)
     model = heads.attention_only(nn, 2, heads=2)
     tokens, _ = heads.sequences(np.random.default_rng(2), 4)
-    whole = model(nn.Tensor(tokens)).data
+    whole = model(nn.Tensor(tokens)).array
     assert np.allclose(heads.ablated(model, tokens, ""), whole, atol=1e-5)
     assert all(np.abs(heads.ablated(model, tokens, part) - whole).max() > 1e-3 for part in "QKV")
     weights = heads.patterns(model, tokens)[0]
     h = model.embed(nn.Tensor(tokens))
-    v = model.layers[0].project(h)[2].data
+    v = model.layers[0].project(h)[2].array
     mixed = model.layers[0].out(nn.Tensor((weights @ v).transpose(0, 2, 1, 3).reshape(h.shape)))
-    assert np.allclose(mixed.data, model.layers[0](h).data, atol=1e-5)
+    assert np.allclose(mixed.array, model.layers[0](h).array, atol=1e-5)
 
 
 def test_halfway_lies_between_the_points_around_it():

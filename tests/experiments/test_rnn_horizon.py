@@ -33,14 +33,14 @@ def test_an_lstms_whole_gradient_is_that_of_finite_differences(t):
             h, c = F.lstm_cell(step, (h, c), *weights)
     output = None
     if t:
-        output = rnn_horizon.gates(x.data[t - 1 : t], before.data[None], *(w.data for w in weights))[1][0]
+        output = rnn_horizon.gates(x.array[t - 1 : t], before.array[None], *(w.array for w in weights))[1][0]
     gradient = []
     for unit in range(3):
         losses = []
         for shift in (1e-5, -1e-5):
-            moved = c.data.copy()
+            moved = c.array.copy()
             moved[0, unit] += shift
-            shown = output * np.tanh(moved) if t else h.data  # h is made from c, but for the first
+            shown = output * np.tanh(moved) if t else h.array  # h is made from c, but for the first
             losses.append(loss_from(model, x, target, (nn.Tensor(shown[None]), nn.Tensor(moved[None])), t))
         gradient.append((losses[0] - losses[1]) / 2e-5)
     assert norms[t, 0] == pytest.approx(np.log10(np.linalg.norm(gradient)), abs=1e-6)
@@ -67,16 +67,16 @@ def test_a_tanh_networks_gradient_is_that_of_finite_differences():
 
 def test_the_target_is_the_sum_of_the_marked_values():
     x, target = rnn_horizon.sequences(np.random.default_rng(2), 50, 10)
-    values, marks = x.data[..., 0], x.data[..., 1]
-    assert np.allclose((values * marks).sum(axis=0), target.data[:, 0])
+    values, marks = x.array[..., 0], x.array[..., 1]
+    assert np.allclose((values * marks).sum(axis=0), target.array[:, 0])
     assert (marks[:5].sum(axis=0) == 1).all() and (marks[5:].sum(axis=0) == 1).all()
 
 
 def test_the_forget_bias_is_what_the_name_says():
     generator = np.random.default_rng(3)
     layer = rnn_horizon.make(CONFIG, "LSTM, b = -1", generator).recurrent
-    assert (layer.bias_ih_l0.data[3:6] == -1).all() and (layer.bias_hh_l0.data[3:6] == 0).all()
+    assert (layer.bias_ih_l0.array[3:6] == -1).all() and (layer.bias_hh_l0.array[3:6] == 0).all()
     layer = rnn_horizon.make(CONFIG | {"length": 100}, "LSTM, b by T", generator).recurrent
-    forget = layer.bias_ih_l0.data[3:6]
+    forget = layer.bias_ih_l0.array[3:6]
     assert ((forget > 0) & (forget < np.log(99))).all()
-    assert (layer.bias_ih_l0.data[:3] == -forget).all()
+    assert (layer.bias_ih_l0.array[:3] == -forget).all()

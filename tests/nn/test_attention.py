@@ -81,7 +81,7 @@ def test_masks_may_be_arrays(rng):
     q, k, v = map(nn.tensor, qkv(rng))
     mask = rng.random((5, 7)) < 0.5
     expected = F.scaled_dot_product_attention(q, k, v, nn.tensor(mask))
-    np.testing.assert_array_equal(F.scaled_dot_product_attention(q, k, v, mask).data, expected.data)
+    np.testing.assert_array_equal(F.scaled_dot_product_attention(q, k, v, mask).array, expected.array)
 
 
 def test_fewer_key_heads(rng):
@@ -111,28 +111,28 @@ def test_options_that_torch_does_not_have(rng, options):
     y = F.scaled_dot_product_attention(*tensors, **options)
     lse = np.empty((2, 4, 5))
     expected = reference.scaled_dot_product_attention(*arrays, **options, lse=lse)
-    np.testing.assert_allclose(y.data, expected, rtol=1e-8, atol=1e-11)
+    np.testing.assert_allclose(y.array, expected, rtol=1e-8, atol=1e-11)
     dy = rng.standard_normal(y.shape)
     y.backward(nn.tensor(dy))
     gradients = reference.scaled_dot_product_attention_backward(dy, *arrays, expected, lse, **options)
     for tensor, gradient in zip(tensors, gradients, strict=False):
-        np.testing.assert_allclose(tensor.grad.data, gradient, rtol=1e-8, atol=1e-11)
+        np.testing.assert_allclose(tensor.grad.array, gradient, rtol=1e-8, atol=1e-11)
 
 
 def test_dropout_is_seeded_and_its_backward_drops_the_same(rng):
     q, k, v = (nn.tensor(x, requires_grad=True) for x in qkv(rng, ((1, 2, 9, 4), (1, 2, 50, 4), (1, 2, 50, 50))))
-    v.data[...] = np.eye(50)  # so that the result is the weights
+    v.array[...] = np.eye(50)  # so that the result is the weights
     results = []
     for seed in (3, 3, 4):
         nn.manual_seed(seed)
         results.append(F.scaled_dot_product_attention(q, k, v, dropout_p=0.4))
-    kept = [result.data != 0 for result in results]
+    kept = [result.array != 0 for result in results]
     assert (kept[0] == kept[1]).all() and (kept[0] != kept[2]).any()
     assert 0.5 < kept[0].mean() < 0.7
     full = F.scaled_dot_product_attention(q, k, v)
-    np.testing.assert_allclose(results[0].data, full.data * kept[0] / 0.6, rtol=1e-6)
+    np.testing.assert_allclose(results[0].array, full.array * kept[0] / 0.6, rtol=1e-6)
     results[0].backward(nn.tensor(np.ones(results[0].shape)))
-    np.testing.assert_allclose(v.grad.data.sum(-1) / 50, results[0].data.sum(-2), rtol=1e-6)
+    np.testing.assert_allclose(v.grad.array.sum(-1) / 50, results[0].array.sum(-2), rtol=1e-6)
     state = nn.generator().bit_generator.state
     F.scaled_dot_product_attention(q, k, v)
     assert nn.generator().bit_generator.state == state  # nothing is drawn if nothing is dropped
@@ -168,8 +168,8 @@ def test_views_are_read_in_place(rng, monkeypatch):
     merged = y.transpose(1, 2).reshape(2, 5, 12)
     (*inputs,), out = seen["scaled_dot_product_attention"]
     for x in inputs:
-        assert np.shares_memory(x, packed.data)
-    assert np.shares_memory(out, merged.data)
+        assert np.shares_memory(x, packed.array)
+    assert np.shares_memory(out, merged.array)
     dy = rng.standard_normal((2, 5, 12))
     merged.backward(nn.tensor(dy))
     (dout, *_), gradients = seen["scaled_dot_product_attention_backward"]
@@ -177,7 +177,7 @@ def test_views_are_read_in_place(rng, monkeypatch):
     for gradient in gradients[:3]:
         assert gradient.swapaxes(1, 2).flags.c_contiguous
     expected = np.concatenate([g.swapaxes(1, 2).reshape(2, 5, 12) for g in gradients[:3]], -1)
-    np.testing.assert_array_equal(packed.grad.data, expected)
+    np.testing.assert_array_equal(packed.grad.array, expected)
 
 
 def test_changes_in_place_are_detected(rng):
@@ -318,22 +318,22 @@ def test_is_causal_with_the_causal_mask(rng, padded, options, need_weights):
     padding = np.arange(6) >= np.array([6, 4, 5])[:, None] if padded else None
     expected, _ = layer(x, x, x, padding, need_weights, mask)
     y, _ = layer(x, x, x, padding, need_weights, mask, is_causal=True)
-    np.testing.assert_allclose(y.data, expected.data, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(y.array, expected.array, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("need_weights", [True, False], ids=["weights", "no-weights"])
 def test_queries_without_keys(rng, need_weights):
     layer = nn.MultiheadAttention(12, 3, batch_first=True).double()
-    layer.out_proj.bias.data[...] = np.arange(12)
+    layer.out_proj.bias.array[...] = np.arange(12)
     x = nn.tensor(rng.standard_normal((2, 4, 12)), requires_grad=True)
     padding = np.array([[True] * 4, [False] * 4])
     y, weights = layer(x, x, x, padding, need_weights)
-    np.testing.assert_array_equal(y.data[0], np.tile(np.arange(12.0), (4, 1)))
+    np.testing.assert_array_equal(y.array[0], np.tile(np.arange(12.0), (4, 1)))
     if need_weights:
-        assert not weights.data[0].any()
+        assert not weights.array[0].any()
     y.sum().backward()
-    assert not x.grad.data[0].any()
-    assert np.isfinite(x.grad.data).all() and x.grad.data[1].any()
+    assert not x.grad.array[0].any()
+    assert np.isfinite(x.grad.array).all() and x.grad.array[1].any()
 
 
 @pytest.mark.parametrize("need_weights", [True, False], ids=["weights", "no-weights"])
@@ -352,9 +352,9 @@ def test_padding_may_be_nan(rng, additive, batch_first, need_weights):
         layer.zero_grad()
         y, weights = layer(query, key, key, mask, need_weights)
         y.sum().backward()
-        results.append([y.data, query.grad.data, key.grad.data, layer.in_proj_weight.grad.data])
+        results.append([y.array, query.grad.array, key.grad.array, layer.in_proj_weight.grad.array])
         if need_weights:
-            assert not weights.data[np.broadcast_to(ignored[:, None], weights.shape)].any()
+            assert not weights.array[np.broadcast_to(ignored[:, None], weights.shape)].any()
     for result in results[1:]:
         for one, other in zip(results[0], result, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
@@ -381,11 +381,11 @@ def test_keys_hidden_by_attn_mask_may_be_nan(rng, kind, batch_first, dropout):
             y, weights = layer(query, key, key, need_weights=need_weights, attn_mask=mask)
             y = y if batch_first else y.transpose(0, 1)
             unaffected = first - 1  # queries
-            assert np.isfinite(y.data[:, :unaffected]).all()
-            assert np.isfinite(value) or unaffected == 5 or np.isnan(y.data[:, unaffected:]).all()
+            assert np.isfinite(y.array[:, :unaffected]).all()
+            assert np.isfinite(value) or unaffected == 5 or np.isnan(y.array[:, unaffected:]).all()
             if first == 6:
                 y.sum().backward()
-            results.append([first, need_weights, y.data[:, :unaffected], weights, query.grad, key.grad])
+            results.append([first, need_weights, y.array[:, :unaffected], weights, query.grad, key.grad])
             results[-1].append(layer.in_proj_weight.grad)
     for first, need_weights in itertools.product((6, 4), (True, False)):
         zero, *others = [r[2:] for r in results if r[:2] == [first, need_weights]]
@@ -393,11 +393,11 @@ def test_keys_hidden_by_attn_mask_may_be_nan(rng, kind, batch_first, dropout):
             np.testing.assert_allclose(other[0], zero[0], rtol=1e-12, atol=1e-14)
             if need_weights:
                 np.testing.assert_allclose(
-                    other[1].data[:, : first - 1], zero[1].data[:, : first - 1], rtol=1e-12, atol=1e-14
+                    other[1].array[:, : first - 1], zero[1].array[:, : first - 1], rtol=1e-12, atol=1e-14
                 )
             for one, two in zip(other[2:], zero[2:], strict=True):
                 if first == 6:
-                    np.testing.assert_allclose(one.data, two.data, rtol=1e-12, atol=1e-14)
+                    np.testing.assert_allclose(one.array, two.array, rtol=1e-12, atol=1e-14)
 
 
 def test_the_gradient_of_a_query_ignores_nan_in_keys_that_are_not_visible(rng):
@@ -409,20 +409,20 @@ def test_the_gradient_of_a_query_ignores_nan_in_keys_that_are_not_visible(rng):
     y[..., :3, :].sum().backward()
     expected = [torch.tensor(a[..., :3, :], requires_grad=True) for a in (q, k, v)]
     torch.nn.functional.scaled_dot_product_attention(*expected, is_causal=True).sum().backward()
-    np.testing.assert_allclose(tensors[0].grad.data[..., :3, :], expected[0].grad.numpy(), rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(tensors[0].grad.array[..., :3, :], expected[0].grad.numpy(), rtol=1e-10, atol=1e-13)
 
 
 def test_dropout_in_training_only(rng):
     layer = nn.MultiheadAttention(12, 3, dropout=0.5)
     x = nn.tensor(rng.standard_normal((20, 3, 12)).astype(np.float32))
     _, weights = layer(x, x, x, average_attn_weights=False)
-    assert 0.4 < (weights.data == 0).mean() < 0.6
-    dropped = [layer(x, x, x, need_weights=False)[0].data for _ in range(2)]
+    assert 0.4 < (weights.array == 0).mean() < 0.6
+    dropped = [layer(x, x, x, need_weights=False)[0].array for _ in range(2)]
     assert (dropped[0] != dropped[1]).any()
     layer.eval()
     y, weights = layer(x, x, x)
-    assert weights.data.all()
-    np.testing.assert_allclose(layer(x, x, x, need_weights=False)[0].data, y.data, rtol=1e-4, atol=1e-6)
+    assert weights.array.all()
+    np.testing.assert_allclose(layer(x, x, x, need_weights=False)[0].array, y.array, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("options", [{}, {"bias": False}, *OPTIONS], ids=str)
@@ -434,8 +434,8 @@ def test_names_and_initial_values(options):
     assert list(mine) == list(others)
     for name, value in mine.items():
         assert value.shape == tuple(others[name].shape)
-        np.testing.assert_allclose(value.data.std(), others[name].numpy().std(), rtol=0.25, err_msg=name)
-        np.testing.assert_allclose(np.abs(value.data).max(), others[name].abs().max(), rtol=0.5, err_msg=name)
+        np.testing.assert_allclose(value.array.std(), others[name].numpy().std(), rtol=0.25, err_msg=name)
+        np.testing.assert_allclose(np.abs(value.array).max(), others[name].abs().max(), rtol=0.5, err_msg=name)
     theirs.load_state_dict(mine)
 
 

@@ -21,7 +21,7 @@ class Normed(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(3, width), nn.ReLU(), nn.Linear(width, 2))
         self.scale = nn.Parameter(np.float32(1.5))
-        self.mixing = nn.Parameter(nn.randn(2, 3).data.T)
+        self.mixing = nn.Parameter(nn.randn(2, 3).array.T)
         self.register_buffer("seen", nn.tensor([7, 8]))
 
     def forward(self, x):
@@ -47,7 +47,7 @@ def train_step(model, optimizer):
 def state(model, optimizer):
     """All arrays and options of both, comparable."""
     saved = optimizer.state_dict()
-    arrays = {name: t.data.tolist() for name, t in model.state_dict().items()}
+    arrays = {name: t.array.tolist() for name, t in model.state_dict().items()}
     arrays |= {(n, k): np.asarray(v).tolist() for n, s in saved["state"].items() for k, v in s.items()}
     return arrays, saved["param_groups"]
 
@@ -104,12 +104,12 @@ def test_weights_are_readable_by_other_tools_and_theirs_by_us(path):
     weights = load_file(path)
     assert set(weights) == set(model.state_dict())
     for name, tensor in model.state_dict().items():
-        np.testing.assert_array_equal(weights[name].numpy(), tensor.data)
+        np.testing.assert_array_equal(weights[name].numpy(), tensor.array)
     save_file({name: 2 * tensor for name, tensor in weights.items()}, path)
     other, _ = make(seed=1)
     assert checkpoint.load(path, other) == {}
-    np.testing.assert_array_equal(other.scale.data, 2 * model.scale.data)
-    assert torch.equal(torch.tensor(other.mixing.data), 2 * weights["mixing"])
+    np.testing.assert_array_equal(other.scale.array, 2 * model.scale.array)
+    assert torch.equal(torch.tensor(other.mixing.array), 2 * weights["mixing"])
 
 
 def test_loading_weights_only_ignores_the_optimiser_state(path):
@@ -172,7 +172,7 @@ def test_another_model(path):
     with pytest.raises(ValueError, match="missing keys: .*\n.*unexpected keys: bias, weight|unexpected keys"):
         checkpoint.load(path, model)
     for name, tensor in model.state_dict().items():
-        np.testing.assert_array_equal(tensor.data, before[name].data)
+        np.testing.assert_array_equal(tensor.array, before[name].array)
 
 
 def test_another_optimiser(path):
@@ -336,7 +336,7 @@ def test_bfloat16_is_read_exactly(path):
         setattr(model, name, nn.Parameter(np.ones(tensor.shape, np.float32)))
     assert checkpoint.load(path, model) == {"a": 1}
     for name, tensor in tensors.items():
-        np.testing.assert_array_equal(getattr(model, name).data, tensor.float().numpy())
+        np.testing.assert_array_equal(getattr(model, name).array, tensor.float().numpy())
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "bool"])
@@ -348,7 +348,7 @@ def test_other_dtypes_that_numpy_has_are_read(path, dtype):
     model = nn.Module()
     model.weight = nn.Parameter(np.zeros(4))
     checkpoint.load(path, model)
-    np.testing.assert_array_equal(model.weight.data, values.double().numpy())
+    np.testing.assert_array_equal(model.weight.array, values.double().numpy())
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_output_size_out_of_range():
 )
 def test_state_dict(name):
     ours, theirs = (getattr(library, name)(6, 4, 3, groups=2) for library in (nn, torch.nn))
-    theirs.load_state_dict({key: torch.tensor(value.data) for key, value in ours.state_dict().items()})
+    theirs.load_state_dict({key: torch.tensor(value.array) for key, value in ours.state_dict().items()})
     assert [*ours.state_dict()] == [*theirs.state_dict()]
 
 
@@ -117,12 +117,12 @@ def test_initial_distribution(name, fan_in):
     torch.manual_seed(0)
     theirs = getattr(torch.nn, name)(64, 64, 3, groups=2)
     bound = fan_in**-0.5
-    for values in (layer.weight.data, theirs.weight.detach().numpy()):
+    for values in (layer.weight.array, theirs.weight.detach().numpy()):
         assert np.abs(values).max() <= bound
         assert np.abs(values).max() > 0.99 * bound
         np.testing.assert_allclose(values.std(), bound / np.sqrt(3), rtol=0.03)
-    assert np.abs(layer.bias.data).max() <= bound
-    assert np.abs(layer.bias.data).max() > 0.8 * bound
+    assert np.abs(layer.bias.array).max() <= bound
+    assert np.abs(layer.bias.array).max() > 0.8 * bound
 
 
 def test_seed_decides_the_weights():

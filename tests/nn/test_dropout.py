@@ -24,7 +24,7 @@ def test_gradient_has_the_mask_of_the_result():
     x = nn.ones(20, 30, requires_grad=True)
     y = nn.Dropout(0.3)(x)
     y.sum().backward()
-    np.testing.assert_array_equal(x.grad.data, y.data)
+    np.testing.assert_array_equal(x.grad.array, y.array)
 
 
 def test_evaluation_and_no_probability():
@@ -72,11 +72,11 @@ def test_of_whole_channels(dims):
         x = nn.ones(*leading, *(3,) * dims, requires_grad=True)
         y = layer(x)
         y.sum().backward()
-        channels = y.data.reshape(*leading, -1)
+        channels = y.array.reshape(*leading, -1)
         assert (channels == channels[..., :1]).all()
         np.testing.assert_allclose(np.unique(channels), [0, 1 / 0.6], rtol=1e-6)
         np.testing.assert_allclose((channels == 0).mean(), 0.4, atol=0.06)
-        np.testing.assert_array_equal(x.grad.data, y.data)
+        np.testing.assert_array_equal(x.grad.array, y.array)
     assert layer.eval()(x) is x
     assert repr(layer) == repr(getattr(torch.nn, f"Dropout{dims}d")(0.4))
     with pytest.raises(ValueError, match=rf"dropout{dims}d: input must have {dims + 1} or {dims + 2} dimensions"):

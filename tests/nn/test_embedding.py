@@ -116,11 +116,11 @@ def test_module():
     layer = nn.Embedding(1000, 30, padding_idx=-1)
     assert layer.padding_idx == 999
     assert layer.weight.shape == (1000, 30)
-    assert not layer.weight.data[999].any()
-    np.testing.assert_allclose(layer.weight.data[:999].std(), 1, rtol=0.02)
+    assert not layer.weight.array[999].any()
+    np.testing.assert_allclose(layer.weight.array[:999].std(), 1, rtol=0.02)
     layer(nn.tensor([1, 999, 1])).sum().backward()
-    assert layer.weight.grad.data[1].tolist() == [2.0] * 30
-    assert not layer.weight.grad.data[999].any()
+    assert layer.weight.grad.array[1].tolist() == [2.0] * 30
+    assert not layer.weight.grad.array[999].any()
     theirs = torch.nn.Embedding(1000, 30, padding_idx=-1)
     layer.load_state_dict(theirs.state_dict())
     assert repr(layer) == repr(theirs)
@@ -156,7 +156,7 @@ def test_bag_module():
     weighted = nn.EmbeddingBag.from_pretrained(TABLE, mode="sum")
     y = weighted(nn.tensor([[1]]), per_sample_weights=nn.tensor(np.array([[2.0]])))
     assert y.tolist() == [(2 * TABLE[1]).tolist()]
-    assert not nn.EmbeddingBag(4, 2, padding_idx=3).weight.data[3].any()
+    assert not nn.EmbeddingBag(4, 2, padding_idx=3).weight.array[3].any()
     with pytest.raises(ValueError, match="EmbeddingBag: padding_idx -5 is outside a table of 4 rows"):
         nn.EmbeddingBag(4, 2, padding_idx=-5)
 
@@ -167,7 +167,7 @@ def test_from_pretrained():
     assert layer(nn.tensor(4)).tolist() == TABLE[4].tolist()
     tuned = nn.Embedding.from_pretrained(TABLE, freeze=False, padding_idx=0)
     assert tuned.weight.requires_grad
-    assert tuned.weight.data[0].tolist() == TABLE[0].tolist()
+    assert tuned.weight.array[0].tolist() == TABLE[0].tolist()
     with pytest.raises(ValueError, match=r"Embedding: the table must have 2 dimensions, is \(3,\)"):
         nn.Embedding.from_pretrained(TABLE[0])
 

@@ -131,9 +131,9 @@ def test_activation_in_place(name):
 
     same_as_torch(lambda x: in_place(F, x), X, reference=lambda x: in_place(T, x), rtol=1e-7)
     x = nn.tensor(X)
-    memory = x.data
+    memory = x.array
     getattr(F, name)(x, inplace=True)
-    assert x.data is memory
+    assert x.array is memory
     np.testing.assert_allclose(memory, getattr(T, name)(torch.tensor(X)).numpy(), rtol=1e-7, atol=1e-12)
     with pytest.raises(RuntimeError, match="a leaf that requires a gradient changes in place only under no_grad"):
         getattr(F, name)(nn.ones(2, requires_grad=True), inplace=True)
@@ -531,8 +531,8 @@ def test_the_gradients_of_both_addends_do_not_share_memory():
     x, r = nn.randn(3, 4, requires_grad=True), nn.randn(3, 4, requires_grad=True)
     for _ in range(2):
         (F.add_layer_norm(x, r, 4) * nn.tensor(X[:3, :4], dtype="float32")).sum().backward()
-    assert not np.may_share_memory(x.grad.data, r.grad.data)
-    np.testing.assert_array_equal(x.grad.data, r.grad.data)
+    assert not np.may_share_memory(x.grad.array, r.grad.array)
+    np.testing.assert_array_equal(x.grad.array, r.grad.array)
     with nn.no_grad():
         assert not F.add_layer_norm(x, r, 4).requires_grad
 

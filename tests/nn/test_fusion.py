@@ -14,10 +14,10 @@ def trained(model):
     """The model in evaluation mode with statistics and parameters as after training."""
     generator = np.random.default_rng(1)
     for name, tensor in [*model.named_buffers(), *model.named_parameters()]:
-        if tensor.data.dtype.kind == "f":
-            tensor.data[...] = generator.normal(size=tensor.shape) + (2 if "running_var" in name else 0)
+        if tensor.array.dtype.kind == "f":
+            tensor.array[...] = generator.normal(size=tensor.shape) + (2 if "running_var" in name else 0)
             if "running_var" in name:
-                tensor.data[...] = np.abs(tensor.data) + 0.1
+                tensor.array[...] = np.abs(tensor.array) + 0.1
     return model.eval()
 
 
@@ -27,7 +27,7 @@ def norms(model):
 
 def assert_same(model, fused, x, rtol=1e-10):
     with nn.no_grad():
-        y, expected = fused(nn.tensor(x)).data, model(nn.tensor(x)).data
+        y, expected = fused(nn.tensor(x)).array, model(nn.tensor(x)).array
     np.testing.assert_allclose(y, expected, rtol=rtol, atol=rtol * np.abs(expected).max())
 
 
@@ -40,17 +40,17 @@ def test_sequential(n, transposed, options):
         return library.Sequential(conv, getattr(library, f"BatchNorm{n}d")(6, eps=1e-3), library.ReLU())
 
     model = trained(build(nn).double())
-    before = {key: value.data.copy() for key, value in model.state_dict().items()}
+    before = {key: value.array.copy() for key, value in model.state_dict().items()}
     fused = nn.fuse(model)
     assert norms(model) == 1 and norms(fused) == 0 and len(fused) == 3
     x = RNG.standard_normal(SHAPES[n])
     assert_same(model, fused, x)
     for key, value in model.state_dict().items():
-        np.testing.assert_array_equal(value.data, before[key])
+        np.testing.assert_array_equal(value.array, before[key])
     twin = build(torch.nn).double().eval()
     twin.load_state_dict({key: torch.tensor(value) for key, value in before.items()})
     with torch.no_grad(), nn.no_grad():
-        np.testing.assert_allclose(fused(nn.tensor(x)).data, twin(torch.tensor(x)).numpy(), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(fused(nn.tensor(x)).array, twin(torch.tensor(x)).numpy(), rtol=1e-9, atol=1e-9)
 
 
 def test_equals_the_fusion_of_torch():
@@ -62,9 +62,9 @@ def test_equals_the_fusion_of_torch():
     model = nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6)).eval()
     model.load_state_dict(torch.nn.Sequential(conv, norm).state_dict())
     fused = nn.fuse(model)[0]
-    assert fused.weight.data.dtype == np.float32
-    np.testing.assert_allclose(fused.weight.data, expected.weight.detach(), rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(fused.bias.data, expected.bias.detach(), rtol=1e-5, atol=1e-6)
+    assert fused.weight.array.dtype == np.float32
+    np.testing.assert_allclose(fused.weight.array, expected.weight.detach(), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(fused.bias.array, expected.bias.detach(), rtol=1e-5, atol=1e-6)
 
 
 def test_without_affine_parameters():

@@ -20,7 +20,7 @@ def empty(*shape, dtype=np.float32):
 
 def assert_same_distribution(ours, theirs):
     """Two samples: mean and spread within 3 % of the spread, and Kolmogorov-Smirnov does not reject at 1e-4."""
-    a, b = np.sort(ours.data.ravel()), np.sort(theirs.detach().numpy().ravel())
+    a, b = np.sort(ours.array.ravel()), np.sort(theirs.detach().numpy().ravel())
     np.testing.assert_allclose([a.mean(), a.std()], [b.mean(), b.std()], rtol=0, atol=0.03 * b.std())
     both = np.concatenate([a, b])
     distance = np.abs(np.searchsorted(a, both, "right") / a.size - np.searchsorted(b, both, "right") / b.size).max()
@@ -74,7 +74,7 @@ def test_the_distribution_test_can_tell_a_wrong_scale():
 
 @pytest.mark.parametrize(("a", "b"), [(-2.0, 2.0), (1.5, 1.6), (5.0, 6.0), (-0.1, 3.0)])
 def test_truncated_normal_stays_within_its_bounds(a, b, dtype):
-    w = init.trunc_normal_(empty(5000, dtype=dtype), a=a, b=b).data
+    w = init.trunc_normal_(empty(5000, dtype=dtype), a=a, b=b).array
     assert w.min() >= dtype(a) and w.max() <= dtype(b)
 
 
@@ -94,9 +94,9 @@ def test_truncated_normal_stays_within_its_bounds(a, b, dtype):
 )
 def test_seeded_and_different_at_each_draw(draw):
     nn.manual_seed(7)
-    first, second = draw(empty(20, 10)).data, draw(empty(20, 10)).data
+    first, second = draw(empty(20, 10)).array, draw(empty(20, 10)).array
     nn.manual_seed(7)
-    np.testing.assert_array_equal(draw(empty(20, 10)).data, first)
+    np.testing.assert_array_equal(draw(empty(20, 10)).array, first)
     assert (first != second).any()
 
 
@@ -118,20 +118,20 @@ def test_values_equal_torch(name, shape, arguments, dtype):
     w = empty(*shape, dtype=dtype)
     assert getattr(init, name)(w, *arguments) is w
     expected = getattr(torch.nn.init, name)(torch.empty(shape, dtype=torch.float64), *arguments)
-    np.testing.assert_array_equal(w.data, expected.numpy().astype(dtype))
+    np.testing.assert_array_equal(w.array, expected.numpy().astype(dtype))
     assert w.dtype == dtype and w.requires_grad
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (4, 9), (9, 4), (8, 2, 3), (1, 5)])
 def test_orthogonal(shape):
-    w = init.orthogonal_(empty(*shape, dtype=np.float64), gain=3.0).data.reshape(shape[0], -1) / 3
+    w = init.orthogonal_(empty(*shape, dtype=np.float64), gain=3.0).array.reshape(shape[0], -1) / 3
     gram = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
     np.testing.assert_allclose(gram, np.eye(len(gram)), atol=1e-13)
 
 
 def test_orthogonal_is_uniform_over_rotations_and_reflections():
     generator = np.random.default_rng(3)
-    entries = [init.orthogonal_(empty(2, 2, dtype=np.float64), generator=generator).data for _ in range(400)]
+    entries = [init.orthogonal_(empty(2, 2, dtype=np.float64), generator=generator).array for _ in range(400)]
     angles = np.array([math.atan2(q[0, 1], q[0, 0]) for q in entries])
     assert np.abs(np.histogram(angles, bins=4, range=(-math.pi, math.pi))[0] - 100).max() < 40
     assert 130 < sum(np.linalg.det(q) > 0 for q in entries) < 270
@@ -139,7 +139,7 @@ def test_orthogonal_is_uniform_over_rotations_and_reflections():
 
 @pytest.mark.parametrize(("sparsity", "zeros"), [(0.0, 0), (0.25, 3), (0.26, 3), (1.0, 10)])
 def test_sparse(sparsity, zeros):
-    w = init.sparse_(empty(10, 300, dtype=np.float64), sparsity, std=0.5).data
+    w = init.sparse_(empty(10, 300, dtype=np.float64), sparsity, std=0.5).array
     np.testing.assert_array_equal((w == 0).sum(axis=0), zeros)
     if zeros < 10:
         assert abs(w[w != 0].std() / 0.5 - 1) < 0.1
@@ -163,9 +163,9 @@ def test_gain_equals_torch(nonlinearity, param):
 
 def test_a_transposed_view_is_filled_in_place():
     w = empty(3, 5)
-    view = nn.Tensor(w.data.T)
+    view = nn.Tensor(w.array.T)
     init.kaiming_uniform_(view)
-    assert np.isfinite(w.data).all()
+    assert np.isfinite(w.array).all()
 
 
 def test_backward_through_weights_that_were_initialised_meanwhile_is_an_error():

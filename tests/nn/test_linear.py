@@ -27,7 +27,7 @@ def test_forward_and_gradients(shape, bias):
 def test_initial_distribution():
     nn.manual_seed(0)
     layer = nn.Linear(25, 4000)
-    for values in (layer.weight.data, layer.bias.data):
+    for values in (layer.weight.array, layer.bias.array):
         assert values.dtype == np.float32
         assert np.abs(values).max() <= 0.2  # 1 / √25
         assert np.abs(values).max() > 0.199
@@ -49,7 +49,7 @@ def test_without_outputs(shape):
     y = nn.functional.linear(x, nn.zeros(0, 4, requires_grad=True), nn.zeros(0))
     assert y.shape == torch.nn.functional.linear(torch.ones(shape), torch.zeros(0, 4), torch.zeros(0)).shape
     y.sum().backward()
-    np.testing.assert_array_equal(x.grad.data, np.zeros(shape))
+    np.testing.assert_array_equal(x.grad.array, np.zeros(shape))
 
 
 def test_without_inputs():

@@ -179,7 +179,7 @@ def test_deepcopy_preserves_sharing():
     twin = copy.deepcopy(block)
     assert twin.again is twin.inner
     assert isinstance(twin.scale, nn.Parameter)
-    twin.scale.data[0] = 9
+    twin.scale.array[0] = 9
     assert block.scale.tolist() == [1.0, 2.0, 3.0]
 
 
@@ -213,12 +213,12 @@ def test_state_dict_shares_the_memory_of_the_module():
 
 def test_loading_copies_and_converts():
     net = nn.Linear(2, 1)
-    weight, memory = net.weight, net.weight.data
+    weight, memory = net.weight, net.weight.array
     source = {"weight": np.array([[1, 2]]), "bias": np.array([0.5])}
     net.load_state_dict(source)
     source["bias"][0] = 7
     assert net.weight is weight
-    assert net.weight.data is memory
+    assert net.weight.array is memory
     assert (net.weight.tolist(), net.bias.tolist(), net.bias.dtype) == ([[1.0, 2.0]], [0.5], np.float32)
 
 
@@ -662,4 +662,4 @@ def test_sizes_may_be_numpys_and_zero():
     assert nn.Linear(np.int64(3), np.int32(2)).weight.shape == (2, 3)
     assert nn.LayerNorm((np.int64(2), 3)).weight.shape == (2, 3)
     for module in (nn.Linear(0, 2), nn.Embedding(0, 2), nn.BatchNorm1d(0), nn.PReLU(0), nn.Conv1d(0, 2, 1)):
-        assert any(p.data.size == 0 for p in module.parameters())
+        assert any(p.array.size == 0 for p in module.parameters())

@@ -121,7 +121,7 @@ def test_reset_parameters():
         nn.InstanceNorm1d(3, affine=True),
     ):
         for parameter in layer.parameters():
-            parameter.data[...] = 7
+            parameter.array[...] = 7
         layer.reset_parameters()
         assert layer.weight.tolist() == [1, 1, 1]
         assert getattr(layer, "bias", None) is None or layer.bias.tolist() == [0, 0, 0]
@@ -179,10 +179,10 @@ def test_group_norm_of_a_wrong_number_of_groups():
 def test_a_batch_that_raises_is_not_counted(momentum):
     layer = nn.BatchNorm1d(3, momentum=momentum)
     layer(nn.randn(4, 3))
-    before = {name: buffer.data.copy() for name, buffer in layer.named_buffers()}
+    before = {name: buffer.array.copy() for name, buffer in layer.named_buffers()}
     for shape in ((1, 3), (4, 2), (4,)):
         with pytest.raises(ValueError):
             layer(nn.ones(*shape))
     for name, buffer in layer.named_buffers():
-        np.testing.assert_array_equal(buffer.data, before[name])
+        np.testing.assert_array_equal(buffer.array, before[name])
     assert layer.num_batches_tracked.item() == 1

@@ -70,7 +70,7 @@ def set_gradients(rng, ours, theirs, without=()):
 
 def assert_same(ours, theirs, rtol=1e-12, atol=1e-14):
     for i, (p, q) in enumerate(zip(ours, theirs, strict=True)):
-        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=rtol, atol=atol, err_msg=f"parameter {i}")
+        np.testing.assert_allclose(p.array, q.detach().numpy(), rtol=rtol, atol=atol, err_msg=f"parameter {i}")
 
 
 @pytest.mark.parametrize("case", CASES, ids=case_id)
@@ -150,20 +150,20 @@ def test_one_kernel_call_for_each_step_count(monkeypatch, rng):
 
 def test_parameter_without_gradient_is_unchanged(rng):
     ours, theirs = pair(rng)
-    before = ours[1].data.copy()
+    before = ours[1].array.copy()
     optimizer = nn.optim.AdamW(ours, weight_decay=0.5)
     set_gradients(rng, ours, theirs, without=[1])
     optimizer.step()
-    np.testing.assert_array_equal(ours[1].data, before)
+    np.testing.assert_array_equal(ours[1].array, before)
     assert ours[1] not in optimizer.state
 
 
 def test_step_without_any_gradient_changes_nothing(rng):
     ours, _ = pair(rng)
-    before = [p.data.copy() for p in ours]
+    before = [p.array.copy() for p in ours]
     nn.optim.SGD(ours, lr=1.0, weight_decay=1.0).step()
     for p, old in zip(ours, before, strict=True):
-        np.testing.assert_array_equal(p.data, old)
+        np.testing.assert_array_equal(p.array, old)
 
 
 def test_zero_grad(rng):
@@ -172,7 +172,7 @@ def test_zero_grad(rng):
     set_gradients(rng, ours, theirs, without=[1])
     optimizer.zero_grad(set_to_none=False)
     assert ours[1].grad is None
-    assert all((p.grad.data == 0).all() for i, p in enumerate(ours) if i != 1)
+    assert all((p.grad.array == 0).all() for i, p in enumerate(ours) if i != 1)
     optimizer.zero_grad()
     assert all(p.grad is None for p in ours)
 
@@ -289,7 +289,7 @@ def test_parameters_that_are_not_contiguous(name, layout, rng):
     memory = start.copy()
     view = LAYOUTS[layout](memory)
     p, q = nn.Parameter(0.0), torch.nn.Parameter(torch.tensor(view.copy()))
-    p.data = view
+    p.array = view
     plain = nn.Parameter(view.copy())  # in the same call
     optimizer, twin = getattr(nn.optim, name)([p, plain], **EVERY[name]), getattr(torch.optim, name)([q], **EVERY[name])
     for step in range(4):
@@ -304,7 +304,7 @@ def test_parameters_that_are_not_contiguous(name, layout, rng):
                 state |= {k: np.array(v, order="F") for k, v in state.items() if k != "step"}
         optimizer.step()
         twin.step()
-    assert p.data is view
+    assert p.array is view
     assert_same([p, plain], [q, q])
     changed = np.zeros((4, 6), bool)
     LAYOUTS[layout](changed)[...] = True
@@ -332,11 +332,11 @@ def _spoil_dtype(p, optimizer):
 
 
 def _spoil_memory(p, optimizer):
-    p.data.flags.writeable = False
+    p.array.flags.writeable = False
 
 
 def _spoil_integer(p, optimizer):
-    p.data, p.grad = p.data.astype(np.int64), nn.Tensor(np.ones(p.shape, np.int64))
+    p.array, p.grad = p.array.astype(np.int64), nn.Tensor(np.ones(p.shape, np.int64))
 
 
 def _spoil_state(p, optimizer):
@@ -347,7 +347,7 @@ def _spoil_state(p, optimizer):
 
 def _spoil_twice(p, optimizer):
     other = optimizer.param_groups[1]["params"][0]
-    p.data, p.grad = other.data, other.grad
+    p.array, p.grad = other.array, other.grad
 
 
 def _spoil_rate(p, optimizer):
@@ -384,13 +384,13 @@ def test_a_step_that_raises_changes_nothing(name, spoil, error, message, rng):
     optimizer.step()
     set_gradients(rng, ours, theirs)
     spoil(ours[2], optimizer)
-    values = [p.data.copy() for p in ours]
+    values = [p.array.copy() for p in ours]
     state = copy.deepcopy(optimizer.state_dict()["state"])
     versions = [p._memory.version for p in ours]
     with pytest.raises(error, match=f"{name}: .*(?:{message})"):
         optimizer.step()
     for p, value in zip(ours, values, strict=True):
-        np.testing.assert_array_equal(p.data, value)
+        np.testing.assert_array_equal(p.array, value)
     after = optimizer.state_dict()["state"]
     assert after.keys() == state.keys() and 1 not in after
     for number, arrays in state.items():
@@ -439,7 +439,7 @@ def test_training_continues_from_a_saved_state(name, chosen, source, rng):
         set_gradients(rng, ours, theirs, without=[1] if step < 2 else [])
         optimizer.step()
         twin.step()
-    resumed = [nn.Parameter(p.data.copy()) for p in ours]
+    resumed = [nn.Parameter(p.array.copy()) for p in ours]
     other = getattr(nn.optim, name)(resumed, **chosen)
     other.load_state_dict((optimizer if source == "nn" else twin).state_dict())
     assert other.param_groups[0]["lr"] == 0.1

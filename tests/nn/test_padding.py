@@ -22,7 +22,7 @@ def test_modules_accept_the_dimensions_that_torchs_accept(kind, dims, ndim, rng)
         with pytest.raises(ValueError, match=f"{name}: expected|pad: needs"):
             getattr(nn, name)(*options)(nn.tensor(x))
     else:
-        np.testing.assert_array_equal(getattr(nn, name)(*options)(nn.tensor(x)).data, expected)
+        np.testing.assert_array_equal(getattr(nn, name)(*options)(nn.tensor(x)).array, expected)
 
 
 @pytest.mark.parametrize("ndim", range(7))
@@ -36,7 +36,7 @@ def test_pad_accepts_the_dimensions_that_torchs_accepts(mode, pairs, ndim, rng):
         with pytest.raises(ValueError, match=f"pad: needs pairs|pad: mode '{mode}' takes 2 widths for 2-D or 3-D"):
             nn.functional.pad(nn.tensor(x), widths, mode)
     else:
-        np.testing.assert_array_equal(nn.functional.pad(nn.tensor(x), widths, mode).data, expected)
+        np.testing.assert_array_equal(nn.functional.pad(nn.tensor(x), widths, mode).array, expected)
 
 
 def test_the_error_names_the_shape():

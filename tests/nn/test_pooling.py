@@ -112,7 +112,7 @@ def test_adaptive_sizes_are_accepted_where_torch_accepts_them(kind, dims):
             with pytest.raises((TypeError, ValueError), match=f"{dims}d: output_size must be an int or {dims} of them"):
                 ours(nn.tensor(INPUT[dims]))
         else:
-            np.testing.assert_allclose(ours(nn.tensor(INPUT[dims])).data, expected.numpy(), rtol=1e-12)
+            np.testing.assert_allclose(ours(nn.tensor(INPUT[dims])).array, expected.numpy(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(8, 3, 4), (2, 12, 5, 6), (2, 3, 4, 2, 2)], ids=str)

@@ -243,7 +243,7 @@ def test_backward_twice(rng):
 def test_a_changed_output_is_detected(rng):
     layer = nn.LSTM(4, 6)
     y, _ = layer(nn.tensor(rng.standard_normal((5, 3, 4)).astype(np.float32)))
-    y.data[...] = 0
+    y.array[...] = 0
     y.mark_changed()
     with pytest.raises(RuntimeError, match="lstm saved"):
         y.sum().backward()
@@ -273,8 +273,8 @@ def test_dropout_acts_between_layers(rng):
     nn.manual_seed(0)
     layer = nn.RNN(4, 400, num_layers=2, dropout=0.25)
     for name, parameter in layer.named_parameters():
-        parameter.data[...] = np.eye(400) if name == "weight_ih_l1" else 0
-    layer.bias_ih_l0.data[...] = 0.1
+        parameter.array[...] = np.eye(400) if name == "weight_ih_l1" else 0
+    layer.bias_ih_l0.array[...] = 0.1
     x = nn.zeros(20, 5, 4)
     y = layer(x)[0].detach().numpy()
     kept = np.tanh(np.tanh(0.1) / 0.75)

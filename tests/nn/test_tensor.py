@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import kernels
 import nn
-from nn.tensor import record_several
-from tests.nn.compare import same_as_torch
+from nn.tape import record_several
+from tests.nn.compare import agree, same_as_torch
 
 RNG = np.random.default_rng(0)
 A, B = RNG.standard_normal((3, 4)), RNG.standard_normal((3, 4))
@@ -202,14 +202,14 @@ def test_cat_of_different_lengths():
 def test_comparison():
     a, b = nn.tensor(TIES), nn.tensor(ROW.round())
     for ours, expected in [
-        (a == b, a.data == b.data),
-        (a != b, a.data != b.data),
-        (a < b, a.data < b.data),
-        (a <= 0, a.data <= 0),
-        (a > b.data, a.data > b.data),
-        (b.data >= a, b.data >= a.data),
-        ((a > 0) & (a < 1) | (a == -1), (a.data > 0) & (a.data < 1) | (a.data == -1)),
-        (~(a > 0), a.data <= 0),
+        (a == b, a.array == b.array),
+        (a != b, a.array != b.array),
+        (a < b, a.array < b.array),
+        (a <= 0, a.array <= 0),
+        (a > b.array, a.array > b.array),
+        (b.array >= a, b.array >= a.array),
+        ((a > 0) & (a < 1) | (a == -1), (a.array > 0) & (a.array < 1) | (a.array == -1)),
+        (~(a > 0), a.array <= 0),
     ]:
         assert isinstance(ours, nn.Tensor)
         assert ours.dtype == np.bool_
@@ -218,7 +218,7 @@ def test_comparison():
     assert (a != "a") is True
     assert (a == a).all()
     assert not (a != a).any()
-    assert (a > 0).any(1).tolist() == (a.data > 0).any(1).tolist()
+    assert (a > 0).any(1).tolist() == (a.array > 0).any(1).tolist()
 
 
 def test_reductions_of_integers():
@@ -740,12 +740,12 @@ def test_numpy_and_dlpack_share_memory():
         torch.from_dlpack(x).numpy(),
         torch.from_dlpack(x.T).numpy().T,
     ]
-    x.data[0, 0] = 7
+    x.array[0, 0] = 7
     for view in views:
         assert view.tolist() == [[7.0, 2.0], [3.0, 4.0]]
     assert np.array(x, np.float64).dtype == np.float64
-    assert not np.shares_memory(np.array(x), x.data)
-    np.testing.assert_array_equal(np.exp(x), np.exp(x.data))
+    assert not np.shares_memory(np.array(x), x.array)
+    np.testing.assert_array_equal(np.exp(x), np.exp(x.array))
     with pytest.raises(RuntimeError, match="numpy: the tensor requires a gradient"):
         nn.ones(1, requires_grad=True).numpy()
     with pytest.raises(RuntimeError, match="requires a gradient"):
@@ -758,8 +758,8 @@ def test_deepcopy():
     y = copy.deepcopy(x)
     assert y.requires_grad
     assert y.grad.tolist() == [2.0, 4.0]
-    assert not np.shares_memory(x.data, y.data)
-    assert not np.shares_memory(x.grad.data, y.grad.data)
+    assert not np.shares_memory(x.array, y.array)
+    assert not np.shares_memory(x.grad.array, y.grad.array)
     with pytest.raises(RuntimeError, match="deepcopy: this is the result of mul"):
         copy.deepcopy(x * x)
 
@@ -804,12 +804,12 @@ def test_gradients_share_no_memory(shape):
     ):  # fmt: skip
         a.grad = b.grad = None
         y.backward(dy)
-        assert a.grad.data.flags.writeable
-        assert not np.shares_memory(a.grad.data, b.grad.data)
-        assert not np.shares_memory(a.grad.data, dy.data)
-        assert not np.shares_memory(b.grad.data, dy.data)
+        assert a.grad.array.flags.writeable
+        assert not np.shares_memory(a.grad.array, b.grad.array)
+        assert not np.shares_memory(a.grad.array, dy.array)
+        assert not np.shares_memory(b.grad.array, dy.array)
     a.backward(dy)
-    assert (dy.data == 1).all()
+    assert (dy.array == 1).all()
 
 
 def test_kernel_gradient_is_not_copied(monkeypatch):
@@ -823,7 +823,7 @@ def test_kernel_gradient_is_not_copied(monkeypatch):
     monkeypatch.setattr(kernels, "linear_backward", linear_backward)
     w = nn.ones(2, 3, requires_grad=True)
     nn.functional.linear(nn.ones(4, 3), w).sum().backward()
-    assert w.grad.data is made[1]
+    assert w.grad.array is made[1]
 
 
 def test_freed_graph():
@@ -903,7 +903,7 @@ def test_detach():
     x = nn.ones(2, requires_grad=True)
     y = x.detach()
     assert not y.requires_grad
-    assert y.data is x.data
+    assert y.array is x.array
     (x * (x * 3).detach()).sum().backward()
     assert x.grad.tolist() == [3.0, 3.0]
 
@@ -925,7 +925,7 @@ def test_conversion_with_overflow_is_silent(dtype):
     defined = np.isfinite(x) & (np.abs(x) < 2**31) if np.dtype(dtype).kind == "i" else np.full(x.shape, True)
     ours = nn.Tensor(x).to(dtype)
     assert ours.dtype == dtype
-    np.testing.assert_array_equal(ours.data[defined], theirs.numpy()[defined])
+    np.testing.assert_array_equal(ours.array[defined], theirs.numpy()[defined])
 
 
 def test_overflow_of_float32_is_silent():
@@ -935,7 +935,7 @@ def test_overflow_of_float32_is_silent():
     assert nn.tensor([1e300, 1.0]).tolist() == [np.inf, 1]
     assert (x < 1e300).all() and not (x > 1e300).any()
     layer = nn.Linear(1, 1).double()
-    layer.weight.data[:] = 1e300
+    layer.weight.array[:] = 1e300
     assert layer.float().weight.item() == np.inf
     with pytest.raises(ValueError, match="cannot convert float NaN to integer"):
         int(nn.tensor(np.nan))
@@ -965,18 +965,18 @@ def test_memory_is_released():
     gc.disable()
     try:
         h = x.exp()
-        inner = weakref.ref(h.data)
+        inner = weakref.ref(h.array)
         loss = (h * 2).sum()
         del h
         assert inner() is not None  # saved by exp
         loss.backward()
         assert inner() is None
         h = x.exp()
-        inner = weakref.ref(h.data)
+        inner = weakref.ref(h.array)
         del h
         assert inner() is None  # without a backward, and without the cycle collector
         h = x + 1
-        inner = weakref.ref(h.data)
+        inner = weakref.ref(h.array)
         h = h - 1
         assert inner() is None  # no operation needs it
     finally:
@@ -1055,11 +1055,11 @@ def test_in_place_without_recording():
 
 def test_parameters_change_in_place_only_under_no_grad():
     w = nn.ones(2, requires_grad=True)
-    memory = w.data
+    memory = w.array
     with nn.no_grad():
         w -= 0.5
         w[0] = 7
-    assert w.data is memory
+    assert w.array is memory
     assert w.tolist() == [7.0, 0.5]
     assert w.is_leaf
     for change in (lambda: w.add_(1), lambda: w.zero_(), lambda: w.__setitem__(0, 1.0)):
@@ -1085,11 +1085,11 @@ def test_in_place_while_recording():
 def test_in_place_while_recording_does_not_change_saved_arrays():
     x = nn.ones(2, requires_grad=True)
     h = x.exp()
-    before = h.data
+    before = h.array
     y = h * h
     h += 1  # exp and mul have saved the old values
     (y.sum() + h.sum()).backward()
-    np.testing.assert_allclose(x.grad.data, 2 * np.exp(2.0) + np.exp(1.0), rtol=1e-6)
+    np.testing.assert_allclose(x.grad.array, 2 * np.exp(2.0) + np.exp(1.0), rtol=1e-6)
     np.testing.assert_allclose(before, np.exp(1.0), rtol=1e-6)
 
 
@@ -1109,14 +1109,72 @@ def test_in_place_on_the_only_view():
     same_as_torch(function, A, ROW)
 
 
-def test_in_place_on_shared_memory_while_recording_is_an_error():
+def in_place_programs():
+    """Programs that change views and their bases in place, for our tensors and PyTorch's."""
+
+    def augmented(z, w):
+        z[:, 0] += w
+        z[0] *= 2
+        return z
+
+    def view_alone(z, w):
+        v = z[1:, :2]
+        v *= w[:2]
+        return z
+
+    def base_after_view(z, w):
+        v = z.transpose(0, 1)[1]
+        z *= w[0]
+        v += 1
+        return z * v[0]
+
+    def siblings(z, w):
+        rows = [z[i] for i in range(3)]
+        rows[0] += w.sum()
+        rows[2] *= rows[0].detach().clone()
+        return z + rows[2]
+
+    def detached(z, w):
+        d = z.detach()
+        z[1] *= w[1]
+        return z * d
+
+    def untracked(z, w):
+        z = z.detach()
+        v = z.view(-1)
+        v[2:5] *= w.sum()
+        return z * v[2]
+
+    def view_of_detached(z, w):
+        d = z.detach()[1]
+        d *= w[0]
+        return z + d
+
+    return [augmented, view_of_detached, view_alone, base_after_view, siblings, detached, untracked]
+
+
+@pytest.mark.parametrize("program", in_place_programs(), ids=lambda f: f.__name__)
+def test_views_changed_in_place(program, rng):
+    x, w = rng.standard_normal((3, 4)), rng.standard_normal(3)
+    ours, theirs = ([module.tensor(a, requires_grad=True) for a in (x, w)] for module in (nn, torch))
+    results = [program(z * 1.5, w) for z, w in (ours, theirs)]
+    agree(*results)
+    for result in results:
+        (result * result).sum().backward()
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a.grad is None) == (b.grad is None)
+        if b.grad is not None:
+            agree(a.grad, b.grad)
+
+
+def test_in_place_on_views_that_cannot_be():
     x = nn.ones(2, 2, requires_grad=True)
-    h = x * 2
-    view = h[0]
-    for tensor in (h, view):
-        with pytest.raises(RuntimeError, match="in place on a tensor that shares its memory with another"):
-            tensor += 1
-    assert h.tolist() == [[2.0, 2.0]] * 2
+    with pytest.raises(RuntimeError, match="a view of a leaf that requires a gradient"):
+        x[0] += 1
+    y = x * 2
+    h = y.expand(3, 2, 2)
+    with pytest.raises(RuntimeError, match="mul: in place on an expanded tensor"):
+        h *= nn.ones(2, requires_grad=True)
 
 
 def test_changed_in_place_before_backward():
@@ -1170,7 +1228,7 @@ def test_operation_with_several_results():
         seen.append([None if g is None else g.tolist() for g in gradients])
         return (sum(g * k for k, g in enumerate(gradients, 1) if g is not None),)
 
-    a, b, c = record_several("several", [x.data * k for k in (1, 2, 3)], (x,), backward, saves_results=(1,))
+    a, b, c = record_several("several", [x.array * k for k in (1, 2, 3)], (x,), backward, saves_results=(1,))
     (a + a).sum().backward(retain_graph=True)
     c.sum().backward(retain_graph=True)
     b.retain_grad()
@@ -1178,12 +1236,12 @@ def test_operation_with_several_results():
     assert seen == [[[2, 2], None, None], [None, None, [1, 1]], [[5, 5], [1, 1], None]]
     assert x.grad.tolist() == [12, 12]
     assert b.grad.tolist() == [1, 1]
-    b.data[...] = 0
+    b.array[...] = 0
     b.mark_changed()
     with pytest.raises(RuntimeError, match="several saved"):
         c.sum().backward()
     with nn.no_grad():
-        assert not any(r.requires_grad for r in record_several("several", [x.data], (x,), backward))
+        assert not any(r.requires_grad for r in record_several("several", [x.array], (x,), backward))
 
 
 def test_several_results_after_a_backward_that_failed():
@@ -1196,7 +1254,7 @@ def test_several_results_after_a_backward_that_failed():
     def fail(gradient):
         raise ArithmeticError
 
-    a, b = record_several("several", [x.data, x.data], (x,), backward)
+    a, b = record_several("several", [x.array, x.array], (x,), backward)
     handle = a.register_hook(fail)  # after the gradient of b has arrived
     with pytest.raises(ArithmeticError):
         (a + b).sum().backward(retain_graph=True)

@@ -76,7 +76,7 @@ def test_fit_equals_the_loop_written_out(problem):
             losses.append(value.item())
     assert history["batch_loss"] == losses
     for a, b in zip(model.parameters(), twin.parameters(), strict=True):
-        np.testing.assert_array_equal(a.data, b.data)
+        np.testing.assert_array_equal(a.array, b.array)
 
 
 def test_evaluate_uses_evaluation_mode_without_the_tape_and_restores_the_mode(problem):

@@ -112,7 +112,7 @@ def test_encoder(rng, mask, norm):
         )
         for library in (nn, torch.nn)
     )
-    first, second = (layer.linear1.weight.data for layer in ours.layers)
+    first, second = (layer.linear1.weight.array for layer in ours.layers)
     np.testing.assert_array_equal(first, second)
     assert first is not second
     ours, theirs = copied(ours, theirs)
@@ -145,8 +145,8 @@ def test_is_causal_skips_reading_the_mask(rng):
     mask, full = nn.tensor(causal(5)), nn.tensor(np.zeros((5, 5)))
     expected = model(x, mask, is_causal=False)
     for actual in (model(x, mask), model(x, mask, is_causal=True), model(x, full, is_causal=True)):
-        np.testing.assert_allclose(actual.data, expected.data, rtol=1e-10)
-    assert np.abs(model(x, full).data - expected.data).max() > 1e-3
+        np.testing.assert_allclose(actual.array, expected.array, rtol=1e-10)
+    assert np.abs(model(x, full).array - expected.array).max() > 1e-3
 
 
 def test_names_and_initial_values():
@@ -157,16 +157,16 @@ def test_names_and_initial_values():
     assert list(mine) == list(others)
     for name, value in mine.items():
         assert value.shape == tuple(others[name].shape)
-        np.testing.assert_allclose(value.data.std(), others[name].numpy().std(), rtol=0.3, err_msg=name)
+        np.testing.assert_allclose(value.array.std(), others[name].numpy().std(), rtol=0.3, err_msg=name)
     theirs.load_state_dict(mine)
 
 
 def test_dropout_in_training_only(rng):
     model = nn.Transformer(12, 3, 1, 1, 20, dropout=0.5)
     src, tgt = (nn.tensor(rng.standard_normal((T, 2, 12)).astype(np.float32)) for T in (7, 5))
-    assert (model(src, tgt).data != model(src, tgt).data).any()
+    assert (model(src, tgt).array != model(src, tgt).array).any()
     model.eval()
-    np.testing.assert_array_equal(model(src, tgt).data, model(src, tgt).data)
+    np.testing.assert_array_equal(model(src, tgt).array, model(src, tgt).array)
 
 
 def test_custom_encoder_and_decoder():

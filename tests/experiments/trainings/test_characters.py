@@ -33,8 +33,8 @@ def test_gates_are_those_of_the_network():
     ids = np.array([1, 5, 2, 0, 6])
     i, f, g, o, cell = characters.gates_of(network, ids)
     _, (h, c) = network.walk(nn.Tensor(ids[:, None]))
-    np.testing.assert_allclose(np.tanh(c.data[1, 0]), cell[-1], rtol=1e-5)
-    np.testing.assert_allclose(o[-1] * cell[-1], h.data[1, 0], rtol=1e-5)
+    np.testing.assert_allclose(np.tanh(c.array[1, 0]), cell[-1], rtol=1e-5)
+    np.testing.assert_allclose(o[-1] * cell[-1], h.array[1, 0], rtol=1e-5)
     for gate in (i, f, o):
         assert ((gate > 0) & (gate < 1)).all()
     assert (np.abs(g) < 1).all()
@@ -44,7 +44,7 @@ def test_samples_follow_the_temperature():
     nn.manual_seed(0)
     text = Text("abcd" * 30)
     network = characters.character_model(nn, 4, 8)
-    network.head.bias.data[...] = [0, 0, 9, 0]
+    network.head.bias.array[...] = [0, 0, 9, 0]
     cold, hot = (characters.sample(network, text, "ab", t, 200) for t in (0.1, 100.0))
     assert cold == "ab" + "c" * 200
     assert len(set(hot[2:])) == 4

@@ -33,8 +33,8 @@ def test_held_out_windows():
     text = Text("".join(chr(33 + i % 90) for i in range(90 * 60)))
     x, target = gpt.held_out_windows(text, 16)
     assert x.shape == (16, 16)
-    np.testing.assert_array_equal((x.data + 1) % 90, target.data.reshape(x.shape))
-    np.testing.assert_array_equal(x.data.ravel(), text.held_out[:256])
+    np.testing.assert_array_equal((x.array + 1) % 90, target.array.reshape(x.shape))
+    np.testing.assert_array_equal(x.array.ravel(), text.held_out[:256])
 
 
 def test_attention_maps_are_those_of_the_model():
@@ -43,8 +43,8 @@ def test_attention_maps_are_those_of_the_model():
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.5)
     seen = {}
-    model.blocks[1].attention.qkv.register_forward_hook(lambda m, args, output: seen.update(qkv=output.data[0]))
-    model.blocks[1].attention.output.register_forward_hook(lambda m, args, output: seen.update(heads=args[0].data[0]))
+    model.blocks[1].attention.qkv.register_forward_hook(lambda m, args, output: seen.update(qkv=output.array[0]))
+    model.blocks[1].attention.output.register_forward_hook(lambda m, args, output: seen.update(heads=args[0].array[0]))
     maps = gpt.attention_maps(model, np.array([1, 5, 2, 0, 6]))
     assert maps.shape == (2, 3, 5, 5)
     values = seen["qkv"][:, 24:].reshape(5, 3, 4).swapaxes(0, 1)

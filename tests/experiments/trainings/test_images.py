@@ -50,10 +50,10 @@ def test_shifted_images():
     nn.manual_seed(0)
     data, _ = mnist_subset()
     x, labels = images.Shifted(*data.tensors).batch(np.arange(200))
-    assert x.shape == (200, 1, 28, 28) and x.data.dtype == np.float32
-    np.testing.assert_array_equal(labels.data, data.tensors[1].data[:200])
+    assert x.shape == (200, 1, 28, 28) and x.array.dtype == np.float32
+    np.testing.assert_array_equal(labels.array, data.tensors[1].array[:200])
     shifts = set()
-    for moved, image in zip(x.data[:, 0], data.tensors[0].data[:200, 0], strict=True):
+    for moved, image in zip(x.array[:, 0], data.tensors[0].array[:200, 0], strict=True):
         wide = np.pad(image, 2)
         fits = {(i, j) for i in range(5) for j in range(5) if np.array_equal(moved, wide[i : i + 28, j : j + 28])}
         assert fits

@@ -31,7 +31,7 @@ def made_model():
     generator = np.random.default_rng(0)
     with nn.no_grad():
         for parameter in model.parameters():
-            parameter.data[...] += generator.standard_normal(parameter.shape) * 0.2
+            parameter.array[...] += generator.standard_normal(parameter.shape) * 0.2
     return model
 
 
@@ -40,7 +40,7 @@ def folder(tmp_path):
     """What the installed package has in its model folder, small."""
     tokenizers = pytest.importorskip("tokenizers")
     numpy = pytest.importorskip("safetensors.numpy")
-    weights = {name: value.data for name, value in made_model().state_dict().items()}
+    weights = {name: value.array for name, value in made_model().state_dict().items()}
     weights["pooler.dense.weight"] = np.ones((24, 24), np.float32)
     numpy.save_file(weights, str(tmp_path / "model.safetensors"))
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
@@ -54,18 +54,18 @@ def folder(tmp_path):
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_same_forward_in_torch(masked):
     model = made_model()
-    weights = {name: torch.from_numpy(value.data) for name, value in model.state_dict().items()}
+    weights = {name: torch.from_numpy(value.array) for name, value in model.state_dict().items()}
     generator = np.random.default_rng(1)
     ids = generator.integers(0, 60, (3, 17))
     mask = np.arange(17) < np.array([[17], [1], [9]]) if masked else None
     with nn.no_grad():
-        ours = model(nn.Tensor(ids), mask).data
+        ours = model(nn.Tensor(ids), mask).array
     theirs = bert(torch, weights, torch.from_numpy(ids), torch.from_numpy(mask) if masked else None, heads=3).numpy()
     real = np.ones((3, 17), bool) if mask is None else mask
     np.testing.assert_allclose(ours[real], theirs[real], rtol=1e-5, atol=1e-5)
     if masked:  # what fills a sentence up changes nothing
         with nn.no_grad():
-            alone = model(nn.Tensor(ids[2:, :9])).data
+            alone = model(nn.Tensor(ids[2:, :9])).array
         np.testing.assert_allclose(ours[2, :9], alone[0], rtol=1e-5, atol=1e-5)
 
 

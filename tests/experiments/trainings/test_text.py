@@ -31,8 +31,8 @@ def test_windows_and_streams(batch_first):
     windows = Windows(text, 64, batch_first)
     x, target = windows.batch(np.arange(len(windows)))
     assert x.shape == ((len(windows), 64) if batch_first else (64, len(windows)))
-    np.testing.assert_array_equal((x.data + 1) % 90, target.data.reshape(x.shape))
-    assert len(set((x.data.T if batch_first else x.data)[0].tolist())) > 10
+    np.testing.assert_array_equal((x.array + 1) % 90, target.array.reshape(x.shape))
+    assert len(set((x.array.T if batch_first else x.array)[0].tolist())) > 10
     x, target = text.streams(8)
     assert x.shape == (33, 8)
-    np.testing.assert_array_equal((x.data + 1) % 90, target.data.reshape(x.shape))
+    np.testing.assert_array_equal((x.array + 1) % 90, target.array.reshape(x.shape))

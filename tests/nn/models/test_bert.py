@@ -18,7 +18,7 @@ def test_equals_torch(dtype):
     model = BERT(9, **SIZES).to(dtype).eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.4)
-    state = {name: torch.tensor(value.data, requires_grad=True) for name, value in model.state_dict().items()}
+    state = {name: torch.tensor(value.array, requires_grad=True) for name, value in model.state_dict().items()}
     mask, kinds = (IDS != 0).astype(np.int64), np.array([[0, 0, 0, 1, 1], [0, 1, 0, 0, 0]])
     expected = networks.bert(torch, state, torch.tensor(IDS), torch.tensor(mask), 3, 1e-12, torch.tensor(kinds))
     actual = model(nn.tensor(IDS), nn.tensor(mask), nn.tensor(kinds))
@@ -38,9 +38,9 @@ def test_padding_changes_nothing():
     model = BERT(9, **SIZES).double().eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.4)
-    padded = model(nn.tensor(IDS), IDS != 0).data
-    np.testing.assert_allclose(padded[1, :2], model(nn.tensor(IDS[1:, :2])).data[0], rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(padded[0, :4], model(nn.tensor(IDS[:1, :4])).data[0], rtol=1e-10, atol=1e-12)
+    padded = model(nn.tensor(IDS), IDS != 0).array
+    np.testing.assert_allclose(padded[1, :2], model(nn.tensor(IDS[1:, :2])).array[0], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(padded[0, :4], model(nn.tensor(IDS[:1, :4])).array[0], rtol=1e-10, atol=1e-12)
 
 
 def test_defaults_are_those_of_bert_base():
@@ -50,16 +50,16 @@ def test_defaults_are_those_of_bert_base():
     assert shapes["embeddings.token_type_embeddings.weight"] == (2, 768)
     assert shapes["encoder.layer.0.intermediate.dense.weight"] == (3072, 768)
     assert model.encoder.layer[0].output.LayerNorm.eps == 1e-12
-    values = model.encoder.layer[0].attention.self.query.weight.data
+    values = model.encoder.layer[0].attention.self.query.weight.array
     np.testing.assert_allclose(values.std(), 0.02, rtol=0.02)
-    assert not model.encoder.layer[0].output.dense.bias.data.any()
+    assert not model.encoder.layer[0].output.dense.bias.array.any()
 
 
 def test_dropout_in_training_only():
     model, ids = BERT(9, **SIZES, dropout=0.5), nn.tensor(IDS)
-    assert (model(ids).data != model(ids).data).any()
+    assert (model(ids).array != model(ids).array).any()
     model.eval()
-    np.testing.assert_array_equal(model(ids).data, model(ids).data)
+    np.testing.assert_array_equal(model(ids).array, model(ids).array)
 
 
 def test_real_weights_load_unchanged():

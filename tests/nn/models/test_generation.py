@@ -62,17 +62,17 @@ def test_samples_follow_the_distribution():
             return nn.Tensor(np.tile(SCORES, (len(ids), ids.shape[1], 1)))
 
     written = generate(Constant(), np.zeros((4000, 1), np.int64), 5, cache=False, generator=np.random.default_rng(0))
-    counts = np.bincount(written.data[:, 1:].ravel(), minlength=5)
+    counts = np.bincount(written.array[:, 1:].ravel(), minlength=5)
     np.testing.assert_allclose(counts / counts.sum(), CHANCES, atol=0.01)
     written = generate(Constant(), np.zeros((4000, 1), np.int64), 5, cache=False, top_p=0.5)
-    assert set(written.data[:, 1:].ravel().tolist()) == {1, 3}
+    assert set(written.array[:, 1:].ravel().tolist()) == {1, 3}
 
 
 @pytest.mark.parametrize("options", [{"temperature": 0}, {}, {"top_k": 3}, {"top_p": 0.6, "temperature": 1.5}], ids=str)
 def test_cache_changes_nothing(model, options):
     beginnings = np.array([[1, 2, 3], [7, 0, 10]])
     texts = [
-        generate(model, beginnings, 14, **options, cache=cache, generator=np.random.default_rng(1)).data
+        generate(model, beginnings, 14, **options, cache=cache, generator=np.random.default_rng(1)).array
         for cache in (True, False)
     ]
     assert texts[0].shape == (2, 17)
@@ -82,8 +82,8 @@ def test_cache_changes_nothing(model, options):
 
 
 def test_greedy_selects_the_most_likely(model):
-    text = generate(model, nn.tensor([[4]]), 6, temperature=0).data
-    scores = model(nn.tensor(text[:, :-1])).data
+    text = generate(model, nn.tensor([[4]]), 6, temperature=0).array
+    scores = model(nn.tensor(text[:, :-1])).array
     np.testing.assert_array_equal(scores.argmax(-1), text[:, 1:])
 
 
@@ -98,13 +98,13 @@ def test_seeds(model):
 def test_stop(model):
     model.head.bias = nn.Parameter(np.zeros(11))
     beginnings = np.arange(8)[:, None]
-    free = generate(model, beginnings, 15, generator=np.random.default_rng(2)).data
-    stopped = generate(model, beginnings, 15, stop=3, generator=np.random.default_rng(2)).data
+    free = generate(model, beginnings, 15, generator=np.random.default_rng(2)).array
+    stopped = generate(model, beginnings, 15, stop=3, generator=np.random.default_rng(2)).array
     for whole, text in zip(free[:, 1:], stopped[:, 1:], strict=True):
         end = list(whole).index(3) if 3 in whole else len(whole)
         np.testing.assert_array_equal(text[:end], whole[:end])
         assert (text[end:] == 3).all()
-    model.head.bias.data[3] = 1e9
+    model.head.bias.array[3] = 1e9
     assert generate(model, beginnings, 15, stop=3).shape == (8, 2)
 
 

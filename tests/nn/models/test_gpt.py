@@ -38,7 +38,7 @@ def test_names_and_initial_values():
     model = GPT(100, context=64, width=64, layers=8, heads=4)
     assert model.head.weight is model.token.weight
     for name, parameter in model.named_parameters():
-        values = parameter.data
+        values = parameter.array
         if name.endswith("bias"):
             assert not values.any(), name
         elif values.ndim == 1:
@@ -56,7 +56,7 @@ def test_no_token_depends_on_later_ones():
     changed = IDS.copy()
     changed[:, 9] = (changed[:, 9] + 1) % 11
     with nn.no_grad():
-        before, after = (model(nn.tensor(ids)).data for ids in (IDS, changed))
+        before, after = (model(nn.tensor(ids)).array for ids in (IDS, changed))
     np.testing.assert_array_equal(before[:, :9], after[:, :9])
     assert (before[:, 9:] != after[:, 9:]).any(axis=(1, 2)).all()
 
@@ -66,9 +66,9 @@ def test_with_and_without_cache(dtype, pieces):
     model = strong(GPT(11, **SIZES).to(dtype))
     cache, parts, begin = model.cache(2), [], 0
     with nn.no_grad():
-        expected = model(nn.tensor(IDS)).data
+        expected = model(nn.tensor(IDS)).array
         for count in pieces:
-            parts.append(model(nn.tensor(IDS[:, begin : begin + count]), cache).data)
+            parts.append(model(nn.tensor(IDS[:, begin : begin + count]), cache).array)
             begin += count
     assert cache.length == 16
     tolerance = {np.float32: 2e-4, np.float64: 1e-11}[dtype]
@@ -79,19 +79,19 @@ def test_a_shortened_cache():
     model = strong(GPT(11, **SIZES).double())
     cache = model.cache(2, capacity=8)
     with nn.no_grad():
-        expected = model(nn.tensor(IDS[:, :8])).data
+        expected = model(nn.tensor(IDS[:, :8])).array
         model(nn.tensor(np.concatenate((IDS[:, :5], IDS[:, 10:12]), 1)), cache)
         cache.length = 5
-        actual = model(nn.tensor(IDS[:, 5:8]), cache).data
+        actual = model(nn.tensor(IDS[:, 5:8]), cache).array
     np.testing.assert_allclose(actual, expected[:, 5:], rtol=1e-10, atol=1e-12)
 
 
 def test_dropout_in_training_only():
     model = GPT(11, **SIZES, dropout=0.5)
     x = nn.tensor(IDS)
-    assert (model(x).data != model(x).data).any()
+    assert (model(x).array != model(x).array).any()
     model.eval()
-    np.testing.assert_array_equal(model(x).data, model(x).data)
+    np.testing.assert_array_equal(model(x).array, model(x).array)
 
 
 def test_errors():

@@ -76,7 +76,7 @@ def test_the_error_falls_with_the_square_of_the_step(rng):
 
 def test_product_in_float32(rng):
     net = Tanh(rng)
-    parameters = [nn.Parameter(p.data.astype(np.float32)) for p in net.parameters]
+    parameters = [nn.Parameter(p.array.astype(np.float32)) for p in net.parameters]
     double = net.parameters
     x, y = rng.standard_normal((2, 20, 4)).astype(np.float32)
 
@@ -172,8 +172,8 @@ def test_the_initial_vector_does_not_use_the_generator_of_nn(rng):
 def test_parameters_are_restored_bit_for_bit(rng):
     net = Tanh(rng)
     net.loss().backward()
-    values, gradients = [p.data.copy() for p in net.parameters], [p.grad for p in net.parameters]
-    arrays, kept = [p.data for p in net.parameters], [g.data.copy() for g in gradients]
+    values, gradients = [p.array.copy() for p in net.parameters], [p.grad for p in net.parameters]
+    arrays, kept = [p.array for p in net.parameters], [g.array.copy() for g in gradients]
     calls = []
 
     def failing():
@@ -187,9 +187,9 @@ def test_parameters_are_restored_bit_for_bit(rng):
     with pytest.raises(KeyError, match="no loss"):
         observation.top_eigenvalues(failing, net.parameters)
     for p, value, gradient, array, g in zip(net.parameters, values, gradients, arrays, kept, strict=True):
-        assert p.data is array and p.grad is gradient
-        np.testing.assert_array_equal(p.data, value)
-        np.testing.assert_array_equal(p.grad.data, g)
+        assert p.array is array and p.grad is gradient
+        np.testing.assert_array_equal(p.array, value)
+        np.testing.assert_array_equal(p.grad.array, g)
 
 
 def test_within_no_grad(rng):

@@ -9,7 +9,7 @@ import torch
 import nn
 import nn.functional as F
 from nn import observation
-from nn.tensor import record
+from nn.tape import record
 from tests.nn.observation.training import digits, perceptron
 
 
@@ -38,11 +38,11 @@ def scaled(x, factor, at=slice(None)):
     """The square of x, with a gradient that is wrong by a factor in some places."""
 
     def backward(dy):
-        dx = dy * 2 * x.data
+        dx = dy * 2 * x.array
         dx[at] *= factor
         return dx
 
-    return record("square", x.data**2, (x,), backward)
+    return record("square", x.array**2, (x,), backward)
 
 
 def test_the_worst_element_is_named():
@@ -110,17 +110,17 @@ def test_a_function_that_is_random(rng):
 def test_inputs_are_unchanged(rng):
     x, fixed = leaf(rng, 3), nn.Tensor(rng.standard_normal(3))
     (x * x).sum().backward()
-    value, gradient = x.data.copy(), x.grad
+    value, gradient = x.array.copy(), x.grad
     assert nn.gradcheck(lambda x, fixed: x * fixed, (x, fixed))
 
     def failing(x):
-        if x.data[0] != value[0]:
+        if x.array[0] != value[0]:
             raise KeyError("moved")
         return x * 2
 
     with pytest.raises(KeyError, match="moved"):
         nn.gradcheck(failing, x)
-    np.testing.assert_array_equal(x.data, value)
+    np.testing.assert_array_equal(x.array, value)
     assert x.grad is gradient
 
 

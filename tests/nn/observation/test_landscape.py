@@ -18,12 +18,12 @@ def problem(dtype):
 
 def at(loss, parameters, arrays):
     """The loss at other parameters, by loading them."""
-    kept = [p.data.copy() for p in parameters]
+    kept = [p.array.copy() for p in parameters]
     for p, array in zip(parameters, arrays, strict=True):
-        p.data[...] = array
+        p.array[...] = array
     value = loss().item()
     for p, array in zip(parameters, kept, strict=True):
-        p.data[...] = array
+        p.array[...] = array
     return value
 
 
@@ -33,7 +33,7 @@ def test_line(problem, rng):
     positions = np.linspace(-0.5, 1, 4)
     found = observation.loss_along_line(loss, parameters, direction, positions)
     for t, value in zip(positions, found, strict=True):
-        assert value == at(loss, parameters, [p.data + t * d for p, d in zip(parameters, direction, strict=True)])
+        assert value == at(loss, parameters, [p.array + t * d for p, d in zip(parameters, direction, strict=True)])
     assert found.dtype == np.float64
     assert observation.loss_along_line(loss, parameters, direction, [0]) == loss().item()
 
@@ -46,14 +46,14 @@ def test_plane(problem, rng):
     assert found.shape == (2, 3) and found[0, 1] == loss().item()
     np.testing.assert_array_equal(found[0], observation.loss_along_line(loss, parameters, first, xs))
     np.testing.assert_array_equal(found[:, 1], observation.loss_along_line(loss, parameters, second, ys))
-    moved = [p.data - x + 2 * y for p, x, y in zip(parameters, first, second, strict=True)]
+    moved = [p.array - x + 2 * y for p, x, y in zip(parameters, first, second, strict=True)]
     assert found[1, 0] == pytest.approx(at(loss, parameters, moved), rel=1e-6)
 
 
 def test_parameters_are_restored_bit_for_bit(problem):
     loss, parameters = problem
     loss().backward()
-    values, gradients = [p.data.copy() for p in parameters], [p.grad for p in parameters]
+    values, gradients = [p.array.copy() for p in parameters], [p.grad for p in parameters]
     [direction] = observation.random_directions(parameters, 1)
     calls = []
 
@@ -67,7 +67,7 @@ def test_parameters_are_restored_bit_for_bit(problem):
     with pytest.raises(KeyError, match="no loss"):
         observation.loss_along_line(failing, parameters, direction, np.linspace(0, 1, 5))
     for p, value, gradient in zip(parameters, values, gradients, strict=True):
-        np.testing.assert_array_equal(p.data, value)
+        np.testing.assert_array_equal(p.array, value)
         assert p.grad is gradient
 
 
@@ -92,7 +92,7 @@ def test_directions_have_the_norms_of_the_parameters(normalise, dtype):
                 assert (d == 0).all()
                 continue
             rows = (len(p), -1) if normalise == "filter" else (1, -1)
-            norms = [np.linalg.norm(each.reshape(rows), axis=1) for each in (d, p.data)]
+            norms = [np.linalg.norm(each.reshape(rows), axis=1) for each in (d, p.array)]
             np.testing.assert_allclose(*norms, rtol=1e-5)
 
 

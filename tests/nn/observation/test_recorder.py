@@ -19,8 +19,8 @@ class Spy:
             layer.register_forward_hook(lambda layer, args, output, name=name: self.see(name, output))
 
     def see(self, name, output):
-        self.outputs[name].append(output.data.copy())
-        output.register_hook(lambda dy: self.gradients[name].append(dy.data.copy()))
+        self.outputs[name].append(output.array.copy())
+        output.register_hook(lambda dy: self.gradients[name].append(dy.array.copy()))
 
 
 def assert_statistics(found, arrays, row, layer, bound=None):
@@ -69,11 +69,11 @@ def test_parameters_of_a_training_run(name):
 
     class Watched(type(optimizer)):
         def step(self):
-            before = [p.data.astype(np.float64) for p in model.parameters()]
+            before = [p.array.astype(np.float64) for p in model.parameters()]
             norms.append([np.linalg.norm(b) for b in before])
-            gradients.append([np.linalg.norm(p.grad.data.astype(np.float64)) for p in model.parameters()])
+            gradients.append([np.linalg.norm(p.grad.array.astype(np.float64)) for p in model.parameters()])
             super().step()
-            updates.append([np.linalg.norm(p.data - b) for p, b in zip(model.parameters(), before, strict=True)])
+            updates.append([np.linalg.norm(p.array - b) for p, b in zip(model.parameters(), before, strict=True)])
 
     optimizer.__class__ = Watched
     with nn.observe(model, optimizer, every=4) as log:
@@ -96,7 +96,7 @@ def test_observing_changes_nothing():
                 losses = train(model, optimizer, 5)
         else:
             losses = train(model, optimizer, 5)
-        results.append((losses, [p.data for p in model.parameters()]))
+        results.append((losses, [p.array for p in model.parameters()]))
     (losses, parameters), (observed_losses, observed_parameters) = results
     assert losses == observed_losses
     for p, q in zip(parameters, observed_parameters, strict=True):
@@ -152,9 +152,9 @@ def test_without_an_optimizer():
     with nn.observe(model, every=2) as log:
         norms, gradients = [], []
         for x, target in batches(5):
-            norms.append([np.linalg.norm(p.data.astype(np.float64)) for p in model.parameters()])
+            norms.append([np.linalg.norm(p.array.astype(np.float64)) for p in model.parameters()])
             nn.functional.cross_entropy(model(x), target).backward()
-            gradients.append([np.linalg.norm(p.grad.data.astype(np.float64)) for p in model.parameters()])
+            gradients.append([np.linalg.norm(p.grad.array.astype(np.float64)) for p in model.parameters()])
             with nn.no_grad():
                 for p in model.parameters():
                     p.sub_(p.grad * 0.1)
@@ -172,7 +172,7 @@ def test_two_backwards_of_one_step_without_an_optimizer():
         output = model(x)
         for _ in range(2):
             nn.functional.cross_entropy(output, target).backward(retain_graph=True)
-    expected = [np.linalg.norm(p.grad.data.astype(np.float64)) for p in model.parameters()]
+    expected = [np.linalg.norm(p.grad.array.astype(np.float64)) for p in model.parameters()]
     np.testing.assert_allclose(log.weights["gradient_norm"][0], expected, rtol=1e-12)
 
 
@@ -236,8 +236,8 @@ def test_modules_that_return_tuples_and_one_that_is_not_called():
         kept[0].register_hook(kept.append)
         loss.backward()
         optimizer.step()
-    assert_statistics(log.activations, [kept[0].data], 0, 0)
-    assert_statistics(log.gradients, [kept[1].data], 0, 0)
+    assert_statistics(log.activations, [kept[0].array], 0, 0)
+    assert_statistics(log.gradients, [kept[1].array], 0, 0)
     assert all(np.isnan(values[0, 2]) for values in (*log.activations.values(), *log.gradients.values()))
     spare = log.parameters.index("spare.weight")
     assert math.isnan(log.weights["gradient_norm"][0, spare])
@@ -403,7 +403,7 @@ class TestWatch:
         model = perceptron()
 
         def break_it():
-            model[2].weight.data[1, 2] = math.nan
+            model[2].weight.array[1, 2] = math.nan
 
         log = self.diverge(model, 4, break_it)
         assert log.first_nonfinite == (4, "2", "activation")
@@ -440,7 +440,7 @@ class TestWatch:
         model = perceptron()
 
         def break_it():
-            model[2].weight.data[1, 2] = math.nan
+            model[2].weight.array[1, 2] = math.nan
 
         log = self.diverge(model, 3, break_it, every=10)
         assert log.steps == [0, 4]
@@ -448,7 +448,7 @@ class TestWatch:
 
     def test_without_watch(self):
         model = perceptron()
-        model[0].weight.data[...] = math.nan
+        model[0].weight.array[...] = math.nan
         log = self.diverge(model, None, None, every=10, watch=False)
         assert log.first_nonfinite is None and log.steps == [0]
 

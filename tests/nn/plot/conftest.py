@@ -29,13 +29,13 @@ def trained(seed, x, target):
         hidden = network[1](network[0](x))
         loss = nn.functional.cross_entropy(network[2](hidden), target)
         loss.backward()
-        before = [p.data.copy() for p in network.parameters()]
+        before = [p.array.copy() for p in network.parameters()]
         optimizer.step()
         seen["loss"].append(loss.item())
-        seen["gradients"].append([np.linalg.norm(p.grad.data) for p in network.parameters()])
+        seen["gradients"].append([np.linalg.norm(p.grad.array) for p in network.parameters()])
         moved = zip(network.parameters(), before, strict=True)
-        seen["ratios"].append([np.linalg.norm(p.data - old) / np.linalg.norm(old) for p, old in moved])
-        seen["counts"].append([np.histogram(hidden.data, edges)[0]])
+        seen["ratios"].append([np.linalg.norm(p.array - old) / np.linalg.norm(old) for p, old in moved])
+        seen["counts"].append([np.histogram(hidden.array, edges)[0]])
     return network, {name: np.array(values) for name, values in seen.items()}
 
 
@@ -47,7 +47,7 @@ def training():
     runs = [trained(seed, x, target) for seed in range(SEEDS)]
     network, seen = runs[0]
     with nn.no_grad():
-        scores = network(x).data
+        scores = network(x).array
     assert (scores.argmax(axis=1) == digits.target).mean() > 0.9
     return SimpleNamespace(
         network=network,

@@ -22,7 +22,7 @@ def moons():
 
     def scores(points):
         with nn.no_grad():
-            return network(nn.tensor(points.astype(np.float32))).data
+            return network(nn.tensor(points.astype(np.float32))).array
 
     assert (scores(x).argmax(axis=1) == y).mean() > 0.95
     return x, y, scores

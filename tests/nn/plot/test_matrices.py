@@ -24,7 +24,7 @@ def test_images(training, given, readable):
 
 
 def test_images_with_signs(training):
-    filters = training.network[0].weight.data[:6].reshape(6, 1, 8, 8)
+    filters = training.network[0].weight.array[:6].reshape(6, 1, 8, 8)
     axes = plot.images(filters)
     largest = np.abs(filters).max()
     assert axes[0].images[0].get_clim() == (-largest, largest) and axes[0].images[0].cmap == plot.DIVERGING
@@ -42,7 +42,7 @@ def heads(training):
     attention = nn.MultiheadAttention(8, 2, batch_first=True)
     x = nn.tensor((training.images[:1] / 16).astype(np.float32))
     with nn.no_grad():
-        return attention(x, x, x, average_attn_weights=False)[1].data[0]
+        return attention(x, x, x, average_attn_weights=False)[1].array[0]
 
 
 def test_attention(training, given, readable):

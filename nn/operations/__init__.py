@@ -1,0 +1,1 @@
+"""The operations of `nn.Tensor`: free functions in one form, compute the result and `record` its backward."""

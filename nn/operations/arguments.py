@@ -1,0 +1,171 @@
+"""Validation and conversion of arguments, and the form of operations with two operands."""
+
+import math
+
+import numpy as np
+
+import kernels
+from nn.dtypes import as_array as converted
+from nn.storage import Tensor, wrap
+from nn.tape import record, record_linear
+
+NUMBERS = (int, float, np.generic)
+
+
+def as_array(data, dtype=None):
+    """The array of a tensor, or of anything that NumPy converts to one."""
+    return converted(data.array if isinstance(data, Tensor) else data, dtype)
+
+
+def as_tensor(data):
+    """A tensor as it is, anything else wrapped as a constant."""
+    return data if isinstance(data, Tensor) else wrap(as_array(data))
+
+
+def operands(name, a, b):
+    """Return the tensors among two operands (None for the others) and the arrays of both, of one dtype."""
+    x, a = (a.array, a) if isinstance(a, Tensor) else (a, None)
+    y, b = (b.array, b) if isinstance(b, Tensor) else (b, None)
+    if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and x.dtype == y.dtype):
+        x, y = match(name, x, y)
+    return a, b, x, y
+
+
+def match(name, x, y):
+    """Convert two operands to one dtype: numbers and integers adapt to floats; float32 and float64 do not mix."""
+    for v in (x, y):
+        if not isinstance(v, (np.ndarray, *NUMBERS)):
+            raise TypeError(f"{name}: expected a Tensor, an array or a number, got {type(v).__name__}")
+    floats = {v.dtype for v in (x, y) if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
+    if len(floats) > 1:
+        raise TypeError(f"{name}: dtypes differ: a is {x.dtype}, b is {y.dtype}")
+    if floats:
+        dtype = floats.pop()
+    else:
+        dtype = np.result_type(*(v.item() if isinstance(v, np.generic) else v for v in (x, y)))
+        dtype = np.float32 if dtype.kind == "f" else dtype
+    return np.asarray(x, dtype), np.asarray(y, dtype)
+
+
+def unbroadcast(g, shape):
+    """Sum a gradient over the dimensions along which its operand, of the given shape, was broadcast."""
+    if g.shape == shape:
+        return g
+    added = g.ndim - len(shape)
+    stretched = (added + i for i, n in enumerate(shape) if n == 1 and g.shape[added + i] != 1)
+    return kernels.sum(g, (*range(added), *stretched)).reshape(shape)
+
+
+def sum_to(g, shape):
+    """As `unbroadcast`, of a tensor and recorded."""
+    if g.array.shape == shape:
+        return g
+    whole = g.array.shape
+    return record_linear("sum", lambda x: unbroadcast(x, shape), lambda dy: np.broadcast_to(dy, whole), g)
+
+
+def record_binary(name, z, a, b, da, db, saved=(), *, saves_result=False, derivative=None):
+    """Record an elementwise operation of two operands.
+
+    Parameters
+    ----------
+    name, z, saved, saves_result
+        As for `record`.
+    a, b : Tensor or None
+    da, db : callable
+        From dy to the operands' gradients, arrays in the shape of z.
+    derivative : callable, optional
+        From dy and what is saved to the pair of gradients, tensors in the shape of z. By default, where nothing is
+        saved, `da` and `db` do not depend on the operands' values, or only by comparison.
+    """
+    shape_a = a.array.shape if a is not None and a._requires_grad else None
+    shape_b = b.array.shape if b is not None and b._requires_grad else None
+
+    def backward(dy):
+        return (
+            None if shape_a is None else unbroadcast(da(dy), shape_a),
+            None if shape_b is None else unbroadcast(db(dy), shape_b),
+        )
+
+    def twice(dy, *tensors):
+        # a product with constants is its own adjoint
+        ga, gb = (scaled(name, da, dy), scaled(name, db, dy)) if derivative is None else derivative(dy, *tensors)
+        return None if shape_a is None else sum_to(ga, shape_a), None if shape_b is None else sum_to(gb, shape_b)
+
+    return record(name, z, (a, b), backward, saved, derivative=twice, saves_result=saves_result)
+
+
+def scaled(name, scale, dy, saved=()):
+    """Record ``scale(dy)``, a product of each element with a constant: it is its own adjoint."""
+    return record_linear(name, scale, scale, dy, saved)
+
+
+def mask_of(name, argument, mask):
+    """Return the array of a mask; TypeError unless it holds bools."""
+    array = as_array(mask)
+    if array.dtype.kind != "b":
+        raise TypeError(f"{name}: {argument} must be bool, got {array.dtype}")
+    return array
+
+
+def number_of(name, value, dtype):
+    """A number as an array of the given dtype, rounded if necessary; ValueError if it is out of range."""
+    if not isinstance(value, NUMBERS):
+        raise TypeError(f"{name}: value must be a number or a 0-d tensor, got {type(value).__name__}")
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        fits = math.isfinite(value) and limits.min <= value <= limits.max
+        value = int(value) if fits else value
+    else:
+        fits = dtype.kind == "b" or not math.isfinite(value) or abs(value) <= float(np.finfo(dtype).max)
+    if not fits:
+        raise ValueError(f"{name}: value {value} is out of range for {dtype}")
+    return np.asarray(value, dtype)
+
+
+def sizes_of(sizes):
+    """Sizes or dimensions given as arguments or as one sequence."""
+    return tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
+
+
+def dims_of(dim):
+    """`dim`, a list of dimensions as a tuple."""
+    return tuple(dim) if isinstance(dim, list) else dim
+
+
+def axis_of(name, dim, ndim, argument="dim"):
+    """`dim` counted from the front; IndexError if there is no such dimension (a 0-d tensor has 0 and -1)."""
+    if type(dim) is int and -ndim <= dim < ndim:
+        return dim % ndim
+    if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
+        raise TypeError(f"{name}: {argument} must be an int, got {type(dim).__name__}")
+    limit = max(ndim, 1)
+    if not -limit <= dim < limit:
+        raise IndexError(f"{name}: {argument} must be from {-limit} to {limit - 1}, got {dim}")
+    return int(dim) % limit
+
+
+def inexact(tensor):
+    """The values of a tensor, integers and bools as float32."""
+    x = tensor.array
+    return x if x.dtype.kind == "f" else x.astype(np.float32)
+
+
+def floating(name, tensor):
+    """The array of a tensor; TypeError unless it is floating point."""
+    if tensor.array.dtype.kind != "f":
+        raise TypeError(f"{name}: needs a floating-point tensor, got {tensor.array.dtype}; use float()")
+    return tensor.array
+
+
+def same_dtype(name, tensors):
+    """The arrays of tensors; TypeError unless they have one dtype, ValueError if there is none."""
+    if not tensors:
+        raise ValueError(f"{name}: needs at least one tensor, got none")
+    for t in tensors:
+        if not isinstance(t, Tensor):
+            raise TypeError(f"{name}: expected Tensors, got {type(t).__name__}")
+    arrays = [t.array for t in tensors]
+    if len({x.dtype for x in arrays}) > 1:
+        raise TypeError(f"{name}: dtypes differ: {', '.join(str(x.dtype) for x in arrays)}")
+    return arrays

@@ -1,0 +1,161 @@
+"""Sums, products, quotients and extremes of two operands, and the matrix product.
+
+Each takes two tensors, arrays or numbers, at least one of them a tensor; `nn.tensor` makes them operators.
+"""
+
+import numpy as np
+
+import kernels
+from nn.operations.arguments import as_tensor, operands, record_binary, scaled, sum_to
+from nn.storage import wrap
+from nn.tape import ieee, record, record_linear
+
+
+@ieee
+def add(input, other, *, alpha=1):
+    """The sum, element by element, of one and `alpha` times the other; tensors and numbers broadcast."""
+    other = other if alpha == 1 else mul(as_tensor(other), alpha)
+    a, b, x, y = operands("add", input, other)
+    return record_binary("add", x + y, a, b, lambda dy: dy, lambda dy: dy)
+
+
+@ieee
+def sub(input, other, *, alpha=1):
+    """The difference, element by element, of one and `alpha` times the other; tensors and numbers broadcast."""
+    other = other if alpha == 1 else mul(as_tensor(other), alpha)
+    a, b, x, y = operands("sub", input, other)
+    if x.dtype.kind == "b":
+        raise TypeError("sub: bools have no difference; use != or long()")
+    return record_binary("sub", x - y, a, b, lambda dy: dy, lambda dy: -dy)
+
+
+@ieee
+def mul(input, other):
+    """The product, element by element; tensors and numbers broadcast."""
+    a, b, x, y = operands("mul", input, other)
+
+    def derivative(dy, a, b):
+        return mul(dy, y if b is None else b), mul(dy, x if a is None else a)
+
+    return record_binary("mul", x * y, a, b, lambda dy: dy * y, lambda dy: dy * x, (a, b), derivative=derivative)
+
+
+@ieee
+def div(input, other):
+    """The quotient, element by element, a floating-point number; tensors and numbers broadcast."""
+    a, b, x, y = operands("div", input, other)
+    if x.dtype.kind != "f":
+        x, y = x.astype(np.float32), y.astype(np.float32)
+
+    def db(dy):
+        return -dy * (x / y / y)  # y² may overflow or underflow where the quotients do not
+
+    def derivative(dy, a, b):
+        a, b = x if a is None else a, y if b is None else b
+        return div(dy, b), mul(neg(dy), div(div(a, b), b))
+
+    return record_binary("div", x / y, a, b, lambda dy: dy / y, db, (a, b), derivative=derivative)
+
+
+def neg(input):
+    """The negated elements."""
+    if input.array.dtype.kind == "b":
+        raise TypeError("neg: bools have no negative; use ~")
+    return record_linear("neg", np.negative, np.negative, input)
+
+
+def abs(input):
+    """The magnitudes of the elements; the gradient at 0 is 0."""
+    x = input.array
+
+    def backward(dy):
+        return np.where(x > 0, dy, np.where(x < 0, -dy, 0))
+
+    def derivative(dy, input):
+        return scaled("abs", backward, dy, (input,))
+
+    return record("abs", np.abs(x), (input,), backward, (input,), derivative=derivative)
+
+
+def matmul(input, other):
+    """The matrix product, as ``torch.matmul``: vectors, matrices, and stacks of matrices, which broadcast."""
+    a, b = as_tensor(input), as_tensor(other)
+    x, y = a.array, b.array
+    if x.dtype.kind in "iu" and x.dtype == y.dtype:
+        return wrap(_integer_matmul(x, y))
+    needs = (a._requires_grad, b._requires_grad)
+
+    def backward(dy):
+        if not (x.size and y.size):  # empty sums
+            return np.zeros_like(x), np.zeros_like(y)
+        return kernels.matmul_backward(dy, x, y, needs=needs)
+
+    return record("matmul", kernels.matmul(x, y), (a, b), backward, (a, b), derivative=_matmul_derivative)
+
+
+def _matmul_derivative(dy, a, b):
+    """The products of the gradient with each operand, vectors as matrices of one row or column."""
+    x = a if a.array.ndim > 1 else reshaped(a, (1, -1))
+    y = b if b.array.ndim > 1 else reshaped(b, (-1, 1))
+    rows = (*dy.array.shape, 1) if b.array.ndim == 1 else dy.array.shape
+    dy = reshaped(dy, (*rows[:-1], 1, rows[-1]) if a.array.ndim == 1 else rows)
+    da, db = matmul(dy, _transposed(y)), matmul(_transposed(x), dy)
+    return (reshaped(sum_to(da, (*x.array.shape,)), a.array.shape), reshaped(sum_to(db, y.array.shape), b.array.shape))
+
+
+def _transposed(x):
+    """The last two dimensions swapped."""
+    return record_linear("transpose", lambda x: x.swapaxes(-2, -1), lambda dy: dy.swapaxes(-2, -1), x)
+
+
+def reshaped(input, shape):
+    """Another shape, recorded, without the errors and the sharing of memory of `reshape`."""
+    old = input.array.shape
+    if shape == old:
+        return input
+    return record_linear("reshape", lambda x: x.reshape(shape), lambda dy: dy.reshape(old), input)
+
+
+def _integer_matmul(x, y):
+    """The matrix product of integers, which wraps around: a sum of outer products."""
+    if not (x.ndim and y.ndim) or x.shape[-1] != y.shape[max(y.ndim - 2, 0)]:
+        raise ValueError(f"matmul: inner dimensions differ: a is {x.shape}, b is {y.shape}")
+    left, right = (x[None] if x.ndim == 1 else x), (y[:, None] if y.ndim == 1 else y)
+    z = np.zeros(np.broadcast_shapes((*left.shape[:-1], 1), (*right.shape[:-2], 1, right.shape[-1])), x.dtype)
+    for k in range(x.shape[-1]):
+        z += left[..., k : k + 1] * right[..., k : k + 1, :]
+    z = z[..., 0] if y.ndim == 1 else z
+    return np.asarray(z[0] if x.ndim == y.ndim == 1 else z[..., 0, :] if x.ndim == 1 else z)
+
+
+@ieee
+def _extremum(name, pick, a, b, loses):
+    a, b, x, y = operands(name, a, b)
+    half = x.dtype.type(0.5) if x.dtype.kind == "f" else 0
+
+    def da(dy):
+        return np.where(x == y, dy * half, np.where(loses(x, y), 0, dy))  # equal elements share dy, NaN passes it
+
+    def db(dy):
+        return np.where(x == y, dy * half, np.where(loses(y, x), 0, dy))
+
+    def derivative(dy, a, b):
+        return scaled(name, da, dy, (a, b)), scaled(name, db, dy, (a, b))
+
+    return record_binary(name, pick(x, y), a, b, da, db, (a, b), derivative=derivative)
+
+
+def maximum(input, other):
+    """The larger of two tensors, element by element; equal elements share the gradient.
+
+    NaN if either is, and both get the gradient.
+    """
+    return _extremum("maximum", np.maximum, input, other, np.less)
+
+
+def minimum(input, other):
+    """The smaller of two tensors, element by element; equal elements share the gradient.
+
+    NaN if either is, and both get the gradient.
+    """
+    return _extremum("minimum", np.minimum, input, other, np.greater)

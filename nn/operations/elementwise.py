@@ -1,0 +1,205 @@
+"""Functions of each element."""
+
+import numpy as np
+
+import kernels
+from nn.operations.arguments import (
+    as_tensor,
+    floating,
+    inexact,
+    mask_of,
+    match,
+    number_of,
+    operands,
+    record_binary,
+    scaled,
+    sum_to,
+    unbroadcast,
+)
+from nn.operations.arithmetic import add, div, mul, sub
+from nn.operations.conversion import to
+from nn.storage import Tensor, wrap
+from nn.tape import ieee, record
+
+PLAIN_BOUNDS = {int, float, type(None)}  # bounds that NumPy converts to the array's dtype by itself
+
+
+@ieee
+def pow(input, exponent):
+    """`input` to the power of `exponent`, element by element; tensors and numbers broadcast."""
+    a, b, x, y = operands("pow", input, exponent)
+    z = _integer_power(x, y) if y.dtype.kind == "i" and (y < 0).any() else x**y
+
+    def da(dy):
+        return dy * np.where(y == 0, 0, y * x ** (y - 1))  # x⁰ is constant, even at 0
+
+    def db(dy):
+        return dy * np.where((x == 0) & (y >= 0), 0, z * np.log(x))  # 0ʸ is constant, too
+
+    saves_result = b is not None and b._requires_grad
+
+    def derivative(dy, a, b, z=None):
+        base, power = x if a is None else a, y if b is None else b
+        da = db = None
+        if a is not None and a._requires_grad:
+            da = mul(dy, where(y == 0, 0, mul(pow(base, sub(as_tensor(power), 1)), power)))
+        if saves_result:
+            db = mul(dy, where((x == 0) & (y >= 0), 0, mul(z, log(as_tensor(base)))))
+        return da, db
+
+    return record_binary("pow", z, a, b, da, db, (a, b), saves_result=saves_result, derivative=derivative)
+
+
+def _integer_power(x, y):
+    """Powers of integers with negative exponents among them: exact for 1 and -1, 0 for all others, as in PyTorch."""
+    inverse = np.where(np.abs(x) == 1, x ** (y & 1), 0)
+    return np.where(y < 0, inverse, x ** np.maximum(y, 0))
+
+
+def exp(input):
+    """e to the power of each element."""
+    y = kernels.exp(inexact(input))
+    return record("exp", y, (input,), lambda dy: kernels.exp_backward(dy, y), derivative=mul, saves_result=True)
+
+
+def relu(input):
+    """The larger of each element and 0."""
+    if input.array.dtype.kind in "iu":
+        return wrap(np.maximum(input.array, 0))
+    y = kernels.relu(input.array)
+
+    def backward(dy):
+        return kernels.relu_backward(dy, y)
+
+    def derivative(dy, result):
+        return scaled("relu", backward, dy, (result,))
+
+    return record("relu", y, (input,), backward, derivative=derivative, saves_result=True)
+
+
+def sigmoid(input):
+    """1 / (1 + exp(-x))."""
+    y = kernels.sigmoid(inexact(input))
+
+    def derivative(dy, y):
+        return mul(dy, mul(y, sub(1, y)))
+
+    return record(
+        "sigmoid", y, (input,), lambda dy: kernels.sigmoid_backward(dy, y), derivative=derivative, saves_result=True
+    )
+
+
+def tanh(input):
+    """The hyperbolic tangent."""
+    y = kernels.tanh(inexact(input))
+
+    def derivative(dy, y):
+        return mul(dy, sub(1, mul(y, y)))
+
+    return record(
+        "tanh", y, (input,), lambda dy: kernels.tanh_backward(dy, y), derivative=derivative, saves_result=True
+    )
+
+
+@ieee
+def log(input):
+    """The natural logarithm; NaN below 0."""
+    x = floating("log", input)
+    return record("log", np.log(x), (input,), lambda dy: dy / x, (input,), derivative=div)
+
+
+@ieee
+def sqrt(input):
+    """The square root; NaN below 0."""
+    y = np.sqrt(floating("sqrt", input))
+
+    def derivative(dy, y):
+        return div(dy, add(y, y))
+
+    return record("sqrt", y, (input,), lambda dy: dy / (y + y), derivative=derivative, saves_result=True)
+
+
+@ieee
+def clamp(input, min=None, max=None):
+    """Each element limited to [`min`, `max`]: numbers, or tensors that broadcast.
+
+    The gradient of an element outside is that of the bound that replaces it, if that is a tensor that needs one.
+    """
+    if min is None and max is None:
+        raise ValueError("clamp: needs min or max")
+    x = input.array
+    low, high = (bound.array if isinstance(bound, Tensor) else bound for bound in (min, max))
+    if x.dtype.kind != "f" or not {type(low), type(high)} <= PLAIN_BOUNDS:
+        if low is not None:
+            x, low = match("clamp", x, low)
+        if high is not None:
+            x, high = match("clamp", x, high)
+        if low is not None:
+            low = np.asarray(low, x.dtype)
+    inputs = (input, *(bound if isinstance(bound, Tensor) else None for bound in (min, max)))
+    shapes = [None if t is None or not t._requires_grad else t.array.shape for t in inputs]
+
+    def backward_whole(dy):
+        gradients = [None, None, None]
+        if shapes[0] is not None:
+            inside = x >= low if high is None else x <= high if low is None else (x >= low) & (x <= high)
+            gradients[0] = np.where(inside, dy, 0)
+        if shapes[1] is not None:
+            gradients[1] = np.where(x < low if high is None else (x < low) & (low < high), dy, 0)
+        if shapes[2] is not None:  # where the bounds cross, all elements are `max`
+            gradients[2] = np.where(x > high if low is None else (x > high) | (low > high), dy, 0)
+        return gradients
+
+    def backward(dy):
+        whole = backward_whole(dy)
+        return tuple(None if g is None else unbroadcast(g, s) for g, s in zip(whole, shapes, strict=True))
+
+    def derivative(dy, *inputs):
+        def factor(i):
+            return lambda g: backward_whole(g)[i]
+
+        return tuple(
+            None if s is None else sum_to(scaled("clamp", factor(i), dy, inputs), s) for i, s in enumerate(shapes)
+        )
+
+    return record("clamp", np.clip(x, low, high), inputs, backward, inputs, derivative=derivative)
+
+
+@ieee
+def where(condition, a, b):
+    """Elements of `a` where `condition` holds, of `b` elsewhere; all three broadcast.
+
+    Parameters
+    ----------
+    condition : Tensor or array of bool
+    a, b : Tensor, array or number
+
+    Raises
+    ------
+    TypeError
+        `condition` does not hold bools, or `a` and `b` are float32 and float64.
+    """
+    c = mask_of("where", "condition", condition)
+    a, b, x, y = operands("where", a, b)
+    z = np.where(c, x, y)
+    da, db = (lambda dy: np.where(c, dy, 0)), (lambda dy: np.where(c, 0, dy))
+
+    def derivative(dy, condition):
+        return scaled("where", da, dy, (condition,)), scaled("where", db, dy, (condition,))
+
+    return record_binary("where", z, a, b, da, db, (condition,), derivative=derivative)
+
+
+def masked_fill(input, mask, value):
+    """`value`, a number or a 0-d tensor, where `mask` is true, else the element; the dtype does not change."""
+    m, x = mask_of("masked_fill", "mask", mask), input.array
+    value = to(value, x.dtype) if isinstance(value, Tensor) else wrap(number_of("masked_fill", value, x.dtype))
+    if value.array.ndim:
+        raise ValueError(f"masked_fill: value must be a number or a 0-d tensor, got shape {value.array.shape}")
+    z = np.where(m, value.array, x)
+    da, db = (lambda dy: np.where(m, dy, 0)), (lambda dy: np.where(m, 0, dy))
+
+    def derivative(dy, mask):
+        return scaled("masked_fill", da, dy, (mask,)), scaled("masked_fill", db, dy, (mask,))
+
+    return record_binary("masked_fill", z, value, input, da, db, (mask,), derivative=derivative)
