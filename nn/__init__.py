@@ -27,12 +27,14 @@ from nn.activation import (
     Tanh,
 )
 from nn.attention import MultiheadAttention
+from nn.containers import ModuleDict, ModuleList, Sequential
 from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from nn.embedding import Embedding, EmbeddingBag
+from nn.flatten import Flatten
 from nn.fusion import fuse
 from nn.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
-from nn.linear import Linear
+from nn.linear import Identity, Linear
 from nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -44,7 +46,7 @@ from nn.loss import (
     NLLLoss,
     SmoothL1Loss,
 )
-from nn.module import Flatten, Identity, Module, ModuleDict, ModuleList, Parameter, Sequential
+from nn.module import Module
 from nn.normalization import (
     BatchNorm1d,
     BatchNorm2d,
@@ -79,6 +81,8 @@ from nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
+from nn.parameter_containers import ParameterDict, ParameterList
 from nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -262,4 +266,5 @@ __all__ = [
     "utils",
     "where",
     "zeros",
+    *("Buffer", "ParameterDict", "ParameterList", "UninitializedBuffer", "UninitializedParameter"),
 ]
