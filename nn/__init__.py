@@ -118,6 +118,7 @@ from nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from nn.parallel import DataParallel
 from nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 from nn.parameter_containers import ParameterDict, ParameterList
 from nn.pooling import (
@@ -343,4 +344,5 @@ __all__ = [
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
+    "DataParallel",
 ]

@@ -1,5 +1,7 @@
 """Activation functions as modules: each applies the function of its name in `nn.functional`."""
 
+import warnings
+
 import numpy as np
 
 from nn import functional as F
@@ -182,15 +184,22 @@ class Softplus(_Activation):
 
 
 class Hardtanh(_Activation):
-    """x limited to [min_val, max_val]; ValueError unless max_val is the larger."""
+    """x limited to [min_val, max_val]; ValueError unless max_val is the larger.
+
+    `min_value` and `max_value` are older names of the limits.
+    """
 
     _shown = (
         "min_val",
         "max_val",
     )
 
-    def __init__(self, min_val=-1.0, max_val=1.0, inplace=False):
+    def __init__(self, min_val=-1.0, max_val=1.0, inplace=False, min_value=None, max_value=None):
         super().__init__()
+        if min_value is not None or max_value is not None:
+            warnings.warn("Hardtanh: min_value and max_value are now min_val and max_val", FutureWarning, stacklevel=2)
+            min_val = min_val if min_value is None else min_value
+            max_val = max_val if max_value is None else max_value
         if min_val >= max_val:
             raise ValueError(f"Hardtanh: max_val must be larger than min_val, got {max_val} and {min_val}")
         self.min_val, self.max_val, self.inplace = min_val, max_val, inplace

@@ -246,6 +246,17 @@ class Module(Tree, Hooks, State):
         """Not possible: TypeError, since there is no arithmetic in float16."""
         return self.to(np.float16)
 
+    def bfloat16(self):
+        """Not possible: TypeError, since there is no arithmetic in bfloat16."""
+        raise TypeError("bfloat16: a module's dtype must be float32 or float64")
+
+    def to_empty(self, *, device, recurse=True):
+        """Does nothing, as `to` with the CPU; return self."""
+        return self.to(device)
+
+    def compile(self, *args, **kwargs):
+        """Does nothing: the kernels are compiled."""
+
     def cpu(self):
         """Does nothing, since all modules are on the CPU; return self."""
         return self

@@ -55,11 +55,24 @@ class State:
             hook(self, prefix, keep_vars)
         for name, tensor in self._direct_state():
             destination[f"{prefix}{name}"] = tensor if keep_vars else tensor.detach()
+        if self._has_extra_state():
+            destination[f"{prefix}_extra_state"] = self.get_extra_state()
         for name, child in self._direct_modules():
             child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
         for hook in list(self._state_dict_hooks.values()):
             hook(self, destination, prefix, {})
         return destination
+
+    def get_extra_state(self):
+        """What belongs to the state besides tensors; subclasses that define it define `set_extra_state`, too."""
+        raise RuntimeError(f"get_extra_state: {type(self).__name__} does not define it")
+
+    def set_extra_state(self, state):
+        """Take over what `get_extra_state` returned."""
+        raise RuntimeError(f"set_extra_state: {type(self).__name__} does not define it")
+
+    def _has_extra_state(self):
+        return type(self).get_extra_state is not State.get_extra_state
 
     def _owners(self, prefix=""):
         """Triples of prefix, module, and pairs of name and tensor: what `state_dict` lists."""
@@ -101,8 +114,10 @@ class State:
         owners = list(self._owners())
         places = {f"{prefix}{name}": (m, name, tensor) for prefix, m, pairs in owners for name, tensor in pairs}
         loaded = {key: _loadable(key, value) for key, value in values.items() if key in places}
-        keys.missing_keys.extend(key for key in places if key not in values)
-        keys.unexpected_keys.extend(key for key in values if key not in places)
+        extra = {f"{prefix}_extra_state": module for prefix, module, _ in owners if module._has_extra_state()}
+        known = [*places, *extra]
+        keys.missing_keys.extend(key for key in known if key not in values)
+        keys.unexpected_keys.extend(key for key in values if key not in {*known})
         for key, value in loaded.items():
             tensor = places[key][2]
             if not is_uninitialized(tensor) and value.shape != tensor.shape:
@@ -112,6 +127,8 @@ class State:
             _raise_for(self, problems, keys, strict)
         for key, value in loaded.items():
             _load(*places[key], value, values[key] if assign else None)
+        for key in extra.keys() & values.keys():
+            extra[key].set_extra_state(values[key])
         for hook in hooks:
             hook(keys)
         _raise_for(self, [], keys, strict)

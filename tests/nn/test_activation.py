@@ -59,7 +59,7 @@ def test_module(name, arguments):
 def test_constructor_is_that_of_torch(name):
     ours = inspect.signature(getattr(nn, name)).parameters.values()
     theirs = inspect.signature(getattr(torch.nn, name)).parameters
-    others = ("device", "dtype", "min_value", "max_value", "args", "kwargs")
+    others = ("device", "dtype", "args", "kwargs")
     assert [p.name for p in ours] == [n for n in theirs if n not in others]
     for p in ours:
         assert p.default == theirs[p.name].default or name.endswith(("Softmax", "Softmin"))  # dim must be given
@@ -131,3 +131,8 @@ def test_errors_of_the_functions():
         nn.functional.softshrink(nn.ones(1), -1)
     with pytest.raises(ValueError, match="Softmax2d: expected"):
         nn.Softmax2d()(nn.ones(2, 2))
+
+
+def test_older_names_of_the_limits():
+    with pytest.warns(FutureWarning, match="Hardtanh: min_value and max_value are now min_val and max_val"):
+        assert repr(nn.Hardtanh(min_value=-2.0, max_value=3.0)) == repr(torch.nn.Hardtanh(-2.0, 3.0))

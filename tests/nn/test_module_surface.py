@@ -132,6 +132,7 @@ def test_every_way_to_convert(convert):
     [
         (lambda m: m.half(), TypeError, "to: a module's dtype must be float32 or float64, got float16"),
         (lambda m: m.to(np.int64), TypeError, "to: a module's dtype must be float32 or float64, got int64"),
+        (lambda m: m.bfloat16(), TypeError, "bfloat16: a module's dtype must be float32 or float64"),
         (lambda m: m.cuda(), RuntimeError, "cuda: all modules are on the CPU here"),
         (lambda m: m.to("cuda:0"), RuntimeError, "to: all modules are on the CPU here, not on cuda:0"),
         (lambda m: m.to(device="cuda"), RuntimeError, "to: all modules are on the CPU here, not on cuda"),
@@ -188,6 +189,28 @@ def test_hooks_of_the_state(package):
 
 
 @BOTH
+def test_state_besides_tensors(package):
+    class Counter(package.Module):
+        steps = 3
+
+        def get_extra_state(self):
+            return {"steps": self.steps}
+
+        def set_extra_state(self, state):
+            self.steps = state["steps"] + 1
+
+    net = package.Sequential(Counter(), package.Linear(1, 1))
+    state = net.state_dict()
+    assert list(state) == ["0._extra_state", "1.weight", "1.bias"]
+    assert net.load_state_dict(state) == ([], [])
+    assert net[0].steps == 4
+    del state["0._extra_state"]
+    assert net.load_state_dict(state, strict=False) == (["0._extra_state"], [])
+    with pytest.raises(RuntimeError):
+        package.Module().get_extra_state()
+
+
+@BOTH
 def test_assigning_the_loaded_tensors(package):
     net = package.BatchNorm1d(2)
     net.weight.requires_grad_(False)
@@ -196,6 +219,14 @@ def test_assigning_the_loaded_tensors(package):
     assert isinstance(net.weight, package.Parameter) and not net.weight.requires_grad and net.bias.requires_grad
     assert net.running_mean is state["running_mean"]
     assert str(net.weight.dtype).endswith("float64")
+
+
+def test_data_parallel_is_the_module():
+    ours, theirs = nn.DataParallel(nn.Linear(2, 1)), torch.nn.DataParallel(torch.nn.Linear(2, 1))
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert repr(ours) == repr(theirs)
+    x = nn.ones(3, 2)
+    np.testing.assert_array_equal(ours(x).array, ours.module(input=x).array)
 
 
 def used():
