@@ -219,3 +219,27 @@ class GaussianNLLLoss(Loss):
 
     def forward(self, input, target, var):
         return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
+
+
+class CTCLoss(Loss):
+    """Connectionist temporal classification loss: minus the log-likelihood of sequences of classes, alignment unknown.
+
+    Parameters
+    ----------
+    blank : int, default 0
+        The class that stands for none.
+    reduction : {"mean", "sum", "none"}
+    zero_infinity : bool, default False
+        Whether infinite losses, of inputs too short for their targets, and their gradients are 0.
+
+    Reference: Graves et al., "Connectionist Temporal Classification" (2006), equations 6 to 16.
+    """
+
+    def __init__(self, blank=0, reduction="mean", zero_infinity=False):
+        super().__init__(reduction=reduction)
+        self.blank, self.zero_infinity = blank, zero_infinity
+
+    def forward(self, log_probs, targets, input_lengths, target_lengths):
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
+        )

@@ -45,8 +45,8 @@ from nn.functional.convolution import (
 )
 from nn.functional.distances import bilinear, cosine_similarity, normalize, pairwise_distance, pdist
 from nn.functional.embedding import embedding, embedding_bag, one_hot
-from nn.functional.grids import affine_grid
-from nn.functional.likelihoods import gaussian_nll_loss, poisson_nll_loss
+from nn.functional.grids import affine_grid, grid_sample
+from nn.functional.likelihoods import ctc_loss, gaussian_nll_loss, poisson_nll_loss
 from nn.functional.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -232,6 +232,8 @@ __all__ = [
     "pairwise_distance",
     "pdist",
     "affine_grid",
+    "grid_sample",
+    "ctc_loss",
     "gaussian_nll_loss",
     "poisson_nll_loss",
     "cosine_embedding_loss",

@@ -1,14 +1,17 @@
-"""Negative log-likelihoods of counts, and of normally distributed targets."""
+"""Negative log-likelihoods of counts, of normally distributed targets, and of sequences without alignment."""
 
 import math
 
 import numpy as np
 
-from nn.functional.arguments import checked, number
+import kernels
+from nn.functional.arguments import checked, constant, number
 from nn.functional.reduction import reduced, reduction_of
+from nn.grad_mode import is_grad_enabled
 from nn.operations.arguments import as_tensor
 from nn.operations.elementwise import exp, log, where
 from nn.storage import Tensor
+from nn.tape import record
 
 
 def poisson_nll_loss(
@@ -79,3 +82,48 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     d = x - t
     losses = (log(var) + d * d / var) * 0.5
     return reduced(name, losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
+
+
+def ctc_loss(
+    log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False
+):  # fmt: skip
+    """Connectionist temporal classification loss: minus the log-likelihood of sequences of classes, alignment unknown.
+
+    Parameters
+    ----------
+    log_probs : Tensor (T, N, C) or (T, C)
+        Log-probabilities, the result of `log_softmax`: the gradient is right behind that only.
+    targets : Tensor or array (N, S) or (sum of the target lengths,)
+        Classes, int64 or int32.
+    input_lengths, target_lengths : Tensor, array or sequence of int (N,) or ()
+    blank : int, default 0
+        The class that stands for none.
+    reduction : {"mean", "sum", "none"}
+        "mean" is that of the losses divided by their target lengths.
+    zero_infinity : bool, default False
+        Whether infinite losses, of inputs too short for their targets, and their gradients are 0.
+
+    Returns
+    -------
+    Tensor
+        0-d, or (N,) for "none" of several samples.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        Invalid dtypes, shapes, lengths or classes.
+
+    Reference: Graves et al., "Connectionist Temporal Classification" (2006), equations 6 to 16.
+    """
+    x = checked("ctc_loss", log_probs).array
+    given = tuple(constant("ctc_loss", a) for a in (targets, input_lengths, target_lengths))
+    options, log_alpha = (number(blank), reduction, zero_infinity), None
+    if log_probs.requires_grad and is_grad_enabled() and x.ndim in (2, 3):
+        states = 2 * int(np.max(given[2], initial=0)) + 1
+        log_alpha = np.empty((x.shape[1] if x.ndim == 3 else 1, len(x), states), x.dtype)
+
+    def backward(dy):
+        return kernels.ctc_loss_backward(dy, x, *given, *options, log_alpha=log_alpha)
+
+    y = kernels.ctc_loss(x, *given, *options, log_alpha=log_alpha)
+    return record("ctc_loss", y, (log_probs,), backward, (log_probs, targets, input_lengths, target_lengths))
