@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from nn.functional.arguments import checked
+from nn.functional.reduction import common_shape
 from nn.operations.arguments import axis_of
 from nn.operations.arithmetic import matmul
 from nn.operations.elementwise import sqrt, where
@@ -26,9 +27,12 @@ def lengths(x, p, dim, keepdim=False):
         total = (x * x).sum(dim, keepdim)
         positive = total.array != 0
         return where(positive, sqrt(where(positive, total, 1)), 0)
-    total = where(nonzero, where(nonzero, magnitudes, 1) ** p, 0).sum(dim, keepdim)
+    # relative to the largest, the powers neither overflow nor underflow together
+    scale = magnitudes.array.max(dim, keepdims=True, initial=0)
+    scale = np.where((scale > 0) & (scale < np.inf), scale, scale.dtype.type(1))
+    total = where(nonzero, where(nonzero, magnitudes / scale, 1) ** p, 0).sum(dim, keepdim)
     positive = total.array != 0
-    return where(positive, where(positive, total, 1) ** (1 / p), 0)
+    return where(positive, where(positive, total, 1) ** (1 / p), 0) * (scale if keepdim else scale.squeeze(dim))
 
 
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
@@ -76,9 +80,8 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     Tensor
         Of the broadcast shape, without `dim`.
     """
-    shape = np.broadcast_shapes(
-        checked("cosine_similarity", x1, "x1").shape, checked("cosine_similarity", x2, "x2").shape
-    )
+    checked("cosine_similarity", x1, "x1")
+    shape = common_shape("cosine_similarity", x1, checked("cosine_similarity", x2, "x2"))
     dim = axis_of("cosine_similarity", dim, len(shape))
     x1, x2 = (x if x.shape == shape else x.expand(shape) for x in (x1, x2))
     return (x1 / lengths(x1, 2, dim, True).clamp(eps) * (x2 / lengths(x2, 2, dim, True).clamp(eps))).sum(dim)
@@ -101,7 +104,9 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     -------
     Tensor (N,), or (N, 1) with `keepdim`
     """
-    difference = checked("pairwise_distance", x1, "x1") - checked("pairwise_distance", x2, "x2") + eps
+    checked("pairwise_distance", x1, "x1")
+    common_shape("pairwise_distance", x1, checked("pairwise_distance", x2, "x2"))
+    difference = x1 - x2 + eps
     return lengths(difference, p, difference.ndim - 1, keepdim)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 import kernels
 from nn.functional.arguments import checked, constant, number
-from nn.functional.reduction import reduced, reduction_of
+from nn.functional.reduction import common_shape, reduced, reduction_of
 from nn.grad_mode import is_grad_enabled
 from nn.operations.arguments import as_tensor
 from nn.operations.elementwise import exp, log, where
@@ -36,6 +36,7 @@ def poisson_nll_loss(
     """
     reduction = reduction_of(reduction, size_average, reduce)
     x, t = checked("poisson_nll_loss", input), as_tensor(target)
+    common_shape("poisson_nll_loss", x, t)
     losses = exp(x) - t * x if log_input else x - t * log(x + number(eps))
     if full:
         above = t.array > 1
@@ -69,6 +70,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     """
     name = "gaussian_nll_loss"
     x, t = checked(name, input), as_tensor(target)
+    common_shape(name, x, t)
     if not isinstance(var, Tensor):
         var = Tensor(np.full(x.shape, var, x.dtype))
     if (var.array < 0).any():

@@ -7,7 +7,7 @@ import numpy as np
 import kernels
 from nn.functional import soft_targets
 from nn.functional.arguments import checked, constant, number
-from nn.functional.reduction import reduced, reduction_of
+from nn.functional.reduction import common_shape, reduced, reduction_of
 from nn.functional.soft_targets import needs_gradient
 from nn.grad_mode import is_grad_enabled
 from nn.tape import record
@@ -183,7 +183,7 @@ def _pair_loss(name, forward, backward_kernel, input, target, *options):
     """Record a loss of two operands, both of which can get a gradient."""
     target = target if isinstance(target, Tensor) else Tensor(target)
     if checked(name, input).shape != target.shape:
-        shape = _common_shape(name, input, target)
+        shape = common_shape(name, input, target)
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will "
             f"likely lead to incorrect results due to broadcasting: {name} goes over {shape}",
@@ -197,14 +197,6 @@ def _pair_loss(name, forward, backward_kernel, input, target, *options):
         return backward_kernel(dy, x, t, *options, needs=needs)
 
     return record(name, forward(x, t, *options), (input, target), backward, (input, target))
-
-
-def _common_shape(name, input, target):
-    """The shape to which both broadcast."""
-    try:
-        return np.broadcast_shapes(input.shape, target.shape)
-    except ValueError:
-        raise ValueError(f"{name}: shapes do not broadcast: input is {input.shape}, target is {target.shape}") from None
 
 
 def _weighted_loss(name, losses, weight, reduction):
@@ -423,7 +415,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
         return soft_targets.kl_div(checked("kl_div", input), target, reduction, log_target)
     x, t = checked("kl_div", input).array, constant("kl_div", target)
     if x.shape != t.shape:
-        shape = _common_shape("kl_div", x, t)
+        shape = common_shape("kl_div", x, t)
         if reduction == "batchmean" and x.ndim:
             return kl_div(input, target, reduction="sum", log_target=log_target) / len(x)
         input, t = input.expand(shape), np.broadcast_to(t, shape)

@@ -4,12 +4,14 @@
 older programs give instead of it.
 """
 
+import math
+
 import numpy as np
 
 from nn.functional.activation import logsigmoid
 from nn.functional.arguments import check_classes, checked, number
 from nn.functional.distances import pairwise_distance
-from nn.functional.reduction import reduced, reduction_of
+from nn.functional.reduction import common_shape, reduced, reduction_of
 from nn.operations.arguments import as_array, as_tensor
 from nn.operations.arithmetic import minimum
 from nn.operations.elementwise import sqrt, where
@@ -34,6 +36,7 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     """
     reduction = reduction_of(reduction, size_average, reduce)
     x, t = checked("hinge_embedding_loss", input), as_array(target)
+    common_shape("hinge_embedding_loss", x, t)
     losses = where(t != 1, (number(margin) - x).clamp(0), 0) + where(t != -1, x, 0)
     return reduced("hinge_embedding_loss", losses, reduction)
 
@@ -59,6 +62,7 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     a, b, t = checked(name, input1, "input1"), checked(name, input2, "input2"), as_array(target)
     if t.ndim not in (0, 1) or a.ndim != t.ndim + 1 or b.ndim != t.ndim + 1:
         raise ValueError(f"{name}: expected (N, D), (N, D) and (N,), got {a.shape}, {b.shape} and {t.shape}")
+    common_shape(name, a, b)
     product = ((a * a).sum(t.ndim) + 1e-12) * ((b * b).sum(t.ndim) + 1e-12)
     cosine = (a * b).sum(t.ndim) / sqrt(product)
     losses = where(t == 1, 1 - cosine, 0) + where(t == -1, (cosine - number(margin)).clamp(0), 0)
@@ -80,22 +84,29 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
     a, b, t = checked(name, input1, "input1"), checked(name, input2, "input2"), as_tensor(target)
     if not a.ndim == b.ndim == t.ndim:
         raise ValueError(f"{name}: numbers of dimensions differ: got {a.shape}, {b.shape} and {t.shape}")
+    common_shape(name, a, b, t)
     return reduced(name, ((b - a) * t + number(margin)).clamp(0), reduction)
 
 
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """log(1 + exp(-target · x)), targets 1 or -1, elementwise; arguments as for `hinge_embedding_loss`."""
     reduction = reduction_of(reduction, size_average, reduce)
-    return reduced("soft_margin_loss", -logsigmoid(checked("soft_margin_loss", input) * as_tensor(target)), reduction)
+    x, t = checked("soft_margin_loss", input), as_tensor(target)
+    common_shape("soft_margin_loss", x, t)
+    return reduced("soft_margin_loss", -logsigmoid(x * t), reduction)
 
 
 def _rows(name, input, target, target_dims):
-    """The scores as (N, C), the classes as an array with N rows, and whether there is a single sample."""
+    """The scores as (N, C), the classes as an array of N rows, each of `target_dims` dimensions."""
     x, t = checked(name, input), as_array(target)
-    if x.ndim not in (1, 2) or t.shape != (x.shape if target_dims else x.shape[:-1]) or not x.array.size:
+    if x.ndim > 2:
+        raise ValueError(f"{name}: input must have at most 2 dimensions, got shape {x.shape}")
+    rows, classes = x.shape if x.ndim == 2 else (1, x.array.size)
+    expected = (rows, classes)[: 1 + target_dims]
+    agree = t.shape == expected if x.ndim == 2 else t.size == math.prod(expected)
+    if not (agree and classes):
         raise ValueError(f"{name}: input and target do not agree: got {x.shape} and {t.shape}")
-    single = x.ndim == 1
-    return (x.reshape(1, -1) if single else x), (t[None] if single else t), single
+    return x.reshape(rows, classes), t.reshape(expected)
 
 
 def multi_margin_loss(
@@ -125,7 +136,7 @@ def multi_margin_loss(
     reduction, name = reduction_of(reduction, size_average, reduce), "multi_margin_loss"
     if p not in (1, 2):
         raise ValueError(f"{name}: p must be 1 or 2, got {p}")
-    x, t, single = _rows(name, input, target, 0)
+    x, t = _rows(name, input, target, 0)
     n, classes = x.shape
     check_classes(name, "target", t, classes)
     differences = (number(margin) - x[np.arange(n), t].reshape(n, 1) + x).clamp(0)
@@ -133,7 +144,7 @@ def multi_margin_loss(
     if weight is not None:
         losses = losses * as_array(weight)[t][:, None]
     losses = where(np.arange(classes) == t[:, None], 0, losses).sum(1) / classes
-    return reduced(name, losses.reshape(()) if single else losses, reduction)
+    return reduced(name, losses.reshape(as_array(target).shape), reduction)
 
 
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
@@ -155,7 +166,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
         A class is out of range.
     """
     reduction, name = reduction_of(reduction, size_average, reduce), "multilabel_margin_loss"
-    x, t, single = _rows(name, input, target, 1)
+    x, t = _rows(name, input, target, 1)
     n, classes = x.shape
     listed = np.logical_and.accumulate(t != -1, 1)
     t = np.where(listed, t, 0)
@@ -166,7 +177,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     differences = (1 - x[rows, t].reshape(n, classes, 1) + x.reshape(n, 1, classes)).clamp(0)
     counted = listed[:, :, None] & others[:, None, :]
     losses = where(counted, differences, 0).sum((1, 2)) / classes
-    return reduced(name, losses.reshape(()) if single else losses, reduction)
+    return reduced(name, losses.reshape(input.shape[:-1]), reduction)
 
 
 def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
@@ -183,6 +194,7 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
     """
     reduction, name = reduction_of(reduction, size_average, reduce), "multilabel_soft_margin_loss"
     x, t = checked(name, input), as_tensor(target)
+    common_shape(name, x, t)
     losses = -(t * logsigmoid(x) + (1 - t) * logsigmoid(-x))
     losses = losses if weight is None else losses * as_tensor(weight)
     return reduced(name, losses.mean(-1), reduction)

@@ -2,6 +2,8 @@
 
 import warnings
 
+import numpy as np
+
 
 def reduction_of(reduction, size_average, reduce):
     """The reduction that the older arguments `size_average` and `reduce` mean, if they are given; they warn."""
@@ -24,3 +26,12 @@ def reduced(name, losses, reduction):
     if reduction != "none":
         raise ValueError(f"{name}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
     return losses
+
+
+def common_shape(name, input, *others):
+    """The shape to which tensors or arrays broadcast."""
+    try:
+        return np.broadcast_shapes(input.shape, *(other.shape for other in others))
+    except ValueError:
+        shapes = ", ".join(str(other.shape) for other in others)
+        raise ValueError(f"{name}: shapes do not broadcast: input is {input.shape}, target is {shapes}") from None

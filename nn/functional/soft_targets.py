@@ -5,7 +5,7 @@ The functions of these names in `nn.functional.loss` compute everything else by 
 
 from nn.functional.activation import logsigmoid
 from nn.functional.arguments import constant
-from nn.functional.reduction import reduced
+from nn.functional.reduction import common_shape, reduced
 from nn.grad_mode import is_grad_enabled
 from nn.operations.arguments import as_tensor
 from nn.operations.elementwise import exp, log, where
@@ -37,11 +37,12 @@ def cross_entropy(input, target, weight, ignore_index, reduction, label_smoothin
 
 def kl_div(input, target, reduction, log_target):
     """The Kullback-Leibler divergence of a target distribution from log-probabilities."""
+    common_shape("kl_div", input, target)
     if log_target:
         losses = exp(target) * (target - input)
     else:
-        positive = target.array > 0
-        losses = where(positive, target * log(where(positive, target, 1)), 0) - target * input
+        nonzero = target.array != 0  # NaN below 0, as in PyTorch
+        losses = where(nonzero, target * log(where(nonzero, target, 1)), 0) - target * input
     if reduction == "batchmean":
         return losses.sum() / (input.shape[0] if input.ndim else 1)
     return reduced("kl_div", losses, reduction)

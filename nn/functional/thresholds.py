@@ -62,6 +62,8 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     Reference: Xu et al., "Empirical Evaluation of Rectified Activations in Convolutional Network" (2015), section 2.
     """
     lower, upper = number(lower), number(upper)
+    if lower > upper:
+        raise ValueError(f"rrelu: lower must not be above upper, got {lower} and {upper}")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     x = checked("rrelu", input).array

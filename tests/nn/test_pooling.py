@@ -206,3 +206,12 @@ def test_every_layer_is_tested():
 def test_bad_padding_layer():
     with pytest.raises(ValueError, match=r"ZeroPad2d: padding must be an int or 4 of them, got \(1, 2\)"):
         nn.ZeroPad2d((1, 2))
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("name", ["max_pool{}d_with_indices", "adaptive_max_pool{}d_with_indices"])
+def test_pools_with_indices_in_their_names(name, dims):
+    x, name = np.random.default_rng(0).standard_normal((2, 3, *(6,) * dims)), name.format(dims)
+    ours, theirs = getattr(nn.functional, name)(nn.tensor(x), 2), getattr(torch.nn.functional, name)(torch.tensor(x), 2)
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), other.numpy())
