@@ -108,6 +108,7 @@ from nn.pooling import (
 )
 from nn.random import generator, manual_seed, rand, randn
 from nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from nn.serialization import load, save
 from nn.tensor import Tensor
 from nn.transformer import (
     Transformer,
@@ -244,6 +245,7 @@ __all__ = [
     "gradcheck",
     "init",
     "is_grad_enabled",
+    "load",
     "manual_seed",
     "maximum",
     "minimum",
@@ -255,6 +257,7 @@ __all__ = [
     "optim",
     "rand",
     "randn",
+    "save",
     "set_grad_enabled",
     "stack",
     "tensor",
