@@ -57,7 +57,7 @@ from nn.normalization import (
     LocalResponseNorm,
     RMSNorm,
 )
-from nn.observation import gradcheck, observe
+from nn.observation import gradcheck, gradgradcheck, observe
 from nn.operations.arithmetic import maximum, minimum
 from nn.operations.creation import arange, from_numpy, full, ones, tensor, zeros
 from nn.operations.elementwise import where
@@ -243,6 +243,7 @@ __all__ = [
     "fuse",
     "generator",
     "gradcheck",
+    "gradgradcheck",
     "init",
     "is_grad_enabled",
     "load",
