@@ -247,7 +247,7 @@ def forward_task(number, stop, tasks, layer, x, state, y, saved):
     steps, P, projects = layer.steps, layer.weights.hh.K, layer.weights.hr.K > 0
     block = min(max(ROWS // task.sequences, 1), steps.count)
     scratch = _scratch(layer, block * task.sequences, task.sequences, y)
-    own = State(scratch.h, state.c.row(task.sequence))
+    task_state = State(scratch.h, state.c.row(task.sequence))
     copy_rows(state.h.row(task.sequence), task.sequences, P, scratch.h)
     for first in range(0, steps.count, block):
         count = min(block, steps.count - first)
@@ -260,7 +260,7 @@ def forward_task(number, stop, tasks, layer, x, state, y, saved):
             step = Step(first + s, active, z, block == 1)
             h = scratch.unprojected if projects else y.row(row)
             gates = Gates(saved.gates.rows.row(row), saved.gates.stride)
-            _step(layer, task, step, own, h, Saved(gates, saved.cells.row(row), saved.keep), scratch)
+            _step(layer, task, step, task_state, h, Saved(gates, saved.cells.row(row), saved.keep), scratch)
             if projects:
                 _project(layer, active, h, y.row(row), scratch.totals)
             if task.joint:
