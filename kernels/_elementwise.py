@@ -23,7 +23,7 @@ from kernels.simd.wide import load_wide, wide_count
 
 # Elements of a task: enough to outweigh its call, few enough that the tasks divide evenly among threads.
 BLOCK = 2**13
-# Numba compiles a callee anew for each literal argument; these are plain values to it.
+# Numba compiles a callee again for each literal argument; these are plain values to it.
 ZERO, NO = np.int64(0), np.bool_(False)
 
 

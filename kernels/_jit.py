@@ -294,7 +294,7 @@ def _make(dispatcher):
 def _apart(function):
     """Give a closure a name that no other closure of its source has.
 
-    Machine code is linked by symbols, and Numba makes a closure's of its name and a number that starts anew in each
+    Machine code is linked by symbols, and Numba makes a closure's of its name and a number that starts again in each
     process. Two closures of one source, cached by two processes, could have the same symbol; a third process would load
     both, and call one in place of the other.
     """

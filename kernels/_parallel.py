@@ -29,7 +29,7 @@ from kernels._jit import jit
 from kernels._plain import intrinsic
 from kernels._threads import arrive, enter, leave
 
-FIRST = np.int64(0)  # a plain value: Numba compiles a callee anew for each literal argument
+FIRST = np.int64(0)  # a plain value: Numba compiles a callee again for each literal argument
 
 _WORD = ir.IntType(64)
 _BYTES = ir.IntType(8).as_pointer()

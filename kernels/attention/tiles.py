@@ -14,7 +14,7 @@ from kernels.gemm.micro import ADD, CHAIN, NV, STORE, Epilogue, micro_kernel, ti
 from kernels.reduction.ranges import read, write
 from kernels.simd import flat, fma, lane_count, shifted, splat, strided, sum_lanes
 
-# Numba compiles a callee anew for each literal argument; this is a plain value to it.
+# Numba compiles a callee again for each literal argument; this is a plain value to it.
 ZERO = np.int64(0)
 # Keys of a block: one chain of additions of the second product. Its keys and values, 2 * 4 * 192 * 64 B, fit L2 beside
 # the rows.

@@ -33,7 +33,7 @@ from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
 BLOCK_VECTORS = 64  # wide vectors of a block: 16 KiB, half of L1, leave room for what the loops around it use
 BLOCK_ROWS = 64  # rows of a block of columns: a wide vector of them is as much
 MIN_SQUARE = 1e-30  # mean square from which on what has underflowed in float32 is negligible
-ONE_COLUMN = np.int64(1)  # a plain value: Numba compiles a callee anew for each literal argument
+ONE_COLUMN = np.int64(1)  # a plain value: Numba compiles a callee again for each literal argument
 
 
 class Moments(NamedTuple):

@@ -44,7 +44,7 @@ from kernels.simd import flat, fma, lane_count, select, shifted, splat, strided,
 from kernels.simd.stream import streaming_done
 from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
 
-ZERO = np.float64(0.0)  # a plain value: Numba compiles a callee anew for each literal argument
+ZERO = np.float64(0.0)  # a plain value: Numba compiles a callee again for each literal argument
 
 
 class Layout(NamedTuple):

@@ -24,7 +24,7 @@ from kernels.simd import allocate, flat, lane_count, release, strided, view
 
 # A single sequence reads this many elements of its weights in the time that the cheapest loops take for one.
 READ_TOGETHER = 8
-NO, YES = np.bool_(False), np.bool_(True)  # plain values to Numba, which compiles a callee anew for each literal
+NO, YES = np.bool_(False), np.bool_(True)  # plain values to Numba, which compiles a callee again for each literal
 
 
 class Weights(NamedTuple):

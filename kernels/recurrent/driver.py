@@ -44,7 +44,7 @@ from kernels.recurrent.pack import (
 )
 from kernels.simd import allocate, flat, lane_count, release, strided, view
 
-# Numba compiles a callee anew for each literal argument; these are plain values to it.
+# Numba compiles a callee again for each literal argument; these are plain values to it.
 ZERO, ONE = np.int64(0), np.int64(1)
 # From this size of weight_hh on, all threads share each step of a single sequence: a smaller step takes less than 8 us,
 # and the barrier after it would cost too much.
