@@ -1,7 +1,7 @@
 """Compile everything ahead of time, so that no first call has to: ``python -m kernels.warm``.
 
 Every public function is called in both dtypes, on arrays of each kind that has loops of its own: vectors and matrices,
-small, and large enough to be shared out among threads. What is compiled stays in the cache (see `kernels.show_config`).
+small, and large enough to be divided among threads. What is compiled stays in the cache (see `kernels.show_config`).
 """
 
 import sys
@@ -205,7 +205,7 @@ def losses(ones):
 
 
 def normalizations(ones):
-    for shape in ((6, 24), (256, 192), (6, 5, 4), (3, 4, 40), (8, 16, 24, 24)):  # columns and pieces, small and large
+    for shape in ((6, 24), (256, 192), (6, 5, 4), (3, 4, 40), (8, 16, 24, 24)):  # columns and planes, small and large
         x, each, samples, C = ones(shape), ones(shape[1]), ones(shape[0]), shape[1]
         for options in ({}, {"activation": "relu"}):
             for training in (True, False):
