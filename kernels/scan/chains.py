@@ -1,0 +1,235 @@
+r"""Sums and products so far.
+
+    cumsum:  y_i = x_0 + ... + x_i          dx_k = dy_k + ... + dy_{n-1}: the same scan from the end
+    cumprod: y_i = x_0 * ... * x_i
+
+One operation an element; one element read, one written. Totals are float64, so that a float32 result of any length is
+rounded once.
+
+A scan is a chain: each step waits for the one before, 2 to 4 cycles, though a core could start several a cycle. So four
+chains run side by side: those of neighbouring slices, or of parts of a long one, which begin with the sum of what comes
+before them:
+
+    x        ├── part 0 ──┼── part 1 ──┼── part 2 ──┤      pass 1: sums of the parts, in vectors
+    carries  0            s0           s0 + s1             pass 2: the scans of the parts, side by side
+
+Products are not split: that of a part may overflow where the product so far is small.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from kernels._jit import jit
+from kernels._parallel import parallel_for
+from kernels.simd import flat
+
+PART = 2**13  # elements of a part: 32 or 64 KiB, which stay in L2 from pass 1 to pass 2
+TASK = 2**14  # elements of a task, at least 5 us of work
+COLUMNS = 256  # of a block: their totals stay in L1
+NARROW = 8  # columns below which each is a chain; more are scanned in vectors
+
+
+class Slices(NamedTuple):
+    """The slices of an array (outer, n, inner), each in `parts` parts; `backward`: they are scanned from the end."""
+
+    n: int
+    inner: int
+    parts: int
+    backward: bool
+
+
+# --- naive loops: the definition -------------------------------------------------------------------------------------
+
+
+@jit(fastmath=False)
+def cumsum_naive(x, out):
+    """``out[row, i] = sum(x[row, : i + 1])``"""
+    rows, columns = x.shape
+    for row in range(rows):
+        total = 0.0
+        for i in range(columns):
+            total += np.float64(x[row, i])
+            out[row, i] = total
+
+
+@jit(fastmath=False)
+def cumprod_naive(x, out):
+    """``out[row, i] = prod(x[row, : i + 1])``"""
+    rows, columns = x.shape
+    for row in range(rows):
+        total = 1.0
+        for i in range(columns):
+            total *= np.float64(x[row, i])
+            out[row, i] = total
+
+
+# --- geometry --------------------------------------------------------------------------------------------------------
+
+
+@jit(inline=True)
+def slice_at(number, n, inner):
+    """Offset of the first element of slice `number`."""
+    return number // inner * n * inner + number % inner
+
+
+@jit(inline=True)
+def _part_at(number, slices):
+    """Offset of the first element of part `number` in the order of the scan, and its length."""
+    n, inner, parts, backward = slices
+    first = number % parts * PART
+    count = min(PART, n - first) if parts > 1 else n
+    start = slice_at(number // parts, n, inner)
+    return start + (n - 1 - first if backward else first) * inner, count
+
+
+@jit
+def column_block(outer, inner):
+    """Columns of a block: fewer where there would be too few blocks to share out."""
+    return min(COLUMNS, max(16, (outer * inner + 7) // 8))
+
+
+# --- the scans -------------------------------------------------------------------------------------------------------
+
+
+@jit(fastmath=False)
+def _add(total, x):
+    return total + x
+
+
+@jit(fastmath=False)
+def _multiply(total, x):
+    return total * x
+
+
+@jit
+def _sum_parts(first, last, x, carries, slices):
+    elements, step = flat(x), -slices.inner if slices.backward else slices.inner
+    for number in range(first, last):
+        at, count = _part_at(number, slices)
+        total = carries[0] * 0
+        for i in range(count):
+            total += elements[at + i * step]
+        carries[number] = total
+
+
+@jit(fastmath=False)
+def _carry(carries, slices):
+    """From the sum of each part to the sum of those before it."""
+    for first in range(0, carries.size, slices.parts):
+        total = carries[first] * 0
+        for number in range(first, first + slices.parts):
+            more, carries[number] = carries[number], total
+            total += more
+
+
+def _scan_of(combine, split):
+    """Jitted ``loops(x, y, outer, n, inner, start, backward, threads)``: scans along the middle axis of flat arrays,
+    from the total `start` on, whose type is that of all totals."""
+
+    @jit(inline=True, fastmath=False)
+    def chain(x, y, at, step, count, total):
+        for i in range(count):
+            total = combine(total, x[at + i * step])
+            y[at + i * step] = total
+
+    @jit(inline=True, fastmath=False)
+    def side_by_side(x, y, places, step, count, totals):
+        """Four chains of the same length; returns where each has arrived."""
+        a, b, c, d = places
+        p, q, r, s = totals
+        for _ in range(count):
+            p, q = combine(p, x[a]), combine(q, x[b])
+            r, s = combine(r, x[c]), combine(s, x[d])
+            y[a], y[b], y[c], y[d] = p, q, r, s
+            a, b, c, d = a + step, b + step, c + step, d + step
+        return p, q, r, s
+
+    @jit(fastmath=False)
+    def scan_parts(first, last, x, y, carries, slices):
+        x, y, step = flat(x), flat(y), -slices.inner if slices.backward else slices.inner
+        several = np.int64(1 if slices.parts > 1 else 0)  # one part a slice: one carry, the start, for all
+        number = first
+        while number + 4 <= last:
+            i, j, k = number + 1, number + 2, number + 3
+            (a, m), (b, n), (c, o), (d, p) = (
+                _part_at(number, slices), _part_at(i, slices), _part_at(j, slices), _part_at(k, slices),
+            )  # fmt: skip
+            count = min(min(m, n), min(o, p))
+            totals = carries[number * several], carries[i * several], carries[j * several], carries[k * several]
+            w, q, r, s = side_by_side(x, y, (a, b, c, d), step, count, totals)
+            done = count * step
+            chain(x, y, a + done, step, m - count, w)
+            chain(x, y, b + done, step, n - count, q)
+            chain(x, y, c + done, step, o - count, r)
+            chain(x, y, d + done, step, p - count, s)
+            number += 4
+        for each in range(number, last):
+            at, count = _part_at(each, slices)
+            chain(x, y, at, step, count, carries[each * several])
+
+    @jit(fastmath=False)
+    def scan_columns(first, last, x, y, carries, slices, width):
+        n, inner, _, backward = slices
+        x, y, blocks = flat(x), flat(y), (inner + width - 1) // width
+        memory = np.empty(COLUMNS, carries.dtype)
+        totals = flat(memory)
+        for task in range(first, last):
+            j = task % blocks * width
+            at, count = task // blocks * n * inner + j, min(width, inner - j)
+            memory[:] = carries[0]
+            for i in range(n):
+                row = at + (n - 1 - i if backward else i) * inner
+                for k in range(count):
+                    total = combine(totals[k], x[row + k])
+                    totals[k] = total
+                    y[row + k] = total
+
+    @jit(fastmath=False)
+    def loops(x, y, outer, n, inner, start, backward, threads):
+        if inner >= NARROW:
+            width = column_block(outer, inner)
+            tasks = outer * ((inner + width - 1) // width)
+            grain = max(1, TASK // (n * width))
+            arguments = x, y, np.full(1, start), Slices(n, inner, 1, backward), width
+            parallel_for(scan_columns, tasks, grain, threads, arguments)
+            return
+        parts = (n + PART - 1) // PART if split else 1
+        slices = Slices(n, inner, parts, backward)
+        number = outer * inner * parts
+        carries = np.full(number if parts > 1 else 1, start)
+        grain = max(1, TASK // (4 * min(n, PART))) * 4 if parts > 1 or n < TASK else 4 if outer * inner > 16 else 1
+        if parts > 1:
+            parallel_for(_sum_parts, number, grain, threads, (x, carries, slices))
+            _carry(carries, slices)
+        parallel_for(scan_parts, number, grain, threads, (x, y, carries, slices))
+        if parts > 1:
+            for each in range(outer * inner):
+                total = carries[(each + 1) * parts - 1]
+                if total - total != 0:  # perhaps only the sum of a part is infinite: the whole slice as one chain
+                    step = -inner if backward else inner
+                    at = slice_at(each, n, inner) + ((n - 1) * inner if backward else 0)
+                    chain(flat(x), flat(y), at, step, n, start)
+
+    return loops
+
+
+cumsum_loops, cumprod_loops = _scan_of(_add, True), _scan_of(_multiply, False)
+
+
+@jit
+def cumsum_rows(x, out):
+    """Adds chains side by side."""
+    cumsum_loops(flat(x), flat(out), x.shape[0], x.shape[1], 1, 0.0, False, 1)
+
+
+@jit
+def cumprod_rows(x, out):
+    """Adds chains side by side."""
+    cumprod_loops(flat(x), flat(out), x.shape[0], x.shape[1], 1, 1.0, False, 1)
+
+
+VARIANTS = {
+    "cumsum": {"naive": cumsum_naive, "chains": cumsum_rows},
+    "cumprod": {"naive": cumprod_naive, "chains": cumprod_rows},
+}

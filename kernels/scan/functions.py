@@ -1,0 +1,378 @@
+"""The public functions: they validate arguments, allocate and call the loops."""
+
+import numpy as np
+
+from kernels import _checks
+from kernels._indices import within
+from kernels._threads import threads_for
+from kernels.reduction.layout import expect_shape, split
+from kernels.scan.chains import cumprod_loops, cumsum_loops
+from kernels.scan.extremes import add_to_indices, cummax_loops, cummin_loops
+from kernels.scan.logsum import logcumsumexp_backward_loops, logcumsumexp_loops
+from kernels.scan.products import cumprod_backward_loops
+
+EXPENSIVE = 16  # how many of the cheapest elements an exponential and a logarithm take as long as
+
+
+def cumsum(x, dim):
+    """Sums of all elements up to each, along `dim`.
+
+    Parameters
+    ----------
+    x : array, float32 or float64, integer or bool
+    dim : int
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `x`, and its dtype; int64 if `x` holds integers or bools.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` holds neither real numbers nor bools; if `dim` is not an axis of `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import cumsum
+    >>> cumsum(np.array([[1.0, 2.0, 3.0]]), 1)
+    array([[1., 3., 6.]])
+    """
+    return _chains("cumsum", cumsum_loops, x, dim, 0)
+
+
+def cumsum_backward(dy, dim):
+    """Gradient of `cumsum` with respect to its input: sums of `dy` from each element to the end.
+
+    Parameters
+    ----------
+    dy : array, float32 or float64
+        Gradient with respect to the output.
+    dim : int
+        As given to the forward.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `dy`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `dy` is not float32 or float64; if `dim` is not one of its axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import cumsum_backward
+    >>> cumsum_backward(np.array([1.0, 2.0, 3.0]), 0)
+    array([6., 5., 3.])
+    """
+    dy = _checks.floats("cumsum_backward", "dy", dy)
+    return _chains("cumsum_backward", cumsum_loops, dy, dim, 0, True)
+
+
+def cumprod(x, dim):
+    """Products of all elements up to each, along `dim`.
+
+    Parameters
+    ----------
+    x : array, float32 or float64, integer or bool
+    dim : int
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `x`, and its dtype; int64 if `x` holds integers or bools.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` holds neither real numbers nor bools; if `dim` is not an axis of `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import cumprod
+    >>> cumprod(np.array([[1, 2, 3]]), 1)
+    array([[1, 2, 6]])
+    """
+    return _chains("cumprod", cumprod_loops, x, dim, 1)
+
+
+def cumprod_backward(dy, x, dim):
+    """Gradient of `cumprod` with respect to its input, which may hold any number of zeros.
+
+    Parameters
+    ----------
+    dy : array, float32 or float64
+        Gradient with respect to the output.
+    x : array
+        The forward's input, of the shape and dtype of `dy`.
+    dim : int
+        As given to the forward.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `x`; NaN, in general, where an element or a product is infinite.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array is not float32 or float64, dtypes or shapes differ, or `dim` is not an axis of `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import cumprod_backward
+    >>> cumprod_backward(np.ones(3), np.array([2.0, 0.0, 3.0]), 0)
+    array([1., 8., 0.])
+    """
+    return _from_input("cumprod_backward", cumprod_backward_loops, dy, x, dim)
+
+
+def cummax(x, dim):
+    """Largest elements up to each, along `dim`, and their indices.
+
+    Parameters
+    ----------
+    x : array, float32 or float64, integer or bool
+    dim : int
+
+    Returns
+    -------
+    values : ndarray
+        Of the shape and dtype of `x`. After a NaN all are NaN.
+    indices : ndarray of int64
+        Of the shape of `x`; of equal elements the last has the index.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` holds neither real numbers nor bools; if `dim` is not an axis of `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import cummax
+    >>> cummax(np.array([1.0, 3.0, 2.0, 3.0]), 0)
+    (array([1., 3., 3., 3.]), array([0, 1, 1, 3]))
+    """
+    return _extremes("cummax", cummax_loops, x, dim)
+
+
+def cummin(x, dim):
+    """Smallest elements up to each, along `dim`, and their indices.
+
+    Parameters
+    ----------
+    x : array, float32 or float64, integer or bool
+    dim : int
+
+    Returns
+    -------
+    values : ndarray
+        Of the shape and dtype of `x`. After a NaN all are NaN.
+    indices : ndarray of int64
+        Of the shape of `x`; of equal elements the last has the index.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` holds neither real numbers nor bools; if `dim` is not an axis of `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import cummin
+    >>> cummin(np.array([3.0, 1.0, 2.0, 1.0]), 0)
+    (array([3., 1., 1., 1.]), array([0, 1, 1, 3]))
+    """
+    return _extremes("cummin", cummin_loops, x, dim)
+
+
+def cummax_backward(dy, indices, dim):
+    """Gradient of `cummax` with respect to its input: sums of `dy` over equal indices.
+
+    Parameters
+    ----------
+    dy : array, float32 or float64
+        Gradient with respect to the values.
+    indices : array of int64 or int32
+        Those that the forward returned, of the shape of `dy`.
+    dim : int
+        As given to the forward.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `dy`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array has an unsuitable dtype, shapes differ, or `dim` is not an axis of `dy`.
+    IndexError
+        If an index is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import cummax_backward
+    >>> cummax_backward(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 1]), 0)
+    array([1., 5., 0.])
+    """
+    return _from_indices("cummax_backward", dy, indices, dim)
+
+
+def cummin_backward(dy, indices, dim):
+    """Gradient of `cummin` with respect to its input: sums of `dy` over equal indices.
+
+    Parameters
+    ----------
+    dy : array, float32 or float64
+        Gradient with respect to the values.
+    indices : array of int64 or int32
+        Those that the forward returned, of the shape of `dy`.
+    dim : int
+        As given to the forward.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `dy`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array has an unsuitable dtype, shapes differ, or `dim` is not an axis of `dy`.
+    IndexError
+        If an index is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import cummin_backward
+    >>> cummin_backward(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 1]), 0)
+    array([1., 5., 0.])
+    """
+    return _from_indices("cummin_backward", dy, indices, dim)
+
+
+def logcumsumexp(x, dim):
+    """Logarithms of the sums of the exponentials of all elements up to each, along `dim`.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+    dim : int
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` is not float32 or float64; if `dim` is not an axis of `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import logcumsumexp
+    >>> np.exp(logcumsumexp(np.log([1.0, 2.0, 3.0]), 0)).round(6)
+    array([1., 3., 6.])
+    """
+    x = _checks.floats("logcumsumexp", "x", x)
+    outer, n, inner = split("logcumsumexp", x, dim)
+    y = _checks.new(x.shape, x.dtype)
+    if x.size:
+        logcumsumexp_loops(x.reshape(-1), y.reshape(-1), outer, n, inner, threads_for(EXPENSIVE * x.size))
+    return y
+
+
+def logcumsumexp_backward(dy, x, dim):
+    """Gradient of `logcumsumexp` with respect to its input. The output is computed again, in float64: near 1e7 that of
+    float32 is wrong by up to 1/2.
+
+    Parameters
+    ----------
+    dy : array, float32 or float64
+        Gradient with respect to the output.
+    x : array
+        The forward's input, of the shape and dtype of `dy`.
+    dim : int
+        As given to the forward.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `x`. An infinite output has no slope: elements of -inf get 0, of inf NaN.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array is not float32 or float64, dtypes or shapes differ, or `dim` is not an axis of `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import logcumsumexp_backward
+    >>> logcumsumexp_backward(np.array([0.0, 1.0]), np.zeros(2), 0)
+    array([0.5, 0.5])
+    """
+    return _from_input("logcumsumexp_backward", logcumsumexp_backward_loops, dy, x, dim, EXPENSIVE)
+
+
+# --- arguments and results -------------------------------------------------------------------------------------------
+
+
+def _chains(operation, loops, x, dim, start, backward=False):
+    """Sums or products: of floats in their own dtype, of all others in int64."""
+    x = _checks.numbers(operation, "x", x)
+    outer, n, inner = split(operation, x, dim)
+    y = _checks.new(x.shape, x.dtype)
+    if x.size:
+        start = np.int64(start) if x.dtype.kind == "i" else np.float64(start)
+        loops(x.reshape(-1), y.reshape(-1), outer, n, inner, start, backward, threads_for(x.size))
+    return y
+
+
+def _extremes(operation, loops, x, dim):
+    """Values and indices; integers are compared in int64."""
+    x = _checks.as_array(operation, "x", x)
+    dtype, x = x.dtype, _checks.numbers(operation, "x", x)
+    outer, n, inner = split(operation, x, dim)
+    values, indices = _checks.new(x.shape, x.dtype), _checks.new(x.shape, _checks.INT64)
+    if x.size:
+        arrays = x.reshape(-1), values.reshape(-1), indices.reshape(-1)
+        loops(*arrays, outer, n, inner, threads_for(x.size))
+    return values.astype(dtype.newbyteorder("="), copy=False), indices
+
+
+def _from_input(operation, loops, dy, x, dim, cost=1):
+    """A gradient that is computed from the input."""
+    dy, x = _checks.floats(operation, "dy", dy), _checks.floats(operation, "x", x)
+    _checks.same_dtype(operation, dy=dy, x=x)
+    expect_shape(operation, "dy", dy, x.shape)
+    outer, n, inner = split(operation, x, dim)
+    dx = _checks.new(x.shape, x.dtype)
+    if x.size:
+        arrays = dy.reshape(-1), x.reshape(-1), dx.reshape(-1)
+        loops(*arrays, outer, n, inner, threads_for(cost * x.size))
+    return dx
+
+
+def _from_indices(operation, dy, indices, dim):
+    """A gradient that goes to the indices."""
+    dy, indices = _checks.floats(operation, "dy", dy), _checks.indices(operation, "indices", indices)
+    expect_shape(operation, "indices", indices, dy.shape)
+    outer, n, inner = split(operation, dy, dim)
+    within(operation, "indices", indices, n)
+    dx = _checks.new(dy.shape, dy.dtype)
+    if dy.size:
+        add_to_indices(dy.reshape(-1), indices.reshape(-1), dx.reshape(-1), outer, n, inner, threads_for(dy.size))
+    return dx

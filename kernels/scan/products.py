@@ -1,0 +1,56 @@
+r"""The gradient of products so far, with any number of zeros.
+
+    dx_k = sum_{i>=k} dy_i prod_{j<=i, j!=k} x_j
+
+Without zeros that is W_k / x_k, where W_k = sum_{i>=k} dy_i y_i. From the first zero x_z on, all y are 0, and only dx_z
+and what lies before it can differ from 0. So let q_i be the product of all up to i without x_z: then
+
+    dx_k = 0 for k > z        dx_z = sum_{i>=z} dy_i q_i        dx_k = (sum_{z>i>=k} dy_i q_i) / x_k for k < z
+
+About four operations and one division an element, of which two are read and one is written. Products and sums are
+float64.
+"""
+
+import numpy as np
+
+from kernels._jit import jit
+from kernels._parallel import parallel_for
+from kernels.scan.chains import TASK, slice_at
+from kernels.simd import flat, shifted
+
+
+@jit(inline=True, fastmath=False)
+def _gradient(dy, x, dx, n, step, products):
+    product, zero = 1.0, n  # the index of the first zero
+    for i in range(n):
+        factor = np.float64(x[i * step])
+        if factor == 0 and zero == n:
+            zero = i
+        else:
+            product *= factor
+        products[i] = product
+    total = 0.0
+    for i in range(n - 1, -1, -1):
+        total += np.float64(dy[i * step]) * products[i]
+        if i > zero:
+            dx[i * step] = 0.0
+        elif i == zero:
+            dx[i * step] = total
+            total = 0.0
+        else:
+            dx[i * step] = total / np.float64(x[i * step])
+
+
+@jit
+def _gradients(first, last, dy, x, dx, n, inner):
+    memory = np.empty(n)
+    products, slopes, elements, results = flat(memory), flat(dy), flat(x), flat(dx)
+    for number in range(first, last):
+        at = slice_at(number, n, inner)
+        _gradient(shifted(slopes, at), shifted(elements, at), shifted(results, at), n, inner, products)
+
+
+@jit
+def cumprod_backward_loops(dy, x, dx, outer, n, inner, threads):
+    """Gradients of the slices of flat arrays (outer, n, inner)."""
+    parallel_for(_gradients, outer * inner, max(1, TASK // n), threads, (dy, x, dx, n, inner))
