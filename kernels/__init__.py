@@ -195,4 +195,15 @@ from kernels.scan import (
     logcumsumexp,
     logcumsumexp_backward,
 )
+from kernels.sorting import (
+    argsort,
+    bucketize,
+    kthvalue,
+    median,
+    searchsorted,
+    sort,
+    sort_backward,
+    topk,
+    unique,
+)
 from kernels.update import adagrad, adam, adamw, clip_grad_norm, rmsprop, sgd

@@ -1,0 +1,451 @@
+"""The public functions: they validate arguments, allocate and call the loops."""
+
+import math
+
+import numpy as np
+from numba import boolean, int64
+from numba.types import NamedUniTuple
+
+from kernels import _checks
+from kernels._indices import within
+from kernels._jit import Compiled
+from kernels._threads import threads_for
+from kernels.reduction.layout import reduced_axes, reduced_shape, split
+from kernels.sorting.keys import BITS, FORMS, Form, bits_of
+from kernels.sorting.search import distinct_loops, search_loops
+from kernels.sorting.selection import kth_loops, topk_loops
+from kernels.sorting.slices import scatter_loops, sort_loops
+
+MOST = 2**32  # elements of a row: a place has 32 bits
+COST = 8  # how many of the cheapest elements the sorting of one takes as long as
+
+_FORM = NamedUniTuple(int64, 2, Form)
+_sort = Compiled(sort_loops, lambda kind: (kind[::1], _FORM, boolean, kind[::1], int64[::1], int64, int64, int64))
+_topk = Compiled(topk_loops, lambda kind: (kind[::1], _FORM, boolean, int64[::1], int64, int64, int64, int64))
+_kth = Compiled(kth_loops, lambda kind: (kind[::1], _FORM, int64, int64[::1], int64, int64, int64))
+_search = Compiled(search_loops, lambda kind: (kind[::1], kind[::1], _FORM, boolean, int64[::1], int64, int64, int64))
+
+
+def sort(x, dim=-1, descending=False, stable=False):
+    """Elements in ascending or descending order along `dim`, and their indices.
+
+    Parameters
+    ----------
+    x : array, float32 or float64, integer or bool
+    dim : int, default -1
+    descending : bool, default False
+    stable : bool, default False
+        Equal elements keep their order in any case.
+
+    Returns
+    -------
+    values : ndarray
+        Of the shape and dtype of `x`. NaN counts as larger than everything, and -0.0 as equal to 0.0.
+    indices : ndarray of int64
+        Of the shape of `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` holds neither real numbers nor bools; if `dim` is not an axis of `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import sort
+    >>> sort(np.array([3.0, 1.0, 2.0]))
+    (array([1., 2., 3.]), array([1, 2, 0]))
+    """
+    dtype, x, _, n, inner = _sliced("sort", x, dim)
+    values, indices = _checks.new(x.shape, x.dtype), _checks.new(x.shape, _checks.INT64)
+    if x.size:
+        _order(x, descending, bits_of(values), indices, n, inner)
+    return values.astype(dtype, copy=False), indices
+
+
+def argsort(x, dim=-1, descending=False, stable=False):
+    """Indices of the elements in ascending or descending order along `dim`.
+
+    Parameters
+    ----------
+    x : array, float32 or float64, integer or bool
+    dim : int, default -1
+    descending : bool, default False
+    stable : bool, default False
+        Equal elements keep their order in any case.
+
+    Returns
+    -------
+    ndarray of int64
+        Of the shape of `x`. NaN counts as larger than everything, and -0.0 as equal to 0.0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` holds neither real numbers nor bools; if `dim` is not an axis of `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import argsort
+    >>> argsort(np.array([3.0, 1.0, 2.0]))
+    array([1, 2, 0])
+    """
+    _, x, _, n, inner = _sliced("argsort", x, dim)
+    indices = _checks.new(x.shape, _checks.INT64)
+    if x.size:
+        _order(x, descending, bits_of(x)[:0], indices, n, inner)
+    return indices
+
+
+def topk(x, k, dim=-1, largest=True, sorted=True):
+    """The `k` largest or smallest elements along `dim`, and their indices.
+
+    Parameters
+    ----------
+    x : array, float32 or float64, or integer
+    k : int
+        From 0 to the length of `dim`.
+    dim : int, default -1
+    largest : bool, default True
+        Else the smallest.
+    sorted : bool, default True
+        The elements are in order, the best first, in any case.
+
+    Returns
+    -------
+    values : ndarray
+        Of the dtype of `x`, and its shape but for `dim`, which has length `k`. NaN counts as larger than everything; of
+        equal elements the first ones are taken.
+    indices : ndarray of int64
+        Of the shape of the values.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` does not hold real numbers; if `dim` is not an axis of `x`, or `k` out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import topk
+    >>> topk(np.array([3.0, 1.0, 4.0]), 2)
+    (array([4., 3.]), array([2, 0]))
+    """
+    dtype, x, axis, n, inner = _sliced("topk", x, dim)
+    _whole_number("topk", "k", k)
+    if not 0 <= k <= n:
+        raise ValueError(f"topk: k must be from 0 to {n}, the length of dim {dim}, got {k}")
+    shape = (*x.shape[:axis], int(k), *x.shape[axis + 1 :]) if x.ndim else ()
+    if not x.ndim and k == 0:
+        raise ValueError("topk: k must be 1 for an array of no dimensions, got 0")
+    indices = _checks.new(shape, _checks.INT64)
+    if indices.size:
+        threads = threads_for(COST * x.size)
+        _topk[_bits(x)](bits_of(x), FORMS[x.dtype], bool(largest), indices.reshape(-1), k, n, inner, threads)
+    return _taken(x, indices, axis).astype(dtype, copy=False), indices
+
+
+def kthvalue(x, k, dim=-1, keepdim=False):
+    """The k-th smallest element along `dim`, and its index.
+
+    Parameters
+    ----------
+    x : array, float32 or float64, or integer
+    k : int
+        From 1 to the length of `dim`.
+    dim : int, default -1
+    keepdim : bool, default False
+        Whether the reduced axis stays, with length 1.
+
+    Returns
+    -------
+    values : ndarray
+        Of the dtype of `x`. NaN counts as larger than everything.
+    indices : ndarray of int64
+        Of equal elements the k-th in a stable order has the index.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` does not hold real numbers; if `dim` is not an axis of `x`, or `k` out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import kthvalue
+    >>> kthvalue(np.array([3.0, 1.0, 4.0]), 2)
+    (array(3.), array(0))
+    """
+    n = _sliced("kthvalue", x, dim)[3]
+    _whole_number("kthvalue", "k", k)
+    if not 1 <= k <= n:
+        raise ValueError(f"kthvalue: k must be from 1 to {n}, the length of dim {dim}, got {k}")
+    return _kth_of("kthvalue", x, k - 1, dim, keepdim)
+
+
+def median(x, dim=None, keepdim=False):
+    """The median of everything, or the medians along `dim` and their indices: of two middle elements the smaller.
+
+    Parameters
+    ----------
+    x : array, float32 or float64, or integer
+    dim : int or None
+    keepdim : bool, default False
+        Whether the reduced axis stays, with length 1.
+
+    Returns
+    -------
+    ndarray, or (ndarray, ndarray of int64)
+        Without `dim` the value alone, NaN for no elements. Where there is a NaN the first one is the median.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` does not hold real numbers; if `dim` is not an axis of `x`, or has length 0; without `dim`, if `x` has no
+        elements and holds integers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import median
+    >>> median(np.array([[3.0, 1.0, 4.0, 2.0]]), 1)
+    (array([2.]), array([3]))
+    """
+    if dim is None:
+        x = _checks.as_array("median", "x", x)
+        if x.size:
+            return _kth_of("median", x.reshape(-1), -1, 0, False)[0]
+        if x.dtype.kind == "f":
+            return np.full((), np.nan, _checks.numbers("median", "x", x).dtype)
+    if dim is None or not _sliced("median", x, dim)[3]:
+        raise ValueError(f"median: nothing to choose from: x is {np.shape(x)}, dim is {dim}")
+    return _kth_of("median", x, -1, dim, keepdim)
+
+
+def sort_backward(dy, indices, shape, dim=-1):
+    """Gradient of `sort`, `topk`, `kthvalue` and `median` with respect to their input: `dy` at the indices, else 0.
+
+    Parameters
+    ----------
+    dy : array, float32 or float64
+        Gradient with respect to the values.
+    indices : array of int64 or int32
+        Those that the forward returned, of the shape of `dy`.
+    shape : tuple of int
+        Shape of the forward's input.
+    dim : int, default -1
+        As given to the forward. In `dy` this axis has any length, or is missing (`kthvalue` and `median` without
+        `keepdim`).
+
+    Returns
+    -------
+    ndarray
+        Of shape `shape` and the dtype of `dy`. What goes to equal indices is added up.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array has an unsuitable dtype, `dim` is not an axis of `shape`, or the shape of `dy` or `indices` does not
+        fit.
+    IndexError
+        If an index is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import sort_backward
+    >>> sort_backward(np.array([1.0, 2.0]), np.array([2, 0]), (3,))
+    array([2., 0., 1.])
+    """
+    operation, shape = "sort_backward", tuple(shape)
+    dy, indices = _checks.floats(operation, "dy", dy), _checks.indices(operation, "indices", indices)
+    _checks.same_shape(operation, dy=dy, indices=indices)
+    axis = _checks.axis(operation, dim, len(shape))
+    n, around, inner = (shape or (1,))[axis], (*shape[:axis], *shape[axis + 1 :]), math.prod(shape[axis + 1 :])
+    reduced = dy.ndim < len(shape)
+    if dy.ndim < len(shape) - 1 or dy.ndim > len(shape):
+        raise ValueError(f"{operation}: dy must have the axes of {shape}, or all but {dim}, got {dy.shape}")
+    kept = dy.shape if reduced or not shape else (*dy.shape[:axis], *dy.shape[axis + 1 :])
+    if kept != around:
+        raise ValueError(f"{operation}: dy must have shape {shape} but for dim {dim}, got {dy.shape}")
+    within(operation, "indices", indices, n)
+    dx = np.zeros(shape, dy.dtype)
+    if dy.size:
+        k = 1 if reduced or not shape else dy.shape[axis]
+        flat = dy.reshape(-1), indices.reshape(-1), dx.reshape(-1)
+        scatter_loops(*flat, k, n, inner, threads_for(dy.size))
+    return dx
+
+
+def searchsorted(sorted_sequence, values, right=False):
+    """Where each of `values` would be inserted into a row in ascending order.
+
+    Parameters
+    ----------
+    sorted_sequence : array, float32 or float64, or integer
+        Shape ``(n,)``, or ``(*B, n)``: a row for each of the leading dimensions; NaN comes last. Whether it is in order
+        is not checked.
+    values : array
+        Of the dtype of `sorted_sequence`; any shape, or ``(*B, m)``.
+    right : bool, default False
+        Whether the place is behind the elements that equal the value, instead of before them.
+
+    Returns
+    -------
+    ndarray of int64
+        Of the shape of `values`, from 0 to n.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array does not hold real numbers, or dtypes differ; if leading dimensions differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import searchsorted
+    >>> searchsorted(np.array([1.0, 3.0, 5.0]), np.array([3.0, 6.0]))
+    array([1, 3])
+    """
+    return _places("searchsorted", "sorted_sequence", sorted_sequence, "values", values, right)
+
+
+def bucketize(x, boundaries, right=False):
+    """The number of the bucket of each element: how many boundaries lie below it.
+
+    Parameters
+    ----------
+    x : array, float32 or float64, or integer
+    boundaries : array
+        Shape ``(n,)``, of the dtype of `x`, in ascending order, which is not checked.
+    right : bool, default False
+        Whether a boundary that equals an element lies below it.
+
+    Returns
+    -------
+    ndarray of int64
+        Of the shape of `x`, from 0 to n.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array does not hold real numbers, or dtypes differ; if `boundaries` has not one dimension.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import bucketize
+    >>> bucketize(np.array([3.0, 6.0]), np.array([1.0, 3.0, 5.0]))
+    array([1, 3])
+    """
+    boundaries = _checks.as_array("bucketize", "boundaries", boundaries)
+    if boundaries.ndim != 1:
+        raise ValueError(f"bucketize: boundaries must have 1 dimension, got shape {boundaries.shape}")
+    return _places("bucketize", "boundaries", boundaries, "x", x, right)
+
+
+def unique(x, sorted=True, return_inverse=False, return_counts=False):
+    """The distinct values of an array.
+
+    Parameters
+    ----------
+    x : array, float32 or float64, integer or bool
+    sorted : bool, default True
+        The values are in ascending order in any case.
+    return_inverse : bool, default False
+    return_counts : bool, default False
+
+    Returns
+    -------
+    values : ndarray
+        One dimension; each NaN is a value of its own.
+    inverse : ndarray of int64, if asked for
+        Of the shape of `x`: the place among the values of each element.
+    counts : ndarray of int64, if asked for
+        Of the shape of the values: how often each occurs.
+
+    Raises
+    ------
+    TypeError
+        If `x` holds neither real numbers nor bools.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import unique
+    >>> unique(np.array([3.0, 1.0, 3.0]), return_counts=True)
+    (array([1., 3.]), array([1, 2]))
+    """
+    dtype, x = _numbers("unique", "x", x)
+    values, counts = np.empty(x.size, x.dtype), np.empty(x.size, np.int64)
+    inverse = np.empty(x.shape if return_inverse else 0, np.int64)
+    number = distinct_loops(bits_of(x), FORMS[x.dtype], bits_of(values), inverse.reshape(-1), counts)
+    found = [values[:number].astype(dtype)] + [inverse] * return_inverse + [counts[:number].copy()] * return_counts
+    return tuple(found) if len(found) > 1 else values[:number].astype(dtype)
+
+
+# --- arguments and results -------------------------------------------------------------------------------------------
+
+
+def _numbers(operation, name, x):
+    """The dtype of `x` in native byte order, and `x` as float32, float64 or int64."""
+    x = _checks.as_array(operation, name, x)
+    return x.dtype.newbyteorder("="), _checks.numbers(operation, name, x)
+
+
+def _sliced(operation, x, dim):
+    """The dtype of `x`, `x` as a kernel takes it, the axis, its length, and the size of the axes behind it."""
+    dtype, x = _numbers(operation, "x", x)
+    _, n, inner = split(operation, x, dim)
+    if n >= MOST:
+        raise ValueError(f"{operation}: dim {dim} must be shorter than {MOST}, its length is {n}")
+    return dtype, x, _checks.axis(operation, dim, x.ndim), n, inner
+
+
+def _bits(x):
+    return BITS[x.itemsize]
+
+
+def _order(x, descending, values, indices, n, inner):
+    threads = threads_for(COST * x.size)
+    _sort[_bits(x)](bits_of(x), FORMS[x.dtype], bool(descending), values, indices.reshape(-1), n, inner, threads)
+
+
+def _whole_number(operation, name, k):
+    if not isinstance(k, (int, np.integer)) or isinstance(k, bool):
+        raise TypeError(f"{operation}: {name} must be an int, got {type(k).__name__}")
+
+
+def _taken(x, indices, axis):
+    """The elements of x at the indices."""
+    return np.take_along_axis(x, indices, axis) if x.ndim else x.copy()
+
+
+def _kth_of(operation, x, k, dim, keepdim):
+    """Values and indices of the elements that k others precede; of the medians for k = -1."""
+    dtype, x, axis, n, inner = _sliced(operation, x, dim)
+    indices = _checks.new((*x.shape[:axis], *x.shape[axis + 1 :]), _checks.INT64)
+    if indices.size:
+        _kth[_bits(x)](bits_of(x), FORMS[x.dtype], k, indices.reshape(-1), n, inner, threads_for(COST * x.size))
+    values = _taken(x, np.expand_dims(indices, axis), axis).astype(dtype, copy=False)
+    shape = reduced_shape(x.shape, reduced_axes(operation, dim, x.ndim), keepdim)
+    return values.reshape(shape), indices.reshape(shape)
+
+
+def _places(operation, row_name, rows, name, values, right):
+    _, rows = _numbers(operation, row_name, rows)
+    _, values = _numbers(operation, name, values)
+    _checks.same_dtype(operation, **{row_name: rows, name: values})
+    if rows.ndim == 0:
+        raise ValueError(f"{operation}: {row_name} must have a dimension, got shape ()")
+    if rows.ndim > 1 and rows.shape[:-1] != values.shape[:-1]:
+        raise ValueError(
+            f"{operation}: leading dimensions differ: {row_name} is {rows.shape}, {name} is {values.shape}"
+        )
+    out = _checks.new(values.shape, _checks.INT64)
+    if out.size:
+        each = values.size if rows.ndim == 1 else values.shape[-1]
+        arrays = bits_of(rows), bits_of(values), FORMS[rows.dtype], bool(right), out.reshape(-1)
+        _search[_bits(rows)](*arrays, rows.shape[-1], each, threads_for(COST * out.size))
+    return out

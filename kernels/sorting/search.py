@@ -1,0 +1,90 @@
+r"""Places in a sorted row, by bisection; the distinct values of a sorted row.
+
+A step halves the part that is left, without a branch: the part begins in its middle or stays where it begins. As many
+steps for each value, none mispredicted, and the searches for several values overlap. log2(n) comparisons a value.
+"""
+
+import numpy as np
+
+from kernels._jit import jit
+from kernels._parallel import parallel_for
+from kernels.simd import flat, shifted
+from kernels.sorting.keys import is_nan, key_of
+from kernels.sorting.radix import place_of, release_scratch, scratch_for, sorted_words
+
+TASK = 2**9  # searches of a task
+
+
+# --- naive loops: the definitions ------------------------------------------------------------------------------------
+
+
+@jit
+def searchsorted_naive(row, values, form, right, out):
+    """``out[i]``: how many elements of a sorted row are smaller than ``values[i]``, or, with `right`, not larger."""
+    for i in range(values.size):
+        value = key_of(values[i], form)
+        out[i] = 0
+        for j in range(row.size):
+            key = key_of(row[j], form)
+            out[i] += 1 if key < value or (right and key == value) else 0
+
+
+# --- search ----------------------------------------------------------------------------------------------------------
+
+
+@jit(inline=True)
+def _precedes(bits, form, value, right):
+    key = key_of(bits, form)
+    return (key < value) | (right & (key == value))
+
+
+@jit
+def _search(first, last, rows, values, form, right, out, n, each):
+    """`each` values are searched in one row, the next ones in the next row."""
+    rows, values, out = flat(rows), flat(values), flat(out)
+    for i in range(first, last):
+        row, value = shifted(rows, i // each * n), key_of(values[i], form)
+        start, left = np.int64(0), n
+        while left > 1:
+            half = left >> 1
+            start += half if _precedes(row[start + half - 1], form, value, right) else 0
+            left -= half
+        out[i] = start + (1 if n > 0 and _precedes(row[start], form, value, right) else 0)
+
+
+@jit
+def search_loops(rows, values, form, right, out, n, each, threads):
+    """Places of flat `values` in the rows of n elements, `each` of them in one row."""
+    parallel_for(_search, values.size, TASK, threads, (rows, values, form, right, out, n, each))
+
+
+@jit
+def searchsorted_rows(row, values, form, right, out):
+    """Adds bisection."""
+    search_loops(row, values, form, right, out, row.size, max(1, values.size), 1)
+
+
+VARIANTS = {"searchsorted": {"naive": searchsorted_naive, "bisection": searchsorted_rows}}
+
+
+# --- distinct values -------------------------------------------------------------------------------------------------
+
+
+@jit
+def distinct_loops(x, form, values, inverse, counts):
+    """The distinct values of x in order, for each element the place of its value (unless that array is empty), and how
+    often each value occurs; returns their number."""
+    scratch, row, groups, before = scratch_for(x.size), flat(x), np.int64(0), np.int64(0)
+    words = sorted_words(row, x.size, form, False, scratch)
+    for i in range(x.size):
+        place = place_of(words[i])
+        key = key_of(row[place], form)
+        if i == 0 or key != before or is_nan(key, form):
+            values[groups], counts[groups] = row[place], 0
+            groups += 1
+        before = key
+        counts[groups - 1] += 1
+        if inverse.size:
+            inverse[place] = groups - 1
+    release_scratch(scratch)
+    return groups
