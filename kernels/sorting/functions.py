@@ -4,25 +4,31 @@ import math
 
 import numpy as np
 from numba import boolean, int64
-from numba.types import NamedUniTuple
+from numba.types import NamedTuple, NamedUniTuple
 
 from kernels import _checks
 from kernels._indices import within
 from kernels._jit import Compiled
 from kernels._threads import threads_for
-from kernels.reduction.layout import reduced_axes, reduced_shape, split
-from kernels.sorting.keys import BITS, FORMS, Form, bits_of
+from kernels.reduction.layout import reduced_shape, split
+from kernels.sorting.keys import FORMS, Form, bits_of
 from kernels.sorting.search import distinct_loops, search_loops
 from kernels.sorting.selection import kth_loops, topk_loops
-from kernels.sorting.slices import scatter_loops, sort_loops
+from kernels.sorting.slices import Results, Slices, scatter_loops, sort_loops
 
 MOST = 2**32  # elements of a row: a place has 32 bits
 COST = 8  # how many of the cheapest elements the sorting of one takes as long as
 
-_FORM = NamedUniTuple(int64, 2, Form)
-_sort = Compiled(sort_loops, lambda kind: (kind[::1], _FORM, boolean, kind[::1], int64[::1], int64, int64, int64))
-_topk = Compiled(topk_loops, lambda kind: (kind[::1], _FORM, boolean, int64[::1], int64, int64, int64, int64))
-_kth = Compiled(kth_loops, lambda kind: (kind[::1], _FORM, int64, int64[::1], int64, int64, int64))
+_FORM, _SLICES = NamedUniTuple(int64, 2, Form), NamedUniTuple(int64, 2, Slices)
+
+
+def _results(kind):
+    return NamedTuple((kind[::1], int64[::1]), Results)
+
+
+_sort = Compiled(sort_loops, lambda kind: (kind[::1], _FORM, boolean, _results(kind), _SLICES, int64))
+_topk = Compiled(topk_loops, lambda kind: (kind[::1], _FORM, boolean, _results(kind), int64, _SLICES, int64))
+_kth = Compiled(kth_loops, lambda kind: (kind[::1], _FORM, _results(kind), int64, _SLICES, int64))
 _search = Compiled(search_loops, lambda kind: (kind[::1], kind[::1], _FORM, boolean, int64[::1], int64, int64, int64))
 
 
@@ -56,11 +62,7 @@ def sort(x, dim=-1, descending=False, stable=False):
     >>> sort(np.array([3.0, 1.0, 2.0]))
     (array([1., 2., 3.]), array([1, 2, 0]))
     """
-    dtype, x, _, n, inner = _sliced("sort", x, dim)
-    values, indices = _checks.new(x.shape, x.dtype), _checks.new(x.shape, _checks.INT64)
-    if x.size:
-        _order(x, descending, bits_of(values), indices, n, inner)
-    return values.astype(dtype, copy=False), indices
+    return _sorted("sort", x, dim, descending)
 
 
 def argsort(x, dim=-1, descending=False, stable=False):
@@ -91,11 +93,7 @@ def argsort(x, dim=-1, descending=False, stable=False):
     >>> argsort(np.array([3.0, 1.0, 2.0]))
     array([1, 2, 0])
     """
-    _, x, _, n, inner = _sliced("argsort", x, dim)
-    indices = _checks.new(x.shape, _checks.INT64)
-    if x.size:
-        _order(x, descending, bits_of(x)[:0], indices, n, inner)
-    return indices
+    return _sorted("argsort", x, dim, descending)[1]
 
 
 def topk(x, k, dim=-1, largest=True, sorted=True):
@@ -132,18 +130,14 @@ def topk(x, k, dim=-1, largest=True, sorted=True):
     >>> topk(np.array([3.0, 1.0, 4.0]), 2)
     (array([4., 3.]), array([2, 0]))
     """
-    dtype, x, axis, n, inner = _sliced("topk", x, dim)
-    _whole_number("topk", "k", k)
-    if not 0 <= k <= n:
-        raise ValueError(f"topk: k must be from 0 to {n}, the length of dim {dim}, got {k}")
+    dtype, x, axis, slices = _sliced("topk", x, dim)
+    _in_range("topk", k, 0 if x.ndim else 1, slices.n, dim)
     shape = (*x.shape[:axis], int(k), *x.shape[axis + 1 :]) if x.ndim else ()
-    if not x.ndim and k == 0:
-        raise ValueError("topk: k must be 1 for an array of no dimensions, got 0")
-    indices = _checks.new(shape, _checks.INT64)
+    values, indices = _checks.new(shape, x.dtype), _checks.new(shape, _checks.INT64)
     if indices.size:
-        threads = threads_for(COST * x.size)
-        _topk[_bits(x)](bits_of(x), FORMS[x.dtype], bool(largest), indices.reshape(-1), k, n, inner, threads)
-    return _taken(x, indices, axis).astype(dtype, copy=False), indices
+        results, threads = _flat_results(values, indices), threads_for(COST * x.size)
+        _topk[results.values.dtype](bits_of(x), FORMS[x.dtype], bool(largest), results, k, slices, threads)
+    return _as(dtype, values), indices
 
 
 def kthvalue(x, k, dim=-1, keepdim=False):
@@ -177,11 +171,9 @@ def kthvalue(x, k, dim=-1, keepdim=False):
     >>> kthvalue(np.array([3.0, 1.0, 4.0]), 2)
     (array(3.), array(0))
     """
-    n = _sliced("kthvalue", x, dim)[3]
-    _whole_number("kthvalue", "k", k)
-    if not 1 <= k <= n:
-        raise ValueError(f"kthvalue: k must be from 1 to {n}, the length of dim {dim}, got {k}")
-    return _kth_of("kthvalue", x, k - 1, dim, keepdim)
+    sliced = _sliced("kthvalue", x, dim)
+    _in_range("kthvalue", k, 1, sliced[-1].n, dim)
+    return _kth_of(*sliced, k - 1, keepdim)
 
 
 def median(x, dim=None, keepdim=False):
@@ -214,13 +206,13 @@ def median(x, dim=None, keepdim=False):
     """
     if dim is None:
         x = _checks.as_array("median", "x", x)
-        if x.size:
-            return _kth_of("median", x.reshape(-1), -1, 0, False)[0]
-        if x.dtype.kind == "f":
+        if not x.size and x.dtype.kind == "f":
             return np.full((), np.nan, _checks.numbers("median", "x", x).dtype)
-    if dim is None or not _sliced("median", x, dim)[3]:
+    sliced = _sliced("median", x if dim is not None else x.reshape(-1), 0 if dim is None else dim)
+    if not sliced[-1].n:
         raise ValueError(f"median: nothing to choose from: x is {np.shape(x)}, dim is {dim}")
-    return _kth_of("median", x, -1, dim, keepdim)
+    found = _kth_of(*sliced, -1, keepdim)
+    return found if dim is not None else found[0]
 
 
 def sort_backward(dy, indices, shape, dim=-1):
@@ -390,47 +382,53 @@ def unique(x, sorted=True, return_inverse=False, return_counts=False):
 
 def _numbers(operation, name, x):
     """The dtype of `x` in native byte order, and `x` as float32, float64 or int64."""
+    if x.__class__ is np.ndarray and x.dtype in FORMS and x.flags.carray:
+        return x.dtype, x
     x = _checks.as_array(operation, name, x)
     return x.dtype.newbyteorder("="), _checks.numbers(operation, name, x)
 
 
 def _sliced(operation, x, dim):
-    """The dtype of `x`, `x` as a kernel takes it, the axis, its length, and the size of the axes behind it."""
+    """The dtype of `x`, `x` as a kernel takes it, the axis, and the slices along it."""
     dtype, x = _numbers(operation, "x", x)
-    _, n, inner = split(operation, x, dim)
+    outer, n, inner = split(operation, x, dim)
     if n >= MOST:
         raise ValueError(f"{operation}: dim {dim} must be shorter than {MOST}, its length is {n}")
-    return dtype, x, _checks.axis(operation, dim, x.ndim), n, inner
+    return dtype, x, dim if dim >= 0 else dim + max(x.ndim, 1), Slices(n, inner)
 
 
-def _bits(x):
-    return BITS[x.itemsize]
-
-
-def _order(x, descending, values, indices, n, inner):
-    threads = threads_for(COST * x.size)
-    _sort[_bits(x)](bits_of(x), FORMS[x.dtype], bool(descending), values, indices.reshape(-1), n, inner, threads)
-
-
-def _whole_number(operation, name, k):
+def _in_range(operation, k, least, most, dim):
     if not isinstance(k, (int, np.integer)) or isinstance(k, bool):
-        raise TypeError(f"{operation}: {name} must be an int, got {type(k).__name__}")
+        raise TypeError(f"{operation}: k must be an int, got {type(k).__name__}")
+    if not least <= k <= most:
+        raise ValueError(f"{operation}: k must be from {least} to {most}, the length of dim {dim}, got {k}")
 
 
-def _taken(x, indices, axis):
-    """The elements of x at the indices."""
-    return np.take_along_axis(x, indices, axis) if x.ndim else x.copy()
+def _flat_results(values, indices):
+    return Results(bits_of(values), indices if indices.ndim == 1 else indices.reshape(-1))
 
 
-def _kth_of(operation, x, k, dim, keepdim):
+def _as(dtype, values):
+    return values if values.dtype is dtype else values.astype(dtype)
+
+
+def _sorted(operation, x, dim, descending):
+    dtype, x, _, slices = _sliced(operation, x, dim)
+    values, indices = _checks.new(x.shape, x.dtype), _checks.new(x.shape, _checks.INT64)
+    if x.size:
+        results, threads = _flat_results(values, indices), threads_for(COST * x.size)
+        _sort[results.values.dtype](bits_of(x), FORMS[x.dtype], bool(descending), results, slices, threads)
+    return _as(dtype, values), indices
+
+
+def _kth_of(dtype, x, axis, slices, k, keepdim):
     """Values and indices of the elements that k others precede; of the medians for k = -1."""
-    dtype, x, axis, n, inner = _sliced(operation, x, dim)
-    indices = _checks.new((*x.shape[:axis], *x.shape[axis + 1 :]), _checks.INT64)
+    shape = reduced_shape(x.shape, (axis,), keepdim)
+    values, indices = _checks.new(shape, x.dtype), _checks.new(shape, _checks.INT64)
     if indices.size:
-        _kth[_bits(x)](bits_of(x), FORMS[x.dtype], k, indices.reshape(-1), n, inner, threads_for(COST * x.size))
-    values = _taken(x, np.expand_dims(indices, axis), axis).astype(dtype, copy=False)
-    shape = reduced_shape(x.shape, reduced_axes(operation, dim, x.ndim), keepdim)
-    return values.reshape(shape), indices.reshape(shape)
+        results, threads = _flat_results(values, indices), threads_for(COST * x.size)
+        _kth[results.values.dtype](bits_of(x), FORMS[x.dtype], results, k, slices, threads)
+    return _as(dtype, values), indices
 
 
 def _places(operation, row_name, rows, name, values, right):
@@ -447,5 +445,5 @@ def _places(operation, row_name, rows, name, values, right):
     if out.size:
         each = values.size if rows.ndim == 1 else values.shape[-1]
         arrays = bits_of(rows), bits_of(values), FORMS[rows.dtype], bool(right), out.reshape(-1)
-        _search[_bits(rows)](*arrays, rows.shape[-1], each, threads_for(COST * out.size))
+        _search[arrays[0].dtype](*arrays, rows.shape[-1], each, threads_for(COST * out.size))
     return out

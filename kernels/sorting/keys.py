@@ -34,7 +34,8 @@ BITS = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}  # the integer of as many 
 
 def bits_of(x):
     """The memory of an array as integers, in one dimension."""
-    return x.reshape(-1).view(BITS[x.itemsize])
+    x = x if x.ndim == 1 else x.reshape(-1)
+    return x.view(BITS[x.itemsize])
 
 
 @jit(inline=True)

@@ -13,7 +13,7 @@ of the row. A radix sort goes over all words once for each digit, from the lowes
 A key counts from the smallest of the row, so that narrow ranges have few digits. Where the keys of a row differ in more
 than 32 bits, the words hold the upper 32; then words that are equal in these are sorted by the rest.
 
-About 3 operations an element and digit; words are read and written once for each. Short rows are sorted by insertion.
+About 3 operations an element and digit; words are read and written once for each. Short rows are sorted by rank.
 """
 
 from typing import NamedTuple
@@ -24,16 +24,15 @@ from kernels._jit import jit
 from kernels.simd import allocate, release, shifted
 from kernels.sorting.keys import distance, key_of
 
-INSERTION = 24  # words up to which insertion is faster than to count digits
+RANKED = 64  # words up to which it is faster to compare all with all than to count digits
 FEW_WORDS = 2**11  # up to which the counters of long digits would take longer than the words
 SHORT_DIGIT, LONG_DIGIT = 8, 11  # bits: 256 counters, or 2,048 (16 KiB), which stay in L1
-COUNTERS = 3 * 2**LONG_DIGIT  # three long digits, or four short ones
 HALF = np.uint64(32)
 PLACE = np.uint64(2**32 - 1)
 
 
 class Scratch(NamedTuple):
-    """Memory to sort rows of up to some length: two rows of words, and the counters of digits."""
+    """Memory to sort rows of up to some length: two rows of words, and the counters of a digit."""
 
     words: object
     spare: object
@@ -43,7 +42,7 @@ class Scratch(NamedTuple):
 @jit(inline=True)
 def scratch_for(n):
     """Scratch for rows of up to n elements; `release_scratch` gives it back."""
-    return Scratch(allocate(np.uint64, n), allocate(np.uint64, n), allocate(np.int64, COUNTERS))
+    return Scratch(allocate(np.uint64, n), allocate(np.uint64, n), allocate(np.int64, 2**LONG_DIGIT))
 
 
 @jit(inline=True)
@@ -64,13 +63,13 @@ def place_of(word):
 
 
 @jit(inline=True)
-def _sort_by_insertion(words, n):
-    for i in range(1, n):
-        word, hole = words[i], i
-        while hole > 0 and words[hole - 1] > word:
-            words[hole] = words[hole - 1]
-            hole -= 1
-        words[hole] = word
+def _sort_by_rank(words, spare, n):
+    """Each word to the place that is the number of smaller ones: n**2 comparisons, in vectors, without branches."""
+    for i in range(n):
+        word, rank = words[i], np.int64(0)
+        for j in range(n):
+            rank += 1 if words[j] < word else 0
+        spare[rank] = word
 
 
 @jit(inline=True)
@@ -81,34 +80,31 @@ def _digit(word, shift, mask):
 @jit
 def _sort_words(words, spare, n, bits, counters):
     """Sort n words by the lowest `bits` bits of their keys; returns where they are and the memory that is free."""
-    if n <= INSERTION:
-        _sort_by_insertion(words, n)
-        return words, spare
+    if n <= RANKED:
+        _sort_by_rank(words, spare, n)
+        return spare, words
     most = SHORT_DIGIT if n <= FEW_WORDS else LONG_DIGIT
     passes = (bits + most - 1) // most
     width = (bits + passes - 1) // passes
     digits, mask = np.int64(1) << width, np.uint64((np.int64(1) << width) - 1)
-    for i in range(passes * digits):
-        counters[i] = 0
-    for i in range(n):
-        word = words[i]
-        for number in range(passes):
-            counters[number * digits + _digit(word, 32 + number * width, mask)] += 1
-    for number in range(passes):
-        shift, counts = 32 + number * width, shifted(counters, number * digits)
-        if counts[_digit(words[0], shift, mask)] == n:  # all have the same
+    for shift in range(32, 32 + passes * width, width):
+        for digit in range(digits):
+            counters[digit] = 0
+        for i in range(n):
+            counters[_digit(words[i], shift, mask)] += 1
+        if counters[_digit(words[0], shift, mask)] == n:  # all have the same
             continue
         total = np.int64(0)
         for digit in range(digits):  # from the count of each digit to the place of its first word
-            count = counts[digit]
-            counts[digit] = total
+            count = counters[digit]
+            counters[digit] = total
             total += count
         for i in range(n):
             word = words[i]
             digit = _digit(word, shift, mask)
-            to = counts[digit]
+            to = counters[digit]
             spare[to] = word
-            counts[digit] = to + 1
+            counters[digit] = to + 1
         words, spare = spare, words
     return words, spare
 

@@ -6,6 +6,9 @@ A row (inner = 1) is sorted where it lies. Columns are copied to a row first, on
 holds of the neighbouring columns is still in L2 when their turn comes.
 """
 
+from typing import NamedTuple
+
+import numpy as np
 
 from kernels._jit import jit
 from kernels._parallel import parallel_for
@@ -15,6 +18,20 @@ from kernels.sorting.keys import key_of
 from kernels.sorting.radix import place_of, release_scratch, scratch_for, sorted_words
 
 TASK = 2**11  # elements of a task, at least 10 us of work
+
+
+class Slices(NamedTuple):
+    """The slices of an array (outer, n, inner)."""
+
+    n: int
+    inner: int
+
+
+class Results(NamedTuple):
+    """Flat arrays for the values (as integers) and their places in the slices."""
+
+    values: object
+    indices: object
 
 
 # --- naive loops: the definition -------------------------------------------------------------------------------------
@@ -50,34 +67,34 @@ def row_of(x, at, n, inner, memory):
 
 
 @jit
-def _sort_slices(first, last, x, form, descending, values, indices, n, inner):
+def _sort_slices(first, last, x, form, descending, results, slices):
+    n, inner = slices
     memory, scratch = allocate(x, n), scratch_for(n)
-    x, results, places = flat(x), flat(values), flat(indices)
+    x, values, indices = flat(x), flat(results.values), flat(results.indices)
     for number in range(first, last):
         at = slice_at(number, n, inner)
         row = row_of(x, at, n, inner, memory)
         words = sorted_words(row, n, form, descending, scratch)
         for i in range(n):
             place = place_of(words[i])
-            places[at + i * inner] = place
-            if values.size:
-                results[at + i * inner] = row[place]
+            values[at + i * inner], indices[at + i * inner] = row[place], place
     release_scratch(scratch)
     release(memory)
 
 
 @jit
-def sort_loops(x, form, descending, values, indices, n, inner, threads):
-    """Values (unless that array is empty) and indices of the sorted slices of flat arrays (outer, n, inner)."""
-    arguments = x, form, descending, values, indices, n, inner
-    parallel_for(_sort_slices, x.size // n, max(1, TASK // n), threads, arguments)
+def sort_loops(x, form, descending, results, slices, threads):
+    """Values and indices of the sorted slices of the flat array (outer, n, inner)."""
+    arguments = x, form, descending, results, slices
+    parallel_for(_sort_slices, x.size // slices.n, max(1, TASK // slices.n), threads, arguments)
 
 
 @jit
 def sort_rows(bits, form, descending, indices):
     """Adds the radix sort."""
     if bits.size:
-        sort_loops(bits.reshape(-1), form, descending, bits[:0, 0], indices.reshape(-1), bits.shape[1], 1, 1)
+        results = Results(np.empty(bits.size, bits.dtype), indices.reshape(-1))
+        sort_loops(bits.reshape(-1), form, descending, results, Slices(bits.shape[1], 1), 1)
 
 
 VARIANTS = {"sort": {"naive": sort_naive, "radix": sort_rows}}
