@@ -191,8 +191,7 @@ SCALAR_RUNGS = {
     ("pooling", "adaptive_avg_pool", "rows"),
     *(("pooling", name, "vectors") for name in ("im2col", "col2im")),
     ("pooling", "max_unpool", "planes"),
-    *(("scan", name, "chains") for name in ("cumsum", "cumprod")),
-    *(("scan", name, "groups") for name in ("cummax", "cummin")),
+    ("scan", "cumprod", "chains"),
     ("sorting", "sort", "radix"),
     ("sorting", "topk", "buffer"),
     ("sorting", "kthvalue", "digit"),
@@ -203,8 +202,8 @@ RUNNING = {
     "sgd", "adam", "adamw", "rmsprop", "adagrad", "clip_grad_norm", "embedding", "embedding_backward", "embedding_bag",
     "im2col", "col2im", "unfold", "unfold_backward", "fold", "fold_backward", "interpolate", "interpolate_backward",
     "alibi_slopes", "rotary_tables", "mean_backward", "sum_backward",
-    "cumsum", "cumsum_backward", "cumprod", "cumprod_backward", "cummax", "cummax_backward", "cummin", "cummin_backward",
-    "sort", "argsort", "topk", "kthvalue", "median", "sort_backward", "searchsorted", "bucketize", "unique",
+    "cumprod", "cumprod_backward", "cummax_backward", "cummin_backward", "sort", "argsort",
+    "topk", "kthvalue", "median", "sort_backward", "searchsorted", "bucketize", "unique",
     *(f"{kind}{dims}d{which}" for dims in (1, 2, 3) for which in ("", "_backward") for kind in
       ("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "max_unpool")),
 }  # fmt: skip

@@ -29,7 +29,7 @@ ieee = np.errstate(all="ignore")
 @ieee
 def cumsum(x, dim):
     """Sums so far; those of integers are int64."""
-    return np.cumsum(np.atleast_1d(x), axis=dim, dtype=_wide(x)).reshape(x.shape)
+    return np.cumsum(np.atleast_1d(x), axis=dim, dtype=_wide(x)).reshape(x.shape).astype(_result(x))
 
 
 @ieee
@@ -42,7 +42,7 @@ def cumsum_backward(dy, dim):
 @ieee
 def cumprod(x, dim):
     """Products so far; those of integers are int64."""
-    return np.cumprod(np.atleast_1d(x), axis=dim, dtype=_wide(x)).reshape(x.shape)
+    return np.cumprod(np.atleast_1d(x), axis=dim, dtype=_wide(x)).reshape(x.shape).astype(_result(x))
 
 
 @ieee
@@ -84,7 +84,8 @@ cummin_backward = cummax_backward
 @ieee
 def logcumsumexp(x, dim):
     """Logarithms of the sums so far of exponentials."""
-    return np.logaddexp.accumulate(np.atleast_1d(x), axis=dim).reshape(x.shape)
+    x_wide = np.atleast_1d(x).astype(_wide(x))
+    return np.logaddexp.accumulate(x_wide, axis=dim).reshape(x.shape).astype(x.dtype)
 
 
 @ieee
@@ -99,6 +100,11 @@ def logcumsumexp_backward(dy, x, dim):
 
 
 def _wide(x):
+    """The dtype of totals."""
+    return np.float64 if x.dtype == np.float32 else _result(x)
+
+
+def _result(x):
     return x.dtype if x.dtype.kind == "f" else np.int64
 
 

@@ -6,9 +6,9 @@ r"""Sums and products so far.
 One operation an element; one element read, one written. Totals are float64, so that a float32 result of any length is
 rounded once.
 
-A scan is a chain: each step waits for the one before, 2 to 4 cycles, though a core could start several a cycle. So four
-chains run side by side: those of neighbouring slices, or of parts of a long one, which begin with the sum of what comes
-before them:
+A scan is a chain: each step waits for the one before, 2 to 4 cycles, though a core could start several a cycle. In rows
+of floats, a vector is scanned by itself, and the chain has one step a vector. Elsewhere four chains run side by
+side: those of neighbouring slices, or of parts of a long one. The parts begin with the sum of what comes before them:
 
     x        ├── part 0 ──┼── part 1 ──┼── part 2 ──┤      pass 1: sums of the parts, in vectors
     carries  0            s0           s0 + s1             pass 2: the scans of the parts, side by side
@@ -23,6 +23,16 @@ import numpy as np
 from kernels._jit import jit
 from kernels._parallel import parallel_for
 from kernels.simd import flat
+from kernels.simd.prefix import (
+    double_count,
+    first_lane,
+    last_lane,
+    load_doubles,
+    products_so_far,
+    store_doubles,
+    sums_so_far,
+    sums_to_end,
+)
 
 PART = 2**13  # elements of a part: 32 or 64 KiB, which stay in L2 from pass 1 to pass 2
 TASK = 2**14  # elements of a task, at least 5 us of work
@@ -102,6 +112,17 @@ def _multiply(total, x):
     return total * x
 
 
+@jit(inline=True)
+def _carry_at(number, carries, slices):
+    """The total before a part: of one for each, or the start for all."""
+    return carries[number if slices.parts > 1 else 0]
+
+
+@jit(inline=True)
+def _carries_at(number, carries, slices):
+    return _carry_at(number, carries, slices), _carry_at(number + 1, carries, slices)
+
+
 @jit
 def _sum_parts(first, last, x, carries, slices):
     elements, step = flat(x), -slices.inner if slices.backward else slices.inner
@@ -123,9 +144,8 @@ def _carry(carries, slices):
             total += more
 
 
-def _scan_of(combine, split):
-    """Jitted ``loops(x, y, outer, n, inner, start, backward, threads)``: scans along the middle axis of flat arrays,
-    from the total `start` on, whose type is that of all totals."""
+def _chains_of(combine):
+    """Jitted ``scan_parts(first, last, x, y, carries, slices)``, four parts at a time, and the scan of one of them."""
 
     @jit(inline=True, fastmath=False)
     def chain(x, y, at, step, count, total):
@@ -148,17 +168,16 @@ def _scan_of(combine, split):
     @jit(fastmath=False)
     def scan_parts(first, last, x, y, carries, slices):
         x, y, step = flat(x), flat(y), -slices.inner if slices.backward else slices.inner
-        several = np.int64(1 if slices.parts > 1 else 0)  # one part a slice: one carry, the start, for all
         number = first
         while number + 4 <= last:
-            i, j, k = number + 1, number + 2, number + 3
-            (a, m), (b, n), (c, o), (d, p) = (
-                _part_at(number, slices), _part_at(i, slices), _part_at(j, slices), _part_at(k, slices),
-            )  # fmt: skip
+            a, m = _part_at(number, slices)
+            b, n = _part_at(number + 1, slices)
+            c, o = _part_at(number + 2, slices)
+            d, p = _part_at(number + 3, slices)
             count = min(min(m, n), min(o, p))
-            totals = carries[number * several], carries[i * several], carries[j * several], carries[k * several]
-            w, q, r, s = side_by_side(x, y, (a, b, c, d), step, count, totals)
             done = count * step
+            before, after = _carries_at(number, carries, slices), _carries_at(number + 2, carries, slices)
+            w, q, r, s = side_by_side(x, y, (a, b, c, d), step, count, (*before, *after))
             chain(x, y, a + done, step, m - count, w)
             chain(x, y, b + done, step, n - count, q)
             chain(x, y, c + done, step, o - count, r)
@@ -166,7 +185,51 @@ def _scan_of(combine, split):
             number += 4
         for each in range(number, last):
             at, count = _part_at(each, slices)
-            chain(x, y, at, step, count, carries[each * several])
+            chain(x, y, at, step, count, _carry_at(each, carries, slices))
+
+    return scan_parts, chain
+
+
+def _vectors_of(combine, so_far, to_end):
+    """Jitted ``scan_rows(first, last, x, y, carries, slices)`` of floats, by the scan of a vector: the chain has one
+    step for each of these."""
+
+    @jit(inline=True, fastmath=False)
+    def one_by_one(x, y, at, step, count, total):
+        for i in range(count):
+            total = combine(total, np.float64(x[at + i * step]))
+            y[at + i * step] = total
+        return total
+
+    @jit(fastmath=False)
+    def scan_rows(first, last, x, y, carries, slices):
+        x, y, lanes, step = flat(x), flat(y), double_count(x), -1 if slices.backward else 1
+        for number in range(first, last):
+            at, count = _part_at(number, slices)
+            total = _carry_at(number, carries, slices)
+            whole = count - count % lanes
+            for i in range(0, whole, lanes):
+                if slices.backward:
+                    here = at - i - lanes + 1
+                    scanned = to_end(load_doubles(x, here))
+                    whole_sum = first_lane(scanned)
+                else:
+                    here = at + i
+                    scanned = so_far(load_doubles(x, here))
+                    whole_sum = last_lane(scanned)
+                if whole_sum - whole_sum == 0:
+                    store_doubles(y, here, combine(scanned, total))
+                    total = combine(total, whole_sum)
+                else:  # perhaps only without what comes before
+                    total = one_by_one(x, y, at + i * step, step, lanes, total)
+            one_by_one(x, y, at + whole * step, step, count - whole, total)
+
+    return scan_rows
+
+
+def _columns_of(combine):
+    """Jitted ``scan_columns(first, last, x, y, carries, slices, width)``: blocks of neighbouring columns, which the
+    compiler makes vectors of."""
 
     @jit(fastmath=False)
     def scan_columns(first, last, x, y, carries, slices, width):
@@ -185,6 +248,15 @@ def _scan_of(combine, split):
                     totals[k] = total
                     y[row + k] = total
 
+    return scan_columns
+
+
+def _scan_of(combine, split, scan_rows=None):
+    """Jitted ``loops(x, y, outer, n, inner, start, backward, threads)``: scans along the middle axis of flat arrays,
+    from the total `start` on, whose type is that of all totals; of rows by `scan_rows`, else by chains."""
+    scan_parts, chain = _chains_of(combine)
+    scan_rows, scan_columns = scan_rows or scan_parts, _columns_of(combine)
+
     @jit(fastmath=False)
     def loops(x, y, outer, n, inner, start, backward, threads):
         if inner >= NARROW:
@@ -202,7 +274,10 @@ def _scan_of(combine, split):
         if parts > 1:
             parallel_for(_sum_parts, number, grain, threads, (x, carries, slices))
             _carry(carries, slices)
-        parallel_for(scan_parts, number, grain, threads, (x, y, carries, slices))
+        if inner == 1:
+            parallel_for(scan_rows, number, grain, threads, (x, y, carries, slices))
+        else:
+            parallel_for(scan_parts, number, grain, threads, (x, y, carries, slices))
         if parts > 1:
             for each in range(outer * inner):
                 total = carries[(each + 1) * parts - 1]
@@ -214,22 +289,26 @@ def _scan_of(combine, split):
     return loops
 
 
-cumsum_loops, cumprod_loops = _scan_of(_add, True), _scan_of(_multiply, False)
+cumsum_loops = _scan_of(_add, True, _vectors_of(_add, sums_so_far, sums_to_end))
+# of float32: products of a vector's lanes leave the range of float64 only where the float32 result has left its own
+cumprod_loops = _scan_of(_multiply, False, _vectors_of(_multiply, products_so_far, products_so_far))
+# of integers, and of float64
+cumsum_chains, cumprod_chains = _scan_of(_add, True), _scan_of(_multiply, False)
 
 
 @jit
 def cumsum_rows(x, out):
-    """Adds chains side by side."""
+    """Adds the scan of a vector."""
     cumsum_loops(flat(x), flat(out), x.shape[0], x.shape[1], 1, 0.0, False, 1)
 
 
 @jit
 def cumprod_rows(x, out):
     """Adds chains side by side."""
-    cumprod_loops(flat(x), flat(out), x.shape[0], x.shape[1], 1, 1.0, False, 1)
+    cumprod_chains(flat(x), flat(out), x.shape[0], x.shape[1], 1, 1.0, False, 1)
 
 
 VARIANTS = {
-    "cumsum": {"naive": cumsum_naive, "chains": cumsum_rows},
+    "cumsum": {"naive": cumsum_naive, "vectors": cumsum_rows},
     "cumprod": {"naive": cumprod_naive, "chains": cumprod_rows},
 }

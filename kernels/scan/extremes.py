@@ -5,8 +5,8 @@ r"""Maxima and minima so far, with their indices.
 Of equal elements the last has the index. A NaN stays to the end, in `cummin` too. One comparison an element; one
 element read, one and an index written.
 
-In a row in random order few elements change the maximum. So a row is compared in groups, in vectors: only a group with
-a new maximum is taken element by element.
+In a row in random order few elements change the maximum. So a row is compared in vectors, and only one with a new
+maximum is scanned: the maxima of its lanes so far, and then, of the lanes that attain them, the largest number so far.
 """
 
 import numpy as np
@@ -14,7 +14,8 @@ import numpy as np
 from kernels._jit import jit
 from kernels._parallel import parallel_for
 from kernels.scan.chains import COLUMNS, TASK, column_block
-from kernels.simd import flat, shifted
+from kernels.simd import any_lanes, flat, lane_count, load, maximum, minimum, select, shifted, splat, store
+from kernels.simd.prefix import maxima_so_far, minima_so_far
 
 GROUP = 32  # elements of a row that are compared at once
 
@@ -64,8 +65,8 @@ def cummin_naive(x, out, indices):
 # --- rows and columns ------------------------------------------------------------------------------------------------
 
 
-def _extremes_of(wins):
-    """Jitted ``loops(x, values, indices, outer, n, inner, threads)`` for flat arrays (outer, n, inner)."""
+def _groups_of(wins):
+    """Jitted ``scan_row(x, values, indices, n, numbers)`` by comparison of GROUP elements at once."""
 
     @jit(inline=True, fastmath=False)
     def one_by_one(x, values, indices, first, last, best, place):
@@ -76,7 +77,7 @@ def _extremes_of(wins):
         return best, place
 
     @jit(inline=True, fastmath=False)
-    def scan_row(x, values, indices, n):
+    def scan_row(x, values, indices, n, numbers):
         best, place = x[0], np.int64(0)
         whole = n - n % GROUP
         for first in range(0, whole, GROUP):
@@ -92,11 +93,65 @@ def _extremes_of(wins):
                     indices[i] = place
         one_by_one(x, values, indices, whole, n, best, place)
 
+    return scan_row
+
+
+@jit(inline=True)
+def _larger_so_far(x, before):
+    return maximum(maxima_so_far(x), before)
+
+
+@jit(inline=True)
+def _smaller_so_far(x, before):
+    return minimum(minima_so_far(x), before)
+
+
+def _vectors_of(wins, so_far):
+    """The same of floats, by scans of vectors: the maxima, and the last of the lanes that attain them."""
+
+    @jit(inline=True, fastmath=False)
+    def scan_vector(x, values, indices, i, place, numbers):
+        """One vector of which an element wins; `numbers` are those of the lanes, and room for as many."""
+        lanes = lane_count(x)
+        element = load(x, i)
+        best = so_far(element, splat(x, values[i - 1] if i > 0 else x[0]))
+        store(values, i, best)
+        attained = (element == best) | (element != element)
+        store(numbers, lanes, maxima_so_far(select(attained, load(numbers, 0), -1.0)))
+        for k in range(lanes):
+            lane = numbers[lanes + k]
+            indices[i + k] = i + np.int64(lane) if lane >= 0 else place
+
+    @jit(inline=True, fastmath=False)
+    def scan_row(x, values, indices, n, numbers):
+        best, place, lanes = x[0], np.int64(0), lane_count(x)
+        whole = n - n % lanes
+        for i in range(0, whole, lanes):
+            element = load(x, i)
+            if any_lanes(wins(element, splat(x, best))):
+                scan_vector(x, values, indices, i, place, numbers)
+                best, place = values[i + lanes - 1], indices[i + lanes - 1]
+            else:
+                store(values, i, splat(x, best))
+                for k in range(lanes):
+                    indices[i + k] = place
+        for i in range(whole, n):
+            if wins(x[i], best):
+                best, place = x[i], np.int64(i)
+            values[i], indices[i] = best, place
+
+    return scan_row
+
+
+def _extremes_of(wins, scan_row):
+    """Jitted ``loops(x, values, indices, outer, n, inner, threads)`` for flat arrays (outer, n, inner)."""
+
     @jit(fastmath=False)
     def scan_rows(first, last, x, values, indices, n):
+        memory = np.arange(2 * GROUP).astype(x.dtype)
         for row in range(first, last):
             at = row * n
-            scan_row(shifted(flat(x), at), shifted(flat(values), at), shifted(flat(indices), at), n)
+            scan_row(shifted(flat(x), at), shifted(flat(values), at), shifted(flat(indices), at), n, flat(memory))
 
     @jit(fastmath=False)
     def scan_columns(first, last, x, values, indices, n, inner, width):
@@ -131,24 +186,28 @@ def _extremes_of(wins):
     return loops
 
 
-cummax_loops, cummin_loops = _extremes_of(exceeds_or_equals), _extremes_of(falls_below_or_equals)
+cummax_loops = _extremes_of(exceeds_or_equals, _vectors_of(exceeds_or_equals, _larger_so_far))
+cummin_loops = _extremes_of(falls_below_or_equals, _vectors_of(falls_below_or_equals, _smaller_so_far))
+# of integers
+cummax_groups = _extremes_of(exceeds_or_equals, _groups_of(exceeds_or_equals))
+cummin_groups = _extremes_of(falls_below_or_equals, _groups_of(falls_below_or_equals))
 
 
 @jit
 def cummax_rows(x, out, indices):
-    """Adds the comparison of a group at once."""
+    """Adds the scan of a vector."""
     cummax_loops(flat(x), flat(out), flat(indices), x.shape[0], x.shape[1], 1, 1)
 
 
 @jit
 def cummin_rows(x, out, indices):
-    """Adds the comparison of a group at once."""
+    """Adds the scan of a vector."""
     cummin_loops(flat(x), flat(out), flat(indices), x.shape[0], x.shape[1], 1, 1)
 
 
 VARIANTS = {
-    "cummax": {"naive": cummax_naive, "groups": cummax_rows},
-    "cummin": {"naive": cummin_naive, "groups": cummin_rows},
+    "cummax": {"naive": cummax_naive, "vectors": cummax_rows},
+    "cummin": {"naive": cummin_naive, "vectors": cummin_rows},
 }
 
 
@@ -156,8 +215,25 @@ VARIANTS = {
 
 
 @jit(fastmath=False)
+def _add_runs_of_rows(first, last, dy, indices, dx, n):
+    """The indices of a row seldom change: what they get is summed in float64 until they do."""
+    slopes, places, results = flat(dy), flat(indices), flat(dx)
+    for start in range(first * n, last * n, n):
+        for i in range(start, start + n):
+            results[i] = 0.0
+        total, current = 0.0, places[start]
+        for i in range(start, start + n):
+            index = places[i]
+            if index != current:
+                results[start + current] += total
+                total, current = 0.0, index
+            total += slopes[i]
+        results[start + current] += total
+
+
+@jit(fastmath=False)
 def _add_runs(first, last, dy, indices, dx, n, inner, width):
-    """The indices of a column seldom change: what they get is summed in float64 until they do."""
+    """The same for columns, side by side."""
     blocks = (inner + width - 1) // width
     totals, current = np.empty(COLUMNS), np.empty(COLUMNS, np.int64)
     dy, indices, dx, totals, current = flat(dy), flat(indices), flat(dx), flat(totals), flat(current)
@@ -184,6 +260,9 @@ def _add_runs(first, last, dy, indices, dx, n, inner, width):
 @jit
 def add_to_indices(dy, indices, dx, outer, n, inner, threads):
     """``dx[o, indices[o, i, j], j] += dy[o, i, j]``, from zeros; flat arrays."""
+    if inner == 1:
+        parallel_for(_add_runs_of_rows, outer, max(1, TASK // n), threads, (dy, indices, dx, n))
+        return
     width = column_block(outer, inner)
     tasks = outer * ((inner + width - 1) // width)
     grain = max(1, TASK // (n * min(width, inner)))

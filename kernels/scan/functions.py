@@ -1,17 +1,46 @@
 """The public functions: they validate arguments, allocate and call the loops."""
 
-import numpy as np
+from numba import boolean, float64, int64
 
 from kernels import _checks
 from kernels._indices import within
+from kernels._jit import Compiled
 from kernels._threads import threads_for
 from kernels.reduction.layout import expect_shape, split
-from kernels.scan.chains import cumprod_loops, cumsum_loops
-from kernels.scan.extremes import add_to_indices, cummax_loops, cummin_loops
+from kernels.scan.chains import cumprod_chains, cumprod_loops, cumsum_chains, cumsum_loops
+from kernels.scan.extremes import add_to_indices, cummax_groups, cummax_loops, cummin_groups, cummin_loops
 from kernels.scan.logsum import logcumsumexp_backward_loops, logcumsumexp_loops
 from kernels.scan.products import cumprod_backward_loops
 
 EXPENSIVE = 16  # how many of the cheapest elements an exponential and a logarithm take as long as
+
+
+class _Loops(dict):
+    """From each dtype to the machine code for flat arrays of it, from `loops` or, for some dtypes, from others."""
+
+    def __init__(self, loops, types, others=None):
+        self.others = {dtype: Compiled(function, types) for dtype, function in (others or {}).items()}
+        self.loops = Compiled(loops, types)
+
+    def __missing__(self, dtype):
+        found = self[dtype] = self.others.get(dtype, self.loops)[dtype]
+        return found
+
+
+def _chain_types(kind):
+    start = kind if kind == int64 else float64
+    return (kind[::1], kind[::1], int64, int64, int64, start, boolean, int64)
+
+
+def _extreme_types(kind):
+    return (kind[::1], kind[::1], int64[::1], int64, int64, int64, int64)
+
+
+_INT64, _FLOAT64 = _checks.INT64, _checks.FLOAT64
+_cumsum = _Loops(cumsum_loops, _chain_types, {_INT64: cumsum_chains})
+_cumprod = _Loops(cumprod_loops, _chain_types, {_INT64: cumprod_chains, _FLOAT64: cumprod_chains})
+_cummax = _Loops(cummax_loops, _extreme_types, {_INT64: cummax_groups})
+_cummin = _Loops(cummin_loops, _extreme_types, {_INT64: cummin_groups})
 
 
 def cumsum(x, dim):
@@ -39,7 +68,7 @@ def cumsum(x, dim):
     >>> cumsum(np.array([[1.0, 2.0, 3.0]]), 1)
     array([[1., 3., 6.]])
     """
-    return _chains("cumsum", cumsum_loops, x, dim, 0)
+    return _chains("cumsum", _cumsum, x, dim, 0)
 
 
 def cumsum_backward(dy, dim):
@@ -70,7 +99,7 @@ def cumsum_backward(dy, dim):
     array([6., 5., 3.])
     """
     dy = _checks.floats("cumsum_backward", "dy", dy)
-    return _chains("cumsum_backward", cumsum_loops, dy, dim, 0, True)
+    return _chains("cumsum_backward", _cumsum, dy, dim, 0, True)
 
 
 def cumprod(x, dim):
@@ -98,7 +127,7 @@ def cumprod(x, dim):
     >>> cumprod(np.array([[1, 2, 3]]), 1)
     array([[1, 2, 6]])
     """
-    return _chains("cumprod", cumprod_loops, x, dim, 1)
+    return _chains("cumprod", _cumprod, x, dim, 1)
 
 
 def cumprod_backward(dy, x, dim):
@@ -160,7 +189,7 @@ def cummax(x, dim):
     >>> cummax(np.array([1.0, 3.0, 2.0, 3.0]), 0)
     (array([1., 3., 3., 3.]), array([0, 1, 1, 3]))
     """
-    return _extremes("cummax", cummax_loops, x, dim)
+    return _extremes("cummax", _cummax, x, dim)
 
 
 def cummin(x, dim):
@@ -190,7 +219,7 @@ def cummin(x, dim):
     >>> cummin(np.array([3.0, 1.0, 2.0, 1.0]), 0)
     (array([3., 1., 1., 1.]), array([0, 1, 1, 3]))
     """
-    return _extremes("cummin", cummin_loops, x, dim)
+    return _extremes("cummin", _cummin, x, dim)
 
 
 def cummax_backward(dy, indices, dim):
@@ -336,8 +365,8 @@ def _chains(operation, loops, x, dim, start, backward=False):
     outer, n, inner = split(operation, x, dim)
     y = _checks.new(x.shape, x.dtype)
     if x.size:
-        start = np.int64(start) if x.dtype.kind == "i" else np.float64(start)
-        loops(x.reshape(-1), y.reshape(-1), outer, n, inner, start, backward, threads_for(x.size))
+        start = start if x.dtype.kind == "i" else float(start)
+        loops[x.dtype](_flat(x), _flat(y), outer, n, inner, start, backward, threads_for(x.size))
     return y
 
 
@@ -348,9 +377,12 @@ def _extremes(operation, loops, x, dim):
     outer, n, inner = split(operation, x, dim)
     values, indices = _checks.new(x.shape, x.dtype), _checks.new(x.shape, _checks.INT64)
     if x.size:
-        arrays = x.reshape(-1), values.reshape(-1), indices.reshape(-1)
-        loops(*arrays, outer, n, inner, threads_for(x.size))
-    return values.astype(dtype.newbyteorder("="), copy=False), indices
+        loops[x.dtype](_flat(x), _flat(values), _flat(indices), outer, n, inner, threads_for(x.size))
+    return values if values.dtype is dtype else values.astype(dtype.newbyteorder("=")), indices
+
+
+def _flat(x):
+    return x if x.ndim == 1 else x.reshape(-1)
 
 
 def _from_input(operation, loops, dy, x, dim, cost=1):

@@ -29,16 +29,18 @@ def _gradient(dy, x, dx, n, step, products):
         else:
             product *= factor
         products[i] = product
+    for i in range(n):
+        products[i] *= dy[i * step]
     total = 0.0
     for i in range(n - 1, -1, -1):
-        total += np.float64(dy[i * step]) * products[i]
-        if i > zero:
-            dx[i * step] = 0.0
-        elif i == zero:
-            dx[i * step] = total
+        total += products[i]
+        products[i] = total
+        if i == zero:
             total = 0.0
-        else:
-            dx[i * step] = total / np.float64(x[i * step])
+    for i in range(zero):
+        dx[i * step] = products[i] / x[i * step]
+    for i in range(zero, n):
+        dx[i * step] = products[i] if i == zero else 0.0
 
 
 @jit

@@ -5,20 +5,11 @@
 - `slices`: the slices of an array sorted; the gradient.
 - `selection`: the k largest; the k-th smallest.
 - `search`: places in a sorted row; distinct values.
-- `functions`: the public functions.
+- `functions`, `searches`: the public functions.
 """
 
 from kernels.sorting import search, selection, slices
-from kernels.sorting.functions import (
-    argsort,
-    bucketize,
-    kthvalue,
-    median,
-    searchsorted,
-    sort,
-    sort_backward,
-    topk,
-    unique,
-)
+from kernels.sorting.functions import argsort, kthvalue, median, sort, sort_backward, topk
+from kernels.sorting.searches import bucketize, searchsorted, unique
 
 VARIANTS = slices.VARIANTS | selection.VARIANTS | search.VARIANTS

@@ -1,4 +1,4 @@
-"""The public functions: they validate arguments, allocate and call the loops."""
+"""The public functions that sort and select: they validate arguments, allocate and call the loops."""
 
 import math
 
@@ -12,24 +12,22 @@ from kernels._jit import Compiled
 from kernels._threads import threads_for
 from kernels.reduction.layout import reduced_shape, split
 from kernels.sorting.keys import FORMS, Form, bits_of
-from kernels.sorting.search import distinct_loops, search_loops
 from kernels.sorting.selection import kth_loops, topk_loops
 from kernels.sorting.slices import Results, Slices, scatter_loops, sort_loops
 
 MOST = 2**32  # elements of a row: a place has 32 bits
 COST = 8  # how many of the cheapest elements the sorting of one takes as long as
 
-_FORM, _SLICES = NamedUniTuple(int64, 2, Form), NamedUniTuple(int64, 2, Slices)
+FORM_TYPE, _SLICES = NamedUniTuple(int64, 2, Form), NamedUniTuple(int64, 2, Slices)
 
 
 def _results(kind):
     return NamedTuple((kind[::1], int64[::1]), Results)
 
 
-_sort = Compiled(sort_loops, lambda kind: (kind[::1], _FORM, boolean, _results(kind), _SLICES, int64))
-_topk = Compiled(topk_loops, lambda kind: (kind[::1], _FORM, boolean, _results(kind), int64, _SLICES, int64))
-_kth = Compiled(kth_loops, lambda kind: (kind[::1], _FORM, _results(kind), int64, _SLICES, int64))
-_search = Compiled(search_loops, lambda kind: (kind[::1], kind[::1], _FORM, boolean, int64[::1], int64, int64, int64))
+_sort = Compiled(sort_loops, lambda kind: (kind[::1], FORM_TYPE, boolean, _results(kind), _SLICES, int64))
+_topk = Compiled(topk_loops, lambda kind: (kind[::1], FORM_TYPE, boolean, _results(kind), int64, _SLICES, int64))
+_kth = Compiled(kth_loops, lambda kind: (kind[::1], FORM_TYPE, _results(kind), int64, _SLICES, int64))
 
 
 def sort(x, dim=-1, descending=False, stable=False):
@@ -270,117 +268,10 @@ def sort_backward(dy, indices, shape, dim=-1):
     return dx
 
 
-def searchsorted(sorted_sequence, values, right=False):
-    """Where each of `values` would be inserted into a row in ascending order.
-
-    Parameters
-    ----------
-    sorted_sequence : array, float32 or float64, or integer
-        Shape ``(n,)``, or ``(*B, n)``: a row for each of the leading dimensions; NaN comes last. Whether it is in order
-        is not checked.
-    values : array
-        Of the dtype of `sorted_sequence`; any shape, or ``(*B, m)``.
-    right : bool, default False
-        Whether the place is behind the elements that equal the value, instead of before them.
-
-    Returns
-    -------
-    ndarray of int64
-        Of the shape of `values`, from 0 to n.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an array does not hold real numbers, or dtypes differ; if leading dimensions differ.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from kernels import searchsorted
-    >>> searchsorted(np.array([1.0, 3.0, 5.0]), np.array([3.0, 6.0]))
-    array([1, 3])
-    """
-    return _places("searchsorted", "sorted_sequence", sorted_sequence, "values", values, right)
-
-
-def bucketize(x, boundaries, right=False):
-    """The number of the bucket of each element: how many boundaries lie below it.
-
-    Parameters
-    ----------
-    x : array, float32 or float64, or integer
-    boundaries : array
-        Shape ``(n,)``, of the dtype of `x`, in ascending order, which is not checked.
-    right : bool, default False
-        Whether a boundary that equals an element lies below it.
-
-    Returns
-    -------
-    ndarray of int64
-        Of the shape of `x`, from 0 to n.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an array does not hold real numbers, or dtypes differ; if `boundaries` has not one dimension.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from kernels import bucketize
-    >>> bucketize(np.array([3.0, 6.0]), np.array([1.0, 3.0, 5.0]))
-    array([1, 3])
-    """
-    boundaries = _checks.as_array("bucketize", "boundaries", boundaries)
-    if boundaries.ndim != 1:
-        raise ValueError(f"bucketize: boundaries must have 1 dimension, got shape {boundaries.shape}")
-    return _places("bucketize", "boundaries", boundaries, "x", x, right)
-
-
-def unique(x, sorted=True, return_inverse=False, return_counts=False):
-    """The distinct values of an array.
-
-    Parameters
-    ----------
-    x : array, float32 or float64, integer or bool
-    sorted : bool, default True
-        The values are in ascending order in any case.
-    return_inverse : bool, default False
-    return_counts : bool, default False
-
-    Returns
-    -------
-    values : ndarray
-        One dimension; each NaN is a value of its own.
-    inverse : ndarray of int64, if asked for
-        Of the shape of `x`: the place among the values of each element.
-    counts : ndarray of int64, if asked for
-        Of the shape of the values: how often each occurs.
-
-    Raises
-    ------
-    TypeError
-        If `x` holds neither real numbers nor bools.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from kernels import unique
-    >>> unique(np.array([3.0, 1.0, 3.0]), return_counts=True)
-    (array([1., 3.]), array([1, 2]))
-    """
-    dtype, x = _numbers("unique", "x", x)
-    values, counts = np.empty(x.size, x.dtype), np.empty(x.size, np.int64)
-    inverse = np.empty(x.shape if return_inverse else 0, np.int64)
-    number = distinct_loops(bits_of(x), FORMS[x.dtype], bits_of(values), inverse.reshape(-1), counts)
-    found = [values[:number].astype(dtype)] + [inverse] * return_inverse + [counts[:number].copy()] * return_counts
-    return tuple(found) if len(found) > 1 else values[:number].astype(dtype)
-
-
 # --- arguments and results -------------------------------------------------------------------------------------------
 
 
-def _numbers(operation, name, x):
+def as_numbers(operation, name, x):
     """The dtype of `x` in native byte order, and `x` as float32, float64 or int64."""
     if x.__class__ is np.ndarray and x.dtype in FORMS and x.flags.carray:
         return x.dtype, x
@@ -390,7 +281,7 @@ def _numbers(operation, name, x):
 
 def _sliced(operation, x, dim):
     """The dtype of `x`, `x` as a kernel takes it, the axis, and the slices along it."""
-    dtype, x = _numbers(operation, "x", x)
+    dtype, x = as_numbers(operation, "x", x)
     outer, n, inner = split(operation, x, dim)
     if n >= MOST:
         raise ValueError(f"{operation}: dim {dim} must be shorter than {MOST}, its length is {n}")
@@ -429,21 +320,3 @@ def _kth_of(dtype, x, axis, slices, k, keepdim):
         results, threads = _flat_results(values, indices), threads_for(COST * x.size)
         _kth[results.values.dtype](bits_of(x), FORMS[x.dtype], results, k, slices, threads)
     return _as(dtype, values), indices
-
-
-def _places(operation, row_name, rows, name, values, right):
-    _, rows = _numbers(operation, row_name, rows)
-    _, values = _numbers(operation, name, values)
-    _checks.same_dtype(operation, **{row_name: rows, name: values})
-    if rows.ndim == 0:
-        raise ValueError(f"{operation}: {row_name} must have a dimension, got shape ()")
-    if rows.ndim > 1 and rows.shape[:-1] != values.shape[:-1]:
-        raise ValueError(
-            f"{operation}: leading dimensions differ: {row_name} is {rows.shape}, {name} is {values.shape}"
-        )
-    out = _checks.new(values.shape, _checks.INT64)
-    if out.size:
-        each = values.size if rows.ndim == 1 else values.shape[-1]
-        arrays = bits_of(rows), bits_of(values), FORMS[rows.dtype], bool(right), out.reshape(-1)
-        _search[arrays[0].dtype](*arrays, rows.shape[-1], each, threads_for(COST * out.size))
-    return out
