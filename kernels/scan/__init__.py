@@ -4,20 +4,16 @@
 - `products`: the gradient of products.
 - `extremes`: maxima and minima with their indices.
 - `logsum`: logarithms of sums of exponentials.
-- `functions`: the public functions.
+- `functions`, `gradients`: the public functions.
 """
 
 from kernels.scan import chains, extremes, logsum
-from kernels.scan.functions import (
-    cummax,
+from kernels.scan.functions import cummax, cummin, cumprod, cumsum, logcumsumexp
+from kernels.scan.gradients import (
     cummax_backward,
-    cummin,
     cummin_backward,
-    cumprod,
     cumprod_backward,
-    cumsum,
     cumsum_backward,
-    logcumsumexp,
     logcumsumexp_backward,
 )
 

@@ -36,6 +36,7 @@ from kernels.simd.prefix import (
 
 PART = 2**13  # elements of a part: 32 or 64 KiB, which stay in L2 from pass 1 to pass 2
 TASK = 2**14  # elements of a task, at least 5 us of work
+ENOUGH = 16  # rows from which there is enough to share out without parts
 COLUMNS = 256  # of a block: their totals stay in L1
 NARROW = 8  # columns below which each is a chain; more are scanned in vectors
 
@@ -199,7 +200,6 @@ def _vectors_of(combine, so_far, to_end):
         for i in range(count):
             total = combine(total, np.float64(x[at + i * step]))
             y[at + i * step] = total
-        return total
 
     @jit(fastmath=False)
     def scan_rows(first, last, x, y, carries, slices):
@@ -207,8 +207,8 @@ def _vectors_of(combine, so_far, to_end):
         for number in range(first, last):
             at, count = _part_at(number, slices)
             total = _carry_at(number, carries, slices)
-            whole = count - count % lanes
-            for i in range(0, whole, lanes):
+            i, whole = np.int64(0), count - count % lanes
+            while i < whole:
                 if slices.backward:
                     here = at - i - lanes + 1
                     scanned = to_end(load_doubles(x, here))
@@ -217,12 +217,12 @@ def _vectors_of(combine, so_far, to_end):
                     here = at + i
                     scanned = so_far(load_doubles(x, here))
                     whole_sum = last_lane(scanned)
-                if whole_sum - whole_sum == 0:
-                    store_doubles(y, here, combine(scanned, total))
-                    total = combine(total, whole_sum)
-                else:  # perhaps only without what comes before
-                    total = one_by_one(x, y, at + i * step, step, lanes, total)
-            one_by_one(x, y, at + whole * step, step, count - whole, total)
+                if whole_sum - whole_sum != 0:  # perhaps infinite only without what comes before
+                    break
+                store_doubles(y, here, combine(scanned, total))
+                total = combine(total, whole_sum)
+                i += lanes
+            one_by_one(x, y, at + i * step, step, count - i, total)
 
     return scan_rows
 
@@ -266,7 +266,7 @@ def _scan_of(combine, split, scan_rows=None):
             arguments = x, y, np.full(1, start), Slices(n, inner, 1, backward), width
             parallel_for(scan_columns, tasks, grain, threads, arguments)
             return
-        parts = (n + PART - 1) // PART if split else 1
+        parts = (n + PART - 1) // PART if split and inner == 1 and outer < ENOUGH else 1
         slices = Slices(n, inner, parts, backward)
         number = outer * inner * parts
         carries = np.full(number if parts > 1 else 1, start)
@@ -289,9 +289,10 @@ def _scan_of(combine, split, scan_rows=None):
     return loops
 
 
-cumsum_loops = _scan_of(_add, True, _vectors_of(_add, sums_so_far, sums_to_end))
-# of float32: products of a vector's lanes leave the range of float64 only where the float32 result has left its own
-cumprod_loops = _scan_of(_multiply, False, _vectors_of(_multiply, products_so_far, products_so_far))
+add_rows = _vectors_of(_add, sums_so_far, sums_to_end)
+# of float32: the product of a vector's lanes cannot leave the range of float64
+multiply_rows = _vectors_of(_multiply, products_so_far, products_so_far)
+cumsum_loops, cumprod_loops = _scan_of(_add, True, add_rows), _scan_of(_multiply, False, multiply_rows)
 # of integers, and of float64
 cumsum_chains, cumprod_chains = _scan_of(_add, True), _scan_of(_multiply, False)
 

@@ -1,16 +1,14 @@
-"""The public functions: they validate arguments, allocate and call the loops."""
+"""The public scans: they validate arguments, allocate and call the loops."""
 
 from numba import boolean, float64, int64
 
 from kernels import _checks
-from kernels._indices import within
 from kernels._jit import Compiled
 from kernels._threads import threads_for
-from kernels.reduction.layout import expect_shape, split
+from kernels.reduction.layout import split
 from kernels.scan.chains import cumprod_chains, cumprod_loops, cumsum_chains, cumsum_loops
-from kernels.scan.extremes import add_to_indices, cummax_groups, cummax_loops, cummin_groups, cummin_loops
-from kernels.scan.logsum import logcumsumexp_backward_loops, logcumsumexp_loops
-from kernels.scan.products import cumprod_backward_loops
+from kernels.scan.extremes import cummax_groups, cummax_loops, cummin_groups, cummin_loops
+from kernels.scan.logsum import logcumsumexp_loops
 
 EXPENSIVE = 16  # how many of the cheapest elements an exponential and a logarithm take as long as
 
@@ -37,7 +35,7 @@ def _extreme_types(kind):
 
 
 _INT64, _FLOAT64 = _checks.INT64, _checks.FLOAT64
-_cumsum = _Loops(cumsum_loops, _chain_types, {_INT64: cumsum_chains})
+CUMSUM = _Loops(cumsum_loops, _chain_types, {_INT64: cumsum_chains})
 _cumprod = _Loops(cumprod_loops, _chain_types, {_INT64: cumprod_chains, _FLOAT64: cumprod_chains})
 _cummax = _Loops(cummax_loops, _extreme_types, {_INT64: cummax_groups})
 _cummin = _Loops(cummin_loops, _extreme_types, {_INT64: cummin_groups})
@@ -68,38 +66,7 @@ def cumsum(x, dim):
     >>> cumsum(np.array([[1.0, 2.0, 3.0]]), 1)
     array([[1., 3., 6.]])
     """
-    return _chains("cumsum", _cumsum, x, dim, 0)
-
-
-def cumsum_backward(dy, dim):
-    """Gradient of `cumsum` with respect to its input: sums of `dy` from each element to the end.
-
-    Parameters
-    ----------
-    dy : array, float32 or float64
-        Gradient with respect to the output.
-    dim : int
-        As given to the forward.
-
-    Returns
-    -------
-    ndarray
-        Of the shape and dtype of `dy`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `dy` is not float32 or float64; if `dim` is not one of its axes.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from kernels import cumsum_backward
-    >>> cumsum_backward(np.array([1.0, 2.0, 3.0]), 0)
-    array([6., 5., 3.])
-    """
-    dy = _checks.floats("cumsum_backward", "dy", dy)
-    return _chains("cumsum_backward", _cumsum, dy, dim, 0, True)
+    return scanned("cumsum", CUMSUM, x, dim, 0)
 
 
 def cumprod(x, dim):
@@ -127,39 +94,7 @@ def cumprod(x, dim):
     >>> cumprod(np.array([[1, 2, 3]]), 1)
     array([[1, 2, 6]])
     """
-    return _chains("cumprod", _cumprod, x, dim, 1)
-
-
-def cumprod_backward(dy, x, dim):
-    """Gradient of `cumprod` with respect to its input, which may hold any number of zeros.
-
-    Parameters
-    ----------
-    dy : array, float32 or float64
-        Gradient with respect to the output.
-    x : array
-        The forward's input, of the shape and dtype of `dy`.
-    dim : int
-        As given to the forward.
-
-    Returns
-    -------
-    ndarray
-        Of the shape and dtype of `x`; NaN, in general, where an element or a product is infinite.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an array is not float32 or float64, dtypes or shapes differ, or `dim` is not an axis of `x`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from kernels import cumprod_backward
-    >>> cumprod_backward(np.ones(3), np.array([2.0, 0.0, 3.0]), 0)
-    array([1., 8., 0.])
-    """
-    return _from_input("cumprod_backward", cumprod_backward_loops, dy, x, dim)
+    return scanned("cumprod", _cumprod, x, dim, 1)
 
 
 def cummax(x, dim):
@@ -222,74 +157,6 @@ def cummin(x, dim):
     return _extremes("cummin", _cummin, x, dim)
 
 
-def cummax_backward(dy, indices, dim):
-    """Gradient of `cummax` with respect to its input: sums of `dy` over equal indices.
-
-    Parameters
-    ----------
-    dy : array, float32 or float64
-        Gradient with respect to the values.
-    indices : array of int64 or int32
-        Those that the forward returned, of the shape of `dy`.
-    dim : int
-        As given to the forward.
-
-    Returns
-    -------
-    ndarray
-        Of the shape and dtype of `dy`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an array has an unsuitable dtype, shapes differ, or `dim` is not an axis of `dy`.
-    IndexError
-        If an index is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from kernels import cummax_backward
-    >>> cummax_backward(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 1]), 0)
-    array([1., 5., 0.])
-    """
-    return _from_indices("cummax_backward", dy, indices, dim)
-
-
-def cummin_backward(dy, indices, dim):
-    """Gradient of `cummin` with respect to its input: sums of `dy` over equal indices.
-
-    Parameters
-    ----------
-    dy : array, float32 or float64
-        Gradient with respect to the values.
-    indices : array of int64 or int32
-        Those that the forward returned, of the shape of `dy`.
-    dim : int
-        As given to the forward.
-
-    Returns
-    -------
-    ndarray
-        Of the shape and dtype of `dy`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an array has an unsuitable dtype, shapes differ, or `dim` is not an axis of `dy`.
-    IndexError
-        If an index is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from kernels import cummin_backward
-    >>> cummin_backward(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 1]), 0)
-    array([1., 5., 0.])
-    """
-    return _from_indices("cummin_backward", dy, indices, dim)
-
-
 def logcumsumexp(x, dim):
     """Logarithms of the sums of the exponentials of all elements up to each, along `dim`.
 
@@ -323,50 +190,17 @@ def logcumsumexp(x, dim):
     return y
 
 
-def logcumsumexp_backward(dy, x, dim):
-    """Gradient of `logcumsumexp` with respect to its input. The output is computed again, in float64: near 1e7 that of
-    float32 is wrong by up to 1/2.
-
-    Parameters
-    ----------
-    dy : array, float32 or float64
-        Gradient with respect to the output.
-    x : array
-        The forward's input, of the shape and dtype of `dy`.
-    dim : int
-        As given to the forward.
-
-    Returns
-    -------
-    ndarray
-        Of the shape and dtype of `x`. An infinite output has no slope: elements of -inf get 0, of inf NaN.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an array is not float32 or float64, dtypes or shapes differ, or `dim` is not an axis of `x`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from kernels import logcumsumexp_backward
-    >>> logcumsumexp_backward(np.array([0.0, 1.0]), np.zeros(2), 0)
-    array([0.5, 0.5])
-    """
-    return _from_input("logcumsumexp_backward", logcumsumexp_backward_loops, dy, x, dim, EXPENSIVE)
-
-
 # --- arguments and results -------------------------------------------------------------------------------------------
 
 
-def _chains(operation, loops, x, dim, start, backward=False):
+def scanned(operation, loops, x, dim, start, backward=False):
     """Sums or products: of floats in their own dtype, of all others in int64."""
     x = _checks.numbers(operation, "x", x)
     outer, n, inner = split(operation, x, dim)
     y = _checks.new(x.shape, x.dtype)
     if x.size:
         start = start if x.dtype.kind == "i" else float(start)
-        loops[x.dtype](_flat(x), _flat(y), outer, n, inner, start, backward, threads_for(x.size))
+        loops[x.dtype](flattened(x), flattened(y), outer, n, inner, start, backward, threads_for(x.size))
     return y
 
 
@@ -377,34 +211,9 @@ def _extremes(operation, loops, x, dim):
     outer, n, inner = split(operation, x, dim)
     values, indices = _checks.new(x.shape, x.dtype), _checks.new(x.shape, _checks.INT64)
     if x.size:
-        loops[x.dtype](_flat(x), _flat(values), _flat(indices), outer, n, inner, threads_for(x.size))
+        loops[x.dtype](flattened(x), flattened(values), flattened(indices), outer, n, inner, threads_for(x.size))
     return values if values.dtype is dtype else values.astype(dtype.newbyteorder("=")), indices
 
 
-def _flat(x):
+def flattened(x):
     return x if x.ndim == 1 else x.reshape(-1)
-
-
-def _from_input(operation, loops, dy, x, dim, cost=1):
-    """A gradient that is computed from the input."""
-    dy, x = _checks.floats(operation, "dy", dy), _checks.floats(operation, "x", x)
-    _checks.same_dtype(operation, dy=dy, x=x)
-    expect_shape(operation, "dy", dy, x.shape)
-    outer, n, inner = split(operation, x, dim)
-    dx = _checks.new(x.shape, x.dtype)
-    if x.size:
-        arrays = dy.reshape(-1), x.reshape(-1), dx.reshape(-1)
-        loops(*arrays, outer, n, inner, threads_for(cost * x.size))
-    return dx
-
-
-def _from_indices(operation, dy, indices, dim):
-    """A gradient that goes to the indices."""
-    dy, indices = _checks.floats(operation, "dy", dy), _checks.indices(operation, "indices", indices)
-    expect_shape(operation, "indices", indices, dy.shape)
-    outer, n, inner = split(operation, dy, dim)
-    within(operation, "indices", indices, n)
-    dx = _checks.new(dy.shape, dy.dtype)
-    if dy.size:
-        add_to_indices(dy.reshape(-1), indices.reshape(-1), dx.reshape(-1), outer, n, inner, threads_for(dy.size))
-    return dx

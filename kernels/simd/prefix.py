@@ -94,8 +94,8 @@ def _scan(combine, identity, direction=1):
 
 # ``[sum(x[: lane + 1])]``, ``[sum(x[lane:])]``, ``[prod(x[: lane + 1])]``, ``[max(x[: lane + 1])]`` with NaN as the
 # largest, and ``[min(x[: lane + 1])]`` with NaN as the smallest, for each lane.
-sums_so_far = intrinsic(_scan(lambda builder, a, b: builder.fadd(a, b), 0.0))
-sums_to_end = intrinsic(_scan(lambda builder, a, b: builder.fadd(a, b), 0.0, -1))
+sums_so_far = intrinsic(_scan(lambda builder, a, b: builder.fadd(a, b), -0.0))
+sums_to_end = intrinsic(_scan(lambda builder, a, b: builder.fadd(a, b), -0.0, -1))
 products_so_far = intrinsic(_scan(lambda builder, a, b: builder.fmul(a, b), 1.0))
 maxima_so_far = intrinsic(_scan(lambda builder, a, b: emit_extremum(builder, ">", a, b), float("-inf")))
 minima_so_far = intrinsic(_scan(lambda builder, a, b: emit_extremum(builder, "<", a, b), float("inf")))

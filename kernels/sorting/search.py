@@ -4,6 +4,8 @@ A step halves the part that is left, without a branch: the part begins in its mi
 steps for each value, none mispredicted, and several values take each step together. log2(n) comparisons a value.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from kernels._jit import jit
@@ -15,6 +17,13 @@ from kernels.sorting.radix import place_of, release_scratch, scratch_for, sorted
 TASK = 2**9  # searches of a task
 TOGETHER = 16  # searches that take each step together
 MANY = 16  # with more than a MANY-th as many values as elements, the keys of the row are computed once
+
+
+class Lengths(NamedTuple):
+    """A row has n elements; `each` values are searched in one row, the next ones in the next row."""
+
+    n: int
+    each: int
 
 
 # --- naive loops: the definitions ------------------------------------------------------------------------------------
@@ -50,9 +59,9 @@ def _search_one(row, n, form, value, right):
 
 
 @jit
-def _search(first, last, rows, values, form, right, out, n, each):
-    """`each` values are searched in one row, the next ones in the next row."""
+def _search(first, last, rows, values, form, right, out, lengths):
     rows, values, out = flat(rows), flat(values), flat(out)
+    n, each = lengths
     for i in range(first, last):
         out[i] = _search_one(shifted(rows, i // each * n), n, form, key_of(values[i], form), right)
 
@@ -82,7 +91,7 @@ def _search_keys(first, last, keys, values, form, right, out):
 def search_loops(rows, values, form, right, out, n, each, threads):
     """Places of flat `values` in the rows of n elements, `each` of them in one row."""
     if n == 0 or each < n // MANY or each < TOGETHER:
-        parallel_for(_search, values.size, TASK, threads, (rows, values, form, right, out, n, each))
+        parallel_for(_search, values.size, TASK, threads, (rows, values, form, right, out, Lengths(n, each)))
         return
     keys = np.empty(n, np.int64)
     for row in range(values.size // each):
