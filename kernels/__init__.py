@@ -71,7 +71,24 @@ from kernels.convolution import (
 )
 from kernels.gemm import matmul, matmul_backward, matmul_loops
 from kernels.limits import show_config
-from kernels.lookup import embedding, embedding_backward, embedding_bag, embedding_bag_backward
+from kernels.lookup import (
+    embedding,
+    embedding_backward,
+    embedding_bag,
+    embedding_bag_backward,
+    gather,
+    gather_backward,
+    index_add,
+    index_add_backward,
+    index_select,
+    index_select_backward,
+    scatter,
+    scatter_add,
+    scatter_add_backward,
+    scatter_backward,
+    scatter_reduce,
+    scatter_reduce_backward,
+)
 from kernels.loss import (
     binary_cross_entropy,
     binary_cross_entropy_backward,
