@@ -6,7 +6,7 @@ from kernels import _checks
 from kernels._indices import within
 from kernels._threads import threads_for
 from kernels.lookup import operands
-from kernels.lookup.along import SCATTER, Operand, Scattered, add_along, gather_along, select_along
+from kernels.lookup.along import ADD_ROWS, GATHER, SCATTER, SELECT
 
 OF_BOOL = {"assign": "assign", "sum": "amax", "prod": "amin", "amax": "amax", "amin": "amin"}  # sum: or, product: and
 
@@ -21,14 +21,13 @@ def gathered(operation, x, dim, index, out=None):
     if not index.size:
         return result
     x, index = operands.at_least_1d(x), operands.at_least_1d(index)
-    operands.check_index(operation, x.shape, dim, index)
-    covered = operands.common(x.shape, dim, index)
+    covered = operands.covered(operation, x.shape, dim, index)
     if covered is not None:
         x = _checks.contiguous(x[covered])
     if out is not None or not x.size:  # else the result is not yet anybody's
         within(operation, "index", index, x.shape[dim])
-    _, sizes = operands.sizes(x.shape, dim, index.shape[dim])
-    if not gather_along(sizes, operands.bits(x), index.reshape(-1), operands.bits(result), threads_for(index.size)):
+    sizes, target = operands.sizes(x.shape, dim, index.shape[dim]), operands.bits(result)
+    if not GATHER[target.dtype](sizes, operands.bits(x), index.reshape(-1), target, threads_for(index.size)):
         within(operation, "index", index, x.shape[dim])
     return result
 
@@ -45,8 +44,8 @@ def selected(operation, x, dim, index, out=None):
     if out is not None:
         _checks.no_overlap(operation, out, x=x, index=index)
     if result.size:
-        _, sizes = operands.sizes(x.shape, dim, index.size)
-        select_along(sizes, operands.bits(x), index, operands.bits(result), threads_for(result.size))
+        sizes, target = operands.sizes(x.shape, dim, index.size), operands.bits(result)
+        SELECT[target.dtype](sizes, operands.bits(x), index, target, threads_for(result.size))
     return result
 
 
@@ -60,15 +59,12 @@ def scattered(operation, how, x, dim, index, src, out=None, identity=None):
     if not index.size:
         np.copyto(result, x)
         return result
-    wide = operands.at_least_1d(x)
-    index = operands.at_least_1d(index)
-    operands.check_index(operation, wide.shape, dim, index)
-    src = operands.source(operation, "src", src, x, index)
+    if not x.ndim:
+        index = operands.at_least_1d(index)
+    src = operands.source(operation, src, x, index)
     if out is not None:  # else the result is not yet anybody's
-        within(operation, "index", index, wide.shape[dim])
-    _scatter(
-        operation, how, (result.reshape(wide.shape), Operand(operands.flat(initial), 1)), dim, index, src, identity
-    )
+        within(operation, "index", index, x.shape[dim] if x.ndim else 1)
+    _scatter(operation, how, (operands.at_least_1d(result), initial), dim, index, src, identity)
     return result
 
 
@@ -80,35 +76,30 @@ def scattered_to_zeros(operation, dy, shape, dim, index):
     dim = _checks.axis(operation, dim, len(shape))
     if not index.size:
         return np.zeros(shape, dy.dtype)
-    result, wide = _checks.new(shape, dy.dtype), operands.at_least_1d(index)
-    operands.check_index(operation, shape or (1,), dim, wide)
-    into = result.reshape(shape or (1,)), Operand(np.zeros(1, dy.dtype), 0)
-    _scatter(operation, "sum", into, dim, wide, Operand(dy.reshape(-1), 1), None)
+    result = _checks.new(shape, dy.dtype)
+    into = operands.at_least_1d(result), np.zeros(1, dy.dtype)
+    _scatter(operation, "sum", into, dim, operands.at_least_1d(index), dy, None)
     return result
 
 
 def _scatter(operation, how, into, dim, index, src, identity):
-    """Scatter into an array, which is first filled with an Operand (``into = array, operand``)."""
+    """Scatter into an array, which is filled with others first: ``into = array, others``, flat, or one for all."""
     result, initial = into
-    covered = operands.common(result.shape, dim, index)
+    covered = operands.covered(operation, result.shape, dim, index)
     part = result
     if covered is not None:  # the part of the result that the index covers, and back
-        if initial.elements.size:
-            result.reshape(-1)[:] = initial.elements.view(result.dtype)
-        part, initial = np.ascontiguousarray(result[covered]), Operand(initial.elements[:0], 0)
+        if initial.size:
+            result.reshape(-1)[:] = initial
+        part, initial = np.ascontiguousarray(result[covered]), initial[:0]
     if not part.size:  # the dimension has no elements for any index
         within(operation, "index", index, result.shape[dim])
     view = operands.bits if how == "assign" else operands.flat
-    A, sizes = operands.sizes(part.shape, dim, index.shape[dim])
-    none = result[:0] if identity is None else np.full(1, identity, result.dtype)
-    operation_of = OF_BOOL[how] if result.dtype == np.bool_ else how
-    every = Scattered(
-        Operand(view(initial.elements), initial.step),
-        view(none),
-        index.reshape(-1),
-        Operand(view(src.elements), src.step),
-    )
-    if not SCATTER[operation_of](A, sizes, every, view(part), threads_for(part.size + index.size)):
+    if result.dtype == np.bool_:
+        how = OF_BOOL[how]
+    identity, target = initial[:0] if identity is None else np.full(1, identity, result.dtype), view(part)
+    sizes, places = operands.sizes(part.shape, dim, index.shape[dim]), index.reshape(-1)
+    loop, threads = SCATTER[how][target.dtype], threads_for(part.size + index.size)
+    if not loop(sizes, view(initial), view(identity), places, view(src), target, threads):
         within(operation, "index", index, result.shape[dim])
     if covered is not None:
         result[covered] = part
@@ -131,7 +122,7 @@ def rows_added(operation, x, dim, index, source, alpha, out=None):
         source = source if alpha else np.zeros_like(source)
         scattered(operation, "sum", given, dim, np.broadcast_to(each, source.shape), source, result)
     else:
-        _add_rows(dim, (result.reshape(x.shape), Operand(initial.reshape(-1), 1)), index, source, alpha)
+        _add_rows(dim, (result.reshape(x.shape), initial), index, source, alpha)
     return result
 
 
@@ -146,12 +137,16 @@ def rows_added_to_zeros(operation, dy, shape, dim, index):
     if not dy.size:
         return np.zeros(shape, dy.dtype)
     result = _checks.new(shape, dy.dtype)
-    _add_rows(dim, (result.reshape(wide), Operand(np.zeros(1, dy.dtype), 0)), index, dy, 1)
+    _add_rows(dim, (result.reshape(wide), np.zeros(1, dy.dtype)), index, dy, 1)
     return result
 
 
 def _add_rows(dim, into, index, source, alpha):
     result, initial = into
-    A, sizes = operands.sizes(result.shape, dim, index.size)
-    terms = source.reshape(-1), np.full(1, alpha, result.dtype)
-    add_along(A, sizes, initial, index, terms, result.reshape(-1), threads_for(result.size + source.size))
+    sizes, target, threads = (
+        operands.sizes(result.shape, dim, index.size),
+        result.reshape(-1),
+        result.size + source.size,
+    )
+    factor = np.full(1, alpha, target.dtype)
+    ADD_ROWS[target.dtype](sizes, initial, index, source.reshape(-1), factor, target, threads_for(threads))
