@@ -251,6 +251,25 @@ def lookups(ones):
         yield "embedding_bag", (ids.reshape(-1), weight, offsets)
 
 
+def places(ones):
+    for shape in (SMALL, LARGE):
+        x = ones(shape)
+        index, row = np.zeros(shape, np.int64), np.zeros(shape[1], np.int64)
+        yield "gather", (x, 1, index)
+        yield "gather_backward", (x, shape, 1, index)
+        yield "scatter", (x, 1, index, x)
+        yield "scatter_backward", (x, 1, index)
+        yield "scatter_add", (x, 1, index, x)
+        yield "scatter_add_backward", (x, 1, index)
+        for reduce in ("sum", "prod", "mean", "amax", "amin"):
+            yield "scatter_reduce", (x, 1, index, x, reduce)
+            yield "scatter_reduce_backward", (x, x, 1, index, x, reduce, x)
+        yield "index_select", (x, 1, row)
+        yield "index_select_backward", (x, shape, 1, row)
+        yield "index_add", (x, 1, row, x)
+        yield "index_add_backward", (x, 1, row)
+
+
 def attentions(ones):
     for H, L, S in ((1, 3, 5), (2, 300, 300)):  # few queries and many, one thread and more
         q, k = ones((1, 2, L, 8)), ones((1, H, S, 8))
@@ -320,6 +339,7 @@ FAMILIES = (
     recurrents,
     losses,
     lookups,
+    places,
     positions,
     attentions,
     updates,

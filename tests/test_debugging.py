@@ -25,6 +25,7 @@ from kernels import warm
 from tests import (
     test_activation,
     test_affine,
+    test_along,
     test_attention,
     test_convolution,
     test_gemm,
@@ -84,6 +85,8 @@ def check_rung(family, name, rung):
             test_convolution.test_variants(rng, dtype, name, rung)
         case "gemm", _:
             test_gemm.test_variants(rng, dtype, rung, (5, 4, 6))
+        case "lookup", _ if name in test_along.along.VARIANTS:
+            test_along.test_variants(rng, dtype, name, rung)
         case "lookup", _:
             test_lookup.test_variants(rng, dtype, name, rung, (5, 7, 3))
         case "loss", "linear_cross_entropy":

@@ -105,16 +105,18 @@ def _rows_of_a_task(B):
 def _gather_last(sizes, first, last, x, index, out):
     """Elements `first` to `last` - 1 where nothing lies behind the dimension; returns whether an index is outside."""
     _, n, m, _ = sizes
-    bad, k = False, first
+    lowest = highest = np.int64(0)
+    for i in range(first, last):
+        lowest, highest = min(lowest, index[i]), max(highest, index[i])
+    if lowest < 0 or highest >= n:
+        return True
+    k = first
     while k < last:
         row, stop = shifted(x, k // m * n), min(last, (k // m + 1) * m)
         for i in range(k, stop):
-            place = index[i]
-            inside = (place >= 0) & (place < n)
-            bad |= not inside
-            out[i] = row[place if inside else 0]
+            out[i] = row[index[i]]
         k = stop
-    return bad
+    return False
 
 
 @jit

@@ -122,7 +122,8 @@ def scatter_reduce_backward(dy, x, dim, index, src, reduce, y, *, include_self=T
     if src.ndim == index.ndim:
         src = src[tuple(map(slice, index.shape))]
     _checks.same_shape(operation, src=src, index=index)
-    shapes, (dy, x, y, src, index) = (x.shape, index.shape), map(operands.at_least_1d, (dy, x, y, src, index))
+    shape, index_shape = x.shape, index.shape
+    dy, x, y, src, index = map(operands.at_least_1d, (dy, x, y, src, index))
     if reduce == "mean":
         dy = dy / _terms(operation, dy, dim, index, include_self)
     with np.errstate(all="ignore"):
@@ -134,7 +135,7 @@ def scatter_reduce_backward(dy, x, dim, index, src, reduce, y, *, include_self=T
             dx, dsrc = dy, gathered(operation, dy, dim, index) if needs[1] else None
     if needs[0]:
         dx = (dx.copy() if dx is dy else dx) if include_self else scattered(operation, "assign", dx, dim, index, 0.0)
-    return dx.reshape(shapes[0]) if needs[0] else None, dsrc.reshape(shapes[1]) if needs[1] else None
+    return dx.reshape(shape) if needs[0] else None, dsrc.reshape(index_shape) if needs[1] else None
 
 
 def _identity(reduce, dtype):
