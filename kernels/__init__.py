@@ -96,6 +96,8 @@ from kernels.loss import (
     binary_cross_entropy_with_logits_backward,
     cross_entropy,
     cross_entropy_backward,
+    ctc_loss,
+    ctc_loss_backward,
     huber_loss,
     huber_loss_backward,
     kl_div,

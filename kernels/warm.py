@@ -204,6 +204,13 @@ def losses(ones):
             yield "linear_cross_entropy_backward", (ones(()), x, weight, target), {"linear_bias": bias}
 
 
+def sequences(ones):
+    for T in (3, 40):
+        arguments = ones((T, 2, 4)), np.ones((2, 2), np.int64), [T, T], [2, 1]
+        yield "ctc_loss", arguments
+        yield "ctc_loss_backward", (ones(()), *arguments)
+
+
 def normalizations(ones):
     for shape in ((6, 24), (256, 192), (6, 5, 4), (3, 4, 40), (8, 16, 24, 24)):  # columns and pieces, small and large
         x, each, samples, C = ones(shape), ones(shape[1]), ones(shape[0]), shape[1]
@@ -338,6 +345,7 @@ FAMILIES = (
     normalizations,
     recurrents,
     losses,
+    sequences,
     lookups,
     places,
     positions,

@@ -36,6 +36,7 @@ from tests import (
     test_pooling,
     test_recurrent,
     test_reduction,
+    test_sequences,
     test_update,
     test_vocabulary,
 )
@@ -91,6 +92,8 @@ def check_rung(family, name, rung):
             test_lookup.test_variants(rng, dtype, name, rung, (5, 7, 3))
         case "loss", "linear_cross_entropy":
             test_vocabulary.test_variants(rng, dtype, rung)
+        case "loss", "ctc_loss":
+            test_sequences.test_variants(rng, dtype, rung)
         case "loss", _:
             test_loss.test_variants(rng, dtype, name, rung)
         case "normalization", _:
