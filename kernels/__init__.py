@@ -152,6 +152,8 @@ from kernels.pooling import (
     col2im,
     fold,
     fold_backward,
+    grid_sample,
+    grid_sample_backward,
     im2col,
     interpolate,
     interpolate_backward,
