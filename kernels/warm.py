@@ -157,6 +157,10 @@ def pooling(ones):
         yield "fold_backward", (x, columns.shape, 2)
         yield "interpolate", (x, 8)
         yield "interpolate_backward", (ones((1, planes, 8, 8)), x.shape, 8)
+    for size in ((2, 3), (40, 40), (2, 3, 3)):
+        x, grid = ones((1, 8, *size)), ones((1, *size, len(size)))
+        yield "grid_sample", (x, grid)
+        yield "grid_sample_backward", (x, x, grid)
     # windows so large that naive loops serve them
     x, y = ones((1, 1, 9)), ones((1, 1, 10))
     for name in ("max_pool1d", "avg_pool1d"):

@@ -36,6 +36,7 @@ from tests import (
     test_pooling,
     test_recurrent,
     test_reduction,
+    test_sampling,
     test_sequences,
     test_update,
     test_vocabulary,
@@ -102,6 +103,8 @@ def check_rung(family, name, rung):
                 test(rng, dtype, rung, shape)
         case "mlp", _:
             test_mlp.test_variants(rng, dtype, rung, "swiglu", None)
+        case "pooling", "grid_sample":
+            test_sampling.test_variants(rng, dtype, rung)
         case (
             "pooling",
             _,
