@@ -30,6 +30,13 @@ ELEMENTWISE = (
     "hardswish",
     "hardsigmoid",
     "logsigmoid",
+    "erf",
+    "erfc",
+    "expm1",
+    "log1p",
+    "rsqrt",
+    "lgamma",
+    "digamma",
 )
 ACTIVATIONS = (None, "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh")
 FEED_FORWARDS = ("relu", "gelu", "gelu_tanh", "silu", "swiglu")

@@ -28,6 +28,7 @@ from tests import (
     test_along,
     test_attention,
     test_convolution,
+    test_elementary,
     test_gemm,
     test_lookup,
     test_loss,
@@ -73,6 +74,8 @@ def check_rung(family, name, rung):
     """Run the tests of a family's rung on a few small arrays: they compare with `kernels.reference`."""
     rng, dtype = np.random.default_rng(0), np.float32
     match family, name:
+        case "activation", _ if name in test_elementary.VARIANTS:
+            test_elementary.test_variants(rng, dtype, name, rung)
         case "activation", _:
             test_activation.test_variants(rng, dtype, name, rung)
         case "affine", _:
