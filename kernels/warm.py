@@ -13,31 +13,8 @@ from kernels.pooling.windows import windows
 
 VECTOR, SMALL, LARGE = (24,), (4, 6), (192, 256)  # LARGE is above every threshold of the elementwise kernels
 
-ELEMENTWISE = (
-    "relu",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "celu",
-    "gelu",
-    "silu",
-    "mish",
-    "sigmoid",
-    "tanh",
-    "exp",
-    "softplus",
-    "hardtanh",
-    "hardswish",
-    "hardsigmoid",
-    "logsigmoid",
-    "erf",
-    "erfc",
-    "expm1",
-    "log1p",
-    "rsqrt",
-    "lgamma",
-    "digamma",
-)
+ELEMENTWISE = """relu leaky_relu elu selu celu gelu silu mish sigmoid tanh exp softplus hardtanh hardswish hardsigmoid
+logsigmoid erf erfc expm1 log1p rsqrt lgamma digamma""".split()
 ACTIVATIONS = (None, "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh")
 FEED_FORWARDS = ("relu", "gelu", "gelu_tanh", "silu", "swiglu")
 PAIRED_LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div")

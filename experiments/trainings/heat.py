@@ -133,7 +133,9 @@ def draw(u, exact, losses, path):
             middle.plot(x, exact[i], color=plot.GREY, linewidth=5, alpha=0.5)
             middle.plot(x, u[i], color=plot.BLUE)
             place = np.argmax(exact[i])
-            middle.annotate(f"t = {k / 4:g}", (x[place], exact[i][place]), (0, 3), textcoords="offset points", fontsize=8)
+            middle.annotate(
+                f"t = {k / 4:g}", (x[place], exact[i][place]), (0, 3), textcoords="offset points", fontsize=8
+            )
         middle.set(xlabel="x", ylabel="u", title="Network (blue) on the closed solution (grey)")
         image = right.imshow(np.abs(u - exact).T, origin="lower", extent=(0, 1, 0, 1), aspect="auto", cmap="Greys")
         canvas.colorbar(image, ax=right)

@@ -59,6 +59,13 @@ assert losses[-1] < losses[0], losses
 print(torch.__version__, isinstance(model.conv, nn.Conv2d), torch.cuda.is_available())
 """
 
+BOTH = """
+from nn import as_torch
+as_torch.uninstall()
+import torch
+as_torch.install()
+"""
+
 
 def run(tmp_path, program, *arguments):
     script = tmp_path / "program.py"
@@ -81,10 +88,9 @@ def test_a_program_runs_unchanged(tmp_path):
         ("import torch.nn.functional as F\nF.nothing", "torch.nn.functional.nothing is not in this library"),
         ("import torch.fx", "ModuleNotFoundError: torch.fx is not in this library"),
         ("from torch.nn import Quantum", "ImportError: cannot import name 'Quantum'"),
-        ("from nn import as_torch\nassert as_torch\nimport torch\nas_torch.uninstall()\nimport torch\nas_torch.install()",
-         "RuntimeError: as_torch: PyTorch is imported already"),
+        (BOTH, "RuntimeError: as_torch: PyTorch is imported already"),
     ],
-)  # fmt: skip
+)
 def test_what_is_missing_says_so(tmp_path, program, message):
     done = run(tmp_path, program)
     assert done.returncode == 1
