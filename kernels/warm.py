@@ -13,23 +13,22 @@ from kernels.pooling.windows import windows
 
 VECTOR, SMALL, LARGE = (24,), (4, 6), (192, 256)  # LARGE is above every threshold of the elementwise kernels
 
-ELEMENTWISE = """relu leaky_relu elu selu celu gelu silu mish sigmoid tanh exp softplus hardtanh hardswish hardsigmoid
-logsigmoid erf erfc expm1 log1p rsqrt lgamma digamma""".split()
+ELEMENTWISE = (
+    *("relu", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid", "tanh", "exp", "softplus"),
+    *("hardtanh", "hardswish", "hardsigmoid", "logsigmoid", "erf", "erfc", "expm1", "log1p", "rsqrt", "lgamma"),
+    "digamma",
+)
 ACTIVATIONS = (None, "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh")
 FEED_FORWARDS = ("relu", "gelu", "gelu_tanh", "silu", "swiglu")
 PAIRED_LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div")
 # Left operand, right operand: dot product, matrix and vector, sizes with and without packing, one row, batches.
 PRODUCTS = (
-    ((24,), (24,)),
-    ((24, 24), (24,)),
-    ((24,), (24, 24)),
+    *(((24,), (24,)), ((24, 24), (24,)), ((24,), (24, 24))),
     ((1, 512), (512, 512)),
     ((6, 7), (7, 5)),
     ((96, 96), (96, 96)),
     ((400, 400), (400, 400)),
-    ((5, 6, 7), (5, 7, 6)),
-    ((5, 6, 7), (7, 6)),
-    ((8, 96, 64), (8, 64, 96)),
+    *(((5, 6, 7), (5, 7, 6)), ((5, 6, 7), (7, 6)), ((8, 96, 64), (8, 64, 96))),
 )
 
 
