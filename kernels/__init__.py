@@ -183,4 +183,27 @@ from kernels.reduction import (
     sum,
     sum_backward,
 )
+from kernels.scan import (
+    cummax,
+    cummax_backward,
+    cummin,
+    cummin_backward,
+    cumprod,
+    cumprod_backward,
+    cumsum,
+    cumsum_backward,
+    logcumsumexp,
+    logcumsumexp_backward,
+)
+from kernels.sorting import (
+    argsort,
+    bucketize,
+    kthvalue,
+    median,
+    searchsorted,
+    sort,
+    sort_backward,
+    topk,
+    unique,
+)
 from kernels.update import adagrad, adam, adamw, clip_grad_norm, rmsprop, sgd

@@ -26,6 +26,18 @@ def floats(operation: str, name: str, x) -> ndarray:
     return contiguous(x)
 
 
+def numbers(operation: str, name: str, x) -> ndarray:
+    """`x` as a C-contiguous float32, float64 or int64 array: integers and bools become int64; TypeError for others."""
+    if x.__class__ is ndarray and x.flags.carray and (x.dtype is FLOAT32 or x.dtype is FLOAT64 or x.dtype is INT64):
+        return x
+    x = as_array(operation, name, x)
+    if x.dtype.kind in "iub" and x.dtype != np.uint64:
+        return contiguous(x.astype(np.int64, copy=False))
+    if x.dtype not in (FLOAT32, FLOAT64):
+        raise TypeError(f"{operation}: {name} must be float32, float64, an integer or bool, got {x.dtype}")
+    return contiguous(x)
+
+
 def indices(operation: str, name: str, x) -> ndarray:
     """`x` as a C-contiguous int64 array; TypeError unless it holds int64 or int32."""
     if x.__class__ is ndarray and x.flags.carray and x.dtype is INT64:

@@ -125,6 +125,33 @@ def reductions(ones):
         yield "logsumexp_backward", (ones(()), x, ones(()), tuple(range(len(shape))))
 
 
+def scans(ones):
+    for shape in (VECTOR, SMALL, LARGE, (64, 24, 48)):
+        x = ones(shape)
+        for dim in range(len(shape)):
+            for name in ("cumsum", "cumprod", "logcumsumexp"):
+                yield name, (x, dim)
+                yield f"{name}_backward", (x, dim) if name == "cumsum" else (x, x, dim)
+            for name in ("cummax", "cummin"):
+                yield name, (x, dim)
+                yield f"{name}_backward", (x, np.zeros(shape, np.int64), dim)
+    for name in ("cumsum", "cumprod", "cummax", "cummin"):
+        yield name, (np.ones(SMALL, np.int64), 1)
+
+
+def sorting(ones):
+    for x in (ones(SMALL), ones(LARGE), np.ones(SMALL, np.int64)):
+        yield "sort", (x,)
+        yield "argsort", (x,)
+        yield "topk", (x, 2)
+        yield "kthvalue", (x, 2)
+        yield "median", (x, 1)
+        yield "searchsorted", (x[0], x)
+        yield "bucketize", (x, x[0])
+        yield "unique", (x,)
+    yield "sort_backward", (ones(SMALL), np.zeros(SMALL, np.int64), SMALL)
+
+
 def pooling(ones):
     # few planes and many; windows 2 apart for vectors, and others
     for planes, height, width in ((2, 6, 9), (64, 40, 40)):
@@ -315,6 +342,8 @@ FAMILIES = (
     feed_forwards,
     convolutions,
     reductions,
+    scans,
+    sorting,
     pooling,
     normalizations,
     recurrents,

@@ -35,6 +35,8 @@ from tests import (
     test_pooling,
     test_recurrent,
     test_reduction,
+    test_scan,
+    test_sorting,
     test_update,
     test_vocabulary,
 )
@@ -105,6 +107,10 @@ def check_rung(family, name, rung):
             test_recurrent.test_variants(rng, dtype, name, rung, (2, 2, 3, 4))
         case "reduction", _:
             test_reduction.test_variants(rng, dtype, name, rung)
+        case "scan", _:
+            test_scan.test_variants(rng, dtype, name, rung)
+        case "sorting", _:
+            test_sorting.test_variants(rng, dtype, name, rung)
         case "update", "clip_grad_norm":
             test_update.test_terms_of_norms(rng, dtype, rung, 3.0)
         case "update", _:
@@ -185,12 +191,19 @@ SCALAR_RUNGS = {
     ("pooling", "adaptive_avg_pool", "rows"),
     *(("pooling", name, "vectors") for name in ("im2col", "col2im")),
     ("pooling", "max_unpool", "planes"),
+    ("scan", "cumprod", "chains"),
+    ("sorting", "sort", "radix"),
+    ("sorting", "topk", "buffer"),
+    ("sorting", "kthvalue", "digit"),
+    ("sorting", "searchsorted", "bisection"),
     *(("update", name, "fast") for name in ("sgd", "adam", "rmsprop", "adagrad", "clip_grad_norm")),
 }
 RUNNING = {
     "sgd", "adam", "adamw", "rmsprop", "adagrad", "clip_grad_norm", "embedding", "embedding_backward", "embedding_bag",
     "im2col", "col2im", "unfold", "unfold_backward", "fold", "fold_backward", "interpolate", "interpolate_backward",
     "alibi_slopes", "rotary_tables", "mean_backward", "sum_backward",
+    "cumprod", "cumprod_backward", "cummax_backward", "cummin_backward", "sort", "argsort",
+    "topk", "kthvalue", "median", "sort_backward", "searchsorted", "bucketize", "unique",
     *(f"{kind}{dims}d{which}" for dims in (1, 2, 3) for which in ("", "_backward") for kind in
       ("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "max_unpool")),
 }  # fmt: skip

@@ -11,6 +11,7 @@ accumulator of a matrix product. Each function's docstring states its meaning as
 - `wide`: a few vectors as one value, so that independent chains of operations overlap.
 - `tile`: tiles and their rank-1 update.
 - `lanes`: even and odd lanes taken apart and interleaved; small whole numbers as bytes.
+- `prefix`: scans across lanes.
 - `stream`: stores that bypass the caches, for arrays that no cache could hold.
 - `bits`: exponents and mantissas.
 - `math`: exp, log, log1p, tanh, sigmoid, erf on vectors.

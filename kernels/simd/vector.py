@@ -280,14 +280,14 @@ def _extremum(symbol):
         vector, *operand_types = operands
 
         def lower(context, builder, signature, arguments):
-            return _emit_extremum(builder, symbol, *_spread(builder, vector, signature.args, arguments))
+            return emit_extremum(builder, symbol, *_spread(builder, vector, signature.args, arguments))
 
         return vector(*operand_types), lower
 
     return function
 
 
-def _emit_extremum(builder, symbol, a, b):
+def emit_extremum(builder, symbol, a, b):
     wins = builder.fcmp_ordered(symbol, a, b)
     chosen = builder.select(wins, a, b)  # b where either is NaN: one hardware max/min instruction
     return builder.select(builder.fcmp_unordered("uno", a, a), a, chosen)
@@ -315,7 +315,7 @@ def max_lanes(typingctx, x):
     """Largest lane; NaN if any lane is NaN."""
 
     def lower(context, builder, signature, arguments):
-        return emit_across(builder, x.lanes, arguments[0], lambda a, b: _emit_extremum(builder, ">", a, b))
+        return emit_across(builder, x.lanes, arguments[0], lambda a, b: emit_extremum(builder, ">", a, b))
 
     return x.dtype(x), lower
 
