@@ -4,6 +4,7 @@ import numpy as np
 
 import kernels
 from nn.operations.arguments import (
+    as_array,
     as_tensor,
     floating,
     inexact,
@@ -168,21 +169,25 @@ def clamp(input, min=None, max=None):
 
 
 @ieee
-def where(condition, a, b):
-    """Elements of `a` where `condition` holds, of `b` elsewhere; all three broadcast.
+def where(condition, input=None, other=None):
+    """Elements of `input` where `condition` holds, of `other` elsewhere; all three broadcast.
 
     Parameters
     ----------
     condition : Tensor or array of bool
-    a, b : Tensor, array or number
+    input, other : Tensor, array or number, optional
+        Without them, the result is a tuple of the indices where `condition`, of any dtype, is not 0: one vector for
+        each dimension.
 
     Raises
     ------
     TypeError
-        `condition` does not hold bools, or `a` and `b` are float32 and float64.
+        `condition` does not hold bools, or `input` and `other` are float32 and float64.
     """
+    if input is None and other is None:
+        return tuple(wrap(indices) for indices in np.nonzero(np.atleast_1d(as_array(condition))))
     c = mask_of("where", "condition", condition)
-    a, b, x, y = operands("where", a, b)
+    a, b, x, y = operands("where", input, other)
     z = np.where(c, x, y)
     da, db = (lambda dy: np.where(c, dy, 0)), (lambda dy: np.where(c, 0, dy))
 
