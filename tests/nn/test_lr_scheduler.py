@@ -8,10 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nn.optim.lr_scheduler import StepLR
 
 import nn
-from nn.lr_scheduler import as_number
+from nn.optim.arguments import as_number
+from nn.optim.lr_scheduler import StepLR
 
 SCHEDULES = {
     "lambda": ("LambdaLR", {"lr_lambda": lambda epoch: 0.9**epoch / (1 + epoch)}),
