@@ -6,8 +6,17 @@ others update each parameter by expressions of NumPy arrays.
 """
 
 from nn.optim import lr_scheduler
+from nn.optim.adadelta import Adadelta
+from nn.optim.adafactor import Adafactor
 from nn.optim.adagrad import Adagrad
 from nn.optim.adam import Adam, AdamW
+from nn.optim.adamax import Adamax
+from nn.optim.asgd import ASGD
+from nn.optim.lbfgs import LBFGS
+from nn.optim.muon import Muon
+from nn.optim.nadam import NAdam
 from nn.optim.optimizer import Optimizer
+from nn.optim.radam import RAdam
 from nn.optim.rmsprop import RMSprop
+from nn.optim.rprop import Rprop
 from nn.optim.sgd import SGD

@@ -129,8 +129,8 @@ class CheckedOptimizer(Optimizer):
 class ArrayOptimizer(CheckedOptimizer):
     """An optimiser that updates each parameter by expressions of NumPy arrays.
 
-    A subclass has ``_initial(x, options)``, the state of a parameter at its first step (besides its step count), and
-    ``_update(x, g, state, options)``, which changes the array x of the parameter and the state in place.
+    A subclass has ``_initial(x, options)``, the state of a parameter before its first step, and ``_update(x, g, state,
+    options)``, which changes the array x of the parameter and the state in place.
     """
 
     @ieee
@@ -164,7 +164,7 @@ class ArrayOptimizer(CheckedOptimizer):
         for p, options in updates:
             state = self.state[p]
             if not state:
-                state.update({"step": 0, **self._initial(p.array, options)})
+                state.update(self._initial(p.array, options))
             if "step" in state:
                 state["step"] += 1
             g = p.grad.array

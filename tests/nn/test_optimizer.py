@@ -177,7 +177,7 @@ def test_a_pre_hook_replaces_the_arguments():
         optimizer.step()
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "Rprop"])
 def test_implementations_of_torch_may_be_named(name):
     w = nn.Parameter([1.0])
     optimizer = getattr(nn.optim, name)([w], foreach=True)
