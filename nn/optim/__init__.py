@@ -5,7 +5,7 @@ options. The common ones pass them to one kernel of ``kernels/update/``, which u
 others update each parameter by expressions of NumPy arrays.
 """
 
-from nn.optim import lr_scheduler
+from nn.optim import lr_scheduler, swa_utils
 from nn.optim.adadelta import Adadelta
 from nn.optim.adafactor import Adafactor
 from nn.optim.adagrad import Adagrad

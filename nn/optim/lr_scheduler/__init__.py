@@ -14,9 +14,19 @@ Call ``scheduler.step()`` after ``optimizer.step()``: once per epoch, or once pe
 batches.
 """
 
-from nn.optim.lr_scheduler.annealing import CosineAnnealingLR, CosineAnnealingWarmRestarts
+from nn.optim.lr_scheduler.annealing import CosineAnnealingLR, CosineAnnealingWarmRestarts, PolynomialLR
 from nn.optim.lr_scheduler.base import LRScheduler
-from nn.optim.lr_scheduler.composite import SequentialLR
-from nn.optim.lr_scheduler.cycles import OneCycleLR
-from nn.optim.lr_scheduler.factors import ConstantLR, ExponentialLR, LambdaLR, LinearLR, MultiStepLR, StepLR
+from nn.optim.lr_scheduler.composite import ChainedScheduler, SequentialLR
+from nn.optim.lr_scheduler.cycles import CyclicLR, OneCycleLR
+from nn.optim.lr_scheduler.factors import (
+    ConstantLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    MultiplicativeLR,
+    MultiStepLR,
+    StepLR,
+)
 from nn.optim.lr_scheduler.plateau import ReduceLROnPlateau
+
+_LRScheduler = LRScheduler  # the name that programs of before PyTorch 2.0 import

@@ -1,4 +1,4 @@
-"""Schedules along a cosine."""
+"""Schedules along a cosine or a power."""
 
 import math
 
@@ -41,6 +41,39 @@ class CosineAnnealingLR(LRScheduler):
 
     def _rate(self, base):
         return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
+
+
+class PolynomialLR(LRScheduler):
+    """Decay the rate to 0 over `total_iters` epochs, as a power of the fraction that is left.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    total_iters : int, default 5
+    power : float, default 1
+    last_epoch : int, default -1
+
+    Raises
+    ------
+    ValueError
+        `total_iters` is not positive.
+    """
+
+    def __init__(self, optimizer, total_iters=5, power=1.0, last_epoch=-1):
+        self.total_iters, self.power = as_number(total_iters), as_number(power)
+        require(self, self.total_iters > 0, "total_iters must be positive", total_iters)
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        if self._first:
+            return self._first_rates()
+        if self.last_epoch > self.total_iters:
+            return self._rates()
+        left, before = (1 - epoch / self.total_iters for epoch in (self.last_epoch, self.last_epoch - 1))
+        return self._scaled((left / before) ** self.power)
+
+    def _rate(self, base):
+        return base * (1 - min(self.total_iters, self.last_epoch) / self.total_iters) ** self.power
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):

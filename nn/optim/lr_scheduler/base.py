@@ -23,6 +23,14 @@ def check_optimizer(scheduler, optimizer):
         raise TypeError(f"{type(scheduler).__name__}: needs an Optimizer, got {type(optimizer).__name__}")
 
 
+def set_rate(group, rate):
+    """Set the rate of a group, of a tensor in place."""
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(rate)
+    else:
+        group["lr"] = rate
+
+
 class LRScheduler:
     """Base class: a subclass computes the rates of epoch ``self.last_epoch`` in `get_lr`.
 
@@ -62,14 +70,21 @@ class LRScheduler:
         """The rates that were set last, one for each parameter group."""
         return self._last_lr
 
-    def step(self):
-        """Advance by one epoch and set the optimiser's rates; if that raises, the epoch is unchanged."""
-        self.last_epoch += 1
+    def step(self, epoch=None):
+        """Advance by one epoch, or to `epoch`, and set the rates; if that raises, the epoch is unchanged."""
+        previous = self.last_epoch
+        self.last_epoch = previous + 1 if epoch is None else as_number(epoch)
+        closed = epoch is not None and type(self)._rate is not LRScheduler._rate
         try:
-            self._apply(self.get_lr())
+            self._apply([self._rate(base) for base in self.base_lrs] if closed else self.get_lr())
         except Exception:
-            self.last_epoch -= 1
+            self.last_epoch = previous
             raise
+
+    @property
+    def _step_count(self):
+        """The number of calls of `step`, the one of the constructor included: schedules that users write read it."""
+        return self.last_epoch + 1
 
     def state_dict(self):
         """Everything but the optimiser, as a dict that is also valid JSON."""
@@ -99,10 +114,7 @@ class LRScheduler:
     def _apply(self, rates):
         self._last_lr = [as_number(rate) for rate in rates]
         for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
+            set_rate(group, rate)
 
     def _rates(self):
         return [as_number(group["lr"]) for group in self.optimizer.param_groups]

@@ -27,7 +27,7 @@ class SequentialLR(LRScheduler):
         No scheduler, a wrong number of milestones, a `ReduceLROnPlateau`, or a scheduler of another optimiser.
     """
 
-    _unsaved = ("optimizer", "schedulers")
+    _unsaved = ("optimizer", "_schedulers")
 
     def __init__(self, optimizer, schedulers, milestones, last_epoch=-1):
         if not schedulers or len(milestones) != len(schedulers) - 1:
@@ -40,8 +40,8 @@ class SequentialLR(LRScheduler):
                 raise ValueError(f"SequentialLR: scheduler {i} is a ReduceLROnPlateau, whose step needs a metric")
             if scheduler.optimizer is not optimizer:
                 raise ValueError(f"SequentialLR: scheduler {i} drives another optimiser")
-        self.optimizer, self.schedulers = optimizer, list(schedulers)
-        self.milestones = list(map(as_number, milestones))
+        self.optimizer, self._schedulers = optimizer, list(schedulers)
+        self._milestones = list(map(as_number, milestones))
         # Constructing a scheduler takes its first step, which is undone here: it belongs to when it becomes active.
         self._apply([group["initial_lr"] for group in optimizer.param_groups])
         self._begin()
@@ -60,13 +60,13 @@ class SequentialLR(LRScheduler):
 
     def _active(self):
         """The scheduler of this epoch."""
-        return self.schedulers[bisect_right(self.milestones, self.last_epoch)]
+        return self._schedulers[bisect_right(self._milestones, self.last_epoch)]
 
     def step(self):
         self.last_epoch += 1
         scheduler = self._active()
         try:
-            if self.last_epoch in self.milestones:
+            if self.last_epoch in self._milestones:
                 scheduler._restart()
             else:
                 scheduler.step()
@@ -76,12 +76,55 @@ class SequentialLR(LRScheduler):
         self._last_lr = scheduler.get_last_lr()
 
     def state_dict(self):
-        return {**super().state_dict(), "schedulers": [scheduler.state_dict() for scheduler in self.schedulers]}
+        return {**super().state_dict(), "_schedulers": [scheduler.state_dict() for scheduler in self._schedulers]}
 
     def load_state_dict(self, state_dict):
-        states = state_dict["schedulers"]
-        if len(states) != len(self.schedulers):
-            raise ValueError(f"SequentialLR: there are {len(self.schedulers)} schedulers, the state has {len(states)}")
-        for scheduler, state in zip(self.schedulers, states, strict=True):
+        states = state_dict["_schedulers"]
+        if len(states) != len(self._schedulers):
+            raise ValueError(f"SequentialLR: there are {len(self._schedulers)} schedulers, the state has {len(states)}")
+        for scheduler, state in zip(self._schedulers, states, strict=True):
             scheduler.load_state_dict(state)
-        super().load_state_dict({key: value for key, value in state_dict.items() if key != "schedulers"})
+        super().load_state_dict({key: value for key, value in state_dict.items() if key != "_schedulers"})
+
+
+class ChainedScheduler(LRScheduler):
+    """Step several schedules at once: their factors multiply.
+
+    Parameters
+    ----------
+    schedulers : sequence of LRScheduler
+    optimizer : Optimizer, optional
+        That of all of them.
+
+    Raises
+    ------
+    ValueError
+        No scheduler, a `ReduceLROnPlateau`, or a scheduler of another optimiser.
+    """
+
+    _unsaved = ("optimizer", "_schedulers")
+
+    def __init__(self, schedulers, optimizer=None):
+        if not schedulers:
+            raise ValueError("ChainedScheduler: needs at least one scheduler, got none")
+        self.optimizer = optimizer or schedulers[0].optimizer
+        for i, scheduler in enumerate(schedulers):
+            if isinstance(scheduler, ReduceLROnPlateau):
+                raise ValueError(f"ChainedScheduler: scheduler {i} is a ReduceLROnPlateau, whose step needs a metric")
+            if scheduler.optimizer is not self.optimizer:
+                raise ValueError(f"ChainedScheduler: scheduler {i} drives another optimiser")
+        self._schedulers = list(schedulers)
+        self._last_lr = self._rates()
+
+    def step(self):
+        for scheduler in self._schedulers:
+            scheduler.step()
+        self._last_lr = self._rates()
+
+    def state_dict(self):
+        return {**super().state_dict(), "_schedulers": [scheduler.state_dict() for scheduler in self._schedulers]}
+
+    def load_state_dict(self, state_dict):
+        for scheduler, state in zip(self._schedulers, state_dict["_schedulers"], strict=True):
+            scheduler.load_state_dict(state)
+        super().load_state_dict({key: value for key, value in state_dict.items() if key != "_schedulers"})

@@ -3,7 +3,7 @@
 import math
 
 from nn.optim.arguments import as_number
-from nn.optim.lr_scheduler.base import LRScheduler, check_optimizer, per_group, require
+from nn.optim.lr_scheduler.base import LRScheduler, check_optimizer, per_group, require, set_rate
 
 
 class OneCycleLR(LRScheduler):
@@ -129,8 +129,111 @@ class OneCycleLR(LRScheduler):
         if self.cycle_momentum:
             for group in self.optimizer.param_groups:
                 momentum = self._between(group[momentum_from], group[momentum_to], fraction)
-                if self.uses_betas:
-                    group["betas"] = (momentum, *group["betas"][1:])
-                else:
-                    group["momentum"] = momentum
+                set_momentum(group, momentum, self.uses_betas)
         return [self._between(group[lr_from], group[lr_to], fraction) for group in self.optimizer.param_groups]
+
+
+class CyclicLR(LRScheduler):
+    """Move the rate up and down between `base_lr` and `max_lr`, while momentum moves the opposite way.
+
+    Call `step` once per batch.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    base_lr, max_lr : float or list of float
+    step_size_up : int, default 2000
+        Steps from the lowest rate to the highest.
+    step_size_down : int, optional
+        Steps back; by default as many.
+    mode : {"triangular", "triangular2", "exp_range"}, default "triangular"
+        The height of the cycles: constant, halved after each cycle, or `gamma` to the power of the step.
+    gamma : float, default 1
+    scale_fn : callable, optional
+        Used in place of `mode`: the number of the cycle, from 1, or of the step -> height in [0, 1]. It is not part of
+        `state_dict`.
+    scale_mode : {"cycle", "iterations"}, default "cycle"
+        What `scale_fn` is a function of.
+    cycle_momentum : bool, default True
+        Cycle the optimiser's ``momentum``, or the first of its ``betas``, between `max_momentum` and `base_momentum`.
+    base_momentum : float or list of float, default 0.8
+    max_momentum : float or list of float, default 0.9
+    last_epoch : int, default -1
+
+    Raises
+    ------
+    ValueError
+        An unknown mode, a length that is not positive, or an optimiser without momentum.
+
+    Reference: Smith, "Cyclical learning rates for training neural networks" (2017).
+    """
+
+    _unsaved = ("optimizer", "_scale_fn")
+
+    def __init__(
+        self,
+        optimizer,
+        base_lr,
+        max_lr,
+        step_size_up=2000,
+        step_size_down=None,
+        mode="triangular",
+        gamma=1.0,
+        scale_fn=None,
+        scale_mode="cycle",
+        cycle_momentum=True,
+        base_momentum=0.8,
+        max_momentum=0.9,
+        last_epoch=-1,
+    ):
+        check_optimizer(self, optimizer)
+        base_lrs = per_group(optimizer, "CyclicLR: base_lr", base_lr)
+        self.max_lrs = per_group(optimizer, "CyclicLR: max_lr", max_lr)
+        step_size_up = float(step_size_up)
+        step_size_down = step_size_up if step_size_down is None else float(step_size_down)
+        require(self, step_size_up > 0 and step_size_down >= 0, "step sizes must be positive", step_size_up)
+        self.total_size = step_size_up + step_size_down
+        self.step_ratio = step_size_up / self.total_size
+        if scale_fn is None and mode not in ("triangular", "triangular2", "exp_range"):
+            raise ValueError(f"CyclicLR: mode must be 'triangular', 'triangular2' or 'exp_range', got {mode!r}")
+        self.mode, self.gamma, self._scale_fn = mode, as_number(gamma), scale_fn
+        self.scale_mode = scale_mode
+        if scale_fn is None:
+            self.scale_mode = "iterations" if mode == "exp_range" else "cycle"
+        self.cycle_momentum, self.use_beta1 = cycle_momentum, "betas" in optimizer.defaults
+        if cycle_momentum and not self.use_beta1 and "momentum" not in optimizer.defaults:
+            raise ValueError("CyclicLR: cycle_momentum needs an optimiser with momentum or betas")
+        self.base_momentums = per_group(optimizer, "CyclicLR: base_momentum", base_momentum)
+        self.max_momentums = per_group(optimizer, "CyclicLR: max_momentum", max_momentum)
+        if last_epoch == -1:
+            for group, rate in zip(optimizer.param_groups, base_lrs, strict=True):
+                set_rate(group, rate)
+        super().__init__(optimizer, last_epoch)
+        self.base_lrs = base_lrs
+
+    def scale_fn(self, x):
+        """The height of a cycle, or of a step with `scale_mode` "iterations"."""
+        if self._scale_fn is not None:
+            return self._scale_fn(x)
+        if self.mode == "exp_range":
+            return self.gamma**x
+        return 0.5 ** (x - 1) if self.mode == "triangular2" else 1.0
+
+    def get_lr(self):
+        cycle = math.floor(1 + self.last_epoch / self.total_size)
+        x = 1 + self.last_epoch / self.total_size - cycle
+        height = x / self.step_ratio if x <= self.step_ratio else (x - 1) / (self.step_ratio - 1)
+        height *= self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
+        if self.cycle_momentum:
+            limits = zip(self.base_momentums, self.max_momentums, strict=True)
+            for group, (low, high) in zip(self.optimizer.param_groups, limits, strict=True):
+                set_momentum(group, high - (high - low) * height, self.use_beta1)
+        return [low + (high - low) * height for low, high in zip(self.base_lrs, self.max_lrs, strict=True)]
+
+
+def set_momentum(group, momentum, use_beta1):
+    """Set the momentum of a group, or the first of its betas."""
+    if use_beta1:
+        group["betas"] = (momentum, *group["betas"][1:])
+    else:
+        group["momentum"] = momentum

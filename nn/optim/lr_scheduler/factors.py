@@ -26,6 +26,31 @@ class LambdaLR(LRScheduler):
         return [base * f(self.last_epoch) for base, f in zip(self.base_lrs, self.lr_lambdas, strict=True)]
 
 
+class MultiplicativeLR(LRScheduler):
+    """Multiply the rate by a function of the epoch.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    lr_lambda : callable or list of callable
+        Epoch -> factor, from epoch 1 on; a list has one for each parameter group. Functions are not part of
+        `state_dict`.
+    last_epoch : int, default -1
+    """
+
+    _unsaved = ("optimizer", "lr_lambdas")
+
+    def __init__(self, optimizer, lr_lambda, last_epoch=-1):
+        check_optimizer(self, optimizer)
+        self.lr_lambdas = per_group(optimizer, "MultiplicativeLR: lr_lambda", lr_lambda)
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        if self._first:
+            return self._rates()
+        return [rate * f(self.last_epoch) for rate, f in zip(self._rates(), self.lr_lambdas, strict=True)]
+
+
 class StepLR(LRScheduler):
     """Multiply the rate by `gamma` every `step_size` epochs.
 

@@ -64,15 +64,17 @@ class ReduceLROnPlateau(LRScheduler):
             return sign * metric > sign * self.best * (1 + sign * self.threshold)
         return sign * metric > sign * self.best + self.threshold
 
-    def step(self, metrics):
+    def step(self, metrics, epoch=None):
         """Count an epoch with this value of the metric, and reduce the rate if patience is exhausted.
 
         Parameters
         ----------
         metrics : float or 0-d Tensor
+        epoch : int, optional
+            The epoch's number; by default the next.
         """
         metric = float(metrics)
-        self.last_epoch += 1
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._is_better(metric):
             self.best = metric
             self.num_bad_epochs = 0
