@@ -15,7 +15,7 @@ from nn.optim.asgd import ASGD
 from nn.optim.lbfgs import LBFGS
 from nn.optim.muon import Muon
 from nn.optim.nadam import NAdam
-from nn.optim.optimizer import Optimizer
+from nn.optim.optimizer import Optimizer, required
 from nn.optim.radam import RAdam
 from nn.optim.rmsprop import RMSprop
 from nn.optim.rprop import Rprop
