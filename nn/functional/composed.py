@@ -13,9 +13,10 @@ from nn.autograd.recomposed import recomposed
 from nn.functional.pooling import avg_pool2d
 from nn.operations.arithmetic import matmul, reshaped
 from nn.operations.elementwise import exp, sigmoid, sqrt, tanh, where
+from nn.operations.joining import cat, stack
 from nn.operations.reductions import log_softmax, logsumexp, mean, softmax
 from nn.operations.reductions import sum as sum_of
-from nn.operations.shapes import cat, expand, permute, stack, transpose
+from nn.operations.shapes import expand, permute, transpose
 from nn.storage import wrap
 from nn.tape import record
 
