@@ -375,10 +375,12 @@ def _dropout(name, input, p, training, inplace, dims):
         raise ValueError(f"{name}: p must be between 0 and 1, got {p}")
     x = checked(name, input).array
     if dims is not None and x.ndim not in (dims + 1, dims + 2):
-        raise ValueError(f"{name}: input must have {dims + 1} or {dims + 2} dimensions, got shape {x.shape}")
+        if x.ndim < 2 or dims == 1:
+            raise ValueError(f"{name}: input must have {dims + 1} or {dims + 2} dimensions, got shape {x.shape}")
+        dims = x.ndim - 2  # (N, C, ...), as in PyTorch: single elements of (N, C)
     if not training or p == 0:
         return input
-    shape = x.shape if dims is None else x.shape[:-dims] + (1,) * dims
+    shape = x.shape[: x.ndim - dims] + (1,) * dims if dims else x.shape
     scale = (random.generator().random(shape, np.float32) >= p).astype(x.dtype)
     if p < 1:
         scale /= 1 - p

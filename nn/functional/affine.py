@@ -12,8 +12,8 @@ from nn.functional.composed import affine
 from nn.grad_mode import is_grad_enabled
 from nn.operations.arithmetic import matmul, reshaped
 from nn.operations.elementwise import relu
+from nn.operations.orders import transpose
 from nn.operations.reductions import sum as sum_of
-from nn.operations.shapes import transpose
 from nn.tape import record
 from nn.tensor import Tensor
 

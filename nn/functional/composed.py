@@ -14,9 +14,10 @@ from nn.functional.pooling import avg_pool2d
 from nn.operations.arithmetic import matmul, reshaped
 from nn.operations.elementwise import exp, sigmoid, sqrt, tanh, where
 from nn.operations.joining import cat, stack
+from nn.operations.orders import permute, transpose
 from nn.operations.reductions import log_softmax, logsumexp, mean, softmax
 from nn.operations.reductions import sum as sum_of
-from nn.operations.shapes import expand, permute, transpose
+from nn.operations.shapes import expand
 from nn.storage import wrap
 from nn.tape import record
 

@@ -9,7 +9,9 @@ from nn.tape import record, record_linear
 from nn.tensor import Tensor
 
 
-def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False):
+def embedding(
+    input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False
+):  # fmt: skip
     """The rows of `weight` at the indices in `input`.
 
     Parameters
@@ -24,6 +26,8 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
         The p of that p-norm.
     scale_grad_by_freq : bool, default False
         Whether the gradient of a row is divided by the number of times that its index occurs in `input`.
+    sparse : bool, default False
+        Has no effect: gradients are dense.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def embedding_bag(
     norm_type=2.0,
     scale_grad_by_freq=False,
     mode="mean",
-    *,
+    sparse=False,
     per_sample_weights=None,
     include_last_offset=False,
     padding_idx=None,
@@ -92,6 +96,8 @@ def embedding_bag(
     max_norm, norm_type, scale_grad_by_freq
         As for `embedding`.
     mode : {"mean", "sum", "max"}
+    sparse : bool
+        Has no effect, as for `embedding`.
     per_sample_weights : Tensor of the shape of `input`, optional
         Factors of the rows; for "sum" only.
     include_last_offset : bool, default False

@@ -6,14 +6,25 @@ import numpy as np
 
 import kernels
 from nn.autograd.recomposed import gradients_of, recomposed
-from nn.functional import composed
+from nn.functional import composed, soft_targets
 from nn.functional.arguments import checked, constant, number
+from nn.functional.reduction import reduced, reduction_of
+from nn.functional.soft_targets import needs_gradient
 from nn.grad_mode import is_grad_enabled
 from nn.tape import record, record_linear
 from nn.tensor import Tensor
 
 
-def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+def cross_entropy(
+    input,
+    target,
+    weight=None,
+    size_average=None,
+    ignore_index=-100,
+    reduce=None,
+    reduction="mean",
+    label_smoothing=0.0,
+):
     """The cross-entropy between softmax(input) and the target classes.
 
     Parameters
@@ -24,6 +35,8 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         Classes, int64 or int32, of the shape of `input` without C; or probabilities in the shape of `input`.
     weight : Tensor or array (C,), optional
         The weight of each class; "mean" divides by the weights of the targets.
+    size_average, reduce
+        What older programs give instead of `reduction`.
     ignore_index : int, default -100
         Targets of this class are ignored; for classes only.
     reduction : {"mean", "sum", "none"}
@@ -48,6 +61,10 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     >>> nn.functional.cross_entropy(nn.tensor([[0.0, 0.0], [9.0, -9.0]]), nn.tensor([1, 0]))
     tensor(0.3465736)
     """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if needs_gradient(target):
+        x = checked("cross_entropy", input)
+        return soft_targets.cross_entropy(x, target, weight, ignore_index, reduction, number(label_smoothing))
     x, t, w = (
         checked("cross_entropy", input).array,
         constant("cross_entropy", target),
@@ -146,7 +163,9 @@ def linear_cross_entropy(
     return record(name, loss, inputs, backward, (*inputs, target, weight), derivative=derivative)
 
 
-def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
+def nll_loss(
+    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
+):  # fmt: skip
     """The negative log-likelihood of the target classes.
 
     Parameters
@@ -155,7 +174,7 @@ def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
         Log-probabilities.
     target : Tensor or array
         Classes, int64 or int32, of the shape of `input` without C.
-    weight, ignore_index, reduction
+    weight, size_average, ignore_index, reduce, reduction
         As for `cross_entropy`.
 
     Returns
@@ -168,6 +187,7 @@ def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
     TypeError, ValueError, IndexError
         As `cross_entropy`.
     """
+    reduction = reduction_of(reduction, size_average, reduce)
     x, t, w = checked("nll_loss", input).array, constant("nll_loss", target), constant("nll_loss", weight)
     ignore_index = number(ignore_index)
     y = kernels.nll_loss(x, t, w, ignore_index, reduction)
@@ -213,7 +233,20 @@ def _common_shape(name, input, target):
         raise ValueError(f"{name}: shapes do not broadcast: input is {input.shape}, target is {target.shape}") from None
 
 
-def mse_loss(input, target, reduction="mean"):
+def _weighted_loss(name, losses, weight, reduction):
+    """The losses times weights; "mean" divides by the sum of these."""
+    weight = _same_size(name, losses, weight)
+    losses = losses * weight
+    return losses.sum() / weight.sum() if reduction == "mean" else reduced(name, losses, reduction)
+
+
+def _same_size(name, losses, weight):
+    if checked(name, weight, "weight").shape != losses.shape:
+        raise ValueError(f"{name}: weight must have the shape of the losses, {losses.shape}, got {weight.shape}")
+    return weight
+
+
+def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """The squared difference.
 
     Parameters
@@ -221,7 +254,11 @@ def mse_loss(input, target, reduction="mean"):
     input : Tensor
     target : Tensor or array
         Broadcasts with `input`; a shape other than that of `input` warns, as in PyTorch.
+    size_average, reduce
+        What older programs give instead of `reduction`.
     reduction : {"mean", "sum", "none"}
+    weight : Tensor of the shape of `input`, optional
+        Factor on each loss; "mean" divides by the sum of the weights.
 
     Returns
     -------
@@ -239,22 +276,28 @@ def mse_loss(input, target, reduction="mean"):
     >>> nn.functional.mse_loss(nn.tensor([1.0, 2.0]), nn.tensor([1.0, 4.0]))
     tensor(2.)
     """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if weight is not None:
+        return _weighted_loss("mse_loss", mse_loss(input, target, reduction="none"), weight, reduction)
     pair = kernels.mse_loss, kernels.mse_loss_backward
     return _pair_loss("mse_loss", *pair, composed.squared, input, target, reduction)
 
 
-def l1_loss(input, target, reduction="mean"):
-    """The absolute difference; `input`, `target` and `reduction` as for `mse_loss`."""
+def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """The absolute difference; arguments as for `mse_loss`."""
+    reduction = reduction_of(reduction, size_average, reduce)
+    if weight is not None:
+        return _weighted_loss("l1_loss", l1_loss(input, target, reduction="none"), weight, reduction)
     pair = kernels.l1_loss, kernels.l1_loss_backward
     return _pair_loss("l1_loss", *pair, composed.absolute, input, target, reduction)
 
 
-def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
+def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
     """d² / (2 beta) where |d| < beta, else |d| - beta / 2, for the difference d.
 
     Parameters
     ----------
-    input, target, reduction
+    input, target, size_average, reduce, reduction
         As for `mse_loss`.
     beta : float, default 1.0
         At least 0; 0 gives `l1_loss`.
@@ -266,11 +309,12 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
 
     Reference: Girshick, "Fast R-CNN" (2015), equation 3.
     """
+    reduction = reduction_of(reduction, size_average, reduce)
     pair = kernels.smooth_l1_loss, kernels.smooth_l1_loss_backward
     return _pair_loss("smooth_l1_loss", *pair, composed.smooth_absolute, input, target, reduction, beta)
 
 
-def huber_loss(input, target, reduction="mean", delta=1.0):
+def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """d² / 2 where |d| < delta, else delta · (|d| - delta / 2), for the difference d.
 
     Parameters
@@ -279,17 +323,22 @@ def huber_loss(input, target, reduction="mean", delta=1.0):
         As for `mse_loss`.
     delta : float, default 1.0
         Positive.
+    weight : Tensor of the shape of `input`, optional
+        Factor on each loss; "mean" is that of the products.
 
     Raises
     ------
     TypeError, ValueError
         As `mse_loss`, or `delta` is not positive.
     """
+    if weight is not None:
+        losses = huber_loss(input, target, "none", delta)
+        return reduced("huber_loss", losses * _same_size("huber_loss", losses, weight), reduction)
     pair = kernels.huber_loss, kernels.huber_loss_backward
     return _pair_loss("huber_loss", *pair, composed.huber, input, target, reduction, delta)
 
 
-def binary_cross_entropy(input, target, weight=None, reduction="mean"):
+def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     """The cross-entropy of probabilities `input` and `target`, element by element; logarithms are at least -100.
 
     Parameters
@@ -298,6 +347,8 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     target : Tensor or array of the same shape
     weight : Tensor or array, optional
         Factor on each loss; broadcasts.
+    size_average, reduce
+        What older programs give instead of `reduction`.
     reduction : {"mean", "sum", "none"}
 
     Returns
@@ -310,6 +361,9 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     TypeError, ValueError
         Dtypes or shapes do not match, or the reduction is unknown.
     """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if needs_gradient(target):
+        return soft_targets.binary_cross_entropy(checked("binary_cross_entropy", input), target, weight, reduction)
     x, t, w = (
         checked("binary_cross_entropy", input).array,
         constant("binary_cross_entropy", target),
@@ -327,7 +381,9 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     return record("binary_cross_entropy", y, (input,), backward, (input, target, weight), derivative=derivative)
 
 
-def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
+def binary_cross_entropy_with_logits(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
+):
     """`binary_cross_entropy` of sigmoid(input), computed from the logits without loss of precision.
 
     Parameters
@@ -336,6 +392,8 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     target : Tensor or array of the same shape
     weight : Tensor or array, optional
         Factor on each loss; broadcasts.
+    size_average, reduce
+        What older programs give instead of `reduction`.
     reduction : {"mean", "sum", "none"}
     pos_weight : Tensor or array, optional
         Factor on the losses of positive targets; broadcasts.
@@ -350,6 +408,10 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     TypeError, ValueError
         Dtypes or shapes do not match, or the reduction is unknown.
     """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if needs_gradient(target):
+        x = checked("binary_cross_entropy_with_logits", input)
+        return soft_targets.binary_cross_entropy_with_logits(x, target, weight, reduction, pos_weight)
     x, t, w, p = (
         checked("binary_cross_entropy_with_logits", input).array,
         *(constant("binary_cross_entropy_with_logits", v) for v in (target, weight, pos_weight)),
@@ -368,7 +430,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     return record("binary_cross_entropy_with_logits", y, (input,), backward, saved, derivative=derivative)
 
 
-def kl_div(input, target, reduction="mean", log_target=False):
+def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     """The Kullback-Leibler divergence of the distribution `target` from `input`, element by element.
 
     Parameters
@@ -377,6 +439,8 @@ def kl_div(input, target, reduction="mean", log_target=False):
         Log-probabilities.
     target : Tensor or array
         Probabilities, or with `log_target` log-probabilities. It broadcasts with `input`.
+    size_average, reduce
+        What older programs give instead of `reduction`.
     reduction : {"mean", "batchmean", "sum", "none"}
         "batchmean", the sum divided by the first dimension of `input`, is the mathematical definition.
     log_target : bool, default False
@@ -392,11 +456,14 @@ def kl_div(input, target, reduction="mean", log_target=False):
     TypeError, ValueError
         Dtypes or shapes do not match, or the reduction is unknown.
     """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if needs_gradient(target):
+        return soft_targets.kl_div(checked("kl_div", input), target, reduction, log_target)
     x, t = checked("kl_div", input).array, constant("kl_div", target)
     if x.shape != t.shape:
         shape = _common_shape("kl_div", x, t)
         if reduction == "batchmean" and x.ndim:
-            return kl_div(input, target, "sum", log_target) / len(x)
+            return kl_div(input, target, reduction="sum", log_target=log_target) / len(x)
         input, t = input.expand(shape), np.broadcast_to(t, shape)
         x = input.array
     y = kernels.kl_div(x, t, reduction, log_target)

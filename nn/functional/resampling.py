@@ -170,3 +170,46 @@ def _image(name, input):
     if checked(name, input).ndim < 3:
         raise ValueError(f"{name}: input must have shape (..., C, H, W), got {input.shape}")
     return input.shape
+
+
+def channel_shuffle(input, groups):
+    """Rearrange the channels, C = groups · n: the first of each group, then the second of each, and so on.
+
+    Parameters
+    ----------
+    input : Tensor (N, C, ...)
+    groups : int
+
+    Returns
+    -------
+    Tensor of the shape of `input`
+
+    Raises
+    ------
+    ValueError
+        Fewer than 3 dimensions, or `groups` does not divide C.
+
+    Reference: Zhang et al., "ShuffleNet" (2018), section 3.1.
+    """
+    shape = checked("channel_shuffle", input).shape
+    if len(shape) < 3 or groups < 1 or shape[1] % groups:
+        raise ValueError(f"channel_shuffle: needs (N, C, ...) with {groups} groups of channels, got shape {shape}")
+    return input.reshape(shape[0], groups, shape[1] // groups, -1).transpose(1, 2).reshape(shape)
+
+
+native_channel_shuffle = channel_shuffle
+
+
+def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
+    """`interpolate`, under its older name."""
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input, size=None, scale_factor=None):
+    """`interpolate` with ``mode="nearest"``, under its older name."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input, size=None, scale_factor=None):
+    """`interpolate` with ``mode="bilinear"`` and ``align_corners=True``, under its older name."""
+    return interpolate(input, size, scale_factor, "bilinear", True)

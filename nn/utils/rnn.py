@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nn.operations.shapes import unbind
+from nn.operations.joining import unbind
 from nn.tape import record, record_linear
 from nn.tensor import Tensor
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nn.operations.shapes import stack
+from nn.operations.joining import stack
 from nn.tensor import Tensor
 
 
