@@ -26,6 +26,18 @@ def floats(operation: str, name: str, x) -> ndarray:
     return contiguous(x)
 
 
+def numbers(operation: str, name: str, x) -> ndarray:
+    """`x` as a C-contiguous float32, float64 or int64 array: integers and bools become int64; TypeError for others."""
+    if x.__class__ is ndarray and x.flags.carray and (x.dtype is FLOAT32 or x.dtype is FLOAT64 or x.dtype is INT64):
+        return x
+    x = as_array(operation, name, x)
+    if x.dtype.kind in "iub" and x.dtype != np.uint64:
+        return contiguous(x.astype(np.int64, copy=False))
+    if x.dtype not in (FLOAT32, FLOAT64):
+        raise TypeError(f"{operation}: {name} must be float32, float64, an integer or bool, got {x.dtype}")
+    return contiguous(x)
+
+
 def indices(operation: str, name: str, x) -> ndarray:
     """`x` as a C-contiguous int64 array; TypeError unless it holds int64 or int32."""
     if x.__class__ is ndarray and x.flags.carray and x.dtype is INT64:
@@ -118,10 +130,10 @@ def axis(operation: str, dim, ndim: int) -> int:
     """`dim` counted from the front; ValueError where out of range (a 0-d array has the one axis 0 or -1)."""
     if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
         raise TypeError(f"{operation}: dim must be an int, got {type(dim).__name__}")
-    most = max(ndim, 1)
-    if not -most <= dim < most:
-        raise ValueError(f"{operation}: dim must be from {-most} to {most - 1}, got {dim}")
-    return dim + most if dim < 0 else int(dim)
+    axes = max(ndim, 1)
+    if not -axes <= dim < axes:
+        raise ValueError(f"{operation}: dim must be from {-axes} to {axes - 1}, got {dim}")
+    return dim + axes if dim < 0 else int(dim)
 
 
 def choice(operation: str, name: str, value, allowed: tuple):

@@ -1,7 +1,7 @@
 """Compile everything ahead of time, so that no first call has to: ``python -m kernels.warm``.
 
 Every public function is called in both dtypes, on arrays of each kind that has loops of its own: vectors and matrices,
-small, and large enough to be shared out among threads. What is compiled stays in the cache (see `kernels.show_config`).
+small, and large enough to be divided among threads. What is compiled stays in the cache (see `kernels.show_config`).
 """
 
 import sys
@@ -14,38 +14,21 @@ from kernels.pooling.windows import windows
 VECTOR, SMALL, LARGE = (24,), (4, 6), (192, 256)  # LARGE is above every threshold of the elementwise kernels
 
 ELEMENTWISE = (
-    "relu",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "celu",
-    "gelu",
-    "silu",
-    "mish",
-    "sigmoid",
-    "tanh",
-    "exp",
-    "softplus",
-    "hardtanh",
-    "hardswish",
-    "hardsigmoid",
-    "logsigmoid",
+    *("relu", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid", "tanh", "exp", "softplus"),
+    *("hardtanh", "hardswish", "hardsigmoid", "logsigmoid", "erf", "erfc", "expm1", "log1p", "rsqrt", "lgamma"),
+    "digamma",
 )
 ACTIVATIONS = (None, "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh")
 FEED_FORWARDS = ("relu", "gelu", "gelu_tanh", "silu", "swiglu")
 PAIRED_LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div")
 # Left operand, right operand: dot product, matrix and vector, sizes with and without packing, one row, batches.
 PRODUCTS = (
-    ((24,), (24,)),
-    ((24, 24), (24,)),
-    ((24,), (24, 24)),
+    *(((24,), (24,)), ((24, 24), (24,)), ((24,), (24, 24))),
     ((1, 512), (512, 512)),
     ((6, 7), (7, 5)),
     ((96, 96), (96, 96)),
     ((400, 400), (400, 400)),
-    ((5, 6, 7), (5, 7, 6)),
-    ((5, 6, 7), (7, 6)),
-    ((8, 96, 64), (8, 64, 96)),
+    *(((5, 6, 7), (5, 7, 6)), ((5, 6, 7), (7, 6)), ((8, 96, 64), (8, 64, 96))),
 )
 
 
@@ -125,6 +108,33 @@ def reductions(ones):
         yield "logsumexp_backward", (ones(()), x, ones(()), tuple(range(len(shape))))
 
 
+def scans(ones):
+    for shape in (VECTOR, SMALL, LARGE, (64, 24, 48)):
+        x = ones(shape)
+        for dim in range(len(shape)):
+            for name in ("cumsum", "cumprod", "logcumsumexp"):
+                yield name, (x, dim)
+                yield f"{name}_backward", (x, dim) if name == "cumsum" else (x, x, dim)
+            for name in ("cummax", "cummin"):
+                yield name, (x, dim)
+                yield f"{name}_backward", (x, np.zeros(shape, np.int64), dim)
+    for name in ("cumsum", "cumprod", "cummax", "cummin"):
+        yield name, (np.ones(SMALL, np.int64), 1)
+
+
+def sorting(ones):
+    for x in (ones(SMALL), ones(LARGE), np.ones(SMALL, np.int64)):
+        yield "sort", (x,)
+        yield "argsort", (x,)
+        yield "topk", (x, 2)
+        yield "kthvalue", (x, 2)
+        yield "median", (x, 1)
+        yield "searchsorted", (x[0], x)
+        yield "bucketize", (x, x[0])
+        yield "unique", (x,)
+    yield "sort_backward", (ones(SMALL), np.zeros(SMALL, np.int64), SMALL)
+
+
 def pooling(ones):
     # few planes and many; windows 2 apart for vectors, and others
     for planes, height, width in ((2, 6, 9), (64, 40, 40)):
@@ -157,6 +167,10 @@ def pooling(ones):
         yield "fold_backward", (x, columns.shape, 2)
         yield "interpolate", (x, 8)
         yield "interpolate_backward", (ones((1, planes, 8, 8)), x.shape, 8)
+    for size in ((2, 3), (40, 40), (2, 3, 3)):
+        x, grid = ones((1, 8, *size)), ones((1, *size, len(size)))
+        yield "grid_sample", (x, grid)
+        yield "grid_sample_backward", (x, x, grid)
     # windows so large that naive loops serve them
     x, y = ones((1, 1, 9)), ones((1, 1, 10))
     for name in ("max_pool1d", "avg_pool1d"):
@@ -204,8 +218,15 @@ def losses(ones):
             yield "linear_cross_entropy_backward", (ones(()), x, weight, target), {"linear_bias": bias}
 
 
+def sequences(ones):
+    for T in (3, 40):
+        arguments = ones((T, 2, 4)), np.ones((2, 2), np.int64), [T, T], [2, 1]
+        yield "ctc_loss", arguments
+        yield "ctc_loss_backward", (ones(()), *arguments)
+
+
 def normalizations(ones):
-    for shape in ((6, 24), (256, 192), (6, 5, 4), (3, 4, 40), (8, 16, 24, 24)):  # columns and pieces, small and large
+    for shape in ((6, 24), (256, 192), (6, 5, 4), (3, 4, 40), (8, 16, 24, 24)):  # columns and planes, small and large
         x, each, samples, C = ones(shape), ones(shape[1]), ones(shape[0]), shape[1]
         for options in ({}, {"activation": "relu"}):
             for training in (True, False):
@@ -249,6 +270,25 @@ def lookups(ones):
             yield "embedding_bag", (ids, weight), {"mode": mode} | more | winners
             yield "embedding_bag_backward", (bags, ids, weight), {"mode": mode} | more | winners
         yield "embedding_bag", (ids.reshape(-1), weight, offsets)
+
+
+def places(ones):
+    for shape in (SMALL, LARGE):
+        x = ones(shape)
+        index, row = np.zeros(shape, np.int64), np.zeros(shape[1], np.int64)
+        yield "gather", (x, 1, index)
+        yield "gather_backward", (x, shape, 1, index)
+        yield "scatter", (x, 1, index, x)
+        yield "scatter_backward", (x, 1, index)
+        yield "scatter_add", (x, 1, index, x)
+        yield "scatter_add_backward", (x, 1, index)
+        for reduce in ("sum", "prod", "mean", "amax", "amin"):
+            yield "scatter_reduce", (x, 1, index, x, reduce)
+            yield "scatter_reduce_backward", (x, x, 1, index, x, reduce, x)
+        yield "index_select", (x, 1, row)
+        yield "index_select_backward", (x, shape, 1, row)
+        yield "index_add", (x, 1, row, x)
+        yield "index_add_backward", (x, 1, row)
 
 
 def attentions(ones):
@@ -315,11 +355,15 @@ FAMILIES = (
     feed_forwards,
     convolutions,
     reductions,
+    scans,
+    sorting,
     pooling,
     normalizations,
     recurrents,
     losses,
+    sequences,
     lookups,
+    places,
     positions,
     attentions,
     updates,

@@ -11,7 +11,7 @@ from nn.linear import Linear
 from nn.module import Module
 from nn.operations.creation import zeros
 from nn.operations.elementwise import where
-from nn.operations.shapes import cat
+from nn.operations.joining import cat
 from nn.parameter import Parameter
 from nn.tensor import Tensor
 

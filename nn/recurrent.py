@@ -8,7 +8,7 @@ import numpy as np
 from nn import functional as F
 from nn import init
 from nn.module import Module, require_sizes
-from nn.operations.shapes import cat, stack
+from nn.operations.joining import cat, stack
 from nn.parameter import Parameter
 from nn.utils.rnn import PackedSequence
 

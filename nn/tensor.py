@@ -2,7 +2,22 @@
 
 from nn.autograd.gradients import backward_from
 from nn.autograd.hooks import register_hook, retain_grad
-from nn.operations import arithmetic, comparison, conversion, elementwise, indexing, reductions, shapes
+from nn.operations import (
+    arithmetic,
+    comparison,
+    conversion,
+    deviations,
+    elementwise,
+    extremes,
+    indexing,
+    joining,
+    norms,
+    orders,
+    products,
+    reductions,
+    repeating,
+    shapes,
+)
 from nn.operations.arguments import axis_of
 from nn.operations.in_place import in_place
 from nn.storage import Tensor
@@ -16,11 +31,21 @@ METHODS = (
     *(conversion.bool,),
     *(elementwise.pow, elementwise.exp, elementwise.relu, elementwise.sigmoid, elementwise.tanh, elementwise.log),
     *(elementwise.sqrt, elementwise.clamp, elementwise.masked_fill),
-    *(reductions.sum, reductions.mean, reductions.var, reductions.std, reductions.max, reductions.min),
-    *(reductions.argmax, reductions.argmin, reductions.prod, reductions.logsumexp),
+    *(reductions.sum, reductions.mean, deviations.var, deviations.std, extremes.max, extremes.min),
+    *(extremes.argmax, extremes.argmin, reductions.prod, reductions.logsumexp),
     *(reductions.softmax, reductions.log_softmax),
-    *(shapes.reshape, shapes.view, shapes.flatten, shapes.squeeze, shapes.unsqueeze, shapes.transpose),
-    *(shapes.permute, shapes.expand, shapes.split, shapes.chunk, shapes.unbind),
+    *(shapes.reshape, shapes.view, shapes.flatten, shapes.squeeze, shapes.unsqueeze, orders.transpose),
+    *(orders.permute, shapes.expand, joining.chunk, joining.unbind),
+    *(shapes.reshape_as, shapes.view_as, shapes.ravel, shapes.unflatten, shapes.expand_as, shapes.broadcast_to),
+    *(orders.swapaxes, orders.swapdims, orders.t, orders.movedim, orders.moveaxis, orders.flip, orders.fliplr),
+    *(orders.flipud, orders.roll, orders.rot90),
+    *(joining.split_with_sizes, joining.tensor_split, joining.hsplit, joining.vsplit, joining.dsplit),
+    *(joining.narrow, joining.select),
+    *(repeating.repeat, repeating.tile, repeating.repeat_interleave, repeating.kron, repeating.unfold),
+    *(reductions.nansum, reductions.nanmean, reductions.count_nonzero),
+    *(extremes.amax, extremes.amin, extremes.aminmax, norms.norm, norms.dist),
+    *(products.mm, products.bmm, products.mv, products.dot, products.vdot, products.inner, products.outer),
+    *(products.ger, products.addmm, products.addmv, products.addr, products.baddbmm, products.addbmm),
 )
 IN_PLACE = (arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.div)
 
@@ -52,7 +77,8 @@ Tensor.__eq__, Tensor.__ne__ = comparison.eq, comparison.ne
 Tensor.__lt__, Tensor.__le__, Tensor.__gt__, Tensor.__ge__ = comparison.lt, comparison.le, comparison.gt, comparison.ge
 Tensor.__and__, Tensor.__or__ = comparison.bitwise_and, comparison.bitwise_or
 Tensor.__getitem__, Tensor.__setitem__ = indexing.getitem, indexing.setitem
-Tensor.T, Tensor.mT = property(shapes.reversed_dims), property(shapes.matrix_transpose)
+Tensor.T, Tensor.mT = property(orders.reversed_dims), property(orders.matrix_transpose)
+Tensor.H, Tensor.mH = property(orders.hermitian), property(orders.matrix_transpose)
 
 
 def size(input, dim=None):
@@ -87,6 +113,16 @@ def zero_(input):
     return fill_(input, 0)
 
 
+def split(input, split_size, dim=0):
+    """Split along `dim` into a tuple of parts of length `split_size`, the last maybe shorter, or of listed lengths."""
+    return joining.split(input, split_size, dim)
+
+
+def where(input, condition, other):
+    """Elements of this tensor where `condition` holds, of `other` elsewhere; all three broadcast."""
+    return elementwise.where(condition, input, other)
+
+
 def iterate(input):
     """The slices along the first dimension."""
     if not input.array.ndim:
@@ -94,6 +130,6 @@ def iterate(input):
     return (input[i] for i in range(len(input.array)))
 
 
-for function in (size, dim, numel, copy_, fill_, zero_):
+for function in (size, dim, numel, copy_, fill_, zero_, split, where):
     setattr(Tensor, function.__name__, function)
 Tensor.backward, Tensor.__iter__ = backward_from, iterate

@@ -48,7 +48,7 @@ ARROWS = {
     "experiments": ("experiments", "benchmarks", "nn", "kernels"),
 }
 # Dependencies besides the standard library and NumPy: required ones, and optional ones imported within functions.
-REQUIRED = {"kernels": {"numba", "llvmlite"}, "nn": {"matplotlib"}}  # the latter in nn.plot alone
+REQUIRED = {"kernels": {"numba", "llvmlite"}, "nn": {"matplotlib", "einops"}}  # in nn.plot, in nn.einops
 OPTIONAL = {"kernels": {"threadpoolctl", "tqdm"}, "nn": {"tqdm", "safetensors"}}
 
 
@@ -121,6 +121,7 @@ def test_dependencies(package, anywhere):
         others = {name.split(".")[0] for name in imports(module, anywhere)} - allowed
         assert not others, f"{module} imports {others}"
         assert within(module, "nn.plot") or "matplotlib" not in imports(module, anywhere=False)
+        assert module == "nn.einops" or not any(within(name, "einops") for name in imports(module, anywhere=True))
 
 
 # --- mirrors ----------------------------------------------------------------------------------------------------------

@@ -25,8 +25,10 @@ from kernels import warm
 from tests import (
     test_activation,
     test_affine,
+    test_along,
     test_attention,
     test_convolution,
+    test_elementary,
     test_gemm,
     test_lookup,
     test_loss,
@@ -35,6 +37,10 @@ from tests import (
     test_pooling,
     test_recurrent,
     test_reduction,
+    test_sampling,
+    test_scan,
+    test_sequences,
+    test_sorting,
     test_update,
     test_vocabulary,
 )
@@ -70,6 +76,8 @@ def check_rung(family, name, rung):
     """Run the tests of a family's rung on a few small arrays: they compare with `kernels.reference`."""
     rng, dtype = np.random.default_rng(0), np.float32
     match family, name:
+        case "activation", _ if name in test_elementary.VARIANTS:
+            test_elementary.test_variants(rng, dtype, name, rung)
         case "activation", _:
             test_activation.test_variants(rng, dtype, name, rung)
         case "affine", _:
@@ -84,10 +92,14 @@ def check_rung(family, name, rung):
             test_convolution.test_variants(rng, dtype, name, rung)
         case "gemm", _:
             test_gemm.test_variants(rng, dtype, rung, (5, 4, 6))
+        case "lookup", _ if name in test_along.along.VARIANTS:
+            test_along.test_variants(rng, dtype, name, rung)
         case "lookup", _:
             test_lookup.test_variants(rng, dtype, name, rung, (5, 7, 3))
         case "loss", "linear_cross_entropy":
             test_vocabulary.test_variants(rng, dtype, rung)
+        case "loss", "ctc_loss":
+            test_sequences.test_variants(rng, dtype, rung)
         case "loss", _:
             test_loss.test_variants(rng, dtype, name, rung)
         case "normalization", _:
@@ -96,6 +108,8 @@ def check_rung(family, name, rung):
                 test(rng, dtype, rung, shape)
         case "mlp", _:
             test_mlp.test_variants(rng, dtype, rung, "swiglu", None)
+        case "pooling", "grid_sample":
+            test_sampling.test_variants(rng, dtype, rung)
         case (
             "pooling",
             _,
@@ -105,6 +119,10 @@ def check_rung(family, name, rung):
             test_recurrent.test_variants(rng, dtype, name, rung, (2, 2, 3, 4))
         case "reduction", _:
             test_reduction.test_variants(rng, dtype, name, rung)
+        case "scan", _:
+            test_scan.test_variants(rng, dtype, name, rung)
+        case "sorting", _:
+            test_sorting.test_variants(rng, dtype, name, rung)
         case "update", "clip_grad_norm":
             test_update.test_terms_of_norms(rng, dtype, rung, 3.0)
         case "update", _:
@@ -185,12 +203,19 @@ SCALAR_RUNGS = {
     ("pooling", "adaptive_avg_pool", "rows"),
     *(("pooling", name, "vectors") for name in ("im2col", "col2im")),
     ("pooling", "max_unpool", "planes"),
+    ("scan", "cumprod", "chains"),
+    ("sorting", "sort", "radix"),
+    ("sorting", "topk", "buffer"),
+    ("sorting", "kthvalue", "digit"),
+    ("sorting", "searchsorted", "bisection"),
     *(("update", name, "fast") for name in ("sgd", "adam", "rmsprop", "adagrad", "clip_grad_norm")),
 }
 RUNNING = {
     "sgd", "adam", "adamw", "rmsprop", "adagrad", "clip_grad_norm", "embedding", "embedding_backward", "embedding_bag",
     "im2col", "col2im", "unfold", "unfold_backward", "fold", "fold_backward", "interpolate", "interpolate_backward",
     "alibi_slopes", "rotary_tables", "mean_backward", "sum_backward",
+    "cumprod", "cumprod_backward", "cummax_backward", "cummin_backward", "sort", "argsort",
+    "topk", "kthvalue", "median", "sort_backward", "searchsorted", "bucketize", "unique",
     *(f"{kind}{dims}d{which}" for dims in (1, 2, 3) for which in ("", "_backward") for kind in
       ("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "max_unpool")),
 }  # fmt: skip

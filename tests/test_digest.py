@@ -22,6 +22,8 @@ QUICK = {
     "pooling": "max_pool 2 16 (5, 40, 41) 3 2 1",
     "recurrent": "layer lstm 9 32 128 128",
     "reduction": "softmax (64, 24, 48) 1",
+    "scan": "scans (300, 400) 0",
+    "sorting": "order (70, 9, 90) 1 5",
     "update": "optimiser adam ((200, 301), (5,), (33000,), (0, 3)) 2 {}",
 }
 SMALL = 100  # the largest number in the name of a fast case

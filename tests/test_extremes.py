@@ -31,6 +31,10 @@ LEFT_OUT = {
     "alibi_slopes": "powers of two of the number of heads, from no array",
     "rotary_tables": "cosines and sines of positions, from no array of floats",
     "argmax": "gives an index, judged with max",
+    "argsort": "gives indices, judged with sort",
+    "searchsorted": "gives places, from comparisons alone",
+    "bucketize": "gives places, from comparisons alone",
+    "unique": "picks values, by the loops of sort",
     "im2col": "unfold as jitted code calls it: the same loops",
     "col2im": "fold as jitted code calls it: the same loops",
     "linear_loops": "linear as jitted code calls it: the same loops",
@@ -474,6 +478,44 @@ def exponentials(k, d, name):
             yield getattr(k, f"{name}_backward")(dy, *((x, y) if name == "logsumexp" else (y,)), dim)
 
 
+# --- scans ------------------------------------------------------------------------------------------------------------
+
+
+@case("scan", "cumsum", "cumprod", "logcumsumexp")
+def scans(k, d, name):
+    for shape, dim in (((67,), 0), ((3, 9), 1), ((20, 9), 0), ((3, 20, 2), 1)):
+        for offset in (0.0, 1e7):
+            if name == "cumprod":
+                x = np.abs(d(*shape, factor=0.1)) + d.dtype(0.1)  # some are small, and none is 0
+            else:
+                x = d(*shape, factor=1e-3) + d(1, power=0).dtype.type(offset)
+            yield getattr(k, name)(x, dim)
+            dy = d.gradient(*shape)
+            yield getattr(k, f"{name}_backward")(dy, *(() if name == "cumsum" else (x,)), dim)
+
+
+@case("scan", "cummax", "cummin")
+def extremes_so_far(k, d, name):
+    for dim in (0, 1):
+        y, indices = getattr(k, name)(d(20, 67), dim)
+        yield y
+        yield indices
+        yield getattr(k, f"{name}_backward")(d.gradient(20, 67), indices, dim)
+
+
+# --- sorting ----------------------------------------------------------------------------------------------------------
+
+
+@case("sorting", "sort", "topk", "kthvalue", "median")
+def order(k, d, name):
+    for dim in (0, 1):
+        x = d(20, 67)
+        y, indices = getattr(k, name)(x, *({"topk": (5,), "kthvalue": (5,)}.get(name, ())), dim)
+        yield y
+        yield indices
+        yield k.sort_backward(d.gradient(*y.shape), indices, (20, 67), dim)
+
+
 # --- updates: states are squares, so that gradients of 1e±30 are outside of float32 by themselves --------------------
 
 
@@ -535,7 +577,7 @@ def test_every_kernel_has_a_case():
     public = {name for name, value in vars(kernels).items() if callable(value) and not name.startswith("_")}
     forward = {name for name in public if not name.endswith("_backward")}
     assert forward == {*CASES, *LEFT_OUT}
-    assert {name.removesuffix("_backward") for name in public} == forward
+    assert {name.removesuffix("_backward") for name in public} == forward  # sort_backward serves all selections
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

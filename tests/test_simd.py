@@ -75,6 +75,18 @@ from kernels.simd import (
     view,
 )
 from kernels.simd.bits import exponent, mantissa, power_of_two
+from kernels.simd.prefix import (
+    double_count,
+    first_lane,
+    last_lane,
+    load_doubles,
+    maxima_so_far,
+    minima_so_far,
+    products_so_far,
+    store_doubles,
+    sums_so_far,
+    sums_to_end,
+)
 from kernels.simd.stream import load_wide_partial, store_streaming, streaming_done, until_aligned
 from kernels.simd.vector import round_even
 from kernels.simd.wide import (
@@ -675,6 +687,46 @@ def test_shuffles(dtype):
     between = np.stack([a, b], 1).ravel()
     expected = [both[::2], both[1::2], between[:lanes], between[lanes:], both[lanes - 1 : -1]]
     np.testing.assert_array_equal(out, np.concatenate(expected))
+
+
+# --- scans across lanes ----------------------------------------------------------------------------------------------
+
+
+@jit
+def _scans(x, out):
+    lanes, doubles = double_count(x), load_doubles(x, 0)
+    store_doubles(out, 0, sums_so_far(doubles))
+    store_doubles(out, lanes, sums_to_end(doubles))
+    store_doubles(out, 2 * lanes, products_so_far(doubles))
+    out[3 * lanes], out[3 * lanes + 1] = first_lane(doubles), last_lane(doubles)
+
+
+@ends
+def test_scans_in_doubles(dtype, end):
+    lanes = machine.lanes(np.float64)
+    x = place(np.array([3, 1, -2, 5, 1, 2, -4, 7], dtype)[:lanes], end)
+    out = place(np.full(3 * lanes + 2, np.nan, dtype), end)
+    _scans(x, out)
+    expected = [np.cumsum(x), np.cumsum(x[::-1])[::-1], np.cumprod(x), x[[0, -1]]]
+    np.testing.assert_array_equal(out, np.concatenate(expected))
+
+
+@jit
+def _extremes_so_far(x, out):
+    store(out, 0, maxima_so_far(load(x, 0)))
+    store(out, lane_count(x), minima_so_far(load(x, 0)))
+
+
+def test_extremes_so_far(dtype, rng):
+    lanes = machine.lanes(dtype)
+    x, out = rng.standard_normal(lanes).astype(dtype), np.empty(2 * lanes, dtype)
+    for nan in (None, *range(lanes)):
+        values = x.copy()
+        if nan is not None:
+            values[nan] = np.nan
+        _extremes_so_far(values, out)
+        expected = [np.maximum.accumulate(values), np.minimum.accumulate(values)]
+        np.testing.assert_array_equal(out, np.concatenate(expected))
 
 
 @jit

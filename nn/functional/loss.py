@@ -5,12 +5,13 @@ import warnings
 import numpy as np
 
 import kernels
-from nn.functional import soft_targets
+from nn.autograd.recomposed import gradients_of, recomposed
+from nn.functional import composed, soft_targets
 from nn.functional.arguments import checked, constant, number
 from nn.functional.reduction import common_shape, reduced, reduction_of
 from nn.functional.soft_targets import needs_gradient
 from nn.grad_mode import is_grad_enabled
-from nn.tape import record
+from nn.tape import record, record_linear
 from nn.tensor import Tensor
 
 
@@ -78,7 +79,12 @@ def cross_entropy(
     def backward(dy):
         return kernels.cross_entropy_backward(dy, x, t, w, ignore_index, reduction, label_smoothing, lse=lse)
 
-    return record("cross_entropy", y, (input,), backward, (input, target, weight))
+    def derivative(dy, input, target, weight):
+        return gradients_of(
+            lambda x: composed.cross_entropy(x, t, w, ignore_index, reduction, label_smoothing), dy, input
+        )
+
+    return record("cross_entropy", y, (input,), backward, (input, target, weight), derivative=derivative)
 
 
 def linear_cross_entropy(
@@ -141,7 +147,20 @@ def linear_cross_entropy(
         given, saved[0] = saved[0], None  # they become the result: a second backward recomputes them
         return kernels.linear_cross_entropy_backward(dy, *arrays, **options, gradients=given, needs=needs)
 
-    return record(name, loss, inputs, backward, (*inputs, target, weight))
+    def derivative(dy, input, linear_weight, linear_bias, target, weight):
+        index = -100 if options["ignore_index"] is None else options["ignore_index"]
+
+        def compose(x, w, b):
+            logits, t = composed.affine(x, w, b), arrays[2]
+            logits = logits.reshape(-1, logits.shape[-1]) if logits.ndim > 2 else logits
+            losses = composed.cross_entropy(
+                logits, t.reshape(logits.shape[:-1]), options["weight"], index, reduction, options["label_smoothing"]
+            )
+            return losses.reshape(t.shape) if reduction == "none" else losses
+
+        return gradients_of(compose, dy, input, linear_weight, linear_bias)
+
+    return record(name, loss, inputs, backward, (*inputs, target, weight), derivative=derivative)
 
 
 def nll_loss(
@@ -176,10 +195,16 @@ def nll_loss(
     def backward(dy):
         return kernels.nll_loss_backward(dy, x, t, w, ignore_index, reduction)
 
-    return record("nll_loss", y, (input,), backward, (target, weight))
+    def derivative(dy, target, weight):
+        def adjoint(d):
+            return kernels.nll_loss(d, t, w, ignore_index, reduction)
+
+        return record_linear("nll_loss", backward, adjoint, dy, (target, weight))
+
+    return record("nll_loss", y, (input,), backward, (target, weight), derivative=derivative)
 
 
-def _pair_loss(name, forward, backward_kernel, input, target, *options):
+def _pair_loss(name, forward, backward_kernel, compose, input, target, *options):
     """Record a loss of two operands, both of which can get a gradient."""
     target = target if isinstance(target, Tensor) else Tensor(target)
     if checked(name, input).shape != target.shape:
@@ -196,7 +221,8 @@ def _pair_loss(name, forward, backward_kernel, input, target, *options):
     def backward(dy):
         return backward_kernel(dy, x, t, *options, needs=needs)
 
-    return record(name, forward(x, t, *options), (input, target), backward, (input, target))
+    inputs, derivative = (input, target), recomposed(lambda x, t: compose(x, t, *options))
+    return record(name, forward(x, t, *options), inputs, backward, inputs, derivative=derivative)
 
 
 def _weighted_loss(name, losses, weight, reduction):
@@ -245,7 +271,8 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     reduction = reduction_of(reduction, size_average, reduce)
     if weight is not None:
         return _weighted_loss("mse_loss", mse_loss(input, target, reduction="none"), weight, reduction)
-    return _pair_loss("mse_loss", kernels.mse_loss, kernels.mse_loss_backward, input, target, reduction)
+    pair = kernels.mse_loss, kernels.mse_loss_backward
+    return _pair_loss("mse_loss", *pair, composed.squared, input, target, reduction)
 
 
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
@@ -253,7 +280,8 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     reduction = reduction_of(reduction, size_average, reduce)
     if weight is not None:
         return _weighted_loss("l1_loss", l1_loss(input, target, reduction="none"), weight, reduction)
-    return _pair_loss("l1_loss", kernels.l1_loss, kernels.l1_loss_backward, input, target, reduction)
+    pair = kernels.l1_loss, kernels.l1_loss_backward
+    return _pair_loss("l1_loss", *pair, composed.absolute, input, target, reduction)
 
 
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
@@ -274,9 +302,8 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     Reference: Girshick, "Fast R-CNN" (2015), equation 3.
     """
     reduction = reduction_of(reduction, size_average, reduce)
-    return _pair_loss(
-        "smooth_l1_loss", kernels.smooth_l1_loss, kernels.smooth_l1_loss_backward, input, target, reduction, beta
-    )
+    pair = kernels.smooth_l1_loss, kernels.smooth_l1_loss_backward
+    return _pair_loss("smooth_l1_loss", *pair, composed.smooth_absolute, input, target, reduction, beta)
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
@@ -299,7 +326,8 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     if weight is not None:
         losses = huber_loss(input, target, "none", delta)
         return reduced("huber_loss", losses * _same_size("huber_loss", losses, weight), reduction)
-    return _pair_loss("huber_loss", kernels.huber_loss, kernels.huber_loss_backward, input, target, reduction, delta)
+    pair = kernels.huber_loss, kernels.huber_loss_backward
+    return _pair_loss("huber_loss", *pair, composed.huber, input, target, reduction, delta)
 
 
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
@@ -338,7 +366,11 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     def backward(dy):
         return kernels.binary_cross_entropy_backward(dy, x, t, w, reduction)
 
-    return record("binary_cross_entropy", y, (input,), backward, (input, target, weight))
+    def derivative(dy, input, target, weight):
+        each = composed.shared(dy if w is None else dy * w, reduction, x.shape)
+        return each * (input - t) / (input * (1 - input)).clamp(1e-12)
+
+    return record("binary_cross_entropy", y, (input,), backward, (input, target, weight), derivative=derivative)
 
 
 def binary_cross_entropy_with_logits(
@@ -381,7 +413,13 @@ def binary_cross_entropy_with_logits(
     def backward(dy):
         return kernels.binary_cross_entropy_with_logits_backward(dy, x, t, w, reduction, p)
 
-    return record("binary_cross_entropy_with_logits", y, (input,), backward, (input, target, weight, pos_weight))
+    def derivative(dy, input, target, weight, pos_weight):
+        each = composed.shared(dy if w is None else dy * w, reduction, x.shape)
+        positive = t if p is None else t * p
+        return each * ((1 - t + positive) * input.sigmoid() - positive)
+
+    saved = input, target, weight, pos_weight
+    return record("binary_cross_entropy_with_logits", y, (input,), backward, saved, derivative=derivative)
 
 
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
@@ -425,4 +463,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     def backward(dy):
         return kernels.kl_div_backward(dy, x, t, reduction, log_target)
 
-    return record("kl_div", y, (input,), backward, (target,))
+    def derivative(dy, target):
+        return composed.shared(dy, reduction, x.shape) * (-np.exp(t) if log_target else -t)
+
+    return record("kl_div", y, (input,), backward, (target,), derivative=derivative)

@@ -2,7 +2,7 @@
 
 import kernels
 from nn.functional.arguments import checked, number
-from nn.tape import record
+from nn.tape import record_linear
 
 
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
@@ -28,11 +28,12 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     TypeError, ValueError
         Invalid dtypes, shapes or options.
     """
-    x, window = checked("unfold", input).array, (kernel_size, dilation, padding, stride)
-    shape = x.shape
-    return record(
-        "unfold", kernels.unfold(x, *window), (input,), lambda dy: kernels.unfold_backward(dy, shape, *window)
-    )
+    shape, window = checked("unfold", input).array.shape, (kernel_size, dilation, padding, stride)
+
+    def forward(x):
+        return kernels.unfold(x, *window)
+
+    return record_linear("unfold", forward, lambda dy: kernels.unfold_backward(dy, shape, *window), input)
 
 
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
@@ -55,11 +56,12 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     TypeError, ValueError
         Invalid dtypes, shapes or options.
     """
-    x, window = checked("fold", input).array, (kernel_size, dilation, padding, stride)
-    shape = x.shape
-    return record(
-        "fold", kernels.fold(x, output_size, *window), (input,), lambda dy: kernels.fold_backward(dy, shape, *window)
-    )
+    shape, window = checked("fold", input).array.shape, (kernel_size, dilation, padding, stride)
+
+    def forward(x):
+        return kernels.fold(x, output_size, *window)
+
+    return record_linear("fold", forward, lambda dy: kernels.fold_backward(dy, shape, *window), input)
 
 
 def interpolate(
@@ -96,10 +98,13 @@ def interpolate(
     TypeError, ValueError
         Invalid dtypes, shapes or options.
     """
-    x = checked("interpolate", input).array
     options = size, number(scale_factor), mode, align_corners, recompute_scale_factor, antialias
-    y, shape = kernels.interpolate(x, *options), x.shape
-    return record("interpolate", y, (input,), lambda dy: kernels.interpolate_backward(dy, shape, *options))
+    shape = checked("interpolate", input).array.shape
+
+    def forward(x):
+        return kernels.interpolate(x, *options)
+
+    return record_linear("interpolate", forward, lambda dy: kernels.interpolate_backward(dy, shape, *options), input)
 
 
 def pixel_shuffle(input, upscale_factor):

@@ -1,6 +1,7 @@
 """Validation and conversion of arguments, and the form of operations with two operands."""
 
 import math
+from functools import wraps
 
 import numpy as np
 
@@ -145,6 +146,30 @@ def axis_of(name, dim, ndim, argument="dim"):
     return int(dim) % limit
 
 
+def axes_of(name, dims, ndim, argument="dims"):
+    """Dimensions, one or several, counted from the front; ValueError if one is named twice."""
+    axes = tuple(axis_of(name, d, ndim, argument) for d in (dims if isinstance(dims, (tuple, list)) else (dims,)))
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"{name}: {argument} must name each dimension once, got {tuple(dims)}")
+    return axes
+
+
+def numpy_names(function):
+    """Accept NumPy's ``axis`` and ``keepdims`` for ``dim`` and ``keepdim``, as PyTorch does everywhere."""
+
+    @wraps(function)
+    def call(*args, **options):
+        if options:
+            for theirs, ours in (("axis", "dim"), ("keepdims", "keepdim")):
+                if theirs in options:
+                    if ours in options:
+                        raise TypeError(f"{function.__name__}: got both {ours} and {theirs}")
+                    options[ours] = options.pop(theirs)
+        return function(*args, **options)
+
+    return call
+
+
 def inexact(tensor):
     """The values of a tensor, integers and bools as float32."""
     x = tensor.array
@@ -158,14 +183,20 @@ def floating(name, tensor):
     return tensor.array
 
 
-def same_dtype(name, tensors):
-    """The arrays of tensors; TypeError unless they have one dtype, ValueError if there is none."""
+def promoted(name, tensors):
+    """The arrays of tensors in one dtype: integers adapt to floats; TypeError for float32 and float64, ValueError if
+    there is no tensor."""
     if not tensors:
         raise ValueError(f"{name}: needs at least one tensor, got none")
     for t in tensors:
         if not isinstance(t, Tensor):
             raise TypeError(f"{name}: expected Tensors, got {type(t).__name__}")
     arrays = [t.array for t in tensors]
-    if len({x.dtype for x in arrays}) > 1:
+    dtypes = {x.dtype for x in arrays}
+    if len(dtypes) == 1:
+        return arrays
+    floats = [dtype for dtype in dtypes if dtype.kind == "f"]
+    if len(floats) > 1:
         raise TypeError(f"{name}: dtypes differ: {', '.join(str(x.dtype) for x in arrays)}")
-    return arrays
+    dtype = floats[0] if floats else np.result_type(*dtypes)
+    return [x.astype(dtype, copy=False) for x in arrays]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from nn.operations.arguments import NUMBERS
-from nn.operations.reductions import reduced
+from nn.operations.arguments import NUMBERS, numpy_names
+from nn.operations.reductions import check_keepdim, reduced
 from nn.storage import Tensor, wrap
 from nn.tape import ieee
 
@@ -36,11 +36,17 @@ def bitwise_not(input):
     return wrap(np.asarray(~input.array))
 
 
+@numpy_names
 def all(input, dim=None, keepdim=False):
     """Whether all elements are true (not zero)."""
+    if keepdim is not False:
+        check_keepdim("all", keepdim)
     return reduced("all", np.all, input.array, dim, keepdim)
 
 
+@numpy_names
 def any(input, dim=None, keepdim=False):
     """Whether any element is true (not zero)."""
+    if keepdim is not False:
+        check_keepdim("any", keepdim)
     return reduced("any", np.any, input.array, dim, keepdim)

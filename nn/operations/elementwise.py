@@ -4,6 +4,7 @@ import numpy as np
 
 import kernels
 from nn.operations.arguments import (
+    as_array,
     as_tensor,
     floating,
     inexact,
@@ -42,9 +43,11 @@ def pow(input, exponent):
         base, power = x if a is None else a, y if b is None else b
         da = db = None
         if a is not None and a._requires_grad:
-            da = mul(dy, where(y == 0, 0, mul(pow(base, sub(as_tensor(power), 1)), power)))
+            less = where(y == 0, 1, sub(as_tensor(power), 1))  # x⁻¹ would be infinite at 0, and 0 times that NaN
+            da = mul(dy, where(y == 0, 0, mul(pow(base, less), power)))
         if saves_result:
-            db = mul(dy, where((x == 0) & (y >= 0), 0, mul(z, log(as_tensor(base)))))
+            constant = (x == 0) & (y >= 0)
+            db = mul(dy, where(constant, 0, mul(z, log(where(constant, 1, as_tensor(base))))))
         return da, db
 
     return record_binary("pow", z, a, b, da, db, (a, b), saves_result=saves_result, derivative=derivative)
@@ -166,21 +169,25 @@ def clamp(input, min=None, max=None):
 
 
 @ieee
-def where(condition, a, b):
-    """Elements of `a` where `condition` holds, of `b` elsewhere; all three broadcast.
+def where(condition, input=None, other=None):
+    """Elements of `input` where `condition` holds, of `other` elsewhere; all three broadcast.
 
     Parameters
     ----------
     condition : Tensor or array of bool
-    a, b : Tensor, array or number
+    input, other : Tensor, array or number, optional
+        Without them, the result is a tuple of the indices where `condition`, of any dtype, is not 0: one vector for
+        each dimension.
 
     Raises
     ------
     TypeError
-        `condition` does not hold bools, or `a` and `b` are float32 and float64.
+        `condition` does not hold bools, or `input` and `other` are float32 and float64.
     """
+    if input is None and other is None:
+        return tuple(wrap(indices) for indices in np.nonzero(np.atleast_1d(as_array(condition))))
     c = mask_of("where", "condition", condition)
-    a, b, x, y = operands("where", a, b)
+    a, b, x, y = operands("where", input, other)
     z = np.where(c, x, y)
     da, db = (lambda dy: np.where(c, dy, 0)), (lambda dy: np.where(c, 0, dy))
 

@@ -10,7 +10,7 @@ import kernels
 
 FAMILIES = (
     "activation", "attention", "convolution", "gemm", "lookup", "loss", "normalization", "pooling", "recurrent",
-    "reduction", "update",
+    "reduction", "scan", "sorting", "update",
 )  # fmt: skip
 DTYPES = (np.float32, np.float64)
 THREADS = (1, 2)

@@ -83,3 +83,51 @@ def same_layers(ours, theirs, arguments, their_arguments, rtol=1e-8, atol=1e-12)
     for (name, parameter), (their_name, other) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
         assert name == their_name
         agree(parameter.grad, other.grad, rtol, atol)
+
+
+def leaves(result):
+    """All tensors and numbers in a result that may be nested."""
+    if isinstance(result, (tuple, list)):
+        return [leaf for part in result for leaf in leaves(part)]
+    return [result]
+
+
+def same_function(function, *arrays, twice=True, rtol=1e-9, atol=1e-11):
+    """Compare ``function(nn, *tensors)`` with ``function(torch, *tensors)``: all results, gradients, second gradients.
+
+    Floating-point arrays require a gradient, unless they are float32. The loss is quadratic in the results, so that the
+    gradients of linear operations have gradients, too.
+    """
+    (ours, *mine), (theirs, *others) = (
+        _derived(function, module, arrays, gradient, twice)
+        for module, gradient in ((nn, nn.autograd.grad), (torch, torch.autograd.grad))
+    )
+    assert len(ours) == len(theirs)
+    for y, expected in zip(ours, theirs, strict=True):
+        if isinstance(expected, torch.Tensor):
+            agree(y, expected, rtol, atol)
+        else:
+            assert y == expected
+    for found, expected in zip(mine, others, strict=True):
+        for x, g, h in zip(arrays, found, expected, strict=True):
+            g, h = (np.zeros(np.shape(x)) if v is None else v.detach().numpy() for v in (g, h))
+            np.testing.assert_allclose(g, h, rtol=rtol, atol=atol)
+
+
+def _derived(function, module, arrays, gradient, twice):
+    """The results of a function, and its first and second gradients, lists with None for arrays of integers."""
+    inputs = [module.tensor(a, requires_grad=np.asarray(a).dtype == np.float64) for a in arrays]
+    results = leaves(function(module, *inputs))
+    found, targets = [results], [x for x in inputs if x.requires_grad]
+    terms = [y for y in results if hasattr(y, "requires_grad") and y.requires_grad]
+    for order in range(2 if twice else 1):
+        if not terms:
+            break
+        rng = np.random.default_rng(order)
+        terms = [y.double() for y in terms]
+        loss = sum((y * y * module.tensor(rng.standard_normal(tuple(y.shape)))).sum() for y in terms)
+        gradients = gradient(loss, targets, create_graph=twice, allow_unused=True)
+        by_input = iter(gradients)
+        found.append([next(by_input) if x.requires_grad else None for x in inputs])
+        terms = [g for g in gradients if g is not None and g.requires_grad]
+    return found
