@@ -34,6 +34,7 @@ from nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from nn.adaptive import AdaptiveLogSoftmaxWithLoss
 from nn.attention import MultiheadAttention
 from nn.containers import ModuleDict, ModuleList, Sequential
 from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -511,4 +512,5 @@ __all__ = [
     "TripletMarginWithDistanceLoss",
     "Unflatten",
     "DataParallel",
+    "AdaptiveLogSoftmaxWithLoss",
 ]

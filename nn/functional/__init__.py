@@ -51,13 +51,9 @@ from nn.functional.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
-    huber_loss,
     kl_div,
-    l1_loss,
     linear_cross_entropy,
-    mse_loss,
     nll_loss,
-    smooth_l1_loss,
 )
 from nn.functional.margins import (
     cosine_embedding_loss,
@@ -85,11 +81,8 @@ from nn.functional.pooling import (
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
     adaptive_max_pool1d,
-    adaptive_max_pool1d_with_indices,
     adaptive_max_pool2d,
-    adaptive_max_pool2d_with_indices,
     adaptive_max_pool3d,
-    adaptive_max_pool3d_with_indices,
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
@@ -97,17 +90,23 @@ from nn.functional.pooling import (
     lp_pool2d,
     lp_pool3d,
     max_pool1d,
-    max_pool1d_with_indices,
     max_pool2d,
-    max_pool2d_with_indices,
     max_pool3d,
-    max_pool3d_with_indices,
     max_unpool1d,
     max_unpool2d,
     max_unpool3d,
 )
+from nn.functional.pooling_indices import (
+    adaptive_max_pool1d_with_indices,
+    adaptive_max_pool2d_with_indices,
+    adaptive_max_pool3d_with_indices,
+    max_pool1d_with_indices,
+    max_pool2d_with_indices,
+    max_pool3d_with_indices,
+)
 from nn.functional.positions import rotary_embedding
 from nn.functional.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
+from nn.functional.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
 from nn.functional.resampling import (
     channel_shuffle,
     fold,

@@ -237,6 +237,7 @@ OTHER = {
         for file, names in {
             "test_activation": ("RReLU",),
             "test_distance": ("CosineSimilarity", "PairwiseDistance"),
+            "test_adaptive": ("AdaptiveLogSoftmaxWithLoss",),
             "test_margin_loss": ("TripletMarginLoss", "TripletMarginWithDistanceLoss"),
             "test_lazy": (
                 *("AlphaDropout", "FeatureAlphaDropout", "ChannelShuffle", "Unflatten", "LazyLinear"),

@@ -30,7 +30,7 @@ NAMESPACES = {
     "torch.nn.utils.rnn": (torch.nn.utils.rnn, nn.utils.rnn),
     "torch.optim": (torch.optim, nn.optim),
     "torch.optim.lr_scheduler": (torch.optim.lr_scheduler, nn.optim.lr_scheduler),
-    "torch.utils.data": (torch.utils.data, nn.data),
+    "torch.utils.data": (torch.utils.data, nn.utils.data),
 }
 MEANINGLESS = {
     "device": "all tensors are on the CPU",
@@ -96,6 +96,8 @@ def _plain(value):
     """A default that can be compared: dtypes by name, functions and classes by name."""
     if value is inspect.Parameter.empty:
         return NONE
+    if isinstance(value, torch.Generator):
+        return None  # the global one
     if isinstance(value, torch.dtype) or type(value).__module__.startswith("numpy"):
         return str(value).removeprefix("torch.")
     return getattr(value, "__name__", value) if callable(value) else value
@@ -122,8 +124,8 @@ def _documented(function, bound):
 
 
 def _parsed(text):
-    parameters, keyword = [], False
-    for part in filter(None, (p.strip() for p in re.split(r",(?![^(\[]*[)\]])", text))):
+    parameters, keyword, flat = [], False, re.sub(r":[^=,]*(\[[^=]*\])+", "", text)  # types with commas
+    for part in filter(None, (p.strip() for p in re.split(r",(?![^(\[]*[)\]])", flat))):
         name, _, default = (s.strip() for s in part.partition("="))
         name = name.split(":")[0].strip()
         if name == "*":
