@@ -363,6 +363,22 @@ OPERATIONS = {
     ],
     "pad_packed_sequence": [(unpacked, normal(5, 3), ROWS, integers(1, 0))],
     "pad_sequence": [(lambda a, b: pad_sequence([a, b]), A, normal(2, 4))],
+    **{name: [(getattr(nn, name), A)] for name in (
+        "sin", "cos", "tan", "atan", "sinh", "cosh", "asinh", "exp2", "expm1", "floor", "ceil", "trunc", "round",
+        "frac", "sign", "nan_to_num",
+    )},
+    **{name: [(getattr(nn, name), P)] for name in (
+        "asin", "acos", "atanh", "log2", "log10", "log1p", "rsqrt", "reciprocal", "logit",
+    )},
+    "acosh": [(nn.acosh, P + 1)],
+    **{name: [(getattr(nn, name), A, B), (getattr(nn, name), A, Fixed(B))] for name in (
+        "atan2", "hypot", "logaddexp", "copysign", "fmod", "remainder", "floor_divide", "heaviside",
+    )},
+    "tril": [(nn.tril, A)],
+    "triu": [(nn.triu, A)],
+    "diagonal": [(nn.diagonal, A), (lambda a: nn.diag(a, 1), A)],
+    "diag_embed": [(nn.diag_embed, A), (lambda a: nn.diag(a[0]), A)],
+    "contiguous": [(lambda a: a.T.contiguous(), A)],
 }  # fmt: skip
 CASES = [
     pytest.param(name, function, arrays, id=f"{name} {i}")
