@@ -132,9 +132,9 @@ WHOLE = np.array([[3, 0, 7, 1], [2, 5, 1, 4]])
 INTEGERS = [np.uint8, np.int8, np.int16, np.int32, np.int64]
 INTEGER_CASES = [
     *((name, (WHOLE,), {}) for name in (
-        "sin", "cos", "tan", "atan", "sinh", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "rsqrt", "reciprocal", "sqrt",
-        "square", "floor", "ceil", "trunc", "round", "sign", "abs", "sigmoid", "tanh", "relu", "positive", "asinh",
-        "nan_to_num", "signbit",
+        "sin", "cos", "tan", "atan", "sinh", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "rsqrt",
+        "reciprocal", "sqrt", "square", "floor", "ceil", "trunc", "round", "sign", "abs", "sigmoid", "tanh", "relu",
+        "positive", "asinh", "nan_to_num", "signbit",
     )),
     *((name, (WHOLE, 3), {}) for name in (
         "add", "sub", "mul", "div", "fmod", "remainder", "floor_divide", "pow", "clamp_min", "clamp_max", "copysign",
