@@ -130,13 +130,19 @@ def set_rng_state(new_state):
 # new tensors
 
 
-def _uniform(shape, dtype, generator):
-    g = generator or default_generator
-    return np.asarray(g.random(shape, dtype=dtype) if dtype.kind == "f" else g.random(shape).astype(dtype))
+def _floats(name, draw, shape, dtype):
+    """Draws as an array of floats, by a method of a generator that takes their dtype."""
+    if dtype.kind != "f":
+        raise TypeError(f"{name}: dtype must be float32 or float64, got {dtype}")
+    return np.asarray(draw(shape, dtype=dtype))
 
 
-def _normal(shape, dtype, generator):
-    return np.asarray((generator or default_generator).standard_normal(shape, dtype=dtype))
+def _uniform(name, shape, dtype, generator):
+    return _floats(name, (generator or default_generator).random, shape, dtype)
+
+
+def _normal(name, shape, dtype, generator):
+    return _floats(name, (generator or default_generator).standard_normal, shape, dtype)
 
 
 def rand(
@@ -151,7 +157,7 @@ def rand(
     pin_memory=False,
 ):
     """A tensor of the given size, drawn uniformly from [0, 1)."""
-    array = _uniform(size_of(sizes, size), dtype_of("rand", dtype), generator)
+    array = _uniform("rand", size_of(sizes, size), dtype_of("rand", dtype), generator)
     return made(array, out, device, requires_grad)
 
 
@@ -167,7 +173,7 @@ def randn(
     pin_memory=False,
 ):
     """A tensor of the given size, drawn from the normal distribution with mean 0 and variance 1."""
-    array = _normal(size_of(sizes, size), dtype_of("randn", dtype), generator)
+    array = _normal("randn", size_of(sizes, size), dtype_of("randn", dtype), generator)
     return made(array, out, device, requires_grad)
 
 
@@ -243,20 +249,26 @@ def normal(
     mean, std = (v.array if isinstance(v, Tensor) else v for v in (mean, std))
     if np.any(np.less(std, 0)):
         raise ValueError("normal: std must not be negative")
-    return made(np.asarray(_normal(shape, dtype, generator) * std + mean, dtype), out, device, requires_grad)
+    return made(np.asarray(_normal("normal", shape, dtype, generator) * std + mean, dtype), out, device, requires_grad)
 
 
 def bernoulli(input, p=None, *, generator=None, out=None):
     """1 with the probability that each element of `input`, or `p`, gives; else 0."""
-    p = inexact(input) if p is None else p
+    draws = _trials("bernoulli", inexact(input) if p is None else p, input.array.shape, generator)
+    return made(draws.astype(input.array.dtype), out)
+
+
+def _trials(name, p, shape, generator):
+    """Whether each trial of probability `p`, a number or an array, succeeds."""
     if not np.all((np.asarray(p) >= 0) & (np.asarray(p) <= 1)):
-        raise ValueError("bernoulli: probabilities must be from 0 to 1")
-    draws = (generator or default_generator).random(input.array.shape) < p
-    return made(np.asarray(draws).astype(input.array.dtype), out)
+        raise ValueError(f"{name}: probabilities must be from 0 to 1")
+    return np.asarray((generator or default_generator).random(shape) < p)
 
 
 def poisson(input, generator=None):
     """Draws from the Poisson distributions whose rates are the elements."""
+    if not (input.array >= 0).all():
+        raise ValueError("poisson: rates must not be negative")
     return wrap(np.asarray((generator or default_generator).poisson(input.array)).astype(input.array.dtype))
 
 
@@ -308,23 +320,28 @@ def uniform_(input, from_=0.0, to=1.0, *, generator=None):
     """Overwrite with draws from the uniform distribution on [from_, to)."""
     if from_ > to:
         raise ValueError(f"uniform_: the bounds are in the wrong order: {from_} and {to}")
-    return _fill(input, _uniform(input.array.shape, input.array.dtype, generator) * (to - from_) + from_)
+    draws = _uniform("uniform_", input.array.shape, input.array.dtype, generator)
+    return _fill(input, draws * (to - from_) + from_)
 
 
 def normal_(input, mean=0.0, std=1.0, *, generator=None):
     """Overwrite with draws from the normal distribution."""
-    return _fill(input, normal(mean, std, input.array.shape, generator=generator, dtype=input.array.dtype).array)
+    if std < 0:
+        raise ValueError(f"normal_: std must not be negative, got {std}")
+    draws = _normal("normal_", input.array.shape, input.array.dtype, generator)
+    return _fill(input, draws * std + mean)
 
 
 def log_normal_(input, mean=1.0, std=2.0, *, generator=None):
     """Overwrite with the exponentials of draws from the normal distribution."""
-    return _fill(input, np.exp(_normal(input.array.shape, input.array.dtype, generator) * std + mean))
+    draws = _normal("log_normal_", input.array.shape, input.array.dtype, generator)
+    return _fill(input, np.exp(draws * std + mean))
 
 
 def exponential_(input, lambd=1.0, *, generator=None):
     """Overwrite with draws from the exponential distribution of rate `lambd`."""
-    draws = (generator or default_generator).standard_exponential(input.array.shape, dtype=input.array.dtype)
-    return _fill(input, draws / lambd)
+    draw = (generator or default_generator).standard_exponential
+    return _fill(input, _floats("exponential_", draw, input.array.shape, input.array.dtype) / lambd)
 
 
 def geometric_(input, p, *, generator=None):
@@ -339,8 +356,7 @@ def cauchy_(input, median=0.0, sigma=1.0, *, generator=None):
 
 def bernoulli_(input, p=0.5, *, generator=None):
     """Overwrite with 1 with probability `p`, a number or a tensor, else 0."""
-    p = as_tensor(p).array
-    return _fill(input, (generator or default_generator).random(input.array.shape) < p)
+    return _fill(input, _trials("bernoulli_", as_tensor(p).array, input.array.shape, generator))
 
 
 def random_(input, from_=0, to=None, *, generator=None):
