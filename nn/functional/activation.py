@@ -314,7 +314,7 @@ def softmax(input, dim=None):
     --------
     >>> import nn
     >>> nn.functional.softmax(nn.tensor([0.0, 0.0]), dim=0)
-    tensor([0.5, 0.5])
+    tensor([0.5000, 0.5000])
     """
     return checked("softmax", input).softmax(_softmax_dim(input) if dim is None else dim)
 
