@@ -8,6 +8,7 @@ import numpy as np
 
 from nn import functional as F
 from nn.containers import ModuleList, Sequential
+from nn.factory import placed
 from nn.functional.arguments import check_classes, checked, constant
 from nn.linear import Linear
 from nn.module import Module
@@ -51,7 +52,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     (3,)
     """
 
-    def __init__(self, in_features, n_classes, cutoffs, div_value=4.0, head_bias=False):
+    def __init__(self, in_features, n_classes, cutoffs, div_value=4.0, head_bias=False, device=None, dtype=None):
         super().__init__()
         cutoffs = list(cutoffs) if isinstance(cutoffs, Sequence) else [cutoffs]
         if not cutoffs or cutoffs != sorted({int(c) for c in cutoffs}) or not 0 < cutoffs[0] <= cutoffs[-1] < n_classes:
@@ -68,6 +69,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         for i, (low, high) in enumerate(pairwise(self.cutoffs)):
             features = int(in_features // div_value ** (i + 1))
             self.tail.append(Sequential(Linear(in_features, features, False), Linear(features, high - low, False)))
+        placed(self, device, dtype)
 
     def reset_parameters(self):
         """Draw all weights anew."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from nn import functional as F
 from nn import init
+from nn.factory import placed
 from nn.module import Module, require_sizes
 from nn.parameter import Parameter
 
@@ -51,7 +52,7 @@ class Bilinear(Module):
         A number of features is not an int, or negative; `in1_features` is 0.
     """
 
-    def __init__(self, in1_features, in2_features, out_features, bias=True):
+    def __init__(self, in1_features, in2_features, out_features, bias=True, device=None, dtype=None):
         super().__init__()
         require_sizes(self, in1_features=in1_features, in2_features=in2_features, out_features=out_features)
         if not in1_features:
@@ -60,6 +61,7 @@ class Bilinear(Module):
         self.weight = Parameter(np.empty((out_features, in1_features, in2_features), np.float32))
         self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None
         self.reset_parameters()
+        placed(self, device, dtype)
 
     def reset_parameters(self):
         """Draw weight and bias uniformly from ±1 / √in1_features, as PyTorch does."""

@@ -21,11 +21,11 @@ class _Lazy(Module):
 
     def _forget(self):
         """Replace the parameters and buffers, whose shapes are not known yet."""
-        for name, _ in list(self._direct_parameters()):
-            setattr(self, name, UninitializedParameter())
+        for name, parameter in list(self._direct_parameters()):
+            setattr(self, name, UninitializedParameter(dtype=parameter.dtype))
         for name, buffer in list(self._direct_buffers()):
             if buffer.ndim:  # all but the number of batches
-                setattr(self, name, UninitializedBuffer())
+                setattr(self, name, UninitializedBuffer(dtype=buffer.dtype))
 
     def has_uninitialized_params(self):
         """Whether the module was neither called nor loaded yet."""
@@ -67,8 +67,8 @@ class LazyLinear(_Lazy, Linear):
 
     cls_to_become, _counts = Linear, "in_features"
 
-    def __init__(self, out_features, bias=True):
-        super().__init__(0, out_features, bias)
+    def __init__(self, out_features, bias=True, device=None, dtype=None):
+        super().__init__(0, out_features, bias, device, dtype)
         self._forget()
 
     def _count(self, input):
@@ -99,8 +99,11 @@ class _LazyConv(_LazyConvolution):
         groups=1,
         bias=True,
         padding_mode="zeros",
+        device=None,
+        dtype=None,
     ):
-        super().__init__(0, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode)
+        options = stride, padding, dilation, groups, bias, padding_mode, device, dtype
+        super().__init__(0, out_channels, kernel_size, *options)
         self._forget()
 
     def _shape(self, name, count):
@@ -138,10 +141,11 @@ class _LazyConvTranspose(_LazyConvolution):
         bias=True,
         dilation=1,
         padding_mode="zeros",
+        device=None,
+        dtype=None,
     ):
-        super().__init__(
-            0, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation, padding_mode
-        )
+        options = stride, padding, output_padding, groups, bias, dilation, padding_mode, device, dtype
+        super().__init__(0, out_channels, kernel_size, *options)
         self._forget()
 
     def _shape(self, name, count):
@@ -170,8 +174,10 @@ class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
 class _LazyNorm(_Lazy):
     _counts = "num_features"
 
-    def __init__(self, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, *, bias=True):
-        super().__init__(0, eps, momentum, affine, track_running_stats, bias=bias)
+    def __init__(
+        self, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None, *, bias=True
+    ):
+        super().__init__(0, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
         self._forget()
 
     def _count(self, input):

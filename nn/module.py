@@ -12,11 +12,10 @@ import numpy as np
 from nn.module_hooks import Hooks
 from nn.module_state import State
 from nn.module_tree import Tree
+from nn.operations.arguments import target_of
 from nn.parameter import Buffer, Parameter
 from nn.storage import wrap
 from nn.tensor import Tensor
-
-DEVICES = ("cpu", "cuda", "mps", "xpu", "meta")
 
 
 class Module(Tree, Hooks, State):
@@ -286,19 +285,9 @@ class Module(Tree, Hooks, State):
 
 def target_dtype(*args, device=None, dtype=None, non_blocking=False, copy=False, memory_format=None):
     """The dtype that the arguments of ``Module.to`` ask for, or None; the errors are those of ``to``."""
-    for argument in args:
-        if isinstance(argument, bool):
-            continue  # non_blocking
-        if isinstance(argument, Tensor):
-            dtype = argument.dtype if argument.dtype.kind == "f" else dtype
-        elif argument.split(":")[0] in DEVICES if isinstance(argument, str) else hasattr(argument, "index"):
-            device = argument
-        elif argument is not None:
-            dtype = argument
-    if device is not None and str(device).split(":")[0] != "cpu":
-        raise RuntimeError(f"to: all modules are on the CPU here, not on {device}")
-    if dtype is not None and np.dtype(dtype) not in (np.float32, np.float64):
-        raise TypeError(f"to: a module's dtype must be float32 or float64, got {np.dtype(dtype)}")
+    dtype, _ = target_of("to", args, device, dtype)
+    if dtype is not None and dtype.kind != "f":
+        raise TypeError(f"to: a module's dtype must be float32 or float64, got {dtype}")
     return dtype
 
 

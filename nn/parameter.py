@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from nn.device import require_cpu
 from nn.tensor import Tensor
 
 
@@ -67,8 +68,9 @@ class UninitializedParameter(_Uninitialized, Parameter):
 
     becomes = Parameter
 
-    def __init__(self, requires_grad=True):
-        super().__init__(None, requires_grad)
+    def __init__(self, requires_grad=True, device=None, dtype=None):
+        require_cpu(device)
+        super().__init__(np.empty(0, np.float32 if dtype is None else dtype), requires_grad)
 
 
 class UninitializedBuffer(_Uninitialized, Buffer):
@@ -76,8 +78,10 @@ class UninitializedBuffer(_Uninitialized, Buffer):
 
     becomes = Buffer
 
-    def __init__(self, persistent=True):
-        super().__init__(None, persistent=persistent)
+    def __init__(self, requires_grad=False, device=None, dtype=None, persistent=True):
+        require_cpu(device)
+        super().__init__(np.empty(0, np.float32 if dtype is None else dtype), persistent=persistent)
+        self.requires_grad_(requires_grad)
 
 
 def is_uninitialized(tensor):

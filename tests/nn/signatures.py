@@ -3,7 +3,8 @@
     python -m tests.nn.signatures
 
 PyTorch's signatures are those of ``inspect``, or of the docstring of what is compiled: "sum(input, dim, keepdim=False,
-*, dtype=None) -> Tensor". Parameters that mean nothing here (`MEANINGLESS`) may be absent.
+*, dtype=None) -> Tensor". Parameters that mean nothing here (`MEANINGLESS`) may be absent, or have another default. The
+signature of a method may also be that of the function of its name.
 """
 
 import ast
@@ -128,7 +129,7 @@ def _parsed(text):
     for part in filter(None, (p.strip() for p in re.split(r",(?![^(\[]*[)\]])", flat))):
         name, _, default = (s.strip() for s in part.partition("="))
         name = name.split(":")[0].strip()
-        if name == "*":
+        if name in ("*", r"\*"):
             keyword = True
             continue
         name = "*" + name.removesuffix("...") if name.endswith("...") else name
@@ -164,6 +165,8 @@ def difference(namespace, name):
     except ValueError:
         return "ours has no signature"
     signatures = theirs_of(theirs, bound)
+    if namespace == "torch.Tensor" and callable(function := getattr(torch, name.removesuffix("_"), None)):
+        signatures += _documented(function, bound)  # where a method's docstring says "see torch.add"
     return min((_compared(mine, other) for other in signatures), key=len, default="")
 
 
@@ -182,7 +185,7 @@ def _compared(mine, other):
     defaults = {p.name: p for p in other}
     for p in mine:
         q = defaults.get(p.name, p)
-        if p.default != q.default and not (p.default is None and q.default == NONE):
+        if p.name not in MEANINGLESS and p.default != q.default and not (p.default is None and q.default == NONE):
             words.append(f"{p.name}={p.default} for {q.default}")
         if p.keyword != q.keyword:
             words.append(f"{p.name} {'by keyword only' if p.keyword else 'by position, too'}")

@@ -126,3 +126,19 @@ def test_dropout2d_of_rows():
     np.testing.assert_allclose((y.array == 0).mean(), 0.4, atol=0.02)
     y.sum().backward()
     np.testing.assert_array_equal(x.grad.array, y.array)
+
+
+def test_dtypes_of_new_layers():
+    for layer, shape in (
+        (nn.LazyLinear(2, dtype=np.float64, device="cpu"), (3, 4)),
+        (nn.LazyConv1d(2, 2, dtype=np.float64), (1, 3, 4)),
+        (nn.LazyConvTranspose1d(2, 2, dtype=np.float64), (1, 3, 4)),
+        (nn.LazyBatchNorm1d(dtype=np.float64), (2, 3, 4)),
+    ):
+        assert layer(nn.ones(*shape, dtype=np.float64)).dtype == np.float64
+    assert nn.Bilinear(2, 2, 2, dtype=np.float64).weight.dtype == np.float64
+    assert {p.dtype for p in nn.AdaptiveLogSoftmaxWithLoss(8, 9, [3], dtype=np.float64).parameters()} == {
+        np.dtype(np.float64)
+    }
+    with pytest.raises(RuntimeError, match="device: 'cuda' is not available"):
+        nn.LazyLinear(2, device="cuda")
