@@ -103,8 +103,11 @@ def _three_axes(sizes, kernel, stride, padding, dilation, outputs):
     axes = [(1, 1, 1, 0, 1, 1)] * (3 - len(sizes)) + list(
         zip(sizes, kernel, stride, padding, dilation, outputs, strict=True)
     )
-    if all(axis[1:4] == (1, 1, 0) for axis in axes) and sizes == outputs:  # 1 x 1: as one long row
-        axes = [(1, 1, 1, 0, 1, 1)] * 2 + [(math.prod(sizes), 1, 1, 0, 1, math.prod(outputs))]
+    while axes[1][::5] != (1, 1) and axes[1][2] == 1 and axes[2][1:4] == (1, 1, 0) and axes[2][0] == axes[2][5]:
+        # a last axis with one tap, all of it: its rows, end to end, are one long row, whose taps lie `row` apart
+        (size, kernel, stride, padding, dilation, outputs), row = axes[1], axes[2][0]
+        long = size * row, kernel, stride, padding * row, dilation * row if kernel > 1 else 1, outputs * row
+        axes = [(1, 1, 1, 0, 1, 1), axes[0], long]
     return Geometry(*zip(*axes, strict=True))
 
 
