@@ -50,9 +50,9 @@ from kernels.simd import (
     tile_zeros,
 )
 
-# Costs in multiply-adds of all lanes: ADDED of a vector of columns that is added up, PACKED of an element of the weight
-# that phases pack; and how much longer phases take for having few taps each and every so many outputs of a row.
-ADDED, PACKED, SHORT_SUMS = 8, 48, 4 / 3
+# Costs in multiply-adds of all lanes: of adding up a vector of columns; of packing an element of the weight for phases,
+# and of storing a vector of every so many outputs; and how much longer a multiply-add takes in the product.
+ADDED, PACKED, STORED, PRODUCT = 8, 64, 60, 1.15
 FEW_PANELS = 8  # of outputs, from which on the product of a single image leaves few of its columns idle
 ABREAST = 4  # channels whose terms are added up side by side, at the same places
 COLUMNS_BYTES = machine.cache_bytes(2) // 4  # of a task's columns: they stay in L2 beside the operands of the product
@@ -227,18 +227,12 @@ def _multiply(operands, plan, shape, part, images, place, row, scratch):
                 to = DY.at(m, (image - first) * plan.out_size)
                 for i in range(0, plan.out_size, lane_count(dy)):
                     store_partial(to, i, plan.out_size - i, load_partial(dy.row(m), i, plan.out_size - i, 0.0))
-    columns, packing = (
-        strided(scratch.columns, row, 1),
-        Packing(in_same_set(W.column_stride, W), in_same_set(DY.row_stride, W), False),
-    )
-    gemm(
-        W,
-        DY,
-        columns,
-        ProductShape(part.C * kernel, (stop - first) * place.columns, shape.M),
-        Epilogue(STORE, columns),
-        packing,
-    )
+    product_shape = ProductShape(part.C * kernel, (stop - first) * place.columns, shape.M)
+    # each costs a pass over memory: an operand whose rows or columns collide in L1, if it is read often
+    pack_w = in_same_set(W.column_stride, W)
+    packing = Packing(pack_w, in_same_set(DY.row_stride, W), False)
+    columns = strided(scratch.columns, row, 1)
+    gemm(W, DY, columns, product_shape, Epilogue(STORE, columns), packing)
 
 
 # --- col2im ----------------------------------------------------------------------------------------------------------
@@ -408,8 +402,8 @@ def pays(plan, shape, itemsize) -> bool:
         positions *= vectors * lanes * plan.stride[2] / plan.sizes[2]
     else:
         rows = -(-C // lanes) * lanes
-    phases = rows * taps * M * (positions + PACKED / N) * (SHORT_SUMS if stride > 1 else 1)
-    return C * taps * outputs * (M + ADDED) < phases
+    phases = rows * (taps * M * (positions + PACKED / N) + (STORED * stride * positions if stride > 1 else 0))
+    return PRODUCT * C * taps * outputs * (M + ADDED) < phases
 
 
 def run(dy, weight, bias, dx, plan, shape):
