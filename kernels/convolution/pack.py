@@ -58,9 +58,25 @@ def copy_block(x, sizes, start, extents, channels, block, channel_stride):
                     store(block, to + i, load_between(x, at + i, left - i, right - i))
 
 
+def _row_interleaved(channels):
+    """Copies `count` elements of a row of so many channels, X, side by side: the compiler unrolls the inner loop, and
+    makes vectors of the outer one."""
+
+    @jit
+    def interleave(X, count, to):
+        for w in range(count):
+            for c in range(channels):
+                to[w * channels + c] = X[c, w]
+
+    return interleave
+
+
+_interleave_1, _interleave_2, _interleave_3, _interleave_4 = (_row_interleaved(n) for n in range(1, FEW_CHANNELS))
+
+
 @jit
 def _interleave_channels(x, sizes, start, extents, channels, block):
-    """`copy_channels_last` of a few channels without a gap, element by element."""
+    """`copy_channels_last` of a few channels without a gap."""
     depth, height, width = extents
     channel_size = sizes[0] * sizes[1] * sizes[2]
     left, right = min(max(-start[2], 0), width), min(max(sizes[2] - start[2], 0), width)
@@ -71,9 +87,15 @@ def _interleave_channels(x, sizes, start, extents, channels, block):
         first, last = (width, width) if outside else (left, right)
         _zeros(to, ZERO, first * channels)
         at = (at_d * sizes[1] + at_h) * sizes[2] + start[2]
-        for w in range(first, last):
-            for c in range(channels):
-                to[w * channels + c] = x[c * channel_size + at + w]
+        X, inside = strided(shifted(x, at + first), channel_size, 1), shifted(to, first * channels)
+        if channels == 1:
+            _interleave_1(X, last - first, inside)
+        elif channels == 2:
+            _interleave_2(X, last - first, inside)
+        elif channels == 3:
+            _interleave_3(X, last - first, inside)
+        else:
+            _interleave_4(X, last - first, inside)
         _zeros(to, last * channels, width * channels)
 
 
