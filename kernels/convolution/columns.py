@@ -6,15 +6,8 @@ r"""The convolution's gradient with respect to x by columns: a matrix product, a
 The columns are those of im2col, one row for each channel of x and tap, one column for each output. The product needs no
 copies: the weight, (M, C * taps), and dy, (M, outputs), are matrices already. `correlation` sums the same products a
 tile of outputs at a time, in phases where there is a stride; here a tile is channels and taps by outputs, so that few
-channels of x, narrow rows and phases of few taps leave no lanes idle:
-
-          outputs                                  dx, stride 1
-     k=0  [ a0 a1 a2 a3                        [ a0 a1 a2 a3 .  .
-     k=1  [ b0 b1 b2 b3          →           + [ .  b0 b1 b2 b3 .
-     k=2  [ c0 c1 c2 c3                      + [ .  .  c0 c1 c2 c3
-
-Each element of dx is summed in a register from the rows that have a term for it, and written once. A task is some
-channels of one image, or some positions of them, whose columns stay in L2.
+channels of x, narrow rows and phases of few taps leave no lanes idle. The columns are added up by `col2im`. A task is
+some channels of one or a few images, or some positions of them, whose columns stay in L2.
 
 FLOPs: 2 * M products and one addition for each element of the columns.
 """
@@ -29,12 +22,12 @@ from kernels import machine
 from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
 from kernels._threads import threads_for
-from kernels.convolution import micro
-from kernels.convolution.micro import FEW_CHANNELS, store_row_tile
-from kernels.convolution.plan import Part, decode, encode, product
+from kernels.convolution.col2im import ABREAST, Columns, Place, col2im
+from kernels.convolution.micro import FEW_CHANNELS
+from kernels.convolution.plan import Part, decode, encode, first_axis, first_axis_of, product
 from kernels.gemm.driver import Packing, gemm
 from kernels.gemm.driver import Shape as ProductShape
-from kernels.gemm.micro import BIAS, MR, NV, STORE, Epilogue
+from kernels.gemm.micro import MR, NV, STORE, Epilogue
 from kernels.gemm.pack import in_same_set
 from kernels.simd import (
     allocate,
@@ -45,16 +38,12 @@ from kernels.simd import (
     shifted,
     store_partial,
     strided,
-    tile_plus_between,
-    tile_store,
-    tile_zeros,
 )
 
 # Costs in multiply-adds of all lanes: of adding up a vector of columns; of packing an element of the weight for phases,
 # and of storing a vector of every so many outputs; and how much longer a multiply-add takes in the product.
 ADDED, PACKED, STORED, PRODUCT = 8, 64, 60, 1.15
 FEW_PANELS = 8  # of outputs, from which on the product of a single image leaves few of its columns idle
-ABREAST = 4  # channels whose terms are added up side by side, at the same places
 COLUMNS_BYTES = machine.cache_bytes(2) // 4  # of a task's columns: they stay in L2 beside the operands of the product
 ZERO, ONE = np.int64(0), np.int64(1)  # typed: Numba compiles a callee anew for each literal argument
 
@@ -90,49 +79,7 @@ class Scratch(NamedTuple):
     outputs: object
 
 
-class Place(NamedTuple):
-    """Positions of x from `start` to `stop` - 1, and the outputs, consecutive, from the first to the last of which they
-    get terms: `columns` of them from number `first` on."""
-
-    start: tuple
-    stop: tuple
-    first: int
-    columns: int
-
-
-class Columns(NamedTuple):
-    """The columns of one image: rows lie `row` elements apart."""
-
-    memory: object
-    row: int
-
-
-class Terms(NamedTuple):
-    """What the elements of a row of dx sum: in each of `count` rows of columns, which begin at ``rows``, the outputs
-    from ``between[0]`` to ``between[1] - 1``; the taps and outputs of a phase along the width as `_first_taps` has
-    them."""
-
-    rows: object
-    count: int
-    between: tuple
-    taps: object
-    outputs: object
-    row: int  # elements from one row of columns to the next
-    step: int  # from one tap of a phase to the next
-    back: int  # and from one of its outputs to the next
-
-
 # --- blocks ----------------------------------------------------------------------------------------------------------
-
-
-def _first_axis_of(plan):
-    """The first axis with more than one position or output."""
-    if max(plan.sizes[0], plan.outputs[0]) > 1:
-        return 0
-    return 1 if max(plan.sizes[1], plan.outputs[1]) > 1 else 2
-
-
-_first_axis = jit(inline=True)(_first_axis_of)
 
 
 def _columns(plan, axis, positions):
@@ -145,7 +92,7 @@ def _columns(plan, axis, positions):
 def choose_blocks(plan, shape, itemsize, threads) -> Blocks:
     """The blocks of a gradient: as large as L2 allows, cut until all threads are busy. They have no influence on bits,
     for neither the sums of the product nor the order in which an element's terms are added depend on them."""
-    axis, taps, lanes = _first_axis_of(plan), math.prod(plan.taps), machine.vector_bytes() // itemsize
+    axis, taps, lanes = first_axis_of(plan), math.prod(plan.taps), machine.vector_bytes() // itemsize
     positions, reach = plan.sizes[axis], (plan.taps[axis] - 1) * plan.dilation[axis] + 1
     column, few = taps * itemsize, min(shape.C, -(-4 * MR // taps))  # channels that make tiles of full height
     while positions > 1 and _columns(plan, axis, positions) * column * few > COLUMNS_BYTES:
@@ -179,14 +126,14 @@ def choose_blocks(plan, shape, itemsize, threads) -> Blocks:
 @jit(inline=True)
 def _position_parts(plan, blocks):
     """Blocks of positions."""
-    length = plan.sizes[_first_axis(plan)]
+    length = plan.sizes[first_axis(plan)]
     return (length + blocks.positions - 1) // blocks.positions
 
 
 @jit(merge=True)
 def _place(plan, blocks, number):
     """Block `number` of positions."""
-    axis = _first_axis(plan)
+    axis = first_axis(plan)
     start, inner = number * blocks.positions, ONE
     for later in range(axis + 1, 3):
         inner *= plan.outputs[later]
@@ -235,93 +182,6 @@ def _multiply(operands, plan, shape, part, images, place, row, scratch):
     gemm(W, DY, columns, product_shape, Epilogue(STORE, columns), packing)
 
 
-# --- col2im ----------------------------------------------------------------------------------------------------------
-
-
-@jit(inline=True)
-def _find_rows(plan, place, row, at, rows):
-    """Where the rows of columns with terms for row ``at``, its depth and height, of x begin, those of tap 0 along the
-    width and output 0 of the row; returns how many there are."""
-    (KD, KH, KW), count = plan.taps, ZERO
-    for i in range(KD):
-        od, left = divmod(at[0] - plan.origin[0] - i * plan.dilation[0], plan.stride[0])
-        if left == 0 and 0 <= od < plan.outputs[0]:
-            for j in range(KH):
-                oh, left = divmod(at[1] - plan.origin[1] - j * plan.dilation[1], plan.stride[1])
-                if left == 0 and 0 <= oh < plan.outputs[1]:
-                    output = (od * plan.outputs[1] + oh) * plan.outputs[2] - place.first
-                    rows[count] = (i * KH + j) * KW * row + output
-                    count += 1
-    return count
-
-
-@jit(merge=True)
-def _first_taps(plan, start, taps, outputs):
-    """For each phase of the positions from `start` on along the width, the first tap that they get terms from, and the
-    output where it has that of the phase's first position. Returns the distance from that tap to the phase's next."""
-    stride, dilation = plan.stride[2], plan.dilation[2]
-    common, rest = stride, dilation
-    while rest > 0:  # Euclid's algorithm
-        common, rest = rest, common % rest
-    step = stride // common
-    for phase in range(stride):
-        taps[phase] = plan.taps[2]
-    for tap in range(min(step, plan.taps[2])):
-        output, phase = divmod(plan.origin[2] + tap * dilation - start, stride)
-        taps[phase], outputs[phase] = tap, -output
-    return step
-
-
-def _row_kernel(channels):
-    """`_store_row` of so many channels of x."""
-
-    @jit(inline=True)
-    def store_row(columns, terms, plan, width, bias, Y, scratch):
-        lanes, stride, (first, stop) = lane_count(scratch.totals), plan.stride[2], terms.between
-        epilogue, totals = micro.Epilogue(BIAS, bias, False), strided(scratch.totals, lanes, 1)
-        for phase in range(min(stride, width)):
-            count = (width - phase + stride - 1) // stride
-            for j in range(0, count, lanes):
-                acc, k, o = tile_zeros(scratch.totals, channels, 1), terms.taps[phase], terms.outputs[phase] + j
-                while k < plan.taps[2]:
-                    at = columns.column(k * terms.row + o)
-                    for i in range(terms.count):
-                        acc = tile_plus_between(acc, at.column(terms.rows[i]), first - o, stop - o)
-                    k, o = k + terms.step, o - terms.back
-                tile_store(totals, acc)
-                to = strided(shifted(flat(Y), phase + j * stride), Y.row_stride, stride)
-                store_row_tile(totals, channels, min(count - j, lanes), epilogue, to, scratch.vector)
-
-    return store_row
-
-
-_store_channels, _store_channel = _row_kernel(ABREAST), _row_kernel(1)
-
-
-@jit
-def _col2im(plan, place, channels, columns, bias, dx, scratch):
-    """All rows of a place in some channels; `dx` and `bias` begin at the first of them."""
-    (_, H, W), size, (memory, row), kernel = plan.sizes, product(plan.sizes), columns, product(plan.taps)
-    step, between = _first_taps(plan, place.start[2], scratch.taps, scratch.outputs), (ZERO, plan.outputs[2])
-    if _first_axis(plan) == 2:  # as many as there are columns
-        between = place.first, place.first + place.columns
-    back, width = step * plan.dilation[2] // plan.stride[2], place.stop[2] - place.start[2]
-    for d in range(place.start[0], place.stop[0]):
-        for h in range(place.start[1], place.stop[1]):
-            count = _find_rows(plan, place, row, (d, h), scratch.rows) if place.columns > 0 else ZERO
-            terms = Terms(scratch.rows, count, between, scratch.taps, scratch.outputs, row, step, back)
-            c = 0
-            while c < channels:
-                of_channels = strided(shifted(memory, c * kernel * row), kernel * row, 1)
-                Y = strided(shifted(dx, c * size + (d * H + h) * W + place.start[2]), size, 1)
-                if channels - c >= ABREAST:
-                    _store_channels(of_channels, terms, plan, width, shifted(bias, c), Y, scratch)
-                    c += ABREAST
-                else:
-                    _store_channel(of_channels, terms, plan, width, shifted(bias, c), Y, scratch)
-                    c += 1
-
-
 # --- tasks -----------------------------------------------------------------------------------------------------------
 
 
@@ -361,14 +221,14 @@ def gather_columns(first, last, operands, plan, shape, blocks):
         number, c = task // position_parts, task // position_parts % parts * blocks.channels
         group, image = number // parts % groups, number // parts // groups * blocks.images
         part = Part(group, ZERO, M, c, min(blocks.channels, C - c))
-        place, images = _place(plan, blocks, task % position_parts), (image, min(image + blocks.images, N))
+        place, stop = _place(plan, blocks, task % position_parts), min(image + blocks.images, N)
         if place.columns > 0:
-            _multiply(operands, plan, shape, part, images, place, blocks.row, scratch)
-        for n in range(images[0], images[1]):
+            _multiply(operands, plan, shape, part, (image, stop), place, blocks.row, scratch)
+        for n in range(image, stop):
             columns = shifted(scratch.columns, (n - image) * plan.out_size)
             dx = shifted(operands.dx, ((n * groups + group) * C + c) * product(plan.sizes))
             bias = shifted(operands.bias, group * C + c)
-            _col2im(plan, place, part.C, Columns(columns, blocks.row), bias, dx, scratch)
+            col2im(plan, place, part.C, Columns(columns, blocks.row), bias, dx, scratch)
     _release(scratch)
 
 

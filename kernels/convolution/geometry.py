@@ -103,11 +103,15 @@ def _three_axes(sizes, kernel, stride, padding, dilation, outputs):
     axes = [(1, 1, 1, 0, 1, 1)] * (3 - len(sizes)) + list(
         zip(sizes, kernel, stride, padding, dilation, outputs, strict=True)
     )
-    while axes[1][::5] != (1, 1) and axes[1][2] == 1 and axes[2][1:4] == (1, 1, 0) and axes[2][0] == axes[2][5]:
+    outer, middle, inner = axes
+    while inner[1:4] == (1, 1, 0):
         # a last axis with one tap, all of it: its rows, end to end, are one long row, whose taps lie `row` apart
-        (size, kernel, stride, padding, dilation, outputs), row = axes[1], axes[2][0]
-        long = size * row, kernel, stride, padding * row, dilation * row if kernel > 1 else 1, outputs * row
-        axes = [(1, 1, 1, 0, 1, 1), axes[0], long]
+        (size, kernel, stride, padding, dilation, outputs), (row, *_, of_row) = middle, inner
+        if stride > 1 or row != of_row or size == outputs == 1:
+            break
+        inner = size * row, kernel, stride, padding * row, dilation * row if kernel > 1 else 1, outputs * row
+        outer, middle = (1, 1, 1, 0, 1, 1), outer
+    axes = outer, middle, inner
     return Geometry(*zip(*axes, strict=True))
 
 

@@ -39,7 +39,7 @@ def copy_block(x, sizes, start, extents, channels, block, channel_stride):
 
     The block begins at position ``start`` of each channel (which may be negative) and has ``extents`` elements along
     depth, height and width; its copy's channels lie `channel_stride` apart. All is written front to back in whole
-    vectors, each over the surplus of the one before: up to lanes - 1 elements behind the last may be overwritten.
+    vectors, each over the surplus of the one before: up to lanes - 1 elements after the last may be overwritten.
     """
     depth, height, width = extents
     channel_size = sizes[0] * sizes[1] * sizes[2]
@@ -104,7 +104,7 @@ def copy_channels_last(x, sizes, start, extents, channels, block, pixel_stride):
     """`copy_block` with the channels of a pixel side by side, `pixel_stride` apart from those of the next; channels
     that fill up the last vector are zero.
 
-    Up to lanes - 1 pixels behind the last may be overwritten.
+    Up to lanes - 1 pixels after the last may be overwritten.
     """
     depth, height, width = extents
     lanes, channel_size = lane_count(x), sizes[0] * sizes[1] * sizes[2]
