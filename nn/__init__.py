@@ -3,7 +3,7 @@
 `nn` is thin: the arithmetic is in `kernels`, and the tape that connects it is in `nn.tape`.
 """
 
-from nn import autograd, checkpoint, data, functional, init, models, observation, optim, training, utils
+from nn import autograd, checkpoint, data, distributions, functional, init, models, observation, optim, training, utils
 from nn.activation import (
     CELU,
     ELU,
@@ -235,6 +235,7 @@ __all__ = [
     "cat",
     "checkpoint",
     "data",
+    "distributions",
     "enable_grad",
     "from_numpy",
     "full",
