@@ -10,5 +10,6 @@ from nn.distributions.categorical import Categorical
 from nn.distributions.distribution import Distribution
 from nn.distributions.independent import Independent
 from nn.distributions.kl import kl_divergence, register_kl
+from nn.distributions.multivariate_normal import MultivariateNormal
 from nn.distributions.normal import Normal
 from nn.distributions.uniform import Uniform

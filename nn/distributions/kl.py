@@ -7,6 +7,7 @@ from nn.distributions.bernoulli import Bernoulli
 from nn.distributions.categorical import Categorical
 from nn.distributions.distribution import sum_rightmost
 from nn.distributions.independent import Independent
+from nn.distributions.multivariate_normal import MultivariateNormal, divergence
 from nn.distributions.normal import Normal
 from nn.distributions.uniform import Uniform
 from nn.operations.elementwise import where
@@ -88,3 +89,6 @@ def _independent(p, q):
     if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
         raise NotImplementedError("kl_divergence: the numbers of dimensions of the events differ")
     return sum_rightmost(kl_divergence(p.base_dist, q.base_dist), p.reinterpreted_batch_ndims)
+
+
+register_kl(MultivariateNormal, MultivariateNormal)(divergence)

@@ -17,6 +17,12 @@ def positive(rng, *shape):
     return rng.random(shape) + 0.5
 
 
+def definite(rng, *shape):
+    """Positive definite matrices."""
+    root = rng.standard_normal(shape)
+    return root @ root.swapaxes(-2, -1) + np.eye(shape[-1])
+
+
 # Each case: a name, the parameters, and values.
 CASES = {
     "normal": lambda rng: (
@@ -35,6 +41,21 @@ CASES = {
         "Bernoulli",
         {"logits": rng.standard_normal((3, 2))},
         rng.integers(0, 2, (4, 3, 2)).astype(float),
+    ),
+    "multivariate": lambda rng: (
+        "MultivariateNormal",
+        {"loc": rng.standard_normal((2, 3)), "covariance_matrix": definite(rng, 2, 3, 3)},
+        rng.standard_normal((4, 2, 3)),
+    ),
+    "multivariate-triangle": lambda rng: (
+        "MultivariateNormal",
+        {"loc": rng.standard_normal(3), "scale_tril": np.linalg.cholesky(definite(rng, 2, 3, 3))},
+        rng.standard_normal((2, 3)),
+    ),
+    "multivariate-precision": lambda rng: (
+        "MultivariateNormal",
+        {"loc": rng.standard_normal((2, 3)), "precision_matrix": definite(rng, 3, 3)},
+        rng.standard_normal(3),
     ),
     "categorical": lambda rng: ("Categorical", {"probs": positive(rng, 3, 4)}, rng.integers(0, 4, 3)),
     "categorical-logits": lambda rng: (
@@ -88,6 +109,9 @@ def test_moments_equal_torch(case, rng):
     (mine, other), _, _ = pair(case, rng)
     for name in ("mean", "variance", "stddev"):
         assert_equal(getattr(mine, name), getattr(other, name))
+    if "multivariate" in case:
+        for name in ("covariance_matrix", "precision_matrix", "scale_tril"):
+            assert_equal(getattr(mine, name), getattr(other, name))
     if "uniform" not in case:
         assert_equal(mine.mode, other.mode)
     if "logits" in case or "bernoulli" in case or "categorical" in case:
@@ -224,6 +248,26 @@ def test_uniform_beyond_its_bounds():
     assert distributions.kl_divergence(*disjoint).item() == math.inf
 
 
+def test_samples_of_a_multivariate_normal():
+    nn.manual_seed(0)
+    covariance = np.array([[2.0, 0.6], [0.6, 0.5]])
+    mean, matrix = nn.tensor(np.array([1.0, -1.0]), requires_grad=True), nn.tensor(covariance, requires_grad=True)
+    sample = distributions.MultivariateNormal(mean, matrix).rsample((20000,))
+    np.testing.assert_allclose(np.cov(sample.detach().numpy().T), covariance, rtol=0.05)
+    sample.mean().backward()
+    np.testing.assert_allclose(mean.grad.numpy(), [0.5, 0.5], rtol=1e-10)
+    assert np.isfinite(matrix.grad.numpy()).all() and matrix.grad.numpy().any()
+    for bad, message in (
+        ({"covariance_matrix": nn.tensor([[1.0, 2.0], [2.0, 1.0]])}, "is not positive definite"),
+        ({"covariance_matrix": nn.tensor([[1.0, 2.0], [0.0, 1.0]])}, "must be positive_definite"),
+        ({"scale_tril": nn.tensor([[1.0, 2.0], [0.0, 1.0]])}, "must be lower_cholesky"),
+        ({"scale_tril": nn.tensor([1.0, 2.0])}, r"loc is \(..., n\), scale_tril \(..., n, n\): got \(2,\), \(2,\)"),
+        ({}, "give one of covariance_matrix, precision_matrix and scale_tril"),
+    ):
+        with pytest.raises(ValueError, match=f"MultivariateNormal: .*{message}"):
+            distributions.MultivariateNormal(nn.zeros(2), **bad)
+
+
 def test_an_improbable_class_is_never_drawn():
     categorical = distributions.Categorical(nn.tensor([0.0, 1.0, 0.0, 2.0, 0.0]))
     assert set(categorical.sample((5000,)).tolist()) == {1, 3}
@@ -264,7 +308,9 @@ def test_parameters_that_are_no_tensors_and_methods_that_are_missing():
             getattr(distributions.Categorical(nn.tensor([1.0, 1.0])), method)(())
 
 
-@pytest.mark.parametrize("name", ["Normal", "Uniform", "Bernoulli", "Categorical", "Independent", "kl_divergence"])
+@pytest.mark.parametrize(
+    "name", ["Normal", "Uniform", "Bernoulli", "Categorical", "Independent", "MultivariateNormal", "kl_divergence"]
+)
 def test_signatures(name):
     mine, other = (inspect.signature(getattr(library, name)).parameters for library in (distributions, theirs))
     assert [(p.name, p.default) for p in mine.values()] == [(p.name, p.default) for p in other.values()]
