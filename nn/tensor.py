@@ -127,9 +127,9 @@ Tensor.is_cuda = Tensor.is_mps = Tensor.is_sparse = Tensor.is_quantized = False
 Tensor.nelement, Tensor.ndimension = layout.numel, layout.dim
 
 
-def copy_(input, source, non_blocking=False):
+def copy_(input, src, non_blocking=False):
     """Overwrite with the values of another tensor, which broadcast."""
-    input[...] = source
+    input[...] = src
     return input
 
 
