@@ -30,6 +30,13 @@ ELEMENTWISE = (
     "hardswish",
     "hardsigmoid",
     "logsigmoid",
+    "erf",
+    "erfc",
+    "expm1",
+    "log1p",
+    "rsqrt",
+    "lgamma",
+    "digamma",
 )
 ACTIVATIONS = (None, "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh")
 FEED_FORWARDS = ("relu", "gelu", "gelu_tanh", "silu", "swiglu")
@@ -157,6 +164,10 @@ def pooling(ones):
         yield "fold_backward", (x, columns.shape, 2)
         yield "interpolate", (x, 8)
         yield "interpolate_backward", (ones((1, planes, 8, 8)), x.shape, 8)
+    for size in ((2, 3), (40, 40), (2, 3, 3)):
+        x, grid = ones((1, 8, *size)), ones((1, *size, len(size)))
+        yield "grid_sample", (x, grid)
+        yield "grid_sample_backward", (x, x, grid)
     # windows so large that naive loops serve them
     x, y = ones((1, 1, 9)), ones((1, 1, 10))
     for name in ("max_pool1d", "avg_pool1d"):
@@ -204,6 +215,13 @@ def losses(ones):
             yield "linear_cross_entropy_backward", (ones(()), x, weight, target), {"linear_bias": bias}
 
 
+def sequences(ones):
+    for T in (3, 40):
+        arguments = ones((T, 2, 4)), np.ones((2, 2), np.int64), [T, T], [2, 1]
+        yield "ctc_loss", arguments
+        yield "ctc_loss_backward", (ones(()), *arguments)
+
+
 def normalizations(ones):
     for shape in ((6, 24), (256, 192), (6, 5, 4), (3, 4, 40), (8, 16, 24, 24)):  # columns and pieces, small and large
         x, each, samples, C = ones(shape), ones(shape[1]), ones(shape[0]), shape[1]
@@ -249,6 +267,25 @@ def lookups(ones):
             yield "embedding_bag", (ids, weight), {"mode": mode} | more | winners
             yield "embedding_bag_backward", (bags, ids, weight), {"mode": mode} | more | winners
         yield "embedding_bag", (ids.reshape(-1), weight, offsets)
+
+
+def places(ones):
+    for shape in (SMALL, LARGE):
+        x = ones(shape)
+        index, row = np.zeros(shape, np.int64), np.zeros(shape[1], np.int64)
+        yield "gather", (x, 1, index)
+        yield "gather_backward", (x, shape, 1, index)
+        yield "scatter", (x, 1, index, x)
+        yield "scatter_backward", (x, 1, index)
+        yield "scatter_add", (x, 1, index, x)
+        yield "scatter_add_backward", (x, 1, index)
+        for reduce in ("sum", "prod", "mean", "amax", "amin"):
+            yield "scatter_reduce", (x, 1, index, x, reduce)
+            yield "scatter_reduce_backward", (x, x, 1, index, x, reduce, x)
+        yield "index_select", (x, 1, row)
+        yield "index_select_backward", (x, shape, 1, row)
+        yield "index_add", (x, 1, row, x)
+        yield "index_add_backward", (x, 1, row)
 
 
 def attentions(ones):
@@ -319,7 +356,9 @@ FAMILIES = (
     normalizations,
     recurrents,
     losses,
+    sequences,
     lookups,
+    places,
     positions,
     attentions,
     updates,

@@ -25,8 +25,10 @@ from kernels import warm
 from tests import (
     test_activation,
     test_affine,
+    test_along,
     test_attention,
     test_convolution,
+    test_elementary,
     test_gemm,
     test_lookup,
     test_loss,
@@ -35,6 +37,8 @@ from tests import (
     test_pooling,
     test_recurrent,
     test_reduction,
+    test_sampling,
+    test_sequences,
     test_update,
     test_vocabulary,
 )
@@ -70,6 +74,8 @@ def check_rung(family, name, rung):
     """Run the tests of a family's rung on a few small arrays: they compare with `kernels.reference`."""
     rng, dtype = np.random.default_rng(0), np.float32
     match family, name:
+        case "activation", _ if name in test_elementary.VARIANTS:
+            test_elementary.test_variants(rng, dtype, name, rung)
         case "activation", _:
             test_activation.test_variants(rng, dtype, name, rung)
         case "affine", _:
@@ -84,10 +90,14 @@ def check_rung(family, name, rung):
             test_convolution.test_variants(rng, dtype, name, rung)
         case "gemm", _:
             test_gemm.test_variants(rng, dtype, rung, (5, 4, 6))
+        case "lookup", _ if name in test_along.along.VARIANTS:
+            test_along.test_variants(rng, dtype, name, rung)
         case "lookup", _:
             test_lookup.test_variants(rng, dtype, name, rung, (5, 7, 3))
         case "loss", "linear_cross_entropy":
             test_vocabulary.test_variants(rng, dtype, rung)
+        case "loss", "ctc_loss":
+            test_sequences.test_variants(rng, dtype, rung)
         case "loss", _:
             test_loss.test_variants(rng, dtype, name, rung)
         case "normalization", _:
@@ -96,6 +106,8 @@ def check_rung(family, name, rung):
                 test(rng, dtype, rung, shape)
         case "mlp", _:
             test_mlp.test_variants(rng, dtype, rung, "swiglu", None)
+        case "pooling", "grid_sample":
+            test_sampling.test_variants(rng, dtype, rung)
         case (
             "pooling",
             _,

@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from hypothesis import strategies as st
 
 import kernels
-import kernels.lookup
-from kernels.lookup import functions
+from kernels.lookup import functions, loops
 from kernels.lookup.grouping import grouped
 from kernels.reference import lookup as reference
 from tests.checking import (
@@ -379,7 +378,7 @@ def test_finite_differences(rng):
 @pytest.mark.parametrize("shape", [(1, 1, 1), (5, 7, 3), (30, 65, 200)], ids=str)
 @pytest.mark.parametrize(
     ("name", "variant"),
-    [(name, variant) for name, variants in kernels.lookup.VARIANTS.items() for variant in variants],
+    [(name, variant) for name, variants in loops.VARIANTS.items() for variant in variants],
 )
 def test_variants(rng, dtype, name, variant, shape):
     V, E, n = shape
@@ -394,7 +393,7 @@ def test_variants(rng, dtype, name, variant, shape):
         ),
     }[name]
     out = guarded(np.full(expected.shape, np.nan, dtype))
-    kernels.lookup.VARIANTS[name][variant](*map(guarded, arguments), out)
+    loops.VARIANTS[name][variant](*map(guarded, arguments), out)
     assert_close(out, expected, length=n, scale=10 * n**0.5, label=variant)
 
 

@@ -1,4 +1,5 @@
-"""Cross-entropy of a classifier's and a language model's logits; mse and binary cross-entropy on 3.1 M elements."""
+"""Cross-entropy of a classifier's and a language model's logits; mse and binary cross-entropy on 3.1 M elements;
+sentences of 40 characters."""
 
 import functools
 import math
@@ -16,6 +17,7 @@ from benchmarks.cases.row import (
     INDEX,
     ONE,
     OURS,
+    PEERS,
     Row,
     calls,
     jitted,
@@ -30,6 +32,7 @@ if HAS_JAX:
     import jax.numpy as jnp
 
 aten = torch.ops.aten
+SEQUENCES = 200, 16, 40, 40  # times, samples, classes, targets
 CROSS_ENTROPY_SHAPES = ((4096, 1000), (512, 32000))
 VOCABULARY_SHAPE = (512, 512, 32000)  # rows, width, classes
 WIDE = (4096, 768)
@@ -75,6 +78,7 @@ def rows():
     for operation in ELEMENTWISE:
         yield elementwise(operation)
         yield elementwise_backward(operation)
+    yield sequences(*SEQUENCES)
 
 
 def classification(n: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -244,4 +248,26 @@ def elementwise_backward(operation: str) -> Row:
         bytes=3 * FLOAT * size,
         build=build,
         records=case.torch_backward is None,
+    )
+
+
+def sequences(t: int, n: int, c: int, s: int) -> Row:
+    """The loss of sequences of s classes at t times."""
+
+    def build():
+        (x,) = normals((t, n, c))
+        log_probs = torch.from_numpy(x).log_softmax(-1).numpy()
+        others = np.random.default_rng(1).integers(1, c, (n, s)), np.full(n, t), np.full(n, s)
+        tensors = [torch.from_numpy(array) for array in others]
+        return calls("loss", "ctc_loss", (log_probs,), lambda x: F.ctc_loss(x, *tensors), *others)
+
+    return Row(
+        family="loss",
+        operation="ctc_loss",
+        shape=named((t, n, c, s)),
+        kind="compute",
+        flops=9 * t * n * (2 * s + 1),  # three exponentials, a logarithm, two additions, three more of their arguments
+        bytes=FLOAT * t * n * (2 * s + 1),
+        build=build,
+        peers=PEERS[:3],
     )

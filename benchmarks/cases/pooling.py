@@ -1,11 +1,12 @@
 """Maximum pooling 3 x 3 / 2 and global average pooling of a residual network; 2 x 2 / 2 pooling of LeNet."""
 
+import functools
 import math
 
 import torch
 import torch.nn.functional as F
 
-from benchmarks.cases.row import FLOAT, HAS_JAX, Row, calls, jitted, named, normals, pullback
+from benchmarks.cases.row import FLOAT, HAS_JAX, PEERS, Row, calls, jitted, named, normals, pullback
 from kernels.reference import pooling as reference
 
 if HAS_JAX:
@@ -19,6 +20,7 @@ WINDOWS = {
     "2x2-2": ((64, 6, 24, 24), 2, 2, 0, "small"),
 }
 GLOBAL = (32, 512, 7, 7)
+SAMPLED = (8, 64, 56, 56)
 FLOOR = 1.5
 
 
@@ -30,6 +32,7 @@ def rows():
     yield average_backward("2x2-2")
     yield global_average()
     yield global_average_backward()
+    yield sampled()
 
 
 def jax_pool(window: str, take, start):
@@ -168,4 +171,27 @@ def global_average_backward() -> Row:
         bytes=FLOAT * (size + planes),
         build=build,
         floor=FLOOR,
+    )
+
+
+def sampled() -> Row:
+    """Sampling at places that a spatial transformer has moved a little."""
+    size, results = math.prod(SAMPLED), SAMPLED[0] * SAMPLED[2] * SAMPLED[3]
+
+    def build():
+        x, moved = normals(SAMPLED, (SAMPLED[0], 2, 3))
+        theta = torch.eye(2, 3) + 0.1 * torch.from_numpy(moved)
+        grid = F.affine_grid(theta, SAMPLED, False).numpy().copy()
+        call = functools.partial(F.grid_sample, align_corners=False)
+        return calls("pooling", "grid_sample", (x, grid), call)
+
+    return Row(
+        family="pooling",
+        operation="grid_sample",
+        shape=named(SAMPLED),
+        kind="memory",
+        flops=8 * size + 12 * results,  # four elements and weights; the weights
+        bytes=FLOAT * (2 * size + 2 * results),
+        build=build,
+        peers=PEERS[:3],
     )

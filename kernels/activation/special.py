@@ -106,6 +106,46 @@ GELU_DERIVATIVE_32 = (
     0.999999983486191,
 )
 
+# erfc(x) exp(x**2) (1 + 2 x) in u = (x - 3) / (x + 3) on [1/2, 10.1] and [1/2, 27.3], relative error 4e-9 and 2e-18.
+# From there on erfc is 0.
+ERFC_32 = (
+    -0.0005421525888460399,
+    0.0018252134306764995,
+    0.00239982915704806,
+    -0.023756820656651682,
+    0.0683360583056514,
+    -0.11927503033453725,
+    0.12964278552055597,
+    -0.047562229691103665,
+    -0.13562105087191592,
+    1.2530080575952898,
+)
+ERFC_64 = (
+    -4.479678454351181e-09,
+    -1.0575426587499e-08,
+    3.4689211985167694e-08,
+    9.854743608024783e-08,
+    -1.3490982649662046e-07,
+    -6.143735294631944e-07,
+    3.5312279890170237e-07,
+    3.471449406239056e-06,
+    -7.302517936799855e-07,
+    -2.010031084397341e-05,
+    4.949229719923908e-06,
+    0.00012509931163980702,
+    -0.00010515977124704049,
+    -0.0007798322690762081,
+    0.0018886903577394962,
+    0.00252939181611822,
+    -0.02377051491863058,
+    0.06830802734395484,
+    -0.11927366341530837,
+    0.1296451587027618,
+    -0.04756229435345074,
+    -0.1356211061245812,
+    1.2530080582697296,
+)
+
 
 @jit(inline=True)
 def quotient(x, divisor):
@@ -115,7 +155,7 @@ def quotient(x, divisor):
 
 
 def expm1_negative(x):
-    """exp(x) - 1 for x <= 0, accurate for small x, too; for x > 0 the result is arbitrary."""
+    """exp(x) - 1 for x <= 40, accurate for small x, too; for larger x the result is arbitrary."""
     raise only_compiled("expm1_negative")
 
 
@@ -197,3 +237,36 @@ def _gelu_derivative_64(x):
 
 
 _for_vectors(gelu_derivative, _gelu_derivative_32, _gelu_derivative_64)
+
+
+def expm1(x):
+    """exp(x) - 1 of each lane, accurate for small x. Maximum error 2.0 ULP."""
+    raise only_compiled("expm1")
+
+
+def _expm1_lanes(x):
+    return simd.select(x > 40.0, simd.exp(x), expm1_negative(simd.select(x > 40.0, 40.0, x)))  # the 1 rounds away
+
+
+_for_vectors(expm1, _expm1_lanes, _expm1_lanes)
+
+
+def erfc(x):
+    """1 - erf(x) of each lane, accurate where that is small. Maximum error 4.2 ULP."""
+    raise only_compiled("erfc")
+
+
+def _make_erfc(last, coefficients):
+    def erfc_lanes(x):
+        y = simd.absolute(x)
+        y = simd.select(y > last, last, y)
+        square = y * y
+        lost = simd.fma(y, y, -square)  # what rounding the square dropped: exp(-y**2) = exp(-square) (1 - lost)
+        tail = simd.exp(-square) * (polynomial((y - 3.0) / (y + 3.0), coefficients) / simd.fma(y, 2.0, 1.0))
+        tail = simd.fma(-lost, tail, tail)
+        return simd.select(y < 0.5, 1.0 - simd.erf(x), simd.select(x < 0.0, 2.0 - tail, tail))
+
+    return erfc_lanes
+
+
+_for_vectors(erfc, _make_erfc(10.1, ERFC_32), _make_erfc(27.3, ERFC_64))

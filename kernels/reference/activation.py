@@ -47,6 +47,20 @@ __all__ = [
     "glu_backward",
     "logsigmoid",
     "logsigmoid_backward",
+    "erf",
+    "erf_backward",
+    "erfc",
+    "erfc_backward",
+    "expm1",
+    "expm1_backward",
+    "log1p",
+    "log1p_backward",
+    "rsqrt",
+    "rsqrt_backward",
+    "lgamma",
+    "lgamma_backward",
+    "digamma",
+    "digamma_backward",
 ]
 
 ieee = np.errstate(all="ignore")  # NaN and infinities are results here, not warnings
@@ -335,3 +349,111 @@ _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 def _normal_cdf(x):
     """Φ(x) = erfc(-x / √2) / 2."""
     return (0.5 * _erfc(np.asarray(x, np.float64) / -math.sqrt(2))).astype(x.dtype)
+
+
+# --- elementary functions ---------------------------------------------------------------------------------------------
+
+# NumPy has none of these: a Python call per element.
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+_lgamma = np.vectorize(
+    lambda x: math.inf if x <= 0 and x == math.floor(x) or math.isinf(x) else math.lgamma(x), otypes=[np.float64]
+)
+
+
+@ieee
+def erf(x, *, out=None):
+    """y = 2/√π ∫₀ˣ exp(-t²) dt."""
+    return _store(_erf(x).astype(x.dtype), out)
+
+
+@ieee
+def erf_backward(dy, x):
+    """dx = dy 2/√π exp(-x²)."""
+    return np.asarray(dy * (2 / math.sqrt(math.pi)) * np.exp(-(x**2)))
+
+
+@ieee
+def erfc(x, *, out=None):
+    """y = 1 - erf(x)."""
+    return _store(_erfc(x).astype(x.dtype), out)
+
+
+@ieee
+def erfc_backward(dy, x):
+    """dx = -dy 2/√π exp(-x²)."""
+    return -erf_backward(dy, x)
+
+
+@ieee
+def expm1(x, *, out=None):
+    """y = eˣ - 1."""
+    return np.asarray(np.expm1(x, out=out))
+
+
+@ieee
+def expm1_backward(dy, y):
+    """dx = dy (y + 1)."""
+    return np.asarray(dy * (y + 1))
+
+
+@ieee
+def log1p(x, *, out=None):
+    """y = log(1 + x)."""
+    return np.asarray(np.log1p(x, out=out))
+
+
+@ieee
+def log1p_backward(dy, x):
+    """dx = dy / (1 + x)."""
+    return np.asarray(dy / (1 + x))
+
+
+@ieee
+def rsqrt(x, *, out=None):
+    """y = 1 / √x."""
+    return _store(1 / np.sqrt(x), out)
+
+
+@ieee
+def rsqrt_backward(dy, y):
+    """dx = -dy y³ / 2."""
+    return np.asarray(-0.5 * dy * y**3)
+
+
+@ieee
+def lgamma(x, *, out=None):
+    """y = log |Γ(x)|."""
+    return _store(_lgamma(x).astype(x.dtype), out)
+
+
+@ieee
+def lgamma_backward(dy, x):
+    """dx = dy ψ(x)."""
+    return np.asarray(dy * digamma(x))
+
+
+@ieee
+def digamma(x, *, out=None):
+    """y = ψ(x), by reflection, 30 steps of the recurrence, and the asymptotic series."""
+    wide = np.asarray(x, np.float64)
+    negative = wide < 0
+    far = np.where(negative, 1 - wide, wide)
+    y = -sum(1 / (far + k) for k in range(30))
+    far = far + 30
+    y = y + np.log(far) - 1 / (2 * far) - 1 / (12 * far**2) + 1 / (120 * far**4) - 1 / (252 * far**6)
+    whole = wide == np.trunc(wide)
+    y = np.where(negative, np.where(whole, np.nan, y - np.pi / np.tan(np.pi * (wide - np.trunc(wide)))), y)
+    return _store(np.where(wide == 0, np.copysign(np.inf, -wide), y).astype(x.dtype), out)
+
+
+@ieee
+def digamma_backward(dy, x):
+    """dx = dy ψ'(x)."""
+    wide = np.asarray(x, np.float64)
+    low = wide < 0.5
+    far = np.where(low, 1 - wide, wide)
+    y = sum(1 / (far + k) ** 2 for k in range(30))
+    far = far + 30
+    y = y + 1 / far + 1 / (2 * far**2) + 1 / (6 * far**3) - 1 / (30 * far**5) + 1 / (42 * far**7)
+    y = np.where(low, (np.pi / np.sin(np.pi * (wide - np.rint(wide)))) ** 2 - y, y)
+    return np.asarray((dy * y).astype(x.dtype))

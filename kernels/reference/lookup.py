@@ -5,6 +5,11 @@ r"""Table lookups in plain NumPy, with the semantics of ``torch.nn.functional``.
     bag, mean        the same with f_k = 1 / (size of the bag)
     bag, max         y_b = largest of W[ids_k], column by column   the gradient is that of the row it came from
 
+    gather           y[i, j] = x[index[i, j], j]                          dx[index[i, j], j] += dy[i, j]
+    scatter          y[index[i, j], j] = s[i, j], else x                  dx = dy, 0 there; ds = gather(dy)
+    scatter_reduce   the same with sums, products, means, extremes of x and s
+
+(for dimension 0 of two; index_select and index_add have one index i for all j.)
 `ids` are int64, of any shape; for bags (B, n), or (n,) with the offsets at which the bags begin. Ids equal to
 `padding_idx` are not part of a bag, and their row gets no gradient. `max_norm` scales down the rows of W that are
 looked up, in place.
@@ -12,7 +17,24 @@ looked up, in place.
 
 import numpy as np
 
-__all__ = ["embedding", "embedding_backward", "embedding_bag", "embedding_bag_backward"]
+__all__ = [
+    "embedding",
+    "embedding_backward",
+    "embedding_bag",
+    "embedding_bag_backward",
+    "gather",
+    "gather_backward",
+    "index_select",
+    "index_select_backward",
+    "scatter",
+    "scatter_backward",
+    "scatter_add",
+    "scatter_add_backward",
+    "index_add",
+    "index_add_backward",
+    "scatter_reduce",
+    "scatter_reduce_backward",
+]
 
 
 def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, *, out=None):
@@ -138,3 +160,129 @@ def _pack(input, weight, cut, mode, per_sample_weights, padding_idx):
     if mode == "mean":
         factors = 1 / np.bincount(bags[included], minlength=max(number, 1))[bags]
     return ids[included], np.flatnonzero(included), bags[included], factors[included].astype(weight.dtype)
+
+
+# --- elements along a dimension ---------------------------------------------------------------------------------------
+
+
+def gather(x, dim, index):
+    """Elements along a dimension.
+
+    Example
+    -------
+    >>> gather(np.array([[1.0, 2.0], [3.0, 4.0]]), 1, np.array([[1], [0]]))
+    array([[2.],
+           [3.]])
+    """
+    return x[_at(index, dim)] if x.ndim else x.reshape(1)[index]
+
+
+def gather_backward(dy, shape, dim, index):
+    """Gradient with respect to `x`."""
+    return scatter_add(np.zeros(shape, dy.dtype), dim, index, dy)
+
+
+def index_select(x, dim, index):
+    """Slices along a dimension."""
+    return np.take(x, index, axis=dim)
+
+
+def index_select_backward(dy, shape, dim, index):
+    """Gradient with respect to `x`."""
+    return index_add(np.zeros(shape, dy.dtype), dim, index, dy)
+
+
+def scatter(x, dim, index, src):
+    """A copy of `x` with elements replaced; the last of those with one index counts."""
+    y = np.array(x)
+    for place, each in _each(x, dim, index):
+        y[place] = src if np.isscalar(src) else src[each]
+    return y
+
+
+def scatter_backward(dy, dim, index):
+    """Gradients with respect to `x` and `src`."""
+    return scatter(dy, dim, index, 0.0), gather(dy, dim, index)
+
+
+def scatter_add(x, dim, index, src):
+    """A copy of `x` to which elements are added."""
+    y = np.array(x)
+    wide = y if y.ndim else y.reshape(1)
+    index = np.reshape(index, np.shape(index) or (1,))
+    src = src if np.isscalar(src) else src[tuple(map(slice, index.shape))] if x.ndim else src.reshape(1)
+    np.add.at(wide, _at(index, dim), src)
+    return y
+
+
+def scatter_add_backward(dy, dim, index):
+    """Gradients with respect to `x` and `src`."""
+    return np.array(dy), gather(dy, dim, index)
+
+
+def index_add(x, dim, index, source, *, alpha=1):
+    """A copy of `x` to which slices are added."""
+    y = np.array(x)
+    np.add.at(np.moveaxis(y, dim, 0), index, alpha * np.moveaxis(source, dim, 0))
+    return y
+
+
+def index_add_backward(dy, dim, index, *, alpha=1):
+    """Gradients with respect to `x` and `source`."""
+    return np.array(dy), alpha * np.take(dy, index, axis=dim)
+
+
+def scatter_reduce(x, dim, index, src, reduce, *, include_self=True):
+    """A copy of `x` whose elements are reduced with those of `src` that the index assigns to them.
+
+    Example
+    -------
+    >>> scatter_reduce(np.ones(2), 0, np.array([1, 1]), np.array([2.0, 3.0]), "prod")
+    array([1., 6.])
+    """
+    terms = {}
+    for place, each in _each(x, dim, index):
+        terms.setdefault(place, [x[place]] if include_self else []).append(src if np.isscalar(src) else src[each])
+    combine = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}[reduce]
+    y = np.array(x)
+    for place, values in terms.items():
+        y[place] = np.floor(combine(values)) if x.dtype.kind == "i" and reduce == "mean" else combine(values)
+    return y
+
+
+def scatter_reduce_backward(dy, x, dim, index, src, reduce, y, *, include_self=True):
+    """Gradients with respect to `x` and `src`."""
+    terms = {}
+    for place, each in _each(x, dim, index):
+        terms.setdefault(place, []).append(each)
+    dx, dsrc = np.array(dy), np.zeros(index.shape, dy.dtype)
+    for place, several in terms.items():
+        values = np.array([x[place], *(src[each] for each in several)])
+        own = 1 if include_self else 0
+        if reduce in ("amax", "amin"):
+            factors = (values == y[place]) / np.sum(values == y[place])
+        elif reduce == "prod":
+            counted = values if include_self else np.concatenate([[1], values[1:]])
+            factors = np.array([np.prod(np.delete(counted, i)) for i in range(values.size)])
+        else:
+            factors = np.ones(values.size) / (len(several) + own if reduce == "mean" else 1)
+        dx[place] = own * factors[0] * dy[place]
+        for each, factor in zip(several, factors[1:], strict=True):
+            dsrc[each] = factor * dy[place]
+    return dx, dsrc
+
+
+def _at(index, dim):
+    """What picks the elements of the index from an array: the index along `dim`, their own places elsewhere."""
+    places = list(np.indices(index.shape, sparse=True))
+    places[dim] = index
+    return tuple(places)
+
+
+def _each(x, dim, index):
+    """The place in `x` of each element of the index, and its place in the index, in order."""
+    for each in np.ndindex(index.shape):
+        place = list(each)
+        if x.ndim:
+            place[dim] = int(index[each])
+        yield tuple(place), each

@@ -6,6 +6,7 @@ r"""Loss functions and their gradients in plain NumPy, with the semantics of ``t
     mse, l1          l = d²,  |d|                                         (d = x - t)
     huber            l = d² / 2 where |d| < δ, else δ (|d| - δ / 2);      smooth_l1 is huber / β with δ = β
     bce              l = -w (t log x + (1 - t) log(1 - x));               with_logits takes σ(x) for x
+    ctc              l = -log of the sum over all alignments of the product of their probabilities
     kl_div           l = t (log t - x)                                    (x is a log-probability)
 
 Label smoothing ε replaces the one-hot or given probabilities q by (1 - ε) q + ε / C. The reduction "mean" divides by
@@ -40,6 +41,8 @@ __all__ = [
     "binary_cross_entropy_with_logits_backward",
     "kl_div",
     "kl_div_backward",
+    "ctc_loss",
+    "ctc_loss_backward",
 ]
 
 ieee = np.errstate(all="ignore")  # NaN and infinities are results here, not warnings
@@ -343,3 +346,73 @@ def kl_div_backward(dy, x, target, reduction="mean", log_target=False):
     """dx = -t dy, or -exp(t) dy."""
     p = np.exp(target) if log_target else target
     return np.asarray(-p * _spread(dy, x.shape, reduction, batch=x.shape[0] if x.ndim else 1))
+
+
+# --- sequences --------------------------------------------------------------------------------------------------------
+
+
+@ieee
+def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
+    """Connectionist temporal classification: log-probabilities (T, N, C), targets (N, S) or one after the other.
+
+    Example
+    -------
+    >>> ctc_loss(np.log(np.full((2, 1, 2), 0.5)), np.array([[1]]), [2], [1])
+    array(0.28768207)
+    """
+    samples = _sequences(log_probs, targets, input_lengths, target_lengths, blank)
+    losses = np.array([-_ends(_alphas(x, states)) for x, states in samples], log_probs.dtype)
+    if zero_infinity:
+        losses[np.isinf(losses)] = 0
+    if reduction == "mean":
+        losses /= np.maximum(target_lengths, 1)
+    return _reduce(losses, reduction)
+
+
+@ieee
+def ctc_loss_backward(
+    dy, log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False
+):
+    """The gradient with respect to the logits behind `log_probs`: probabilities, less those of the states."""
+    dlosses = np.broadcast_to(dy, log_probs.shape[1:2])
+    if reduction == "mean":
+        dlosses = dlosses / np.maximum(target_lengths, 1) / log_probs.shape[1]
+    dx = np.zeros_like(log_probs)
+    for n, (x, states) in enumerate(_sequences(log_probs, targets, input_lengths, target_lengths, blank)):
+        alpha, beta = _alphas(x, states), _alphas(x[::-1], states[::-1])[::-1, ::-1]
+        loss = -_ends(alpha)
+        if np.isinf(loss):
+            dx[: len(x), n] = 0 if zero_infinity else np.nan
+            continue
+        dx[: len(x), n] = np.exp(x)
+        for s, c in enumerate(states):
+            both = alpha[1:, s] + beta[:-1, s] - x[:, c]
+            dx[: len(x), n, c] -= np.where(np.isneginf(x[:, c]), 0, np.exp(both + loss))
+        dx[:, n] *= dlosses[n]
+    return dx
+
+
+def _sequences(log_probs, targets, input_lengths, target_lengths, blank):
+    """Log-probabilities (T, C) and states of each sample."""
+    ends = np.cumsum(target_lengths)
+    for n, (length, size) in enumerate(zip(input_lengths, target_lengths, strict=True)):
+        states = np.full(2 * size + 1, blank)
+        states[1::2] = targets[n, :size] if targets.ndim == 2 else targets[ends[n] - size : ends[n]]
+        yield log_probs[:length, n], states
+
+
+def _alphas(x, states):
+    """Logarithms of the forward variables, at first and after each time."""
+    alpha = np.full((len(x) + 1, len(states)), -np.inf)
+    alpha[0, 0] = 0
+    for t, row in enumerate(x):
+        alpha[t + 1] = alpha[t]
+        alpha[t + 1, 1:] = np.logaddexp(alpha[t + 1, 1:], alpha[t, :-1])
+        skips = np.where(states[2:] != states[:-2], alpha[t, :-2], -np.inf)
+        alpha[t + 1, 2:] = np.logaddexp(alpha[t + 1, 2:], skips)
+        alpha[t + 1] += row[states]
+    return alpha
+
+
+def _ends(alpha):
+    return np.logaddexp.reduce(alpha[-1, -2:])

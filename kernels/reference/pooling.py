@@ -6,6 +6,7 @@ those indices.
 """
 
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -346,3 +347,88 @@ adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = _each_dims(_adap
 adaptive_max_pool1d_backward, adaptive_max_pool2d_backward, adaptive_max_pool3d_backward = _each_dims(
     _adaptive_max_pool_backward
 )
+
+
+# --- sampling ---------------------------------------------------------------------------------------------------------
+
+
+def grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
+    """Elements of `x` (N, C, ...) at the places of a grid (N, ..., dims), whose coordinates go from -1 to 1."""
+    picked = _picked(x, grid, mode, padding_mode, align_corners)
+    return sum(weight[:, None] * _values(x, places, inside) for places, inside, weight, _ in picked)
+
+
+def grid_sample_backward(dy, x, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
+    """Gradients with respect to `x` and the grid."""
+    dx, dgrid = np.zeros_like(x), np.zeros_like(grid)
+    for places, inside, weight, slopes in _picked(x, grid, mode, padding_mode, align_corners):
+        n = np.arange(len(x)).reshape(-1, *[1] * (dy.ndim - 2))
+        terms = np.moveaxis(np.where(inside, weight, 0)[:, None] * dy, 1, -1)
+        np.add.at(np.moveaxis(dx, 1, -1), (n, *places), terms)
+        each = (dy * _values(x, places, inside)).sum(1)
+        for axis, slope in enumerate(slopes):
+            dgrid[..., axis] += slope * each
+    return dx, dgrid
+
+
+def _values(x, places, inside):
+    """The elements (N, C, ...) at places of each sample, 0 where these are outside."""
+    n = np.arange(len(x)).reshape(-1, *[1] * (inside.ndim - 1))
+    values = np.moveaxis(np.moveaxis(x, 1, -1)[(n, *places)], -1, 1)
+    return np.where(inside[:, None], values, 0)
+
+
+def _picked(x, grid, mode, padding_mode, align_corners):
+    """For each element that makes up a result: its place, whether that is inside, its weight, and the derivatives of
+    the weight with respect to the coordinates."""
+    sizes = x.shape[2:][::-1]  # as in the grid: width first
+    along = [_picked_along(grid[..., axis], n, mode, padding_mode, bool(align_corners)) for axis, n in enumerate(sizes)]
+    for each in itertools.product(*along):
+        places = tuple(np.where(inside, place, 0) for place, inside, _, _ in each)[::-1]
+        weights = [weight for _, _, weight, _ in each]
+        slopes = [
+            math.prod(slope if i == axis else weights[i] for i in range(len(sizes)))
+            for axis, (_, _, _, slope) in enumerate(each)
+        ]
+        yield places, functools.reduce(np.logical_and, [one[1] for one in each]), math.prod(weights), slopes
+
+
+def _picked_along(coordinate, n, mode, padding_mode, align_corners):
+    scale = (n - 1 if align_corners else n) / 2
+    place = (coordinate + 1) * scale - (0 if align_corners else 0.5)
+    slope = np.full_like(place, scale)
+    if mode != "bicubic":
+        place, turned = _padded(place, n, padding_mode, align_corners)
+        slope = slope * turned
+    if mode == "nearest":
+        number = np.round(place).astype(np.int64)
+        yield number, (number >= 0) & (number < n), np.ones_like(place), np.zeros_like(place)
+        return
+    first = np.floor(place)
+    for k in (0, 1) if mode == "bilinear" else (-1, 0, 1, 2):
+        distance, number = place - first - k, first + k
+        if mode == "bilinear":
+            weight, derivative = 1 - np.abs(distance), np.where(k, 1.0, -1.0)
+        else:
+            number, _ = _padded(number, n, padding_mode, align_corners)
+            d = np.abs(distance)
+            weight = np.where(d <= 1, 1.25 * d**3 - 2.25 * d**2 + 1, -0.75 * (d**3 - 5 * d**2 + 8 * d - 4))
+            derivative = np.where(d <= 1, 3.75 * d**2 - 4.5 * d, -0.75 * (3 * d**2 - 10 * d + 8)) * np.sign(distance)
+        number = number.astype(np.int64)
+        yield number, (number >= 0) & (number < n), weight, derivative * slope
+
+
+def _padded(place, n, padding_mode, align_corners):
+    """Places moved inside, and the derivative of that."""
+    slope = np.ones_like(place)
+    if padding_mode == "zeros":
+        return place, slope
+    if padding_mode == "reflection":
+        low, span = (0.0, n - 1) if align_corners else (-0.5, n)
+        if span == 0:
+            return np.zeros_like(place), np.zeros_like(place)
+        rounds, rest = np.divmod(np.abs(place - low), span)
+        odd = rounds % 2 == 1
+        slope = np.where(odd, -1.0, 1.0) * np.where(place < low, -1.0, 1.0)
+        place = np.where(odd, span - rest, rest) + low
+    return np.clip(place, 0, n - 1), slope * ((place > 0) & (place < n - 1))

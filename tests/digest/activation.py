@@ -8,9 +8,10 @@ from tests.checking import LAYOUTS
 ELEMENTWISE = {
     "relu": (), "leaky_relu": (0.2,), "elu": (0.5,), "selu": (), "celu": (1.5,), "gelu": (), "silu": (), "mish": (),
     "sigmoid": (), "tanh": (), "exp": (), "softplus": (2.0, 3.0), "hardtanh": (-2.0, 0.5), "hardswish": (),
-    "hardsigmoid": (), "logsigmoid": (),
+    "hardsigmoid": (), "logsigmoid": (), "erf": (), "erfc": (), "expm1": (), "log1p": (), "rsqrt": (), "lgamma": (),
+    "digamma": (),
 }  # fmt: skip
-OF_RESULT = ("relu", "sigmoid", "tanh", "exp")  # their backward takes y instead of x
+OF_RESULT = ("relu", "sigmoid", "tanh", "exp", "expm1", "rsqrt")  # their backward takes y instead of x
 
 
 def elementwise(run, name, parameters, shape, layout=None):

@@ -59,6 +59,20 @@ def vocabulary(run, rows, K, C, reduction="mean", weighted=False, smoothing=0.0)
         run.call("linear_cross_entropy_backward", dy, x, linear_weight, target, **options)
 
 
+def sequences(run, T, N, C, size, reduction):
+    log_probs = -np.abs(run.normal(T, N, C))
+    targets, sizes = run.indices(C, N, size), np.arange(N) % (size + 1)
+    arguments = log_probs, targets, np.full(N, T), sizes
+    log_alpha = np.zeros((N, T, 2 * sizes.max() + 1), run.dtype)
+    y = run.call("ctc_loss", *arguments, 0, reduction, True, log_alpha=log_alpha)
+    run.call("ctc_loss_backward", run.normal(*y.shape), *arguments, 0, reduction, True, log_alpha=log_alpha)
+
+
+def ladder_of_sequences(run, T, N, C):
+    starts, lengths = np.arange(N + 1), np.full(N, T)
+    run.rungs("loss", "ctc_loss", -np.abs(run.normal(T, N, C)), run.indices(C, N), starts, lengths, 0, run.zeros(N))
+
+
 def ladder(run, rows, columns):
     target = run.indices(columns, rows)
     run.rungs("loss", "cross_entropy", run.normal(rows, columns), target, run.zeros(rows))
@@ -90,6 +104,8 @@ CASES = [
       for rows, K, C in (((1,), 3, 7), ((2, 15), 20, 65), ((300,), 24, 400)) for reduction in REDUCTIONS
       for weighted, smoothing in ((False, 0.0), (True, 0.1))),
     (vocabulary, (300,), 8, 20_000),
+    *((sequences, *shape, reduction) for shape in ((4, 2, 5, 2), (60, 5, 30, 20)) for reduction in REDUCTIONS),
+    (ladder_of_sequences, 5, 2, 4),
     *((ladder, *shape) for shape in ((1, 1), (5, 17), (33, 33))),
     *((ladder_of_vocabulary, *shape) for shape in ((1, 1, 1), (5, 3, 7), (30, 20, 65))),
 ]  # fmt: skip

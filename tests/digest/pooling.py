@@ -88,6 +88,18 @@ def interpolate(run, shape, size, scale, mode, **options):
     run.call("interpolate_backward", run.normal(*y.shape), x.shape, size, scale, mode, **options)
 
 
+def sampled(run, shape, results, mode, padding_mode):
+    x, grid = run.normal(*shape), run.normal(shape[0], *results, len(results))
+    for align_corners in (True, False):
+        y = run.call("grid_sample", x, grid, mode, padding_mode, align_corners)
+        run.call("grid_sample_backward", run.normal(*y.shape), x, grid, mode, padding_mode, align_corners)
+
+
+def ladder_of_samples(run, N, C, D, H, W, P):
+    x, grid = run.normal(N, C, D, H, W), run.normal(N, P, 3)
+    run.rungs("pooling", "grid_sample", x, grid, 2, 2, False, run.zeros(N, C, P))
+
+
 def aligned(run, shape, size, mode):
     interpolate(run, shape, size, None, mode, align_corners=True)
 
@@ -123,6 +135,11 @@ DIMS, SIZES = (1, 2, 3), ((2, (4, 6, 9)), (16, (5, 40, 41)))
 EACH = [(dims, *size) for dims in DIMS for size in SIZES]
 IMAGES = ((1, 3, 9), (2, 40, 41))  # planes, height, width
 CASES = [
+    *((sampled, shape, results, mode, padding) for shape, results in
+      (((2, 3, 4, 5), (3, 6)), ((1, 2, 3, 4, 5), (2, 3, 4)), ((2, 5, 30, 40), (50, 60)))
+      for mode in ("bilinear", "nearest") for padding in ("zeros", "border", "reflection")),
+    *((sampled, (2, 3, 4, 5), (3, 6), "bicubic", padding) for padding in ("zeros", "border", "reflection")),
+    (ladder_of_samples, 2, 3, 2, 4, 5, 7),
     *((max_pool, *each, *window) for each in EACH
       for window in ((2,), (3, 2, 1), (3, 3, 1), (3, 1, 1), (2, 2, 0, 2), (3, 2, 1, 1, True), (2, 3))),
     *((avg_pool, *each, *window) for each in EACH
