@@ -189,15 +189,15 @@ class Tensor:
         """The elements as nested lists of Python numbers."""
         return self.array.tolist()
 
-    def numpy(self):
-        """The values as an ndarray on the same memory.
+    def numpy(self, *, force=False):
+        """The values as an ndarray on the same memory; with `force`, also of a tensor that requires a gradient.
 
         Raises
         ------
         RuntimeError
             The tensor requires a gradient, and NumPy's operations would not be recorded: ``detach()`` it first.
         """
-        if self._requires_grad:
+        if self._requires_grad and not force:
             raise RuntimeError("numpy: the tensor requires a gradient; use detach().numpy()")
         return self.array
 

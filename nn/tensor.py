@@ -67,7 +67,8 @@ ELEMENTWISE = (
     *(elementwise_functions.expm1, elementwise_functions.log2, elementwise_functions.log10),
     *(elementwise_functions.log1p, elementwise_functions.rsqrt, elementwise_functions.reciprocal),
     *(elementwise_functions.logit, elementwise_functions.square, elementwise_functions.deg2rad),
-    *(elementwise_functions.rad2deg,),
+    *(elementwise_functions.rad2deg, elementwise_functions.erf, elementwise_functions.erfc),
+    *(elementwise_functions.lgamma, elementwise_functions.digamma),
     *(elementwise_rounding.floor, elementwise_rounding.ceil, elementwise_rounding.trunc),
     *(elementwise_rounding.round, elementwise_rounding.frac, elementwise_rounding.sign),
     *(elementwise_rounding.copysign, elementwise_rounding.heaviside),
@@ -145,9 +146,9 @@ Tensor.is_cuda = Tensor.is_mps = Tensor.is_sparse = Tensor.is_quantized = False
 Tensor.nelement, Tensor.ndimension = layout.numel, layout.dim
 
 
-def copy_(input, source, non_blocking=False):
+def copy_(input, src, non_blocking=False):
     """Overwrite with the values of another tensor, which broadcast."""
-    input[...] = source
+    input[...] = src
     return input
 
 

@@ -389,10 +389,11 @@ OPERATIONS = {
     "pad_sequence": [(lambda a, b: pad_sequence([a, b]), A, normal(2, 4))],
     **{name: [(getattr(nn, name), A)] for name in (
         "sin", "cos", "tan", "atan", "sinh", "cosh", "asinh", "exp2", "expm1", "floor", "ceil", "trunc", "round",
-        "frac", "sign", "nan_to_num",
+        "frac", "sign", "nan_to_num", "erf", "erfc",
     )},
     **{name: [(getattr(nn, name), P)] for name in (
         "asin", "acos", "atanh", "log2", "log10", "log1p", "rsqrt", "reciprocal", "logit",
+        "lgamma", "digamma",
     )},
     "acosh": [(nn.acosh, P + 1)],
     **{name: [(getattr(nn, name), A, B), (getattr(nn, name), A, Fixed(B))] for name in (
