@@ -60,10 +60,11 @@ from nn.normalization import (
 from nn.observation import gradcheck, observe
 from nn.operations.arithmetic import maximum, minimum
 from nn.operations.comparison import all, any
+from nn.operations.counting import argwhere, bincount, histc, nonzero
 from nn.operations.creation import arange, from_numpy, full, ones, tensor, zeros
 from nn.operations.deviations import std, std_mean, var, var_mean
 from nn.operations.einsum import einsum
-from nn.operations.elementwise import where
+from nn.operations.elementwise import masked_fill, where
 from nn.operations.extremes import amax, amin, aminmax, argmax, argmin, max, min
 from nn.operations.joining import (
     cat,
@@ -86,6 +87,7 @@ from nn.operations.joining import (
     vsplit,
     vstack,
 )
+from nn.operations.lookup import gather, index_fill, index_select, masked_scatter, masked_select, take, take_along_dim
 from nn.operations.norms import cdist, dist, norm
 from nn.operations.orders import (
     flip,
@@ -120,6 +122,8 @@ from nn.operations.products import (
 )
 from nn.operations.reductions import count_nonzero, log_softmax, logsumexp, mean, nanmean, nansum, prod, softmax, sum
 from nn.operations.repeating import block_diag, cartesian_prod, kron, repeat_interleave, tile
+from nn.operations.scans import cummax, cummin, cumprod, cumsum, cumulative_trapezoid, diff, logcumsumexp, trapezoid
+from nn.operations.scattering import index_add, index_copy, scatter, scatter_add, scatter_reduce
 from nn.operations.shapes import (
     atleast_1d,
     atleast_2d,
@@ -133,6 +137,21 @@ from nn.operations.shapes import (
     squeeze,
     unflatten,
     unsqueeze,
+)
+from nn.operations.sorting import (
+    argsort,
+    bucketize,
+    kthvalue,
+    median,
+    msort,
+    nanmedian,
+    nanquantile,
+    quantile,
+    searchsorted,
+    sort,
+    topk,
+    unique,
+    unique_consecutive,
 )
 from nn.padding import (
     CircularPad1d,
@@ -422,4 +441,42 @@ __all__ = [
     "vdot",
     "vsplit",
     "vstack",
+    "argsort",
+    "argwhere",
+    "bincount",
+    "bucketize",
+    "cummax",
+    "cummin",
+    "cumprod",
+    "cumsum",
+    "cumulative_trapezoid",
+    "diff",
+    "gather",
+    "histc",
+    "index_add",
+    "index_copy",
+    "index_fill",
+    "index_select",
+    "kthvalue",
+    "logcumsumexp",
+    "masked_fill",
+    "masked_scatter",
+    "masked_select",
+    "median",
+    "msort",
+    "nanmedian",
+    "nanquantile",
+    "nonzero",
+    "quantile",
+    "scatter",
+    "scatter_add",
+    "scatter_reduce",
+    "searchsorted",
+    "sort",
+    "take",
+    "take_along_dim",
+    "topk",
+    "trapezoid",
+    "unique",
+    "unique_consecutive",
 ]

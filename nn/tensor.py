@@ -6,17 +6,22 @@ from nn.operations import (
     arithmetic,
     comparison,
     conversion,
+    counting,
     deviations,
     elementwise,
     extremes,
     indexing,
     joining,
+    lookup,
     norms,
     orders,
     products,
     reductions,
     repeating,
+    scans,
+    scattering,
     shapes,
+    sorting,
 )
 from nn.operations.arguments import axis_of
 from nn.operations.in_place import in_place
@@ -46,8 +51,21 @@ METHODS = (
     *(extremes.amax, extremes.amin, extremes.aminmax, norms.norm, norms.dist),
     *(products.mm, products.bmm, products.mv, products.dot, products.vdot, products.inner, products.outer),
     *(products.ger, products.addmm, products.addmv, products.addr, products.baddbmm, products.addbmm),
+    *(lookup.index_select, lookup.gather, lookup.take_along_dim, lookup.take, lookup.masked_select),
+    *(lookup.masked_scatter, lookup.index_fill),
+    *(scattering.scatter, scattering.scatter_add, scattering.scatter_reduce, scattering.index_add),
+    *(scattering.index_copy,),
+    *(scans.cumsum, scans.cumprod, scans.cummax, scans.cummin, scans.logcumsumexp, scans.diff),
+    *(sorting.sort, sorting.argsort, sorting.msort, sorting.topk, sorting.kthvalue, sorting.median),
+    *(sorting.nanmedian, sorting.quantile, sorting.nanquantile, sorting.unique, sorting.unique_consecutive),
+    *(counting.nonzero, counting.argwhere, counting.bincount, counting.histc),
 )
-IN_PLACE = (arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.div)
+IN_PLACE = (
+    *(arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.div),
+    *(elementwise.masked_fill, lookup.masked_scatter, lookup.index_fill),
+    *(scattering.scatter, scattering.scatter_add, scattering.scatter_reduce, scattering.index_add),
+    *(scattering.index_copy, scans.cumsum, scans.cumprod),
+)
 
 
 def reflected(function):
