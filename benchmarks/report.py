@@ -7,7 +7,9 @@ means are those of each machine. The tables replace what stands between their ma
 
 import math
 import re
+import sys
 from collections import defaultdict
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -137,10 +139,22 @@ def rungs(name: str) -> dict:
     return import_module(f"kernels.{LADDERS[name].folder}").VARIANTS[name]
 
 
+def without_former_rungs(rows: list[Result], name: str) -> list[Result]:
+    """The rows of a ladder without the rungs that it no longer has, which are named on stderr."""
+    present = {*rungs(name), "numpy", "torch"}
+    former = list(dict.fromkeys(each for row in rows for each in row.seconds if each not in present))
+    if former:
+        print(f"{name}: the ladder no longer has these rungs, left out: {', '.join(former)}", file=sys.stderr)
+    return [
+        replace(row, seconds={each: seconds for each, seconds in row.seconds.items() if each in present})
+        for row in rows
+    ]
+
+
 def ladder(sheet: dict, results: list[Result], name: str, folder: Path) -> Path:
     """What each rung reaches at one size, and where there are several, how all of them go with size; with the machine's
     limit."""
-    shown, rows = LADDERS[name], ladder_results(results, name)
+    shown, rows = LADDERS[name], without_former_rungs(ladder_results(results, name), name)
     threads = max(result.threads for result in rows)
     rows = sorted((r for r in rows if r.threads == threads), key=size)
     limits = {int(n): value / 1e9 for n, value in sheet[shown.limit].items() if int(n) in (1, threads)}

@@ -130,10 +130,10 @@ def axis(operation: str, dim, ndim: int) -> int:
     """`dim` counted from the front; ValueError where out of range (a 0-d array has the one axis 0 or -1)."""
     if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
         raise TypeError(f"{operation}: dim must be an int, got {type(dim).__name__}")
-    most = max(ndim, 1)
-    if not -most <= dim < most:
-        raise ValueError(f"{operation}: dim must be from {-most} to {most - 1}, got {dim}")
-    return dim + most if dim < 0 else int(dim)
+    axes = max(ndim, 1)
+    if not -axes <= dim < axes:
+        raise ValueError(f"{operation}: dim must be from {-axes} to {axes - 1}, got {dim}")
+    return dim + axes if dim < 0 else int(dim)
 
 
 def choice(operation: str, name: str, value, allowed: tuple):

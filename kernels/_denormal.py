@@ -1,4 +1,4 @@
-"""Denormal numbers taken for zero, in every thread that computes.
+"""Denormal numbers treated as zero, in every thread that computes.
 
 Numbers below float's normal range (1.2e-38, 2.2e-308) cost many CPUs over a hundred cycles an operation. SSE and AVX
 arithmetic can skip them: two bits of a thread's control register MXCSR make results flush to zero, and denormal
@@ -53,7 +53,7 @@ def _flush_everywhere(on, threads):
 
 
 def set_flush_denormal(mode: bool):
-    """Take denormal numbers for zero in all floating-point arithmetic, or go back to IEEE 754.
+    """Treat denormal numbers as zero in all floating-point arithmetic, or go back to IEEE 754.
 
     Parameters
     ----------
@@ -81,4 +81,4 @@ def set_flush_denormal(mode: bool):
             "set_flush_denormal: plain Python has no access to the CPU's control register (NUMBA_DISABLE_JIT is set)"
         )
     # The whole pool, which may be larger than the number of cores it is used with.
-    _flush_everywhere(mode, config.NUMBA_NUM_THREADS if _threads._most > 1 else 1)
+    _flush_everywhere(mode, config.NUMBA_NUM_THREADS if _threads._max_threads > 1 else 1)

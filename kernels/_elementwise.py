@@ -23,7 +23,7 @@ from kernels.simd.wide import load_wide, wide_count
 
 # Elements of a task: enough to outweigh its call, few enough that the tasks divide evenly among threads.
 BLOCK = 2**13
-# Numba compiles a callee anew for each literal argument; these are plain values to it.
+# Numba compiles a callee again for each literal argument; these are plain values to it.
 ZERO, NO = np.int64(0), np.bool_(False)
 
 
@@ -199,7 +199,7 @@ def run(loops: Loops, *arrays: ndarray, parameters: tuple = ()):
     if out.size < PARALLEL_ELEMENTS:
         loops.compiled[FLOAT32 if out.dtype == FLOAT32 else FLOAT64](*sources, out, *parameters)
     else:
-        streaming = len(arrays) * out.nbytes > cache_bytes(3)  # no cache could keep the result until it is read
+        streaming = len(arrays) * out.nbytes > cache_bytes(3)  # the result would not stay in any cache until it is read
         loops.large(tuple(sources), out, parameters, streaming, threads_for(out.size))
 
 

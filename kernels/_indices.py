@@ -1,4 +1,4 @@
-"""Numbers of rows or classes, whose contents are checked: one out of range is an error, never a wild read."""
+"""Numbers of rows or classes, whose contents are checked: one out of range is an error, never a read out of bounds."""
 
 import numpy as np
 
@@ -7,9 +7,9 @@ from kernels._jit import jit
 
 @jit
 def _first_outside(ids, number):
-    """Place of the first id that is not from 0 to number - 1, or -1."""
+    """Position of the first id that is not from 0 to number - 1, or -1."""
     lowest = highest = np.int64(0)
-    for i in range(ids.size):  # without a way out, this takes whole vectors
+    for i in range(ids.size):  # without an early exit, so that it is vectorised
         lowest, highest = min(lowest, ids[i]), max(highest, ids[i])
     if lowest >= 0 and highest < number:
         return -1

@@ -37,7 +37,7 @@ from kernels._plain import DISABLED
 # 0.0. arcp: x/c may become x*(1/c). Never nnan or ninf: NaN and -inf must behave as IEEE 754 says.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
-_KEPT_FOLDERS = 6  # older digests are deleted when a new one is made
+_MAX_FOLDERS = 6  # older digests are deleted when a new one is made
 
 
 @functools.cache
@@ -87,7 +87,7 @@ def cache_folder() -> str | None:
 def _delete_old_folders(parent: Path):
     with contextlib.suppress(OSError):
         folders = sorted((path for path in parent.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
-        for folder in folders[:-_KEPT_FOLDERS]:
+        for folder in folders[:-_MAX_FOLDERS]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -252,11 +252,11 @@ def jit(function=None, *, fastmath=True, parallel=False, inline=False, merge=Fal
 
 
 class _Planned(CPUDispatcher):
-    """A dispatcher before its first use: at the first look at it, it becomes what `numba.njit` makes.
+    """A dispatcher before its first use, at which it becomes what `numba.njit` makes.
 
-    Numba takes some 0.1 ms to make one and half of that to let go of it, ours are over a thousand, and a program uses
-    a few of them. The object stays the same, so whoever holds it (a closure, another module) need not know; after its
-    first use nothing is left of this class.
+    Numba takes about 0.1 ms to make one and half of that to free it; this package has over a thousand, and a program
+    uses a few of them. The object stays the same, so whoever holds it (a closure, another module) need not know;
+    after its first use nothing is left of this class.
     """
 
     def __getattribute__(self, name):
@@ -273,7 +273,7 @@ _making = threading.RLock()
 
 
 def _make(dispatcher):
-    """Turn a planned dispatcher into Numba's, unless this has happened or this very thread is about it."""
+    """Turn a planned dispatcher into Numba's, unless this has happened or this thread is doing it already."""
     with _making:
         plan = object.__getattribute__(dispatcher, "__dict__").pop("_plan", None)
         if plan is None:
@@ -282,7 +282,7 @@ def _make(dispatcher):
         _apart(function)
         like = _prototype(fastmath, parallel, inline, merge)
         CPUDispatcher.__init__(dispatcher, function, dict(like.locals), dict(like.targetoptions), _Compiler)
-        if inline:  # Numba must not find the wrapper that is not there
+        if inline:  # there is no wrapper that Numba could call
             dispatcher._insert = lambda *overload: None
             dispatcher._compile_for_args = lambda *arguments, **options: function
         # Only this package's own functions: the digest covers no other sources.
@@ -294,7 +294,7 @@ def _make(dispatcher):
 def _apart(function):
     """Give a closure a name that no other closure of its source has.
 
-    Machine code is linked by symbols, and Numba makes a closure's of its name and a number that starts anew in each
+    Machine code is linked by symbols, and Numba makes a closure's of its name and a number that starts again in each
     process. Two closures of one source, cached by two processes, could have the same symbol; a third process would load
     both, and call one in place of the other.
     """

@@ -29,7 +29,7 @@ from kernels._jit import jit
 from kernels._plain import intrinsic
 from kernels._threads import arrive, enter, leave
 
-FIRST = np.int64(0)  # a plain value: Numba compiles a callee anew for each literal argument
+FIRST = np.int64(0)  # a plain value: Numba compiles a callee again for each literal argument
 
 _WORD = ir.IntType(64)
 _BYTES = ir.IntType(8).as_pointer()
@@ -52,7 +52,7 @@ def _region(task, arguments, items, grain, threads):
 BARRIER = 3
 _STARTED, _DECISION, _ARRIVED = np.int64(0), np.int64(1), np.int64(2)
 _ALL_RUN, _NOT_ALL_RUN = np.int64(1), np.int64(2)
-_MOST_YIELDS = 2000  # before the other threads are given up: about a millisecond
+_MAX_YIELDS = 2000  # before the other threads are given up: about a millisecond
 _SPINS = 200  # reads of a counter between two yields
 
 
@@ -66,7 +66,7 @@ def all_running(counters, threads):
     yields = 0
     while _atomic_load(counters, _DECISION) == 0:
         yields += 1
-        if yields > _MOST_YIELDS:
+        if yields > _MAX_YIELDS:
             _atomic_set_once(counters, _DECISION, _NOT_ALL_RUN)
         _yield()
     return _atomic_load(counters, _DECISION) == _ALL_RUN

@@ -1,4 +1,4 @@
-"""What becomes of the parts that are not Python when Numba compiles nothing, under ``NUMBA_DISABLE_JIT=1``.
+"""Stand-ins for what has no Python code when Numba compiles nothing, under ``NUMBA_DISABLE_JIT=1``.
 
 Then `jit` returns functions as they are, so that a debugger can step through their loops. What emits LLVM (an
 intrinsic) either has a Python form beside it, which then takes its place, or, as vectors and register tiles, has none:

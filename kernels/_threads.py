@@ -16,7 +16,7 @@ A parallel region has this form (that of all kernels is in `_parallel`):
     leave(before)
 
 `arrive` cures a stall on Linux: a sleeping worker may be woken on the core of the thread that opened the region, though
-another core is idle (virtual machines invite it: their idle cores look taken), and as both spin at the end of a region
+another core is idle (virtual machines invite it: their idle cores appear busy), and as both spin at the end of a region
 they stay together, each waiting for the other until the scheduler's next tick, region after region (4 ms each, where
 0.2 ms was the work). A worker that finds itself there moves away.
 """
@@ -70,8 +70,8 @@ def _first_layer() -> str:
 _layer = _first_layer()
 only_workqueue = _layer == "workqueue"
 _MASK_WORDS = 16  # an affinity mask of 1,024 cores, as the C library's own
-_most = min(config.NUMBA_NUM_THREADS, machine.cores())
-_count = _most
+_max_threads = min(config.NUMBA_NUM_THREADS, machine.cores())
+_count = _max_threads
 
 # From which amount of work on all threads are used. Starting a parallel region costs 2 to 5 us when its workers are
 # awake, and a second thread saves half of the serial time at best, so the work has to take 5 us or more:
@@ -100,8 +100,8 @@ def set_num_threads(n: int):
     global _count
     if not isinstance(n, int) or isinstance(n, bool):
         raise TypeError(f"set_num_threads: n must be an int, got {type(n).__name__}")
-    if not 1 <= n <= _most:
-        raise ValueError(f"set_num_threads: n must be from 1 to {_most} (usable cores), got {n}")
+    if not 1 <= n <= _max_threads:
+        raise ValueError(f"set_num_threads: n must be from 1 to {_max_threads} (usable cores), got {n}")
     _count = n
 
 
@@ -224,9 +224,9 @@ def leave(typingctx, before):
 
 def _after_fork_in_child():
     # A started OpenMP or workqueue pool does not survive a fork: the child computes serially.
-    global _count, _most
+    global _count, _max_threads
     if layer() in ("omp", "workqueue"):
-        _count = _most = 1
+        _count = _max_threads = 1
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,4 @@
-r"""The affine map of a fully connected layer, with bias and, if wanted, an activation.
+r"""The affine map of a fully connected layer, with bias and an optional activation.
 
 .. math:: z = x W^\top + b, \qquad y = f(z) \qquad x: M \times K,\; W: N \times K,\; b: N
 
@@ -93,7 +93,8 @@ def linear(x, weight, bias=None, activation=None, *, out=None, preactivation=Non
     TypeError
         Other dtypes, or different ones.
     ValueError
-        Shapes that do not fit, an unknown activation, an unsuitable `out` or `preactivation`.
+        Inner dimensions that differ, a bias of another length than N, an unknown activation, an unsuitable `out` or
+        `preactivation`.
 
     Examples
     --------

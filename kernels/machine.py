@@ -17,7 +17,7 @@ LANES_VARIABLE = "INNERLOOP_LANES"
 
 @functools.cache
 def cpu_features() -> frozenset:
-    """Names of the instruction-set extensions that LLVM sees on this CPU."""
+    """Names of the instruction-set extensions that LLVM finds on this CPU."""
     return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
 
 
@@ -61,7 +61,7 @@ def vector_registers() -> int:
     return 32 if "avx512vl" in cpu_features() and vector_bytes() >= 16 else 16
 
 
-# What a cache is taken for where the system does not tell: the smallest in common use.
+# Sizes assumed where the system does not report them: the smallest in common use.
 _CACHE_DEFAULTS = {1: 32 * 1024, 2: 512 * 1024, 3: 4 * 1024 * 1024}
 
 

@@ -15,7 +15,7 @@ blocks of BLOCK_ROWS rows, in memory that stays in the caches; z is stored as a 
         h = f(z)                │ here │    │  │  x, y
         y = h W₂ᵀ + b₂          ├──────┤    ├──┤
                                    ⋮          ⋮
-Backward, by the same blocks, with h made anew from z, which costs less than keeping it:
+Backward, by the same blocks, with h recomputed from z, which costs less than saving it:
 
 .. math::
     dh = dy\, W_2, \quad dW_2 = dy^\top h, \quad dz = f'(z)\, dh, \quad dW_1 = dz^\top x, \quad dx = dz\, W_1
@@ -36,7 +36,7 @@ from kernels.gemm.driver import NO_BIAS, product
 from kernels.gemm.micro import ADD, BIAS, MR, STORE
 from kernels.reduction import sum as sum_over
 
-# Each block packs the weights anew. From some 300 rows on that hardly counts, and up to twice as many a block may have.
+# Rows of a block, at most. Each block packs the weights again, which is negligible from about 300 rows on.
 BLOCK_ROWS = 36 * MR
 ACTIVATIONS = ("relu", "gelu", "gelu_tanh", "silu", "swiglu")
 
@@ -117,8 +117,8 @@ VARIANTS = {
 
 def _blocks(M):
     """Ranges of rows, about equally long."""
-    share = -(-M // max(-(-M // BLOCK_ROWS), 1))
-    return [slice(first, min(first + share, M)) for first in range(0, M, share)] if M else []
+    rows = -(-M // max(-(-M // BLOCK_ROWS), 1))
+    return [slice(first, min(first + rows, M)) for first in range(0, M, rows)] if M else []
 
 
 def _affine(x, weight, bias, out):
@@ -135,8 +135,8 @@ def _forward(x, weight1, bias1, weight2, bias2, activation, preactivation, out):
         z = scratch[:, :count] if preactivation is None else preactivation[:, rows]
         hidden = scratch[0, :count]
         for part in range(parts):
-            own = slice(part * H, (part + 1) * H)
-            _affine(x[rows], weight1[own], bias1[own], z[part])
+            units = slice(part * H, (part + 1) * H)
+            _affine(x[rows], weight1[units], bias1[units], z[part])
         if parts == 2:
             _elementwise.run(_gate, z[0], z[1], hidden)
         else:
@@ -178,13 +178,13 @@ def _backward(dy, x, weight1, weight2, preactivation, activation, gradients):
         if dbias2 is not None:
             np.add(sum_over(dy[rows], 0), dbias2 if rows.start else 0, out=dbias2)
         for part in range(parts):
-            own = slice(part * H, (part + 1) * H)
+            units = slice(part * H, (part + 1) * H)
             if dweight1 is not None:
-                product(dz[part].T, x[rows], none, mode, dweight1[own])
+                product(dz[part].T, x[rows], none, mode, dweight1[units])
             if dbias1 is not None:
-                np.add(sum_over(dz[part], 0), dbias1[own] if rows.start else 0, out=dbias1[own])
+                np.add(sum_over(dz[part], 0), dbias1[units] if rows.start else 0, out=dbias1[units])
             if dx is not None:
-                product(dz[part], weight1[own], none, ADD if part else STORE, dx[rows])
+                product(dz[part], weight1[units], none, ADD if part else STORE, dx[rows])
 
 
 # --- public functions ------------------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ def _checked(operation, x, weight1, weight2, activation):
 
 
 def _saved_shape(x, weight2, activation):
-    """Of the pre-activations: the gate's and the value's behind each other."""
+    """Shape of the pre-activations; with "swiglu" the gate's come first, then the value's."""
     shape = (*x.shape[:-1], weight2.shape[1])
     return (2, *shape) if activation == "swiglu" else shape
 
@@ -245,7 +245,8 @@ def feed_forward(x, weight1, bias1, weight2, bias2, activation="gelu", *, out=No
     TypeError
         Other dtypes, or different ones.
     ValueError
-        Shapes that do not fit, an unknown activation, an unsuitable `out` or `preactivation`.
+        Inner dimensions that differ, a bias that does not have one element for each row of its weight, an unknown
+        activation, an unsuitable `out` or `preactivation`.
 
     Reference
     ---------

@@ -1,7 +1,7 @@
 """Compile everything ahead of time, so that no first call has to: ``python -m kernels.warm``.
 
 Every public function is called in both dtypes, on arrays of each kind that has loops of its own: vectors and matrices,
-small, and large enough to be shared out among threads. What is compiled stays in the cache (see `kernels.show_config`).
+small, and large enough to be divided among threads. What is compiled stays in the cache (see `kernels.show_config`).
 """
 
 import sys
@@ -14,28 +14,8 @@ from kernels.pooling.windows import windows
 VECTOR, SMALL, LARGE = (24,), (4, 6), (192, 256)  # LARGE is above every threshold of the elementwise kernels
 
 ELEMENTWISE = (
-    "relu",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "celu",
-    "gelu",
-    "silu",
-    "mish",
-    "sigmoid",
-    "tanh",
-    "exp",
-    "softplus",
-    "hardtanh",
-    "hardswish",
-    "hardsigmoid",
-    "logsigmoid",
-    "erf",
-    "erfc",
-    "expm1",
-    "log1p",
-    "rsqrt",
-    "lgamma",
+    *("relu", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid", "tanh", "exp", "softplus"),
+    *("hardtanh", "hardswish", "hardsigmoid", "logsigmoid", "erf", "erfc", "expm1", "log1p", "rsqrt", "lgamma"),
     "digamma",
 )
 ACTIVATIONS = (None, "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh")
@@ -43,16 +23,12 @@ FEED_FORWARDS = ("relu", "gelu", "gelu_tanh", "silu", "swiglu")
 PAIRED_LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div")
 # Left operand, right operand: dot product, matrix and vector, sizes with and without packing, one row, batches.
 PRODUCTS = (
-    ((24,), (24,)),
-    ((24, 24), (24,)),
-    ((24,), (24, 24)),
+    *(((24,), (24,)), ((24, 24), (24,)), ((24,), (24, 24))),
     ((1, 512), (512, 512)),
     ((6, 7), (7, 5)),
     ((96, 96), (96, 96)),
     ((400, 400), (400, 400)),
-    ((5, 6, 7), (5, 7, 6)),
-    ((5, 6, 7), (7, 6)),
-    ((8, 96, 64), (8, 64, 96)),
+    *(((5, 6, 7), (5, 7, 6)), ((5, 6, 7), (7, 6)), ((8, 96, 64), (8, 64, 96))),
 )
 
 
@@ -250,7 +226,7 @@ def sequences(ones):
 
 
 def normalizations(ones):
-    for shape in ((6, 24), (256, 192), (6, 5, 4), (3, 4, 40), (8, 16, 24, 24)):  # columns and pieces, small and large
+    for shape in ((6, 24), (256, 192), (6, 5, 4), (3, 4, 40), (8, 16, 24, 24)):  # columns and planes, small and large
         x, each, samples, C = ones(shape), ones(shape[1]), ones(shape[0]), shape[1]
         for options in ({}, {"activation": "relu"}):
             for training in (True, False):

@@ -10,6 +10,7 @@ from nn.activation import (
     GELU,
     GLU,
     SELU,
+    Hardshrink,
     Hardsigmoid,
     Hardswish,
     Hardtanh,
@@ -20,31 +21,70 @@ from nn.activation import (
     PReLU,
     ReLU,
     ReLU6,
+    RReLU,
     Sigmoid,
     SiLU,
     Softmax,
+    Softmax2d,
+    Softmin,
     Softplus,
+    Softshrink,
+    Softsign,
     Tanh,
+    Tanhshrink,
+    Threshold,
 )
 from nn.attention import MultiheadAttention
+from nn.containers import ModuleDict, ModuleList, Sequential
 from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
+from nn.distance import Bilinear, CosineSimilarity, PairwiseDistance
+from nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from nn.embedding import Embedding, EmbeddingBag
+from nn.flatten import ChannelShuffle, Flatten, Unflatten
 from nn.fusion import fuse
 from nn.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
-from nn.linear import Linear
+from nn.lazy import (
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyBatchNorm3d,
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+    LazyInstanceNorm1d,
+    LazyInstanceNorm2d,
+    LazyInstanceNorm3d,
+    LazyLinear,
+)
+from nn.linear import Identity, Linear
 from nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
+    CTCLoss,
+    GaussianNLLLoss,
     HuberLoss,
     KLDivLoss,
     L1Loss,
     MSELoss,
     NLLLoss,
+    PoissonNLLLoss,
     SmoothL1Loss,
 )
-from nn.module import Flatten, Identity, Module, ModuleDict, ModuleList, Parameter, Sequential
+from nn.margin_loss import (
+    CosineEmbeddingLoss,
+    HingeEmbeddingLoss,
+    MarginRankingLoss,
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
+    SoftMarginLoss,
+    TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
+)
+from nn.module import Module
 from nn.normalization import (
     BatchNorm1d,
     BatchNorm2d,
@@ -57,7 +97,7 @@ from nn.normalization import (
     LocalResponseNorm,
     RMSNorm,
 )
-from nn.observation import gradcheck, observe
+from nn.observation import gradcheck, gradgradcheck, observe
 from nn.operations.arithmetic import maximum, minimum
 from nn.operations.comparison import all, any
 from nn.operations.counting import argwhere, bincount, histc, nonzero
@@ -170,6 +210,9 @@ from nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from nn.parallel import DataParallel
+from nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
+from nn.parameter_containers import ParameterDict, ParameterList
 from nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -199,6 +242,7 @@ from nn.pooling import (
 )
 from nn.random import generator, manual_seed, rand, randn
 from nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from nn.serialization import load, save
 from nn.tensor import Tensor
 from nn.transformer import (
     Transformer,
@@ -333,8 +377,10 @@ __all__ = [
     "fuse",
     "generator",
     "gradcheck",
+    "gradgradcheck",
     "init",
     "is_grad_enabled",
+    "load",
     "manual_seed",
     "maximum",
     "minimum",
@@ -346,6 +392,7 @@ __all__ = [
     "optim",
     "rand",
     "randn",
+    "save",
     "set_grad_enabled",
     "stack",
     "tensor",
@@ -479,4 +526,46 @@ __all__ = [
     "trapezoid",
     "unique",
     "unique_consecutive",
+    *("Buffer", "ParameterDict", "ParameterList", "UninitializedBuffer", "UninitializedParameter"),
+    "AlphaDropout",
+    "Bilinear",
+    "CTCLoss",
+    "ChannelShuffle",
+    "CosineEmbeddingLoss",
+    "CosineSimilarity",
+    "FeatureAlphaDropout",
+    "GaussianNLLLoss",
+    "Hardshrink",
+    "HingeEmbeddingLoss",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+    "LazyLinear",
+    "MarginRankingLoss",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
+    "PairwiseDistance",
+    "PoissonNLLLoss",
+    "RReLU",
+    "SoftMarginLoss",
+    "Softmax2d",
+    "Softmin",
+    "Softshrink",
+    "Softsign",
+    "Tanhshrink",
+    "Threshold",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
+    "Unflatten",
+    "DataParallel",
 ]

@@ -1,9 +1,12 @@
 """Activation functions as modules: each applies the function of its name in `nn.functional`."""
 
+import warnings
+
 import numpy as np
 
 from nn import functional as F
-from nn.module import Module, Parameter, require_sizes
+from nn.module import Module, require_sizes
+from nn.parameter import Parameter
 
 
 class _Activation(Module):
@@ -181,15 +184,22 @@ class Softplus(_Activation):
 
 
 class Hardtanh(_Activation):
-    """x limited to [min_val, max_val]; ValueError unless max_val is the larger."""
+    """x limited to [min_val, max_val]; ValueError unless max_val is the larger.
+
+    `min_value` and `max_value` are older names of the limits.
+    """
 
     _shown = (
         "min_val",
         "max_val",
     )
 
-    def __init__(self, min_val=-1.0, max_val=1.0, inplace=False):
+    def __init__(self, min_val=-1.0, max_val=1.0, inplace=False, min_value=None, max_value=None):
         super().__init__()
+        if min_value is not None or max_value is not None:
+            warnings.warn("Hardtanh: min_value and max_value are now min_val and max_val", FutureWarning, stacklevel=2)
+            min_val = min_val if min_value is None else min_value
+            max_val = max_val if max_value is None else max_value
         if min_val >= max_val:
             raise ValueError(f"Hardtanh: max_val must be larger than min_val, got {max_val} and {min_val}")
         self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
@@ -264,3 +274,93 @@ class LogSoftmax(_Activation):
 
     def forward(self, input):
         return F.log_softmax(input, self.dim)
+
+
+class Softmin(_Activation):
+    """`Softmax` of the negated elements."""
+
+    _shown = ("dim",)
+
+    def __init__(self, dim=None):
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input):
+        return F.softmin(input, self.dim)
+
+
+class Softmax2d(_Activation):
+    """`Softmax` over the channels of (N, C, H, W) or (C, H, W)."""
+
+    def forward(self, input):
+        if input.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: expected (N, C, H, W) or (C, H, W), got shape {input.shape}")
+        return F.softmax(input, -3)
+
+
+class Softsign(_Activation):
+    """x / (1 + |x|)."""
+
+    def forward(self, input):
+        return F.softsign(input)
+
+
+class Tanhshrink(_Activation):
+    """x - tanh(x)."""
+
+    def forward(self, input):
+        return F.tanhshrink(input)
+
+
+class Softshrink(_Activation):
+    """x moved towards 0 by `lambd`, and 0 where |x| is at most that."""
+
+    def __init__(self, lambd=0.5):
+        super().__init__()
+        self.lambd = lambd
+
+    def forward(self, input):
+        return F.softshrink(input, self.lambd)
+
+    def extra_repr(self):
+        return str(self.lambd)
+
+
+class Hardshrink(_Activation):
+    """x where |x| is above `lambd`, else 0."""
+
+    def __init__(self, lambd=0.5):
+        super().__init__()
+        self.lambd = lambd
+
+    def forward(self, input):
+        return F.hardshrink(input, self.lambd)
+
+    def extra_repr(self):
+        return str(self.lambd)
+
+
+class Threshold(_Activation):
+    """x where x is above `threshold`, else `value`."""
+
+    _shown = ("threshold", "value")
+
+    def __init__(self, threshold, value, inplace=False):
+        super().__init__()
+        self.threshold, self.value, self.inplace = threshold, value, inplace
+
+    def forward(self, input):
+        return F.threshold(input, self.threshold, self.value, self.inplace)
+
+
+class RReLU(_Activation):
+    """x where x > 0, else a · x; in training, a is drawn from [lower, upper] for each element, else it is the mean."""
+
+    _shown = ("lower", "upper")
+
+    def __init__(self, lower=1.0 / 8, upper=1.0 / 3, inplace=False):
+        super().__init__()
+        self.lower, self.upper, self.inplace = lower, upper, inplace
+
+    def forward(self, input):
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)

@@ -8,10 +8,11 @@ import kernels
 from nn import functional as F
 from nn import init
 from nn.linear import Linear
-from nn.module import Module, Parameter
+from nn.module import Module
 from nn.operations.creation import zeros
 from nn.operations.elementwise import where
 from nn.operations.joining import cat
+from nn.parameter import Parameter
 from nn.tensor import Tensor
 
 

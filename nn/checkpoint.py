@@ -54,7 +54,7 @@ def save(path, model, optimizer=None, hyperparameters=None):
     ...     checkpoint.load(f"{folder}/model.safetensors", nn.Linear(3, 2))
     {'width': 3}
     """
-    safetensors = _safetensors()
+    safetensors = safetensors_module()
     tensors = {name: _array(value) for name, value in model.state_dict().items()}
     if clash := [name for name in tensors if name.startswith(OPTIMIZER)]:
         raise ValueError(f"checkpoint: names of weights must not begin with {OPTIMIZER!r}, got {clash}")
@@ -64,7 +64,7 @@ def save(path, model, optimizer=None, hyperparameters=None):
         metadata["optimizer"] = json.dumps(state["param_groups"])
         for number, arrays in state["state"].items():
             tensors |= {f"{OPTIMIZER}{number}/{name}": _array(value) for name, value in arrays.items()}
-    _write_atomically(Path(path), safetensors.numpy.save(tensors, metadata))
+    write_atomically(Path(path), safetensors.numpy.save(tensors, metadata))
 
 
 def load(path, model, optimizer=None):
@@ -123,7 +123,7 @@ def load(path, model, optimizer=None):
     return hyperparameters
 
 
-def _safetensors():
+def safetensors_module():
     try:
         import safetensors.numpy
     except ImportError as error:
@@ -137,7 +137,7 @@ def _array(value):
 
 
 def _read(path):
-    safetensors = _safetensors()
+    safetensors = safetensors_module()
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint {path}: no such file")
     try:
@@ -172,7 +172,7 @@ def _json(path, metadata, key):
         raise ValueError(f"checkpoint {path}: its {key} are not JSON: {error}") from error
 
 
-def _write_atomically(path, data):
+def write_atomically(path, data):
     path = path.resolve()
     old = path.stat() if path.exists() else None
     if old is not None and not path.is_file():

@@ -3,7 +3,7 @@
 import numpy as np
 
 import kernels
-from nn.lr_scheduler import as_number
+from nn.optim.arguments import as_number
 from nn.tensor import Tensor
 
 

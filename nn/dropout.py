@@ -67,3 +67,18 @@ class Dropout3d(_Dropout):
     """`Dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
 
     _dropout = staticmethod(F.dropout3d)
+
+
+class AlphaDropout(_Dropout):
+    """Dropout that keeps mean and variance: elements become the negative saturation of `SELU`.
+
+    Reference: Klambauer et al., "Self-Normalizing Neural Networks" (2017), section 2.3.
+    """
+
+    _dropout = staticmethod(F.alpha_dropout)
+
+
+class FeatureAlphaDropout(_Dropout):
+    """`AlphaDropout` of whole channels of (N, C, ...)."""
+
+    _dropout = staticmethod(F.feature_alpha_dropout)

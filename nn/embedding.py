@@ -4,7 +4,8 @@ import numpy as np
 
 from nn import functional as F
 from nn import init
-from nn.module import Module, Parameter, require_sizes
+from nn.module import Module, require_sizes
+from nn.parameter import Parameter
 
 
 class _Table(Module):

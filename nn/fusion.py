@@ -11,9 +11,11 @@ from collections import Counter
 
 import numpy as np
 
+from nn.containers import Sequential
 from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from nn.module import Identity, Parameter, Sequential
+from nn.linear import Identity
 from nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from nn.parameter import Parameter
 
 CONVOLUTIONS = (Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)
 NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
@@ -60,9 +62,9 @@ def fuse(model):
         if module.training:
             raise ValueError(f"fuse: the model must be in evaluation mode, {name or 'it'} is in training mode")
     model = copy.deepcopy(model)
-    occurrences = Counter(child for module in model.modules() for child in module.children())
+    occurrences = Counter(child for module in model.modules() for _, child in module._direct_modules())
     for parent in list(model.modules()):
-        children = list(parent.named_children())
+        children = list(parent._direct_modules())
         for (conv_name, conv), (norm_name, norm) in zip(children, children[1:], strict=False):
             in_order = type(parent).forward is Sequential.forward or _names_correspond(conv_name, norm_name)
             if in_order and _foldable(conv, norm) and occurrences[conv] == occurrences[norm] == 1:

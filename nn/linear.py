@@ -1,4 +1,4 @@
-"""The fully connected layer."""
+"""Fully connected layers, and the identity."""
 
 import math
 
@@ -6,7 +6,18 @@ import numpy as np
 
 from nn import functional as F
 from nn import init
-from nn.module import Module, Parameter, require_sizes
+from nn.module import Module, require_sizes
+from nn.parameter import Parameter
+
+
+class Identity(Module):
+    """Returns its input; takes any arguments and ignores them."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__()
+
+    def forward(self, input):
+        return input
 
 
 class Linear(Module):

@@ -5,63 +5,60 @@ are saved with the model.
 """
 
 from nn import functional as F
+from nn.functional.reduction import reduction_of
 from nn.module import Module
 from nn.tensor import Tensor
 
 
-class _Loss(Module):
-    def __init__(self, reduction):
+class Loss(Module):
+    """Base class of all losses: the reduction, and what older programs give instead of it."""
+
+    def __init__(self, size_average=None, reduce=None, reduction="mean"):
         super().__init__()
-        self.reduction = reduction
+        self.reduction = reduction_of(reduction, size_average, reduce)
 
     def _register_weights(self, **weights):
         for name, weight in weights.items():
             self.register_buffer(name, weight if weight is None or isinstance(weight, Tensor) else Tensor(weight))
 
 
-class L1Loss(_Loss):
+class L1Loss(Loss):
     """The absolute difference of input and target."""
 
-    def __init__(self, reduction="mean"):
-        super().__init__(reduction)
-
     def forward(self, input, target):
-        return F.l1_loss(input, target, self.reduction)
+        return F.l1_loss(input, target, reduction=self.reduction)
 
 
-class MSELoss(_Loss):
+class MSELoss(Loss):
     """The squared difference of input and target."""
 
-    def __init__(self, reduction="mean"):
-        super().__init__(reduction)
-
     def forward(self, input, target):
-        return F.mse_loss(input, target, self.reduction)
+        return F.mse_loss(input, target, reduction=self.reduction)
 
 
-class SmoothL1Loss(_Loss):
+class SmoothL1Loss(Loss):
     """d² / (2 beta) where |d| < beta, else |d| - beta / 2; d is the difference of input and target."""
 
-    def __init__(self, reduction="mean", beta=1.0):
-        super().__init__(reduction)
+    def __init__(self, size_average=None, reduce=None, reduction="mean", beta=1.0):
+        super().__init__(size_average, reduce, reduction)
         self.beta = beta
 
     def forward(self, input, target):
-        return F.smooth_l1_loss(input, target, self.reduction, self.beta)
+        return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
 
 
-class HuberLoss(_Loss):
+class HuberLoss(Loss):
     """d² / 2 where |d| < delta, else delta · (|d| - delta / 2); d is the difference of input and target."""
 
     def __init__(self, reduction="mean", delta=1.0):
-        super().__init__(reduction)
+        super().__init__(reduction=reduction)
         self.delta = delta
 
     def forward(self, input, target):
         return F.huber_loss(input, target, self.reduction, self.delta)
 
 
-class CrossEntropyLoss(_Loss):
+class CrossEntropyLoss(Loss):
     """The cross-entropy between softmax(input) and target classes or probabilities.
 
     Parameters
@@ -81,16 +78,25 @@ class CrossEntropyLoss(_Loss):
     2.3026
     """
 
-    def __init__(self, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
-        super().__init__(reduction)
+    def __init__(
+        self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
+    ):  # fmt: skip
+        super().__init__(size_average, reduce, reduction)
         self._register_weights(weight=weight)
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 
     def forward(self, input, target):
-        return F.cross_entropy(input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
+        return F.cross_entropy(
+            input,
+            target,
+            self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )
 
 
-class NLLLoss(_Loss):
+class NLLLoss(Loss):
     """The negative log-likelihood of target classes, given log-probabilities.
 
     Parameters
@@ -102,16 +108,16 @@ class NLLLoss(_Loss):
     reduction : {"mean", "sum", "none"}
     """
 
-    def __init__(self, weight=None, ignore_index=-100, reduction="mean"):
-        super().__init__(reduction)
+    def __init__(self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
+        super().__init__(size_average, reduce, reduction)
         self._register_weights(weight=weight)
         self.ignore_index = ignore_index
 
     def forward(self, input, target):
-        return F.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
+        return F.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
 
-class BCELoss(_Loss):
+class BCELoss(Loss):
     """The cross-entropy of two probabilities, input and target, element by element.
 
     Parameters
@@ -121,15 +127,15 @@ class BCELoss(_Loss):
     reduction : {"mean", "sum", "none"}
     """
 
-    def __init__(self, weight=None, reduction="mean"):
-        super().__init__(reduction)
+    def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean"):
+        super().__init__(size_average, reduce, reduction)
         self._register_weights(weight=weight)
 
     def forward(self, input, target):
-        return F.binary_cross_entropy(input, target, self.weight, self.reduction)
+        return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
-class BCEWithLogitsLoss(_Loss):
+class BCEWithLogitsLoss(Loss):
     """`BCELoss` of sigmoid(input), computed from the logits without loss of precision.
 
     Parameters
@@ -141,15 +147,17 @@ class BCEWithLogitsLoss(_Loss):
         Factor on the losses of positive targets; broadcasts.
     """
 
-    def __init__(self, weight=None, reduction="mean", pos_weight=None):
-        super().__init__(reduction)
+    def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None):
+        super().__init__(size_average, reduce, reduction)
         self._register_weights(weight=weight, pos_weight=pos_weight)
 
     def forward(self, input, target):
-        return F.binary_cross_entropy_with_logits(input, target, self.weight, self.reduction, self.pos_weight)
+        return F.binary_cross_entropy_with_logits(
+            input, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
+        )
 
 
-class KLDivLoss(_Loss):
+class KLDivLoss(Loss):
     """The Kullback-Leibler divergence of a distribution, target, from log-probabilities, input.
 
     Parameters
@@ -160,9 +168,78 @@ class KLDivLoss(_Loss):
         Whether the target holds log-probabilities, too.
     """
 
-    def __init__(self, reduction="mean", log_target=False):
-        super().__init__(reduction)
+    def __init__(self, size_average=None, reduce=None, reduction="mean", log_target=False):
+        super().__init__(size_average, reduce, reduction)
         self.log_target = log_target
 
     def forward(self, input, target):
-        return F.kl_div(input, target, self.reduction, self.log_target)
+        return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class PoissonNLLLoss(Loss):
+    """The negative log-likelihood of counts that are Poisson distributed.
+
+    Parameters
+    ----------
+    log_input : bool, default True
+        Whether the input holds the logarithms of the expected counts.
+    full : bool, default False
+        Whether Stirling's approximation of log(target!) is added.
+    eps : float, default 1e-8
+        Added to the expected counts before their logarithm, without `log_input`.
+    size_average, reduce, reduction
+        As for all losses.
+    """
+
+    def __init__(self, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"):
+        super().__init__(size_average, reduce, reduction)
+        self.log_input, self.full, self.eps = log_input, full, eps
+
+    def forward(self, log_input, target):
+        return F.poisson_nll_loss(
+            log_input, target, self.log_input, self.full, eps=self.eps, reduction=self.reduction
+        )  # fmt: skip
+
+
+class GaussianNLLLoss(Loss):
+    """The negative log-likelihood of targets that are normally distributed with given variances.
+
+    Parameters
+    ----------
+    full : bool, default False
+        Whether the constant log(2 π) / 2 is added.
+    eps : float, default 1e-6
+        The least variance.
+    reduction : {"mean", "sum", "none"}
+    """
+
+    def __init__(self, *, full=False, eps=1e-6, reduction="mean"):
+        super().__init__(reduction=reduction)
+        self.full, self.eps = full, eps
+
+    def forward(self, input, target, var):
+        return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
+
+
+class CTCLoss(Loss):
+    """Connectionist temporal classification loss: minus the log-likelihood of sequences of classes, alignment unknown.
+
+    Parameters
+    ----------
+    blank : int, default 0
+        The class that stands for none.
+    reduction : {"mean", "sum", "none"}
+    zero_infinity : bool, default False
+        Whether infinite losses, of inputs too short for their targets, and their gradients are 0.
+
+    Reference: Graves et al., "Connectionist Temporal Classification" (2006), equations 6 to 16.
+    """
+
+    def __init__(self, blank=0, reduction="mean", zero_infinity=False):
+        super().__init__(reduction=reduction)
+        self.blank, self.zero_infinity = blank, zero_infinity
+
+    def forward(self, log_probs, targets, input_lengths, target_lengths):
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
+        )

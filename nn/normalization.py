@@ -3,7 +3,8 @@
 import numpy as np
 
 from nn import functional as F
-from nn.module import Module, Parameter, require_sizes
+from nn.module import Module, require_sizes
+from nn.parameter import Parameter
 from nn.tensor import Tensor
 
 

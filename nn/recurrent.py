@@ -7,8 +7,9 @@ import numpy as np
 
 from nn import functional as F
 from nn import init
-from nn.module import Module, Parameter, require_sizes
+from nn.module import Module, require_sizes
 from nn.operations.joining import cat, stack
+from nn.parameter import Parameter
 from nn.utils.rnn import PackedSequence
 
 

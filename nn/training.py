@@ -5,7 +5,8 @@ import math
 from contextlib import nullcontext
 
 from nn.grad_mode import no_grad
-from nn.lr_scheduler import ReduceLROnPlateau, as_number
+from nn.optim.arguments import as_number
+from nn.optim.lr_scheduler import ReduceLROnPlateau
 
 
 def accuracy(output, target):

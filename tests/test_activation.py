@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import kernels
 import kernels.activation
-from kernels.activation import elementary, factorial
+from kernels.activation import elementary, error_function, factorial
 from tests.checking import (
     LAYOUTS,
     Operation,
@@ -310,7 +310,7 @@ OPERATIONS = {operation.name for operation in [*ELEMENTWISE, PRELU, GLU]}
 LADDERS = {
     name: variants
     for name, variants in kernels.activation.VARIANTS.items()
-    if name not in elementary.VARIANTS | factorial.VARIANTS
+    if name not in elementary.VARIANTS | error_function.VARIANTS | factorial.VARIANTS
 }
 VARIANTS = [(name, variant) for name, variants in LADDERS.items() for variant in variants]
 PARAMETERS = {"leaky_relu": (0.2,), "elu": (0.5,), "celu": (1.5,), "softplus": (2.0, 3.0), "hardtanh": (-2.0, 0.5)}

@@ -525,6 +525,21 @@ def test_report(roofline, tmp_path):
     assert readme.read_text() == text
 
 
+def test_rungs_that_no_longer_exist(roofline, tmp_path, capsys, monkeypatch):
+    """A results file may be older than a rung's name: the rung is named on stderr and not drawn."""
+    rows = [row for row in board() if row.operation == "lstm_ladder"]
+    results = [rungs_found(row, n, row.flops / 50e9) for row in rows for n in (1, 2)]
+    now = {peer for result in results for peer in result.seconds}
+    results = [dataclasses.replace(r, seconds=r.seconds | {"walk": 1.0, "in_place": 2.0}) for r in results]
+    drawn = []
+    monkeypatch.setattr(report, "_draw_rungs", lambda axes, rates, colors: drawn.append(set(rates)))
+    monkeypatch.setattr(report, "_draw_sizes", lambda axes, rows, *_: drawn.extend(set(row.seconds) for row in rows))
+    assert report.ladder(measure.machine_sheet([1, 2]), results, "lstm", tmp_path).exists()
+    assert drawn and all(each == now for each in drawn)
+    assert capsys.readouterr().err == "lstm: the ladder no longer has these rungs, left out: walk, in_place\n"
+    assert report.without_former_rungs(results[:0], "lstm") == [] and capsys.readouterr().err == ""
+
+
 def test_gain_of_each_rung(roofline):
     """The gain of each rung on one thread; for the last rung, that of threads, too."""
     row = next(row for row in board() if row.id == f"lstm_ladder-{report.LADDERS['lstm'].shape}")

@@ -1,5 +1,4 @@
-"""Tests of kernels.activation.elementary and kernels.activation.factorial: erf, erfc, expm1, log1p, rsqrt, lgamma,
-digamma."""
+"""Tests of kernels.activation.elementary, error_function and factorial: erf, expm1, rsqrt, lgamma and their kind."""
 
 import math
 import re
@@ -12,7 +11,7 @@ import torch
 
 import kernels
 from kernels import _elementwise
-from kernels.activation import elementary, factorial, special
+from kernels.activation import elementary, error_function, factorial, special
 from kernels.reference import activation as reference
 from tests.checking import (
     LAYOUTS,
@@ -25,7 +24,7 @@ from tests.checking import (
 )
 from tests.test_simd import over, ulps
 
-VARIANTS = elementary.VARIANTS | factorial.VARIANTS
+VARIANTS = elementary.VARIANTS | error_function.VARIANTS | factorial.VARIANTS
 FROM_OUTPUT = ("expm1", "rsqrt")
 # Least and largest argument of the tests, in float32: where the value neither is constant nor overflows.
 SPANS = {

@@ -304,8 +304,8 @@ def test_old_folders_are_deleted(copy):
         os.utime(parent / str(age), (10**9 - age, 10**9 - age))
     copy.run("from kernels._jit import cache_folder\ncache_folder()")
     kept = {path.name for path in parent.iterdir()}
-    assert len(kept) == _jit._KEPT_FOLDERS
-    assert {str(age) for age in range(_jit._KEPT_FOLDERS - 1)} < kept
+    assert len(kept) == _jit._MAX_FOLDERS
+    assert {str(age) for age in range(_jit._MAX_FOLDERS - 1)} < kept
 
 
 CLOSURES = """

@@ -115,7 +115,7 @@ def test_llvm_is_emitted_in_the_documented_modules():
 
 def test_one_rule_for_the_number_of_threads():
     """Only `_threads` compares the number of threads with the amount of work."""
-    assert modules_with(r"_threads\._(count|most)\b") == {"_denormal.py"}  # which reaches the whole pool
+    assert modules_with(r"_threads\._(count|max_threads)\b") == {"_denormal.py"}  # which reaches the whole pool
     assert modules_with(r"\bget_num_threads\b") == {
         "__init__.py", "_threads.py", "limits.py",
         "gemm/functions.py", "recurrent/driver.py",

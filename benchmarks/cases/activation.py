@@ -67,6 +67,20 @@ ACTIVATIONS = {
         name="tanh", saves="y", torch=torch.tanh, torch_backward=aten.tanh_backward, jax=lambda x: jnp.tanh(x)
     ),
     "exp": Activation(name="exp", saves="y", torch=torch.exp, torch_backward=torch.mul, jax=lambda x: jnp.exp(x)),
+    "erf": Activation(
+        name="erf",
+        saves="x",
+        torch=torch.erf,
+        torch_backward=lambda dy, x: dy * (math.sqrt(4 / math.pi) * torch.exp(-(x * x))),
+        jax=lambda x: jax.lax.erf(x),
+    ),
+    "expm1": Activation(
+        name="expm1",
+        saves="y",
+        torch=torch.expm1,
+        torch_backward=lambda dy, y: dy * (y + 1),
+        jax=lambda x: jnp.expm1(x),
+    ),
 }
 
 

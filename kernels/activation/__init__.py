@@ -3,7 +3,7 @@
 - `rectified`: relu, leaky_relu, hardtanh; `parametric`: prelu; `hard`: hardsigmoid, hardswish.
 - `exponential`: exp, softplus, logsigmoid; `exponential_linear`: elu, selu, celu.
 - `logistic`: sigmoid, tanh; `smooth`: silu, mish, gelu; `gated`: glu.
-- `elementary`: erf, erfc, expm1, log1p, rsqrt; `factorial`: lgamma, digamma.
+- `error_function`: erf, erfc; `elementary`: expm1, log1p, rsqrt; `factorial`: lgamma, digamma.
 - `special`: vector functions that only these need; `formulas`: what other kernels fuse into their loops.
 
 A backward takes the output `y` where the derivative is cheap in y, and the input `x` elsewhere.
@@ -11,6 +11,7 @@ A backward takes the output `y` where the derivative is cheap in y, and the inpu
 
 from kernels.activation import (
     elementary,
+    error_function,
     exponential,
     exponential_linear,
     factorial,
@@ -21,18 +22,8 @@ from kernels.activation import (
     rectified,
     smooth,
 )
-from kernels.activation.elementary import (
-    erf,
-    erf_backward,
-    erfc,
-    erfc_backward,
-    expm1,
-    expm1_backward,
-    log1p,
-    log1p_backward,
-    rsqrt,
-    rsqrt_backward,
-)
+from kernels.activation.elementary import expm1, expm1_backward, log1p, log1p_backward, rsqrt, rsqrt_backward
+from kernels.activation.error_function import erf, erf_backward, erfc, erfc_backward
 from kernels.activation.exponential import (
     exp,
     exp_backward,
@@ -68,5 +59,6 @@ VARIANTS = (
     | parametric.VARIANTS
     | gated.VARIANTS
     | elementary.VARIANTS
+    | error_function.VARIANTS
     | factorial.VARIANTS
 )

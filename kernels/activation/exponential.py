@@ -58,7 +58,8 @@ def exp(x, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, or `out` does not fit it.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory.
 
     Examples
     --------
@@ -144,7 +145,8 @@ def softplus(x, beta=1.0, threshold=20.0, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, or `out` does not fit it.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory.
 
     Examples
     --------
@@ -227,7 +229,8 @@ def logsigmoid(x, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, or `out` does not fit it.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory.
 
     Examples
     --------

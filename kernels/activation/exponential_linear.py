@@ -66,7 +66,8 @@ def elu(x, alpha=1.0, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, or `out` does not fit it.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory.
 
     Reference
     ---------
@@ -154,7 +155,8 @@ def selu(x, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, or `out` does not fit it.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory.
 
     Reference
     ---------
@@ -250,7 +252,8 @@ def celu(x, alpha=1.0, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, `out` does not fit it, or `alpha` is 0.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory; if `alpha` is 0.
 
     Reference
     ---------

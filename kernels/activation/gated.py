@@ -2,7 +2,7 @@ r"""glu: one half of x, gated by the sigmoid of the other.
 
     y = a σ(b), x = (a | b)           da = dy σ(b),  db = dy a σ(b) (1 - σ(b))
 
-The loops see x as (outer, 2, inner), each half a followed by its half b:
+The loops view x as (outer, 2, inner), each half a followed by its half b:
 
     x     a a a a  b b b b   a a a a  b b b b          out     y y y y   y y y y
           row 0              row 1                             row 0     row 1
@@ -114,7 +114,7 @@ def _glu_backward(dy, x, dx, threads):
 
 
 def _halves(operation, x, dim):
-    """Shape of the result, and the shape in which the loops see `x`."""
+    """Shape of the result, and the shape in which the loops view `x`."""
     if x.ndim == 0:
         raise ValueError(f"{operation}: x must have at least 1 dimension")
     dim, shape = axis(operation, dim, x.ndim), list(x.shape)
@@ -143,7 +143,8 @@ def glu(x, dim=-1, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, `dim` is out of range, or `out` does not fit.
+        If `x` is not float32 or float64, `dim` is out of range, or the length of `x` along it is odd; if `out` has
+        another shape than the result or another dtype than `x`, is not C-contiguous, is read-only, or overlaps `x`.
 
     Reference
     ---------

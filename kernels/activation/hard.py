@@ -50,7 +50,8 @@ def hardsigmoid(x, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, or `out` does not fit it.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory.
 
     Examples
     --------
@@ -132,7 +133,8 @@ def hardswish(x, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, or `out` does not fit it.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory.
 
     Reference
     ---------

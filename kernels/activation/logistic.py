@@ -63,7 +63,8 @@ def sigmoid(x, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, or `out` does not fit it.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory.
 
     Examples
     --------
@@ -144,7 +145,8 @@ def tanh(x, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, or `out` does not fit it.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory.
 
     Examples
     --------

@@ -2,7 +2,7 @@ r"""prelu: a leaky rectifier whose factor below 0 is learned, one for each chann
 
     y = x where x > 0, else w x       dx = dy where x > 0, else w dy;     dw = Σ x dy over x <= 0
 
-The loops see x as (N, C, inner), with one weight for each channel. Where inner is 1 (a 2-D array), vectors run along
+The loops view x as (N, C, inner), with one weight for each channel. Where inner is 1 (a 2-D array), vectors run along
 the channels, else along the elements of one channel. The backward needs x.
 
 Reference: K. He, X. Zhang, S. Ren, J. Sun, "Delving Deep into Rectifiers", 2015, equation 1.
@@ -120,7 +120,7 @@ def _prelu_backward(dy, x, weight, dx, sums, threads):
 
 
 def _channels(operation, x, weight):
-    """Validate `weight`; returns it and the shape in which the loops see `x`."""
+    """Validate `weight`; returns it and the shape in which the loops view `x`."""
     weight = floats(operation, "weight", weight)
     same_dtype(operation, x=x, weight=weight)
     if not weight.ndim:
@@ -153,7 +153,8 @@ def prelu(x, weight, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If an argument is not such an array, dtypes differ, or a shape does not fit.
+        If an argument is not float32 or float64, or dtypes differ; if `weight` has neither one element nor one for each
+        channel; if `out` differs from `x` in shape or dtype, is not C-contiguous, is read-only, or overlaps an input.
 
     Reference
     ---------
@@ -200,7 +201,8 @@ def prelu_backward(dy, x, weight):
     Raises
     ------
     TypeError, ValueError
-        If an array is not float32 or float64, dtypes differ, or a shape does not fit.
+        If an array is not float32 or float64, or dtypes differ; if the shapes of `dy` and `x` differ, or `weight` has
+        neither one element nor one for each channel.
 
     Examples
     --------

@@ -51,7 +51,8 @@ def relu(x, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, or `out` does not fit it.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory.
 
     Examples
     --------
@@ -133,7 +134,8 @@ def leaky_relu(x, negative_slope=0.01, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, or `out` does not fit it.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory.
 
     Examples
     --------
@@ -223,7 +225,9 @@ def hardtanh(x, min_val=-1.0, max_val=1.0, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, `out` does not fit it, or `min_val` exceeds `max_val`.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory; if `min_val` exceeds
+        `max_val`.
 
     Examples
     --------

@@ -67,7 +67,8 @@ def silu(x, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, or `out` does not fit it.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory.
 
     Reference
     ---------
@@ -160,7 +161,8 @@ def mish(x, *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, or `out` does not fit it.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory.
 
     Reference
     ---------
@@ -274,7 +276,9 @@ def gelu(x, approximate="none", *, out=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such an array, `out` does not fit it, or `approximate` is another word.
+        If `x` is not float32 or float64; if `out` differs from `x` in shape or dtype, is not C-contiguous, is
+        read-only, or overlaps `x` without being the same memory; if `approximate` is
+        unknown.
 
     Reference
     ---------
@@ -313,7 +317,7 @@ def gelu_backward(dy, x, approximate="none"):
     Raises
     ------
     TypeError, ValueError
-        If an array is not float32 or float64, dtypes or shapes differ, or `approximate` is another word.
+        If an array is not float32 or float64, dtypes or shapes differ, or `approximate` is unknown.
 
     Examples
     --------

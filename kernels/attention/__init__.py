@@ -1,8 +1,8 @@
 """Attention: tiles of queries against blocks of keys, forward and backward, and positions.
 
 - `ladder`: from three loops to tiles, rung by rung.
-- `scores`: which keys a query sees, and what becomes of a score between the two products; `tiles`: the parts that the
-  forward and the backward share; `decoding`: the products of a few queries.
+- `scores`: which keys are visible to a query, and from scores to weights between the two products; `tiles`: what the
+  forward and the backward have in common; `decoding`: the products of a few queries.
 - `driver`: the tuned forward, for any mask, shape and number of threads; `backward`: the gradients;
   `score_gradients`: what becomes of a tile's scores in it.
 - `rotary`: the loops of the rotary embedding; `positions`: its functions, and the slopes of ALiBi.

@@ -109,14 +109,14 @@ def _rule(operation, options, q, mask):
     return scale, softcap, low, high, offset, slopes, *mask, threshold, keep_scale, seed % 2**64
 
 
-def _broadcast(query, key, value, own):
-    """Broadcast the axes before the last `own` of each operand; where they do not broadcast, return it as it is."""
+def _broadcast(query, key, value, trailing):
+    """Broadcast the axes before the last `trailing` ones of each operand; returns these as they are if that fails."""
     operands = query, key, value
     try:
-        common = np.broadcast_shapes(*(x.shape[:-own] for x in operands if x.ndim >= own))
+        common = np.broadcast_shapes(*(x.shape[:-trailing] for x in operands if x.ndim >= trailing))
     except ValueError:
         return operands
-    return tuple(np.broadcast_to(x, (*common, *x.shape[-own:])) for x in operands)
+    return tuple(np.broadcast_to(x, (*common, *x.shape[-trailing:])) for x in operands)
 
 
 def as_given(gradient, shape, rows):
@@ -152,7 +152,7 @@ def _violated_rule(query, key, value, enable_gqa):
 
 
 def _window(operation, window, is_causal, offset):
-    """Return low and high: query i sees the keys from i + low to i + high."""
+    """Return low and high: query i attends to the keys from i + low to i + high."""
     if abs(offset) > FAR:
         raise ValueError(f"{operation}: causal_offset must be at most 2**40 either way, got {offset}")
     if window is None:

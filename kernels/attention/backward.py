@@ -1,4 +1,4 @@
-r"""The gradients of attention, by tiles: weights are computed anew from the scores and lse, never saved.
+r"""The gradients of attention, by tiles: weights are recomputed from the scores and lse, never saved.
 
     p = exp((s - m) - log l)    dv = pᵀ dout    dp = dout vᵀ    delta = sum of p * dp, for each query
     ds = p (dp - delta)         dq = scale ds k                 dk = scale dsᵀ q                 dmask = ds
@@ -18,7 +18,7 @@ thread owns what is summed into dk and dv; for each block of keys it goes throug
       rows of  │  p       ds     │          dp = dout vᵀ
       queries  └─────────────────┘          dv += pᵀ dout         dk += dsᵀ (scale q)
 
-Where there are few heads, a head's blocks of keys are dealt out to several tasks, each with a dq of its own; they are
+Where there are few heads, a head's blocks of keys are divided among several tasks, each with its own dq; these are
 added up in order.
 """
 
@@ -109,7 +109,7 @@ class BackwardScratch(NamedTuple):
 
 @jit
 def splits_of_head(heads, keys):
-    """Among how many tasks the blocks of keys of each of `heads` key heads are dealt out."""
+    """Number of tasks among which the blocks of keys of each of `heads` key heads are divided."""
     blocks = (keys + KEYS - 1) // KEYS
     return max(min((HEADS + heads - 1) // max(heads, 1), blocks), 1)
 
@@ -148,7 +148,7 @@ def add_to_keys(rows, block, columns, finite, rule, widths, scratch):
     j = columns.start
     while j < columns.stop:
         height = tile_height(columns.stop - j)
-        # only rows that see one of these keys
+        # only rows to which one of these keys is visible
         start = max(block.first + j - rule.high - rows.first_row, 0)
         stop = min(block.first + j + height - rule.low - rows.first_row, rows.height)
         if start < stop:
@@ -190,8 +190,8 @@ def keys_backward(n, head, block, operands, saved, gradients, scratch):
     clear(flat(scratch.dk), block.count * scratch.dk.row_stride)
     clear(flat(scratch.dv), block.count * scratch.dv.row_stride)
     for g in range(group_size):
-        own = Saved(saved.dout, saved.lse, shifted(saved.delta, g * L))
-        head_backward(keys, Group(n, head * group_size + g, Hq, L), operands, own, gradients, scratch)
+        of_head = Saved(saved.dout, saved.lse, shifted(saved.delta, g * L))
+        head_backward(keys, Group(n, head * group_size + g, Hq, L), operands, of_head, gradients, scratch)
     DK, DV = matrix_at(gradients.dk, (n, head)).row(block.first), matrix_at(gradients.dv, (n, head)).row(block.first)
     copy_rows(scratch.dk, block.count, E, one, DK, E)
     copy_rows(scratch.dv, block.count, Ev, one, DV, Ev)
@@ -267,14 +267,14 @@ def backward_tasks(first, last, operands, dout, out, lse, gradients):
     splits = dqs.shape[0]
     for number in range(first, last):
         n, head, split = number // splits // H, number // splits % H, number % splits
-        own = Gradients(dqs[split], dk, dv, dmask)
+        of_split = Gradients(dqs[split], dk, dv, dmask)
         group = Group(n, head * (Hq // H), Hq, L)
-        clear_rows(group, Hq // H, own.dq)
-        if S > KEYS:  # else all queries see one block
+        clear_rows(group, Hq // H, of_split.dq)
+        if S > KEYS:  # otherwise the visible keys of every query are in one block
             row_deltas(group, Hq // H, dout, out, delta)
         for first_key in range(split * KEYS, S, splits * KEYS):
             block = Block(first_key, min(KEYS, S - first_key))
-            keys_backward(n, head, block, operands, Saved(dout, lse, delta), own, scratch)
+            keys_backward(n, head, block, operands, Saved(dout, lse, delta), of_split, scratch)
     release_scratch(scratch)
     release(delta)
 

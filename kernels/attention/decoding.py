@@ -32,8 +32,8 @@ ACCUMULATORS = 4
 TOGETHER = FEW if machine.vector_registers() >= 32 else 2
 # Keys that a tile takes for a single query, where a vector has as many: memory is faster with more rows at a time.
 KEYS_OF_ONE = TOGETHER * ACCUMULATORS
-# How far ahead keys and values are prefetched, in rows: 8 KiB where they are 64 wide. The hardware does not follow
-# several rows at a time, and stops at the end of a page.
+# How far ahead keys and values are prefetched, in rows: 8 KiB where they are 64 wide. Hardware prefetchers do not
+# follow several rows at a time, and stop at page boundaries.
 AHEAD = 32
 
 

@@ -12,7 +12,7 @@ of a task; for each tile of MR query rows the block's scores stay in L1 from the
       of q     └───────────────────┘                         └──────────┘      exp(m_old - m_new) before
 
 2 L S (E + Ev) FLOPs a head (half of it causal), 4 (L + S) (E + Ev) bytes, and beside the result 8 bytes a query for the
-two terms of lse; the scratch is some hundred kilobytes a thread, whatever L and S are.
+two terms of lse; the scratch is a few hundred kilobytes a thread, whatever L and S are.
 
 The query heads that share a key head are taken together as one long row of queries, so that keys are packed once.
 """
@@ -127,8 +127,8 @@ class ForwardScratch(NamedTuple):
 @jit
 def rows_of_task(rows, heads):
     """Query rows of a task where each of `heads` key heads has `rows` of them."""
-    most = min(max((rows * heads + MIN_TASKS - 1) // MIN_TASKS, MIN_ROWS), MAX_ROWS)
-    tasks = max((rows + most - 1) // most, 1)
+    task_rows = min(max((rows * heads + MIN_TASKS - 1) // MIN_TASKS, MIN_ROWS), MAX_ROWS)
+    tasks = max((rows + task_rows - 1) // task_rows, 1)
     return (rows + tasks - 1) // tasks
 
 
@@ -140,8 +140,8 @@ def query_of(group, row):
 
 @jit
 def weigh_tile(S, tile, first, columns, group, rule, softmax, scratch):
-    """Scores to weights, in place: ``p = exp(s - peak)``, 0 for those of `columns` that a row does not see. Peaks and
-    sums of the rows are brought up to date, factors are those for what has been summed before."""
+    """Scores to weights, in place: ``p = exp(s - peak)``, 0 for those of `columns` that are not visible to
+    a row. Updates the rows' peaks and sums, and sets the factors for what has been summed before."""
     starts, stops = scratch.visible
     if not is_plain(rule):
         for r in range(tile.height):
@@ -219,7 +219,7 @@ def attend_few(task, keys, group, E, Ev, rule, scratch):
     weights, values = P.column(columns.start), V.row(columns.start)
     clear(flat(sums), count)
     add_values(weights, values, shape, sums, scratch.totals)
-    # an infinity that no query sees has been multiplied by 0: only the result tells
+    # an infinity that is visible to no query has been multiplied by 0, which only the result shows
     if not add_if_finite(flat(sums), flat(result), count):
         add_product(NOT_FINITE, weights, values, shape, result, scratch.totals)
 
@@ -238,10 +238,10 @@ def attend_block(task, keys, group, E, Ev, rule, scratch):
         tile, result = Tile(task.first_row + r, height), scratch.result.row(r)
         columns = visible_to_tile(tile, group.L, block, rule.low, rule.high, scratch.visible)
         if columns.start < columns.stop:
-            own = Softmax(shifted(softmax.peaks, r), shifted(softmax.sums, r), softmax.factors)
+            tile_softmax = Softmax(shifted(softmax.peaks, r), shifted(softmax.sums, r), softmax.factors)
             multiply_panels(scratch.queries.row(r), height, E, scratch.panels, columns, S, totals)
-            weigh_tile(S, tile, block.first, columns, group, rule, own, scratch)
-            scale_rows(result, height, width, own.factors)
+            weigh_tile(S, tile, block.first, columns, group, rule, tile_softmax, scratch)
+            scale_rows(result, height, width, tile_softmax.factors)
             shape = Shape(height, width, columns.stop - columns.start)
             add_product(finite, S.column(columns.start), values.row(columns.start), shape, result, totals)
         r += height
@@ -311,7 +311,7 @@ def allocate_scratch(out, rows, E, Ev):
 
 @jit(merge=True)
 def release_scratch(scratch):
-    """Give back what `allocate_scratch` took."""
+    """Free the memory of `allocate_scratch`."""
     release(flat(scratch.queries))
     release(scratch.panels)
     release(flat(scratch.values))
@@ -332,15 +332,16 @@ def attend_tasks(first, last, operands, result):
     q, k, v, _ = operands
     N, Hq, L, H = q.shape[0], q.shape[1], q.shape[2], k.shape[1]
     rows = Hq // H * L
-    most = rows_of_task(rows, N * H)
-    blocks = (rows + most - 1) // most
-    scratch = allocate_scratch(result.out, most, q.shape[3], v.shape[3])
+    task_rows = rows_of_task(rows, N * H)
+    blocks = (rows + task_rows - 1) // task_rows
+    scratch = allocate_scratch(result.out, task_rows, q.shape[3], v.shape[3])
     for number in range(first, last):
         block = number % blocks
-        # from both ends in turn: under causality the last rows see most, and threads get neighbouring tasks
+        # From both ends in turn: causal rows attend to the more keys the later they come, and a thread takes
+        # neighbouring tasks.
         block = block // 2 if block % 2 == 0 else blocks - 1 - block // 2
         n, head = number // blocks // H, number // blocks % H
-        task = Task(n, head, block * most, min(most, rows - block * most))
+        task = Task(n, head, block * task_rows, min(task_rows, rows - block * task_rows))
         attend_rows(task, operands, result, scratch)
     release_scratch(scratch)
 
@@ -351,8 +352,8 @@ def attention_loops(q, k, v, rule, out, lse, threads):
     lse (2, N, Hq, L): the largest score, and the log of the sum of the exponentials of the scores less that one.
     `rule` has the fields of a `Rule`."""
     rows = q.shape[1] // k.shape[1] * q.shape[2]
-    most = rows_of_task(rows, q.shape[0] * k.shape[1])
-    tasks = q.shape[0] * k.shape[1] * ((rows + most - 1) // most)
+    task_rows = rows_of_task(rows, q.shape[0] * k.shape[1])
+    tasks = q.shape[0] * k.shape[1] * ((rows + task_rows - 1) // task_rows)
     parallel_for(attend_tasks, tasks, ONE, threads, (Operands(q, k, v, Rule(*rule)), Result(out, lse)))
 
 

@@ -38,12 +38,13 @@ def scaled_dot_product_attention(
         All of one dtype. The axes before the heads broadcast, and without `enable_gqa` the heads, too; with two axes
         there is one head. Any strides are read in place if the last axis is contiguous, else a copy is made.
     attn_mask : array, optional
-        Broadcasts to (..., Hq, L, S). Boolean: True where a query may see a key. Of the query's dtype: added to the
-        scores, -inf where it may not.
+        Broadcasts to (..., Hq, L, S). Boolean: True where a query may attend to a key. Of the query's dtype: added
+        to the scores, -inf where it may not.
     dropout_p : float in [0, 1), default 0
         Weights are set to 0 with this probability, the others scaled by 1 / (1 - dropout_p).
     is_causal : bool, default False
-        Query i sees only keys j <= i + causal_offset. Unlike in PyTorch it may be combined with a mask; both hold.
+        Query i attends only to keys j <= i + causal_offset. Unlike in PyTorch it may be combined with a mask: both
+        hold.
     scale : float, optional
         Factor of the scores; ``1 / sqrt(E)`` if None.
     enable_gqa : bool, default False
@@ -51,7 +52,7 @@ def scaled_dot_product_attention(
     causal_offset : int, default 0
         The position of the first query among the keys: with a cache, how many keys came before.
     window : pair of (int or None), optional
-        Query i sees only keys from ``i + causal_offset - window[0]`` to ``i + causal_offset + window[1]``.
+        Query i attends only to keys from ``i + causal_offset - window[0]`` to ``i + causal_offset + window[1]``.
     softcap : float, default 0
         Where positive, scores become ``softcap * tanh(score / softcap)``.
     alibi : array (Hq,), optional
@@ -69,20 +70,21 @@ def scaled_dot_product_attention(
     Returns
     -------
     array (..., Hq, L, Ev)
-        Zeros where a query sees no key (there lse is -inf). Its axes have the query's order in memory: for a query that
-        is a view of (..., L, Hq, E) it is a view of (..., L, Hq, Ev).
+        Zeros where no key is visible to a query (there lse is -inf). Its axes have the query's order in memory: for a
+        query that is a view of (..., L, Hq, E) it is a view of (..., L, Hq, Ev).
 
     Raises
     ------
     TypeError
         Other dtypes, or different ones; a mask that is neither boolean nor of the query's dtype.
     ValueError
-        Shapes that do not match, a width of 0, a mask that does not broadcast, dropout_p, window or softcap out of
+        Leading axes or heads that do not broadcast, widths of queries and keys or lengths of keys and values that
+        differ, a width of 0, a mask that does not broadcast, dropout_p, window or softcap out of
         range, an unsuitable `lse` or `out`.
 
     Notes
     -----
-    A NaN or infinity in a key or value reaches the queries that see it and no other.
+    A NaN or infinity in a key or value affects the queries that attend to it and no others.
 
     References
     ----------

@@ -3,7 +3,7 @@ r"""From the definition of attention to its tiles, one idea a rung.
 .. math:: s_{ij} = \frac{q_i \cdot k_j}{\sqrt E} \qquad p_{ij} = \frac{\exp s_{ij}}{\sum_l \exp s_{il}}
           \qquad o_i = \sum_j p_{ij} v_j
 
-2 T² (E + Ev) FLOPs a head. The definition writes and reads T² scores several times; the tiles of the later rungs keep
+2 T² (E + Ev) FLOPs a head. The definition writes and reads T² scores several times; the tiles of the later rungs hold
 them in L1, so that memory is O(T) and arithmetic the limit.
 
 **Why one pass over the keys is enough for the softmax.** Keep, for one query, the largest score so far, m, the sum l of
@@ -15,7 +15,8 @@ for every earlier j, both sums are brought to the new maximum by one factor, exp
 After the last key o / l is the result. No exponent is ever positive, so nothing overflows; and m = -inf is a valid
 start, for its factor is exp(-inf) = 0 [1]_.
 
-Each rung takes q, k (BH, T, E) and v (BH, T, Ev) and writes out (BH, T, Ev); if `causal`, query i sees keys j <= i.
+Each rung takes q, k (BH, T, E) and v (BH, T, Ev) and writes out (BH, T, Ev); if `causal`, query i attends to keys
+j <= i.
 
 .. [1] M. Milakov, N. Gimelshein, "Online normalizer calculation for softmax", 2018, section 3.
 .. [2] T. Dao et al., "FlashAttention: fast and memory-efficient exact attention with IO-awareness", 2022, section 3.
@@ -71,7 +72,7 @@ def attention_naive(q, k, v, scale, causal, out):
 
 @jit
 def attention_online(q, k, v, scale, causal, out):
-    """Adds the online softmax: a query's scores are used as they come and never kept; the memory of T² is gone."""
+    """Adds the online softmax: a query's scores are used as they come and never stored; the memory of T² is gone."""
     (BH, T, E), Ev = q.shape, v.shape[2]
     for b in range(BH):
         for i in range(T):
@@ -94,7 +95,7 @@ def attention_online(q, k, v, scale, causal, out):
 def attention_tiled(q, k, v, scale, causal, out):
     """Adds tiles: MR queries meet KEYS keys at a time, so that both products run in the micro-kernel of the matrix
     product and the scores between them stay in L1. The largest scores are updated once a tile, exponentials are taken a
-    vector at a time, and blocks of keys that no query of a tile may see are skipped."""
+    vector at a time, and blocks of keys that are visible to no query of a tile are skipped."""
     (BH, T, E), Ev, NR = q.shape, v.shape[2], NV * lane_count(out)
     panels_k = allocate(out, (T + NR) * E + panel_padding(out))
     panels_v = allocate(out, (Ev + NR) * T + panel_padding(out))
@@ -162,7 +163,7 @@ def _scale_row(x, columns, factor):
 
 
 def attention_tuned(q, k, v, scale, causal, out):
-    """Adds threads, each with blocks of queries of some heads, and what generality and small shapes ask for (`driver`):
+    """Adds threads, each with blocks of queries of some heads, and what generality and small shapes require (`driver`):
     keys are packed block by block, a hundred queries share one, and few queries are not packed at all."""
     options = arguments.Options(is_causal=causal, scale=scale)
     q, k, v, rule, *_ = arguments.validated("attention", q, k, v, options)

@@ -45,7 +45,8 @@ def rotary_embedding(x, cos, sin, positions=None, *, interleaved=False, out=None
     TypeError
         Other dtypes, or different ones.
     ValueError
-        Shapes that do not match, more rows than positions in the tables, an unsuitable `out`.
+        Tables of two shapes or of more channels than `x` has, positions that do not broadcast, more rows than positions
+        in the tables, an unsuitable `out`.
     IndexError
         A position that the tables do not have.
 

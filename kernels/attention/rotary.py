@@ -35,7 +35,7 @@ from kernels.simd import (
     store_partial,
 )
 
-TASK = 2**14  # elements of a task, some 3 us of work
+TASK = 2**14  # elements of a task, about 3 us of work
 
 
 @jit
@@ -89,8 +89,8 @@ def _rotate_halves(x, angles, out):
 
 @jit(inline=True)
 def _rotate_neighbours(x, angles, out):
-    """A row whose channels 2i and 2i + 1 are a pair: two vectors of neighbours are taken apart into one of first and
-    one of second channels, and put together again."""
+    """A row whose channels 2i and 2i + 1 are a pair: two vectors of neighbours are separated into one of first and
+    one of second channels, and interleaved again."""
     lanes = lane_count(x)
     for i in range(0, angles.half, lanes):
         left, low, high = angles.half - i, 2 * i, 2 * i + lanes

@@ -79,8 +79,8 @@ def _differentiate(j, count, p, d, delta):
 
 
 @jit(inline=True)
-def _sees_one_block(i, block, S, low, high):
-    """Whether all of the S keys that query i sees are in this block."""
+def _visible_in_one_block(i, block, S, low, high):
+    """Whether all of the S keys that are visible to query i are in this block."""
     first, last = max(i + low, 0), min(i + high, S - 1)
     return first >= block.first and last < block.first + block.count
 
@@ -107,7 +107,7 @@ def differentiate_tile(tile, block, S, group, rule, saved, dmask, scratch):
             finish_scores(p, start, stop, block.first, query, rule, scratch.softcap_grad)
         if rule.threshold > 0:
             drop_out(d, start, stop, block.first, row_number(group, i), rule)
-        if _sees_one_block(i, block, S, low, high):
+        if _visible_in_one_block(i, block, S, low, high):
             delta = _weigh_and_sum(p, d, Range(start, stop), peak, log_sum)
             _differentiate(p, start, stop, p, d, delta)
         else:

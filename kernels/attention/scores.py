@@ -1,4 +1,4 @@
-"""What becomes of a row of scores between the two products: which keys are visible, softcap, biases, masks, dropout."""
+"""From scores to weights, row by row, between the two products: visible keys, softcap, biases, masks, dropout."""
 
 from typing import NamedTuple
 
@@ -22,15 +22,15 @@ class Rule(NamedTuple):
 
     scale: float  # s = scale q·k
     softcap: float  # where positive, s = softcap tanh(s / softcap)
-    low: int  # query i sees key j only if i + low <= j <= i + high: causality and the sliding window are both this
+    low: int  # key j is visible to query i only if i + low <= j <= i + high: causality and the sliding window
     high: int
     offset: int  # position of the first query among the keys
     alibi: np.ndarray  # empty, or one slope a query head: s -= alibi[h] |i + offset - j|
     mask_kind: int  # NO_MASK, BOOLEAN or ADDITIVE: which of the two masks holds
     allowed: np.ndarray  # (N, Hq, L, S), with strides of 0 where it was broadcast
     added: np.ndarray
-    threshold: int  # dropout keeps a weight whose random 32 bits are at least this; 0 keeps all
-    keep_scale: float  # what kept weights are multiplied by
+    threshold: int  # a weight is dropped if its random 32 bits are below this; 0: no dropout
+    keep_scale: float  # factor of the weights that are not dropped
     seed: int
 
 
@@ -65,7 +65,7 @@ def rule_types(kind):
 
 @jit(inline=True)
 def visible_keys(i, block, low, high):
-    """The range (start, stop) of the keys of a block that query i sees, counted from the block's first."""
+    """The range (start, stop) of the keys of a block that are visible to query i, counted from the block's first."""
     start = min(max(i + low - block.first, 0), block.count)
     return start, max(min(i + high + 1 - block.first, block.count), start)
 
@@ -108,8 +108,8 @@ def finish_scores(s, start, stop, first, query, rule, softcap_grad):
 def drop_out(p, start, stop, first, row, rule):
     """Set weights ``p[j]`` of keys first + j to 0 or scale them up; `row` numbers the rows of all scores.
 
-    Two words of splitmix64 of the row's number are the keys of a hash of the key's number, so that each weight's fate
-    depends on the seed and its own position alone.
+    Two words of splitmix64 of the row's number are the keys of a hash of the key's number, so that whether a
+    weight is dropped depends on the seed and its position alone.
     """
     threshold, keep_scale = np.uint32(rule.threshold), rule.keep_scale
     z = rule.seed + np.uint64(row + 1) * _GOLDEN

@@ -14,7 +14,7 @@ from kernels.gemm.micro import ADD, CHAIN, NV, STORE, Epilogue, micro_kernel, ti
 from kernels.reduction.ranges import read, write
 from kernels.simd import flat, fma, lane_count, shifted, splat, strided, sum_lanes
 
-# Numba compiles a callee anew for each literal argument; this is a plain value to it.
+# Numba compiles a callee again for each literal argument; this is a plain value to it.
 ZERO = np.int64(0)
 # Keys of a block: one chain of additions of the second product. Its keys and values, 2 * 4 * 192 * 64 B, fit L2 beside
 # the rows.
@@ -39,7 +39,7 @@ class Tile(NamedTuple):
 
 
 class Visible(NamedTuple):
-    """For each row of a tile, from which key of a block on and up to which it sees: memory for MR numbers each."""
+    """For each row of a tile, the first visible key of a block and the one after the last: memory for MR numbers."""
 
     starts: object
     stops: object
@@ -60,7 +60,7 @@ def row_number(group, row):
 
 @jit
 def visible_to_tile(tile, L, block, low, high, visible):
-    """Fill `visible` for the rows of a tile; returns the range of keys that any of them sees."""
+    """Fill `visible` for the rows of a tile; returns the range of keys that are visible to any of them."""
     starts, stops = visible
     start, stop = block.count, ZERO
     i = tile.first_row % L
@@ -74,7 +74,7 @@ def visible_to_tile(tile, L, block, low, high, visible):
 
 @jit
 def visible_to_rows(first_row, rows, L, block, low, high):
-    """The range of keys of a block that any of `rows` rows of a group sees."""
+    """The range of keys of a block that are visible to any of `rows` rows of a group."""
     start, stop = block.count, ZERO
     i = first_row % L
     for _ in range(rows):

@@ -33,7 +33,7 @@ MC = max(machine.cache_bytes(2) // 3 // 4096 // MR, 1) * MR
 # between packing and use.
 NC_VECTORS = 8192 // machine.vector_bytes()
 FEW_PANELS = 4
-# With as many vectors as half of L2 or more, B is copied into panels: beside A it would not stay in L2 meanwhile.
+# With as many vectors as half of L2 or more, B is copied into panels: together with A it would not stay in L2.
 PACK_VECTORS = machine.cache_bytes(2) // 2 // machine.vector_bytes()
 # A C of more vectors than half of the last cache is read and written in memory.
 LAST_CACHE_VECTORS = machine.cache_bytes(3) // 2 // machine.vector_bytes()
@@ -86,29 +86,29 @@ def gemm(A, B, C, shape, epilogue, packing):
     """
     M, N, K = shape
     NR = NV * lane_count(C)
-    kc_most = _even_blocks(K, KC_VECTORS * lane_count(C), 1)
-    nc_most = min(N, NC_VECTORS * lane_count(C) if M > MC else FEW_PANELS * NR)
-    mc_most = MR if K <= SHORT and not packing.a else _even_blocks(M, MC, MR)
-    panels_a = allocate(C, mc_most * kc_most + panel_padding(C)) if packing.a else flat(A)
-    panels_b = allocate(C, (nc_most + NR - 1) // NR * NR * kc_most + panel_padding(C)) if packing.b else flat(B)
+    kc_max = _even_blocks(K, KC_VECTORS * lane_count(C), 1)
+    nc_max = min(N, NC_VECTORS * lane_count(C) if M > MC else FEW_PANELS * NR)
+    mc_max = MR if K <= SHORT and not packing.a else _even_blocks(M, MC, MR)
+    panels_a = allocate(C, mc_max * kc_max + panel_padding(C)) if packing.a else flat(A)
+    panels_b = allocate(C, (nc_max + NR - 1) // NR * NR * kc_max + panel_padding(C)) if packing.b else flat(B)
     totals = allocate(C, MR * NR) if K > CHAIN else flat(C)
-    for pc in range(0, K, kc_most):
-        kc = min(kc_most, K - pc)
-        for jc in range(0, N, nc_most):
-            nc = min(nc_most, N - jc)
+    for pc in range(0, K, kc_max):
+        kc = min(kc_max, K - pc)
+        for jc in range(0, N, nc_max):
+            nc = min(nc_max, N - jc)
             block_b = B.at(pc, jc)
             if packing.b:
                 pack_b(block_b, nc, kc, panels_b)
                 block_b = strided(panels_b, NR, 1)
-            own = Epilogue(ADD if pc > 0 else epilogue.mode, epilogue.bias.column(jc))
-            for ic in range(0, M, mc_most):
-                mc = min(mc_most, M - ic)
+            block_epilogue = Epilogue(ADD if pc > 0 else epilogue.mode, epilogue.bias.column(jc))
+            for ic in range(0, M, mc_max):
+                mc = min(mc_max, M - ic)
                 block_a = A.at(ic, pc)
                 if packing.a:
-                    if M > mc_most or jc == 0:
+                    if M > mc_max or jc == 0:
                         pack_a(block_a, mc, kc, panels_a)
                     block_a = strided(panels_a, 1, MR)
-                multiply_block(block_a, block_b, C.at(ic, jc), Shape(mc, nc, kc), own, packing, totals)
+                multiply_block(block_a, block_b, C.at(ic, jc), Shape(mc, nc, kc), block_epilogue, packing, totals)
     if packing.a:
         release(panels_a)
     if packing.b:
@@ -127,7 +127,7 @@ def multiply_block(A, B, C, shape, epilogue, packing, totals):
         width = NR if packing.b or N - j >= NR else lanes  # B itself is not padded to whole panels
         panel_b = strided(shifted(flat(B), j * K), NR, 1) if packing.b else B.column(j)
         columns = min(width, N - j)
-        own = Epilogue(epilogue.mode, epilogue.bias.column(j))
+        panel_epilogue = Epilogue(epilogue.mode, epilogue.bias.column(j))
         i = 0
         while i < M:
             rows = tile_height(M - i)
@@ -138,7 +138,7 @@ def multiply_block(A, B, C, shape, epilogue, packing, totals):
                 for r in range(rows):
                     prefetch(tile.row(r), 0)
                     prefetch(tile.row(r), lanes)
-            micro_kernel(rows, panel_a, panel_b, K, tile, columns, own, totals)
+            micro_kernel(rows, panel_a, panel_b, K, tile, columns, panel_epilogue, totals)
             i += rows
         j += width
 
@@ -262,10 +262,10 @@ def _multiply_parts(first_thread, stop_thread, threads, a, b, epilogue, out):
         top, bottom = _range_of(part // columns, rows, M, MR)
         left, right = _range_of(part % columns, columns, N, NV * lane_count(out))
         A, B, C = matrix_at(a.matrices, (a.numbers[n],)), matrix_at(b.matrices, (b.numbers[n],)), matrix_at(out, (n,))
-        own = Epilogue(epilogue.mode, view(epilogue.bias).column(left))
+        part_epilogue = Epilogue(epilogue.mode, view(epilogue.bias).column(left))
         shape = Shape(bottom - top, right - left, K)
         strategy = _strategy(A, B, C, Shape(M, N, K))
-        multiply(A.row(top), B.column(left), C.at(top, left), shape, own, strategy)
+        multiply(A.row(top), B.column(left), C.at(top, left), shape, part_epilogue, strategy)
 
 
 @jit

@@ -59,9 +59,9 @@ def matmul(a, b, *, out=None):
     ----------
     a, b : array, float32 or float64, both of one dtype
         Shapes ``(..., M, K)`` and ``(..., K, N)``; a 1-D `a` is a row ``(K,)``, a 1-D `b` a column ``(K,)``, and that
-        axis is missing in the result. Strided and transposed matrices (``w.T``) are read in place. Copied are operands
-        with several batch axes that no view merges into one, as in ``x.reshape(N, L, H, D).swapaxes(1, 2)``, and
-        misaligned ones.
+        axis is missing in the result. Strided and transposed matrices (``w.T``) are read in place. An operand is
+        copied if it is misaligned, or has several batch axes that no view merges into one, as in
+        ``x.reshape(N, L, H, D).swapaxes(1, 2)``.
     out : array, optional
         C-contiguous, of the result's shape and dtype, not overlapping `a` or `b`.
 
@@ -75,7 +75,7 @@ def matmul(a, b, *, out=None):
     TypeError
         Other dtypes, or two different ones.
     ValueError
-        Inner dimensions or batch shapes that do not fit, 0-d operands, an unsuitable `out`.
+        Inner dimensions that differ, batch dimensions that do not broadcast, 0-d operands, an unsuitable `out`.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def matmul(a, b, *, out=None):
            [3., 3.]], dtype=float32)
     """
     if out is None and a.__class__ is b.__class__ is ndarray and a.ndim == b.ndim == 2:
-        # plain matrices do not pay for the details; what does not fit falls through
+        # plain matrices take a short path; everything else, errors included, falls through
         dtype, (M, K), (depth, N) = a.dtype, a.shape, b.shape
         alone = M * N * K < PARALLEL_MULTIPLY_ADDS or get_num_threads() == 1  # `threads_for` without the call
         if alone and depth == K and dtype is b.dtype and (dtype is FLOAT32 or dtype is FLOAT64):

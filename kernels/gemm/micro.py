@@ -39,7 +39,7 @@ NV = 2
 HEIGHTS = (14, 13, 8, 4, 2, 1) if machine.vector_registers() >= 32 else (6, 5, 4, 3, 2, 1)
 MR = HEIGHTS[0]
 
-# How a tile is written: C = tile, C += tile, C = tile + bias. (Typed, or Numba compiles a callee anew for each.)
+# How a tile is written: C = tile, C += tile, C = tile + bias. (Typed, or Numba compiles a callee again for each.)
 STORE, ADD, BIAS = np.int64(0), np.int64(1), np.int64(2)
 # Rounding errors grow along a chain of additions, so at most CHAIN products are summed in one; the sums of the chains
 # are added up in `totals`, memory for one tile.

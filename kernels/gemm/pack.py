@@ -93,7 +93,7 @@ def pack_panel(X, present, width, K, panel):
 
 
 @jit
-def _pack_abreast(X, count, width, K, panels):
+def _pack_side_by_side(X, count, width, K, panels):
     """`pack_panel` for `count` whole panels of `width` rows that are contiguous across the rows."""
     lanes, steps = lane_count(panels), X.T
     for p in range(K):
@@ -119,7 +119,7 @@ def pack_a(A, rows, K, panels):
         if A.row_stride == 1:
             while count < ABREAST and tile_height(rows - i - count * height) == height:
                 count += 1
-            _pack_abreast(A.row(i), count, height, K, shifted(panels, i * K))
+            _pack_side_by_side(A.row(i), count, height, K, shifted(panels, i * K))
         else:
             pack_panel(A.row(i), height, height, K, shifted(panels, i * K))
         i += count * height
@@ -133,7 +133,7 @@ def pack_b(B, columns, K, panels):
     while j < columns:
         count = min(ABREAST, (columns - j) // NR) if B.column_stride == 1 else 0
         if count > 0:
-            _pack_abreast(B.column(j).T, count, NR, K, shifted(panels, j * K))
+            _pack_side_by_side(B.column(j).T, count, NR, K, shifted(panels, j * K))
         else:
             pack_panel(B.column(j).T, min(NR, columns - j), NR, K, shifted(panels, j * K))
         j += max(count, 1) * NR

@@ -23,7 +23,7 @@ from kernels.simd import (
     tile_store,
 )
 
-# Rows from which on packing B is cheap beside the product.
+# Rows from which on packing B is cheap compared with the product.
 ROWS = 10 * MR
 # K is processed STEP vectors at a time; meanwhile the same part of the next tile's columns is prefetched.
 STEP = 4
@@ -79,8 +79,8 @@ def gemm_transposed(A, B, C, shape, epilogue):
                     tile = result.row(r)
                     micro_kernel(height, rows_of_B.at(j + r, p), panel.row(p), depth, tile, width, partial, square)
                 r += height
-            own = Epilogue(epilogue.mode, epilogue.bias.column(j))
-            _transpose_back(result, C.at(i, j), min(width, M - i), columns, own, square)
+            block_epilogue = Epilogue(epilogue.mode, epilogue.bias.column(j))
+            _transpose_back(result, C.at(i, j), min(width, M - i), columns, block_epilogue, square)
     release(panels)
     release(block)
     release(square)

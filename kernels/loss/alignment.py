@@ -46,6 +46,7 @@ from kernels.simd import (
 )
 
 IMPOSSIBLE = -math.inf
+MARGIN = np.int64(2)  # states before the first and behind the last, from where no path comes
 
 
 class Classes(NamedTuple):
@@ -133,12 +134,12 @@ def _emissions(x, states, shift, memory):
 
 @jit(inline=True)
 def _forward_step(states, emissions, before, after):
-    """α of a time from that of the time before, both from element 2 on; returns the largest."""
+    """α of a time from that of the time before, both from element MARGIN on; returns the largest."""
     top = splat(before, IMPOSSIBLE)
     for s in range(0, states.number, lane_count(before)):
         skipped = load(before, s) + load(states.skips, s)
         total = _sum_of_three(load(before, s + 2), load(before, s + 1), skipped) + load(emissions, s)
-        store(after, s + 2, total)
+        store(after, s + MARGIN, total)
         top = maximum(top, total)
     return max_lanes(top)
 
@@ -149,8 +150,8 @@ def _forward_samples(first, last, log_probs, classes, lengths, alpha, losses):
         states = _states(log_probs, classes, n)
         before, after = _impossible(log_probs, states.number), _impossible(log_probs, states.number)
         emissions = _impossible(log_probs, states.number)
-        before[2] = 0.0
-        total, shift = 0.0, before[2]
+        before[MARGIN] = 0.0
+        total, shift = 0.0, before[MARGIN]
         for t in range(lengths[n]):
             _emissions(log_probs[t, n], states, shift, emissions)
             total += np.float64(shift)
@@ -159,7 +160,7 @@ def _forward_samples(first, last, log_probs, classes, lengths, alpha, losses):
             if alpha.size:
                 kept = alpha[n, t]
                 for s in range(states.number):
-                    kept[s] = after[s + 2]
+                    kept[s] = after[s + MARGIN]
             before, after = after, before
         end = np.float64(before[states.number + 1])
         if states.number > 1:
@@ -188,7 +189,7 @@ def _backward_step(states, emissions, alpha, after, before, weights):
         both = total + load_partial(alpha, s, number - s, IMPOSSIBLE)
         store(weights, s, both)
         top = maximum(top, both)
-        store(before, s + 2, total + load(emissions, s))
+        store(before, s + MARGIN, total + load(emissions, s))
     largest, sums = max_lanes(top), splat(after, 0.0)
     for s in range(0, number, lanes):
         weight = exp(load(weights, s) - largest)
@@ -223,10 +224,10 @@ def _sample_of_gradients(n, log_probs, states, length, alpha, scale, dx):
         total = _backward_step(states, emissions, flat(alpha[n, t]), after, before, weights)
         row = dx[t, n]
         _row_of_gradients(log_probs[t, n], scale, row)
-        part, shift = scale / total, before[2]
+        part, shift = scale / total, before[MARGIN]
         for s in range(number):
             row[states.classes[s]] -= weights[s] * part
-            shift = max(shift, before[s + 2])
+            shift = max(shift, before[s + MARGIN])
         shift = shift if shift != IMPOSSIBLE else weights.dtype.type(0)
         before, after = after, before
     release(before)

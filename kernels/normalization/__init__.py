@@ -5,8 +5,8 @@
 - `layer`: layer norm and RMS norm, over the last dimensions; `rows` has their loops.
 - `residual`: layer norm of a sum.
 - `local`: local response norm, over neighbouring channels.
-- `moments`: mean and variance in one reading; `scaling`: the last pass; `operands`: what travels through the loops, by
-  name; `arguments`: the checks.
+- `moments`: mean and variance, each element read once; `scaling`: the last pass; `operands`: NamedTuples of what the
+  loops take; `arguments`: validation.
 """
 
 from kernels.normalization import batch, group, layer, local, residual

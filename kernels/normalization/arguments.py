@@ -58,9 +58,9 @@ def channels(operation, x, min_dims=2):
 
 
 def use_streaming(result, arrays, run):
-    """Whether a pass over `arrays` arrays of the result's size should use streaming stores, around the caches: where
-    these could not keep the result (half as much again is for others who use the last one), and its contiguous runs of
-    `run` elements are long. In the cache plain stores are faster, the more so on several threads.
+    """Whether a pass over `arrays` arrays of the result's size should use streaming stores, which bypass the caches:
+    if the arrays exceed two thirds of the last cache (the rest is left to its other users), and contiguous runs of
+    `run` elements are long. For a result that stays in the cache plain stores are faster.
     """
     return 3 * arrays * result.nbytes > 2 * cache_bytes(3) and run * result.itemsize >= MIN_STREAMED
 

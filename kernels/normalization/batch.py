@@ -213,8 +213,8 @@ def batch_norm(
     TypeError
         Other dtypes, or different ones; running statistics that cannot be updated in place; a `momentum` of None.
     ValueError
-        Shapes that do not fit; one value per channel, or an `eps` that is not positive, in training; no running
-        statistics, or a negative `eps`, in evaluation.
+        The shape of an array is not as above; one value per channel, or an `eps` that is not positive, in training; no
+        running statistics, or a negative `eps`, in evaluation.
 
     Reference
     ---------
@@ -292,9 +292,9 @@ def writable(name, x, C, running_mean, running_var):
 
 def write_back(running, *given):
     """Copy updated copies back to the arrays they were made of."""
-    for own, array in zip(running, given, strict=True):
-        if own is not array:
-            array[...] = own
+    for updated, array in zip(running, given, strict=True):
+        if updated is not array:
+            array[...] = updated
 
 
 def batch_norm_backward(

@@ -1,8 +1,8 @@
 r"""Batch norm where vectors run over the channels: (N, C), and (N, C, L) with an L shorter than a vector.
 
-x is seen as N rows of C L columns, of which neighbours are contiguous. A task is some rows: it finds the moments of all
-columns in these. The moments of the tasks, and of the L columns of a channel, are merged in a fixed order; then the
-rows are scaled, with coefficients of each column's own.
+x is viewed as N rows of C L columns, of which neighbours are contiguous. A task is some rows: it finds the moments of
+all columns in these. The moments of the tasks, and of the L columns of a channel, are merged in a fixed order; then the
+rows are scaled, with coefficients for each column.
 """
 
 from typing import NamedTuple
@@ -66,8 +66,8 @@ def _task_moments(first, last, grain, x, eps, found):
     rows, columns = x.shape
     for task in range(first, last):
         row = task * grain
-        own = Moments(found.mean[task], found.square[task])
-        column_moments(view(x).row(row), min(grain, rows - row), columns, eps, own)
+        of_task = Moments(found.mean[task], found.square[task])
+        column_moments(view(x).row(row), min(grain, rows - row), columns, eps, of_task)
 
 
 @jit(fastmath=False)
@@ -166,8 +166,8 @@ def _task_sums(first, last, grain, dy, x, statistics, sums):
     DY, X, each = view(dy), view(x), Statistics(flat(statistics.mean), flat(statistics.rstd))
     for task in range(first, last):
         row = task * grain
-        own = ParameterSums(sums.dweight[task], sums.dbias[task])
-        _sum_rows(DY.row(row), X.row(row), min(grain, rows - row), columns, each, own)
+        of_task = ParameterSums(sums.dweight[task], sums.dbias[task])
+        _sum_rows(DY.row(row), X.row(row), min(grain, rows - row), columns, each, of_task)
 
 
 @jit(inline=True, fastmath=False)

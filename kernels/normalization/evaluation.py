@@ -25,8 +25,8 @@ def _scale_planes(first, last, length, x, coefficients, minimum, streaming, y):
     centers, scales, shifts = coefficients
     for plane in range(first, last):
         channel = plane % scales.size
-        own = Coefficients(centers[channel], scales[channel], shifts[channel])
-        scale_row(Y.row(plane), length, streaming, X.row(plane), own, minimum)
+        of_channel = Coefficients(centers[channel], scales[channel], shifts[channel])
+        scale_row(Y.row(plane), length, streaming, X.row(plane), of_channel, minimum)
     if streaming:
         streaming_done()
 

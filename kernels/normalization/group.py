@@ -137,7 +137,7 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5, *, mean=None, rs
     TypeError
         Other dtypes, or different ones; `num_groups` is not an int.
     ValueError
-        Shapes that do not fit; `num_groups` is not positive or does not divide C.
+        The shape of an array is not as above; `num_groups` is not positive or does not divide C.
 
     Reference
     ---------
@@ -270,7 +270,8 @@ def instance_norm(
     TypeError
         Other dtypes, or different ones; running statistics that cannot be updated in place.
     ValueError
-        Shapes that do not fit; a single position with `use_input_stats`, no running statistics without it.
+        The shape of an array is not as above; a single position with `use_input_stats`, no running statistics without
+        it.
 
     Reference
     ---------
@@ -306,8 +307,8 @@ def instance_norm(
     each = tuple(np.tile(values, N) for values in running)  # each sample updates its own, and those are averaged
     statistics = mean.reshape(-1), rstd.reshape(-1), *each
     _forward(x, (N, C, L), (weight, bias), statistics, float(eps), float(momentum), y)
-    for total, own in zip((running_mean, running_var), each, strict=True):
-        total[...] = own.reshape(N, C).mean(axis=0, dtype=np.float64)
+    for average, of_samples in zip((running_mean, running_var), each, strict=True):
+        average[...] = of_samples.reshape(N, C).mean(axis=0, dtype=np.float64)
     return y
 
 

@@ -165,7 +165,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5, *, mean=No
     TypeError
         Other dtypes, or different ones.
     ValueError
-        Shapes that do not fit.
+        The last dimensions of `x` are not `normalized_shape`, or the shape of another array is not as above.
 
     Reference
     ---------
@@ -277,7 +277,7 @@ def rms_norm(x, normalized_shape, weight=None, eps=None, *, rstd=None):
     TypeError
         Other dtypes, or different ones.
     ValueError
-        Shapes that do not fit.
+        The last dimensions of `x` are not `normalized_shape`, or the shape of another array is not as above.
 
     Reference
     ---------

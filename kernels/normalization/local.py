@@ -7,7 +7,7 @@ r"""Local response norm: each element is divided by a power of the mean square o
 
 at every position, with a window of s = `size` channels, cut off at the first and the last one. An element costs s
 products and a power, exp(-beta log d): about 40 FLOPs, against 8 bytes forward and 12 backward (float32). Vectors run
-over the positions. d is computed anew in the backward: saved, it would be an array as large as x.
+over the positions. d is recomputed in the backward: saved, it would be an array as large as x.
 
 .. [1] A. Krizhevsky, I. Sutskever, G. E. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks",
    NIPS 2012, section 3.3.
@@ -28,7 +28,7 @@ from kernels.simd import absolute, allocate, exp, flat, fma, log, release, selec
 from kernels.simd.wide import wide_count
 
 MAX_MAGNITUDE = 1e15  # up to which a sum of squares is far from overflow in float32
-MIN_K = 1e-30  # from which on what underflows beside it is negligible
+MIN_K = 1e-30  # from which on a square that underflows is negligible in comparison
 
 # --- naive loops: the definition -------------------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ def _forward(i, count, X, Y, C, parameters):
 
 @jit(inline=True)
 def _backward(i, count, DY, X, DX, C, parameters, terms):
-    """`terms`, a view with a row per channel, keeps the dy y / d of the block."""
+    """`terms`, a view with a row per channel, receives the dy y / d of the block."""
     size = parameters.size
     for c in range(C):
         d = _denominator(i, count, X, c, C, parameters)

@@ -33,7 +33,7 @@ from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
 BLOCK_VECTORS = 64  # wide vectors of a block: 16 KiB, half of L1, leave room for what the loops around it use
 BLOCK_ROWS = 64  # rows of a block of columns: a wide vector of them is as much
 MIN_SQUARE = 1e-30  # mean square from which on what has underflowed in float32 is negligible
-ONE_COLUMN = np.int64(1)  # a plain value: Numba compiles a callee anew for each literal argument
+ONE_COLUMN = np.int64(1)  # a plain value: Numba compiles a callee again for each literal argument
 
 
 class Moments(NamedTuple):
@@ -47,8 +47,8 @@ class Moments(NamedTuple):
 def merge(count, mean, square, more, more_mean, more_square):
     """Mean and square of two blocks together. (The order of the factors keeps an empty one from making inf * 0.)"""
     delta = more_mean - mean
-    share = more / (count + more)
-    return mean + delta * share, square + more_square + (count * delta) * (delta * share)
+    fraction = more / (count + more)
+    return mean + delta * fraction, square + more_square + (count * delta) * (delta * fraction)
 
 
 @jit(fastmath=False)
@@ -109,13 +109,14 @@ def _block_in_float64(X, rows, n):
 
 
 @jit(fastmath=False)
-def _block_moments(X, rows, n, center, share, smallest):
-    """Mean and square of a block, by deviations from `center`; `share` is 1 / (rows * n), `smallest`: `min_square`."""
+def _block_moments(X, rows, n, center, inverse_count, smallest):
+    """Mean and square of a block, by deviations from `center`; `inverse_count` is 1 / (rows * n), `smallest` the
+    `min_square`."""
     sums, squares = _block_deviations(X, rows, n, center)
     total = np.float64(sums)
-    shift = total * share
+    shift = total * inverse_count
     mean, square = np.float64(center) + shift, np.float64(squares) - shift * total
-    if not (square * share >= smallest and square < np.inf):
+    if not (square * inverse_count >= smallest and square < np.inf):
         return _block_in_float64(X, rows, n)
     return mean, max(square, 0.0)
 
@@ -129,9 +130,9 @@ def moments(X, rows, n, eps):
     smallest = min_square(eps)
     block = BLOCK_VECTORS * wide_count(X)
     if rows * n <= block:
-        share = 1.0 / np.float64(rows * n)
-        center = X.dtype.type(_block_sum(X, rows, n) * share)
-        return _block_moments(X, rows, n, center, share, smallest)
+        inverse_count = 1.0 / np.float64(rows * n)
+        center = X.dtype.type(_block_sum(X, rows, n) * inverse_count)
+        return _block_moments(X, rows, n, center, inverse_count, smallest)
     together = max(1, block // n)  # rows of a block, where they are short
     count, mean, square = 0.0, 0.0, 0.0
     for row in range(0, rows, together):
@@ -139,11 +140,11 @@ def moments(X, rows, n, eps):
         for i in range(0, n, block):
             B, width = X.at(row, i), min(block, n - i)
             more = np.float64(height * width)
-            share = 1.0 / more
+            inverse_count = 1.0 / more
             center = X.dtype.type(mean)
             if count == 0.0:  # (the sum may overflow: it is not the mean yet)
-                center = X.dtype.type(_block_sum(B, height, width) * share)
-            more_mean, more_square = _block_moments(B, height, width, center, share, smallest)
+                center = X.dtype.type(_block_sum(B, height, width) * inverse_count)
+            more_mean, more_square = _block_moments(B, height, width, center, inverse_count, smallest)
             mean, square = merge(count, mean, square, more, more_mean, more_square)
             count += more
     return mean, square
@@ -185,12 +186,12 @@ def column_moments(X, rows, n, eps, found):
         if row == 0:
             _average_columns(X, FIRST, n, B, height, centers)
         _sum_deviations(X, FIRST, n, B, height, centers, sums, deviations)
-        share, before = 1.0 / height, np.float64(row)
+        inverse_count, before = 1.0 / height, np.float64(row)
         for j in range(n):
-            shift = np.float64(sums[j]) * share
+            shift = np.float64(sums[j]) * inverse_count
             mean = np.float64(centers[j]) + shift
             square = np.float64(deviations[j]) - shift * np.float64(sums[j])
-            if not (square * share >= smallest and square < np.inf):
+            if not (square * inverse_count >= smallest and square < np.inf):
                 mean, square = _block_in_float64(B.column(j), height, ONE_COLUMN)
             if square < 0.0:  # rounding; a NaN stays
                 square = 0.0

@@ -1,6 +1,6 @@
-"""What travels together through the loops, by name.
+"""NamedTuples of the arrays and numbers that are passed together through the loops.
 
-Python passes plain tuples, which Numba unpacks faster; the jitted entries make these of them.
+Python passes plain tuples, which Numba unpacks faster; the jitted functions that it calls convert them to these.
 """
 
 from typing import NamedTuple
@@ -42,7 +42,7 @@ class Options(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """What a backward takes from the forward, beside x."""
+    """What a backward takes from the forward, in addition to x."""
 
     weight: np.ndarray
     mean: np.ndarray

@@ -1,7 +1,7 @@
 r"""Groups of planes: batch norm of images, group and instance norm.
 
 The L contiguous elements of one channel of one sample are a plane: of an image, its height times its width. The planes
-that share a mean and a variance are a group. With x seen as (N, C, L), samples between bars, one character a plane:
+that share a mean and a variance are a group. With x viewed as (N, C, L), samples between bars, one character a plane:
 
     batch norm, group c             |c  .  .|c  .  .|c  .  .|     N planes, C L elements apart
     group norm, group (n, g)        |g  g  .|.  .  .|.  .  .|     C / G planes, L elements apart
@@ -44,7 +44,7 @@ from kernels.simd import flat, fma, lane_count, select, shifted, splat, strided,
 from kernels.simd.stream import streaming_done
 from kernels.simd.wide import load_wide, splat_wide, sum_registers, wide_count
 
-ZERO = np.float64(0.0)  # a plain value: Numba compiles a callee anew for each literal argument
+ZERO = np.float64(0.0)  # a plain value: Numba compiles a callee again for each literal argument
 
 
 class Layout(NamedTuple):
@@ -289,13 +289,13 @@ def _backward_loops(layout, upstream, x, saved, options, gradients, threads):
     """Gradients of `forward_planes`.
 
     The plain tuples are a `Layout`, `Upstream`, `Saved`, `BackwardOptions` and `Gradients`. The sums of each plane are
-    kept; those of a channel are added up at the end, in the order of the planes.
+    stored; those of a channel are added up at the end, in the order of the planes.
     """
     layout, gradients = Layout(*layout), Gradients(*gradients)
     planes = layout.groups * layout.planes
     sums = ParameterSums(np.empty(planes), np.empty(planes))
-    own = Gradients(gradients.dx, sums.dweight, sums.dbias)
-    arguments = layout, Upstream(*upstream), x, Saved(*saved), BackwardOptions(*options), own
+    by_plane = Gradients(gradients.dx, sums.dweight, sums.dbias)
+    arguments = layout, Upstream(*upstream), x, Saved(*saved), BackwardOptions(*options), by_plane
     parallel_for(_backward_groups, layout.groups, _grain(layout), threads, arguments)
     _add_planes(layout, sums, gradients)
 

@@ -78,7 +78,8 @@ def add_layer_norm(
     TypeError
         Other dtypes, or different ones.
     ValueError
-        Shapes that do not fit, a `sum` that overlaps an input.
+        The last dimensions of `x` are not `normalized_shape`, the shape of another array is not as above, or `sum`
+        overlaps an input.
 
     Examples
     --------

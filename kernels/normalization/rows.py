@@ -116,7 +116,7 @@ def _forward_rows(first, last, x, residual, affine, statistics, options, y):
     X, R, Y = strided(flat(x), n, 1), strided(flat(addend), n, 1), strided(flat(y), n, 1)
     one_row = allocate(x, n if addend.size > total.size else 0)
     S = strided(flat(total), n, 1) if total.size else strided(one_row, 0, 1)  # every row in the same place
-    share = 1.0 / np.float64(n)
+    inverse_n = 1.0 / np.float64(n)
     offset = first * n % width  # of the row's weights
     for row in range(first, last):
         source = X.row(row)
@@ -130,7 +130,7 @@ def _forward_rows(first, last, x, residual, affine, statistics, options, y):
         else:
             mean, square = 0.0, _sum_of_squares(source, n, eps)
             center = x.dtype.type(0.0)
-        rstd = 1.0 / np.sqrt(square * share + eps)
+        rstd = 1.0 / np.sqrt(square * inverse_n + eps)
         rstds[row] = rstd
         coefficients = Coefficients(center, rstd, (center - mean) * rstd)
         arguments = source, coefficients, shifted(weight, offset), shifted(bias, offset)
@@ -225,13 +225,13 @@ def _backward_rows(first, last, inputs, saved, options, gradients):
     DX, dweight, dbias = strided(flat(gradients.dx), n, 1), gradients.dweight, gradients.dbias
     for k in range(width):
         dweight[k] = dbias[k] = 0.0
-    share = 1.0 / np.float64(n)
+    inverse_n = 1.0 / np.float64(n)
     offset = first * n % width  # of the row's weights
     for row in range(first, last):
         dy, x, w, rstd = DY.row(row), X.row(row), shifted(weight, offset), np.float64(rstds[row])
         mean = means[row] if centered else zero
         total, product = _row_sums(dy, x, w, n, mean, rstd)
-        normal_scale, shift = -rstd * product * share, -rstd * total * share if centered else 0.0
+        normal_scale, shift = -rstd * product * inverse_n, -rstd * total * inverse_n if centered else 0.0
         coefficients = GradientCoefficients(mean, rstd, rstd, normal_scale, shift)
         sums = ParameterSums(shifted(block.dweight, offset), shifted(block.dbias, offset))
         _store_dx(DX.row(row), n, streaming, dy, x, w, coefficients, sums, Addend(adds, A.row(row)))
@@ -262,8 +262,8 @@ def _backward_tasks(first_task, last_task, grain, inputs, saved, options, gradie
     dx, dweight, dbias = gradients
     for task in range(first_task, last_task):
         first = task * grain
-        own = Gradients(dx, dweight[task], dbias[task])
-        _backward_rows(first, min(first + grain, saved.rstd.size), inputs, saved, options, own)
+        of_task = Gradients(dx, dweight[task], dbias[task])
+        _backward_rows(first, min(first + grain, saved.rstd.size), inputs, saved, options, of_task)
 
 
 @jit(fastmath=False)

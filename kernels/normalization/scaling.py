@@ -14,7 +14,7 @@ from kernels.reduction.ranges import over_range, read, write
 from kernels.simd import flat, fma, lane_count, select, shifted
 from kernels.simd.stream import store_streaming, streaming_done, until_aligned
 
-TASK = 16 * 1024  # elements of a task, some 5 us of work: handing it to a thread is cheap beside that
+TASK = 16 * 1024  # elements of a task, about 5 us of work: handing it to a thread is cheap in comparison
 NO_MINIMUM = np.float64("-inf")  # of a result without a lower bound
 
 

@@ -1,6 +1,6 @@
 """Adaptive average pooling: the public functions; see `adaptive_loops`.
 
-Where the number of windows divides the size they are alike, and the loops are those of the other poolings.
+Where the number of windows divides the size, all windows have one size, and the loops are those of the other poolings.
 """
 
 import math

@@ -1,4 +1,4 @@
-r"""The loops of adaptive pooling: a given number of windows, of sizes that fit.
+r"""The loops of adaptive pooling: a given number of windows, which together cover the input.
 
 Window o of O, over n elements, holds those from ``floor(o n / O)`` to ``ceil((o + 1) n / O) - 1``; y is their average
 or their largest, and dx as in the other poolings. With O = 1 an average is a sum of contiguous elements (the global
@@ -22,7 +22,7 @@ def begin(o, n, out):
 
 @jit(inline=True)
 def end(o, n, out):
-    """One past its last. The windows that hold element i are those from ``begin(i, out, n)`` to ``end(i, out, n)``."""
+    """The element after its last one. Element i is in windows ``begin(i, out, n)`` to ``end(i, out, n) - 1``."""
     return ((o + 1) * n + out - 1) // out
 
 
@@ -143,7 +143,7 @@ _sum_range = sum_of(_itself)
 
 @jit
 def _global_lines(start, stop, arguments):
-    """``y[plane] = mean(x[plane])``; short planes in the array's own dtype, long ones as any sum."""
+    """``y[plane] = mean(x[plane])``; short planes are summed in the dtype of x, long ones by `reduction.ranges`."""
     x, y = arguments
     source, lanes, n = flat(x), lane_count(x), x.shape[1]
     for plane in range(start, stop):

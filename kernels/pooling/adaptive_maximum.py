@@ -150,7 +150,8 @@ def adaptive_max_pool1d_backward(dy, shape, indices):
     Raises
     ------
     TypeError, ValueError, IndexError
-        If `dy` cannot be the gradient of a pool of such an array, or `indices` do not match.
+        If `dy` cannot be the gradient of a pool of such an array, `indices` are not integers or differ from `dy` in
+        shape, or an index lies outside its plane.
 
     Examples
     --------
@@ -182,7 +183,8 @@ def adaptive_max_pool2d_backward(dy, shape, indices):
     Raises
     ------
     TypeError, ValueError, IndexError
-        If `dy` cannot be the gradient of a pool of such an array, or `indices` do not match.
+        If `dy` cannot be the gradient of a pool of such an array, `indices` are not integers or differ from `dy` in
+        shape, or an index lies outside its plane.
 
     Examples
     --------
@@ -214,7 +216,8 @@ def adaptive_max_pool3d_backward(dy, shape, indices):
     Raises
     ------
     TypeError, ValueError, IndexError
-        If `dy` cannot be the gradient of a pool of such an array, or `indices` do not match.
+        If `dy` cannot be the gradient of a pool of such an array, `indices` are not integers or differ from `dy` in
+        shape, or an index lies outside its plane.
 
     Examples
     --------

@@ -171,7 +171,7 @@ def avg_pool1d_backward(dy, shape, kernel_size, stride=None, padding=0, ceil_mod
     Raises
     ------
     TypeError, ValueError
-        As `avg_pool1d`; also if `dy` has not the shape of the result.
+        As `avg_pool1d`; also if `dy` does not have the shape of the result.
 
     Examples
     --------
@@ -206,7 +206,7 @@ def avg_pool2d_backward(
     Raises
     ------
     TypeError, ValueError
-        As `avg_pool2d`; also if `dy` has not the shape of the result.
+        As `avg_pool2d`; also if `dy` does not have the shape of the result.
 
     Examples
     --------
@@ -242,7 +242,7 @@ def avg_pool3d_backward(
     Raises
     ------
     TypeError, ValueError
-        As `avg_pool3d`; also if `dy` has not the shape of the result.
+        As `avg_pool3d`; also if `dy` does not have the shape of the result.
 
     Examples
     --------

@@ -5,8 +5,8 @@ r"""The loops of average pooling.
     dx[i] = sum of dy[o] / n[o] over the windows o that hold x[i]
 
 n is the number of elements of the window: of those inside, or also of those in the padding, or a given divisor.
-Summing over a window of several rows is summing the rows, then along their sum: KD KH + KW additions an output, not
-their product. The backward runs the other way: a row of gradients, summed over the windows' rows, is spread along the
+A window's rows are added up first, then the elements of that sum: KD KH + KW additions an output, not their
+product. The backward runs the other way: a row of gradients, summed over the windows' rows, is spread along the
 row.
 """
 
@@ -264,7 +264,7 @@ def _spread_lines(start, stop, arguments):
 
 @jit
 def _doubled_lines(start, stop, arguments):
-    """The same for windows of 2 x 2 elements, one beside the other, without padding; a line is two rows of dx: every dy
+    """The same for adjacent windows of 2 x 2 elements without padding; a line is two rows of dx: every dy
     of a row, divided, twice in each."""
     dy, sizes, include, divisor, dx = arguments
     average = Average(window_of(sizes), include, divisor)

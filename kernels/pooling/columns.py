@@ -99,7 +99,7 @@ def unfold_backward(dy, shape, kernel_size, dilation=1, padding=0, stride=1):
     Raises
     ------
     TypeError, ValueError
-        As `unfold`; also if `dy` has not the shape of the result.
+        As `unfold`; also if `dy` does not have the shape of the result.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def fold_backward(dy, shape, kernel_size, dilation=1, padding=0, stride=1):
     Raises
     ------
     TypeError, ValueError
-        As `fold`; also if `dy` has not the shape of the result.
+        As `fold`; also if `dy` does not have the shape of the result.
 
     Examples
     --------

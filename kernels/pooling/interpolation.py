@@ -6,8 +6,8 @@ weights:
     y[o] = sum_t weight[o, t] x[place[o, t]]            dx[i] = sum of weight[o, t] dy[o] over all (o, t) with place i
 
 and along several dimensions, one after the other: here the rows first, as vectors, then along the row. With the scale
-r = n / O (or 1 / scale_factor), output o lies at r (o + 1/2) - 1/2 of the input, or with `align_corners`, which puts
-the outermost elements on one another, at o (n - 1) / (O - 1). Nearest takes floor(r o), "nearest-exact" floor(r (o +
+r = n / O (or 1 / scale_factor), output o lies at r (o + 1/2) - 1/2 of the input, or with `align_corners`, which
+aligns the outermost elements, at o (n - 1) / (O - 1). Nearest takes floor(r o), "nearest-exact" floor(r (o +
 1/2)). Cubic weights are Keys' with a = -3/4 [1]_.
 
 With `antialias` (linear and cubic, a = -1/2), the weight function is stretched by r where r > 1, so that it covers the
@@ -54,7 +54,7 @@ AREA_BACKWARD = {1: adaptive_avg_pool1d_backward, 2: adaptive_avg_pool2d_backwar
 
 @jit
 def interpolate_naive(x, tables, y):
-    """Each element by itself; `tables` has starts, places and weights for depth, height and width (see `_table`)."""
+    """Each element by itself; `tables` has the starts, places and weights along depth, height and width."""
     (ds, d, dv), (hs, h, hv), (ws, w, wv) = tables
     for p, od, oh, ow in np.ndindex(y.shape):
         total = x.dtype.type(0)
@@ -197,11 +197,12 @@ def interpolate(
     mode : {"nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic", "area"}
         linear for one dimension, bilinear and bicubic for two, trilinear for three; area is `adaptive_avg_pool2d`.
     align_corners : bool, optional
-        Whether the outermost elements of both lie on one another; for linear modes and bicubic only.
+        Whether the outermost elements of input and result are aligned; for linear modes and bicubic only.
     recompute_scale_factor : bool, optional
         Whether the scale is the ratio of the sizes, rather than `scale_factor` itself.
     antialias : bool
-        Whether a smaller result is made of all elements, each the mean of those around it, for bilinear and bicubic.
+        Whether all elements contribute to a smaller result, each of which averages those around it; for bilinear and
+        bicubic.
         (PyTorch 2.13 resamples wrongly then where width 1 remains 1.)
 
     Returns
@@ -262,7 +263,7 @@ def interpolate_backward(
     Raises
     ------
     TypeError, ValueError
-        As `interpolate`; also if `dy` has not the shape of the result.
+        As `interpolate`; also if `dy` does not have the shape of the result.
 
     Examples
     --------

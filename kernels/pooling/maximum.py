@@ -9,8 +9,8 @@ from kernels.pooling import places
 from kernels.pooling.maximum_loops import max_pool_lines, max_pool_naive
 from kernels.pooling.windows import expect, gradient, grain_and_threads, is_vast, windows
 
-MOST_BYTES = 256  # places that a byte can tell apart
-MOST_NUMBERED = 2**16  # places that are told apart by their numbers, which are floats while places are compared
+MAX_BYTE_PLACES = 256  # places that a byte can distinguish
+MAX_NUMBERED = 2**16  # places that their numbers distinguish, which are floats while places are compared
 
 
 def max_pool1d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
@@ -126,19 +126,19 @@ def _max_pool(operation, dims, x, sizes, return_indices):
     taken = math.prod(w.kernel)
     if return_indices not in (False, True):
         _checks.choice(operation, "return_indices", return_indices, ("window",))
-        if taken > MOST_BYTES:
+        if taken > MAX_BYTE_PLACES:
             raise ValueError(
-                f"{operation}: numbers in windows are for at most {MOST_BYTES} elements, kernel_size is {w.kernel}"
+                f"{operation}: numbers in windows are for at most {MAX_BYTE_PLACES} elements, kernel_size is {w.kernel}"
             )
     return run_max(x, w, return_indices)
 
 
 def run_max(x, w, return_indices):
-    """The largest elements, and their places in the wanted form."""
+    """The largest elements, and their places in the form that `return_indices` names."""
     y = _checks.new(w.shape, x.dtype)
     source, target, lines = x.reshape(w.source), y.reshape(w.result), math.prod(w.result[:3])
     work = lines, *grain_and_threads(lines, x.size + y.size)
-    vast = is_vast(w) or (return_indices and math.prod(w.kernel) > MOST_NUMBERED)
+    vast = is_vast(w) or (return_indices and math.prod(w.kernel) > MAX_NUMBERED)
     if return_indices == "window":
         found = _checks.new(w.shape, _checks.BYTE)
         places.max_pool_bytes((source, w.sizes, target, found.reshape(w.result)), *work)
@@ -175,7 +175,7 @@ def max_pool1d_backward(dy, shape, indices, kernel_size, stride=None, padding=0,
     Raises
     ------
     TypeError, ValueError
-        As `max_pool1d`; if `dy` or `indices` has not the shape of the result.
+        As `max_pool1d`; if `dy` or `indices` does not have the shape of the result.
     IndexError
         If an index lies outside its plane, or a number outside its window.
 
@@ -214,7 +214,7 @@ def max_pool2d_backward(dy, shape, indices, kernel_size, stride=None, padding=0,
     Raises
     ------
     TypeError, ValueError
-        As `max_pool2d`; if `dy` or `indices` has not the shape of the result.
+        As `max_pool2d`; if `dy` or `indices` does not have the shape of the result.
     IndexError
         If an index lies outside its plane, or a number outside its window.
 
@@ -254,7 +254,7 @@ def max_pool3d_backward(dy, shape, indices, kernel_size, stride=None, padding=0,
     Raises
     ------
     TypeError, ValueError
-        As `max_pool3d`; if `dy` or `indices` has not the shape of the result.
+        As `max_pool3d`; if `dy` or `indices` does not have the shape of the result.
     IndexError
         If an index lies outside its plane, or a number outside its window.
 

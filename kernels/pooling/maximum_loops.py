@@ -8,7 +8,7 @@ K - 1 comparisons an output for windows of K elements; each element of x is read
 is larger than anything; of equal elements the first of the window is its largest, of NaNs the last, as in PyTorch.
 
 A maximum over a window of several rows is one over rows, then along the combined row. Where the place of the largest
-element is wanted, all places are compared in their order instead. The backward needs only that place: its number
+element is needed, all places are compared in their order instead. The backward needs only that place: its number
 within the window, one byte.
 """
 

@@ -112,9 +112,9 @@ def _im2col_lines(start, stop, arguments):
     for line in range(start, stop):
         c, k = line // K, line % K
         kd, kh, kw = _position(Window(depth, height, width), k)
-        behind = width.padding - kw * width.dilation
-        first = min(_first_at(behind, width.stride), OW)
-        last = max(first, min(_first_at(W + behind, width.stride), OW))
+        shift = width.padding - kw * width.dilation  # the element of window o is number o * stride - shift of its row
+        first = min(_first_at(shift, width.stride), OW)
+        last = max(first, min(_first_at(W + shift, width.stride), OW))
         for od in range(OD):
             d = start_of(od, depth) + kd * depth.dilation
             for oh in range(OH):
@@ -124,14 +124,14 @@ def _im2col_lines(start, stop, arguments):
                     _zeros(row, 0, OW)
                     continue
                 _zeros(row, 0, first)
-                at = ((c * D + d) * H + h) * W + first * width.stride - behind
+                at = ((c * D + d) * H + h) * W + first * width.stride - shift
                 _copy_row(shifted(source, at), width.stride, shifted(row, first), last - first)
                 _zeros(row, last, OW)
 
 
 @jit(inline=True)
 def _add_columns(row, offset, stride, out, phases):
-    """Adds ``row[j]`` to the element `offset` behind the beginning of window j, for `out` windows."""
+    """Adds ``row[j]`` to the element `offset` places after the beginning of window j, for `out` windows."""
     memory = phases.memory
     if phases.count == stride:
         to = place(phases, offset)

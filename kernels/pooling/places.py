@@ -70,7 +70,7 @@ def _write_indices(places, count, numbers, offsets, first, stride):
 
 @jit
 def _offsets(sizes, H, W):
-    """How far behind the beginning of a window each of its elements lies in the plane."""
+    """Offset in the plane of each element of a window from the window's beginning."""
     depth, height, width = window_of(sizes)
     offsets = np.empty(depth.kernel * height.kernel * width.kernel, np.int64)
     number = 0
@@ -159,7 +159,7 @@ def max_pool_places_loops(x, sizes, y, indices):
 
 @jit
 def _numbered_lines(start, stop, arguments):
-    """Planes of dx: each dy is added to the element of its window that its number tells."""
+    """Planes of dx: each dy is added to the element of its window with the saved number."""
     dy, places, sizes, dx = arguments
     depth, height, width = window_of(sizes)
     _, D, H, W = dx.shape

@@ -7,7 +7,7 @@ beyond the input is therefore weighted as if it were whole. Negative elements ke
 and NaN where the root of a negative sum or the power of a negative element does not exist. The gradient of a window
 with y = 0 is 0. For p = inf it is a max pool of magnitudes.
 
-Powers overflow or underflow in float32 long before their roots do. The pass that takes them checks for elements so
+Powers overflow or underflow in float32 long before their roots do. The pass that computes them checks for elements so
 large or so small; if there are any, everything is done in float64.
 """
 
@@ -248,7 +248,7 @@ def lp_pool1d_backward(dy, x, y, norm_type, kernel_size, stride=None, ceil_mode=
     Raises
     ------
     TypeError, ValueError
-        As `lp_pool1d`; also if `dy` or `y` has not the shape of the result.
+        As `lp_pool1d`; also if `dy` or `y` does not have the shape of the result.
 
     Examples
     --------
@@ -283,7 +283,7 @@ def lp_pool2d_backward(dy, x, y, norm_type, kernel_size, stride=None, ceil_mode=
     Raises
     ------
     TypeError, ValueError
-        As `lp_pool2d`; also if `dy` or `y` has not the shape of the result.
+        As `lp_pool2d`; also if `dy` or `y` does not have the shape of the result.
 
     Examples
     --------
@@ -318,7 +318,7 @@ def lp_pool3d_backward(dy, x, y, norm_type, kernel_size, stride=None, ceil_mode=
     Raises
     ------
     TypeError, ValueError
-        As `lp_pool3d`; also if `dy` or `y` has not the shape of the result.
+        As `lp_pool3d`; also if `dy` or `y` does not have the shape of the result.
 
     Examples
     --------

@@ -10,7 +10,7 @@ with dilation d, and one vector serves as many windows as it has lanes, at the b
 phases and joins them to a row. Phases are made for strides 1 and 2; with others, a row is padded only (one phase) and
 read element by element.
 
-All that is read or written past the elements in use lies in the phases' own memory, which is `pitch` elements a phase.
+Reads and writes beyond the elements in use stay within the phases' memory, which is `pitch` elements a phase.
 """
 
 from typing import NamedTuple
@@ -139,13 +139,13 @@ def allocate_phases(like, size, out, axis):
 
 @jit(inline=True)
 def place(phases, offset):
-    """Where in 1 or 2 phases the elements `offset` behind the beginnings of the windows are."""
+    """Position, in 1 or 2 phases, of the elements `offset` places after the beginnings of the windows."""
     return (offset & (phases.count - 1)) * phases.pitch + (offset >> (phases.count - 1))
 
 
 @jit(inline=True)
 def _beginnings(phases):
-    """Where in 2 phases the row's even and its odd elements begin, behind the padding."""
+    """Positions, in 2 phases, of the row's first even and first odd element, after the padding."""
     padding, pitch = phases.padding, phases.pitch
     return padding % 2 * pitch + padding // 2, (1 - padding % 2) * pitch + (padding + 1) // 2
 

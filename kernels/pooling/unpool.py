@@ -84,7 +84,7 @@ def max_unpool2d(x, indices, kernel_size, stride=None, padding=0, output_size=No
     Raises
     ------
     TypeError, ValueError
-        Another dtype, shapes that do not match, an `output_size` that is no size of a pooled plane.
+        Another dtype, `x` and `indices` of different shapes, an `output_size` that is no size of a pooled plane.
     IndexError
         If an index lies outside its plane.
 
@@ -168,7 +168,7 @@ def max_unpool1d_backward(dy, indices):
     Raises
     ------
     TypeError, ValueError
-        Another dtype, or shapes that do not match.
+        Another dtype, or leading axes of `dy` and `indices` that differ.
     IndexError
         If an index lies outside its plane.
 
@@ -200,7 +200,7 @@ def max_unpool2d_backward(dy, indices):
     Raises
     ------
     TypeError, ValueError
-        Another dtype, or shapes that do not match.
+        Another dtype, or leading axes of `dy` and `indices` that differ.
     IndexError
         If an index lies outside its plane.
 
@@ -232,7 +232,7 @@ def max_unpool3d_backward(dy, indices):
     Raises
     ------
     TypeError, ValueError
-        Another dtype, or shapes that do not match.
+        Another dtype, or leading axes of `dy` and `indices` that differ.
     IndexError
         If an index lies outside its plane.
 

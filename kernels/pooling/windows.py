@@ -1,7 +1,7 @@
 """Windows that slide over an array: validation of their arguments, for all kinds of pooling.
 
-One, two and three dimensions are the same thing here: an array (N, C, L), (N, C, H, W) or (N, C, D, H, W), the N left
-out or not, is seen as (planes, D, H, W) with D = H = 1 or D = 1 where they are missing.
+One, two and three dimensions are the same thing here: an array (N, C, L), (N, C, H, W) or (N, C, D, H, W), or the
+same without N, is viewed as (planes, D, H, W), with D = H = 1 or D = 1 where these are missing.
 """
 
 import functools
@@ -15,7 +15,7 @@ from kernels._plain import DISABLED
 from kernels._threads import threads_for
 
 LARGEST = 2**31 - 1  # of each argument; products of two of them still fit an int64
-MOST_ELEMENTS = 2**59  # of a result, whose bytes then fit an int64
+MAX_ELEMENTS = 2**59  # of a result, whose bytes then fit an int64
 LAYOUT = {1: "(N, C, L) or (C, L)", 2: "(N, C, H, W) or (C, H, W)", 3: "(N, C, D, H, W) or (C, D, H, W)"}
 
 TASK = 2**15  # elements read and written by a task, about
@@ -34,7 +34,7 @@ class Windows(NamedTuple):
     padding: tuple[int, int, int]
     dilation: tuple[int, int, int]
     out: tuple[int, int, int]
-    shape: tuple[int, ...]  # of the result, as the user sees it
+    shape: tuple[int, ...]  # of the result, as it is returned
     sizes: np.ndarray  # kernel, stride, padding and dilation as jitted loops take them: int64, (4, 3)
 
     @property
@@ -121,7 +121,7 @@ def steps(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil
 
 
 def _misses(size, stride, padding, dilation, out) -> bool:
-    """Whether some window has all elements that lie inside the input between two of its own."""
+    """Whether some window has no element inside the input: dilated, it may have its neighbours on either side of it."""
     if dilation == 1 or not padding:
         return False
     starts = range(-padding, min(0, (out - 1) * stride - padding + 1), stride)
@@ -135,7 +135,7 @@ def is_vast(w):
 
 def check_size(operation: str, shape: tuple):
     """ValueError where a result of `shape` is larger than an address space."""
-    if math.prod(shape) > MOST_ELEMENTS:
+    if math.prod(shape) > MAX_ELEMENTS:
         raise ValueError(f"{operation}: the result is too large: shape {shape}")
 
 

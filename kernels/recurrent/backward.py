@@ -130,16 +130,16 @@ def _activations_backward(layer, now, forward, dstate, dz):
     kind, H, y, saved = layer.kind, layer.H, forward.y, forward.saved
     if now.continued > 0:
         before = State(y.row(now.row_before), saved.cells.row(now.row_before))
-        own = Saved(_from_row(saved.gates, now.row), saved.cells.row(now.row), saved.keep)
-        own_dz = GateGradients(_from_row(dz.all, now.row), dz.from_h)
-        activate_backward(kind, now.continued, H, dstate, before, y.row(now.row), own, own_dz)
+        saved_rows = Saved(_from_row(saved.gates, now.row), saved.cells.row(now.row), saved.keep)
+        dz_rows = GateGradients(_from_row(dz.all, now.row), dz.from_h)
+        activate_backward(kind, now.continued, H, dstate, before, y.row(now.row), saved_rows, dz_rows)
     if now.continued < now.active:
         first, row = now.continued, now.row + now.continued
         before = State(forward.initial.h.row(first), forward.initial.c.row(first))
-        own = Saved(_from_row(saved.gates, row), saved.cells.row(row), saved.keep)
-        own_dz = GateGradients(_from_row(dz.all, row), _from_row(dz.from_h, first))
-        own_dstate = State(dstate.h.row(first), dstate.c.row(first))
-        activate_backward(kind, now.active - first, H, own_dstate, before, y.row(row), own, own_dz)
+        saved_rows = Saved(_from_row(saved.gates, row), saved.cells.row(row), saved.keep)
+        dz_rows = GateGradients(_from_row(dz.all, row), _from_row(dz.from_h, first))
+        dstate_rows = State(dstate.h.row(first), dstate.c.row(first))
+        activate_backward(kind, now.active - first, H, dstate_rows, before, y.row(row), saved_rows, dz_rows)
 
 
 @jit
@@ -157,7 +157,7 @@ def backward_task(number, stop, bounds, layer, forward, dstate, gradients):
     dm, totals = strided(allocate(y, sequences * H), H, 1), allocate(y, MR * NV * lane_count(y))
     dh, dc = dstate.h.row(sequence), dstate.c.row(sequence)
     initial = State(forward.initial.h.row(sequence), forward.initial.c.row(sequence))
-    own = Forward(initial, y, forward.saved)
+    task_forward = Forward(initial, y, forward.saved)
     for step in range(layer.steps.count):
         now = _rows_of_step(layer.steps, step, sequence, sequences)
         backwards = step % 2 == 1  # so that a step begins with the panels that the one before has left in the cache
@@ -168,7 +168,7 @@ def backward_task(number, stop, bounds, layer, forward, dstate, gradients):
             _outputs_before_projection(forward.saved, now.row, now.active, H, gradients.m)
             _multiply(dh, now.active, layer.hr, dm, H, STORE, totals, backwards)
         dstate_now = State(dm if projects else dh, dc)
-        _activations_backward(layer, now, own, dstate_now, GateGradients(gradients.z, dz))
+        _activations_backward(layer, now, task_forward, dstate_now, GateGradients(gradients.z, dz))
         mode = ADD if layer.kind == GRU else STORE  # the GRU's h' depends on h directly, too
         _multiply(dz.rows, now.active, layer.hh, dh, P, mode, totals, backwards)
     release(flat(dz.rows))

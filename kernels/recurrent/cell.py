@@ -24,7 +24,7 @@ from kernels.simd import allocate, flat, lane_count, release, strided, view
 
 # A single sequence reads this many elements of its weights in the time that the cheapest loops take for one.
 READ_TOGETHER = 8
-NO, YES = np.bool_(False), np.bool_(True)  # plain values to Numba, which compiles a callee anew for each literal
+NO, YES = np.bool_(False), np.bool_(True)  # plain values to Numba, which compiles a callee again for each literal
 
 
 class Weights(NamedTuple):
@@ -48,7 +48,7 @@ class Results(NamedTuple):
 def _add_product(X, B, weight, K, units, H, Z):
     """``Z[b, j] += X[b] · weight[j]`` for `units` rows of the weight.
 
-    The way is chosen by H, the units of all threads, so that the bits do not depend on their number.
+    The algorithm is chosen by H, the units of all threads, so that the bits do not depend on the number of threads.
     """
     if B == 1:
         dot_products(X, weight, Z, units, K)
@@ -66,13 +66,13 @@ def _start_from_biases(Z, from_h, first, weights, B, units):
     stay separate: so it is zeroed first."""
     bias_ih, bias_hh = weights.bias_ih, weights.bias_hh
     for b in range(B):
-        own, own_from_h = flat(Z.row(b)), flat(from_h.row(b))
+        row, row_from_h = flat(Z.row(b)), flat(from_h.row(b))
         for j in range(units):
-            own_from_h[j] = 0
-            own[j] = bias_ih[first + j] if bias_ih.size else 0
+            row_from_h[j] = 0
+            row[j] = bias_ih[first + j] if bias_ih.size else 0
         if bias_hh.size:
             for j in range(units):
-                own_from_h[j] += bias_hh[first + j]
+                row_from_h[j] += bias_hh[first + j]
 
 
 @jit
@@ -110,8 +110,8 @@ def _step(kind, x, state, weights, results, threads):
     h, c = state
     weight_ih, weight_hh, bias_ih, bias_hh = weights
     new_h, new_c, gates = results
-    own = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
-    arguments = threads, kind, x, State(h, c), own, Results(new_h, new_c, gates)
+    named = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
+    arguments = threads, kind, x, State(h, c), named, Results(new_h, new_c, gates)
     parallel_for(step_task, threads, ONE, threads, arguments)
 
 

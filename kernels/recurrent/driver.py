@@ -44,7 +44,7 @@ from kernels.recurrent.pack import (
 )
 from kernels.simd import allocate, flat, lane_count, release, strided, view
 
-# Numba compiles a callee anew for each literal argument; these are plain values to it.
+# Numba compiles a callee again for each literal argument; these are plain values to it.
 ZERO, ONE = np.int64(0), np.int64(1)
 # From this size of weight_hh on, all threads share each step of a single sequence: a smaller step takes less than 8 us,
 # and the barrier after it would cost too much.
@@ -247,7 +247,7 @@ def forward_task(number, stop, tasks, layer, x, state, y, saved):
     steps, P, projects = layer.steps, layer.weights.hh.K, layer.weights.hr.K > 0
     block = min(max(ROWS // task.sequences, 1), steps.count)
     scratch = _scratch(layer, block * task.sequences, task.sequences, y)
-    own = State(scratch.h, state.c.row(task.sequence))
+    task_state = State(scratch.h, state.c.row(task.sequence))
     copy_rows(state.h.row(task.sequence), task.sequences, P, scratch.h)
     for first in range(0, steps.count, block):
         count = min(block, steps.count - first)
@@ -260,7 +260,7 @@ def forward_task(number, stop, tasks, layer, x, state, y, saved):
             step = Step(first + s, active, z, block == 1)
             h = scratch.unprojected if projects else y.row(row)
             gates = Gates(saved.gates.rows.row(row), saved.gates.stride)
-            _step(layer, task, step, own, h, Saved(gates, saved.cells.row(row), saved.keep), scratch)
+            _step(layer, task, step, task_state, h, Saved(gates, saved.cells.row(row), saved.keep), scratch)
             if projects:
                 _project(layer, active, h, y.row(row), scratch.totals)
             if task.joint:

@@ -51,7 +51,8 @@ def lstm(
     TypeError
         Other dtypes, or different ones.
     ValueError
-        Shapes that do not match, no step, H = 0, P not below H, batch_sizes that increase or do not sum to x's rows.
+        The shape of an array is not as above, no step, H = 0, P not below H, batch_sizes that increase or do not sum to
+        x's rows.
 
     References
     ----------

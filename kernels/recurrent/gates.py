@@ -23,7 +23,7 @@ from kernels.simd import fma, lane_count, load_partial, sigmoid, store_partial, 
 
 RNN_TANH, RNN_RELU, GRU, LSTM = range(4)
 GATES = {RNN_TANH: 1, RNN_RELU: 1, GRU: 3, LSTM: 4}  # rows of a weight, in multiples of H
-# Terms that pre-activations are kept in, in multiples of H: the GRU's candidate needs its two, from x and from h.
+# Pre-activations of a sequence, in multiples of H: the GRU's candidate has two, its terms from x and from h.
 TERMS = {RNN_TANH: 1, RNN_RELU: 1, GRU: 4, LSTM: 4}
 
 

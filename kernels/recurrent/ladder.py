@@ -5,7 +5,7 @@ r"""From the equations of the LSTM to packed weights in one loop through time, o
 .. math:: c_t = f \odot c_{t-1} + i \odot g \qquad h_t = o \odot \tanh(c_t)
 
 8 H (I + H) FLOPs a row of x (3/4 of it for the GRU, 1/4 for the RNN), and 4 H (I + H) weights that are read again at
-every step: with a batch of one, memory is the limit; from some dozen sequences on, arithmetic is.
+every step: with a batch of one, memory is the limit; from about a dozen sequences on, arithmetic is.
 
 Each rung takes x (T, B, I), h and c (B, H), both weights (4 H, I) and (4 H, H), both biases (4 H,), writes y (T, B, H)
 and replaces h and c. Gate k of a unit is row ``k * H + unit`` of the weights; the gates are i, f, g, o.

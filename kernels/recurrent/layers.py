@@ -97,6 +97,8 @@ def cell_forward(operation, kind, x, initial, weights, biases, gates=None):
     if B:
         h = np.zeros((B, H), dtype) if h is None else h
         c = none if kind != LSTM else np.zeros((B, H), dtype) if c is None else c
-        own = weight_ih, weight_hh, no_bias if bias_ih is None else bias_ih, no_bias if bias_hh is None else bias_hh
-        cell.run(kind, x, (h, c), own, (y, c_out, none if gates is None else gates))
+        bias_ih = no_bias if bias_ih is None else bias_ih
+        bias_hh = no_bias if bias_hh is None else bias_hh
+        results = y, c_out, none if gates is None else gates
+        cell.run(kind, x, (h, c), (weight_ih, weight_hh, bias_ih, bias_hh), results)
     return y, c_out

@@ -25,7 +25,7 @@ from kernels.simd.stream import streaming_done
 BLOCK_ELEMENTS = 1024  # of a block of rows: 4 or 8 KiB of x and as much of y stay in L1
 MAX_ROWS = 64  # of a block
 MAX_COLUMNS = 256  # of a block: their peaks and totals stay in L1
-TASK = 16 * 1024  # elements of a task, some 5 us of work: scheduling it costs little beside that
+TASK = 16 * 1024  # elements of a task, about 5 us of work: scheduling it costs little in comparison
 
 
 class Block(NamedTuple):
@@ -137,7 +137,7 @@ def backward(operation, loops, dy, y, dim):
     dx = _checks.new(y.shape, y.dtype)
     if y.size:
         aligned = dx.ctypes.data % vector_bytes() == 0 and n % lanes(dx.dtype) == 0
-        # no cache could keep dx until it is read
+        # dx would not stay in any cache until it is read
         streaming = inner == 1 and aligned and 3 * dx.nbytes > cache_bytes(3)
         loops(outer, n, inner, threads_for(y.size), dy.ravel(), y.ravel(), dx.ravel(), streaming)
     return dx

@@ -1,4 +1,4 @@
-"""An array seen along the axis to be reduced: (outer, n, inner), the axes before it, its own length, those behind it.
+"""An array viewed along the axis to be reduced, as (outer, n, inner): the axes before it, its length, those after it.
 
 Element i of the slice (o, j) lies at ``(o * n + i) * inner + j`` of the flattened array. With inner = 1 the slices are
 contiguous rows; otherwise they are columns, and loops run over neighbouring columns side by side, because those are
@@ -40,7 +40,8 @@ def reduced_shape(shape: tuple, axes: tuple, keepdim: bool) -> tuple:
 
 
 def runs(shape: tuple, axes: tuple):
-    """The (outer, n, inner) of each run of adjacent axes, the last run first, each of what the one before it left."""
+    """The (outer, n, inner) of each run of adjacent axes, the last run first; each in the array that is left by the
+    reductions before it."""
     shape = list(shape)
     while axes:
         stop = axes[-1] + 1

@@ -1,4 +1,4 @@
-"""Loops over a contiguous range of an array, of which reductions, losses and normalizations are made."""
+"""Loops over a contiguous range of an array, that reductions, losses and normalisations are built from."""
 
 import numpy as np
 from numba import types

@@ -207,7 +207,12 @@ def scatter_backward(dy, dim, index):
 
 def scatter_add(x, dim, index, src):
     """A copy of `x` to which elements are added."""
-    return scatter_reduce(x, dim, index, src, "sum")
+    y = np.array(x)
+    wide = y if y.ndim else y.reshape(1)
+    index = np.reshape(index, np.shape(index) or (1,))
+    src = src if np.isscalar(src) else src[tuple(map(slice, index.shape))] if x.ndim else src.reshape(1)
+    np.add.at(wide, _at(index, dim), src)
+    return y
 
 
 def scatter_add_backward(dy, dim, index):

@@ -5,14 +5,14 @@ one, ``+ * fma select`` combine them lane by lane, `store` writes one. A tile is
 accumulator of a matrix product. Each function's docstring states its meaning as scalar loops, and a test runs both.
 
 - `memory`: the memory of an array as a plain address.
-- `emit`: the types of vectors and masks, and the LLVM for them that the others share.
+- `emit`: the types of vectors and masks, and the LLVM code for them that the others use.
 - `vector`: vectors, masks, their arithmetic, loads and stores (whole, or the first `count` lanes).
-- `view`: a piece of a matrix: its address and two strides.
+- `view`: a part of a matrix: its address and two strides.
 - `wide`: a few vectors as one value, so that independent chains of operations overlap.
 - `tile`: tiles and their rank-1 update.
-- `lanes`: even and odd lanes taken apart and interleaved; small whole numbers as bytes.
+- `lanes`: even and odd lanes separated and interleaved; small whole numbers as bytes.
 - `prefix`: scans across lanes.
-- `stream`: stores that bypass the caches, for arrays that no cache could hold.
+- `stream`: stores that bypass the caches, for arrays larger than the caches.
 - `bits`: exponents and mantissas.
 - `math`: exp, log, log1p, tanh, sigmoid, erf on vectors.
 

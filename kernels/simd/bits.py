@@ -1,4 +1,4 @@
-"""Exponents and mantissas of floating-point numbers taken apart and put together: for exp and log."""
+"""Exponents and mantissas of floating-point numbers extracted and combined, for exp and log."""
 
 from llvmlite import ir
 from llvmlite.binding import llvm_version_info

@@ -114,7 +114,7 @@ def emit_masked_store(builder, vector, value, pointer, mask):
 
 
 def _is_whole(builder, vector, count):
-    """Whether no mask is needed. AVX-512 has masks at no cost; elsewhere whole vectors are better told apart."""
+    """Whether no mask is needed. With AVX-512 a mask costs nothing; elsewhere a branch for whole vectors is faster."""
     if machine.vector_bytes() == 64:
         return ir.Constant(BOOL, 0)
     return builder.icmp_signed(">=", count, ir.Constant(count.type, vector.lanes))

@@ -1,7 +1,7 @@
 """Lanes moved between vectors, and vectors of small whole numbers kept as bytes.
 
 Where every second element of a row belongs together, as in windows that begin two elements apart, two vectors hold one
-vector of the even and one of the odd elements: two instructions take them apart, two put them together.
+vector of the even and one of the odd elements: two instructions separate them, two interleave them.
 """
 
 from llvmlite import ir

@@ -1,4 +1,4 @@
-"""The memory of an array as a plain address, which costs nothing to hand from function to function.
+"""The memory of an array as a plain address, which costs nothing to pass from function to function.
 
 A Numba array carries a reference count: each function that takes one may raise it on entry and lower it after the last
 use, with a call in the middle of a loop that makes the compiler save every vector register. `Memory` has none. It is
@@ -32,7 +32,7 @@ class Memory(types.Type):
 
 
 class View(types.Type):
-    """A piece of a matrix: see `view`."""
+    """A part of a matrix: see `view`."""
 
     def __init__(self, dtype):
         self.dtype = dtype
@@ -175,7 +175,7 @@ def array_at(typingctx, address, size, like):
 
 @intrinsic(plain=_plain_allocate)
 def allocate(typingctx, like, count):
-    """`Memory` for `count` elements of `like`'s dtype (or of dtype `like`), until it is given back to `release`.
+    """`Memory` for `count` elements of `like`'s dtype (or of dtype `like`), until it is freed by `release`.
 
     It begins at a cache line, so that no vector of a packed panel straddles two.
     """
@@ -195,7 +195,7 @@ def allocate(typingctx, like, count):
 
 @intrinsic(plain=lambda memory: None)
 def release(typingctx, memory):
-    """Give back what `allocate` gave."""
+    """Free the memory of `allocate`."""
 
     def lower(context, builder, signature, arguments):
         context.nrt.free(builder, builder.load(_before(builder, builder.bitcast(arguments[0], _BYTES))))

@@ -1,7 +1,7 @@
-"""Stores that go around the caches, for results larger than those.
+"""Stores that bypass the caches, for results that are larger than these.
 
 A plain store first reads the cache line it writes to. A streaming store does not, which saves a quarter to a third of
-the traffic; but the result is then in memory, not in a cache, so it pays only where the result would not fit a cache.
+the traffic; but the result is then in memory, not in a cache, so it pays only where the result exceeds the caches.
 """
 
 from llvmlite import ir
@@ -16,7 +16,7 @@ from kernels.simd.wide import _wide_of
 
 @intrinsic
 def load_wide_partial(typingctx, array, i, count, fill):
-    """``[array[i + lane] if lane < count else fill for lane in range(WIDE * lanes)]``, reading nothing past `count`."""
+    """``[array[i + lane] if lane < count else fill for lane in range(WIDE * lanes)]``, reading `count` at most."""
     vector = _wide_of(array)
 
     def lower(context, builder, signature, arguments):
@@ -34,9 +34,9 @@ def until_aligned(typingctx, array, i):
     def lower(context, builder, signature, arguments):
         pointer = emit_pointer(context, builder, array, *arguments)
         word, itemsize = ir.IntType(64), array.dtype.bitwidth // 8
-        behind = builder.neg(builder.ptrtoint(pointer, word))
+        to_boundary = builder.neg(builder.ptrtoint(pointer, word))
         return builder.udiv(
-            builder.and_(behind, ir.Constant(word, machine.vector_bytes() - 1)), ir.Constant(word, itemsize)
+            builder.and_(to_boundary, ir.Constant(word, machine.vector_bytes() - 1)), ir.Constant(word, itemsize)
         )
 
     return types.intp(array, types.intp), lower

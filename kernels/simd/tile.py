@@ -78,7 +78,7 @@ def tile_zeros(typingctx, like, rows, vectors):
 
 @intrinsic(prefer_literal=True)
 def tile_rows(typingctx, row, columns, rows, vectors):
-    """``acc[r, :] = row[:columns]`` for every r, 0 past `columns`: a product that starts from its bias."""
+    """``acc[r, :] = row[:columns]`` for every r, 0 beyond `columns`: a product that starts from its bias."""
     tile = _tile_type(row, rows, vectors)
     if tile is None:
         return None
@@ -106,7 +106,7 @@ def _rows_of(context, builder, kind, value, count):
 
 
 def _load_row(builder, tile, pointer, columns=None):
-    """A row of the tile's width; where `columns` is given, lanes past it are zero and their memory is not read."""
+    """A row of the tile's width; where `columns` is given, lanes beyond it are zero and their memory is not read."""
     lanes = tile.vector.lanes
     places = [_right(builder, pointer, v * lanes) for v in range(tile.vectors)]
     if columns is None:
@@ -341,7 +341,7 @@ def tile_add(typingctx, C, acc):
 
 @intrinsic
 def tile_store_partial(typingctx, C, columns, acc):
-    """`tile_store` of the first `columns` columns, touching no memory past them."""
+    """`tile_store` of the first `columns` columns, touching no memory beyond them."""
 
     def lower(context, builder, signature, arguments):
         c, columns, value = arguments
@@ -352,7 +352,7 @@ def tile_store_partial(typingctx, C, columns, acc):
 
 @intrinsic
 def tile_add_partial(typingctx, C, columns, acc):
-    """`tile_add` of the first `columns` columns, touching no memory past them."""
+    """`tile_add` of the first `columns` columns, touching no memory beyond them."""
 
     def lower(context, builder, signature, arguments):
         c, columns, value = arguments

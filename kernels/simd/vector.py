@@ -1,7 +1,7 @@
 """Vectors of lanes: arithmetic, comparison, loads and stores, reductions across lanes.
 
 An array is addressed by a flat offset `i` in elements from its first element; nothing is bounds-checked here, the loops
-must not leave their arrays. A scalar beside a vector is spread over its lanes, in the vector's dtype.
+must not leave their arrays. A scalar operand is broadcast to the lanes of a vector, in the vector's dtype.
 """
 
 import operator
@@ -58,7 +58,7 @@ def load(typingctx, array, i):
 
 @intrinsic
 def load_partial(typingctx, array, i, count, fill):
-    """``[array[i + lane] if lane < count else fill for lane in range(lanes)]``, touching no memory past `count`.
+    """``[array[i + lane] if lane < count else fill for lane in range(lanes)]``, touching no memory beyond `count`.
 
     Where `count` reaches a whole vector, this is as fast as `load`: a loop may have it in every round.
     """
@@ -86,7 +86,7 @@ def store(typingctx, array, i, vector):
 
 @intrinsic
 def store_partial(typingctx, array, i, count, vector):
-    """``for lane in range(min(count, lanes)): array[i + lane] = vector[lane]``, touching no memory past `count`.
+    """``for lane in range(min(count, lanes)): array[i + lane] = vector[lane]``, touching no memory beyond `count`.
 
     Where `count` reaches a whole vector, this is as fast as `store`.
     """
@@ -224,7 +224,7 @@ _bind_mask_operator(operator.invert, lambda builder, a: builder.not_(a))
 
 @intrinsic(plain=lambda a, b, c: a * b + c)
 def fma(typingctx, a, b, c):
-    """``a * b + c`` rounded once; scalars are spread."""
+    """``a * b + c`` rounded once; scalars are broadcast."""
     vector = next((kind for kind in (a, b, c) if isinstance(kind, Vector)), None)
     if vector is None:
         return None
@@ -238,7 +238,7 @@ def fma(typingctx, a, b, c):
 
 @intrinsic
 def select(typingctx, mask, a, b):
-    """``[a[lane] if mask[lane] else b[lane] for lane in range(lanes)]``; scalars are spread."""
+    """``[a[lane] if mask[lane] else b[lane] for lane in range(lanes)]``; scalars are broadcast."""
     vector = next((kind for kind in (a, b) if isinstance(kind, Vector)), None)
     if vector is None:
         return None

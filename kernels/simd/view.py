@@ -1,7 +1,7 @@
-"""A view: a piece of a matrix as one Numba value, {address, row stride, column stride}.
+"""A view: a part of a matrix as one Numba value, {address, row stride, column stride}.
 
 ``A.at(i, j)`` is the view that begins at element (i, j): nothing is copied, an address is moved. A view has no length;
-what a loop may touch, it knows from its own bounds. Strides are in elements:
+a loop's bounds say what it may touch. Strides are in elements:
 
             A = view(a), a of shape (4, 6), C-contiguous           A.at(1, 2)
 

@@ -23,7 +23,7 @@ from kernels.simd import absolute, lane_count, load_partial, max_lanes, maximum,
 from kernels.update.parameters import LIKE, SIZE, TASK, dereference, elements, task_at, tasks_of
 
 ARRAY = SIZE + 1  # the row of the table with the addresses of the gradients
-SMALLEST_SUM = 2.0**-900  # beside it even 2**60 terms that underflow, each below 2**-1022, are negligible
+SMALLEST_SUM = 2.0**-900  # compared with it even 2**60 terms that underflow, each below 2**-1022, are negligible
 
 # --- the norm --------------------------------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class AdagradOptions(NamedTuple):
 
 @jit(inline=True, fastmath=False)
 def descent(p, g, weight_decay, sign):
-    """The gradient to descend."""
+    """The gradient with weight decay, negated to maximise."""
     if weight_decay != 0.0:
         return sign * g + weight_decay * p
     return sign * g
@@ -124,7 +124,7 @@ def adagrad_naive(p, g, total, options):
 
 # --- fast loops: the same, a wide vector at a time -------------------------------------------------------------------
 # Callable from jitted code with the arguments of the naive loops. What is fused is written as `fma`, so that an element
-# is rounded alike wherever it lies.
+# is rounded in the same way wherever it lies.
 
 
 @jit(inline=True, fastmath=False)

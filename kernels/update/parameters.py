@@ -17,7 +17,7 @@ from kernels._parallel import parallel_for
 from kernels._threads import threads_for
 from kernels.simd import array_at
 
-TASK = 16 * 1024  # elements: some 10 us of work, beside which scheduling a task costs little
+TASK = 16 * 1024  # elements: about 10 us of work; scheduling a task costs little in comparison
 
 # Rows of the table; more states follow.
 SIZE, PARAM, GRAD, STATE = 0, 1, 2, 3
@@ -35,7 +35,7 @@ class Task(NamedTuple):
 
 LIKE = {dtype: ndarray(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
 
-# `x.ctypes.data` takes 1 us, more than all else that is done for an array. But the struct behind an ndarray begins with
+# `x.ctypes.data` takes 1 us, more than all else that is done for an array. But an ndarray's C struct begins with
 # the object's header and the address of the data: NumPy's C ABI, compiled into every extension that uses its arrays.
 _DATA = object.__basicsize__
 if ctypes.c_void_p.from_address(id(LIKE[_checks.FLOAT32]) + _DATA).value != LIKE[_checks.FLOAT32].ctypes.data:

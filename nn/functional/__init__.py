@@ -33,6 +33,7 @@ from nn.functional.activation import (
     tanh,
 )
 from nn.functional.affine import feed_forward, linear
+from nn.functional.alpha_dropout import alpha_dropout, feature_alpha_dropout
 from nn.functional.attention import scaled_dot_product_attention
 from nn.functional.convolution import (
     conv1d,
@@ -42,7 +43,10 @@ from nn.functional.convolution import (
     conv_transpose2d,
     conv_transpose3d,
 )
+from nn.functional.distances import bilinear, cosine_similarity, normalize, pairwise_distance, pdist
 from nn.functional.embedding import embedding, embedding_bag, one_hot
+from nn.functional.grids import affine_grid, grid_sample
+from nn.functional.likelihoods import ctc_loss, gaussian_nll_loss, poisson_nll_loss
 from nn.functional.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -54,6 +58,17 @@ from nn.functional.loss import (
     mse_loss,
     nll_loss,
     smooth_l1_loss,
+)
+from nn.functional.margins import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 from nn.functional.normalization import (
     add_layer_norm,
@@ -70,8 +85,11 @@ from nn.functional.pooling import (
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
     adaptive_max_pool1d,
+    adaptive_max_pool1d_with_indices,
     adaptive_max_pool2d,
+    adaptive_max_pool2d_with_indices,
     adaptive_max_pool3d,
+    adaptive_max_pool3d_with_indices,
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
@@ -79,15 +97,47 @@ from nn.functional.pooling import (
     lp_pool2d,
     lp_pool3d,
     max_pool1d,
+    max_pool1d_with_indices,
     max_pool2d,
+    max_pool2d_with_indices,
     max_pool3d,
+    max_pool3d_with_indices,
     max_unpool1d,
     max_unpool2d,
     max_unpool3d,
 )
 from nn.functional.positions import rotary_embedding
 from nn.functional.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
-from nn.functional.resampling import fold, interpolate, pixel_shuffle, pixel_unshuffle, unfold
+from nn.functional.resampling import (
+    channel_shuffle,
+    fold,
+    interpolate,
+    native_channel_shuffle,
+    pixel_shuffle,
+    pixel_unshuffle,
+    unfold,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
+from nn.functional.thresholds import (
+    celu_,
+    elu_,
+    gumbel_softmax,
+    hardshrink,
+    hardtanh_,
+    leaky_relu_,
+    relu_,
+    rrelu,
+    rrelu_,
+    selu_,
+    softmin,
+    softshrink,
+    softsign,
+    tanhshrink,
+    threshold,
+    threshold_,
+)
 
 __all__ = [
     "linear",
@@ -174,4 +224,52 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "kl_div",
+    "alpha_dropout",
+    "feature_alpha_dropout",
+    "bilinear",
+    "cosine_similarity",
+    "normalize",
+    "pairwise_distance",
+    "pdist",
+    "affine_grid",
+    "grid_sample",
+    "ctc_loss",
+    "gaussian_nll_loss",
+    "poisson_nll_loss",
+    "cosine_embedding_loss",
+    "hinge_embedding_loss",
+    "margin_ranking_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
+    "soft_margin_loss",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
+    "celu_",
+    "elu_",
+    "gumbel_softmax",
+    "hardshrink",
+    "hardtanh_",
+    "leaky_relu_",
+    "relu_",
+    "rrelu",
+    "rrelu_",
+    "selu_",
+    "softmin",
+    "softshrink",
+    "softsign",
+    "tanhshrink",
+    "threshold",
+    "threshold_",
+    "channel_shuffle",
+    "native_channel_shuffle",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
+    "adaptive_max_pool1d_with_indices",
+    "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d_with_indices",
+    "max_pool1d_with_indices",
+    "max_pool2d_with_indices",
+    "max_pool3d_with_indices",
 ]

@@ -4,8 +4,27 @@ import numpy as np
 
 import kernels
 from nn import random
+from nn.autograd.recomposed import recomposed
+from nn.functional import composed
 from nn.functional.arguments import checked, in_place, number
-from nn.tape import record
+from nn.operations.arguments import scaled
+from nn.operations.elementwise import sigmoid as logistic
+from nn.operations.elementwise import where
+from nn.tape import record, record_linear
+
+
+def _record(name, forward, backward, input, derivative=None, *options):
+    """Record a function of each element; the kernels take x and `options`. Without `derivative`, x times a constant."""
+    x = checked(name, input).array
+
+    def gradient(dy):
+        return backward(dy, x, *options)
+
+    def constant_factor(dy, input):
+        return scaled(name, gradient, dy, (input,))
+
+    y = forward(x, *options)
+    return record(name, y, (input,), gradient, (input,), derivative=derivative or constant_factor)
 
 
 def relu(input, inplace=False):
@@ -51,12 +70,8 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
     inplace
         As for `relu`.
     """
-    x, negative_slope = checked("leaky_relu", input).array, number(negative_slope)
-
-    def backward(dy):
-        return kernels.leaky_relu_backward(dy, x, negative_slope)
-
-    y = record("leaky_relu", kernels.leaky_relu(x, negative_slope), (input,), backward, (input,))
+    slope = number(negative_slope)
+    y = _record("leaky_relu", kernels.leaky_relu, kernels.leaky_relu_backward, input, None, slope)
     return in_place(input, y, inplace)
 
 
@@ -81,9 +96,12 @@ def prelu(input, weight):
     Reference: He et al., "Delving Deep into Rectifiers" (2015), equation 1.
     """
     x, w = checked("prelu", input).array, checked("prelu", weight, "weight").array
-    return record(
-        "prelu", kernels.prelu(x, w), (input, weight), lambda dy: kernels.prelu_backward(dy, x, w), (input, weight)
-    )
+
+    def backward(dy):
+        return kernels.prelu_backward(dy, x, w)
+
+    inputs = input, weight
+    return record("prelu", kernels.prelu(x, w), inputs, backward, inputs, derivative=recomposed(composed.prelu))
 
 
 def elu(input, alpha=1.0, inplace=False):
@@ -100,8 +118,9 @@ def elu(input, alpha=1.0, inplace=False):
     Reference: Clevert et al., "Fast and Accurate Deep Network Learning by Exponential Linear Units (ELUs)" (2016),
     equation 15.
     """
-    x, alpha = checked("elu", input).array, number(alpha)
-    y = record("elu", kernels.elu(x, alpha), (input,), lambda dy: kernels.elu_backward(dy, x, alpha), (input,))
+    alpha = number(alpha)
+    derivative = recomposed(lambda x: composed.elu(x, 1, alpha, 1))
+    y = _record("elu", kernels.elu, kernels.elu_backward, input, derivative, alpha)
     return in_place(input, y, inplace)
 
 
@@ -112,9 +131,9 @@ def selu(input, inplace=False):
 
     Reference: Klambauer et al., "Self-Normalizing Neural Networks" (2017), equation 2.
     """
-    x = checked("selu", input).array
-    y = record("selu", kernels.selu(x), (input,), lambda dy: kernels.selu_backward(dy, x), (input,))
-    return in_place(input, y, inplace)
+    return in_place(
+        input, _record("selu", kernels.selu, kernels.selu_backward, input, recomposed(composed.selu)), inplace
+    )
 
 
 def celu(input, alpha=1.0, inplace=False):
@@ -136,8 +155,9 @@ def celu(input, alpha=1.0, inplace=False):
 
     Reference: Barron, "Continuously Differentiable Exponential Linear Units" (2017), equation 2.
     """
-    x, alpha = checked("celu", input).array, number(alpha)
-    y = record("celu", kernels.celu(x, alpha), (input,), lambda dy: kernels.celu_backward(dy, x, alpha), (input,))
+    alpha = number(alpha)
+    derivative = recomposed(lambda x: composed.elu(x, 1, alpha, 1 / alpha))
+    y = _record("celu", kernels.celu, kernels.celu_backward, input, derivative, alpha)
     return in_place(input, y, inplace)
 
 
@@ -158,19 +178,18 @@ def gelu(input, approximate="none"):
 
     Reference: Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016), section 2.
     """
-    x = checked("gelu", input).array
 
-    def backward(dy):
-        return kernels.gelu_backward(dy, x, approximate)
+    def derivative(dy, input):
+        return composed.gelu_gradient(dy, input, approximate)
 
-    return record("gelu", kernels.gelu(x, approximate), (input,), backward, (input,))
+    return _record("gelu", kernels.gelu, kernels.gelu_backward, input, derivative, approximate)
 
 
 def silu(input, inplace=False):
     """x · sigmoid(x), elementwise; `input` and `inplace` as for `relu`."""
-    x = checked("silu", input).array
-    y = record("silu", kernels.silu(x), (input,), lambda dy: kernels.silu_backward(dy, x), (input,))
-    return in_place(input, y, inplace)
+    return in_place(
+        input, _record("silu", kernels.silu, kernels.silu_backward, input, recomposed(composed.silu)), inplace
+    )
 
 
 def mish(input, inplace=False):
@@ -178,9 +197,9 @@ def mish(input, inplace=False):
 
     Reference: Misra, "Mish" (2019), equation 1.
     """
-    x = checked("mish", input).array
-    y = record("mish", kernels.mish(x), (input,), lambda dy: kernels.mish_backward(dy, x), (input,))
-    return in_place(input, y, inplace)
+    return in_place(
+        input, _record("mish", kernels.mish, kernels.mish_backward, input, recomposed(composed.mish)), inplace
+    )
 
 
 def sigmoid(input):
@@ -204,12 +223,13 @@ def softplus(input, beta=1.0, threshold=20.0):
     threshold : float, default 20.0
         Where beta · x is larger, the result is x itself.
     """
-    x, beta, threshold = checked("softplus", input).array, number(beta), number(threshold)
+    beta, threshold = number(beta), number(threshold)
 
-    def backward(dy):
-        return kernels.softplus_backward(dy, x, beta, threshold)
+    def derivative(dy, input):
+        product = input * beta
+        return dy * where(product.array > threshold, 1, logistic(product))
 
-    return record("softplus", kernels.softplus(x, beta, threshold), (input,), backward, (input,))
+    return _record("softplus", kernels.softplus, kernels.softplus_backward, input, derivative, beta, threshold)
 
 
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
@@ -223,28 +243,20 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     inplace
         As for `relu`.
     """
-    x, min_val, max_val = checked("hardtanh", input).array, number(min_val), number(max_val)
-
-    def backward(dy):
-        return kernels.hardtanh_backward(dy, x, min_val, max_val)
-
-    y = record("hardtanh", kernels.hardtanh(x, min_val, max_val), (input,), backward, (input,))
+    limits = number(min_val), number(max_val)
+    y = _record("hardtanh", kernels.hardtanh, kernels.hardtanh_backward, input, None, *limits)
     return in_place(input, y, inplace)
 
 
 def hardswish(input, inplace=False):
     """x · relu6(x + 3) / 6, elementwise; `input` and `inplace` as for `relu`."""
-    x = checked("hardswish", input).array
-    y = record("hardswish", kernels.hardswish(x), (input,), lambda dy: kernels.hardswish_backward(dy, x), (input,))
+    y = _record("hardswish", kernels.hardswish, kernels.hardswish_backward, input, composed.hardswish_gradient)
     return in_place(input, y, inplace)
 
 
 def hardsigmoid(input, inplace=False):
     """relu6(x + 3) / 6, elementwise; `input` and `inplace` as for `relu`."""
-    x = checked("hardsigmoid", input).array
-    y = record(
-        "hardsigmoid", kernels.hardsigmoid(x), (input,), lambda dy: kernels.hardsigmoid_backward(dy, x), (input,)
-    )
+    y = _record("hardsigmoid", kernels.hardsigmoid, kernels.hardsigmoid_backward, input)
     return in_place(input, y, inplace)
 
 
@@ -270,16 +282,12 @@ def glu(input, dim=-1):
 
     Reference: Dauphin et al., "Language Modeling with Gated Convolutional Networks" (2017), equation 1.
     """
-    x = checked("glu", input).array
-    return record("glu", kernels.glu(x, dim), (input,), lambda dy: kernels.glu_backward(dy, x, dim), (input,))
+    return _record("glu", kernels.glu, kernels.glu_backward, input, recomposed(lambda x: composed.glu(x, dim)), dim)
 
 
 def logsigmoid(input):
     """log(sigmoid(x)), elementwise; `input` as for `relu`."""
-    x = checked("logsigmoid", input).array
-    return record(
-        "logsigmoid", kernels.logsigmoid(x), (input,), lambda dy: kernels.logsigmoid_backward(dy, x), (input,)
-    )
+    return _record("logsigmoid", kernels.logsigmoid, kernels.logsigmoid_backward, input, composed.logsigmoid_gradient)
 
 
 def softmax(input, dim=None):
@@ -367,11 +375,17 @@ def _dropout(name, input, p, training, inplace, dims):
         raise ValueError(f"{name}: p must be between 0 and 1, got {p}")
     x = checked(name, input).array
     if dims is not None and x.ndim not in (dims + 1, dims + 2):
-        raise ValueError(f"{name}: input must have {dims + 1} or {dims + 2} dimensions, got shape {x.shape}")
+        if x.ndim < 2 or dims == 1:
+            raise ValueError(f"{name}: input must have {dims + 1} or {dims + 2} dimensions, got shape {x.shape}")
+        dims = x.ndim - 2  # (N, C, ...), as in PyTorch: single elements of (N, C)
     if not training or p == 0:
         return input
-    shape = x.shape if dims is None else x.shape[:-dims] + (1,) * dims
+    shape = x.shape[: x.ndim - dims] + (1,) * dims if dims else x.shape
     scale = (random.generator().random(shape, np.float32) >= p).astype(x.dtype)
     if p < 1:
         scale /= 1 - p
-    return in_place(input, record(name, x * scale, (input,), lambda dy: dy * scale), inplace)
+
+    def scaled_by(x):
+        return x * scale
+
+    return in_place(input, record_linear(name, scaled_by, scaled_by, input), inplace)

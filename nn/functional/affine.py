@@ -1,11 +1,21 @@
 """The affine map, and the feed-forward block: two affine maps with an activation between them."""
 
+import math
+
 import numpy as np
 
 import kernels
+from nn.autograd.recomposed import gradients_of
+from nn.functional import activation as activations
 from nn.functional.arguments import checked
+from nn.functional.composed import affine
 from nn.grad_mode import is_grad_enabled
+from nn.operations.arithmetic import matmul, reshaped
+from nn.operations.elementwise import relu
+from nn.operations.orders import transpose
+from nn.operations.reductions import sum as sum_of
 from nn.tape import record
+from nn.tensor import Tensor
 
 
 def linear(input, weight, bias=None):
@@ -38,7 +48,16 @@ def linear(input, weight, bias=None):
     def backward(dy):
         return kernels.linear_backward(dy, x, w, needs=needs)
 
-    return record("linear", kernels.linear(x, w, b), (input, weight, bias), backward, (input, weight))
+    def derivative(dy, input, weight):
+        rows, columns = (reshaped(t, (math.prod(t.array.shape[:-1]), t.array.shape[-1])) for t in (dy, input))
+        return (
+            matmul(dy, weight) if needs[0] else None,
+            matmul(transpose(rows, 0, 1), columns) if needs[1] else None,
+            sum_of(rows, 0) if needs[2] else None,
+        )
+
+    y = kernels.linear(x, w, b)
+    return record("linear", y, (input, weight, bias), backward, (input, weight), derivative=derivative)
 
 
 def feed_forward(input, weight1, bias1, weight2, bias2, activation="gelu"):
@@ -77,4 +96,21 @@ def feed_forward(input, weight1, bias1, weight2, bias2, activation="gelu"):
     def backward(dy):
         return kernels.feed_forward_backward(dy, x, w1, w2, preactivation, activation, needs=needs)
 
-    return record("feed_forward", y, inputs, backward, (input, weight1, weight2))
+    def derivative(dy, input, weight1, weight2, bias1):
+        def compose(x, w1, b1, w2, b2):
+            return affine(_activated(affine(x, w1, b1), activation), w2, b2)
+
+        leaf2 = Tensor(b2, requires_grad=True) if needs[4] else None  # no gradient depends on its values
+        return gradients_of(compose, dy, input, weight1, bias1, weight2, leaf2)
+
+    return record("feed_forward", y, inputs, backward, (input, weight1, weight2, bias1), derivative=derivative)
+
+
+def _activated(z, activation):
+    """The activations of a feed-forward block, by name, as compositions of functions."""
+    if activation == "swiglu":
+        gate, value = z.chunk(2, -1)
+        return activations.silu(gate) * value
+    if activation.startswith("gelu"):
+        return activations.gelu(z, "tanh" if activation == "gelu_tanh" else "none")
+    return relu(z) if activation == "relu" else activations.silu(z)

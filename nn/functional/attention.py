@@ -3,7 +3,10 @@
 import numpy as np
 
 import kernels
+from kernels.reference.attention import kept
 from nn import random
+from nn.autograd.recomposed import gradients_of
+from nn.functional import composed
 from nn.functional.arguments import checked, constant, number
 from nn.grad_mode import is_grad_enabled
 from nn.tape import record
@@ -87,8 +90,35 @@ def scaled_dot_product_attention(
     def backward(dout):
         return kernels.scaled_dot_product_attention_backward(dout, q, k, v, out, lse, **options, needs=needs)
 
+    def derivative(dout, query, key, value, bias, alibi, out):
+        rules = _rules(q.shape, q.dtype, k.shape[-2], options)
+        bias = bias if bias is not None and bias.dtype.kind == "f" else None
+        if bias is None and mask is not None and mask.dtype.kind == "f":
+            bias = Tensor(mask)
+        return gradients_of(lambda *inputs: composed.attention(*inputs, **rules), dout, query, key, value, bias)
+
     inputs = (query, key, value, bias)
-    return record(name, out, inputs, backward, (*inputs, alibi), saves_result=True)
+    return record(name, out, inputs, backward, (*inputs, alibi), derivative=derivative, saves_result=True)
+
+
+def _rules(shape, dtype, length, options):
+    """The options as `composed.attention` takes them, for queries of a shape and keys of a length."""
+    distance = np.arange(length) - np.arange(shape[-2])[:, None] - options["causal_offset"]
+    hidden = distance > 0 if options["is_causal"] else np.zeros(distance.shape, bool)
+    left, right = options["window"] or (None, None)
+    hidden = hidden if left is None else hidden | (distance < -left)
+    hidden = hidden if right is None else hidden | (distance > right)
+    mask, slopes, p = options["attn_mask"], options["alibi"], options["dropout_p"]
+    if mask is not None:
+        hidden = hidden | (~mask if mask.dtype.kind == "b" else mask == -np.inf)
+    factors = (kept((*shape[:-1], length), p, options["seed"]) / (1 - p)).astype(dtype) if p else None
+    return {
+        "scale": options["scale"],
+        "softcap": options["softcap"],
+        "hidden": hidden,
+        "distances": None if slopes is None else slopes[:, None, None] * np.abs(distance).astype(slopes.dtype),
+        "factors": factors,
+    }
 
 
 def _broadcast(name, tensors, trailing):

@@ -2,6 +2,8 @@
 
 import kernels
 from nn.functional.arguments import checked
+from nn.functional.trilinear import record_factor
+from nn.operations.reductions import sum as sum_of
 from nn.tape import record
 
 
@@ -92,7 +94,22 @@ def _record(name, forward, backward, input, weight, bias, geometry):
     def gradients(dy):
         return backward(dy, x, w, *geometry, needs=needs)
 
-    return record(name, forward(x, w, b, *geometry), (input, weight, bias), gradients, (input, weight))
+    def derivative(dy, input, weight):
+        maps = (
+            lambda x, w, dy: backward(dy, x, w, *geometry, needs=(True, False, False))[0],
+            lambda x, w, dy: backward(dy, x, w, *geometry, needs=(False, True, False))[1],
+            lambda x, w, dy: forward(x, w, None, *geometry),
+        )
+        factors = (input, weight, dy)
+        others = tuple(d for d in range(dy.ndim) if d != dy.ndim - w.ndim + 1)  # all but the channels
+        return (
+            record_factor(name, maps, 0, factors) if needs[0] else None,
+            record_factor(name, maps, 1, factors) if needs[1] else None,
+            sum_of(dy, others) if needs[2] else None,
+        )
+
+    y = forward(x, w, b, *geometry)
+    return record(name, y, (input, weight, bias), gradients, (input, weight), derivative=derivative)
 
 
 def _check_channels(name, shape):

@@ -4,11 +4,14 @@ import numpy as np
 
 import kernels
 from nn.functional.arguments import check_classes, constant
-from nn.tape import record
+from nn.functional.trilinear import record_factor
+from nn.tape import record, record_linear
 from nn.tensor import Tensor
 
 
-def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False):
+def embedding(
+    input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False
+):  # fmt: skip
     """The rows of `weight` at the indices in `input`.
 
     Parameters
@@ -23,6 +26,8 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
         The p of that p-norm.
     scale_grad_by_freq : bool, default False
         Whether the gradient of a row is divided by the number of times that its index occurs in `input`.
+    sparse : bool, default False
+        Has no effect: gradients are dense.
 
     Returns
     -------
@@ -52,7 +57,18 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     def backward(dy):
         return kernels.embedding_backward(dy, ids, number, padding_idx, scale_grad_by_freq)
 
-    return record("embedding", y, (weight,), backward, (input,))
+    def adjoint(d):
+        rows = kernels.embedding(ids, d)
+        if scale_grad_by_freq:
+            rows = (rows / np.bincount(ids.reshape(-1), minlength=number)[ids][..., None]).astype(d.dtype)
+        if padding_idx is not None:
+            rows[ids == padding_idx % number] = 0
+        return rows
+
+    def derivative(dy, input):
+        return record_linear("embedding", backward, adjoint, dy, (input,))
+
+    return record("embedding", y, (weight,), backward, (input,), derivative=derivative)
 
 
 def embedding_bag(
@@ -63,7 +79,7 @@ def embedding_bag(
     norm_type=2.0,
     scale_grad_by_freq=False,
     mode="mean",
-    *,
+    sparse=False,
     per_sample_weights=None,
     include_last_offset=False,
     padding_idx=None,
@@ -80,6 +96,8 @@ def embedding_bag(
     max_norm, norm_type, scale_grad_by_freq
         As for `embedding`.
     mode : {"mean", "sum", "max"}
+    sparse : bool
+        Has no effect, as for `embedding`.
     per_sample_weights : Tensor of the shape of `input`, optional
         Factors of the rows; for "sum" only.
     include_last_offset : bool, default False
@@ -115,7 +133,39 @@ def embedding_bag(
 
     # the table itself is read only for the gradient with respect to the factors
     saved = (input, offsets, per_sample_weights, weight if needs[1] else None)
-    return record("embedding_bag", y, (weight, per_sample_weights), backward, saved)
+    derivative = None if scale_grad_by_freq else _bag_derivative(ids, table, starts, mode, options, needs)
+    return record("embedding_bag", y, (weight, per_sample_weights), backward, saved, derivative=derivative)
+
+
+def _bag_derivative(ids, table, starts, mode, options, needs):
+    """The derivative of `embedding_bag` for `record`: it is linear in the table and in the factors."""
+    places = options.get("indices")  # in `ids`, of the elements that were the largest
+
+    def bags(w, f, dy):
+        if mode == "max":
+            rows = ids.reshape(-1)[np.maximum(places, 0)] if ids.size else places
+            return np.where(places < 0, 0, np.take_along_axis(w, rows, 0)).astype(w.dtype, copy=False)
+        return kernels.embedding_bag(ids, w, starts, None, 2.0, False, mode, **options | {"per_sample_weights": f})
+
+    def gradient(i):
+        def of_factor(w, f, dy):
+            given = options | {"per_sample_weights": f}
+            return kernels.embedding_bag_backward(dy, ids, w, starts, False, mode, **given, needs=(i == 0, i == 1))[i]
+
+        return of_factor
+
+    maps = gradient(0), gradient(1), bags
+
+    def derivative(dy, input, offsets, factors, weight):
+        if needs[1]:
+            return tuple(
+                record_factor("embedding_bag", maps, i, (weight, factors, dy)) if needs[i] else None for i in (0, 1)
+            )
+        f = options["per_sample_weights"]
+        to_rows, to_bags = (lambda dy: maps[0](table, f, dy)), (lambda d: bags(d, f, None))
+        return record_linear("embedding_bag", to_rows, to_bags, dy, (input, offsets, factors)), None
+
+    return derivative
 
 
 def one_hot(input, num_classes=-1):

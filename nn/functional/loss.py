@@ -5,13 +5,26 @@ import warnings
 import numpy as np
 
 import kernels
+from nn.autograd.recomposed import gradients_of, recomposed
+from nn.functional import composed, soft_targets
 from nn.functional.arguments import checked, constant, number
+from nn.functional.reduction import reduced, reduction_of
+from nn.functional.soft_targets import needs_gradient
 from nn.grad_mode import is_grad_enabled
-from nn.tape import record
+from nn.tape import record, record_linear
 from nn.tensor import Tensor
 
 
-def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+def cross_entropy(
+    input,
+    target,
+    weight=None,
+    size_average=None,
+    ignore_index=-100,
+    reduce=None,
+    reduction="mean",
+    label_smoothing=0.0,
+):
     """The cross-entropy between softmax(input) and the target classes.
 
     Parameters
@@ -22,6 +35,8 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         Classes, int64 or int32, of the shape of `input` without C; or probabilities in the shape of `input`.
     weight : Tensor or array (C,), optional
         The weight of each class; "mean" divides by the weights of the targets.
+    size_average, reduce
+        What older programs give instead of `reduction`.
     ignore_index : int, default -100
         Targets of this class are ignored; for classes only.
     reduction : {"mean", "sum", "none"}
@@ -46,6 +61,10 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     >>> nn.functional.cross_entropy(nn.tensor([[0.0, 0.0], [9.0, -9.0]]), nn.tensor([1, 0]))
     tensor(0.3465736)
     """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if needs_gradient(target):
+        x = checked("cross_entropy", input)
+        return soft_targets.cross_entropy(x, target, weight, ignore_index, reduction, number(label_smoothing))
     x, t, w = (
         checked("cross_entropy", input).array,
         constant("cross_entropy", target),
@@ -60,7 +79,12 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     def backward(dy):
         return kernels.cross_entropy_backward(dy, x, t, w, ignore_index, reduction, label_smoothing, lse=lse)
 
-    return record("cross_entropy", y, (input,), backward, (input, target, weight))
+    def derivative(dy, input, target, weight):
+        return gradients_of(
+            lambda x: composed.cross_entropy(x, t, w, ignore_index, reduction, label_smoothing), dy, input
+        )
+
+    return record("cross_entropy", y, (input,), backward, (input, target, weight), derivative=derivative)
 
 
 def linear_cross_entropy(
@@ -123,10 +147,25 @@ def linear_cross_entropy(
         given, saved[0] = saved[0], None  # they become the result: a second backward recomputes them
         return kernels.linear_cross_entropy_backward(dy, *arrays, **options, gradients=given, needs=needs)
 
-    return record(name, loss, inputs, backward, (*inputs, target, weight))
+    def derivative(dy, input, linear_weight, linear_bias, target, weight):
+        index = -100 if options["ignore_index"] is None else options["ignore_index"]
+
+        def compose(x, w, b):
+            logits, t = composed.affine(x, w, b), arrays[2]
+            logits = logits.reshape(-1, logits.shape[-1]) if logits.ndim > 2 else logits
+            losses = composed.cross_entropy(
+                logits, t.reshape(logits.shape[:-1]), options["weight"], index, reduction, options["label_smoothing"]
+            )
+            return losses.reshape(t.shape) if reduction == "none" else losses
+
+        return gradients_of(compose, dy, input, linear_weight, linear_bias)
+
+    return record(name, loss, inputs, backward, (*inputs, target, weight), derivative=derivative)
 
 
-def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
+def nll_loss(
+    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
+):  # fmt: skip
     """The negative log-likelihood of the target classes.
 
     Parameters
@@ -135,7 +174,7 @@ def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
         Log-probabilities.
     target : Tensor or array
         Classes, int64 or int32, of the shape of `input` without C.
-    weight, ignore_index, reduction
+    weight, size_average, ignore_index, reduce, reduction
         As for `cross_entropy`.
 
     Returns
@@ -148,6 +187,7 @@ def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
     TypeError, ValueError, IndexError
         As `cross_entropy`.
     """
+    reduction = reduction_of(reduction, size_average, reduce)
     x, t, w = checked("nll_loss", input).array, constant("nll_loss", target), constant("nll_loss", weight)
     ignore_index = number(ignore_index)
     y = kernels.nll_loss(x, t, w, ignore_index, reduction)
@@ -155,10 +195,16 @@ def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
     def backward(dy):
         return kernels.nll_loss_backward(dy, x, t, w, ignore_index, reduction)
 
-    return record("nll_loss", y, (input,), backward, (target, weight))
+    def derivative(dy, target, weight):
+        def adjoint(d):
+            return kernels.nll_loss(d, t, w, ignore_index, reduction)
+
+        return record_linear("nll_loss", backward, adjoint, dy, (target, weight))
+
+    return record("nll_loss", y, (input,), backward, (target, weight), derivative=derivative)
 
 
-def _pair_loss(name, forward, backward_kernel, input, target, *options):
+def _pair_loss(name, forward, backward_kernel, compose, input, target, *options):
     """Record a loss of two operands, both of which can get a gradient."""
     target = target if isinstance(target, Tensor) else Tensor(target)
     if checked(name, input).shape != target.shape:
@@ -175,7 +221,8 @@ def _pair_loss(name, forward, backward_kernel, input, target, *options):
     def backward(dy):
         return backward_kernel(dy, x, t, *options, needs=needs)
 
-    return record(name, forward(x, t, *options), (input, target), backward, (input, target))
+    inputs, derivative = (input, target), recomposed(lambda x, t: compose(x, t, *options))
+    return record(name, forward(x, t, *options), inputs, backward, inputs, derivative=derivative)
 
 
 def _common_shape(name, input, target):
@@ -186,7 +233,20 @@ def _common_shape(name, input, target):
         raise ValueError(f"{name}: shapes do not broadcast: input is {input.shape}, target is {target.shape}") from None
 
 
-def mse_loss(input, target, reduction="mean"):
+def _weighted_loss(name, losses, weight, reduction):
+    """The losses times weights; "mean" divides by the sum of these."""
+    weight = _same_size(name, losses, weight)
+    losses = losses * weight
+    return losses.sum() / weight.sum() if reduction == "mean" else reduced(name, losses, reduction)
+
+
+def _same_size(name, losses, weight):
+    if checked(name, weight, "weight").shape != losses.shape:
+        raise ValueError(f"{name}: weight must have the shape of the losses, {losses.shape}, got {weight.shape}")
+    return weight
+
+
+def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """The squared difference.
 
     Parameters
@@ -194,7 +254,11 @@ def mse_loss(input, target, reduction="mean"):
     input : Tensor
     target : Tensor or array
         Broadcasts with `input`; a shape other than that of `input` warns, as in PyTorch.
+    size_average, reduce
+        What older programs give instead of `reduction`.
     reduction : {"mean", "sum", "none"}
+    weight : Tensor of the shape of `input`, optional
+        Factor on each loss; "mean" divides by the sum of the weights.
 
     Returns
     -------
@@ -212,20 +276,28 @@ def mse_loss(input, target, reduction="mean"):
     >>> nn.functional.mse_loss(nn.tensor([1.0, 2.0]), nn.tensor([1.0, 4.0]))
     tensor(2.)
     """
-    return _pair_loss("mse_loss", kernels.mse_loss, kernels.mse_loss_backward, input, target, reduction)
+    reduction = reduction_of(reduction, size_average, reduce)
+    if weight is not None:
+        return _weighted_loss("mse_loss", mse_loss(input, target, reduction="none"), weight, reduction)
+    pair = kernels.mse_loss, kernels.mse_loss_backward
+    return _pair_loss("mse_loss", *pair, composed.squared, input, target, reduction)
 
 
-def l1_loss(input, target, reduction="mean"):
-    """The absolute difference; `input`, `target` and `reduction` as for `mse_loss`."""
-    return _pair_loss("l1_loss", kernels.l1_loss, kernels.l1_loss_backward, input, target, reduction)
+def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """The absolute difference; arguments as for `mse_loss`."""
+    reduction = reduction_of(reduction, size_average, reduce)
+    if weight is not None:
+        return _weighted_loss("l1_loss", l1_loss(input, target, reduction="none"), weight, reduction)
+    pair = kernels.l1_loss, kernels.l1_loss_backward
+    return _pair_loss("l1_loss", *pair, composed.absolute, input, target, reduction)
 
 
-def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
+def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
     """d² / (2 beta) where |d| < beta, else |d| - beta / 2, for the difference d.
 
     Parameters
     ----------
-    input, target, reduction
+    input, target, size_average, reduce, reduction
         As for `mse_loss`.
     beta : float, default 1.0
         At least 0; 0 gives `l1_loss`.
@@ -237,12 +309,12 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
 
     Reference: Girshick, "Fast R-CNN" (2015), equation 3.
     """
-    return _pair_loss(
-        "smooth_l1_loss", kernels.smooth_l1_loss, kernels.smooth_l1_loss_backward, input, target, reduction, beta
-    )
+    reduction = reduction_of(reduction, size_average, reduce)
+    pair = kernels.smooth_l1_loss, kernels.smooth_l1_loss_backward
+    return _pair_loss("smooth_l1_loss", *pair, composed.smooth_absolute, input, target, reduction, beta)
 
 
-def huber_loss(input, target, reduction="mean", delta=1.0):
+def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """d² / 2 where |d| < delta, else delta · (|d| - delta / 2), for the difference d.
 
     Parameters
@@ -251,16 +323,22 @@ def huber_loss(input, target, reduction="mean", delta=1.0):
         As for `mse_loss`.
     delta : float, default 1.0
         Positive.
+    weight : Tensor of the shape of `input`, optional
+        Factor on each loss; "mean" is that of the products.
 
     Raises
     ------
     TypeError, ValueError
         As `mse_loss`, or `delta` is not positive.
     """
-    return _pair_loss("huber_loss", kernels.huber_loss, kernels.huber_loss_backward, input, target, reduction, delta)
+    if weight is not None:
+        losses = huber_loss(input, target, "none", delta)
+        return reduced("huber_loss", losses * _same_size("huber_loss", losses, weight), reduction)
+    pair = kernels.huber_loss, kernels.huber_loss_backward
+    return _pair_loss("huber_loss", *pair, composed.huber, input, target, reduction, delta)
 
 
-def binary_cross_entropy(input, target, weight=None, reduction="mean"):
+def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     """The cross-entropy of probabilities `input` and `target`, element by element; logarithms are at least -100.
 
     Parameters
@@ -269,6 +347,8 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     target : Tensor or array of the same shape
     weight : Tensor or array, optional
         Factor on each loss; broadcasts.
+    size_average, reduce
+        What older programs give instead of `reduction`.
     reduction : {"mean", "sum", "none"}
 
     Returns
@@ -281,6 +361,9 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     TypeError, ValueError
         Dtypes or shapes do not match, or the reduction is unknown.
     """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if needs_gradient(target):
+        return soft_targets.binary_cross_entropy(checked("binary_cross_entropy", input), target, weight, reduction)
     x, t, w = (
         checked("binary_cross_entropy", input).array,
         constant("binary_cross_entropy", target),
@@ -291,10 +374,16 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     def backward(dy):
         return kernels.binary_cross_entropy_backward(dy, x, t, w, reduction)
 
-    return record("binary_cross_entropy", y, (input,), backward, (input, target, weight))
+    def derivative(dy, input, target, weight):
+        each = composed.shared(dy if w is None else dy * w, reduction, x.shape)
+        return each * (input - t) / (input * (1 - input)).clamp(1e-12)
+
+    return record("binary_cross_entropy", y, (input,), backward, (input, target, weight), derivative=derivative)
 
 
-def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
+def binary_cross_entropy_with_logits(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
+):
     """`binary_cross_entropy` of sigmoid(input), computed from the logits without loss of precision.
 
     Parameters
@@ -303,6 +392,8 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     target : Tensor or array of the same shape
     weight : Tensor or array, optional
         Factor on each loss; broadcasts.
+    size_average, reduce
+        What older programs give instead of `reduction`.
     reduction : {"mean", "sum", "none"}
     pos_weight : Tensor or array, optional
         Factor on the losses of positive targets; broadcasts.
@@ -317,6 +408,10 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     TypeError, ValueError
         Dtypes or shapes do not match, or the reduction is unknown.
     """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if needs_gradient(target):
+        x = checked("binary_cross_entropy_with_logits", input)
+        return soft_targets.binary_cross_entropy_with_logits(x, target, weight, reduction, pos_weight)
     x, t, w, p = (
         checked("binary_cross_entropy_with_logits", input).array,
         *(constant("binary_cross_entropy_with_logits", v) for v in (target, weight, pos_weight)),
@@ -326,10 +421,16 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     def backward(dy):
         return kernels.binary_cross_entropy_with_logits_backward(dy, x, t, w, reduction, p)
 
-    return record("binary_cross_entropy_with_logits", y, (input,), backward, (input, target, weight, pos_weight))
+    def derivative(dy, input, target, weight, pos_weight):
+        each = composed.shared(dy if w is None else dy * w, reduction, x.shape)
+        positive = t if p is None else t * p
+        return each * ((1 - t + positive) * input.sigmoid() - positive)
+
+    saved = input, target, weight, pos_weight
+    return record("binary_cross_entropy_with_logits", y, (input,), backward, saved, derivative=derivative)
 
 
-def kl_div(input, target, reduction="mean", log_target=False):
+def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     """The Kullback-Leibler divergence of the distribution `target` from `input`, element by element.
 
     Parameters
@@ -338,6 +439,8 @@ def kl_div(input, target, reduction="mean", log_target=False):
         Log-probabilities.
     target : Tensor or array
         Probabilities, or with `log_target` log-probabilities. It broadcasts with `input`.
+    size_average, reduce
+        What older programs give instead of `reduction`.
     reduction : {"mean", "batchmean", "sum", "none"}
         "batchmean", the sum divided by the first dimension of `input`, is the mathematical definition.
     log_target : bool, default False
@@ -353,11 +456,14 @@ def kl_div(input, target, reduction="mean", log_target=False):
     TypeError, ValueError
         Dtypes or shapes do not match, or the reduction is unknown.
     """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if needs_gradient(target):
+        return soft_targets.kl_div(checked("kl_div", input), target, reduction, log_target)
     x, t = checked("kl_div", input).array, constant("kl_div", target)
     if x.shape != t.shape:
         shape = _common_shape("kl_div", x, t)
         if reduction == "batchmean" and x.ndim:
-            return kl_div(input, target, "sum", log_target) / len(x)
+            return kl_div(input, target, reduction="sum", log_target=log_target) / len(x)
         input, t = input.expand(shape), np.broadcast_to(t, shape)
         x = input.array
     y = kernels.kl_div(x, t, reduction, log_target)
@@ -365,4 +471,7 @@ def kl_div(input, target, reduction="mean", log_target=False):
     def backward(dy):
         return kernels.kl_div_backward(dy, x, t, reduction, log_target)
 
-    return record("kl_div", y, (input,), backward, (target,))
+    def derivative(dy, target):
+        return composed.shared(dy, reduction, x.shape) * (-np.exp(t) if log_target else -t)
+
+    return record("kl_div", y, (input,), backward, (target,), derivative=derivative)

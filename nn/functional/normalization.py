@@ -3,8 +3,11 @@
 import numpy as np
 
 import kernels
+from nn.autograd.recomposed import recomposed, summed
+from nn.functional import composed
 from nn.functional.arguments import checked, number
 from nn.grad_mode import is_grad_enabled
+from nn.storage import edge
 from nn.tape import record, record_several
 
 
@@ -65,7 +68,13 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     def backward(dy):
         return kernels.batch_norm_backward(dy, x, saved["mean"], saved["rstd"], w, training, needs=needs)
 
-    return record("batch_norm", y, (input, weight, bias), backward, (input, weight))
+    def compose(x, w, b):
+        if training:
+            return composed.normalized_channels(x, w, b, eps)
+        return composed.normalized_by(x, w, b, saved["mean"], saved["rstd"])
+
+    derivative = recomposed(compose, b if needs[2] else None)
+    return record("batch_norm", y, (input, weight, bias), backward, (input, weight), derivative=derivative)
 
 
 def instance_norm(
@@ -114,7 +123,13 @@ def instance_norm(
     def backward(dy):
         return kernels.instance_norm_backward(dy, x, saved["mean"], saved["rstd"], w, use_input_stats, needs=needs)
 
-    return record("instance_norm", y, (input, weight, bias), backward, (input, weight))
+    def compose(x, w, b):
+        if use_input_stats:
+            return composed.normalized_groups(x, w, b, x.shape[1], eps)
+        return composed.normalized_by(x, w, b, saved["mean"], saved["rstd"])
+
+    derivative = recomposed(compose, b if needs[2] else None)
+    return record("instance_norm", y, (input, weight, bias), backward, (input, weight), derivative=derivative)
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
@@ -154,7 +169,10 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     def backward(dy):
         return kernels.layer_norm_backward(dy, x, normalized_shape, saved["mean"], saved["rstd"], w, needs=needs)
 
-    return record("layer_norm", y, (input, weight, bias), backward, (input, weight))
+    derivative = recomposed(
+        lambda x, w, b: composed.normalized(x, w, b, _count(normalized_shape), eps), b if needs[2] else None
+    )
+    return record("layer_norm", y, (input, weight, bias), backward, (input, weight), derivative=derivative)
 
 
 def add_layer_norm(input, residual, normalized_shape, weight=None, bias=None, eps=1e-5, return_sum=False):
@@ -194,9 +212,35 @@ def add_layer_norm(input, residual, normalized_shape, weight=None, bias=None, ep
         )
         return dx, None if dresidual is None else dresidual.view(), *others  # a view: dx is the same array
 
+    def compose(x, w, b):
+        return composed.normalized(x, w, b, _count(normalized_shape), eps)
+
+    leaf = b if needs[3] else None
     if return_sum:
-        return record_several("add_layer_norm", (y, total), inputs, backward, (weight,), saves_results=(1,))
-    return record("add_layer_norm", y, inputs, backward, (weight,))
+
+        def derivative_of_both(dys, weight, total):
+            dtotal, dweight, dbias = (
+                recomposed(compose, leaf)(dys[0], total, weight) if dys[0] is not None else (None,) * 3
+            )
+            dx = dtotal if dys[1] is None else dys[1] if dtotal is None else dtotal + dys[1]
+            return dx, dx, dweight, dbias
+
+        return record_several(
+            "add_layer_norm",
+            (y, total),
+            inputs,
+            backward,
+            (weight,),
+            derivative=derivative_of_both,
+            saves_results=(1,),
+        )
+    ends = [edge(input), edge(residual)]
+
+    def derivative(dy, weight):
+        dx, dweight, dbias = recomposed(compose, leaf)(dy, summed(total, ends), weight)
+        return dx, dx, dweight, dbias
+
+    return record("add_layer_norm", y, inputs, backward, (weight,), derivative=derivative)
 
 
 def rms_norm(input, normalized_shape, weight=None, eps=None):
@@ -230,13 +274,18 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     def backward(dy):
         return kernels.rms_norm_backward(dy, x, normalized_shape, saved["rstd"], w, needs=needs)
 
-    return record("rms_norm", y, (input, weight), backward, (input, weight))
+    derivative = recomposed(lambda x, w: composed.normalized_by_root_mean_square(x, w, _count(normalized_shape), eps))
+    return record("rms_norm", y, (input, weight), backward, (input, weight), derivative=derivative)
 
 
 def _leading(x, normalized_shape):
     """The lengths of the dimensions before the normalised ones; the kernel validates the shapes."""
-    count = 1 if isinstance(normalized_shape, (int, np.integer)) else len(normalized_shape)
-    return x.shape[: max(x.ndim - count, 0)]
+    return x.shape[: max(x.ndim - _count(normalized_shape), 0)]
+
+
+def _count(normalized_shape):
+    """The number of the normalised dimensions."""
+    return 1 if isinstance(normalized_shape, (int, np.integer)) else len(normalized_shape)
 
 
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
@@ -270,7 +319,10 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     def backward(dy):
         return kernels.group_norm_backward(dy, x, num_groups, saved["mean"], saved["rstd"], w, needs=needs)
 
-    return record("group_norm", y, (input, weight, bias), backward, (input, weight))
+    derivative = recomposed(
+        lambda x, w, b: composed.normalized_groups(x, w, b, num_groups, eps), b if needs[2] else None
+    )
+    return record("group_norm", y, (input, weight, bias), backward, (input, weight), derivative=derivative)
 
 
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
@@ -300,4 +352,5 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
         return kernels.local_response_norm_backward(dy, x, size, alpha, beta, k)
 
     y = kernels.local_response_norm(x, size, alpha, beta, k)
-    return record("local_response_norm", y, (input,), backward, (input,))
+    derivative = recomposed(lambda x: composed.local_response(x, size, alpha, beta, k))
+    return record("local_response_norm", y, (input,), backward, (input,), derivative=derivative)

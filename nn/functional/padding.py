@@ -3,7 +3,8 @@
 import numpy as np
 
 from nn.functional.arguments import checked, number
-from nn.tape import record
+from nn.storage import wrap
+from nn.tape import record, record_linear
 
 
 def pad(input, pad, mode="constant", value=None):
@@ -102,4 +103,8 @@ def _pad_constant(input, widths, value):
             y[(*front, slice(before))] = value
         if after:
             y[(*front, slice(-after, None))] = value
-    return record("pad", y, (input,), backward)
+
+    def derivative(dy):
+        return record_linear("pad", backward, lambda d: _pad_constant(wrap(d), widths, 0).array, dy)
+
+    return record("pad", y, (input,), backward, derivative=derivative)

@@ -5,9 +5,11 @@ import math
 import numpy as np
 
 import kernels
+from nn.autograd.recomposed import recomposed
 from nn.functional.arguments import checked, constant
 from nn.grad_mode import is_grad_enabled
-from nn.tape import record
+from nn.operations.elementwise import where
+from nn.tape import record, record_linear
 from nn.tensor import Tensor
 
 
@@ -76,8 +78,35 @@ def _max_pool(name, dims, pool, pool_backward, input, window, return_indices):
     elements = kernel_size**dims if isinstance(kernel_size, int) else math.prod(kernel_size)
     y, positions = pool(x, *window, "window" if elements <= 256 and not return_indices else True)
     indices = Tensor(positions) if return_indices else None
-    result = record(name, y, (input,), lambda dy: pool_backward(dy, shape, positions, *window), (indices,))
+
+    def backward(dy):
+        return pool_backward(dy, shape, positions, *window)
+
+    def derivative(dy, indices):
+        flat = positions if positions.dtype == np.int64 else _in_plane(positions, shape[-dims:], window)
+        return record_linear(name, backward, lambda d: _taken(d, flat, dims), dy, (indices,))
+
+    result = record(name, y, (input,), backward, (indices,), derivative=derivative)
     return (result, indices) if return_indices else result
+
+
+def _taken(x, indices, dims):
+    """The elements at indices in their planes, of `dims` dimensions."""
+    planes, rows = (a.reshape(*a.shape[:-dims], -1) for a in (x, indices))
+    return np.take_along_axis(planes, rows, -1).reshape(indices.shape)
+
+
+def _in_plane(numbers, sizes, window):
+    """The indices in the plane of elements, from their numbers in their windows."""
+    dims = len(sizes)
+    kernel_size, stride, padding, dilation, _ = window
+    lengths = [(v,) * dims if isinstance(v, int) else tuple(v) for v in (kernel_size, padding, dilation)]
+    steps = lengths[0] if stride is None else (stride,) * dims if isinstance(stride, int) else tuple(stride)
+    index = 0
+    for d, offset in enumerate(np.unravel_index(numbers, lengths[0])):
+        starts = np.arange(numbers.shape[d - dims]) * steps[d] - lengths[1][d]
+        index = index * sizes[d] + starts.reshape(-1, *(1,) * (dims - 1 - d)) + offset * lengths[2][d]
+    return index
 
 
 def _exact(name, x):
@@ -138,7 +167,11 @@ def _avg_pool(name, pool, pool_backward, input, window):
     if x.dtype.kind in "iu":  # rounded towards 0, after removing the rounding error of a mean that is an integer
         return Tensor(np.trunc(pool(_exact(name, x), *window).round(9)).astype(x.dtype))
     shape = x.shape
-    return record(name, pool(x, *window), (input,), lambda dy: pool_backward(dy, shape, *window))
+
+    def forward(x):
+        return pool(x, *window)
+
+    return record_linear(name, forward, lambda dy: pool_backward(dy, shape, *window), input)
 
 
 def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
@@ -189,7 +222,22 @@ def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 def _lp_pool(name, pool, pool_backward, input, window):
     x = checked(name, input).array
     y = pool(x, *window)
-    return record(name, y, (input,), lambda dy: pool_backward(dy, x, y, *window), (input,), saves_result=True)
+    p, kernel_size, stride, ceil_mode = window
+
+    def backward(dy):
+        return pool_backward(dy, x, y, *window)
+
+    def compose(x):
+        dims = int(name[-2])
+        average = (avg_pool1d, avg_pool2d, avg_pool3d)[dims - 1](x**p, kernel_size, stride, 0, ceil_mode)
+        total = average * (kernel_size**dims if isinstance(kernel_size, int) else math.prod(kernel_size))
+        zero = total.array == 0  # the gradient there is 0
+        return where(zero, 0, where(zero, 1, total) ** (1 / p))
+
+    def derivative(dy, input, y):
+        return recomposed(compose)(dy, input)[0]
+
+    return record(name, y, (input,), backward, (input,), derivative=derivative, saves_result=True)
 
 
 def adaptive_avg_pool1d(input, output_size):
@@ -227,9 +275,12 @@ def adaptive_avg_pool3d(input, output_size):
 
 
 def _adaptive_avg_pool(name, pool, pool_backward, input, output_size):
-    x = checked(name, input).array
-    shape = x.shape
-    return record(name, pool(x, output_size), (input,), lambda dy: pool_backward(dy, shape))
+    shape = checked(name, input).array.shape
+
+    def forward(x):
+        return pool(x, output_size)
+
+    return record_linear(name, forward, lambda dy: pool_backward(dy, shape), input)
 
 
 def adaptive_max_pool1d(input, output_size, return_indices=False):
@@ -273,7 +324,14 @@ def _adaptive_max_pool(name, pool, pool_backward, input, output_size, return_ind
     y, positions = pool(x, output_size, True)
     shape = x.shape
     indices = Tensor(positions) if return_indices else None
-    result = record(name, y, (input,), lambda dy: pool_backward(dy, shape, positions), (indices,))
+
+    def backward(dy):
+        return pool_backward(dy, shape, positions)
+
+    def derivative(dy, indices):
+        return record_linear(name, backward, lambda d: _taken(d, positions, int(name[-2])), dy, (indices,))
+
+    result = record(name, y, (input,), backward, (indices,), derivative=derivative)
     return (result, indices) if return_indices else result
 
 
@@ -318,6 +376,46 @@ def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_siz
 
 
 def _max_unpool(name, unpool, unpool_backward, input, indices, window):
-    x, positions = checked(name, input).array, constant(name, indices)
-    y = unpool(x, positions, *window)
-    return record(name, y, (input,), lambda dy: unpool_backward(dy, positions), (indices,))
+    checked(name, input)
+    positions = constant(name, indices)
+
+    def forward(x):
+        return unpool(x, positions, *window)
+
+    return record_linear(name, forward, lambda dy: unpool_backward(dy, positions), input, (indices,))
+
+
+def max_pool1d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """`max_pool1d` with ``return_indices=True``."""
+    return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+def max_pool2d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """`max_pool2d` with ``return_indices=True``."""
+    return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+def max_pool3d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """`max_pool3d` with ``return_indices=True``."""
+    return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
+    """`adaptive_max_pool1d` with ``return_indices=True``."""
+    return adaptive_max_pool1d(input, output_size, True)
+
+
+def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
+    """`adaptive_max_pool2d` with ``return_indices=True``."""
+    return adaptive_max_pool2d(input, output_size, True)
+
+
+def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
+    """`adaptive_max_pool3d` with ``return_indices=True``."""
+    return adaptive_max_pool3d(input, output_size, True)

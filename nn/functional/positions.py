@@ -2,7 +2,7 @@
 
 import kernels
 from nn.functional.arguments import checked, constant
-from nn.tape import record
+from nn.tape import record_linear
 
 
 def rotary_embedding(input, cos, sin, positions=None, interleaved=False):
@@ -32,11 +32,14 @@ def rotary_embedding(input, cos, sin, positions=None, interleaved=False):
 
     Reference: Su et al., "RoFormer" (2021), section 3.2.2.
     """
-    x, *given = checked("rotary_embedding", input).array, cos, sin, positions
+    given = cos, sin, positions
     tables = [constant("rotary_embedding", each) for each in given]
-    y = kernels.rotary_embedding(x, *tables, interleaved=interleaved)
+    checked("rotary_embedding", input)
+
+    def forward(x):
+        return kernels.rotary_embedding(x, *tables, interleaved=interleaved)
 
     def backward(dy):
         return kernels.rotary_embedding_backward(dy, *tables, interleaved=interleaved)
 
-    return record("rotary_embedding", y, (input,), backward, given)
+    return record_linear("rotary_embedding", forward, backward, input, given)

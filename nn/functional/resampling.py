@@ -2,7 +2,7 @@
 
 import kernels
 from nn.functional.arguments import checked, number
-from nn.tape import record
+from nn.tape import record_linear
 
 
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
@@ -28,11 +28,12 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     TypeError, ValueError
         Invalid dtypes, shapes or options.
     """
-    x, window = checked("unfold", input).array, (kernel_size, dilation, padding, stride)
-    shape = x.shape
-    return record(
-        "unfold", kernels.unfold(x, *window), (input,), lambda dy: kernels.unfold_backward(dy, shape, *window)
-    )
+    shape, window = checked("unfold", input).array.shape, (kernel_size, dilation, padding, stride)
+
+    def forward(x):
+        return kernels.unfold(x, *window)
+
+    return record_linear("unfold", forward, lambda dy: kernels.unfold_backward(dy, shape, *window), input)
 
 
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
@@ -55,11 +56,12 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     TypeError, ValueError
         Invalid dtypes, shapes or options.
     """
-    x, window = checked("fold", input).array, (kernel_size, dilation, padding, stride)
-    shape = x.shape
-    return record(
-        "fold", kernels.fold(x, output_size, *window), (input,), lambda dy: kernels.fold_backward(dy, shape, *window)
-    )
+    shape, window = checked("fold", input).array.shape, (kernel_size, dilation, padding, stride)
+
+    def forward(x):
+        return kernels.fold(x, output_size, *window)
+
+    return record_linear("fold", forward, lambda dy: kernels.fold_backward(dy, shape, *window), input)
 
 
 def interpolate(
@@ -96,10 +98,13 @@ def interpolate(
     TypeError, ValueError
         Invalid dtypes, shapes or options.
     """
-    x = checked("interpolate", input).array
     options = size, number(scale_factor), mode, align_corners, recompute_scale_factor, antialias
-    y, shape = kernels.interpolate(x, *options), x.shape
-    return record("interpolate", y, (input,), lambda dy: kernels.interpolate_backward(dy, shape, *options))
+    shape = checked("interpolate", input).array.shape
+
+    def forward(x):
+        return kernels.interpolate(x, *options)
+
+    return record_linear("interpolate", forward, lambda dy: kernels.interpolate_backward(dy, shape, *options), input)
 
 
 def pixel_shuffle(input, upscale_factor):
@@ -165,3 +170,46 @@ def _image(name, input):
     if checked(name, input).ndim < 3:
         raise ValueError(f"{name}: input must have shape (..., C, H, W), got {input.shape}")
     return input.shape
+
+
+def channel_shuffle(input, groups):
+    """Rearrange the channels, C = groups · n: the first of each group, then the second of each, and so on.
+
+    Parameters
+    ----------
+    input : Tensor (N, C, ...)
+    groups : int
+
+    Returns
+    -------
+    Tensor of the shape of `input`
+
+    Raises
+    ------
+    ValueError
+        Fewer than 3 dimensions, or `groups` does not divide C.
+
+    Reference: Zhang et al., "ShuffleNet" (2018), section 3.1.
+    """
+    shape = checked("channel_shuffle", input).shape
+    if len(shape) < 3 or groups < 1 or shape[1] % groups:
+        raise ValueError(f"channel_shuffle: needs (N, C, ...) with {groups} groups of channels, got shape {shape}")
+    return input.reshape(shape[0], groups, shape[1] // groups, -1).transpose(1, 2).reshape(shape)
+
+
+native_channel_shuffle = channel_shuffle
+
+
+def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
+    """`interpolate`, under its older name."""
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input, size=None, scale_factor=None):
+    """`interpolate` with ``mode="nearest"``, under its older name."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input, size=None, scale_factor=None):
+    """`interpolate` with ``mode="bilinear"`` and ``align_corners=True``, under its older name."""
+    return interpolate(input, size, scale_factor, "bilinear", True)

@@ -14,10 +14,11 @@ import numpy as np
 
 from nn import functional as F
 from nn import init
+from nn.containers import ModuleList
 from nn.dropout import Dropout
 from nn.embedding import Embedding
 from nn.linear import Linear
-from nn.module import Module, ModuleList
+from nn.module import Module
 from nn.normalization import LayerNorm
 from nn.tensor import Tensor
 

@@ -1,7 +1,7 @@
 """Observing a network while it trains: statistics of its layers, the curvature and the landscape of its loss."""
 
 from nn.observation.curvature import hessian_vector_product, sharpness, top_eigenvalues
-from nn.observation.gradients import gradcheck, per_example_gradients
+from nn.observation.gradients import gradcheck, gradgradcheck, per_example_gradients
 from nn.observation.landscape import loss_along_line, loss_on_plane, random_directions
 from nn.observation.log import Log
 from nn.observation.parameters import flatten, unflatten
@@ -11,6 +11,7 @@ __all__ = [
     "Log",
     "flatten",
     "gradcheck",
+    "gradgradcheck",
     "hessian_vector_product",
     "loss_along_line",
     "loss_on_plane",

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from nn.autograd.gradients import grad
 from nn.grad_mode import enable_grad, no_grad
 from nn.observation.parameters import checked, flatten, gradient, restored
 from nn.tensor import Tensor
@@ -48,16 +49,70 @@ def gradcheck(function, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_excepti
     True
     """
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    return _check("gradcheck", function, inputs, eps, atol, rtol, raise_exception)
+
+
+def gradgradcheck(function, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True):
+    """Compare the gradients of a function's gradients with central differences, element by element.
+
+    The first gradients are those by backward, which `gradcheck` compares; as for ``torch.autograd.gradgradcheck``.
+
+    Parameters
+    ----------
+    function, inputs
+        As for `gradcheck`.
+    grad_outputs : Tensor or tuple, optional
+        The gradient of each floating-point output; by default normal numbers from a fixed seed. The gradients with
+        respect to those that require one, as these do, are checked, too.
+    eps, atol, rtol, raise_exception
+        As for `gradcheck`.
+
+    Returns
+    -------
+    bool
+        Whether all gradients are right.
+
+    Raises
+    ------
+    RuntimeError, TypeError, ValueError
+        As for `gradcheck`; or an operation can be differentiated once only.
+
+    Examples
+    --------
+    >>> import numpy as np, nn
+    >>> x = nn.tensor(np.array([0.5, -1.0]), requires_grad=True)
+    >>> nn.gradgradcheck(lambda x: x.softmax(0), (x,))
+    True
+    """
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    if grad_outputs is None:
+        rng = np.random.default_rng(0)
+        outputs = _outputs("gradgradcheck", function, inputs).values()
+        grad_outputs = [Tensor(rng.standard_normal(y.shape).astype(y.dtype), requires_grad=True) for y in outputs]
+    dys = (grad_outputs,) if isinstance(grad_outputs, Tensor) else tuple(grad_outputs)
+
+    def gradients(*arguments):
+        xs, dys = arguments[: len(inputs)], arguments[len(inputs) :]
+        with enable_grad():
+            pairs = zip(_outputs("gradgradcheck", function, xs).values(), dys, strict=True)
+            outputs, dys = zip(*((y, dy) for y, dy in pairs if y.requires_grad), strict=True)
+            leaves = [x for x in xs if isinstance(x, Tensor) and x.requires_grad]
+            return grad(outputs, leaves, dys, create_graph=True, materialize_grads=True)
+
+    return _check("gradgradcheck", gradients, (*inputs, *dys), eps, atol, rtol, raise_exception)
+
+
+def _check(name, function, inputs, eps, atol, rtol, raise_exception):
     checked_inputs = {i: x for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad}
-    _check_inputs(checked_inputs)
+    _check_inputs(name, checked_inputs)
     try:
         with restored(list(checked_inputs.values())):
-            analytical = _analytical(function, inputs, checked_inputs)
-            numerical = {i: _numerical(function, inputs, x, eps) for i, x in checked_inputs.items()}
+            analytical = _analytical(name, function, inputs, checked_inputs)
+            numerical = {i: _numerical(name, function, inputs, x, eps) for i, x in checked_inputs.items()}
         _compare(analytical, numerical, atol, rtol)
     except _Mismatch as error:
         if raise_exception:
-            raise RuntimeError(f"gradcheck: {error}") from None
+            raise RuntimeError(f"{name}: {error}") from None
         return False
     return True
 
@@ -66,32 +121,32 @@ class _Mismatch(Exception):
     """An error that `gradcheck` has found."""
 
 
-def _check_inputs(inputs):
+def _check_inputs(name, inputs):
     if not inputs:
-        raise ValueError("gradcheck: no input requires a gradient")
+        raise ValueError(f"{name}: no input requires a gradient")
     for i, x in inputs.items():
         if not x.is_leaf:
-            raise ValueError(f"gradcheck: input {i} is the result of {x.grad_fn}, not a leaf; use detach()")
+            raise ValueError(f"{name}: input {i} is the result of {x.grad_fn}, not a leaf; use detach()")
         if x.dtype != np.float64:
-            raise TypeError(f"gradcheck: inputs must be float64 where they require a gradient, input {i} is {x.dtype}")
+            raise TypeError(f"{name}: inputs must be float64 where they require a gradient, input {i} is {x.dtype}")
 
 
-def _outputs(function, inputs):
+def _outputs(name, function, inputs):
     """Index -> tensor of the floating-point outputs."""
     outputs = function(*inputs)
     outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
     floats = {i: y for i, y in enumerate(outputs) if isinstance(y, Tensor) and y.dtype.kind == "f"}
     if not floats:
-        raise ValueError("gradcheck: the function returns no floating-point tensor")
+        raise ValueError(f"{name}: the function returns no floating-point tensor")
     return floats
 
 
-def _analytical(function, inputs, checked_inputs):
+def _analytical(name, function, inputs, checked_inputs):
     """(input, output) -> the Jacobian by backward, of shape (input elements, output elements)."""
     with enable_grad():
-        outputs = _outputs(function, inputs)
+        outputs = _outputs(name, function, inputs)
     with no_grad():
-        again = _outputs(function, inputs)
+        again = _outputs(name, function, inputs)
     jacobians = {}
     for o, y in outputs.items():
         if not np.array_equal(y.array, again[o].array, equal_nan=True):
@@ -110,7 +165,7 @@ def _analytical(function, inputs, checked_inputs):
     return jacobians
 
 
-def _numerical(function, inputs, x, eps):
+def _numerical(name, function, inputs, x, eps):
     """Output -> its Jacobian with respect to `x` by central differences."""
     rows = []
     for index in np.ndindex(x.shape):
@@ -119,7 +174,7 @@ def _numerical(function, inputs, x, eps):
             x.array[index] = shifted
             x.mark_changed()
             with no_grad():
-                found = _outputs(function, inputs)
+                found = _outputs(name, function, inputs)
             outputs.append({o: y.array.reshape(-1).astype(np.float64) for o, y in found.items()})
         x.array[index] = original
         above, below = outputs

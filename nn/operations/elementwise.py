@@ -43,9 +43,11 @@ def pow(input, exponent):
         base, power = x if a is None else a, y if b is None else b
         da = db = None
         if a is not None and a._requires_grad:
-            da = mul(dy, where(y == 0, 0, mul(pow(base, sub(as_tensor(power), 1)), power)))
+            less = where(y == 0, 1, sub(as_tensor(power), 1))  # x⁻¹ would be infinite at 0, and 0 times that NaN
+            da = mul(dy, where(y == 0, 0, mul(pow(base, less), power)))
         if saves_result:
-            db = mul(dy, where((x == 0) & (y >= 0), 0, mul(z, log(as_tensor(base)))))
+            constant = (x == 0) & (y >= 0)
+            db = mul(dy, where(constant, 0, mul(z, log(where(constant, 1, as_tensor(base))))))
         return da, db
 
     return record_binary("pow", z, a, b, da, db, (a, b), saves_result=saves_result, derivative=derivative)

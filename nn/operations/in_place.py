@@ -145,4 +145,5 @@ def in_place(function):
 
     change.__name__ = change.__qualname__ = f"{name}_"
     change.__doc__ = f"As `{name}`, in place."
+    change.__wrapped__ = function  # whose signature is this one's
     return change

@@ -15,7 +15,7 @@ from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
-from nn.module import Parameter
+from nn.parameter import Parameter
 from nn.plot.appearance import GREY, INK, figure, style
 from nn.storage import edge
 from nn.tape import Node

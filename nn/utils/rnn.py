@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nn.tape import record
+from nn.operations.joining import unbind
+from nn.tape import record, record_linear
 from nn.tensor import Tensor
 
 
@@ -116,7 +117,13 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
         dx[positions] = dy
         return dx.swapaxes(0, 1) if batch_first else dx
 
-    packed = record("pack_padded_sequence", x[positions], (input,), backward)
+    def adjoint(d):
+        return (d.swapaxes(0, 1) if batch_first else d)[positions]
+
+    def derivative(dy):
+        return record_linear("pack_padded_sequence", backward, adjoint, dy)
+
+    packed = record("pack_padded_sequence", x[positions], (input,), backward, derivative=derivative)
     return PackedSequence(packed, Tensor(sizes), None if order is None else Tensor(order))
 
 
@@ -158,8 +165,17 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
     def backward(dy):
         return dy.swapaxes(0, 1)[positions] if batch_first else dy[positions]
 
+    def adjoint(d):
+        padded = np.zeros(y.shape, d.dtype)
+        (padded.swapaxes(0, 1) if batch_first else padded)[positions] = d
+        return padded
+
+    def derivative(dy):
+        return record_linear("pad_packed_sequence", backward, adjoint, dy)
+
     y = y.swapaxes(0, 1) if batch_first else y
-    return record("pad_packed_sequence", y, (sequence.data,), backward), Tensor(lengths)
+    result = record("pad_packed_sequence", y, (sequence.data,), backward, derivative=derivative)
+    return result, Tensor(lengths)
 
 
 def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="right"):
@@ -202,7 +218,12 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
         rows = dy if batch_first else dy.swapaxes(0, 1)
         return tuple(row[steps] for row, steps in zip(rows, slices, strict=True))
 
-    return record("pad_sequence", y if batch_first else y.swapaxes(0, 1), sequences, backward)
+    def derivative(dy):
+        rows = unbind(dy, 0 if batch_first else 1)
+        return tuple(row[steps] for row, steps in zip(rows, slices, strict=True))
+
+    y = y if batch_first else y.swapaxes(0, 1)
+    return record("pad_sequence", y, sequences, backward, derivative=derivative)
 
 
 def unpad_sequence(padded_sequences, lengths, batch_first=False):

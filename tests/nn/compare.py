@@ -33,6 +33,36 @@ def same_as_torch(function, *arrays, reference=None, rtol=1e-10):
         agree(mine.grad, other.grad, rtol)
 
 
+def same_twice(function, *arrays, reference=None, rtol=1e-9, atol=1e-10):
+    """As `same_as_torch`, and compare the gradients of the gradients as well.
+
+    The first gradients are computed with ``create_graph=True``, from an arbitrary dy; the second are those of the first
+    times arbitrary vectors, with respect to the inputs and dy.
+    """
+    ours = [nn.tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
+    theirs = [torch.tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
+    y, expected = function(*ours), (reference or function)(*theirs)
+    agree(y, expected, rtol, atol)
+    rng = np.random.default_rng(1)
+    dy = rng.standard_normal(y.shape)
+    mine, dy, vectors = _twice(nn, nn.tensor, y, ours, dy, rng)
+    other = _twice(torch, torch.tensor, expected, theirs, dy, vectors)[0]
+    for a, b in zip(mine, other, strict=True):
+        agree(a, b, rtol, atol)
+
+
+def _twice(library, tensor, y, inputs, dy, vectors):
+    """First and second gradients, zeros for those that are none; dy, and the vectors, drawn if a generator is given."""
+    leaves = [x for x in inputs if x.requires_grad]
+    seed = tensor(dy, requires_grad=True)
+    first = library.autograd.grad(y, leaves, seed, create_graph=True, materialize_grads=True)
+    if isinstance(vectors, np.random.Generator):
+        vectors = [vectors.standard_normal(g.shape) for g in first]
+    loss = sum((g * tensor(v)).sum() for g, v in zip(first, vectors, strict=True))
+    second = library.autograd.grad(loss, [*leaves, seed], materialize_grads=True)
+    return [*first, *second], dy, vectors
+
+
 def same_layers(ours, theirs, arguments, their_arguments, rtol=1e-8, atol=1e-12):
     """Assert that the results of two modules, and the gradients of all their parameters, agree.
 

@@ -12,7 +12,17 @@ import numpy as np
 import pytest
 
 import nn
-from nn.data import DataLoader, Dataset, Subset, TensorDataset, collate, digits, fashion_mnist, mnist_subset, read_idx
+from nn.data import (
+    DataLoader,
+    Dataset,
+    Subset,
+    TensorDataset,
+    default_collate,
+    digits,
+    fashion_mnist,
+    mnist_subset,
+    read_idx,
+)
 
 
 class Squares(Dataset):
@@ -128,23 +138,25 @@ def test_the_order_is_drawn_when_iteration_begins():
 
 
 def test_collate():
-    assert collate([1, 2]).dtype == np.int64
-    assert collate([1.0, 2.0]).dtype == np.float32
-    assert collate([np.float64(1.0), np.float64(2.0)]).dtype == np.float64
-    assert collate([True, False]).dtype == np.bool_
-    assert collate(["a", "b"]) == ["a", "b"]
-    batch = collate([{"x": np.zeros(2), "y": (nn.tensor([1]), "p")}, {"x": np.ones(2), "y": (nn.tensor([2]), "q")}])
+    assert default_collate([1, 2]).dtype == np.int64
+    assert default_collate([1.0, 2.0]).dtype == np.float64
+    assert default_collate([np.float64(1.0), np.float64(2.0)]).dtype == np.float64
+    assert default_collate([True, False]).dtype == np.bool_
+    assert default_collate(["a", "b"]) == ["a", "b"]
+    batch = default_collate(
+        [{"x": np.zeros(2), "y": (nn.tensor([1]), "p")}, {"x": np.ones(2), "y": (nn.tensor([2]), "q")}]
+    )
     assert batch["x"].tolist() == [[0, 0], [1, 1]]
-    assert batch["y"][0].tolist() == [[1], [2]] and batch["y"][1] == ["p", "q"]
+    assert batch["y"][0].tolist() == [[1], [2]] and batch["y"][1] == ("p", "q")
 
 
 def test_collate_errors():
-    with pytest.raises(TypeError, match="collate: samples must be .* got object"):
-        collate([object()])
+    with pytest.raises(TypeError, match="default_collate: samples must be .* got object"):
+        default_collate([object()])
     with pytest.raises(ValueError):
-        collate([np.zeros(2), np.zeros(3)])
+        default_collate([np.zeros(2), np.zeros(3)])
     with pytest.raises(ValueError):
-        collate([(1, 2), (1,)])
+        default_collate([(1, 2), (1,)])
 
 
 def test_collate_fn_replaces_both_ways_of_fetching():
@@ -407,8 +419,13 @@ def test_read_idx(tmp_path):
     np.testing.assert_array_equal(read_idx(path), np.arange(24).reshape(2, 3, 4))
 
 
-@pytest.mark.parametrize("option", ["batch_size", "num_workers", "prefetch_factor"])
-@pytest.mark.parametrize("value", [2.5, None, "4"])
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *[(option, value) for option in ("batch_size", "num_workers", "prefetch_factor") for value in (2.5, "4")],
+        ("num_workers", None),
+    ],
+)
 def test_options_of_a_loader_that_are_not_ints(option, value):
     with pytest.raises(TypeError, match=f"DataLoader: {option} must be an int, got {type(value).__name__}"):
         DataLoader(TensorDataset(np.ones(3)), **{option: value})

@@ -404,6 +404,16 @@ OPERATIONS = {
         loss("kl_div", A, Fixed(Q), reduction="sum"),
         loss("kl_div", A, Fixed(B), log_target=True, reduction="sum"),
     ],
+    "ctc_loss": [
+        (lambda x, t: F.ctc_loss(x, t, np.array([4, 3]), np.array([2, 1])), normal(4, 2, 3), integers([1, 2], [2, 1])),
+        (
+            lambda x, n, m: F.ctc_loss(x, np.array([[1, 2], [2, 1]]), n, m),
+            normal(4, 2, 3),
+            integers(4, 3),
+            integers(2, 1),
+        ),
+    ],
+    "grid_sample": [(lambda x, g: F.grid_sample(x, g, align_corners=False), IMAGE, normal(2, 3, 2, 2) * 0.5)],
     "pack_padded_sequence": [
         (lambda x, n: tuple(pack_padded_sequence(x, n, enforce_sorted=False)), normal(3, 2, 2), integers(2, 3)),
     ],

@@ -8,14 +8,28 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nn.optim.lr_scheduler import StepLR
 
 import nn
-from nn.lr_scheduler import as_number
+from nn.optim.arguments import as_number
+from nn.optim.lr_scheduler import StepLR
 
 SCHEDULES = {
     "lambda": ("LambdaLR", {"lr_lambda": lambda epoch: 0.9**epoch / (1 + epoch)}),
     "lambda-per-group": ("LambdaLR", {"lr_lambda": [lambda epoch: 0.5**epoch, lambda epoch: 1 / (1 + epoch)]}),
+    "lambda-product": ("MultiplicativeLR", {"lr_lambda": lambda epoch: 0.9 + epoch / 100}),
+    "lambda-products": ("MultiplicativeLR", {"lr_lambda": [lambda epoch: 0.5, lambda epoch: 1 / epoch]}),
+    "polynomial": ("PolynomialLR", {}),
+    "polynomial-power": ("PolynomialLR", {"total_iters": 12, "power": 2.5}),
+    "cyclic": ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 4}),
+    "cyclic-down": (
+        "CyclicLR",
+        {"base_lr": [0.1, 0.2], "max_lr": 1.0, "step_size_up": 4, "step_size_down": 7, "mode": "triangular2"},
+    ),
+    "cyclic-power": (
+        "CyclicLR",
+        {"base_lr": 0.1, "max_lr": [1.0, 2.0], "step_size_up": 3, "mode": "exp_range", "gamma": 0.9},
+    ),
+    "cyclic-no-momentum": ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 4, "cycle_momentum": False}),
     "step": ("StepLR", {"step_size": 4}),
     "step-gamma": ("StepLR", {"step_size": 1, "gamma": 0.7}),
     "multistep": ("MultiStepLR", {"milestones": [9, 3, 3, 20], "gamma": 0.5}),
@@ -125,6 +139,99 @@ def test_sequences_equal_torch(parts):
         )
     ]
     assert_same_course(pair, twins, 24)
+
+
+def test_a_cycle_with_a_function_of_the_height_equals_torch():
+    for mode in ("cycle", "iterations"):
+        pair = optimizers("Adam")
+        options = {"step_size_up": 3, "scale_fn": lambda x: 1 / x if x else 1, "scale_mode": mode}
+        assert_same_course(pair, schedulers("CyclicLR", pair, base_lr=0.1, max_lr=1.0, **options))
+
+
+def test_chained_schedules_equal_torch():
+    pair = optimizers()
+    warm_ups = schedulers("ConstantLR", pair, factor=0.1, total_iters=6)
+    decays = schedulers("ExponentialLR", pair, gamma=0.9)
+    twins = [
+        module.ChainedScheduler(list(parts))
+        for module, *parts in zip((nn.optim.lr_scheduler, torch.optim.lr_scheduler), warm_ups, decays, strict=True)
+    ]
+    assert_same_course(pair, twins, 12)
+    (a, _), (b, _) = optimizers(), optimizers()
+    make = nn.optim.lr_scheduler
+    chains = [make.ChainedScheduler([make.LinearLR(each), make.StepLR(each, 2)], each) for each in (a, b)]
+    for _ in range(3):
+        chains[0].step()
+    chains[1].load_state_dict(json.loads(json.dumps(chains[0].state_dict())))
+    b.load_state_dict(a.state_dict())
+    for chain in chains:
+        chain.step()
+    assert chains[0].get_last_lr() == chains[1].get_last_lr()
+    with pytest.raises(ValueError, match="ChainedScheduler: needs at least one scheduler, got none"):
+        make.ChainedScheduler([])
+    with pytest.raises(ValueError, match="ChainedScheduler: scheduler 1 drives another optimiser"):
+        make.ChainedScheduler([make.StepLR(a, 2), make.StepLR(b, 2)])
+    with pytest.raises(ValueError, match="ChainedScheduler: scheduler 0 is a ReduceLROnPlateau"):
+        make.ChainedScheduler([make.ReduceLROnPlateau(a)])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("StepLR", {"step_size": 2}),
+        ("ExponentialLR", {"gamma": 0.9}),
+        ("PolynomialLR", {}),
+        ("LambdaLR", {"lr_lambda": lambda epoch: 1 / (1 + epoch)}),
+        ("CosineAnnealingLR", {"T_max": 7}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The epoch parameter")
+def test_a_step_to_an_epoch_equals_torch(name, options):
+    pair = optimizers()
+    twins = schedulers(name, pair, **options)
+    for epoch in (3, 1, 4):
+        for optimizer, scheduler in zip(pair, twins, strict=True):
+            take_step(optimizer, scheduler, epoch)
+        assert_same_groups(pair, epoch)
+
+
+@pytest.mark.parametrize("library", [nn, torch])
+def test_a_schedule_that_a_user_writes(library):
+    class Noam(library.optim.lr_scheduler._LRScheduler):
+        def __init__(self, optimizer, warmup, last_epoch=-1):
+            self.warmup = warmup
+            super().__init__(optimizer, last_epoch)
+
+        def get_lr(self):
+            step = max(1, self._step_count)
+            return [base * min(step**-0.5, step * self.warmup**-1.5) for base in self.base_lrs]
+
+    optimizer = optimizers()[library is torch]
+    scheduler = Noam(optimizer, 4)
+    rates = []
+    for _ in range(6):
+        take_step(optimizer, scheduler)
+        rates.append(scheduler.get_last_lr()[1])
+    np.testing.assert_allclose(rates, [0.1 * min(s**-0.5, s * 4**-1.5) for s in range(2, 8)])
+
+
+def test_torchs_states_of_schedules_load():
+    pair = optimizers()
+    parts = [schedulers("LinearLR", pair), schedulers("ExponentialLR", pair, gamma=0.5)]
+    twins = [
+        module.SequentialLR(optimizer, list(stage), [4])
+        for module, optimizer, stage in zip(
+            (nn.optim.lr_scheduler, torch.optim.lr_scheduler), pair, zip(*parts, strict=True), strict=True
+        )
+    ]
+    for _ in range(3):
+        take_step(pair[1], twins[1])
+    twins[0].load_state_dict(twins[1].state_dict())
+    pair[0].load_state_dict(pair[1].state_dict())
+    for epoch in range(3, 7):
+        for optimizer, scheduler in zip(pair, twins, strict=True):
+            take_step(optimizer, scheduler)
+        assert_same_groups(pair, epoch)
 
 
 def test_warm_restarts_take_fractions_of_an_epoch():
@@ -271,6 +378,8 @@ def test_the_module_can_be_imported_from_as_in_torch():
             ValueError,
             "OneCycleLR: max_lr: the optimiser has 2 groups, got 1",
         ),
+        ("PolynomialLR", {"total_iters": 0}, ValueError, "PolynomialLR: total_iters must be positive, got 0"),
+        ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0, "mode": "x"}, ValueError, "CyclicLR: mode must be 'triangular'"),
         ("ReduceLROnPlateau", {"factor": 1.0}, ValueError, "ReduceLROnPlateau: factor must be below 1, got 1.0"),
         ("ReduceLROnPlateau", {"mode": "best"}, ValueError, "mode must be 'min' or 'max', got 'best'"),
         ("ReduceLROnPlateau", {"threshold_mode": "x"}, ValueError, "threshold_mode must be 'rel' or 'abs', got 'x'"),

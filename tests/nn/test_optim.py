@@ -13,6 +13,11 @@ import nn
 
 SHAPES = [(4, 3), (5,), (2, 3, 2), ()]
 
+NAMES = [
+    *("SGD", "Adam", "AdamW", "RMSprop", "Adagrad"),
+    *("Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop", "Adafactor"),
+]
+
 
 def options(**values):
     """Every combination of the values of each option."""
@@ -42,7 +47,31 @@ CASES = [
             lr_decay=[0, 0.2], weight_decay=[0, 0.1], initial_accumulator_value=[0, 0.5], maximize=[False, True]
         )
     ],
-    *[(name, {}) for name in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad")],
+    *[("Adadelta", o) for o in options(rho=[0.9, 0.5], weight_decay=[0, 0.1], maximize=[False, True])],
+    *[("Adamax", o) for o in options(betas=[(0.8, 0.95)], weight_decay=[0, 0.1], maximize=[False, True])],
+    *[
+        (name, o)
+        for name in ("NAdam", "RAdam")
+        for o in options(
+            betas=[(0.8, 0.95), (0.5, 0.6)],
+            weight_decay=[0, 0.1],
+            decoupled_weight_decay=[False, True],
+            maximize=[False, True],
+        )
+    ],
+    *[
+        ("ASGD", o)
+        for o in options(lambd=[1e-4, 0.1], t0=[1e6, 4], weight_decay=[0, 0.1], maximize=[False, True], lr=[0.1])
+    ],
+    *[("Rprop", o) for o in options(etas=[(0.5, 1.2), (0.25, 2)], step_sizes=[(1e-6, 50), (0.01, 0.02)], lr=[0.1])],
+    ("Rprop", {"maximize": True}),
+    *[
+        ("Adafactor", o)
+        for o in options(
+            eps=[(None, 1e-3), (0.5, 2.0)], d=[1.0, 1.5], weight_decay=[0, 0.1], maximize=[False, True], lr=[0.01, 2.0]
+        )
+    ],
+    *[(name, {}) for name in NAMES],
     ("Adam", {"decoupled_weight_decay": True, "weight_decay": 0.1}),
 ]
 
@@ -87,7 +116,7 @@ def test_twenty_steps_equal_torch(case, rng):
         assert_same(ours, theirs)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+@pytest.mark.parametrize("name", NAMES)
 def test_float32_stays_float32_and_equals_torch(name, rng):
     chosen = {"momentum": 0.9} if name in ("SGD", "RMSprop") else {}
     ours, theirs = pair(rng, np.float32)
@@ -115,7 +144,7 @@ def test_groups_have_their_own_options_and_can_be_added(rng):
     assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.01, 0.01]
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+@pytest.mark.parametrize("name", NAMES)
 def test_options_changed_during_training_take_effect(name, rng):
     ours, theirs = pair(rng)
     optimizer, twin = getattr(nn.optim, name)(ours, lr=0.1), getattr(torch.optim, name)(theirs, lr=0.1)
@@ -209,6 +238,12 @@ EVERY = {
     "AdamW": {"lr": 0.125, "betas": (0.5, 0.75), "eps": 2**-20, "weight_decay": 0.125},
     "RMSprop": {"lr": 0.125, "alpha": 0.75, "eps": 2**-20, "weight_decay": 0.125, "momentum": 0.5, "centered": True},
     "Adagrad": {"lr": 0.125, "lr_decay": 0.25, "weight_decay": 0.125, "initial_accumulator_value": 0.5, "eps": 2**-20},
+    "Adadelta": {"lr": 0.125, "rho": 0.75, "eps": 2**-20, "weight_decay": 0.125, "maximize": True},
+    "Adamax": {"lr": 0.125, "betas": (0.5, 0.75), "eps": 2**-20, "weight_decay": 0.125},
+    "NAdam": {"lr": 0.125, "betas": (0.5, 0.75), "eps": 2**-20, "weight_decay": 0.125, "momentum_decay": 0.125},
+    "RAdam": {"lr": 0.125, "betas": (0.5, 0.75), "eps": 2**-20, "weight_decay": 0.125, "decoupled_weight_decay": True},
+    "ASGD": {"lr": 0.125, "lambd": 0.125, "alpha": 0.5, "t0": 2.0, "weight_decay": 0.125},
+    "Adafactor": {"lr": 0.125, "beta2_decay": -0.5, "eps": (2**-10, 0.125), "d": 1.5, "weight_decay": 0.125},
 }
 
 
@@ -298,10 +333,10 @@ def test_parameters_that_are_not_contiguous(name, layout, rng):
         if step == 2:  # a state with the same strides as the parameter
             saved = copy.deepcopy(optimizer.state_dict())
             for state in saved["state"].values():
-                state |= {k: np.array(v, order="F") for k, v in state.items() if k != "step"}
+                state |= {k: np.array(v, order="F") for k, v in state.items() if isinstance(v, np.ndarray)}
             optimizer.load_state_dict(saved)
             for state in optimizer.state.values():
-                state |= {k: np.array(v, order="F") for k, v in state.items() if k != "step"}
+                state |= {k: np.array(v, order="F") for k, v in state.items() if isinstance(v, np.ndarray)}
         optimizer.step()
         twin.step()
     assert p.array is view
@@ -341,7 +376,7 @@ def _spoil_integer(p, optimizer):
 
 def _spoil_state(p, optimizer):
     for key, value in optimizer.state[p].items():
-        if key != "step":
+        if isinstance(value, np.ndarray):
             optimizer.state[p][key] = value.astype(np.float32)
 
 
@@ -426,6 +461,7 @@ STATEFUL = [
     ("AdamW", {}),
     ("RMSprop", {"momentum": 0.9, "centered": True}),
     ("Adagrad", {"initial_accumulator_value": 0.1}),
+    *[(name, {}) for name in ("Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop", "Adafactor")],
 ]
 
 
@@ -529,6 +565,16 @@ def test_a_state_that_does_not_match_raises_and_changes_nothing(rng):
         ("RMSprop", {"alpha": -1}, "RMSprop: alpha must be at least 0, got -1"),
         ("Adagrad", {"lr_decay": -1}, "Adagrad: lr_decay must be at least 0, got -1"),
         ("Adagrad", {"initial_accumulator_value": -1}, "Adagrad: initial_accumulator_value must be at least 0"),
+        ("Adadelta", {"rho": 1.5}, r"Adadelta: rho must be in \[0, 1\], got 1.5"),
+        ("Adamax", {"betas": (1.0, 0.9)}, r"Adamax: betas must be two numbers in \[0, 1\)"),
+        ("NAdam", {"momentum_decay": -1}, "NAdam: momentum_decay must be at least 0, got -1"),
+        ("RAdam", {"eps": -1.0}, "RAdam: eps must be at least 0, got -1.0"),
+        ("ASGD", {"lr": -1.0}, "ASGD: lr must be at least 0, got -1.0"),
+        ("Rprop", {"etas": (0.5, 0.9)}, r"Rprop: etas must be numbers in \(0, 1\) and above 1, got \(0.5, 0.9\)"),
+        ("Adafactor", {"d": 0.5}, "Adafactor: d must be at least 1, got 0.5"),
+        ("Adafactor", {"beta2_decay": 0.5}, "Adafactor: beta2_decay must be at most 0, got 0.5"),
+        ("Adafactor", {"eps": (None, -1)}, "Adafactor: eps must be numbers of at least 0"),
+        ("LBFGS", {"lr": -1.0}, "LBFGS: lr must be at least 0, got -1.0"),
     ],
 )
 def test_options_out_of_range(name, chosen, message):

@@ -1,0 +1,129 @@
+"""Adam and AdamW."""
+
+from functools import partial
+
+import kernels
+from nn.optim.batches import KernelOptimizer
+
+
+class Adam(KernelOptimizer):
+    """Adam: steps scaled by running means of the gradient and of its square (Kingma and Ba 2015, Algorithm 1).
+
+    Parameters
+    ----------
+    params : iterable of Tensor or of dict
+    lr : float, default 1e-3
+    betas : (float, float), default (0.9, 0.999)
+        Decay rates of the two running means.
+    eps : float, default 1e-8
+        Added to the denominator.
+    weight_decay : float, default 0
+    amsgrad : bool, default False
+        Divide by the largest second moment so far (Reddi et al. 2018).
+    maximize : bool, default False
+        Ascend instead of descend.
+    decoupled_weight_decay : bool, default False
+        True: decay shrinks the parameter directly (AdamW). False: it is added to the gradient.
+    foreach, capturable, fused : optional
+        Which of its implementations PyTorch chooses; here there is one, and they are ignored.
+    differentiable : bool, default False
+        True is refused: steps are not recorded.
+
+    Raises
+    ------
+    ValueError
+        A negative option, or a beta outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0,
+        amsgrad=False,
+        *,
+        foreach=None,
+        maximize=False,
+        capturable=False,
+        differentiable=False,
+        fused=None,
+        decoupled_weight_decay=False,
+    ):
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults, differentiable)
+
+    def _check(self, options):
+        self._require_non_negative(options, "lr", "eps", "weight_decay")
+        self._require_betas(options)
+
+    def _plan(self, params, options):
+        fills = {"exp_avg": 0, "exp_avg_sq": 0}
+        if options["amsgrad"]:
+            fills["max_exp_avg_sq"] = 0
+        kernel = kernels.adamw if options["decoupled_weight_decay"] else kernels.adam
+        for batch in self._batches(params, fills):
+            batch.call = partial(
+                kernel,
+                batch.params,
+                batch.grads,
+                *batch.states,
+                step=batch.key,
+                lr=options["lr"],
+                betas=options["betas"],
+                eps=options["eps"],
+                weight_decay=options["weight_decay"],
+                maximize=options["maximize"],
+            )
+            yield batch
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: it shrinks the parameter and bypasses the moments (Loshchilov and Hutter 2019).
+
+    Parameters
+    ----------
+    params : iterable of Tensor or of dict
+    lr, betas, eps
+        As for `Adam`.
+    weight_decay : float, default 1e-2
+    amsgrad, maximize, foreach, capturable, differentiable, fused
+        As for `Adam`.
+
+    Raises
+    ------
+    ValueError
+        A negative option, or a beta outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=1e-2,
+        amsgrad=False,
+        *,
+        maximize=False,
+        foreach=None,
+        capturable=False,
+        differentiable=False,
+        fused=None,
+    ):
+        options = {"maximize": maximize, "differentiable": differentiable, "decoupled_weight_decay": True}
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **options)
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict(state_dict)
+        for group in self.param_groups:  # even if the state was saved by Adam
+            group["decoupled_weight_decay"] = True

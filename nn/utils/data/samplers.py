@@ -1,0 +1,188 @@
+"""Samplers: the order in which a loader fetches samples, drawn when iteration begins."""
+
+from itertools import islice
+
+import numpy as np
+
+from nn import random
+from nn.tensor import Tensor
+
+
+def _check_count(sampler, value, name="num_samples"):
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+        raise TypeError(f"{type(sampler).__name__}: {name} must be an int, got {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"{type(sampler).__name__}: {name} must be at least 1, got {value}")
+
+
+class Sampler:
+    """Base class: a subclass has ``__iter__()``, over indices or lists of indices, and usually ``__len__()``."""
+
+    def __iter__(self):
+        raise NotImplementedError(f"{type(self).__name__}: a sampler needs __iter__")
+
+
+class SequentialSampler(Sampler):
+    """All indices in order.
+
+    Parameters
+    ----------
+    data_source : Dataset
+    """
+
+    def __init__(self, data_source):
+        self.data_source = data_source
+
+    def order(self):
+        """All indices, an array."""
+        return np.arange(len(self.data_source))
+
+    def __iter__(self):
+        return iter(range(len(self.data_source)))
+
+    def __len__(self):
+        return len(self.data_source)
+
+
+class RandomSampler(Sampler):
+    """Indices in a random order.
+
+    Parameters
+    ----------
+    data_source : Dataset
+    replacement : bool, default False
+        Whether an index may be drawn again.
+    num_samples : int, optional
+        By default the length of the dataset; more than that, without replacement, is several orders.
+    generator : numpy.random.Generator, optional
+        By default the one that ``nn.manual_seed`` seeds.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `num_samples` is not an int, or below 1.
+    """
+
+    def __init__(self, data_source, replacement=False, num_samples=None, generator=None):
+        self.data_source, self.replacement, self.generator = data_source, replacement, generator
+        self._num_samples = num_samples
+        if num_samples is not None:
+            _check_count(self, num_samples)
+
+    @property
+    def num_samples(self):
+        """The number of indices of a pass."""
+        return len(self.data_source) if self._num_samples is None else self._num_samples
+
+    def order(self):
+        """The indices of a pass, drawn: an array."""
+        n, generator = len(self.data_source), self.generator or random.generator()
+        if self.replacement:
+            return generator.integers(n, size=self.num_samples)
+        if self.num_samples == n:
+            return generator.permutation(n)
+        orders = [generator.permutation(n) for _ in range(-(-self.num_samples // n))]
+        return np.concatenate(orders)[: self.num_samples]
+
+    def __iter__(self):
+        return iter(self.order().tolist())
+
+    def __len__(self):
+        return self.num_samples
+
+
+class SubsetRandomSampler(Sampler):
+    """Given indices in a random order.
+
+    Parameters
+    ----------
+    indices : sequence of int
+    generator : numpy.random.Generator, optional
+        By default the one that ``nn.manual_seed`` seeds.
+    """
+
+    def __init__(self, indices, generator=None):
+        self.indices, self.generator = indices, generator
+
+    def __iter__(self):
+        order = (self.generator or random.generator()).permutation(len(self.indices))
+        return iter([self.indices[i] for i in order.tolist()])
+
+    def __len__(self):
+        return len(self.indices)
+
+
+class WeightedRandomSampler(Sampler):
+    """Indices drawn with given weights.
+
+    Parameters
+    ----------
+    weights : sequence of float
+        Of each index; they need not sum to 1.
+    num_samples : int
+    replacement : bool, default True
+        Whether an index may be drawn again.
+    generator : numpy.random.Generator, optional
+        By default the one that ``nn.manual_seed`` seeds.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `num_samples` is not an int, or below 1; `weights` is not a vector of numbers of at least 0 with a positive sum.
+    """
+
+    def __init__(self, weights, num_samples, replacement=True, generator=None):
+        _check_count(self, num_samples)
+        array = np.asarray(weights.array if isinstance(weights, Tensor) else weights, np.float64)
+        if array.ndim != 1:
+            raise ValueError(f"WeightedRandomSampler: weights must be a vector, got shape {array.shape}")
+        if not ((array >= 0).all() and 0 < array.sum() < np.inf):
+            raise ValueError("WeightedRandomSampler: weights must be at least 0 and have a positive sum")
+        self.weights, self.num_samples = Tensor(array), int(num_samples)
+        self.replacement, self.generator = replacement, generator
+
+    def __iter__(self):
+        weights = self.weights.array
+        generator = self.generator or random.generator()
+        return iter(
+            generator.choice(len(weights), self.num_samples, self.replacement, weights / weights.sum()).tolist()
+        )
+
+    def __len__(self):
+        return self.num_samples
+
+
+class BatchSampler(Sampler):
+    """Lists of the indices of a sampler.
+
+    Parameters
+    ----------
+    sampler : Sampler or iterable of int
+    batch_size : int
+    drop_last : bool
+        Omit the last list if it is incomplete.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `batch_size` is not an int, or below 1.
+    """
+
+    def __init__(self, sampler, batch_size, drop_last):
+        _check_count(self, batch_size, "batch_size")
+        self.sampler, self.batch_size, self.drop_last = sampler, batch_size, drop_last
+
+    def __iter__(self):
+        return batches(iter(self.sampler), self.batch_size, self.drop_last)
+
+    def __len__(self):
+        n = len(self.sampler)
+        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+
+
+def batches(items, size, drop_last):
+    """Lists of `size` items of an iterator."""
+    while batch := list(islice(items, size)):
+        if len(batch) < size and drop_last:
+            return
+        yield batch

@@ -1,0 +1,116 @@
+"""Programs written for PyTorch, run in a process of their own, in which `import torch` finds nn."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nn
+from nn import as_torch
+
+PROGRAM = """
+import argparse
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+import torch.optim as optim
+from torch import Tensor
+from torch.autograd import Variable
+from torch.nn.parameter import Parameter
+from torch.nn.modules.conv import Conv2d
+from torch.nn.utils.rnn import pack_padded_sequence
+from torch.optim.lr_scheduler import StepLR
+from torch.utils.data import DataLoader, TensorDataset
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--epochs", type=int, default=1)
+args = parser.parse_args()
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super(Net, self).__init__()
+        self.conv = Conv2d(1, 4, 3)
+        self.fc = nn.Linear(4 * 6 * 6, 3)
+        self.scale = Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.conv(x))
+        return F.log_softmax(self.fc(torch.flatten(x, 1)) * self.scale, dim=1)
+
+
+torch.manual_seed(0)
+x = torch.rand(12, 1, 8, 8)
+target = torch.tensor([0, 1, 2] * 4)
+model = Net()
+optimizer = optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
+scheduler = StepLR(optimizer, step_size=1, gamma=0.9)
+losses = []
+for epoch in range(args.epochs):
+    for data, t in DataLoader(TensorDataset(x, target), batch_size=6):
+        optimizer.zero_grad()
+        loss = F.nll_loss(model(Variable(data)), t)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    scheduler.step()
+assert losses[-1] < losses[0], losses
+print(torch.__version__, isinstance(model.conv, nn.Conv2d), torch.cuda.is_available())
+"""
+
+BOTH = """
+from nn import as_torch
+as_torch.uninstall()
+import torch
+as_torch.install()
+"""
+
+
+def run(tmp_path, program, *arguments):
+    script = tmp_path / "program.py"
+    script.write_text(program)
+    root = Path(nn.__file__).parents[1]
+    command = [sys.executable, "-m", "nn.as_torch", str(script), *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+
+
+def test_a_program_runs_unchanged(tmp_path):
+    done = run(tmp_path, PROGRAM, "--epochs", "20")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [as_torch.VERSION, "True", "False"]
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("import torch\ntorch.quantum", "AttributeError: torch.quantum is not in this library"),
+        ("import torch.nn.functional as F\nF.nothing", "torch.nn.functional.nothing is not in this library"),
+        ("import torch.fx", "ModuleNotFoundError: torch.fx is not in this library"),
+        ("from torch.nn import Quantum", "ImportError: cannot import name 'Quantum'"),
+        (BOTH, "RuntimeError: as_torch: PyTorch is imported already"),
+    ],
+)
+def test_what_is_missing_says_so(tmp_path, program, message):
+    done = run(tmp_path, program)
+    assert done.returncode == 1
+    assert message in done.stderr
+
+
+def test_the_script_must_exist(capsys):
+    for arguments in ([], ["--help"], ["nowhere.py"]):
+        with pytest.raises(SystemExit):
+            as_torch.main(arguments)
+
+
+def test_the_list(capsys):
+    as_torch.main(["--list"])
+    printed = capsys.readouterr().out
+    assert "torch.nn.functional: " in printed and "conv2d" in printed
+    found = as_torch.names()
+    assert "Linear" in found["torch.nn"] and "Adam" in found["torch.optim"] and "FloatTensor" in found["torch"]
+
+
+def test_importing_nn_installs_nothing():
+    code = "import sys, nn, nn.as_torch; assert 'torch' not in sys.modules and len(sys.meta_path) < 12"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(nn.__file__).parents[1])
