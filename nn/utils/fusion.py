@@ -7,7 +7,7 @@ import copy
 
 import numpy as np
 
-from nn.module import Parameter
+from nn.parameter import Parameter
 
 
 def _fused(name, layer, bn, weights):

@@ -10,7 +10,7 @@ import kernels
 from nn import random
 from nn.convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nn.grad_mode import no_grad
-from nn.module import Parameter
+from nn.parameter import Parameter
 from nn.tensor import Tensor
 
 

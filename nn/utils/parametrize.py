@@ -6,8 +6,9 @@ property calls a `ParametrizationList`, which holds the tensors that are trained
 
 from contextlib import contextmanager
 
+from nn.containers import ModuleDict, ModuleList
 from nn.grad_mode import no_grad
-from nn.module import ModuleDict, ModuleList, Parameter
+from nn.parameter import Parameter
 from nn.tensor import Tensor
 
 _cache = {}  # (id of a ParametrizationList) -> its tensor, while caching is on
