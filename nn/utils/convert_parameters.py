@@ -1,6 +1,6 @@
 """The parameters of a model as one vector."""
 
-from nn.operations.shapes import cat
+from nn.operations.joining import cat
 from nn.tensor import Tensor
 
 
