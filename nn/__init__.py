@@ -9,6 +9,7 @@ from nn import (
     checkpoint,
     cuda,
     data,
+    distributions,
     functional,
     init,
     linalg,
@@ -202,6 +203,7 @@ from nn.operations.comparison import (
     result_type,
 )
 from nn.operations.conversion import clone, detach
+from nn.operations.counting import argwhere, bincount, histc, nonzero
 from nn.operations.creation import (
     arange,
     as_tensor,
@@ -234,8 +236,12 @@ from nn.operations.elementwise_functions import (
     cos,
     cosh,
     deg2rad,
+    digamma,
+    erf,
+    erfc,
     exp2,
     expm1,
+    lgamma,
     log1p,
     log2,
     log10,
@@ -287,6 +293,7 @@ from nn.operations.joining import (
     vstack,
 )
 from nn.operations.layout import Size, channels_last, contiguous_format, numel, preserve_format, strided
+from nn.operations.lookup import gather, index_fill, index_select, masked_scatter, masked_select, take, take_along_dim
 from nn.operations.matrices import diag, diag_embed, diagonal, meshgrid, trace, tril, tril_indices, triu, triu_indices
 from nn.operations.norms import cdist, dist, norm
 from nn.operations.orders import (
@@ -322,6 +329,8 @@ from nn.operations.products import (
 )
 from nn.operations.reductions import count_nonzero, log_softmax, logsumexp, mean, nanmean, nansum, prod, softmax, sum
 from nn.operations.repeating import block_diag, cartesian_prod, kron, repeat_interleave, tile
+from nn.operations.scans import cummax, cummin, cumprod, cumsum, cumulative_trapezoid, diff, logcumsumexp, trapezoid
+from nn.operations.scattering import index_add, index_copy, scatter, scatter_add, scatter_reduce
 from nn.operations.shapes import (
     atleast_1d,
     atleast_2d,
@@ -335,6 +344,21 @@ from nn.operations.shapes import (
     squeeze,
     unflatten,
     unsqueeze,
+)
+from nn.operations.sorting import (
+    argsort,
+    bucketize,
+    kthvalue,
+    median,
+    msort,
+    nanmedian,
+    nanquantile,
+    quantile,
+    searchsorted,
+    sort,
+    topk,
+    unique,
+    unique_consecutive,
 )
 from nn.padding import (
     CircularPad1d,
@@ -535,6 +559,7 @@ __all__ = [
     "cat",
     "checkpoint",
     "data",
+    "distributions",
     "enable_grad",
     "from_numpy",
     "full",
@@ -653,7 +678,49 @@ __all__ = [
     "vdot",
     "vsplit",
     "vstack",
-    *("Buffer", "ParameterDict", "ParameterList", "UninitializedBuffer", "UninitializedParameter"),
+    "argsort",
+    "argwhere",
+    "bincount",
+    "bucketize",
+    "cummax",
+    "cummin",
+    "cumprod",
+    "cumsum",
+    "cumulative_trapezoid",
+    "diff",
+    "gather",
+    "histc",
+    "index_add",
+    "index_copy",
+    "index_fill",
+    "index_select",
+    "kthvalue",
+    "logcumsumexp",
+    "masked_fill",
+    "masked_scatter",
+    "masked_select",
+    "median",
+    "msort",
+    "nanmedian",
+    "nanquantile",
+    "nonzero",
+    "quantile",
+    "scatter",
+    "scatter_add",
+    "scatter_reduce",
+    "searchsorted",
+    "sort",
+    "take",
+    "take_along_dim",
+    "topk",
+    "trapezoid",
+    "unique",
+    "unique_consecutive",
+    "Buffer",
+    "ParameterDict",
+    "ParameterList",
+    "UninitializedBuffer",
+    "UninitializedParameter",
     "AlphaDropout",
     "Bilinear",
     "CTCLoss",
@@ -817,7 +884,6 @@ __all__ = [
     "logspace",
     "long",
     "lt",
-    "masked_fill",
     "matmul",
     "meshgrid",
     "mul",
@@ -874,4 +940,8 @@ __all__ = [
     "trunc",
     "uint8",
     "zeros_like",
+    "digamma",
+    "erf",
+    "erfc",
+    "lgamma",
 ]

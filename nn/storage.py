@@ -190,7 +190,7 @@ class Tensor:
         return self.array.tolist()
 
     def numpy(self, *, force=False):
-        """The values as an ndarray on the same memory; with `force` also if the tensor requires a gradient.
+        """The values as an ndarray on the same memory; with `force`, also of a tensor that requires a gradient.
 
         Raises
         ------

@@ -8,6 +8,7 @@ from nn.operations import (
     arithmetic,
     comparison,
     conversion,
+    counting,
     creation,
     deviations,
     elementwise,
@@ -18,13 +19,17 @@ from nn.operations import (
     indexing,
     joining,
     layout,
+    lookup,
     matrices,
     norms,
     orders,
     products,
     reductions,
     repeating,
+    scans,
+    scattering,
     shapes,
+    sorting,
 )
 from nn.operations.in_place import in_place
 from nn.storage import Tensor
@@ -53,9 +58,14 @@ METHODS = (
     *(extremes.amax, extremes.amin, extremes.aminmax, norms.norm, norms.dist),
     *(products.mm, products.bmm, products.mv, products.dot, products.vdot, products.inner, products.outer),
     *(products.ger, products.addmm, products.addmv, products.addr, products.baddbmm, products.addbmm),
+    *(lookup.index_select, lookup.gather, lookup.take_along_dim, lookup.take, lookup.masked_select),
+    *(scans.cummax, scans.cummin, scans.logcumsumexp, scans.diff),
+    *(sorting.sort, sorting.argsort, sorting.msort, sorting.topk, sorting.kthvalue, sorting.median),
+    *(sorting.nanmedian, sorting.quantile, sorting.nanquantile, sorting.unique, sorting.unique_consecutive),
+    *(counting.nonzero, counting.argwhere, counting.bincount, counting.histc),
 )
-# Binary arithmetic, comparison and logic, and functions of each element: all have a form in place.
-ELEMENTWISE = (
+# What has a form in place, too: arithmetic, comparison and logic, functions of each element, scatters and scans.
+CHANGING = (
     *(arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.div, arithmetic.neg, arithmetic.abs),
     *(arithmetic.floor_divide, arithmetic.fmod, arithmetic.remainder),
     *(elementwise.pow, elementwise.exp, elementwise.relu, elementwise.sigmoid, elementwise.tanh, elementwise.log),
@@ -67,7 +77,8 @@ ELEMENTWISE = (
     *(elementwise_functions.expm1, elementwise_functions.log2, elementwise_functions.log10),
     *(elementwise_functions.log1p, elementwise_functions.rsqrt, elementwise_functions.reciprocal),
     *(elementwise_functions.logit, elementwise_functions.square, elementwise_functions.deg2rad),
-    *(elementwise_functions.rad2deg,),
+    *(elementwise_functions.rad2deg, elementwise_functions.erf, elementwise_functions.erfc),
+    *(elementwise_functions.lgamma, elementwise_functions.digamma),
     *(elementwise_rounding.floor, elementwise_rounding.ceil, elementwise_rounding.trunc),
     *(elementwise_rounding.round, elementwise_rounding.frac, elementwise_rounding.sign),
     *(elementwise_rounding.copysign, elementwise_rounding.heaviside),
@@ -79,7 +90,9 @@ ELEMENTWISE = (
     *(comparison.logical_and, comparison.logical_or, comparison.logical_xor, comparison.logical_not),
     *(comparison.bitwise_and, comparison.bitwise_or, comparison.bitwise_xor, comparison.bitwise_not),
     *(comparison.bitwise_left_shift, comparison.bitwise_right_shift),
-    *(matrices.tril, matrices.triu),
+    *(matrices.tril, matrices.triu, lookup.masked_scatter, lookup.index_fill, scattering.index_copy),
+    *(scattering.scatter, scattering.scatter_add, scattering.scatter_reduce, scattering.index_add),
+    *(scans.cumsum, scans.cumprod),
 )
 SURFACE = (
     *(conversion.type, conversion.type_as, conversion.cpu, conversion.cuda, conversion.pin_memory),
@@ -109,7 +122,7 @@ def reflected(function):
 
 for function in (*METHODS, *SURFACE):
     setattr(Tensor, function.__name__, function)
-for function in ELEMENTWISE:
+for function in CHANGING:
     changing = in_place(function)
     second = [name for name, other in vars(aliases).items() if other is function]
     for name in (function.__name__, *second):

@@ -6,6 +6,7 @@ from nn import dtypes
 from nn.device import require_cpu
 from nn.dtypes import cast
 from nn.operations.arguments import target_of
+from nn.operations.layout import contiguous_format, preserve_format
 from nn.storage import wrap
 from nn.tape import record, record_linear
 
@@ -22,7 +23,7 @@ TYPES = {
 }
 
 
-def to(input, *args, device=None, dtype=None, non_blocking=False, copy=False, memory_format=None):
+def to(input, *args, device=None, dtype=None, non_blocking=False, copy=False, memory_format=preserve_format):
     """The same values in another dtype; the tensor itself if it has that dtype already, unless with `copy`.
 
     Called as ``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(other)``, for the dtype of another tensor.
@@ -69,12 +70,12 @@ def type_as(input, other):
     return to(input, other.array.dtype)
 
 
-def cpu(input, memory_format=None):
+def cpu(input, memory_format=preserve_format):
     """The tensor itself: all tensors are on the CPU."""
     return input
 
 
-def cuda(input, device=None, non_blocking=False, memory_format=None):
+def cuda(input, device=None, non_blocking=False, memory_format=preserve_format):
     """RuntimeError: there is no GPU."""
     require_cpu("cuda")
 
@@ -84,12 +85,12 @@ def pin_memory(input):
     return input
 
 
-def clone(input, *, memory_format=None):
+def clone(input, *, memory_format=preserve_format):
     """A copy; its gradient is passed to the original. `memory_format` changes nothing."""
     return record("clone", input.array.copy(), (input,), _same, derivative=_same)
 
 
-def contiguous(input, memory_format=None):
+def contiguous(input, memory_format=contiguous_format):
     """The tensor itself if its elements lie in memory in their order, else a copy for which they do."""
     x = input.array
     if x.flags.c_contiguous:
@@ -116,51 +117,51 @@ def detach_(input):
     return input
 
 
-def float(input, memory_format=None):
+def float(input, memory_format=preserve_format):
     """The values as float32."""
     return to(input, dtypes.float32)
 
 
-def double(input, memory_format=None):
+def double(input, memory_format=preserve_format):
     """The values as float64."""
     return to(input, dtypes.float64)
 
 
-def half(input, memory_format=None):
+def half(input, memory_format=preserve_format):
     """TypeError: there is no float16."""
     raise TypeError("half: there is no float16 here; the floating-point dtypes are float32 and float64")
 
 
-def bfloat16(input, memory_format=None):
+def bfloat16(input, memory_format=preserve_format):
     """TypeError: there is no bfloat16."""
     raise TypeError("bfloat16: there is no bfloat16 here; the floating-point dtypes are float32 and float64")
 
 
-def long(input, memory_format=None):
+def long(input, memory_format=preserve_format):
     """The values as int64."""
     return to(input, dtypes.int64)
 
 
-def int(input, memory_format=None):
+def int(input, memory_format=preserve_format):
     """The values as int32."""
     return to(input, dtypes.int32)
 
 
-def short(input, memory_format=None):
+def short(input, memory_format=preserve_format):
     """The values as int16."""
     return to(input, dtypes.int16)
 
 
-def char(input, memory_format=None):
+def char(input, memory_format=preserve_format):
     """The values as int8."""
     return to(input, dtypes.int8)
 
 
-def byte(input, memory_format=None):
+def byte(input, memory_format=preserve_format):
     """The values as uint8."""
     return to(input, dtypes.uint8)
 
 
-def bool(input, memory_format=None):
+def bool(input, memory_format=preserve_format):
     """Whether the values differ from zero."""
     return to(input, dtypes.bool)

@@ -13,7 +13,7 @@ from nn.dtypes import checked, get_default_dtype
 from nn.operations.arguments import as_array, sizes_of
 from nn.operations.conversion import to
 from nn.operations.in_place import become
-from nn.operations.layout import preserve_format, strided
+from nn.operations.layout import contiguous_format, preserve_format, strided
 from nn.storage import Tensor, wrap
 
 
@@ -50,7 +50,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     return made(as_array(data, dtype).copy(), None, device, requires_grad)
 
 
-def as_tensor(data, dtype=None, device=None):
+def as_tensor(data, *, dtype=None, device=None):
     """The tensor itself, or a tensor on the memory of an array, where the dtype allows; else a tensor with a copy."""
     require_cpu(device)
     if isinstance(data, Tensor):
@@ -58,22 +58,24 @@ def as_tensor(data, dtype=None, device=None):
     return Tensor(data, dtype)
 
 
-def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     """As `as_tensor`, or with `copy` as `tensor`."""
-    result = tensor(obj, dtype=dtype, device=device) if copy else as_tensor(obj, dtype, device)
+    result = tensor(obj, dtype=dtype, device=device) if copy else as_tensor(obj, dtype=dtype, device=device)
     return result.requires_grad_() if requires_grad else result
 
 
-def from_numpy(array):
+def from_numpy(ndarray):
     """A tensor that shares the memory of an array: a change of one is a change of the other."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"from_numpy: expected an ndarray, got {type(array).__name__}")
-    return Tensor(array)
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"from_numpy: expected an ndarray, got {type(ndarray).__name__}")
+    return Tensor(ndarray)
 
 
-def from_dlpack(ext_tensor):
-    """A tensor on the memory of an object that speaks DLPack, such as an array of another library."""
-    return Tensor(np.from_dlpack(ext_tensor))
+def from_dlpack(ext_tensor, *, device=None, copy=None):
+    """A tensor on the memory of an object that speaks DLPack, such as an array of another library; or on a copy."""
+    require_cpu(device)
+    array = np.from_dlpack(ext_tensor)
+    return Tensor(array.copy() if copy else array)
 
 
 def zeros(*sizes, size=None, out=None, dtype=None, layout=strided, device=None, pin_memory=False, requires_grad=False):
@@ -95,7 +97,7 @@ def empty(
     device=None,
     requires_grad=False,
     pin_memory=False,
-    memory_format=None,
+    memory_format=contiguous_format,
 ):
     """A tensor whose elements are whatever the memory held."""
     return made(np.empty(size_of(sizes, size), dtype_of("empty", dtype)), out, device, requires_grad)

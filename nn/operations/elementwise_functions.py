@@ -7,9 +7,10 @@ import math
 
 import numpy as np
 
+import kernels
 from nn.operations.arguments import inexact
-from nn.operations.arithmetic import mul
-from nn.operations.elementwise import clamp, sqrt
+from nn.operations.arithmetic import mul, neg
+from nn.operations.elementwise import clamp, exp, sqrt
 from nn.tape import ieee, record
 
 
@@ -24,10 +25,10 @@ def _smooth(name, input, function, backward, derivative=None):
 
 
 @ieee
-def _of_result(name, input, function, backward):
+def _of_result(name, input, function, backward, derivative=None):
     """As `_smooth`, for a gradient ``backward(dy, y)`` that depends on the result."""
     y = np.asarray(function(inexact(input)))
-    return record(name, y, (input,), lambda dy: backward(dy, y), derivative=backward, saves_result=True)
+    return record(name, y, (input,), lambda dy: backward(dy, y), derivative=derivative or backward, saves_result=True)
 
 
 def sin(input):
@@ -98,7 +99,7 @@ def exp2(input):
 
 def expm1(input):
     """exp(x) - 1, exact near 0."""
-    return _of_result("expm1", input, np.expm1, lambda dy, y: dy * (y + 1))
+    return _of_result("expm1", input, kernels.expm1, kernels.expm1_backward, lambda dy, y: dy * (y + 1))
 
 
 def log2(input):
@@ -113,12 +114,12 @@ def log10(input):
 
 def log1p(input):
     """log(1 + x), exact near 0; NaN below -1."""
-    return _smooth("log1p", input, np.log1p, lambda dy, x: dy / (x + 1))
+    return _smooth("log1p", input, kernels.log1p, kernels.log1p_backward, lambda dy, x: dy / (x + 1))
 
 
 def rsqrt(input):
     """1 / √x; NaN below 0."""
-    return _of_result("rsqrt", input, lambda x: 1 / np.sqrt(x), lambda dy, y: dy * (-0.5 * (y * y * y)))
+    return _of_result("rsqrt", input, kernels.rsqrt, kernels.rsqrt_backward, lambda dy, y: dy * (-0.5 * (y * y * y)))
 
 
 def reciprocal(input):
@@ -146,3 +147,29 @@ def deg2rad(input):
 def rad2deg(input):
     """Radians as degrees."""
     return mul(input, 180 / math.pi)
+
+
+def erf(input):
+    """The error function: 2/√π times the integral of exp(-t²) from 0 to x."""
+    return _smooth("erf", input, kernels.erf, kernels.erf_backward, lambda dy, x: dy * _density(x))
+
+
+def erfc(input):
+    """1 - erf(x), without cancellation."""
+    return _smooth("erfc", input, kernels.erfc, kernels.erfc_backward, lambda dy, x: neg(dy * _density(x)))
+
+
+def _density(x):
+    """The derivative of erf."""
+    return exp(neg(mul(x, x))) * (2 / math.sqrt(math.pi))
+
+
+def lgamma(input):
+    """The logarithm of the magnitude of the gamma function."""
+    return _smooth("lgamma", input, kernels.lgamma, kernels.lgamma_backward, lambda dy, x: mul(dy, digamma(x)))
+
+
+def digamma(input):
+    """The derivative of `lgamma`; it can be differentiated once."""
+    x = inexact(input)
+    return record("digamma", kernels.digamma(x), (input,), lambda dy: kernels.digamma_backward(dy, x), (input,))

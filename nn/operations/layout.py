@@ -47,7 +47,7 @@ def stride(input, dim=None):
     return strides if dim is None else strides[axis_of("stride", dim, x.ndim)]
 
 
-def is_contiguous(input, memory_format=None):
+def is_contiguous(input, memory_format=contiguous_format):
     """Whether the elements lie in memory in their order."""
     return input.array.flags.c_contiguous
 

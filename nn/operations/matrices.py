@@ -28,12 +28,12 @@ def triu(input, diagonal=0):
     return record_linear("triu", lambda x: np.triu(x, diagonal), lambda dy: np.triu(dy, diagonal), input)
 
 
-def tril_indices(row, col, offset=0, *, dtype=int64, device=None, layout=strided):
+def tril_indices(row, col, offset=0, *, dtype=int64, device="cpu", layout=strided):
     """The rows and the columns, a (2, n) tensor, of the lower triangle of a matrix, row by row."""
     return made(np.stack(np.tril_indices(row, offset, col)).astype(dtype_of("tril_indices", dtype)), None, device)
 
 
-def triu_indices(row, col, offset=0, *, dtype=int64, device=None, layout=strided):
+def triu_indices(row, col, offset=0, *, dtype=int64, device="cpu", layout=strided):
     """The rows and the columns, a (2, n) tensor, of the upper triangle of a matrix, row by row."""
     return made(np.stack(np.triu_indices(row, offset, col)).astype(dtype_of("triu_indices", dtype)), None, device)
 
@@ -105,14 +105,14 @@ def trace(input):
     return diagonal(input).sum()
 
 
-def meshgrid(*tensors, indexing="ij"):
+def meshgrid(*tensors, indexing=None):
     """The coordinates of a grid: for each vector, a tensor that repeats it along the dimensions of the others.
 
-    With `indexing` "ij", dimension i is that of vector i; with "xy", the first two are swapped.
+    With `indexing` "ij", the default, dimension i is that of vector i; with "xy", the first two are swapped.
     """
     if len(tensors) == 1 and not isinstance(tensors[0], Tensor):
         tensors = tuple(tensors[0])
-    if indexing not in ("ij", "xy"):
+    if indexing not in (None, "ij", "xy"):
         raise ValueError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
     for t in tensors:
         if t.array.ndim > 1:

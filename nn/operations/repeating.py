@@ -6,6 +6,7 @@ import kernels
 from nn.operations.arguments import as_array, axis_of, numpy_names, promoted, sizes_of
 from nn.operations.arithmetic import mul, reshaped
 from nn.operations.joining import narrow, stack
+from nn.operations.lookup import index_select
 from nn.operations.shapes import broadcast_tensors, expand, reshape, unsqueeze
 from nn.storage import Tensor, wrap
 from nn.tape import record, record_linear
@@ -72,16 +73,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
         n = int(counts)
         expanded = expand(unsqueeze(input, axis + 1), (*shape[: axis + 1], n, *shape[axis + 1 :]))
         return reshape(expanded, (*shape[:axis], shape[axis] * n, *shape[axis + 1 :]))
-    ends = np.cumsum(counts)
-
-    def forward(x):
-        return np.repeat(x, counts, axis)
-
-    def adjoint(dy):
-        sums = np.cumsum(np.concatenate((np.zeros_like(dy.take([], axis).sum(axis, keepdims=True)), dy), axis), axis)
-        return np.diff(sums.take(np.concatenate(([0], ends)), axis), axis=axis)
-
-    return record_linear("repeat_interleave", forward, adjoint, input)
+    return index_select(input, axis, wrap(np.repeat(np.arange(shape[axis]), counts)))
 
 
 def _counts(repeats, length, output_size):

@@ -154,7 +154,10 @@ OPERATIONS = {
     "pow": [(lambda a, b: a**b, P, B), (lambda a: a**2, A), (lambda a: 2**a, A)],
     "maximum": [(nn.maximum, A, B)],
     "minimum": [(nn.minimum, A, B)],
-    "where": [(nn.where, MASK, A, B), (lambda m, a: nn.where(m, a, 0.0), MASK, A)],
+    "where": [
+        (nn.where, MASK, A, B), (lambda m, a: nn.where(m, a, 0.0), MASK, A),
+        (lambda a, m, b: a.masked_scatter(m, b), A, MASK, B),
+    ],
     "masked_fill": [(lambda a, m, v: a.masked_fill(m, v), A, MASK, np.array(2.0))],
     "to": [(lambda a: a.float(), A)],
     "clone": [(lambda a: a.clone(), A)],
@@ -181,7 +184,10 @@ OPERATIONS = {
     "logsumexp": [(lambda a: a.logsumexp(1), A)],
     "softmax": [(lambda a: a.softmax(1), A)],
     "log_softmax": [(lambda a: a.log_softmax(0), A)],
-    "reshape": [(lambda a: a.reshape(-1), A), (lambda a: a.reshape(2, 6), A.T)],
+    "reshape": [
+        (lambda a: a.reshape(-1), A), (lambda a: a.reshape(2, 6), A.T), (lambda a: a.quantile(0.3, 0, True), A),
+        (lambda a, i: a.take(i), A, integers(3, -1)),
+    ],
     "view": [(lambda a: a.view(6, 2), A)],
     "flatten": [(lambda a: a.flatten(), A)],
     "squeeze": [(lambda a: a.squeeze(), A[:, None])],
@@ -215,9 +221,34 @@ OPERATIONS = {
     "roll": [(lambda a: a.roll(1, 0), A), (lambda a: a.roll(2), A)],
     "rot90": [(lambda a: a.rot90(), A)],
     "repeat": [(lambda a: a.repeat(2, 1), A)],
-    "repeat_interleave": [
-        (lambda a, n: a.repeat_interleave(n, 0), A, integers(1, 0, 2)),
+    "index_select": [
+        (lambda a, i: a.index_select(1, i), A, integers(3, 1, 1)), (lambda a, n: a.repeat_interleave(n, 0), A, CLASSES),
+        (lambda a, i: nn.index_select(a, 0, i), A, integers(1, 0)),
     ],
+    "gather": [
+        (lambda a, i: a.gather(1, i), A, integers([3, 1], [0, 0])),
+        (lambda a, i: a.take_along_dim(i, 1), A, integers([3], [0], [1])), (lambda a: a.nanmedian(0).values, A),
+    ],
+    "scatter": [
+        (lambda a, i, b: a.scatter(1, i, b), A, integers([3, 1], [0, 0]), B),
+        (lambda a, i: a.scatter(0, i, 2), A, integers([2, 0])),
+        (lambda a, i, b: a.index_copy(0, i, b), A, integers(2, 0, 1), B),
+    ],
+    "scatter_add": [(lambda a, i, b: a.scatter_add(1, i, b), A, integers([3, 1], [0, 0]), B)],
+    "scatter_reduce": [
+        (lambda a, i, b, how=how: a.scatter_reduce(1, i, b, how), A, integers([3, 1], [0, 0]), B)
+        for how in ("mean", "prod", "amax")
+    ],
+    "index_add": [(lambda a, i, b: a.index_add(0, i, b, alpha=2), A, integers(2, 0, 2), B)],
+    "cumsum": [(lambda a: a.cumsum(1), A)],
+    "cumprod": [(lambda a: a.cumprod(1), A)],
+    "cummax": [(lambda a: tuple(a.cummax(1)), A)],
+    "cummin": [(lambda a: tuple(a.cummin(0)), A)],
+    "logcumsumexp": [(lambda a: a.logcumsumexp(1), A)],
+    "sort": [(lambda a: tuple(a.sort(1)), A), (lambda a: a.msort(), A)],
+    "topk": [(lambda a: tuple(a.topk(2, 0)), A)],
+    "kthvalue": [(lambda a: tuple(a.kthvalue(2)), A)],
+    "median": [(lambda a: tuple(a.median(1)), A), (lambda a: a.median(), A)],
     "block_diag": [(nn.block_diag, A, B[0])],
     "windows": [(lambda a: a.unfold(1, 2, 1), A)],
     "amax": [(lambda a: a.amax(1), A), (lambda a: a.amax((0, 1)), A), (lambda a: a.amax(), A)],
@@ -389,10 +420,11 @@ OPERATIONS = {
     "pad_sequence": [(lambda a, b: pad_sequence([a, b]), A, normal(2, 4))],
     **{name: [(getattr(nn, name), A)] for name in (
         "sin", "cos", "tan", "atan", "sinh", "cosh", "asinh", "exp2", "expm1", "floor", "ceil", "trunc", "round",
-        "frac", "sign", "nan_to_num",
+        "frac", "sign", "nan_to_num", "erf", "erfc",
     )},
     **{name: [(getattr(nn, name), P)] for name in (
         "asin", "acos", "atanh", "log2", "log10", "log1p", "rsqrt", "reciprocal", "logit",
+        "lgamma", "digamma",
     )},
     "acosh": [(nn.acosh, P + 1)],
     **{name: [(getattr(nn, name), A, B), (getattr(nn, name), A, Fixed(B))] for name in (

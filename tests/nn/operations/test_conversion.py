@@ -52,6 +52,14 @@ def test_the_same_tensor_or_a_copy():
         assert x.detach_() is x
 
 
+def test_numpy_by_force():
+    for m in (nn, torch):
+        x = m.tensor(A, requires_grad=True)
+        np.testing.assert_array_equal((x * 2).numpy(force=True), A * 2)
+        with pytest.raises(RuntimeError):
+            x.numpy()
+
+
 def test_gradients_pass_conversions():
     results = []
     for m in (nn, torch):

@@ -137,6 +137,7 @@ def test_memory_is_shared_where_pytorch_shares_it():
         x = m.zeros(2)
         assert m.as_tensor(x) is x and m.asarray(x) is x
         m.from_dlpack(x)[0] = 5
+        m.from_dlpack(x, copy=True)[0] = 7
         assert x.tolist() == [5, 0]
 
 

@@ -16,11 +16,11 @@ SMOOTH = {
     **{name: [((A,), {})] for name in (
         "sin", "cos", "tan", "atan", "sinh", "cosh", "asinh", "exp2", "expm1", "square", "deg2rad", "rad2deg", "neg",
         "frac", "exp", "sigmoid", "tanh", "relu", "positive", "negative", "arctan", "arcsinh",
-        "nan_to_num",
+        "nan_to_num", "erf", "erfc",
     )},
     **{name: [((P,), {})] for name in (
         "asin", "acos", "atanh", "log", "log2", "log10", "log1p", "rsqrt", "reciprocal", "logit", "sqrt", "arcsin",
-        "arccos", "arctanh",
+        "arccos", "arctanh", "lgamma",
     )},
     "acosh": [((P + 1,), {})],
     "arccosh": [((P + 1,), {})],
@@ -52,6 +52,7 @@ PIECEWISE = {
     "div trunc": [((A, B), {"rounding_mode": "trunc"}), ((A, 0.3), {"rounding_mode": "trunc"})],
     "div floor": [((A, B), {"rounding_mode": "floor"}), ((A, ROW), {"rounding_mode": "floor"})],
 }
+ONCE = {"digamma": [((P,), {}), ((P - 2,), {})]}  # differentiable once
 # Without a gradient in PyTorch
 STEPS = {
     "floor_divide": [((A, B), {}), ((A, 0.7), {})],
@@ -105,17 +106,26 @@ def test_values_and_gradients(name, args, options, method):
     assert all(g is None or not g.array.any() for g in second)
 
 
+@pytest.mark.parametrize(("name", "args", "options"), cases(ONCE))
+def test_differentiable_once(name, args, options):
+    # PyTorch's derivative of digamma has relative errors of 5e-10
+    same_as_torch(application(nn, name, args, options, False), *args, reference=getattr(torch, name), rtol=2e-9)
+    x = nn.tensor(args[0], requires_grad=True)
+    with pytest.raises(RuntimeError, match=f"{name} can be differentiated once only"):
+        nn.autograd.grad(getattr(nn, name)(x).sum(), x, create_graph=True)
+
+
 def tensors(library, args, dtype):
     return [library.tensor(a.astype(dtype)) if isinstance(a, np.ndarray) else a for a in args]
 
 
-@pytest.mark.parametrize(("name", "args", "options"), cases(SMOOTH | PIECEWISE | STEPS))
+@pytest.mark.parametrize(("name", "args", "options"), cases(SMOOTH | PIECEWISE | ONCE | STEPS))
 def test_float32(name, args, options):
     ours, theirs = (getattr(library, name)(*tensors(library, args, np.float32), **options) for library in (nn, torch))
     agree(ours, theirs, 2e-6, 1e-6)
 
 
-@pytest.mark.parametrize(("name", "args", "options"), cases(SMOOTH | PIECEWISE | STEPS))
+@pytest.mark.parametrize(("name", "args", "options"), cases(SMOOTH | PIECEWISE | ONCE | STEPS))
 def test_in_place(name, args, options):
     if name in METHODS_WITHOUT_IN_PLACE:
         assert not hasattr(torch.Tensor, f"{name}_") and not hasattr(nn.Tensor, f"{name}_")
@@ -134,7 +144,7 @@ INTEGER_CASES = [
     *((name, (WHOLE,), {}) for name in (
         "sin", "cos", "tan", "atan", "sinh", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "rsqrt",
         "reciprocal", "sqrt", "square", "floor", "ceil", "trunc", "round", "sign", "abs", "sigmoid", "tanh", "relu",
-        "positive", "asinh", "nan_to_num", "signbit",
+        "positive", "asinh", "nan_to_num", "signbit", "erf", "erfc", "expm1", "lgamma", "digamma",
     )),
     *((name, (WHOLE, 3), {}) for name in (
         "add", "sub", "mul", "div", "fmod", "remainder", "floor_divide", "pow", "clamp_min", "clamp_max", "copysign",
