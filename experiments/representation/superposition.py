@@ -27,7 +27,7 @@ import numpy as np
 import nn
 from experiments import lab, side_by_side
 from nn import plot
-from nn.lr_scheduler import CosineAnnealingLR
+from nn.optim.lr_scheduler import CosineAnnealingLR
 
 CARD = lab.Card(
     title="Five features in two dimensions",

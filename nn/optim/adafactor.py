@@ -77,6 +77,8 @@ class Adafactor(ArrayOptimizer):
         return {"step": 0, **{name: np.zeros(self._state_shape(name, x.shape), x.dtype) for name in names}}
 
     def _update(self, x, g, state, options):
+        if not x.size:
+            return
         lr, step = options["lr"], state["step"]
         smallest, smallest_rms = (each if each is None else as_number(each) for each in options["eps"])
         smallest = float(np.finfo(x.dtype).eps) if smallest is None else smallest
@@ -99,4 +101,4 @@ class Adafactor(ArrayOptimizer):
 
 def _rms(x):
     """The root mean square of an array."""
-    return math.sqrt(float((x * x).mean())) if x.size else math.nan
+    return math.sqrt(float((x * x).mean()))

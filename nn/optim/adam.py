@@ -4,6 +4,7 @@ from functools import partial
 
 import kernels
 from nn.optim.batches import KernelOptimizer
+from nn.tensor import Tensor
 
 
 class Adam(KernelOptimizer):
@@ -32,7 +33,7 @@ class Adam(KernelOptimizer):
     Raises
     ------
     ValueError
-        A negative option, or a beta outside [0, 1).
+        A negative option, a beta outside [0, 1), or tensors as options with `foreach`, as in PyTorch.
     """
 
     def __init__(
@@ -51,6 +52,9 @@ class Adam(KernelOptimizer):
         fused=None,
         decoupled_weight_decay=False,
     ):
+        numbers = (lr, *(betas if isinstance(betas, (tuple, list)) else ()))
+        if foreach and not capturable and any(isinstance(each, Tensor) for each in numbers):
+            raise ValueError(f"{self._name}: a tensor as lr or betas needs capturable=True with foreach=True")
         defaults = {
             "lr": lr,
             "betas": betas,
@@ -120,8 +124,8 @@ class AdamW(Adam):
         differentiable=False,
         fused=None,
     ):
-        options = {"maximize": maximize, "differentiable": differentiable, "decoupled_weight_decay": True}
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **options)
+        options = {"maximize": maximize, "foreach": foreach, "capturable": capturable, "differentiable": differentiable}
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, decoupled_weight_decay=True, **options)
 
     def load_state_dict(self, state_dict):
         super().load_state_dict(state_dict)

@@ -39,7 +39,7 @@ class KernelOptimizer(CheckedOptimizer):
             A parameter that is not float32 or float64, or a gradient or state array of another dtype. Nothing is
             changed.
         """
-        loss = self._evaluated(closure)
+        loss = None if closure is None else self._evaluated(closure)
         batches = [b for group in self.param_groups for b in self._plan(group["params"], self._options(group))]
         if len(batches) > 1:
             for batch in batches:

@@ -95,9 +95,7 @@ class CheckedOptimizer(Optimizer):
             raise ValueError(f"{self._name}: the {kind} of a parameter of shape {shape} is read-only")
 
     def _evaluated(self, closure):
-        """The loss that the closure returns, with the tape on; None without one."""
-        if closure is None:
-            return None
+        """The loss that the closure returns, with the tape on."""
         with enable_grad():
             return closure()
 
@@ -151,7 +149,7 @@ class ArrayOptimizer(CheckedOptimizer):
         ValueError, TypeError
             An option, gradient, state or parameter is invalid; nothing is changed.
         """
-        loss = self._evaluated(closure)
+        loss = None if closure is None else self._evaluated(closure)
         updates = []
         for group in self.param_groups:
             options = self._options(group)

@@ -76,10 +76,7 @@ class TensorDataset(Dataset):
 
     def batch(self, indices):
         """A list with the rows `indices`, an array, of each tensor: what collating the samples gives."""
-        return [
-            t[indices] if t.requires_grad else Tensor(np.take(t.array, indices, axis=0, mode="raise"))
-            for t in self.tensors
-        ]
+        return [t[indices] if t.requires_grad else Tensor(np.take(t.array, indices, axis=0)) for t in self.tensors]
 
 
 class StackDataset(Dataset):
