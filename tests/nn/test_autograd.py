@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import nn
-from tests.nn.compare import same_twice
+from tests.nn.compare import agree, same_twice
 from tests.nn.test_in_place import CASES, Fixed
 
 RNG = np.random.default_rng(0)
@@ -196,3 +196,101 @@ def test_gradients_of_gradients_of_every_operation(name, function, arrays):
     for a, b in zip(first, recorded, strict=True):
         np.testing.assert_allclose(b.array, a.array, rtol=1e-9, atol=1e-11)
     assert nn.gradgradcheck(function, inputs)
+
+
+# --- nn.autograd.functional -------------------------------------------------------------------------------------------
+
+
+def paired(ours, theirs):
+    """Assert that nested tuples of tensors agree."""
+    if isinstance(theirs, tuple):
+        assert isinstance(ours, tuple)
+        for a, b in zip(ours, theirs, strict=True):
+            paired(a, b)
+    else:
+        agree(ours, theirs, 1e-9)
+
+
+def one(x):
+    return x**3 * x.sum()
+
+
+def two(x, y):
+    return (x * y).exp().sum(1), (x.tanh() * 2).sum() * y
+
+
+def scalar(x, y):
+    return (x**2 * y).sum() * x.exp().sum() + y.sum() ** 3
+
+
+def first_only(x, y):
+    return (x**3).sum()
+
+
+X, Y = A[:2, :3], B[:2, :3]
+FUNCTIONAL = {
+    "vjp": [(one, (X,), (Y,)), (two, (X, Y), (A[0, :2], B[1:, :3])), (first_only, (X, Y), None)],
+    "jvp": [(one, (X,), (Y,)), (two, (X, Y), (Y, X)), (first_only, (X, Y), (X, Y))],
+    "jacobian": [(one, (X,), ()), (two, (X, Y), ()), (first_only, (X, Y), ())],
+    "hessian": [(lambda x: (x**3).prod(), (X,), ()), (scalar, (X, Y), ()), (first_only, (X, Y), ())],
+    "vhp": [(lambda x: (x**3).prod(), (X,), (Y,)), (scalar, (X, Y), (Y, X)), (first_only, (X, Y), (X, Y))],
+    "hvp": [(lambda x: (x**3).prod(), (X,), (Y,)), (scalar, (X, Y), (Y, X)), (first_only, (X, Y), (X, Y))],
+}
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in FUNCTIONAL.items() for case in cases])
+def test_functional(name, case, create_graph):
+    function, inputs, vectors = case
+    found = []
+    for library in (nn, torch):
+        xs = tuple(library.tensor(x, requires_grad=create_graph) for x in inputs)
+        vs = [] if vectors == () else [vectors and tuple(library.tensor(v) for v in vectors)]
+        if len(xs) == 1:
+            xs, vs = xs[0], [v[0] for v in vs]
+        result = getattr(library.autograd.functional, name)(function, xs, *vs, create_graph=create_graph)
+        found.append((result, xs))
+    (ours, xs), (theirs, their_xs) = found
+    paired(ours, theirs)
+    flat = list(leaves_of(ours))
+    assert any(t.requires_grad for t in flat) == create_graph
+    if create_graph:
+        xs, their_xs = (t if isinstance(t, tuple) else (t,) for t in (xs, their_xs))
+        sum((t**2).sum() for t in flat).backward()
+        sum((t**2).sum() for t in leaves_of(theirs)).backward()
+        for x, t in zip(xs, their_xs, strict=True):
+            agree(x.grad, t.grad, 1e-8, 1e-10)
+    else:
+        assert all(x.grad is None for x in (xs if isinstance(xs, tuple) else (xs,)))
+
+
+def leaves_of(nest):
+    if isinstance(nest, tuple):
+        for each in nest:
+            yield from leaves_of(each)
+    else:
+        yield nest
+
+
+def test_errors_of_functional():
+    functional, x = nn.autograd.functional, nn.tensor(X)
+    for name in ("vjp", "jvp", "jacobian"):
+        with pytest.raises(RuntimeError, match=f"{name}: output 0 does not depend on the inputs"):
+            getattr(functional, name)(lambda x: nn.ones(()), nn.tensor(1.0), strict=True)
+    with pytest.raises(RuntimeError, match="jacobian: no output depends on input 1"):
+        functional.jacobian(first_only, (x, x), strict=True)
+    with pytest.raises(RuntimeError, match="vjp: v may be left out for a single output of one element only"):
+        functional.vjp(one, x)
+    with pytest.raises(ValueError, match=r"jvp: v must have the shapes of the inputs, \(\(2, 3\),\), got \(\(3,\),\)"):
+        functional.jvp(one, x, nn.ones(3))
+    with pytest.raises(RuntimeError, match=r"hessian: the function must return a tensor of one element, it returned"):
+        functional.hessian(one, x)
+    with pytest.raises(RuntimeError, match="hvp: the function must return one tensor, it returned a tuple of 2"):
+        functional.hvp(two, (x, x), (x, x))
+    with pytest.raises(TypeError, match="vjp: inputs must be Tensors, got float"):
+        functional.vjp(one, 1.0)
+    with pytest.raises(TypeError, match="vjp: the function must return Tensors, got float"):
+        functional.vjp(lambda x: 1.0, x)
+    with pytest.raises(ValueError, match="jacobian: strategy must be 'reverse-mode' or 'forward-mode', got 'sideways'"):
+        functional.jacobian(one, x, strategy="sideways")
+    assert functional.jacobian(one, x, vectorize=True, strategy="forward-mode").shape == (2, 3, 2, 3)
