@@ -31,7 +31,7 @@ from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspos
 from nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from nn.embedding import Embedding, EmbeddingBag
 from nn.fusion import fuse
-from nn.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from nn.grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from nn.linear import Linear
 from nn.loss import (
     BCELoss,
@@ -243,6 +243,7 @@ __all__ = [
     "generator",
     "gradcheck",
     "gradgradcheck",
+    "inference_mode",
     "init",
     "is_grad_enabled",
     "manual_seed",
