@@ -77,7 +77,7 @@ from nn.dtypes import (
 from nn.embedding import Embedding, EmbeddingBag
 from nn.flatten import ChannelShuffle, Flatten, Unflatten
 from nn.fusion import fuse
-from nn.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from nn.grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from nn.lazy import (
     LazyBatchNorm1d,
     LazyBatchNorm2d,
@@ -568,6 +568,7 @@ __all__ = [
     "generator",
     "gradcheck",
     "gradgradcheck",
+    "inference_mode",
     "init",
     "is_grad_enabled",
     "load",

@@ -280,6 +280,9 @@ def propagate(ends, gradients, retain_graph, create_graph=False, targets=None, n
             dy = _run_hooks(node.hooks, dy)
         if targets is not None and node in targets:
             reached[node] = dy if isinstance(dy, Tensor) else dy.copy()
+            if not any(end in needed for end in node.edges):  # the node itself need not run, nor be freed
+                edges = gradients = ()
+                continue
         if node.backward is None:
             check_usable(node)  # raises
         for s in node.saved:

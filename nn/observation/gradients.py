@@ -85,6 +85,7 @@ def gradgradcheck(function, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, r
     True
     """
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    _check_inputs("gradgradcheck", _differentiated(inputs))
     if grad_outputs is None:
         rng = np.random.default_rng(0)
         outputs = _outputs("gradgradcheck", function, inputs).values()
@@ -103,7 +104,7 @@ def gradgradcheck(function, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, r
 
 
 def _check(name, function, inputs, eps, atol, rtol, raise_exception):
-    checked_inputs = {i: x for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad}
+    checked_inputs = _differentiated(inputs)
     _check_inputs(name, checked_inputs)
     try:
         with restored(list(checked_inputs.values())):
@@ -119,6 +120,11 @@ def _check(name, function, inputs, eps, atol, rtol, raise_exception):
 
 class _Mismatch(Exception):
     """An error that `gradcheck` has found."""
+
+
+def _differentiated(inputs):
+    """Index -> tensor of the inputs that require a gradient."""
+    return {i: x for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad}
 
 
 def _check_inputs(name, inputs):

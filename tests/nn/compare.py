@@ -11,7 +11,7 @@ def agree(ours, theirs, rtol=1e-10, atol=1e-12):
     if theirs is None:
         assert ours is None
         return
-    theirs = theirs.detach().numpy()
+    theirs = theirs.detach().numpy(force=True)
     assert ours.shape == theirs.shape
     assert ours.dtype == theirs.dtype
     np.testing.assert_allclose(ours.detach().numpy(), theirs, rtol=rtol, atol=atol)

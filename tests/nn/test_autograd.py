@@ -1,11 +1,14 @@
 """nn.autograd: gradients as functions, gradients of gradients, and operations that users define."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
 
 import nn
-from tests.nn.compare import same_twice
+from tests.nn.compare import agree, same_twice
 from tests.nn.test_in_place import CASES, Fixed
 
 RNG = np.random.default_rng(0)
@@ -196,3 +199,533 @@ def test_gradients_of_gradients_of_every_operation(name, function, arrays):
     for a, b in zip(first, recorded, strict=True):
         np.testing.assert_allclose(b.array, a.array, rtol=1e-9, atol=1e-11)
     assert nn.gradgradcheck(function, inputs)
+
+
+# --- nn.autograd.functional -------------------------------------------------------------------------------------------
+
+
+def paired(ours, theirs):
+    """Assert that nested tuples of tensors agree."""
+    if isinstance(theirs, tuple):
+        assert isinstance(ours, tuple)
+        for a, b in zip(ours, theirs, strict=True):
+            paired(a, b)
+    else:
+        agree(ours, theirs, 1e-9)
+
+
+def one(x):
+    return x**3 * x.sum()
+
+
+def two(x, y):
+    return (x * y).exp().sum(1), (x.tanh() * 2).sum() * y
+
+
+def scalar(x, y):
+    return (x**2 * y).sum() * x.exp().sum() + y.sum() ** 3
+
+
+def first_only(x, y):
+    return (x**3).sum()
+
+
+X, Y = A[:2, :3], B[:2, :3]
+FUNCTIONAL = {
+    "vjp": [(one, (X,), (Y,)), (two, (X, Y), (A[0, :2], B[1:, :3])), (first_only, (X, Y), None)],
+    "jvp": [(one, (X,), (Y,)), (two, (X, Y), (Y, X)), (first_only, (X, Y), (X, Y))],
+    "jacobian": [(one, (X,), ()), (two, (X, Y), ()), (first_only, (X, Y), ())],
+    "hessian": [(lambda x: (x**3).prod(), (X,), ()), (scalar, (X, Y), ()), (first_only, (X, Y), ())],
+    "vhp": [(lambda x: (x**3).prod(), (X,), (Y,)), (scalar, (X, Y), (Y, X)), (first_only, (X, Y), (X, Y))],
+    "hvp": [(lambda x: (x**3).prod(), (X,), (Y,)), (scalar, (X, Y), (Y, X)), (first_only, (X, Y), (X, Y))],
+}
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in FUNCTIONAL.items() for case in cases])
+def test_functional(name, case, create_graph):
+    function, inputs, vectors = case
+    found = []
+    for library in (nn, torch):
+        xs = tuple(library.tensor(x, requires_grad=create_graph) for x in inputs)
+        vs = [] if vectors == () else [vectors and tuple(library.tensor(v) for v in vectors)]
+        if len(xs) == 1:
+            xs, vs = xs[0], [v[0] for v in vs]
+        result = getattr(library.autograd.functional, name)(function, xs, *vs, create_graph=create_graph)
+        found.append((result, xs))
+    (ours, xs), (theirs, their_xs) = found
+    paired(ours, theirs)
+    flat = list(leaves_of(ours))
+    assert any(t.requires_grad for t in flat) == create_graph
+    if create_graph:
+        xs, their_xs = (t if isinstance(t, tuple) else (t,) for t in (xs, their_xs))
+        sum((t**2).sum() for t in flat).backward()
+        sum((t**2).sum() for t in leaves_of(theirs)).backward()
+        for x, t in zip(xs, their_xs, strict=True):
+            agree(x.grad, t.grad, 1e-8, 1e-10)
+    else:
+        assert all(x.grad is None for x in (xs if isinstance(xs, tuple) else (xs,)))
+
+
+def leaves_of(nest):
+    if isinstance(nest, tuple):
+        for each in nest:
+            yield from leaves_of(each)
+    else:
+        yield nest
+
+
+def test_errors_of_functional():
+    functional, x = nn.autograd.functional, nn.tensor(X)
+    for name in ("vjp", "jvp", "jacobian"):
+        with pytest.raises(RuntimeError, match=f"{name}: output 0 does not depend on the inputs"):
+            getattr(functional, name)(lambda x: nn.ones(()), nn.tensor(1.0), strict=True)
+    with pytest.raises(RuntimeError, match="jacobian: no output depends on input 1"):
+        functional.jacobian(first_only, (x, x), strict=True)
+    with pytest.raises(RuntimeError, match="vjp: v may be left out for a single output of one element only"):
+        functional.vjp(one, x)
+    with pytest.raises(ValueError, match=r"jvp: v must have the shapes of the inputs, \(\(2, 3\),\), got \(\(3,\),\)"):
+        functional.jvp(one, x, nn.ones(3))
+    with pytest.raises(RuntimeError, match=r"hessian: the function must return a tensor of one element, it returned"):
+        functional.hessian(one, x)
+    with pytest.raises(RuntimeError, match="hvp: the function must return one tensor, it returned a tuple of 2"):
+        functional.hvp(two, (x, x), (x, x))
+    with pytest.raises(TypeError, match="vjp: inputs must be Tensors, got float"):
+        functional.vjp(one, 1.0)
+    with pytest.raises(TypeError, match="vjp: the function must return Tensors, got float"):
+        functional.vjp(lambda x: 1.0, x)
+    with pytest.raises(ValueError, match="jacobian: strategy must be 'reverse-mode' or 'forward-mode', got 'sideways'"):
+        functional.jacobian(one, x, strategy="sideways")
+    assert functional.jacobian(one, x, vectorize=True, strategy="forward-mode").shape == (2, 3, 2, 3)
+
+
+# --- grad -------------------------------------------------------------------------------------------------------------
+
+
+def leaf(array, library=nn):
+    return library.tensor(array, requires_grad=True)
+
+
+def test_grad_of_leaves_and_results():
+    found = []
+    for library in (nn, torch):
+        x, y = leaf(A, library), leaf(B, library)
+        h = x * y
+        z, w = (h * h).sum(), (h.exp() + x).sum(1)
+        dys = [library.tensor(v) for v in (2.0 * np.ones(()), ROW[:3])]
+        found.append(library.autograd.grad((z, w), (x, h, y, x), dys))
+        assert x.grad is None and y.grad is None
+    for ours, theirs in zip(*found, strict=True):
+        agree(ours, theirs)
+
+
+def test_grad_with_respect_to_a_result_stops_there():
+    x = leaf(A)
+    h = x * x
+    calls = []
+    x.register_hook(lambda g: calls.append(g))
+    (g,) = nn.autograd.grad((h * h).sum(), h)
+    np.testing.assert_allclose(g.array, 2 * A * A)
+    assert not calls
+    np.testing.assert_allclose(nn.autograd.grad(h.sum(), x)[0].array, 2 * A)  # the graph before h was not freed
+
+
+def test_grad_with_respect_to_an_output_itself():
+    x = leaf(A)
+    y = x * 2
+    np.testing.assert_array_equal(nn.autograd.grad(y, y, nn.tensor(B))[0].array, B)
+    np.testing.assert_array_equal(nn.autograd.grad(x, x, nn.tensor(B))[0].array, B)
+
+
+def test_unused_inputs():
+    x, unused = leaf(A), leaf(B)
+    with pytest.raises(RuntimeError, match="grad: no output depends on input 1; allow_unused=True returns None for it"):
+        nn.autograd.grad((x * x).sum(), (x, unused))
+    assert nn.autograd.grad((x * x).sum(), (x, unused), allow_unused=True)[1] is None
+    zeros = nn.autograd.grad((x * x).sum(), (x, unused), materialize_grads=True)[1]
+    assert zeros.array.tolist() == np.zeros((3, 4)).tolist() and zeros.dtype == np.float64
+    with pytest.raises(ValueError, match="materialize_grads=True needs allow_unused=True or None, got False"):
+        nn.autograd.grad((x * x).sum(), x, allow_unused=False, materialize_grads=True)
+    with pytest.raises(RuntimeError, match="grad: input 0 does not require a gradient"):
+        nn.autograd.grad((x * x).sum(), nn.ones(2))
+
+
+def test_grad_frees_the_graph_unless_it_is_retained():
+    x = leaf(A)
+    y = (x.exp() * x).sum()
+    first = nn.autograd.grad(y, x, retain_graph=True)[0].array
+    np.testing.assert_array_equal(nn.autograd.grad(y, x, create_graph=True)[0].array, first)  # retains by default
+    np.testing.assert_array_equal(nn.autograd.grad(y, x, create_graph=True, retain_graph=False)[0].array, first)
+    for call in (lambda: nn.autograd.grad(y, x), y.backward):
+        with pytest.raises(RuntimeError, match="backward: the graph was freed by an earlier backward"):
+            call()
+
+
+def test_errors_of_grad():
+    x = leaf(A)
+    with pytest.raises(RuntimeError, match=r"grad: a tensor of shape \(3, 4\) is not a scalar; pass its gradient"):
+        nn.autograd.grad(x * x, x)
+    with pytest.raises(ValueError, match=r"grad: shapes differ: the tensor is \(3, 4\), its gradient \(4,\)"):
+        nn.autograd.grad(x * x, x, nn.ones(4, dtype=np.float64))
+    with pytest.raises(TypeError, match="grad: dtypes differ: the tensor is float64, its gradient float32"):
+        nn.autograd.grad(x * x, x, nn.ones(3, 4))
+    with pytest.raises(ValueError, match="grad: expected a gradient for each of 2 outputs, got 1"):
+        nn.autograd.grad((x.sum(), x.mean()), x, [None])
+    with pytest.raises(RuntimeError, match="grad: the tensor neither requires a gradient nor was computed"):
+        nn.autograd.grad(nn.ones(()), x)
+
+
+def test_a_change_between_the_first_and_the_second_gradient_raises():
+    x, w = leaf(A), leaf(B.T.copy())
+    (g,) = nn.autograd.grad(nn.functional.gelu(x @ w).sum(), x, create_graph=True)
+    with nn.no_grad():
+        w.mul_(2)
+    with pytest.raises(RuntimeError, match="was changed in place since"):
+        g.sum().backward()
+
+
+# --- backward ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Using backward")
+def test_backward_with_inputs_and_create_graph():
+    found = []
+    for library in (nn, torch):
+        x, y = leaf(A, library), leaf(B, library)
+        h = x * y
+        (h**3).sum().backward(inputs=[x], create_graph=True)
+        assert y.grad is None
+        (x.grad * h).sum().backward(inputs=(y,), retain_graph=True)
+        (h.exp()).sum().backward(inputs=x)  # added to what was recorded
+        found.append([x.grad, y.grad])
+    for ours, theirs in zip(*found, strict=True):
+        agree(ours, theirs)
+    assert found[0][0].requires_grad
+
+
+@pytest.mark.filterwarnings("ignore:Using backward")
+def test_backward_with_create_graph_accumulates():
+    found = []
+    for library in (nn, torch):
+        x = leaf(A, library)
+        for _ in range(2):
+            (x**3).sum().backward(create_graph=True)
+        g, x.grad = x.grad, None
+        (g * g).sum().backward()
+        found.append((g, x.grad))
+    for ours, theirs in zip(*found, strict=True):
+        agree(ours, theirs)
+
+
+def test_backward_of_several_tensors():
+    found = []
+    for library in (nn, torch):
+        x = leaf(A, library)
+        h = x * x
+        library.autograd.backward([h.sum(), h], [None, library.tensor(B)])
+        found.append(x.grad)
+    agree(*found)
+
+
+def test_operations_that_can_be_differentiated_once_say_so():
+    x = nn.randn(2, 3, 4, requires_grad=True)
+    y, _ = nn.LSTM(4, 5)(x)
+    with pytest.raises(RuntimeError, match="lstm can be differentiated once only; create_graph=True needs its second"):
+        y.sum().backward(create_graph=True)
+    assert x.grad is None
+    w = nn.ones(3, 2, requires_grad=True)
+    y = nn.functional.embedding_bag(np.array([[0, 1, 1]]), w, scale_grad_by_freq=True)
+    with pytest.raises(RuntimeError, match="embedding_bag can be differentiated once only"):
+        nn.autograd.grad(y.sum(), w, create_graph=True)
+    for name in sorted(ONCE | {"embedding_bag", "once_differentiable"}):
+        assert f"`{name}`" in nn.autograd.__doc__
+
+
+# --- hooks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_hooks(create_graph):
+    found = []
+    for library in (nn, torch):
+        x, seen = leaf(A, library), []
+        h = x * x
+        h.register_hook(lambda g, seen=seen: seen.append(g))
+        h.register_hook(lambda g: g * 3)
+        h.retain_grad()
+        x.register_hook(lambda g: g + 1)
+        y = (h**2).sum()
+        (g,) = library.autograd.grad(y, x, create_graph=create_graph, retain_graph=True)
+        assert seen[0].requires_grad == create_graph
+        results = [g, seen[0]]
+        if create_graph:
+            results += library.autograd.grad(g.sum(), x)
+        found.append(results)
+    for ours, theirs in zip(*found, strict=True):
+        agree(ours, theirs)
+
+
+# --- Function ---------------------------------------------------------------------------------------------------------
+
+
+def functions(library):
+    """The same Functions of both libraries."""
+
+    class Product(library.autograd.Function):
+        """Saves inputs and an output; several outputs, one of them without a gradient."""
+
+        @staticmethod
+        def forward(ctx, x, y, power):
+            z = x * y
+            mask = z > 0
+            ctx.save_for_backward(x, z, y)
+            ctx.power = power
+            ctx.mark_non_differentiable(mask)
+            return z, z**power, mask
+
+        @staticmethod
+        def backward(ctx, dz, dp, dmask):
+            x, z, y = ctx.saved_tensors
+            dz = dz + dp * ctx.power * z ** (ctx.power - 1)
+            return dz * y if ctx.needs_input_grad[0] else None, dz * x if ctx.needs_input_grad[1] else None, None
+
+    class Cube(library.autograd.Function):
+        @staticmethod
+        def forward(x):
+            return x * x * x
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_backward(*inputs)
+
+        @staticmethod
+        def backward(ctx, dy):
+            (x,) = ctx.saved_tensors
+            return 3 * x * x * dy
+
+    return Product, Cube
+
+
+@pytest.mark.parametrize("used", ["first", "second", "both"])
+def test_function(used):
+    found = []
+    for library in (nn, torch):
+        Product, Cube = functions(library)
+        x, y = leaf(A, library), leaf(B, library)
+        z, p, mask = Product.apply(x * 1, y, 3)
+        assert not mask.requires_grad
+        chosen = {"first": z, "second": p, "both": z * p}[used]
+        first = library.autograd.grad(Cube.apply(chosen).sum(), (x, y), create_graph=True)
+        second = library.autograd.grad((first[0] * first[1]).sum(), (x, y))
+        found.append([z, p, *first, *second])
+    for ours, theirs in zip(*found, strict=True):
+        agree(ours, theirs, 1e-9)
+
+
+def test_function_without_materialized_gradients():
+    seen = []
+
+    class Pair(nn.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.set_materialize_grads(False)
+            return x * 1, x * 2
+
+        @staticmethod
+        def backward(ctx, da, db):
+            seen.append((da, db))
+            return da
+
+    x = leaf(A)
+    Pair.apply(x)[0].sum().backward()
+    assert seen[0][1] is None
+    np.testing.assert_array_equal(x.grad.array, np.ones((3, 4)))
+
+
+def test_function_of_a_constant_and_under_no_grad():
+    _, Cube = functions(nn)
+    assert not Cube.apply(nn.tensor(A)).requires_grad
+    with nn.no_grad():
+        assert not Cube.apply(leaf(A)).requires_grad
+
+
+def test_errors_of_functions():
+    class Once(nn.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, number):
+            return x * number
+
+        @staticmethod
+        @nn.autograd.once_differentiable
+        def backward(ctx, dy):
+            return dy * 2, None
+
+    x = leaf(A)
+    assert nn.autograd.grad(Once.apply(x, 2).sum(), x)[0].array[0, 0] == 2
+    with pytest.raises(RuntimeError, match="Once can be differentiated once only"):
+        nn.autograd.grad(Once.apply(x, 2).sum(), x, create_graph=True)
+
+    class Wrong(Once):
+        @staticmethod
+        def backward(ctx, dy):
+            return ctx.result
+
+    class Short(Once):
+        @staticmethod
+        def backward(ctx, dy):
+            return dy
+
+    with pytest.raises(RuntimeError, match="Short: backward returned 1 gradients for 2 arguments"):
+        Short.apply(x, 2).sum().backward()
+    with pytest.raises(AttributeError, match="result"):
+        Wrong.apply(x, 2).sum().backward()
+    with pytest.raises(TypeError, match="Broken: forward must return Tensors, got int"):
+        type("Broken", (Once,), {"forward": staticmethod(lambda ctx, x: 1)}).apply(x)
+
+
+def test_a_function_releases_its_memory():
+    Product, _ = functions(nn)
+    x = leaf(A)
+    z, p, _ = Product.apply(x * 1, x, 2)
+    references = [weakref.ref(t) for t in (z, p, z.grad_fn, p.grad_fn)]
+    del z, p
+    assert [r() for r in references] == [None] * 4
+
+
+# --- modes and memory -------------------------------------------------------------------------------------------------
+
+
+def test_inference_mode():
+    x = leaf(A)
+    with nn.inference_mode():
+        y = x * x
+        with nn.inference_mode(False):
+            z = x * x
+        assert not nn.is_grad_enabled()
+    assert not y.requires_grad and z.requires_grad and nn.is_grad_enabled()
+
+    @nn.inference_mode()
+    def squared(x):
+        return x * x
+
+    assert not squared(x).requires_grad
+
+
+def test_gradients_of_gradients_under_no_grad_are_recorded():
+    x = leaf(A)
+    y = (x**3).sum()
+    with nn.no_grad():
+        (g,) = nn.autograd.grad(y, x, create_graph=True)
+    assert g.requires_grad
+
+
+def test_memory_of_gradients_of_gradients_is_released():
+    gc.collect()
+    gc.disable()
+    try:
+        x, w = leaf(A), leaf(B.T.copy())
+        y = nn.functional.gelu(x @ w).sum()
+        (g,) = nn.autograd.grad(y, x, create_graph=True)
+        loss = (g * g).sum()
+        references = [weakref.ref(t) for t in (y, y.grad_fn, g, g.grad_fn, loss, loss.grad_fn)]
+        loss.backward()
+        del y, g, loss
+        assert [r() for r in references] == [None] * 6  # without the garbage collector: there is no cycle
+    finally:
+        gc.enable()
+
+
+# --- what gradients of gradients are for ------------------------------------------------------------------------------
+
+
+def of_torch(model, like):
+    """Load the parameters of a model of PyTorch."""
+    model.load_state_dict({name: t.numpy() for name, t in like.state_dict().items()})
+    return model
+
+
+def critic(layers):
+    return layers.Sequential(
+        layers.Conv2d(1, 4, 4, 2, 1),
+        layers.LeakyReLU(0.2),
+        layers.Conv2d(4, 8, 4, 2, 1),
+        layers.LayerNorm([8, 2, 2]),
+        layers.SiLU(),
+        layers.Flatten(),
+        layers.Linear(32, 1),
+    )
+
+
+def test_a_step_of_a_wasserstein_gan_with_gradient_penalty():
+    """Gulrajani et al., "Improved Training of Wasserstein GANs" (2017), algorithm 1."""
+    torch.manual_seed(0)
+    theirs = critic(torch.nn).double()
+    ours = of_torch(critic(nn).double(), theirs)
+    real, fake, share = RNG.standard_normal((5, 1, 8, 8)), RNG.standard_normal((5, 1, 8, 8)), RNG.random((5, 1, 1, 1))
+    losses = []
+    for library, model in ((nn, ours), (torch, theirs)):
+        optimizer = library.optim.Adam(model.parameters(), lr=1e-3, betas=(0.0, 0.9))
+        for _ in range(3):
+            mixed = library.tensor(share * real + (1 - share) * fake, requires_grad=True)
+            (g,) = library.autograd.grad(model(mixed).sum(), mixed, create_graph=True)
+            penalty = ((g.flatten(1) ** 2).sum(1).sqrt() - 1) ** 2
+            loss = model(library.tensor(fake)).mean() - model(library.tensor(real)).mean() + 10 * penalty.mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    np.testing.assert_allclose(losses[:3], losses[3:], rtol=1e-10)
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-8, atol=1e-12)
+
+
+def test_a_step_of_model_agnostic_meta_learning():
+    """Finn et al., "Model-Agnostic Meta-Learning" (2017), algorithm 2: the gradient through two inner steps."""
+    tasks = [(RNG.standard_normal((10, 1)), RNG.standard_normal((10, 1))) for _ in range(3)]
+    weights = [RNG.standard_normal(shape) * 0.5 for shape in ((8, 1), (8,), (8, 8), (8,), (1, 8), (1,))]
+    found = []
+    for library, functions in ((nn, nn.functional), (torch, torch.nn.functional)):
+        parameters = [library.tensor(w, requires_grad=True) for w in weights]
+
+        def model(x, p, functions=functions):
+            h = functions.gelu(functions.linear(x, p[0], p[1]))
+            return functions.linear(functions.linear(h, p[2], p[3]).relu(), p[4], p[5])
+
+        total = 0
+        for x, y in tasks:
+            x, y = library.tensor(x), library.tensor(y)
+            adapted = parameters
+            for _ in range(2):
+                loss = functions.mse_loss(model(x[:5], adapted), y[:5])
+                gradients = library.autograd.grad(loss, adapted, create_graph=True)
+                adapted = [p - 0.1 * g for p, g in zip(adapted, gradients, strict=True)]
+            total = total + functions.mse_loss(model(x[5:], adapted), y[5:])
+        total.backward()
+        found.append([total.detach(), *(p.grad for p in parameters)])
+    for ours, theirs in zip(*found, strict=True):
+        agree(ours, theirs, 1e-9)
+
+
+def test_a_physics_informed_network_has_pytorchs_loss_and_gradients():
+    """The residual of the heat equation u_t = u_xx, as in Raissi et al. (2019), equation 2."""
+    torch.manual_seed(0)
+
+    def network(layers):
+        return layers.Sequential(
+            layers.Linear(2, 16), layers.Tanh(), layers.Linear(16, 16), layers.Tanh(), layers.Linear(16, 1)
+        )
+
+    theirs = network(torch.nn).double()
+    ours = of_torch(network(nn).double(), theirs)
+    points, losses = RNG.random((2, 20, 1)), []
+    for library, model in ((nn, ours), (torch, theirs)):
+        x, t = (library.tensor(p, requires_grad=True) for p in points)
+        u = model(library.cat([x, t], 1))
+        u_x, u_t = library.autograd.grad(u.sum(), (x, t), create_graph=True)
+        (u_xx,) = library.autograd.grad(u_x.sum(), x, create_graph=True)
+        loss = ((u_t - u_xx) ** 2).mean()
+        loss.backward()
+        losses.append(loss.item())
+    np.testing.assert_allclose(*losses, rtol=1e-10)
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        agree(p.grad, q.grad, 1e-8, 1e-10)  # of the last bias None: the residual does not depend on it

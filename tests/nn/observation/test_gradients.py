@@ -158,3 +158,45 @@ def test_per_example_gradients():
     np.testing.assert_allclose(found[7], observation.flatten([p.grad for p in trained]), rtol=1e-12)
     with pytest.raises(ValueError, match="lengths differ: 12 inputs, 11 targets"):
         observation.per_example_gradients(model, loss, x, target[1:])
+
+
+# --- gradients of gradients -------------------------------------------------------------------------------------------
+
+
+def cubed(x, error):
+    """x³ with a second derivative of 6 · (1 + error) · x."""
+
+    def derivative(dy, x):
+        return dy * (x * x * (3 * (1 + error)) - 3 * error * nn.tensor(x.array * x.array))
+
+    array = x.array
+    return record("cubed", array**3, (x,), lambda dy: 3 * array**2 * dy, (x,), derivative=derivative)
+
+
+def test_gradgradcheck_finds_wrong_second_derivatives():
+    rng = np.random.default_rng(0)
+    x = leaf(rng, 2, 3)
+    before = x.array.copy()
+    assert nn.gradgradcheck(lambda x: cubed(x, 0.0), x) is True
+    assert nn.gradcheck(lambda x: cubed(x, 0.1), x)  # the first derivative is right
+    with pytest.raises(RuntimeError, match="gradgradcheck: the gradient of output 0 with respect to input 0 is wrong"):
+        nn.gradgradcheck(lambda x: cubed(x, 0.1), (x,))
+    assert nn.gradgradcheck(lambda x: cubed(x, 0.1), x, raise_exception=False) is False
+    np.testing.assert_array_equal(x.array, before)
+    assert x.grad is None
+
+
+def test_gradgradcheck_with_given_vectors_and_several_outputs():
+    rng = np.random.default_rng(0)
+    x, y, ids = leaf(rng, 2, 3), leaf(rng, 3), nn.tensor([0, 2])
+
+    def function(x, y, ids):
+        return (x * y).exp(), ids, x[:, ids].sum(), nn.ones(2)
+
+    dys = leaf(rng, 2, 3), nn.tensor(2.0, dtype=np.float64), nn.ones(2)
+    assert nn.gradgradcheck(function, (x, y, ids), dys)
+    with pytest.raises(RuntimeError, match="rnn_cell can be differentiated once only"):
+        cell = nn.RNNCell(3, 3).double()
+        nn.gradgradcheck(cell, x)
+    with pytest.raises(ValueError, match="gradgradcheck: no input requires a gradient"):
+        nn.gradgradcheck(lambda x: x * 2, nn.ones(2))
