@@ -12,6 +12,7 @@ of dimensions put in order and merged. So its gradients are those of `matmul`, `
 
 import itertools
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def einsum(equation, *operands):
     promoted("einsum", operands)
     if len({t.array.dtype for t in operands}) > 1:
         raise TypeError(f"einsum: dtypes differ: {', '.join(str(t.array.dtype) for t in operands)}")
-    inputs, output = _parsed(equation, [t.array.ndim for t in operands])
+    inputs, output = _parsed(equation, tuple(t.array.ndim for t in operands))
     terms = [_distinct(equation, t, labels) for t, labels in zip(operands, inputs, strict=True)]
     _check_sizes(equation, terms)
     while len(terms) > 1:
@@ -72,8 +73,9 @@ def einsum(equation, *operands):
 # --- the equation: labels are letters, and negative numbers for the dimensions of an ellipsis -------------------------
 
 
+@lru_cache(256)
 def _parsed(equation, ndims):
-    """The labels of each operand and of the result, lists."""
+    """The labels of each operand and of the result, lists that are not changed."""
     text = equation.replace(" ", "")
     left, arrow, right = text.partition("->")
     parts = left.split(",")
