@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from nn import functional as F
+from nn.factory import placed
 from nn.module import Module, require_sizes
 from nn.parameter import Parameter
 
@@ -71,11 +72,12 @@ class PReLU(_Activation):
 
     _shown = ("num_parameters",)
 
-    def __init__(self, num_parameters=1, init=0.25):
+    def __init__(self, num_parameters=1, init=0.25, device=None, dtype=None):
         super().__init__()
         require_sizes(self, num_parameters=num_parameters)
         self.num_parameters = num_parameters
         self.weight = Parameter(np.full(num_parameters, init, np.float32))
+        placed(self, device, dtype)
 
     def forward(self, input):
         return F.prelu(input, self.weight)

@@ -7,6 +7,7 @@ import numpy as np
 import kernels
 from nn import functional as F
 from nn import init
+from nn.factory import placed
 from nn.linear import Linear
 from nn.module import Module
 from nn.operations.creation import zeros
@@ -75,6 +76,8 @@ class MultiheadAttention(Module):
         kdim=None,
         vdim=None,
         batch_first=False,
+        device=None,
+        dtype=None,
     ):
         super().__init__()
         if embed_dim < 1 or num_heads < 1:
@@ -97,6 +100,7 @@ class MultiheadAttention(Module):
         self.bias_v = _empty(1, 1, embed_dim) if add_bias_kv else None
         self.out_proj = Linear(embed_dim, embed_dim, bias)
         self.reset_parameters()
+        placed(self, device, dtype)
 
     def reset_parameters(self):
         """Draw the projections by `xavier_uniform_`, `bias_k` and `bias_v` by `xavier_normal_`; other biases are 0."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from nn import functional as F
 from nn import init
+from nn.factory import placed
 from nn.module import Module, require_sizes
 from nn.parameter import Parameter
 
@@ -91,6 +92,8 @@ class _Conv(_Convolution):
         groups=1,
         bias=True,
         padding_mode="zeros",
+        device=None,
+        dtype=None,
     ):
         name = type(self).__name__
         if padding_mode not in PADDING_MODES:
@@ -110,6 +113,7 @@ class _Conv(_Convolution):
             padding_mode,
             (out_channels, in_channels),
         )
+        placed(self, device, dtype)
         if padding == "same" and self.stride != (1,) * self.ndim:
             raise ValueError(f"{name}: padding 'same' needs stride 1, got {self.stride}")
 
@@ -195,6 +199,8 @@ class _ConvTranspose(_Convolution):
         bias=True,
         dilation=1,
         padding_mode="zeros",
+        device=None,
+        dtype=None,
     ):
         if padding_mode != "zeros":
             raise ValueError(f"{type(self).__name__}: padding_mode must be zeros, not {padding_mode!r}")
@@ -213,6 +219,7 @@ class _ConvTranspose(_Convolution):
             padding_mode,
             (in_channels, out_channels),
         )
+        placed(self, device, dtype)
 
     def forward(self, input, output_size=None):
         extra = self.output_padding if output_size is None else self._output_padding(input.shape, output_size)

@@ -4,6 +4,7 @@ import numpy as np
 
 from nn import functional as F
 from nn import init
+from nn.factory import placed
 from nn.module import Module, require_sizes
 from nn.parameter import Parameter
 
@@ -26,6 +27,18 @@ class _Table(Module):
         self.max_norm, self.norm_type, self.scale_grad_by_freq = max_norm, norm_type, scale_grad_by_freq
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), np.float32))
         self.reset_parameters()
+
+    def _finish(self, sparse, weight, freeze, device, dtype):
+        """The last arguments of the constructors: a table that is given replaces the drawn one."""
+        self.sparse = sparse
+        if weight is not None:
+            if weight.shape != self.weight.shape:
+                name = type(self).__name__
+                raise ValueError(f"{name}: _weight must have shape {self.weight.shape}, got {weight.shape}")
+            self.weight = Parameter(weight)
+        self.weight.requires_grad_(not freeze)
+        if weight is None:
+            placed(self, device, dtype)
 
     @classmethod
     def _from_table(cls, embeddings, freeze, **options):
@@ -62,6 +75,8 @@ class Embedding(_Table):
         The p of that p-norm.
     scale_grad_by_freq : bool, default False
         Whether the gradient of a vector is divided by the number of times that its symbol occurs in the input.
+    sparse : bool, default False
+        Accepted: gradients are dense here, of the same values.
 
     Attributes
     ----------
@@ -89,8 +104,14 @@ class Embedding(_Table):
         max_norm=None,
         norm_type=2.0,
         scale_grad_by_freq=False,
+        sparse=False,
+        _weight=None,
+        _freeze=False,
+        device=None,
+        dtype=None,
     ):
         super().__init__(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+        self._finish(sparse, _weight, _freeze, device, dtype)
 
     @classmethod
     def from_pretrained(
@@ -101,6 +122,7 @@ class Embedding(_Table):
         max_norm=None,
         norm_type=2.0,
         scale_grad_by_freq=False,
+        sparse=False,
     ):
         """An Embedding with a given table.
 
@@ -109,7 +131,7 @@ class Embedding(_Table):
         embeddings : Tensor or array (num_embeddings, embedding_dim)
         freeze : bool, default True
             Whether the table is not to be learned.
-        padding_idx, max_norm, norm_type, scale_grad_by_freq
+        padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
             As for the class.
         """
         options = {"max_norm": max_norm, "norm_type": norm_type, "scale_grad_by_freq": scale_grad_by_freq}
@@ -163,12 +185,16 @@ class EmbeddingBag(_Table):
         norm_type=2.0,
         scale_grad_by_freq=False,
         mode="mean",
-        *,
+        sparse=False,
+        _weight=None,
         include_last_offset=False,
         padding_idx=None,
+        device=None,
+        dtype=None,
     ):
         super().__init__(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq)
         self.mode, self.include_last_offset = mode, include_last_offset
+        self._finish(sparse, _weight, False, device, dtype)
 
     @classmethod
     def from_pretrained(
@@ -179,7 +205,7 @@ class EmbeddingBag(_Table):
         norm_type=2.0,
         scale_grad_by_freq=False,
         mode="mean",
-        *,
+        sparse=False,
         include_last_offset=False,
         padding_idx=None,
     ):
@@ -190,7 +216,7 @@ class EmbeddingBag(_Table):
         embeddings : Tensor or array (num_embeddings, embedding_dim)
         freeze : bool, default True
             Whether the table is not to be learned.
-        max_norm, norm_type, scale_grad_by_freq, mode, include_last_offset, padding_idx
+        max_norm, norm_type, scale_grad_by_freq, mode, sparse, include_last_offset, padding_idx
             As for the class.
         """
         options = {"max_norm": max_norm, "norm_type": norm_type, "scale_grad_by_freq": scale_grad_by_freq}

@@ -6,6 +6,7 @@ import numpy as np
 
 from nn import functional as F
 from nn import init
+from nn.factory import placed
 from nn.module import Module, require_sizes
 from nn.parameter import Parameter
 
@@ -27,6 +28,10 @@ class Linear(Module):
     ----------
     in_features, out_features : int
     bias : bool, default True
+    device : str or device, optional
+        The CPU, as for all layers.
+    dtype : numpy.dtype, optional
+        float32 or float64, that of the parameters; by default the default dtype.
 
     Attributes
     ----------
@@ -45,13 +50,14 @@ class Linear(Module):
     (64, 10)
     """
 
-    def __init__(self, in_features, out_features, bias=True):
+    def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):
         super().__init__()
         require_sizes(self, in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(np.empty((out_features, in_features), np.float32))
         self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None
         self.reset_parameters()
+        placed(self, device, dtype)
 
     def reset_parameters(self):
         """Draw weight and bias uniformly from ±1 / √in_features: kaiming_uniform_ with a = √5, as PyTorch does."""

@@ -12,7 +12,7 @@ from collections import Counter, OrderedDict, defaultdict
 
 import numpy as np
 
-from nn.module import Parameter
+from nn.parameter import Parameter
 from nn.tensor import Tensor
 
 STORAGES = {

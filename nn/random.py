@@ -1,10 +1,80 @@
-"""The random number generator of `nn`: one NumPy Generator, which `manual_seed` seeds."""
+"""Random numbers: one generator, which `manual_seed` seeds, or another one where `generator` is given.
+
+The numbers are NumPy's, not PyTorch's: of one distribution, but not the same ones for the same seed.
+"""
 
 import numpy as np
 
-from nn.tensor import Tensor
+from nn.device import CPU, require_cpu
+from nn.dtypes import checked, int64, uint8
+from nn.operations.arguments import as_tensor, inexact
+from nn.operations.creation import dtype_of, made, size_of
+from nn.operations.indexing import setitem
+from nn.operations.layout import preserve_format, strided
+from nn.storage import Tensor, wrap
 
-_generator = np.random.default_rng()
+
+class Generator(np.random.Generator):
+    """A generator of random numbers, NumPy's with PyTorch's methods, seeded by the system.
+
+    Parameters
+    ----------
+    device : str or device, default "cpu"
+        The CPU.
+    """
+
+    def __init__(self, device="cpu"):
+        require_cpu(device)
+        super().__init__(np.random.PCG64())
+        self.device = CPU
+        self.seed()
+
+    def __reduce__(self):
+        return _restored, (type(self), self.bit_generator.state, self._seed)
+
+    def manual_seed(self, seed):
+        """Seed the generator; return self. Negative seeds count down from 2⁶⁴."""
+        self._seed = int(seed) % 2**64
+        self.bit_generator.state = np.random.PCG64(self._seed).state
+        return self
+
+    def seed(self):
+        """Seed the generator by the system; return the seed."""
+        self.manual_seed(np.random.SeedSequence().entropy % 2**64)
+        return self._seed
+
+    def initial_seed(self):
+        """The last seed."""
+        return self._seed
+
+    def get_state(self):
+        """The state, a tensor of bytes."""
+        state = self.bit_generator.state
+        numbers = (state["state"]["state"], 16), (state["state"]["inc"], 16), (state["has_uint32"], 4)
+        numbers = (*numbers, (state["uinteger"], 4), (self._seed, 8))
+        return wrap(np.frombuffer(b"".join(n.to_bytes(size, "little") for n, size in numbers), uint8).copy())
+
+    def set_state(self, new_state):
+        """Return to a state that `get_state` returned."""
+        data = np.asarray(new_state.array, uint8).tobytes()
+        if len(data) != 48:
+            raise ValueError(f"set_state: the state of a generator has 48 bytes, got {len(data)}")
+        number = [int.from_bytes(data[i:j], "little") for i, j in ((0, 16), (16, 32), (32, 36), (36, 40), (40, 48))]
+        words = {"state": number[0], "inc": number[1]}
+        self.bit_generator.state = {
+            "bit_generator": "PCG64", "state": words, "has_uint32": number[2], "uinteger": number[3],
+        }  # fmt: skip
+        self._seed = number[4]
+        return self
+
+
+def _restored(cls, state, seed):
+    generator = cls()
+    generator.bit_generator.state, generator._seed = state, seed
+    return generator
+
+
+default_generator = Generator()
 
 
 def manual_seed(seed):
@@ -16,8 +86,8 @@ def manual_seed(seed):
 
     Returns
     -------
-    numpy.random.Generator
-        The new generator.
+    Generator
+        That of all draws.
 
     Examples
     --------
@@ -29,25 +99,272 @@ def manual_seed(seed):
     >>> draws[0] == draws[1]
     True
     """
-    global _generator
-    _generator = np.random.default_rng(seed)
-    return _generator
+    return default_generator.manual_seed(seed)
 
 
 def generator():
     """The generator that `nn` draws from, a ``numpy.random.Generator``."""
-    return _generator
+    return default_generator
 
 
-def rand(*size, dtype=np.float32, requires_grad=False):
+def seed():
+    """Seed the generator by the system; return the seed."""
+    return default_generator.seed()
+
+
+def initial_seed():
+    """The seed that was last set."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state():
+    """The state of the generator, a tensor of bytes."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state):
+    """Return to a state that `get_rng_state` returned."""
+    default_generator.set_state(new_state)
+
+
+# new tensors
+
+
+def _floats(name, draw, shape, dtype):
+    """Draws as an array of floats, by a method of a generator that takes their dtype."""
+    if dtype.kind != "f":
+        raise TypeError(f"{name}: dtype must be float32 or float64, got {dtype}")
+    return np.asarray(draw(shape, dtype=dtype))
+
+
+def _uniform(name, shape, dtype, generator):
+    return _floats(name, (generator or default_generator).random, shape, dtype)
+
+
+def _normal(name, shape, dtype, generator):
+    return _floats(name, (generator or default_generator).standard_normal, shape, dtype)
+
+
+def rand(
+    *sizes,
+    size=None,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=strided,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """A tensor of the given size, drawn uniformly from [0, 1)."""
-    return Tensor(_generator.random(_shape(size), dtype=dtype), requires_grad=requires_grad)
+    array = _uniform("rand", size_of(sizes, size), dtype_of("rand", dtype), generator)
+    return made(array, out, device, requires_grad)
 
 
-def randn(*size, dtype=np.float32, requires_grad=False):
+def randn(
+    *sizes,
+    size=None,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=strided,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """A tensor of the given size, drawn from the normal distribution with mean 0 and variance 1."""
-    return Tensor(_generator.standard_normal(_shape(size), dtype=dtype), requires_grad=requires_grad)
+    array = _normal("randn", size_of(sizes, size), dtype_of("randn", dtype), generator)
+    return made(array, out, device, requires_grad)
 
 
-def _shape(size):
-    return size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+def rand_like(
+    input, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False,
+    memory_format=preserve_format,
+):  # fmt: skip
+    """As `rand`, in the shape and dtype of another tensor."""
+    return rand(input.array.shape, generator=generator, dtype=dtype or input.array.dtype, device=device,
+                requires_grad=requires_grad)  # fmt: skip
+
+
+def randn_like(
+    input, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False,
+    memory_format=preserve_format,
+):  # fmt: skip
+    """As `randn`, in the shape and dtype of another tensor."""
+    return randn(input.array.shape, generator=generator, dtype=dtype or input.array.dtype, device=device,
+                 requires_grad=requires_grad)  # fmt: skip
+
+
+def _bounds(name, low, high):
+    low, high = (0, low) if high is None else (low, high)
+    low, high = (int(v.item() if isinstance(v, Tensor) else v) for v in (low, high))
+    if low >= high:
+        raise ValueError(f"{name}: low must be below high, got {low} and {high}")
+    return low, high
+
+
+def randint(
+    low, high=None, size=None, *, generator=None, out=None, dtype=None, layout=strided, device=None,
+    requires_grad=False, pin_memory=False,
+):  # fmt: skip
+    """Integers from `low` (0 if only one bound is given) to `high` - 1: ``randint(high, size)``, too."""
+    if size is None:
+        low, high, size = low, None, high
+    dtype = int64 if dtype is None else checked("randint", dtype)
+    array = (generator or default_generator).integers(*_bounds("randint", low, high), tuple(size))
+    return made(np.asarray(array).astype(dtype, copy=False), out, device, requires_grad)
+
+
+def randint_like(
+    input, low, high=None, *, generator=None, dtype=None, layout=strided, device=None, requires_grad=False,
+    memory_format=preserve_format,
+):  # fmt: skip
+    """As `randint`, in the shape and dtype of another tensor."""
+    shape, dtype = input.array.shape, dtype or input.array.dtype
+    return randint(*_bounds("randint_like", low, high), shape, generator=generator, dtype=dtype, device=device,
+                   requires_grad=requires_grad)  # fmt: skip
+
+
+def randperm(
+    n, *, generator=None, out=None, dtype=int64, layout=strided, device=None, requires_grad=False, pin_memory=False
+):
+    """The integers from 0 to n - 1 in random order."""
+    array = (generator or default_generator).permutation(n).astype(dtype_of("randperm", dtype), copy=False)
+    return made(array, out, device, requires_grad)
+
+
+# draws from distributions with given parameters
+
+
+def normal(
+    mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, layout=strided, device=None, pin_memory=False,
+    requires_grad=False,
+):  # fmt: skip
+    """Draws from normal distributions: with tensors of means or deviations, or numbers and a `size`."""
+    parameters = [v.array for v in (mean, std) if isinstance(v, Tensor)]
+    if size is None and not parameters:
+        raise TypeError("normal: needs a size, or a tensor as mean or std")
+    shape = tuple(size) if size is not None else np.broadcast_shapes(*(p.shape for p in parameters))
+    dtype = dtype_of("normal", dtype) if not parameters else parameters[0].dtype
+    mean, std = (v.array if isinstance(v, Tensor) else v for v in (mean, std))
+    if np.any(np.less(std, 0)):
+        raise ValueError("normal: std must not be negative")
+    return made(np.asarray(_normal("normal", shape, dtype, generator) * std + mean, dtype), out, device, requires_grad)
+
+
+def bernoulli(input, p=None, *, generator=None, out=None):
+    """1 with the probability that each element of `input`, or `p`, gives; else 0."""
+    draws = _trials("bernoulli", inexact(input) if p is None else p, input.array.shape, generator)
+    return made(draws.astype(input.array.dtype), out)
+
+
+def _trials(name, p, shape, generator):
+    """Whether each trial of probability `p`, a number or an array, succeeds."""
+    if not np.all((np.asarray(p) >= 0) & (np.asarray(p) <= 1)):
+        raise ValueError(f"{name}: probabilities must be from 0 to 1")
+    return np.asarray((generator or default_generator).random(shape) < p)
+
+
+def poisson(input, generator=None):
+    """Draws from the Poisson distributions whose rates are the elements."""
+    if not (input.array >= 0).all():
+        raise ValueError("poisson: rates must not be negative")
+    return wrap(np.asarray((generator or default_generator).poisson(input.array)).astype(input.array.dtype))
+
+
+def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
+    """Indices drawn with probabilities proportional to the elements of a vector, or of each row of a matrix.
+
+    Parameters
+    ----------
+    input : Tensor (n,) or (rows, n), floating point
+        Weights, which need not sum to 1.
+    num_samples : int
+    replacement : bool, default False
+        Whether an index may be drawn more than once.
+
+    Returns
+    -------
+    Tensor of int64, (num_samples,) or (rows, num_samples)
+    """
+    weights = input.array
+    if weights.ndim not in (1, 2) or weights.dtype.kind != "f":
+        raise ValueError(f"multinomial: needs 1 or 2 dimensions of floats, got {weights.shape} of {weights.dtype}")
+    total = weights.sum(-1, keepdims=True, dtype=np.float64)
+    if not (np.isfinite(total).all() and (weights >= 0).all() and (total > 0).all()):
+        raise ValueError("multinomial: weights must be finite and not negative, and not all of them 0")
+    draw = generator or default_generator
+    if replacement:
+        edges = np.cumsum(weights, -1, dtype=np.float64) / total
+        u = draw.random((*weights.shape[:-1], num_samples))
+        rows = zip(edges.reshape(-1, weights.shape[-1]), u.reshape(-1, num_samples), strict=True)
+        found = np.stack([np.searchsorted(row / row[-1], each, "right") for row, each in rows])
+    else:
+        if num_samples > (weights > 0).sum(-1).min():
+            raise ValueError(f"multinomial: cannot draw {num_samples} different indices: fewer weights are positive")
+        # the order of exponential times is that of draws one after the other
+        times = draw.standard_exponential(weights.shape) / np.where(weights > 0, weights, 1)
+        found = np.argsort(np.where(weights > 0, times, np.inf), -1)[..., :num_samples]
+    return made(np.ascontiguousarray(found.reshape(*weights.shape[:-1], num_samples).astype(np.int64)), out)
+
+
+# in place
+
+
+def _fill(input, values):
+    setitem(input, ..., wrap(np.asarray(values).astype(input.array.dtype, copy=False)))
+    return input
+
+
+def uniform_(input, from_=0.0, to=1.0, *, generator=None):
+    """Overwrite with draws from the uniform distribution on [from_, to)."""
+    if from_ > to:
+        raise ValueError(f"uniform_: the bounds are in the wrong order: {from_} and {to}")
+    draws = _uniform("uniform_", input.array.shape, input.array.dtype, generator)
+    return _fill(input, draws * (to - from_) + from_)
+
+
+def normal_(input, mean=0.0, std=1.0, *, generator=None):
+    """Overwrite with draws from the normal distribution."""
+    if std < 0:
+        raise ValueError(f"normal_: std must not be negative, got {std}")
+    draws = _normal("normal_", input.array.shape, input.array.dtype, generator)
+    return _fill(input, draws * std + mean)
+
+
+def log_normal_(input, mean=1.0, std=2.0, *, generator=None):
+    """Overwrite with the exponentials of draws from the normal distribution."""
+    draws = _normal("log_normal_", input.array.shape, input.array.dtype, generator)
+    return _fill(input, np.exp(draws * std + mean))
+
+
+def exponential_(input, lambd=1.0, *, generator=None):
+    """Overwrite with draws from the exponential distribution of rate `lambd`."""
+    draw = (generator or default_generator).standard_exponential
+    return _fill(input, _floats("exponential_", draw, input.array.shape, input.array.dtype) / lambd)
+
+
+def geometric_(input, p, *, generator=None):
+    """Overwrite with the numbers of trials, each of probability `p`, until the first success."""
+    return _fill(input, (generator or default_generator).geometric(p, input.array.shape))
+
+
+def cauchy_(input, median=0.0, sigma=1.0, *, generator=None):
+    """Overwrite with draws from the Cauchy distribution."""
+    return _fill(input, (generator or default_generator).standard_cauchy(input.array.shape) * sigma + median)
+
+
+def bernoulli_(input, p=0.5, *, generator=None):
+    """Overwrite with 1 with probability `p`, a number or a tensor, else 0."""
+    return _fill(input, _trials("bernoulli_", as_tensor(p).array, input.array.shape, generator))
+
+
+def random_(input, from_=0, to=None, *, generator=None):
+    """Overwrite with whole numbers from `from_` to `to` - 1; with one bound, from 0; with none, all that are exact."""
+    dtype = input.array.dtype
+    if to is None and from_ == 0:
+        bits = {"f": np.finfo(dtype).nmant + 1 if dtype.kind == "f" else 0, "b": 1}
+        low, high = 0, 2 ** bits[dtype.kind] if dtype.kind in bits else np.iinfo(dtype).max
+    else:
+        low, high = _bounds("random_", from_, to)
+    return _fill(input, (generator or default_generator).integers(low, high, input.array.shape))

@@ -7,6 +7,7 @@ import numpy as np
 
 from nn import functional as F
 from nn import init
+from nn.factory import placed
 from nn.module import Module, require_sizes
 from nn.operations.joining import cat, stack
 from nn.parameter import Parameter
@@ -29,6 +30,8 @@ class _Recurrent(Module):
         dropout=0.0,
         bidirectional=False,
         proj_size=0,
+        device=None,
+        dtype=None,
         *,
         checkpoint_every=None,
     ):
@@ -60,6 +63,7 @@ class _Recurrent(Module):
         self.bidirectional, self.proj_size, self.checkpoint_every = bidirectional, proj_size, checkpoint_every
         self._names = [self._add(layer, suffix) for layer in range(num_layers) for suffix in self._suffixes()]
         self.reset_parameters()
+        placed(self, device, dtype)
 
     def _suffixes(self):
         return ("", "_reverse") if self.bidirectional else ("",)
@@ -213,12 +217,14 @@ class RNN(_Recurrent):
         batch_first=False,
         dropout=0.0,
         bidirectional=False,
+        device=None,
+        dtype=None,
         *,
         checkpoint_every=None,
     ):
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"RNN: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
-        options = {"checkpoint_every": checkpoint_every}
+        options = {"device": device, "dtype": dtype, "checkpoint_every": checkpoint_every}
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options)
         self.nonlinearity = nonlinearity
 
@@ -266,10 +272,12 @@ class GRU(_Recurrent):
         batch_first=False,
         dropout=0.0,
         bidirectional=False,
+        device=None,
+        dtype=None,
         *,
         checkpoint_every=None,
     ):
-        options = {"checkpoint_every": checkpoint_every}
+        options = {"device": device, "dtype": dtype, "checkpoint_every": checkpoint_every}
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options)
 
     def _time_loop(self, x, initial, **options):
@@ -324,7 +332,7 @@ class _Cell(Module):
     _gates = 1
     _states = 1
 
-    def __init__(self, input_size, hidden_size, bias=True):
+    def __init__(self, input_size, hidden_size, bias=True, device=None, dtype=None):
         super().__init__()
         require_sizes(self, input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
@@ -334,6 +342,7 @@ class _Cell(Module):
         self.bias_ih = Parameter(np.empty(rows, np.float32)) if bias else None
         self.bias_hh = Parameter(np.empty(rows, np.float32)) if bias else None
         self.reset_parameters()
+        placed(self, device, dtype)
 
     def reset_parameters(self):
         """Draw all parameters uniformly from ±1 / √hidden_size."""
@@ -379,8 +388,8 @@ class RNNCell(_Cell):
     (3, 20)
     """
 
-    def __init__(self, input_size, hidden_size, bias=True, nonlinearity="tanh"):
-        super().__init__(input_size, hidden_size, bias)
+    def __init__(self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype=None):
+        super().__init__(input_size, hidden_size, bias, device, dtype)
         self.nonlinearity = nonlinearity
 
     def _step(self, input, hx, *weights):

@@ -16,7 +16,8 @@ import numpy as np
 
 from nn import pickles
 from nn.checkpoint import safetensors_module, write_atomically
-from nn.module import Module, Parameter
+from nn.module import Module
+from nn.parameter import Parameter
 from nn.tensor import Tensor
 
 STRUCTURE = "innerloop.structure"

@@ -5,7 +5,8 @@ import weakref
 
 import numpy as np
 
-from nn.dtypes import as_array
+from nn.dtypes import as_array, get_default_dtype
+from nn.printing import formatted
 
 # A training step allocates what its backward needs and frees it all; glibc would return that memory to the system at
 # every step, and map it again page by page: a fifth of the time of a small transformer's step. glibc keeps up to twice
@@ -61,7 +62,7 @@ class Tensor:
     ----------
     data : array_like
         Numbers, nested lists of them, or anything that implements ``__array__`` or DLPack. An ndarray is not copied.
-        Python floats become float32.
+        Python floats get the default dtype, float32.
     dtype : numpy.dtype, optional
     requires_grad : bool, default False
         Whether `backward` accumulates a gradient for this tensor; floating point only.
@@ -188,15 +189,15 @@ class Tensor:
         """The elements as nested lists of Python numbers."""
         return self.array.tolist()
 
-    def numpy(self):
-        """The values as an ndarray on the same memory.
+    def numpy(self, *, force=False):
+        """The values as an ndarray on the same memory; with `force`, also of a tensor that requires a gradient.
 
         Raises
         ------
         RuntimeError
             The tensor requires a gradient, and NumPy's operations would not be recorded: ``detach()`` it first.
         """
-        if self._requires_grad:
+        if self._requires_grad and not force:
             raise RuntimeError("numpy: the tensor requires a gradient; use detach().numpy()")
         return self.array
 
@@ -233,15 +234,16 @@ class Tensor:
         return self.array.__index__()
 
     def __repr__(self):
-        body = np.array2string(self.array, separator=", ", prefix="tensor(")
-        parts = [body]
-        if self.array.dtype not in (np.float32, np.int64, np.bool_):
-            parts.append(f"dtype={self.array.dtype}")
+        suffixes, plain = [], (get_default_dtype(), np.int64, np.bool_)
+        if not self.array.size and self.array.ndim != 1:
+            suffixes.append(f"size={self.array.shape}")
+        if self.array.dtype not in plain if self.array.size else self.array.dtype != plain[0]:
+            suffixes.append(f"dtype={self.array.dtype}")
         if self._node is not None:
-            parts.append(f"grad_fn={self._node}")
+            suffixes.append(f"grad_fn={self._node}")
         elif self._requires_grad:
-            parts.append("requires_grad=True")
-        return f"tensor({', '.join(parts)})"
+            suffixes.append("requires_grad=True")
+        return formatted(self.array, "tensor(", suffixes)
 
     def __format__(self, spec):
         return format(self.item() if self.array.ndim == 0 else str(self), spec)

@@ -1,18 +1,26 @@
 """`Tensor` as users know it: the operations of `nn.operations` as its methods and operators."""
 
+from nn import random
 from nn.autograd.gradients import backward_from
 from nn.autograd.hooks import register_hook, retain_grad
 from nn.operations import (
+    aliases,
     arithmetic,
     comparison,
     conversion,
     counting,
+    creation,
     deviations,
     elementwise,
+    elementwise_functions,
+    elementwise_rounding,
+    elementwise_several,
     extremes,
     indexing,
     joining,
+    layout,
     lookup,
+    matrices,
     norms,
     orders,
     products,
@@ -23,7 +31,6 @@ from nn.operations import (
     shapes,
     sorting,
 )
-from nn.operations.arguments import axis_of
 from nn.operations.in_place import in_place
 from nn.storage import Tensor
 
@@ -52,19 +59,55 @@ METHODS = (
     *(products.mm, products.bmm, products.mv, products.dot, products.vdot, products.inner, products.outer),
     *(products.ger, products.addmm, products.addmv, products.addr, products.baddbmm, products.addbmm),
     *(lookup.index_select, lookup.gather, lookup.take_along_dim, lookup.take, lookup.masked_select),
-    *(lookup.masked_scatter, lookup.index_fill),
-    *(scattering.scatter, scattering.scatter_add, scattering.scatter_reduce, scattering.index_add),
-    *(scattering.index_copy,),
-    *(scans.cumsum, scans.cumprod, scans.cummax, scans.cummin, scans.logcumsumexp, scans.diff),
+    *(scans.cummax, scans.cummin, scans.logcumsumexp, scans.diff),
     *(sorting.sort, sorting.argsort, sorting.msort, sorting.topk, sorting.kthvalue, sorting.median),
     *(sorting.nanmedian, sorting.quantile, sorting.nanquantile, sorting.unique, sorting.unique_consecutive),
     *(counting.nonzero, counting.argwhere, counting.bincount, counting.histc),
 )
-IN_PLACE = (
-    *(arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.div),
-    *(elementwise.masked_fill, lookup.masked_scatter, lookup.index_fill),
+# What has a form in place, too: arithmetic, comparison and logic, functions of each element, scatters and scans.
+CHANGING = (
+    *(arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.div, arithmetic.neg, arithmetic.abs),
+    *(arithmetic.floor_divide, arithmetic.fmod, arithmetic.remainder),
+    *(elementwise.pow, elementwise.exp, elementwise.relu, elementwise.sigmoid, elementwise.tanh, elementwise.log),
+    *(elementwise.sqrt, elementwise.clamp, elementwise.masked_fill),
+    *(elementwise_functions.sin, elementwise_functions.cos, elementwise_functions.tan),
+    *(elementwise_functions.asin, elementwise_functions.acos, elementwise_functions.atan),
+    *(elementwise_functions.sinh, elementwise_functions.cosh, elementwise_functions.asinh),
+    *(elementwise_functions.acosh, elementwise_functions.atanh, elementwise_functions.exp2),
+    *(elementwise_functions.expm1, elementwise_functions.log2, elementwise_functions.log10),
+    *(elementwise_functions.log1p, elementwise_functions.rsqrt, elementwise_functions.reciprocal),
+    *(elementwise_functions.logit, elementwise_functions.square, elementwise_functions.deg2rad),
+    *(elementwise_functions.rad2deg, elementwise_functions.erf, elementwise_functions.erfc),
+    *(elementwise_functions.lgamma, elementwise_functions.digamma),
+    *(elementwise_rounding.floor, elementwise_rounding.ceil, elementwise_rounding.trunc),
+    *(elementwise_rounding.round, elementwise_rounding.frac, elementwise_rounding.sign),
+    *(elementwise_rounding.copysign, elementwise_rounding.heaviside),
+    *(elementwise_several.atan2, elementwise_several.hypot, elementwise_several.lerp),
+    *(elementwise_several.addcmul, elementwise_several.addcdiv, elementwise_several.true_divide),
+    *(elementwise_several.float_power, elementwise_several.clamp_min, elementwise_several.clamp_max),
+    *(elementwise_several.nan_to_num,),
+    *(comparison.eq, comparison.ne, comparison.lt, comparison.le, comparison.gt, comparison.ge),
+    *(comparison.logical_and, comparison.logical_or, comparison.logical_xor, comparison.logical_not),
+    *(comparison.bitwise_and, comparison.bitwise_or, comparison.bitwise_xor, comparison.bitwise_not),
+    *(comparison.bitwise_left_shift, comparison.bitwise_right_shift),
+    *(matrices.tril, matrices.triu, lookup.masked_scatter, lookup.index_fill, scattering.index_copy),
     *(scattering.scatter, scattering.scatter_add, scattering.scatter_reduce, scattering.index_add),
-    *(scattering.index_copy, scans.cumsum, scans.cumprod),
+    *(scans.cumsum, scans.cumprod),
+)
+SURFACE = (
+    *(conversion.type, conversion.type_as, conversion.cpu, conversion.cuda, conversion.pin_memory),
+    *(conversion.contiguous, conversion.detach_, conversion.half, conversion.bfloat16, conversion.int),
+    *(conversion.short, conversion.char, conversion.byte),
+    *(layout.size, layout.dim, layout.numel, layout.stride, layout.is_contiguous, layout.data_ptr),
+    *(layout.storage_offset, layout.element_size, layout.get_device, layout.is_pinned),
+    *(creation.new_zeros, creation.new_ones, creation.new_empty, creation.new_full, creation.new_tensor),
+    *(matrices.diagonal, matrices.diag, matrices.diag_embed, matrices.trace),
+    *(comparison.equal, comparison.isclose, comparison.allclose, comparison.isnan, comparison.isinf),
+    *(comparison.isfinite, comparison.isposinf, comparison.isneginf, comparison.is_floating_point),
+    *(comparison.is_complex, comparison.is_signed, comparison.is_nonzero),
+    *(elementwise_rounding.signbit, elementwise_several.positive, elementwise_several.logaddexp),
+    *(random.uniform_, random.normal_, random.log_normal_, random.exponential_, random.geometric_, random.cauchy_),
+    *(random.bernoulli_, random.random_, random.bernoulli, random.multinomial),
 )
 
 
@@ -77,10 +120,14 @@ def reflected(function):
     return operator
 
 
-for function in METHODS:
+for function in (*METHODS, *SURFACE):
     setattr(Tensor, function.__name__, function)
-for function in IN_PLACE:
-    setattr(Tensor, f"{function.__name__}_", in_place(function))
+for function in CHANGING:
+    changing = in_place(function)
+    second = [name for name, other in vars(aliases).items() if other is function]
+    for name in (function.__name__, *second):
+        setattr(Tensor, name, function)
+        setattr(Tensor, f"{name}_", changing)
 
 Tensor.__add__ = Tensor.__radd__ = arithmetic.add
 Tensor.__mul__ = Tensor.__rmul__ = arithmetic.mul
@@ -93,30 +140,27 @@ Tensor.__iadd__, Tensor.__isub__ = Tensor.add_, Tensor.sub_
 Tensor.__imul__, Tensor.__itruediv__ = Tensor.mul_, Tensor.div_
 Tensor.__eq__, Tensor.__ne__ = comparison.eq, comparison.ne
 Tensor.__lt__, Tensor.__le__, Tensor.__gt__, Tensor.__ge__ = comparison.lt, comparison.le, comparison.gt, comparison.ge
-Tensor.__and__, Tensor.__or__ = comparison.bitwise_and, comparison.bitwise_or
+Tensor.__floordiv__, Tensor.__rfloordiv__ = arithmetic.floor_divide, reflected(arithmetic.floor_divide)
+Tensor.__mod__, Tensor.__rmod__ = arithmetic.remainder, reflected(arithmetic.remainder)
+Tensor.__ipow__, Tensor.__imod__, Tensor.__ifloordiv__ = Tensor.pow_, Tensor.remainder_, Tensor.floor_divide_
+Tensor.__and__ = Tensor.__rand__ = comparison.bitwise_and
+Tensor.__or__ = Tensor.__ror__ = comparison.bitwise_or
+Tensor.__xor__ = Tensor.__rxor__ = comparison.bitwise_xor
+Tensor.__iand__, Tensor.__ior__, Tensor.__ixor__ = Tensor.bitwise_and_, Tensor.bitwise_or_, Tensor.bitwise_xor_
+Tensor.__lshift__, Tensor.__rlshift__ = comparison.bitwise_left_shift, reflected(comparison.bitwise_left_shift)
+Tensor.__rshift__, Tensor.__rrshift__ = comparison.bitwise_right_shift, reflected(comparison.bitwise_right_shift)
 Tensor.__getitem__, Tensor.__setitem__ = indexing.getitem, indexing.setitem
 Tensor.T, Tensor.mT = property(orders.reversed_dims), property(orders.matrix_transpose)
 Tensor.H, Tensor.mH = property(orders.hermitian), property(orders.matrix_transpose)
+Tensor.device, Tensor.layout = property(layout.device_of), layout.strided
+Tensor.itemsize, Tensor.nbytes = property(layout.element_size), property(layout.nbytes)
+Tensor.is_cuda = Tensor.is_mps = Tensor.is_sparse = Tensor.is_quantized = False
+Tensor.nelement, Tensor.ndimension = layout.numel, layout.dim
 
 
-def size(input, dim=None):
-    """The shape, or the length of one dimension."""
-    return input.array.shape if dim is None else input.array.shape[axis_of("size", dim, input.array.ndim)]
-
-
-def dim(input):
-    """The number of dimensions."""
-    return input.array.ndim
-
-
-def numel(input):
-    """The number of elements."""
-    return input.array.size
-
-
-def copy_(input, source):
+def copy_(input, src, non_blocking=False):
     """Overwrite with the values of another tensor, which broadcast."""
-    input[...] = source
+    input[...] = src
     return input
 
 
@@ -148,6 +192,6 @@ def iterate(input):
     return (input[i] for i in range(len(input.array)))
 
 
-for function in (size, dim, numel, copy_, fill_, zero_, split, where):
+for function in (copy_, fill_, zero_, split, where):
     setattr(Tensor, function.__name__, function)
 Tensor.backward, Tensor.__iter__ = backward_from, iterate

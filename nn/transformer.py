@@ -14,6 +14,7 @@ from nn import init
 from nn.attention import MultiheadAttention
 from nn.containers import ModuleList
 from nn.dropout import Dropout
+from nn.factory import placed
 from nn.linear import Linear
 from nn.module import Module
 from nn.normalization import LayerNorm
@@ -86,6 +87,8 @@ class TransformerEncoderLayer(_Layer):
         batch_first=False,
         norm_first=False,
         bias=True,
+        device=None,
+        dtype=None,
     ):
         super().__init__()
         self.norm_first = norm_first
@@ -95,6 +98,7 @@ class TransformerEncoderLayer(_Layer):
         self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias)
         self.dropout1 = Dropout(dropout)
         self.dropout2 = Dropout(dropout)
+        placed(self, device, dtype)
 
     def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False):
         def attend(x):
@@ -131,6 +135,8 @@ class TransformerDecoderLayer(_Layer):
         batch_first=False,
         norm_first=False,
         bias=True,
+        device=None,
+        dtype=None,
     ):
         super().__init__()
         self.norm_first = norm_first
@@ -143,6 +149,7 @@ class TransformerDecoderLayer(_Layer):
         self.dropout1 = Dropout(dropout)
         self.dropout2 = Dropout(dropout)
         self.dropout3 = Dropout(dropout)
+        placed(self, device, dtype)
 
     def forward(
         self,
@@ -270,6 +277,8 @@ class Transformer(Module):
         batch_first=False,
         norm_first=False,
         bias=True,
+        device=None,
+        dtype=None,
     ):
         super().__init__()
         self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
@@ -287,6 +296,7 @@ class Transformer(Module):
         for parameter in self.parameters():
             if parameter.ndim > 1:
                 init.xavier_uniform_(parameter)
+        placed(self, device, dtype)
 
     def forward(
         self,

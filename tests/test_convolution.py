@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import kernels
 import kernels.convolution
-from kernels.convolution import geometry, weight_gradient, winograd, winograd_gradient
+from kernels.convolution import columns, geometry, weight_gradient, winograd, winograd_gradient
 from tests.checking import (
     LAYOUTS,
     Operation,
@@ -264,6 +264,10 @@ def test_transposed(rng, dtype, name):
         case((2, 9, 17, 30), (70, 9, 3, 5), stride=2, padding=1),
         case((1, 2, 1400), (40, 2, 300), stride=3, padding=150),
         case((1, 200, 19, 20), (100, 200, 7, 1), padding=(3, 0)),
+        case((1, 3, 131, 60), (40, 3, 5, 5), stride=2, padding=2),
+        case((3, 2, 9000), (33, 2, 100), stride=40),
+        case((11, 40, 9, 8), (70, 40, 3, 3), stride=2, padding=1),
+        case((1, 3, 33, 20, 21), (36, 3, 3, 2, 5), stride=(3, 1, 2)),
     ],
     ids=lambda found: "x".join(map(str, found[1])),
 )
@@ -355,6 +359,20 @@ def test_any_transposed_geometry(geometry, layout, dtype, seed, extra):
 )
 def test_finite_differences(rng, found):
     check_finite_differences(CONV[len(found[1]) - 2], *arrays(rng, found, np.float64), *found[2])
+
+
+@hypothesis.given(geometry=geometries(), seed=st.integers(0, 100), threads=st.sampled_from([1, 2]))
+@hypothesis.settings(max_examples=60)
+def test_any_gradient_by_columns(geometry, seed, threads):
+    """Whether or not the columns pay; blocks are cut as for so many threads."""
+    N, C, OC, sizes, kernel, stride, padding, dilation, groups = geometry
+    shapes = [(N, C, *sizes), (OC, C // groups, *kernel), (OC,)]
+    x, weight, bias = (normal(np.random.default_rng(seed), shape, np.float32) for shape in shapes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "pays", lambda *arguments: True)
+        patch.setattr(columns, "threads_for", lambda **work: threads)
+        patch.setattr(columns, "COLUMNS_BYTES", 2048)
+        check_conv(x, weight, bias, stride, padding, dilation, groups)
 
 
 def test_finite_differences_of_transposed(rng):
@@ -672,6 +690,10 @@ def test_specials_stay_in_their_winograd_tiles(rng, dtype, algorithm):
         case((8, 32, 28, 28), (48, 32, 3, 3), padding=2, dilation=2),
         case((8, 3, 32, 32), (16, 3, 3, 3), padding=1),
         case((2, 8, 9, 20, 21), (16, 8, 3, 3, 3), padding=1),
+        case((1, 1, 5000), (40, 1, 64), padding=32),
+        case((1, 1, 30000), (40, 1, 256), stride=64),
+        case((9, 40, 14, 14), (64, 40, 3, 3), stride=2, padding=1),
+        case((1, 130, 9, 9), (140, 130, 7, 1), padding=(3, 0)),
     ],
     ids=lambda found: "x".join(map(str, found[1])),
 )

@@ -4,6 +4,7 @@ and the errors of the vector maths over their whole range.
 Data are small whole numbers wherever sums are formed, so that they are exact in any order.
 """
 
+import itertools
 import math
 import operator
 import os
@@ -68,6 +69,7 @@ from kernels.simd import (
     tile_outer,
     tile_outer_partial,
     tile_plus,
+    tile_plus_between,
     tile_rows,
     tile_store,
     tile_store_partial,
@@ -488,6 +490,12 @@ def _product(a, b, c, depth, columns, how):
         tile_store(C, tile_plus(acc, C))
 
 
+@jit
+def _plus_between(c, first, stop, out):
+    acc = tile_zeros(c, ROWS, VECTORS)
+    tile_store(view(out), tile_plus_between(acc, view(c).column(-first), first, stop))  # all of c, from `first` on
+
+
 @ends
 @pytest.mark.parametrize("add", [False, True])
 def test_outer_products_and_stores(dtype, rng, end, add):
@@ -505,6 +513,15 @@ def test_outer_products_and_stores(dtype, rng, end, add):
         c = place(start[:, :columns].copy(), end)
         _product(a, b, c, depth, columns, 2 + add)
         np.testing.assert_array_equal(c, (whole(a) @ whole(b) + add * start)[:, :columns])
+
+
+@ends
+def test_plus_between(dtype, rng, end):
+    width = VECTORS * machine.lanes(dtype)
+    for first, stop in itertools.combinations(range(width + 1), 2):
+        c, out = place(rng.integers(1, 9, (ROWS, stop - first)).astype(dtype), end), np.empty((ROWS, width), dtype)
+        _plus_between(c, first, stop, out)
+        np.testing.assert_array_equal(out, np.pad(c, ((0, 0), (first, width - stop))))
 
 
 # --- views -----------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ class Case:
     kernel: tuple[int, ...]
     size: tuple[int, ...]
     stride: int = 1
-    padding: int = 0
+    padding: int | tuple[int, ...] = 0
     dilation: int = 1
     groups: int = 1
     transposed: bool = False
@@ -53,8 +53,13 @@ class Case:
         return named([*words, self.C, self.OC, self.size[0]])
 
     @property
+    def paddings(self) -> tuple[int, ...]:
+        """One an axis."""
+        return self.padding if isinstance(self.padding, tuple) else (self.padding,) * len(self.kernel)
+
+    @property
     def output(self) -> tuple[int, ...]:
-        reach = [self.dilation * (k - 1) - 2 * self.padding for k in self.kernel]
+        reach = [self.dilation * (k - 1) - 2 * p for k, p in zip(self.kernel, self.paddings, strict=True)]
         if self.transposed:
             return tuple((n - 1) * self.stride + r + 1 for n, r in zip(self.size, reach, strict=True))
         return tuple((n - r - 1) // self.stride + 1 for n, r in zip(self.size, reach, strict=True))
@@ -100,6 +105,14 @@ CASES = (
     Case(8, 64, 64, (3, 3), (28, 28), padding=2, dilation=2),
     Case(8, 128, 64, (4, 4), (14, 14), stride=2, padding=1, transposed=True),
     Case(8, 64, 64, (9,), (4096,), padding=4),
+    Case(32, 3, 16, (3, 3), (32, 32), padding=1),
+    Case(32, 32, 64, (3, 3), (32, 32), stride=2, padding=1),
+    Case(1, 192, 192, (1, 7), (17, 17), padding=(0, 3)),
+    Case(1, 192, 192, (7, 1), (17, 17), padding=(3, 0)),
+    Case(1, 288, 384, (3, 3), (35, 35), stride=2),
+    Case(1, 1, 64, (64,), (4096,), padding=32),
+    Case(1, 64, 64, (64,), (4096,), padding=32),
+    Case(1, 1, 64, (256,), (16384,), stride=64),
 )
 LADDER = tuple(Case(1, C, C, (3, 3), (size, size), padding=1) for C, size in ((512, 7), (256, 14), (128, 28), (64, 56)))
 
@@ -152,7 +165,7 @@ def backward(case: Case, wanted: str, needs: tuple[bool, bool, bool]) -> Row:
             weight,
             [case.OC],
             each(case.stride),
-            each(case.padding),
+            case.paddings,
             each(case.dilation),
             case.transposed,
             each(0),
@@ -195,10 +208,10 @@ def jax_convolution(case: Case) -> Callable:
         options = {"rhs_dilation": (case.dilation,) * n, "feature_group_count": case.groups}
         if case.transposed:
             weight = jnp.flip(weight, range(2, 2 + n)).swapaxes(0, 1)  # no group has more than one channel here
-            border = [(case.dilation * (k - 1) - case.padding,) * 2 for k in case.kernel]
+            border = [(case.dilation * (k - 1) - p,) * 2 for k, p in zip(case.kernel, case.paddings, strict=True)]
             y = jax.lax.conv_general_dilated(x, weight, (1,) * n, border, lhs_dilation=(case.stride,) * n, **options)
         else:
-            border = [(case.padding,) * 2] * n
+            border = [(p, p) for p in case.paddings]
             y = jax.lax.conv_general_dilated(x, weight, (case.stride,) * n, border, **options)
         return y + bias.reshape(-1, *(1,) * n)
 

@@ -4,9 +4,9 @@
 - `micro`: the tile at the bottom of the tuned loops; `pack`: the copies that feed it; `plan`: what they sum, and in
   which blocks.
 - `driver`: which loops serve which shape. `correlation`: the convolution, its gradient with respect to x, and the
-  transposed convolution; `winograd`: 3 x 3 taps by the matrices of `transforms`; `weight_gradient`, and for few
-  channels `row_gradient`: the gradient with respect to the weight; `depthwise`, `depthwise_gradient`: each channel on
-  its own.
+  transposed convolution, these two also by `columns` and `col2im`; `winograd`: 3 x 3 taps by the matrices of
+  `transforms`; `weight_gradient`, and for few channels `row_gradient`: the gradient with respect to the weight;
+  `depthwise`, `depthwise_gradient`: each channel on its own.
 - `functions`, `transposed`: the public functions; `arguments`, `geometry`: how they validate.
 """
 

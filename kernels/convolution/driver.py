@@ -1,7 +1,8 @@
 """The tuned convolution: which loops compute it, its gradients and the transposed convolution.
 
 correlate           `depthwise` (each channel on its own), `winograd` (3 x 3 taps, enough channels), `correlation`
-gather              the gradient with respect to x, and the transposed convolution: `correlate` for each phase
+gather              the gradient with respect to x, and the transposed convolution: `columns` (few channels, strides,
+                    narrow images), or `correlate` for each phase
 weight_gradient     `depthwise_gradient`, `winograd_gradient` (3 x 3 taps, enough channels), `row_gradient` (few
                     channels, long rows), `weight_gradient`
 bias_gradient       a sum
@@ -11,6 +12,7 @@ import math
 
 from kernels import _checks
 from kernels.convolution import (
+    columns,
     correlation,
     depthwise,
     depthwise_gradient,
@@ -20,6 +22,7 @@ from kernels.convolution import (
 )
 from kernels.convolution import weight_gradient as dense_gradient
 from kernels.convolution.geometry import forward_plan, gather_plans
+from kernels.convolution.plan import Shape
 from kernels.reduction import sum as sum_over
 
 WINOGRAD = ("winograd2", "winograd4")
@@ -38,7 +41,7 @@ def correlate(x, weight, bias, relu, out, plan, groups, algorithm=None):
             out.clip(0, out=out)
         return
     C, M = x.shape[1] // groups, out.shape[1] // groups
-    if algorithm is None and winograd.fits(plan) and winograd.pays(plan, C, M):
+    if algorithm is None and _suits_winograd(plan, C, M):
         algorithm = "winograd2"
     if algorithm in WINOGRAD:
         winograd.run(x, weight, bias, relu, out, plan, groups, algorithm)
@@ -48,8 +51,21 @@ def correlate(x, weight, bias, relu, out, plan, groups, algorithm=None):
         correlation.run(x, weight, bias, relu, out, [plan], groups)
 
 
+def _suits_winograd(plan, C, M):
+    return winograd.fits(plan) and winograd.pays(plan, C, M)
+
+
+def _winograd_gathers(geometry, shape):
+    """Whether Winograd's algorithm suits the gradient with respect to x: it has a single phase then."""
+    return math.prod(geometry.stride) == 1 and _suits_winograd(next(gather_plans(geometry)), shape.M, shape.C)
+
+
 def gather(dy, weight, bias, out, geometry, groups):
     """The convolution's gradient with respect to x, plus bias; arrays (N, C, …)."""
+    plan, shape = forward_plan(geometry), Shape(len(dy), groups, out.shape[1] // groups, dy.shape[1] // groups)
+    if dy.size and out.size and columns.pays(plan, shape, dy.itemsize) and not _winograd_gathers(geometry, shape):
+        columns.run(dy, weight, bias, out, plan, shape)
+        return
     plans = list(gather_plans(geometry))
     if dy.size == 0 or out.size == 0 or any(not all(plan.taps) for plan in plans):
         _fill(out, bias)
@@ -72,7 +88,7 @@ def weight_gradient(dy, x, weight, geometry, groups):
     plan, C, M = forward_plan(geometry), x.shape[1] // groups, dy.shape[1] // groups
     if C == M == 1:
         return depthwise_gradient.run(dy, x, _checks.new(weight.shape, weight.dtype), plan)
-    if winograd.fits(plan) and winograd.pays(plan, C, M):
+    if _suits_winograd(plan, C, M):
         return winograd_gradient.run(dy, x, weight.shape, plan, groups)
     if row_gradient.fits(plan, C, M, x.itemsize):
         return row_gradient.run(dy, x, weight.shape, plan, groups)

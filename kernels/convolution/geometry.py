@@ -103,8 +103,15 @@ def _three_axes(sizes, kernel, stride, padding, dilation, outputs):
     axes = [(1, 1, 1, 0, 1, 1)] * (3 - len(sizes)) + list(
         zip(sizes, kernel, stride, padding, dilation, outputs, strict=True)
     )
-    if all(axis[1:4] == (1, 1, 0) for axis in axes) and sizes == outputs:  # 1 x 1: as one long row
-        axes = [(1, 1, 1, 0, 1, 1)] * 2 + [(math.prod(sizes), 1, 1, 0, 1, math.prod(outputs))]
+    outer, middle, inner = axes
+    while inner[1:4] == (1, 1, 0):
+        # a last axis with one tap, all of it: its rows, end to end, are one long row, whose taps lie `row` apart
+        (size, kernel, stride, padding, dilation, outputs), (row, *_, of_row) = middle, inner
+        if stride > 1 or row != of_row or size == outputs == 1:
+            break
+        inner = size * row, kernel, stride, padding * row, dilation * row if kernel > 1 else 1, outputs * row
+        outer, middle = (1, 1, 1, 0, 1, 1), outer
+    axes = outer, middle, inner
     return Geometry(*zip(*axes, strict=True))
 
 

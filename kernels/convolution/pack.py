@@ -39,7 +39,7 @@ def copy_block(x, sizes, start, extents, channels, block, channel_stride):
 
     The block begins at position ``start`` of each channel (which may be negative) and has ``extents`` elements along
     depth, height and width; its copy's channels lie `channel_stride` apart. All is written front to back in whole
-    vectors, each over the surplus of the one before: up to lanes - 1 elements behind the last may be overwritten.
+    vectors, each over the surplus of the one before: up to lanes - 1 elements after the last may be overwritten.
     """
     depth, height, width = extents
     channel_size = sizes[0] * sizes[1] * sizes[2]
@@ -58,9 +58,25 @@ def copy_block(x, sizes, start, extents, channels, block, channel_stride):
                     store(block, to + i, load_between(x, at + i, left - i, right - i))
 
 
+def _row_interleaved(channels):
+    """Copies `count` elements of a row of so many channels, X, side by side: the compiler unrolls the inner loop, and
+    makes vectors of the outer one."""
+
+    @jit
+    def interleave(X, count, to):
+        for w in range(count):
+            for c in range(channels):
+                to[w * channels + c] = X[c, w]
+
+    return interleave
+
+
+_interleave_1, _interleave_2, _interleave_3, _interleave_4 = (_row_interleaved(n) for n in range(1, FEW_CHANNELS))
+
+
 @jit
 def _interleave_channels(x, sizes, start, extents, channels, block):
-    """`copy_channels_last` of a few channels without a gap, element by element."""
+    """`copy_channels_last` of a few channels without a gap."""
     depth, height, width = extents
     channel_size = sizes[0] * sizes[1] * sizes[2]
     left, right = min(max(-start[2], 0), width), min(max(sizes[2] - start[2], 0), width)
@@ -71,9 +87,15 @@ def _interleave_channels(x, sizes, start, extents, channels, block):
         first, last = (width, width) if outside else (left, right)
         _zeros(to, ZERO, first * channels)
         at = (at_d * sizes[1] + at_h) * sizes[2] + start[2]
-        for w in range(first, last):
-            for c in range(channels):
-                to[w * channels + c] = x[c * channel_size + at + w]
+        X, inside = strided(shifted(x, at + first), channel_size, 1), shifted(to, first * channels)
+        if channels == 1:
+            _interleave_1(X, last - first, inside)
+        elif channels == 2:
+            _interleave_2(X, last - first, inside)
+        elif channels == 3:
+            _interleave_3(X, last - first, inside)
+        else:
+            _interleave_4(X, last - first, inside)
         _zeros(to, last * channels, width * channels)
 
 
@@ -82,7 +104,7 @@ def copy_channels_last(x, sizes, start, extents, channels, block, pixel_stride):
     """`copy_block` with the channels of a pixel side by side, `pixel_stride` apart from those of the next; channels
     that fill up the last vector are zero.
 
-    Up to lanes - 1 pixels behind the last may be overwritten.
+    Up to lanes - 1 pixels after the last may be overwritten.
     """
     depth, height, width = extents
     lanes, channel_size = lane_count(x), sizes[0] * sizes[1] * sizes[2]

@@ -118,6 +118,16 @@ def extents_of(plan, outputs):
 extents = jit(inline=True)(extents_of)
 
 
+def first_axis_of(plan):
+    """The first axis with more than one position or output."""
+    if max(plan.sizes[0], plan.outputs[0]) > 1:
+        return 0
+    return 1 if max(plan.sizes[1], plan.outputs[1]) > 1 else 2
+
+
+first_axis = jit(inline=True)(first_axis_of)
+
+
 @jit(inline=True)
 def product(triple):
     return triple[0] * triple[1] * triple[2]

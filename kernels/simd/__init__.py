@@ -47,6 +47,7 @@ from kernels.simd.tile import (
     tile_outer,
     tile_outer_partial,
     tile_plus,
+    tile_plus_between,
     tile_rows,
     tile_store,
     tile_store_partial,

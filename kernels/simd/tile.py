@@ -297,6 +297,26 @@ def tile_plus(typingctx, acc, C):
     return acc(acc, C), lower
 
 
+@intrinsic
+def tile_plus_between(typingctx, acc, C, first, stop):
+    """``acc[r, j] + (C[r, j] if first <= j < stop else 0)`` for every row r, touching no other memory."""
+
+    def lower(context, builder, signature, arguments):
+        value, c, first, stop = arguments
+        zero = ir.Constant(vector_ir(acc.vector), [0.0] * acc.vector.lanes)
+        below, before = (_masks(builder, acc, bound) for bound in (first, stop))
+        masks = [builder.and_(within, builder.not_(left)) for within, left in zip(before, below, strict=True)]
+        totals = []
+        for row in _rows_of(context, builder, C, c, acc.rows):
+            for v, mask in enumerate(masks):
+                place = _right(builder, row, v * acc.vector.lanes)
+                register = emit_masked_load(builder, acc.vector, place, mask, zero)
+                totals.append(builder.fadd(builder.extract_value(value, len(totals)), register))
+        return _insert(builder, value, totals)
+
+    return acc(acc, C, types.intp, types.intp), lower
+
+
 # --- stores ----------------------------------------------------------------------------------------------------------
 
 

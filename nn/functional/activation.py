@@ -318,7 +318,7 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None):
     --------
     >>> import nn
     >>> nn.functional.softmax(nn.tensor([0.0, 0.0]), dim=0)
-    tensor([0.5, 0.5])
+    tensor([0.5000, 0.5000])
     """
     return checked("softmax", input).softmax(_softmax_dim(input) if dim is None else dim, dtype)
 

@@ -6,7 +6,11 @@ from functools import wraps
 import numpy as np
 
 import kernels
+from nn.device import device as device_class
+from nn.device import require_cpu
 from nn.dtypes import as_array as converted
+from nn.dtypes import checked as checked_dtype
+from nn.dtypes import get_default_dtype
 from nn.storage import Tensor, wrap
 from nn.tape import record, record_linear
 
@@ -44,8 +48,15 @@ def match(name, x, y):
         dtype = floats.pop()
     else:
         dtype = np.result_type(*(v.item() if isinstance(v, np.generic) else v for v in (x, y)))
-        dtype = np.float32 if dtype.kind == "f" else dtype
-    return np.asarray(x, dtype), np.asarray(y, dtype)
+        dtype = get_default_dtype() if dtype.kind == "f" else dtype
+    return _in_dtype(x, dtype), _in_dtype(y, dtype)
+
+
+def _in_dtype(value, dtype):
+    """An operand as an array of the given dtype; an integer that is out of range wraps around."""
+    if isinstance(value, int) and dtype.kind in "iu":
+        return np.asarray(value & (2**64 - 1), np.uint64).astype(dtype)
+    return np.asarray(value, dtype)
 
 
 def unbroadcast(g, shape):
@@ -124,6 +135,24 @@ def number_of(name, value, dtype):
     return np.asarray(value, dtype)
 
 
+def target_of(name, args, device, dtype):
+    """The dtype, or None, and the value of `copy` among the positional arguments of ``to``, whose forms differ.
+
+    They are (dtype, non_blocking, copy), (device, dtype, non_blocking, copy) and (other, non_blocking, copy).
+    """
+    rest = list(args)
+    if rest and isinstance(rest[0], Tensor):
+        dtype = rest.pop(0).array.dtype
+    elif rest and (rest[0] is None or isinstance(rest[0], (str, int, device_class))):
+        device = rest.pop(0)
+        if rest and not isinstance(rest[0], bool):
+            dtype = rest.pop(0)
+    elif rest:
+        dtype = rest.pop(0)
+    require_cpu(device)
+    return None if dtype is None else checked_dtype(name, dtype), len(rest) > 1 and rest[1]
+
+
 def sizes_of(sizes):
     """Sizes or dimensions given as arguments or as one sequence."""
     return tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
@@ -171,9 +200,9 @@ def numpy_names(function):
 
 
 def inexact(tensor):
-    """The values of a tensor, integers and bools as float32."""
+    """The values of a tensor, integers and bools in the default floating-point dtype."""
     x = tensor.array
-    return x if x.dtype.kind == "f" else x.astype(np.float32)
+    return x if x.dtype.kind == "f" else x.astype(get_default_dtype())
 
 
 def floating(name, tensor):

@@ -6,7 +6,8 @@ Each takes two tensors, arrays or numbers, at least one of them a tensor; `nn.te
 import numpy as np
 
 import kernels
-from nn.operations.arguments import as_tensor, operands, record_binary, scaled, sum_to
+from nn.dtypes import get_default_dtype
+from nn.operations.arguments import NUMBERS, as_tensor, operands, record_binary, scaled, sum_to
 from nn.storage import wrap
 from nn.tape import ieee, record, record_linear
 
@@ -14,15 +15,20 @@ from nn.tape import ieee, record, record_linear
 @ieee
 def add(input, other, *, alpha=1):
     """The sum, element by element, of one and `alpha` times the other; tensors and numbers broadcast."""
-    other = other if alpha == 1 else mul(as_tensor(other), alpha)
+    other = other if alpha == 1 else _times(other, alpha)
     a, b, x, y = operands("add", input, other)
     return record_binary("add", x + y, a, b, lambda dy: dy, lambda dy: dy)
+
+
+def _times(other, alpha):
+    """An operand, a tensor or a number, times a number."""
+    return other * alpha if isinstance(other, NUMBERS) else mul(as_tensor(other), alpha)
 
 
 @ieee
 def sub(input, other, *, alpha=1):
     """The difference, element by element, of one and `alpha` times the other; tensors and numbers broadcast."""
-    other = other if alpha == 1 else mul(as_tensor(other), alpha)
+    other = other if alpha == 1 else _times(other, alpha)
     a, b, x, y = operands("sub", input, other)
     if x.dtype.kind == "b":
         raise TypeError("sub: bools have no difference; use != or long()")
@@ -41,11 +47,16 @@ def mul(input, other):
 
 
 @ieee
-def div(input, other):
-    """The quotient, element by element, a floating-point number; tensors and numbers broadcast."""
+def div(input, other, *, rounding_mode=None):
+    """The quotient, element by element, a floating-point number; tensors and numbers broadcast.
+
+    With `rounding_mode`, it is rounded: "trunc" towards 0, "floor" down; quotients of integers are then integers.
+    """
+    if rounding_mode is not None:
+        return _quotient("div", input, other, rounding_mode)
     a, b, x, y = operands("div", input, other)
     if x.dtype.kind != "f":
-        x, y = x.astype(np.float32), y.astype(np.float32)
+        x, y = x.astype(get_default_dtype()), y.astype(get_default_dtype())
 
     def db(dy):
         return -dy * (x / y / y)  # y² may overflow or underflow where the quotients do not
@@ -55,6 +66,62 @@ def div(input, other):
         return div(dy, b), mul(neg(dy), div(div(a, b), b))
 
     return record_binary("div", x / y, a, b, lambda dy: dy / y, db, (a, b), derivative=derivative)
+
+
+def _divisible(name, y):
+    """ZeroDivisionError if integers are divided by 0."""
+    if y.dtype.kind != "f" and not y.all():
+        raise ZeroDivisionError(f"{name}: an integer is divided by 0")
+
+
+@ieee
+def fmod(input, other):
+    """The remainder of a division rounded towards 0: with the sign of `input`."""
+    return _remainder("fmod", np.fmod, np.trunc, input, other)
+
+
+@ieee
+def remainder(input, other):
+    """The remainder of a division rounded down: with the sign of `other`, as Python's ``%``."""
+    return _remainder("remainder", np.remainder, np.floor, input, other)
+
+
+def _remainder(name, ufunc, rounding, a, b):
+    a, b, x, y = operands(name, a, b)
+    _divisible(name, y)
+
+    def db(dy):
+        return -dy * rounding(x / y)
+
+    def derivative(dy, a, b):
+        return dy, scaled(name, db, dy, (a, b))
+
+    return record_binary(name, ufunc(x, y), a, b, lambda dy: dy, db, (a, b), derivative=derivative)
+
+
+@ieee
+def _quotient(name, input, other, rounding_mode):
+    """A quotient that is rounded: "trunc" towards 0, "floor" down. Integers remain integers."""
+    a, b, x, y = operands(name, input, other)
+    _divisible(name, y)
+    if rounding_mode == "floor":
+        z = np.floor_divide(x, y)
+    elif rounding_mode == "trunc":
+        z = np.trunc(x / y) if x.dtype.kind == "f" else _truncated(x, y)
+    else:
+        raise ValueError(f"{name}: rounding_mode must be None, 'trunc' or 'floor', got {rounding_mode!r}")
+    return record_binary(name, z, a, b, np.zeros_like, np.zeros_like)
+
+
+def _truncated(x, y):
+    """Quotients of integers, rounded towards 0."""
+    z = np.floor_divide(x, y)
+    return z + ((z < 0) & (z * y != x))
+
+
+def floor_divide(input, other):
+    """The quotient, rounded down, as Python's ``//``; its gradient is 0."""
+    return _quotient("floor_divide", input, other, "floor")
 
 
 def neg(input):

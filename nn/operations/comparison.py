@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nn.operations.arguments import NUMBERS, numpy_names
+from nn.operations.arguments import NUMBERS, match, numpy_names
 from nn.operations.reductions import check_keepdim, reduced
 from nn.storage import Tensor, wrap
 from nn.tape import ieee
@@ -31,6 +31,33 @@ bitwise_or = _comparison("bitwise_or", np.bitwise_or, "or the other is true; of 
 bitwise_xor = _comparison("bitwise_xor", np.bitwise_xor, "or the other is true, not both; of integers, bit by bit")
 
 
+logical_and = _comparison("logical_and", np.logical_and, "and the other are true (not zero)")
+logical_or = _comparison("logical_or", np.logical_or, "or the other is true (not zero)")
+logical_xor = _comparison("logical_xor", np.logical_xor, "or the other is true (not zero), not both")
+
+
+def logical_not(input):
+    """Whether each element is false (zero)."""
+    return wrap(np.asarray(np.logical_not(input.array)))
+
+
+def _shift(name, ufunc, input, other):
+    x, y = match(name, *(v.array if isinstance(v, Tensor) else v for v in (input, other)))
+    if x.dtype.kind not in "iu":
+        raise TypeError(f"{name}: needs integers, got {x.dtype}")
+    return wrap(np.asarray(ufunc(x, y)))
+
+
+def bitwise_left_shift(input, other):
+    """Integers with their bits moved to the left by as many places as `other` says."""
+    return _shift("bitwise_left_shift", np.left_shift, input, other)
+
+
+def bitwise_right_shift(input, other):
+    """Integers with their bits moved to the right by as many places as `other` says."""
+    return _shift("bitwise_right_shift", np.right_shift, input, other)
+
+
 def bitwise_not(input):
     """Not: of bools, whether each is false; of integers, each bit flipped."""
     return wrap(np.asarray(~input.array))
@@ -50,3 +77,76 @@ def any(input, dim=None, keepdim=False):
     if keepdim is not False:
         check_keepdim("any", keepdim)
     return reduced("any", np.any, input.array, dim, keepdim)
+
+
+def equal(input, other):
+    """Whether two tensors have one shape and equal elements: True or False."""
+    return np.array_equal(input.array, other.array)
+
+
+def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Whether each element differs from the other's by at most ``atol + rtol * abs(other)``."""
+    x, y = input.array, other.array
+    if x.dtype != y.dtype:
+        raise TypeError(f"isclose: dtypes differ: a is {x.dtype}, b is {y.dtype}")
+    return wrap(np.asarray(np.isclose(x, y, rtol, atol, equal_nan)))
+
+
+def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Whether all elements are close in the sense of `isclose`: True or False."""
+    return isclose(input, other, rtol, atol, equal_nan).array.all().item()
+
+
+def isnan(input):
+    """Whether each element is NaN."""
+    return wrap(np.asarray(np.isnan(input.array)))
+
+
+def isinf(input):
+    """Whether each element is infinite."""
+    return wrap(np.asarray(np.isinf(input.array)))
+
+
+def isfinite(input):
+    """Whether each element is neither infinite nor NaN."""
+    return wrap(np.asarray(np.isfinite(input.array)))
+
+
+def isposinf(input):
+    """Whether each element is plus infinity."""
+    return wrap(np.asarray(input.array == np.inf))
+
+
+def isneginf(input):
+    """Whether each element is minus infinity."""
+    return wrap(np.asarray(input.array == -np.inf))
+
+
+def is_tensor(obj):
+    """Whether an object is a Tensor."""
+    return isinstance(obj, Tensor)
+
+
+def is_floating_point(input):
+    """Whether the dtype is float32 or float64."""
+    return input.array.dtype.kind == "f"
+
+
+def is_complex(input):
+    """Whether the dtype is complex: never, there are no complex tensors."""
+    return False
+
+
+def is_signed(input):
+    """Whether the dtype has negative numbers."""
+    return input.array.dtype.kind in "fi"
+
+
+def is_nonzero(input):
+    """Whether the only element is not zero; ValueError if there is not exactly one."""
+    return input.item() != 0
+
+
+def result_type(tensor1, tensor2):
+    """The dtype of arithmetic on two tensors or numbers."""
+    return match("result_type", *(v.array if isinstance(v, Tensor) else v for v in (tensor1, tensor2)))[0].dtype

@@ -2,29 +2,100 @@
 
 import numpy as np
 
+from nn import dtypes
+from nn.device import require_cpu
 from nn.dtypes import cast
+from nn.operations.arguments import target_of
+from nn.operations.layout import contiguous_format, preserve_format
 from nn.storage import wrap
 from nn.tape import record, record_linear
 
+# PyTorch's names of tensor types
+TYPES = {
+    "FloatTensor": dtypes.float32,
+    "DoubleTensor": dtypes.float64,
+    "LongTensor": dtypes.int64,
+    "IntTensor": dtypes.int32,
+    "ShortTensor": dtypes.int16,
+    "CharTensor": dtypes.int8,
+    "ByteTensor": dtypes.uint8,
+    "BoolTensor": dtypes.bool,
+}
 
-def to(input, dtype):
-    """The same values in another dtype; the tensor itself if it has that dtype already.
+
+def to(input, *args, device=None, dtype=None, non_blocking=False, copy=False, memory_format=preserve_format):
+    """The same values in another dtype; the tensor itself if it has that dtype already, unless with `copy`.
+
+    Called as ``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(other)``, for the dtype of another tensor.
+    The only device is the CPU; `non_blocking` and `memory_format` change nothing.
 
     Overflow is not reported: a float64 beyond float32's range becomes infinite, and a NaN or an out-of-range number
     as an integer is undefined.
+
+    Raises
+    ------
+    RuntimeError
+        The device is not the CPU.
+    TypeError
+        Tensors cannot have this dtype.
     """
+    if len(args) == 1 and args[0] in dtypes.DTYPES and device is None:
+        dtype = args[0]
+    elif args or device is not None or dtype is not None:
+        dtype, positional = target_of("to", args, device, dtype)
+        copy = copy or positional
     old = input.array.dtype
-    if old == dtype:
-        return input
+    if dtype is None or old == dtype:
+        return clone(input) if copy else input
     new = cast(input.array, dtype)
     if old.kind != "f" or new.dtype.kind != "f":
         return wrap(new)
     return record_linear("to", lambda x: cast(x, dtype), lambda dy: cast(dy, old), input)
 
 
-def clone(input):
-    """A copy; its gradient is passed to the original."""
+def type(input, dtype=None, non_blocking=False):
+    """The name of the tensor's type in PyTorch, as "torch.FloatTensor"; with a dtype or such a name, as `to`."""
+    if dtype is None:
+        return f"torch.{next(name for name, d in TYPES.items() if d == input.array.dtype)}"
+    if isinstance(dtype, str):
+        name = dtype.removeprefix("torch.")
+        if name not in TYPES:
+            raise ValueError(f"type: expected a dtype or one of {', '.join(TYPES)}, got {dtype!r}")
+        dtype = TYPES[name]
+    return to(input, dtype=dtype)
+
+
+def type_as(input, other):
+    """The values in the dtype of another tensor."""
+    return to(input, other.array.dtype)
+
+
+def cpu(input, memory_format=preserve_format):
+    """The tensor itself: all tensors are on the CPU."""
+    return input
+
+
+def cuda(input, device=None, non_blocking=False, memory_format=preserve_format):
+    """RuntimeError: there is no GPU."""
+    require_cpu("cuda")
+
+
+def pin_memory(input):
+    """The tensor itself: only a GPU would read pinned memory faster."""
+    return input
+
+
+def clone(input, *, memory_format=preserve_format):
+    """A copy; its gradient is passed to the original. `memory_format` changes nothing."""
     return record("clone", input.array.copy(), (input,), _same, derivative=_same)
+
+
+def contiguous(input, memory_format=contiguous_format):
+    """The tensor itself if its elements lie in memory in their order, else a copy for which they do."""
+    x = input.array
+    if x.flags.c_contiguous:
+        return input
+    return record("contiguous", np.ascontiguousarray(x), (input,), _same, derivative=_same)
 
 
 def _same(dy):
@@ -38,21 +109,59 @@ def detach(input):
     return result
 
 
-def float(input):
+def detach_(input):
+    """Cut the tensor itself off its history; RuntimeError for a view, whose base would keep it."""
+    if input._base is not None and input._node is not None:
+        raise RuntimeError("detach_: a view cannot be cut off its history in place; use detach()")
+    input._node, input._requires_grad = None, False
+    return input
+
+
+def float(input, memory_format=preserve_format):
     """The values as float32."""
-    return to(input, np.float32)
+    return to(input, dtypes.float32)
 
 
-def double(input):
+def double(input, memory_format=preserve_format):
     """The values as float64."""
-    return to(input, np.float64)
+    return to(input, dtypes.float64)
 
 
-def long(input):
+def half(input, memory_format=preserve_format):
+    """TypeError: there is no float16."""
+    raise TypeError("half: there is no float16 here; the floating-point dtypes are float32 and float64")
+
+
+def bfloat16(input, memory_format=preserve_format):
+    """TypeError: there is no bfloat16."""
+    raise TypeError("bfloat16: there is no bfloat16 here; the floating-point dtypes are float32 and float64")
+
+
+def long(input, memory_format=preserve_format):
     """The values as int64."""
-    return to(input, np.int64)
+    return to(input, dtypes.int64)
 
 
-def bool(input):
+def int(input, memory_format=preserve_format):
+    """The values as int32."""
+    return to(input, dtypes.int32)
+
+
+def short(input, memory_format=preserve_format):
+    """The values as int16."""
+    return to(input, dtypes.int16)
+
+
+def char(input, memory_format=preserve_format):
+    """The values as int8."""
+    return to(input, dtypes.int8)
+
+
+def byte(input, memory_format=preserve_format):
+    """The values as uint8."""
+    return to(input, dtypes.uint8)
+
+
+def bool(input, memory_format=preserve_format):
     """Whether the values differ from zero."""
-    return to(input, np.bool_)
+    return to(input, dtypes.bool)

@@ -1,47 +1,220 @@
-"""Tensors from numbers, arrays and nothing."""
+"""Tensors from numbers, arrays and nothing.
+
+`device` is the CPU or None; `layout` and `pin_memory` are accepted and change nothing. With `out`, a tensor, the result
+is written to it.
+"""
 
 import math
 
 import numpy as np
 
+from nn.device import require_cpu
+from nn.dtypes import checked, get_default_dtype
 from nn.operations.arguments import as_array, sizes_of
-from nn.storage import Tensor
+from nn.operations.conversion import to
+from nn.operations.in_place import become
+from nn.operations.layout import contiguous_format, preserve_format, strided
+from nn.storage import Tensor, wrap
 
 
-def tensor(data, dtype=None, requires_grad=False):
+def dtype_of(name, dtype):
+    """A dtype that tensors have; the default one for None."""
+    return get_default_dtype() if dtype is None else checked(name, dtype)
+
+
+def made(array, out=None, device=None, requires_grad=False):
+    """What a creation function returns."""
+    require_cpu(device)
+    if out is None:
+        return Tensor(array, requires_grad=requires_grad)
+    if out.array.shape != array.shape:
+        raise ValueError(f"out: the result is {array.shape}, out is {out.array.shape}")
+    return become(out, to(wrap(array), out.array.dtype))
+
+
+def size_of(sizes, size=None):
+    """A size given as arguments, as one sequence, or by keyword."""
+    return sizes_of(sizes) if size is None else tuple(size)
+
+
+def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """A tensor with a copy of `data`.
 
     Parameters
     ----------
     data : array_like
     dtype : numpy.dtype, optional
-        By default that of `data`; float32 for Python's floats.
+        By default that of `data`; the default dtype for Python's floats.
     requires_grad : bool, default False
     """
-    return Tensor(as_array(data, dtype).copy(), requires_grad=requires_grad)
+    return made(as_array(data, dtype).copy(), None, device, requires_grad)
 
 
-def from_numpy(array):
+def as_tensor(data, *, dtype=None, device=None):
+    """The tensor itself, or a tensor on the memory of an array, where the dtype allows; else a tensor with a copy."""
+    require_cpu(device)
+    if isinstance(data, Tensor):
+        return data if dtype is None else to(data, dtype=dtype)
+    return Tensor(data, dtype)
+
+
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
+    """As `as_tensor`, or with `copy` as `tensor`."""
+    result = tensor(obj, dtype=dtype, device=device) if copy else as_tensor(obj, dtype=dtype, device=device)
+    return result.requires_grad_() if requires_grad else result
+
+
+def from_numpy(ndarray):
     """A tensor that shares the memory of an array: a change of one is a change of the other."""
-    return Tensor(array)
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"from_numpy: expected an ndarray, got {type(ndarray).__name__}")
+    return Tensor(ndarray)
 
 
-def zeros(*size, dtype=np.float32, requires_grad=False):
+def from_dlpack(ext_tensor, *, device=None, copy=None):
+    """A tensor on the memory of an object that speaks DLPack, such as an array of another library; or on a copy."""
+    require_cpu(device)
+    array = np.from_dlpack(ext_tensor)
+    return Tensor(array.copy() if copy else array)
+
+
+def zeros(*sizes, size=None, out=None, dtype=None, layout=strided, device=None, pin_memory=False, requires_grad=False):
     """A tensor of zeros."""
-    return Tensor(np.zeros(sizes_of(size), dtype), requires_grad=requires_grad)
+    return made(np.zeros(size_of(sizes, size), dtype_of("zeros", dtype)), out, device, requires_grad)
 
 
-def ones(*size, dtype=np.float32, requires_grad=False):
+def ones(*sizes, size=None, out=None, dtype=None, layout=strided, device=None, pin_memory=False, requires_grad=False):
     """A tensor of ones."""
-    return Tensor(np.ones(sizes_of(size), dtype), requires_grad=requires_grad)
+    return made(np.ones(size_of(sizes, size), dtype_of("ones", dtype)), out, device, requires_grad)
 
 
-def full(size, fill_value, dtype=None, requires_grad=False):
-    """A tensor filled with one number."""
-    return Tensor(np.full(size, as_array(fill_value, dtype)), requires_grad=requires_grad)
+def empty(
+    *sizes,
+    size=None,
+    out=None,
+    dtype=None,
+    layout=strided,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+    memory_format=contiguous_format,
+):
+    """A tensor whose elements are whatever the memory held."""
+    return made(np.empty(size_of(sizes, size), dtype_of("empty", dtype)), out, device, requires_grad)
 
 
-def arange(start, end=None, step=1, dtype=None):
+def full(size, fill_value, *, out=None, dtype=None, layout=strided, device=None, requires_grad=False, pin_memory=False):
+    """A tensor filled with one number, whose kind is the dtype's unless one is given."""
+    dtype = None if dtype is None else checked("full", dtype)
+    size = size if isinstance(size, int) else tuple(size)
+    return made(np.full(size, as_array(fill_value, dtype)), out, device, requires_grad)
+
+
+def _like(name, input, dtype):
+    return input.array.shape, input.array.dtype if dtype is None else checked(name, dtype)
+
+
+def zeros_like(
+    input,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+    memory_format=preserve_format,
+):
+    """Zeros in the shape and dtype of another tensor."""
+    return made(np.zeros(*_like("zeros_like", input, dtype)), None, device, requires_grad)
+
+
+def ones_like(
+    input,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+    memory_format=preserve_format,
+):
+    """Ones in the shape and dtype of another tensor."""
+    return made(np.ones(*_like("ones_like", input, dtype)), None, device, requires_grad)
+
+
+def empty_like(
+    input,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+    memory_format=preserve_format,
+):
+    """A tensor of the shape and dtype of another one, whose elements are whatever the memory held."""
+    return made(np.empty(*_like("empty_like", input, dtype)), None, device, requires_grad)
+
+
+def full_like(
+    input,
+    fill_value,
+    *,
+    dtype=None,
+    layout=strided,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+    memory_format=preserve_format,
+):
+    """One number in the shape and dtype of another tensor."""
+    shape, dtype = _like("full_like", input, dtype)
+    return made(np.full(shape, as_array(fill_value), dtype), None, device, requires_grad)
+
+
+def new_zeros(input, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=strided, pin_memory=False):
+    """Zeros in the dtype of this tensor."""
+    dtype = input.array.dtype if dtype is None else checked("new_zeros", dtype)
+    return made(np.zeros(size_of(sizes, size), dtype), None, device, requires_grad)
+
+
+def new_ones(input, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=strided, pin_memory=False):
+    """Ones in the dtype of this tensor."""
+    dtype = input.array.dtype if dtype is None else checked("new_ones", dtype)
+    return made(np.ones(size_of(sizes, size), dtype), None, device, requires_grad)
+
+
+def new_empty(input, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=strided, pin_memory=False):
+    """A tensor in the dtype of this one, whose elements are whatever the memory held."""
+    dtype = input.array.dtype if dtype is None else checked("new_empty", dtype)
+    return made(np.empty(size_of(sizes, size), dtype), None, device, requires_grad)
+
+
+def new_full(
+    input, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=strided, pin_memory=False
+):
+    """One number in the dtype of this tensor."""
+    dtype = input.array.dtype if dtype is None else checked("new_full", dtype)
+    return made(np.full(tuple(size), as_array(fill_value), dtype), None, device, requires_grad)
+
+
+def new_tensor(input, data, *, dtype=None, device=None, requires_grad=False, layout=strided, pin_memory=False):
+    """A tensor with a copy of `data`, in the dtype of this tensor unless one is given."""
+    return tensor(data, dtype=input.array.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
+
+
+def arange(
+    start,
+    end=None,
+    step=1,
+    *,
+    out=None,
+    dtype=None,
+    layout=strided,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """The numbers from `start` (0 if only one bound is given) up to, but not including, `end`.
 
     Raises
@@ -50,12 +223,49 @@ def arange(start, end=None, step=1, dtype=None):
         `step` is 0, or leads away from `end`.
     """
     start, end = (0, start) if end is None else (start, end)
+    start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
     if step == 0:
         raise ValueError("arange: step must not be 0")
     if not all(map(math.isfinite, (start, end, step))):
         raise ValueError(f"arange: bounds and step must be finite, got {start}, {end} and {step}")
     if not (start <= end if step > 0 else start >= end):
         raise ValueError(f"arange: a step of {step} does not lead from {start} to {end}")
-    if dtype is None:
-        dtype = np.float32 if any(isinstance(v, float) for v in (start, end, step)) else np.int64
-    return Tensor(np.arange(start, end, step, dtype))
+    whole = not any(isinstance(v, (float, np.floating)) for v in (start, end, step))
+    dtype = np.dtype(np.int64) if dtype is None and whole else dtype_of("arange", dtype)
+    if whole:
+        numbers = np.arange(start, end, step)
+    else:  # in float64, each from its index
+        numbers = start + np.arange(math.ceil((end - start) / step)) * np.float64(step)
+    return made(numbers.astype(dtype, copy=False), out, device, requires_grad)
+
+
+def linspace(
+    start, end, steps, *, out=None, dtype=None, layout=strided, device=None, pin_memory=False, requires_grad=False
+):
+    """`steps` numbers at equal distances from `start` to `end`, both included."""
+    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    return made(np.linspace(start, end, steps).astype(dtype_of("linspace", dtype)), out, device, requires_grad)
+
+
+def logspace(
+    start,
+    end,
+    steps,
+    base=10.0,
+    *,
+    out=None,
+    dtype=None,
+    layout=strided,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
+    """`steps` powers of `base` whose exponents are at equal distances from `start` to `end`, both included."""
+    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    powers = np.power(float(base), np.linspace(start, end, steps))
+    return made(powers.astype(dtype_of("logspace", dtype)), out, device, requires_grad)
+
+
+def eye(n, m=None, *, out=None, dtype=None, layout=strided, device=None, pin_memory=False, requires_grad=False):
+    """A matrix of `n` rows and `m` (or `n`) columns with ones on its diagonal and zeros elsewhere."""
+    return made(np.eye(n, m, dtype=dtype_of("eye", dtype)), out, device, requires_grad)

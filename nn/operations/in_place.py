@@ -125,12 +125,12 @@ def _replacement(size, whole, part):
 
 
 def _updated(name, tensor, result):
-    """As `become`, for a result of any shape and dtype: shapes must agree, only integers are converted."""
+    """As `become`, for a result of any shape and dtype: shapes must agree, only integers and bools are converted."""
     old, new = tensor.array, result.array
     if new.shape != old.shape:
         raise ValueError(f"{name}: in place, shapes differ: the tensor is {old.shape}, the result {new.shape}")
     if new.dtype != old.dtype:
-        if not (new.dtype.kind in "iu" and old.dtype.kind in "iu"):
+        if new.dtype.kind == "f" or old.dtype.kind == "b":
             raise TypeError(f"{name}: in place, dtypes differ: the tensor is {old.dtype}, the result {new.dtype}")
         result = to(result, old.dtype)
     return become(tensor, result)

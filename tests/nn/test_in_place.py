@@ -255,7 +255,6 @@ OPERATIONS = {
     "amin": [(lambda a: a.amin(1), A)],
     "norm": [(lambda a: a.norm(), A), (lambda a: a.norm(3, 1), A)],
     "cdist": [(lambda a, b: nn.cdist(a, b, compute_mode="use_mm_for_euclid_dist"), A, B)],
-    "diagonal": [(lambda a: nn.einsum("ii->i", a), A[:3, :3])],
     "linear": [(F.linear, A, normal(2, 4), normal(2))],
     "feed_forward": [
         (lambda *t: F.feed_forward(*t, "gelu"), A, normal(5, 4), normal(5), normal(2, 5), normal(2)),
@@ -419,6 +418,23 @@ OPERATIONS = {
     ],
     "pad_packed_sequence": [(unpacked, normal(5, 3), ROWS, integers(1, 0))],
     "pad_sequence": [(lambda a, b: pad_sequence([a, b]), A, normal(2, 4))],
+    **{name: [(getattr(nn, name), A)] for name in (
+        "sin", "cos", "tan", "atan", "sinh", "cosh", "asinh", "exp2", "expm1", "floor", "ceil", "trunc", "round",
+        "frac", "sign", "nan_to_num", "erf", "erfc",
+    )},
+    **{name: [(getattr(nn, name), P)] for name in (
+        "asin", "acos", "atanh", "log2", "log10", "log1p", "rsqrt", "reciprocal", "logit",
+        "lgamma", "digamma",
+    )},
+    "acosh": [(nn.acosh, P + 1)],
+    **{name: [(getattr(nn, name), A, B), (getattr(nn, name), A, Fixed(B))] for name in (
+        "atan2", "hypot", "logaddexp", "copysign", "fmod", "remainder", "floor_divide", "heaviside",
+    )},
+    "tril": [(nn.tril, A)],
+    "triu": [(nn.triu, A)],
+    "diagonal": [(lambda a: nn.einsum("ii->i", a), A[:3, :3]), (nn.diagonal, A), (lambda a: nn.diag(a, 1), A)],
+    "diag_embed": [(nn.diag_embed, A), (lambda a: nn.diag(a[0]), A)],
+    "contiguous": [(lambda a: a.T.contiguous(), A)],
 }  # fmt: skip
 CASES = [
     pytest.param(name, function, arrays, id=f"{name} {i}")

@@ -1,6 +1,7 @@
 """Optimisers that a user writes, as PyTorch's tutorials write them; hooks; arguments of PyTorch's signatures."""
 
 import copy
+import inspect
 import pickle
 
 import numpy as np
@@ -40,6 +41,8 @@ def sgd(library, base):
     return Momentum
 
 
+STATES = ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"]
+STATES += ["Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop", "Adafactor"]
 OURS, THEIRS = sgd(nn, nn.optim.Optimizer), sgd(torch, torch.optim.Optimizer)
 
 
@@ -193,3 +196,47 @@ def test_zero_grad_detaches_a_recorded_gradient():
     nn.optim.SGD([w]).zero_grad(set_to_none=False)
     assert w.grad.tolist() == [0.0] and not w.grad.requires_grad
     assert gradient.grad_fn is not None
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_torch_continues_from_a_saved_state(name, rng):
+    start, g = rng.standard_normal((2, 3, 2))
+    p, q = nn.Parameter(start.copy()), torch.nn.Parameter(torch.empty(3, 2, dtype=torch.float64))
+    optimizer = getattr(nn.optim, name)([p], lr=0.01)
+    p.grad = nn.tensor(g)
+    for _ in range(3):
+        optimizer.step()
+    saved = optimizer.state_dict()
+    for state in saved["state"].values():
+        state |= {k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in state.items()}
+    q.data = torch.tensor(p.array)
+    twin = getattr(torch.optim, name)([q])
+    twin.load_state_dict(saved)
+    q.grad = torch.tensor(g)
+    for each in (optimizer, twin):
+        each.step()
+    np.testing.assert_allclose(p.array, q.detach().numpy(), rtol=1e-12)
+
+
+OURS_AND_TORCHS = [
+    *[(nn.optim, torch.optim, name) for name in (*STATES, "LBFGS", "Muon", "Optimizer")],
+    *[
+        (nn.optim.lr_scheduler, torch.optim.lr_scheduler, name)
+        for name, kind in vars(torch.optim.lr_scheduler).items()
+        if name.endswith(("LR", "Scheduler", "Plateau", "Restarts")) and name[0] != "_"
+    ],
+    *[(nn.optim.swa_utils, torch.optim.swa_utils, name) for name in torch.optim.swa_utils.__all__],
+]
+
+
+def parameters(function):
+    return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
+
+
+@pytest.mark.parametrize(("ours", "theirs", "name"), OURS_AND_TORCHS, ids=[name for *_, name in OURS_AND_TORCHS])
+def test_signatures_equal_torchs(ours, theirs, name):
+    mine, other = getattr(ours, name), getattr(theirs, name)
+    assert parameters(mine) == parameters(other)
+    for method in ("step", "zero_grad", "add_param_group", "update_parameters", "get_last_lr"):
+        if hasattr(other, method):
+            assert parameters(getattr(mine, method)) == parameters(getattr(other, method)), method

@@ -379,7 +379,7 @@ def test_values_with_leading_ones_can_be_assigned():
 
 def in_float64(function, *arrays):
     """Compare float32 values and gradients with PyTorch's in float64, relative to each."""
-    ours = [nn.tensor(a, np.float32, requires_grad=True) for a in arrays]
+    ours = [nn.tensor(a, dtype=np.float32, requires_grad=True) for a in arrays]
     theirs = [torch.tensor(x.detach().numpy(), dtype=torch.float64, requires_grad=True) for x in ours]
     y, expected = function(*ours), function(*theirs)
     y.sum().backward()
@@ -408,7 +408,7 @@ def test_std_and_var_of_constants_have_no_gradient():
         assert not y.detach().numpy().any()
         assert not x.grad.numpy().any()
     for scale in (1e-20, 1e20):
-        x = nn.tensor(scale * A, np.float32, requires_grad=True)
+        x = nn.tensor(scale * A, dtype=np.float32, requires_grad=True)
         x.var(1).sum().backward()
         expected = 2 * (scale * (A - A.mean(1, keepdims=True))) / 3
         np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-5)
@@ -687,8 +687,8 @@ def test_mixed_dtypes():
         x + "1"
     with pytest.raises(TypeError, match="got NoneType"):
         x * None
-    with pytest.raises(TypeError, match="log: needs a floating-point tensor, got int64"):
-        nn.tensor([1]).log()
+    with pytest.raises(TypeError, match="mean: needs a floating-point tensor, got int64"):
+        nn.tensor([1]).mean()
     with pytest.raises(TypeError, match="expected numbers, got dtype"):
         nn.tensor(["a"])
     with pytest.raises(TypeError, match="only floating-point tensors have gradients, this one is int64"):

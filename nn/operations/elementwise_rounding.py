@@ -1,0 +1,102 @@
+"""Rounding and signs: functions of each element that are constant, or of one slope, almost everywhere."""
+
+import numpy as np
+
+from nn.dtypes import get_default_dtype
+from nn.operations.arguments import operands, record_binary, scaled
+from nn.storage import wrap
+from nn.tape import ieee, record
+
+
+def _step(name, input, y):
+    """Record a result that is constant almost everywhere: its gradient is 0."""
+
+    def derivative(dy):
+        return scaled(name, np.zeros_like, dy)
+
+    return record(name, y, (input,), np.zeros_like, derivative=derivative)
+
+
+def _rounded(name, input, ufunc):
+    """Integers are whole already."""
+    x = input.array
+    return _step(name, input, ufunc(x) if x.dtype.kind == "f" else x.copy())
+
+
+def floor(input):
+    """The largest whole number that is not above each element."""
+    return _rounded("floor", input, np.floor)
+
+
+def ceil(input):
+    """The smallest whole number that is not below each element."""
+    return _rounded("ceil", input, np.ceil)
+
+
+def trunc(input):
+    """The whole part: rounded towards 0."""
+    return _rounded("trunc", input, np.trunc)
+
+
+@ieee
+def round(input, *, decimals=0):
+    """The nearest number with `decimals` places, of two the even one; negative places are tens, hundreds …"""
+    x = input.array
+    if x.dtype.kind != "f" and decimals:
+        raise TypeError(f"round: decimals={decimals} needs a floating-point tensor, got {x.dtype}")
+    return _rounded("round", input, lambda x: np.round(x, decimals))
+
+
+@ieee
+def frac(input):
+    """What `trunc` cuts off: the part behind the decimal point."""
+    x = input.array
+    if x.dtype.kind != "f":
+        raise TypeError(f"frac: needs a floating-point tensor, got {x.dtype}")
+    return record("frac", x - np.trunc(x), (input,), _same, derivative=_same)
+
+
+def _same(dy):
+    return dy
+
+
+@ieee
+def sign(input):
+    """-1, 0 or 1, the sign of each element; of NaN, 0."""
+    x = input.array
+    return _step("sign", input, x.copy() if x.dtype.kind == "b" else np.where(x == x, np.sign(x), x.dtype.type(0)))
+
+
+def signbit(input):
+    """Whether the sign of each element is negative, that of -0.0 included."""
+    x = input.array
+    return wrap(np.asarray(np.signbit(x) if x.dtype.kind == "f" else x < 0))
+
+
+def copysign(input, other):
+    """The magnitudes of `input` with the signs of `other`."""
+    a, b, x, y = operands("copysign", input, other)
+    if x.dtype.kind != "f":
+        x, y = x.astype(get_default_dtype()), y.astype(get_default_dtype())
+    z = np.copysign(x, y)
+
+    def da(dy):
+        return dy * np.where(x == 0, 0, np.where(np.signbit(x) == np.signbit(y), 1, -1))
+
+    return record_binary(
+        "copysign",
+        z,
+        a,
+        b,
+        da,
+        np.zeros_like,
+        (a, b),
+        derivative=lambda dy, a, b: (scaled("copysign", da, dy, (a, b)), wrap(np.zeros_like(dy.array))),
+    )
+
+
+def heaviside(input, values):
+    """0 for negative elements, 1 for positive ones, and `values` where the element is 0."""
+    a, b, x, y = operands("heaviside", input, values)
+    z = np.where(x == 0, y, (x > 0).astype(x.dtype))
+    return record_binary("heaviside", z, a, b, np.zeros_like, lambda dy: np.where(x == 0, dy, 0), (a,))

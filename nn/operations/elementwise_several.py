@@ -1,0 +1,150 @@
+"""Functions of several operands, element by element; tensors and numbers broadcast."""
+
+import numpy as np
+
+from nn.dtypes import float64
+from nn.operations.arguments import as_tensor, inexact, operands, record_binary
+from nn.operations.arithmetic import add, div, mul, neg, sub
+from nn.operations.conversion import to
+from nn.operations.elementwise import clamp, exp, pow
+from nn.storage import wrap
+from nn.tape import ieee, record, record_linear
+
+
+@ieee
+def atan2(input, other):
+    """The angle of the point (`other`, `input`): the inverse tangent of their quotient, in the right quadrant."""
+    a, b, x, y = _inexact("atan2", input, other)
+
+    def derivative(dy, a, b):
+        a, b = as_tensor(x if a is None else a), as_tensor(y if b is None else b)
+        square = add(mul(a, a), mul(b, b))
+        return mul(dy, div(b, square)), mul(dy, neg(div(a, square)))
+
+    return record_binary(
+        "atan2",
+        np.arctan2(x, y),
+        a,
+        b,
+        lambda dy: dy * (y / (x * x + y * y)),
+        lambda dy: dy * (-x / (x * x + y * y)),
+        (a, b),
+        derivative=derivative,
+    )
+
+
+def _inexact(name, input, other):
+    """As `operands`; two integers are converted to the default floating-point dtype."""
+    a, b, x, y = operands(name, input, other)
+    if x.dtype.kind == "f":
+        return a, b, x, y
+    return a, b, inexact(wrap(x)), inexact(wrap(y))
+
+
+@ieee
+def hypot(input, other):
+    """√(input² + other²), without overflow."""
+    a, b, x, y = _inexact("hypot", input, other)
+    z = np.hypot(x, y)
+
+    def derivative(dy, a, b, z):
+        return mul(dy, div(x if a is None else a, z)), mul(dy, div(y if b is None else b, z))
+
+    return record_binary(
+        "hypot",
+        z,
+        a,
+        b,
+        lambda dy: dy * (x / z),
+        lambda dy: dy * (y / z),
+        (a, b),
+        saves_result=True,
+        derivative=derivative,
+    )
+
+
+@ieee
+def logaddexp(input, other):
+    """log(exp(input) + exp(other)), without overflow."""
+    a, b, x, y = _inexact("logaddexp", input, other)
+    z = np.logaddexp(x, y)
+
+    def derivative(dy, a, b, z):
+        return (mul(dy, exp(sub(x if a is None else a, z))), mul(dy, exp(sub(y if b is None else b, z))))
+
+    return record_binary(
+        "logaddexp",
+        z,
+        a,
+        b,
+        lambda dy: dy * np.exp(x - z),
+        lambda dy: dy * np.exp(y - z),
+        (a, b),
+        saves_result=True,
+        derivative=derivative,
+    )
+
+
+def lerp(input, end, weight):
+    """``input + weight * (end - input)``: between `input` and `end`, which are tensors of one dtype."""
+    return add(input, mul(sub(end, input), weight))
+
+
+def addcmul(input, tensor1, tensor2, *, value=1):
+    """``input + value * tensor1 * tensor2``."""
+    return add(input, mul(tensor1, tensor2), alpha=value)
+
+
+def addcdiv(input, tensor1, tensor2, *, value=1):
+    """``input + value * tensor1 / tensor2``."""
+    return add(input, div(tensor1, tensor2), alpha=value)
+
+
+def rsub(input, other, *, alpha=1):
+    """``other - alpha * input``."""
+    return sub(other, input, alpha=alpha)
+
+
+def true_divide(input, other):
+    """The quotient, a floating-point number: `div` without rounding."""
+    return div(input, other)
+
+
+def float_power(input, exponent):
+    """The power, computed and returned as float64."""
+    return pow(to(as_tensor(input), float64), to(as_tensor(exponent), float64))
+
+
+def positive(input):
+    """The tensor itself; TypeError for bools."""
+    if input.array.dtype.kind == "b":
+        raise TypeError("positive: not defined for bools")
+    return input
+
+
+def clamp_min(input, min):
+    """Each element, or `min` where that is larger."""
+    return clamp(input, min)
+
+
+def clamp_max(input, max):
+    """Each element, or `max` where that is smaller."""
+    return clamp(input, None, max)
+
+
+def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
+    """NaN and infinities replaced: by 0, and by the largest and smallest number of the dtype, if nothing is given."""
+    x = input.array
+    if x.dtype.kind != "f":
+        return wrap(x.copy())
+    limits = np.finfo(x.dtype)
+    new = (0.0 if nan is None else nan, limits.max if posinf is None else posinf)
+    y = np.nan_to_num(x, nan=new[0], posinf=new[1], neginf=limits.min if neginf is None else neginf)
+
+    def masked(dy):
+        return np.where(np.isfinite(x), dy, 0)
+
+    def derivative(dy, input):
+        return record_linear("nan_to_num", masked, masked, dy, (input,))
+
+    return record("nan_to_num", y, (input,), masked, (input,), derivative=derivative)

@@ -1,0 +1,90 @@
+"""What a tensor says about its elements' place in memory, and shapes taken from other tensors."""
+
+import math
+
+from nn.device import CPU
+from nn.operations.arguments import axis_of
+
+strided = "strided"  # the only layout
+contiguous_format = "contiguous_format"
+preserve_format = "preserve_format"
+channels_last = "channels_last"
+
+
+class Size(tuple):
+    """A shape, as ``size()`` returns it: a tuple that knows the number of elements."""
+
+    __slots__ = ()
+
+    def numel(self):
+        """The number of elements of a tensor of this shape."""
+        return math.prod(self)
+
+    def __repr__(self):
+        return f"Size({list(self)})"
+
+
+def size(input, dim=None):
+    """The shape, or the length of one dimension."""
+    shape = input.array.shape
+    return Size(shape) if dim is None else shape[axis_of("size", dim, len(shape))]
+
+
+def dim(input):
+    """The number of dimensions."""
+    return input.array.ndim
+
+
+def numel(input):
+    """The number of elements."""
+    return input.array.size
+
+
+def stride(input, dim=None):
+    """How many elements apart neighbours along each dimension, or along one, are in memory."""
+    x = input.array
+    strides = tuple(step // x.itemsize for step in x.strides)
+    return strides if dim is None else strides[axis_of("stride", dim, x.ndim)]
+
+
+def is_contiguous(input, memory_format=contiguous_format):
+    """Whether the elements lie in memory in their order."""
+    return input.array.flags.c_contiguous
+
+
+def data_ptr(input):
+    """The address of the first element."""
+    return input.array.__array_interface__["data"][0]
+
+
+def storage_offset(input):
+    """How many elements the first one is behind the start of the array that owns the memory."""
+    owner = x = input.array
+    while hasattr(owner.base, "__array_interface__"):
+        owner = owner.base
+    return (x.__array_interface__["data"][0] - owner.__array_interface__["data"][0]) // x.itemsize
+
+
+def element_size(input):
+    """The number of bytes of an element."""
+    return input.array.itemsize
+
+
+def get_device(input):
+    """The index of the GPU: -1, since the tensor is on the CPU."""
+    return -1
+
+
+def is_pinned(input):
+    """Whether the memory is pinned for a GPU: False."""
+    return False
+
+
+def nbytes(input):
+    """The number of bytes of all elements."""
+    return input.array.nbytes
+
+
+def device_of(input):
+    """The device: the CPU."""
+    return CPU

@@ -1,0 +1,127 @@
+"""Diagonals, triangles and grids."""
+
+import numpy as np
+
+from nn.dtypes import int64
+from nn.operations.arguments import axis_of
+from nn.operations.creation import dtype_of, made
+from nn.operations.layout import strided
+from nn.operations.shapes import expand, reshape
+from nn.storage import Tensor
+from nn.tape import record_linear
+
+
+def _at_least(name, input, ndim):
+    if input.array.ndim < ndim:
+        raise ValueError(f"{name}: needs at least {ndim} dimensions, got {input.array.shape}")
+
+
+def tril(input, diagonal=0):
+    """The lower triangle of each matrix, up to this diagonal (above the main one if positive); 0 elsewhere."""
+    _at_least("tril", input, 2)
+    return record_linear("tril", lambda x: np.tril(x, diagonal), lambda dy: np.tril(dy, diagonal), input)
+
+
+def triu(input, diagonal=0):
+    """The upper triangle of each matrix, from this diagonal on; 0 elsewhere."""
+    _at_least("triu", input, 2)
+    return record_linear("triu", lambda x: np.triu(x, diagonal), lambda dy: np.triu(dy, diagonal), input)
+
+
+def tril_indices(row, col, offset=0, *, dtype=int64, device="cpu", layout=strided):
+    """The rows and the columns, a (2, n) tensor, of the lower triangle of a matrix, row by row."""
+    return made(np.stack(np.tril_indices(row, offset, col)).astype(dtype_of("tril_indices", dtype)), None, device)
+
+
+def triu_indices(row, col, offset=0, *, dtype=int64, device="cpu", layout=strided):
+    """The rows and the columns, a (2, n) tensor, of the upper triangle of a matrix, row by row."""
+    return made(np.stack(np.triu_indices(row, offset, col)).astype(dtype_of("triu_indices", dtype)), None, device)
+
+
+def _diagonal_of(x, offset, axes):
+    """A view of the diagonals, which NumPy's own makes read-only."""
+    first, second = axes
+    rest = [d for d in range(x.ndim) if d not in axes]
+    start = [slice(None)] * x.ndim
+    start[first], start[second] = slice(max(-offset, 0), None), slice(max(offset, 0), None)
+    part = x[tuple(start)]
+    length = min(part.shape[first], part.shape[second])
+    shape = (*(part.shape[d] for d in rest), length)
+    strides = (*(part.strides[d] for d in rest), part.strides[first] + part.strides[second])
+    return np.lib.stride_tricks.as_strided(part, shape, strides)
+
+
+def diagonal(input, offset=0, dim1=0, dim2=1):
+    """A view of the diagonals of the matrices along two dimensions: these are replaced by one, the last."""
+    x = input.array
+    axes = axis_of("diagonal", dim1, x.ndim, "dim1"), axis_of("diagonal", dim2, x.ndim, "dim2")
+    if axes[0] == axes[1]:
+        raise ValueError(f"diagonal: dim1 and dim2 are the same dimension, {axes[0]}")
+    shape, dtype = x.shape, x.dtype
+
+    def put(dy):
+        dx = np.zeros(shape, dtype)
+        _diagonal_of(dx, offset, axes)[...] = dy
+        return dx
+
+    return record_linear("diagonal", lambda x: _diagonal_of(x, offset, axes), put, input, view=True)
+
+
+def diag_embed(input, offset=0, dim1=-2, dim2=-1):
+    """Matrices along two new dimensions, with the last dimension of `input` on a diagonal and 0 elsewhere."""
+    x = input.array
+    _at_least("diag_embed", input, 1)
+    ndim = x.ndim + 1
+    axes = axis_of("diag_embed", dim1, ndim, "dim1"), axis_of("diag_embed", dim2, ndim, "dim2")
+    if axes[0] == axes[1]:
+        raise ValueError(f"diag_embed: dim1 and dim2 are the same dimension, {axes[0]}")
+    rest, size = iter(x.shape[:-1]), x.shape[-1] + abs(offset)
+    shape = tuple(size if d in axes else next(rest) for d in range(ndim))
+
+    def put(x):
+        y = np.zeros(shape, x.dtype)
+        _diagonal_of(y, offset, axes)[...] = x
+        return y
+
+    return record_linear("diag_embed", put, lambda dy: _diagonal_of(dy, offset, axes).copy(), input)
+
+
+def diag(input, diagonal=0):
+    """Of a vector, the matrix with it on a diagonal; of a matrix, a copy of a diagonal."""
+    if input.array.ndim == 1:
+        return diag_embed(input, diagonal)
+    if input.array.ndim != 2:
+        raise ValueError(f"diag: needs a vector or a matrix, got {input.array.shape}")
+    return _diagonal(input, diagonal).clone()
+
+
+_diagonal = diagonal
+
+
+def trace(input):
+    """The sum of the diagonal of a matrix."""
+    if input.array.ndim != 2:
+        raise ValueError(f"trace: needs a matrix, got {input.array.shape}")
+    return diagonal(input).sum()
+
+
+def meshgrid(*tensors, indexing=None):
+    """The coordinates of a grid: for each vector, a tensor that repeats it along the dimensions of the others.
+
+    With `indexing` "ij", the default, dimension i is that of vector i; with "xy", the first two are swapped.
+    """
+    if len(tensors) == 1 and not isinstance(tensors[0], Tensor):
+        tensors = tuple(tensors[0])
+    if indexing not in (None, "ij", "xy"):
+        raise ValueError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
+    for t in tensors:
+        if t.array.ndim > 1:
+            raise ValueError(f"meshgrid: needs vectors or numbers, got {t.array.shape}")
+    order = list(range(len(tensors)))
+    if indexing == "xy":
+        order[:2] = order[1::-1] if len(order) > 1 else order
+    shape = [0] * len(tensors)
+    for t, d in zip(tensors, order, strict=True):
+        shape[d] = t.array.size
+    along = ([-1 if e == d else 1 for e in range(len(shape))] for d in order)
+    return tuple(expand(reshape(t, sizes), shape) for t, sizes in zip(tensors, along, strict=True))

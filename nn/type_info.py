@@ -1,0 +1,52 @@
+"""The limits of dtypes, and which results a dtype can store."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nn.dtypes import get_default_dtype
+
+
+class FloatLimits(NamedTuple):
+    """What `finfo` returns."""
+
+    bits: int
+    eps: float
+    max: float
+    min: float
+    tiny: float
+    smallest_normal: float
+    resolution: float
+    dtype: str
+
+
+class IntegerLimits(NamedTuple):
+    """What `iinfo` returns."""
+
+    bits: int
+    max: int
+    min: int
+    dtype: str
+
+
+def finfo(type=None):
+    """The limits of a floating-point dtype (the default one without an argument), as Python's numbers."""
+    limits = np.finfo(get_default_dtype() if type is None else type)
+    numbers = (limits.eps, limits.max, limits.min, limits.tiny, limits.smallest_normal)
+    return FloatLimits(limits.bits, *(number.item() for number in numbers), 10.0**-limits.precision, str(limits.dtype))
+
+
+def iinfo(type):
+    """The limits of an integer dtype."""
+    limits = np.iinfo(type)
+    return IntegerLimits(limits.bits, limits.max, limits.min, str(limits.dtype))
+
+
+def can_cast(from_, to):
+    """Whether PyTorch's rules allow a result of the first dtype to be stored as the second.
+
+    Floating-point numbers are not stored as integers, nor numbers as bools.
+    """
+    order = "b", "iu", "f"
+    first, second = (next(i for i, kinds in enumerate(order) if np.dtype(d).kind in kinds) for d in (from_, to))
+    return first <= second
