@@ -290,7 +290,7 @@ def logsigmoid(input):
     return _record("logsigmoid", kernels.logsigmoid, kernels.logsigmoid_backward, input, composed.logsigmoid_gradient)
 
 
-def softmax(input, dim=None):
+def softmax(input, dim=None, _stacklevel=3, dtype=None):
     """exp(x) / sum(exp(x)) along a dimension.
 
     Parameters
@@ -298,6 +298,10 @@ def softmax(input, dim=None):
     input : Tensor, float32 or float64
     dim : int, optional
         By default 0 for tensors of 0, 1 or 3 dimensions and 1 for others, as in PyTorch.
+    _stacklevel
+        Not used, as PyTorch's is for a warning.
+    dtype : optional
+        The dtype that elements are converted to before.
 
     Returns
     -------
@@ -306,7 +310,7 @@ def softmax(input, dim=None):
     Raises
     ------
     TypeError
-        `input` is not a Tensor of these dtypes.
+        `input` is not a Tensor of these dtypes, and `dtype` is not given.
     IndexError
         `dim` is out of range.
 
@@ -316,12 +320,12 @@ def softmax(input, dim=None):
     >>> nn.functional.softmax(nn.tensor([0.0, 0.0]), dim=0)
     tensor([0.5000, 0.5000])
     """
-    return checked("softmax", input).softmax(_softmax_dim(input) if dim is None else dim)
+    return checked("softmax", input).softmax(_softmax_dim(input) if dim is None else dim, dtype)
 
 
-def log_softmax(input, dim=None):
-    """x - log(sum(exp(x))) along a dimension; `input` and `dim` as for `softmax`."""
-    return checked("log_softmax", input).log_softmax(_softmax_dim(input) if dim is None else dim)
+def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """x - log(sum(exp(x))) along a dimension; arguments as for `softmax`."""
+    return checked("log_softmax", input).log_softmax(_softmax_dim(input) if dim is None else dim, dtype)
 
 
 def _softmax_dim(input):

@@ -12,14 +12,14 @@ of dimensions put in order and merged. So its gradients are those of `matmul`, `
 
 import itertools
 import math
+from functools import lru_cache
 
 import numpy as np
 
 from nn.operations.arguments import promoted
-from nn.operations.arithmetic import matmul, mul
+from nn.operations.arithmetic import matmul, mul, reshaped
 from nn.operations.orders import permute
 from nn.operations.reductions import sum
-from nn.operations.shapes import reshape
 from nn.tape import record_linear
 
 
@@ -57,11 +57,15 @@ def einsum(equation, *operands):
     promoted("einsum", operands)
     if len({t.array.dtype for t in operands}) > 1:
         raise TypeError(f"einsum: dtypes differ: {', '.join(str(t.array.dtype) for t in operands)}")
-    inputs, output = _parsed(equation, [t.array.ndim for t in operands])
+    inputs, output = _parsed(equation, tuple(t.array.ndim for t in operands))
     terms = [_distinct(equation, t, labels) for t, labels in zip(operands, inputs, strict=True)]
     _check_sizes(equation, terms)
     while len(terms) > 1:
-        i, j = min(itertools.combinations(range(len(terms)), 2), key=lambda pair: _growth(terms, pair, output))
+        i, j = (
+            (0, 1)
+            if len(terms) == 2
+            else min(itertools.combinations(range(len(terms)), 2), key=lambda pair: _growth(terms, pair, output))
+        )
         rest = [term for k, term in enumerate(terms) if k not in (i, j)]
         needed = set(output).union(*(labels for _, labels in rest))
         terms = [*rest[:i], _joined(terms[i], terms[j], needed), *rest[i:]]
@@ -72,8 +76,9 @@ def einsum(equation, *operands):
 # --- the equation: labels are letters, and negative numbers for the dimensions of an ellipsis -------------------------
 
 
+@lru_cache(256)
 def _parsed(equation, ndims):
-    """The labels of each operand and of the result, lists."""
+    """The labels of each operand and of the result, lists that are not changed."""
     text = equation.replace(" ", "")
     left, arrow, right = text.partition("->")
     parts = left.split(",")
@@ -179,17 +184,17 @@ def _joined(a, b, needed):
     lengths = dict(zip(mine, x.array.shape, strict=True)) | dict(zip(theirs, y.array.shape, strict=True))
     if not summed:
         one = [1] * len(columns)
-        x = reshape(_ordered(x, mine, [*batch, *rows]), (*(lengths[label] for label in (*batch, *rows)), *one))
+        x = reshaped(_ordered(x, mine, [*batch, *rows]), (*(lengths[label] for label in (*batch, *rows)), *one))
         y = _ordered(y, theirs, [*batch, *columns])
         if rows:
             one = [1] * len(rows)
-            y = reshape(y, (*(lengths[d] for d in batch), *one, *(lengths[d] for d in columns)))
+            y = reshaped(y, (*(lengths[d] for d in batch), *one, *(lengths[d] for d in columns)))
         return mul(x, y), labels
     groups = [[lengths[label] for label in group] for group in (batch, rows, summed, columns)]
     m, k, n = (math.prod(group) for group in groups[1:])
-    x = reshape(_ordered(x, mine, [*batch, *rows, *summed]), (*groups[0], m, k))
-    y = reshape(_ordered(y, theirs, [*batch, *summed, *columns]), (*groups[0], k, n))
-    return reshape(matmul(x, y), [lengths[label] for label in labels]), labels
+    x = reshaped(_ordered(x, mine, [*batch, *rows, *summed]), (*groups[0], m, k))
+    y = reshaped(_ordered(y, theirs, [*batch, *summed, *columns]), (*groups[0], k, n))
+    return reshaped(matmul(x, y), tuple(lengths[label] for label in labels)), labels
 
 
 def _squeezed(term, other):
@@ -199,7 +204,7 @@ def _squeezed(term, other):
     kept = [d for d, n in enumerate(tensor.array.shape) if n != 1 or lengths.get(labels[d], 1) == 1]
     if len(kept) == len(labels):
         return term
-    return reshape(tensor, [tensor.array.shape[d] for d in kept]), [labels[d] for d in kept]
+    return reshaped(tensor, tuple(tensor.array.shape[d] for d in kept)), [labels[d] for d in kept]
 
 
 def _ordered(tensor, labels, order):

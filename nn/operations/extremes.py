@@ -128,8 +128,8 @@ def argmin(input, dim=None, keepdim=False):
 
 
 @numpy_names
-def amax(input, dim=(), keepdim=False):
-    """The largest element over `dim`, an int, several, or () for all; equal elements share the gradient.
+def amax(input, dim=None, keepdim=False):
+    """The largest element over `dim`, an int, several, or None for all; equal elements share the gradient.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def amax(input, dim=(), keepdim=False):
 
 
 @numpy_names
-def amin(input, dim=(), keepdim=False):
+def amin(input, dim=None, keepdim=False):
     """The smallest element over `dim`; as `amax`."""
     if input.array.dtype.kind != "f":
         return _shared("amin", np.min, input, dim, keepdim)
@@ -150,7 +150,6 @@ def amin(input, dim=(), keepdim=False):
 @numpy_names
 def aminmax(input, *, dim=None, keepdim=False):
     """The smallest and the largest element, of all or along one dimension; equal elements share the gradient."""
-    dim = () if dim is None else dim
     return MinMax(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 

@@ -32,7 +32,7 @@ def _chosen(name, input, values, places, dim):
 
 
 @numpy_names
-def sort(input, dim=-1, descending=False, stable=False):
+def sort(input, dim=-1, descending=False, *, stable=False):
     """The elements in ascending or descending order along `dim`, and their indices.
 
     NaN counts as larger than everything. Equal elements keep their order, with or without `stable`.
@@ -42,7 +42,7 @@ def sort(input, dim=-1, descending=False, stable=False):
 
 
 @numpy_names
-def argsort(input, dim=-1, descending=False, stable=False):
+def argsort(input, dim=-1, descending=False, *, stable=False):
     """The indices of the elements in order along `dim`; as `sort`."""
     return wrap(kernels.argsort(input.array, axis_of("argsort", dim, input.array.ndim), descending))
 
@@ -53,8 +53,8 @@ def msort(input):
 
 
 @numpy_names
-def topk(input, k, dim=-1, largest=True, sorted=True):
-    """The `k` largest or smallest elements along `dim`, the best first, and their indices.
+def topk(input, k, dim=None, largest=True, sorted=True):
+    """The `k` largest or smallest elements along `dim`, by default the last one, the best first, and their indices.
 
     NaN counts as larger than everything; of equal elements the first ones are taken.
 
@@ -68,8 +68,8 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
 
 
 @numpy_names
-def kthvalue(input, k, dim=-1, keepdim=False):
-    """The k-th smallest element along `dim`, counted from 1, and its index.
+def kthvalue(input, k, dim=None, keepdim=False):
+    """The k-th smallest element along `dim`, by default the last one, counted from 1, and its index.
 
     Raises
     ------

@@ -101,6 +101,15 @@ def test_functions_of_integers(name, dtype):
     same_function(FUNCTIONS[name], IDS.astype(dtype))
 
 
+@pytest.mark.parametrize("x", [A, IDS])
+def test_functional_softmax_of_another_dtype(x):
+    def function(m, x):
+        f = m.functional if m is nn else m.nn.functional
+        return f.softmax(x, 1, dtype=dtype(m, np.float32)), f.log_softmax(x, dim=0, dtype=dtype(m, np.float32))
+
+    same_function(function, x, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["sum", "prod", "count_nonzero", "sum over several"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.bool_])
 def test_functions_of_unsigned_integers_and_bools(name, dtype):
