@@ -24,10 +24,7 @@ PAIRED_LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div"
 # Left operand, right operand: dot product, matrix and vector, sizes with and without packing, one row, batches.
 PRODUCTS = (
     *(((24,), (24,)), ((24, 24), (24,)), ((24,), (24, 24))),
-    ((1, 512), (512, 512)),
-    ((6, 7), (7, 5)),
-    ((96, 96), (96, 96)),
-    ((400, 400), (400, 400)),
+    *(((1, 512), (512, 512)), ((6, 7), (7, 5)), ((96, 96), (96, 96)), ((400, 400), (400, 400))),
     *(((5, 6, 7), (5, 7, 6)), ((5, 6, 7), (7, 6)), ((8, 96, 64), (8, 64, 96))),
 )
 
