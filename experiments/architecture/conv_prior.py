@@ -197,7 +197,7 @@ STRIDES, HEADS = (1, 2), ("flatten", "average")
 
 def signals(config, generator):
     """MNIST-1D, made anew: training and test set, (N, 1, 40) and labels; and the same with shuffled positions."""
-    from mnist1d.array import get_dataset_args, make_dataset
+    from mnist1d.data import get_dataset_args, make_dataset
 
     arguments = get_dataset_args()
     arguments.num_samples, arguments.seed = config["examples"], int(generator.integers(2**32))

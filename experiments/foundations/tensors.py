@@ -352,7 +352,7 @@ def broadcast_pair(first, second, rng):
         return {"fits": 1, "wrong_shapes": 1, "wrong_values": 0, "wrong_gradients": 0}
     addresses = [stretched(contiguous(v.shape), shape).address() for v in (a, b)]
     gathered = [v.reshape(-1)[address] for v, address in zip((a, b), addresses, strict=True)]
-    wrong_values = sum(int(np.sum(np.asarray(r.array) != gathered[0] * gathered[1])) for r in results[::2])
+    wrong_values = sum(int(np.sum(np.asarray(r.detach()) != gathered[0] * gathered[1])) for r in results[::2])
     wrong_values += int(np.sum(results[1] != gathered[0] * gathered[1]))
 
     dy = rng.integers(-4, 5, shape).astype(np.float64)

