@@ -87,6 +87,8 @@ def equal(input, other):
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether each element differs from the other's by at most ``atol + rtol * abs(other)``."""
     x, y = input.array, other.array
+    if not (rtol >= 0 and atol >= 0):
+        raise ValueError(f"isclose: rtol and atol must not be negative, got {rtol} and {atol}")
     if x.dtype != y.dtype:
         raise TypeError(f"isclose: dtypes differ: a is {x.dtype}, b is {y.dtype}")
     return wrap(np.asarray(np.isclose(x, y, rtol, atol, equal_nan)))

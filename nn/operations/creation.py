@@ -243,8 +243,20 @@ def linspace(
     start, end, steps, *, out=None, dtype=None, layout=strided, device=None, pin_memory=False, requires_grad=False
 ):
     """`steps` numbers at equal distances from `start` to `end`, both included."""
+    dtype = dtype_of("linspace", dtype)
+    return made(_equidistant("linspace", start, end, steps, dtype).astype(dtype), out, device, requires_grad)
+
+
+def _equidistant(name, start, end, steps, dtype):
+    """Numbers from `start` to `end` in float64; bounds are integers if the results are."""
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
-    return made(np.linspace(start, end, steps).astype(dtype_of("linspace", dtype)), out, device, requires_grad)
+    if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool):
+        raise TypeError(f"{name}: steps must be an int, got {type(steps).__name__}")
+    if steps < 0:
+        raise ValueError(f"{name}: steps must not be negative, got {steps}")
+    if dtype.kind in "iu":
+        start, end = int(start), int(end)
+    return np.linspace(start, end, steps)
 
 
 def logspace(
@@ -261,9 +273,9 @@ def logspace(
     requires_grad=False,
 ):
     """`steps` powers of `base` whose exponents are at equal distances from `start` to `end`, both included."""
-    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
-    powers = np.power(float(base), np.linspace(start, end, steps))
-    return made(powers.astype(dtype_of("logspace", dtype)), out, device, requires_grad)
+    dtype = dtype_of("logspace", dtype)
+    powers = np.power(float(base), _equidistant("logspace", start, end, steps, dtype))
+    return made(powers.astype(dtype), out, device, requires_grad)
 
 
 def eye(n, m=None, *, out=None, dtype=None, layout=strided, device=None, pin_memory=False, requires_grad=False):

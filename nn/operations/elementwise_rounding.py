@@ -81,7 +81,8 @@ def copysign(input, other):
     z = np.copysign(x, y)
 
     def da(dy):
-        return dy * np.where(x == 0, 0, np.where(np.signbit(x) == np.signbit(y), 1, -1))
+        sign = np.where(x == 0, 0, np.where(np.signbit(x) == np.signbit(y), 1, -1)).astype(dy.dtype)
+        return dy * np.where(np.isnan(x), x, sign)
 
     return record_binary(
         "copysign",

@@ -4,7 +4,7 @@ import numpy as np
 
 import kernels
 from nn.operations.arguments import as_array, axis_of, numpy_names
-from nn.operations.arithmetic import mul
+from nn.operations.conversion import clone
 from nn.operations.elementwise import masked_fill, where
 from nn.operations.indexing import getitem
 from nn.operations.shapes import broadcast_shapes, expand, reshape
@@ -127,7 +127,7 @@ def masked_scatter(input, mask, source):
     if number > source.array.size:
         raise ValueError(f"masked_scatter: the mask has {number} true elements, source has {source.array.size}")
     if not number:
-        return mul(expand(input, shape), 1)
+        return clone(expand(input, shape))
     order = np.maximum(np.cumsum(chosen.reshape(-1)) - 1, 0)
     placed = reshape(index_select(reshape(source, -1), 0, wrap(order)), shape)
     return where(chosen.copy(), placed, expand(input, shape))

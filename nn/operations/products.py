@@ -5,6 +5,7 @@ import math
 
 from nn.operations.arguments import axis_of
 from nn.operations.arithmetic import add, matmul, mul, reshaped
+from nn.operations.conversion import to
 from nn.operations.orders import permute
 from nn.operations.reductions import sum
 from nn.operations.shapes import reshape
@@ -71,8 +72,12 @@ def ger(input, vec2):
 
 def _weighted(input, product, beta, alpha):
     """``beta * input + alpha * product``; with a beta of 0, `input` is not used, not even its NaN."""
+    dtype = product.array.dtype
+    if dtype.kind != "f":  # PyTorch converts the factors, too
+        alpha, beta = int(alpha), int(beta)
     product = product if alpha == 1 else mul(product, alpha)
-    return product if beta == 0 else add(input if beta == 1 else mul(input, beta), product)
+    result = product if beta == 0 else add(input if beta == 1 else mul(input, beta), product)
+    return to(result, dtype) if dtype.kind == "b" else result
 
 
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):

@@ -3,13 +3,13 @@
 import numpy as np
 
 import kernels
-from nn.operations.arguments import as_array, axis_of, floating, numpy_names
+from nn.operations.arguments import as_array, axis_of, floating, numpy_names, scaled
 from nn.operations.arithmetic import add, mul, sub
 from nn.operations.extremes import ValuesIndices
 from nn.operations.lookup import gather, take_along_dim
 from nn.operations.orders import movedim
 from nn.operations.reductions import check_keepdim
-from nn.operations.shapes import reshape, squeeze
+from nn.operations.shapes import expand, reshape, squeeze
 from nn.storage import Tensor, wrap
 from nn.tape import record, record_linear
 
@@ -172,7 +172,8 @@ def _quantile(name, input, q, dim, keepdim, interpolation):
     rows = reshape(input, -1) if dim is None or not x.ndim else movedim(input, axis, -1)
     if not rows.array.shape[-1]:
         raise ValueError(f"{name}: nothing to choose from: input is {shape}, dim is {dim}")
-    y = _between(rows, name == "nanquantile", np.atleast_1d(wanted), interpolation)
+    vector = reshape(q, -1) if isinstance(q, Tensor) else wrap(np.atleast_1d(wanted))
+    y = _between(rows, name == "nanquantile", vector, interpolation)
     if keepdim:
         kept = (1,) * len(shape) if dim is None else tuple(1 if d == axis else n for d, n in enumerate(shape))
         y = reshape(movedim(y, -1, 0), (wanted.size, *kept))
@@ -185,16 +186,21 @@ def _between(rows, skip, q, interpolation):
     """The quantiles `q` of rows, along the last dimension; `skip` NaN, or return it."""
     missing = np.isnan(rows.array)
     number = rows.array.shape[-1] - np.count_nonzero(missing, axis=-1, keepdims=True)
-    place = q * np.maximum(number - 1, 0).astype(q.dtype)  # NaN comes last
+    last = np.maximum(number - 1, 0).astype(q.array.dtype)
+    place = q.array * last  # NaN comes last
     if not skip:
-        place = np.where(missing.any(-1, keepdims=True), rows.array.shape[-1] - 1, place).astype(q.dtype)
+        place = np.where(missing.any(-1, keepdims=True), rows.array.shape[-1] - 1, place).astype(q.array.dtype)
     below = np.floor(place) if interpolation != "nearest" else np.round(place)
     ordered = sort(rows).values
     low = gather(ordered, -1, wrap(below.astype(np.int64)))
     if interpolation in ("nearest", "lower"):
         return low
     high = gather(ordered, -1, wrap(np.ceil(place).astype(np.int64)))
-    return add(low, mul(sub(high, low), INTERPOLATIONS[interpolation](place - below)))
+    weight = INTERPOLATIONS[interpolation](place - below)
+    if interpolation == "linear" and q._requires_grad:
+        slope = scaled("quantile", lambda dy: dy * last, expand(q, place.shape))  # q at its place, 0 at a NaN
+        weight = add(sub(slope, slope.array), weight)
+    return add(low, mul(sub(high, low), weight))
 
 
 # --- places and distinct elements -------------------------------------------------------------------------------------

@@ -115,7 +115,6 @@ _METHODS = [
 # fmt: on
 
 
-
 def of_the_same_name(op):
     """Our function or method of the operation's name, with its form in place; None if there is none."""
     part, _, name = op.name.rpartition(".")
@@ -194,6 +193,10 @@ TABLE = {
 # names in PyTorch's table that mean something else here
 OTHER = {
     "randn": "random numbers; the distribution is tested in tests/nn/test_init.py",
+    "normal": "random numbers; the distribution is tested in tests/nn/test_random.py",
+    "normal.in_place": "random numbers; the distribution is tested in tests/nn/test_random.py",
+    "normal.number_mean": "random numbers; the distribution is tested in tests/nn/test_random.py",
+    "broadcast_shapes": "takes and returns shapes; tests/nn/operations/test_shapes.py",
     "unfold": "Tensor.unfold, a view of sliding windows; ours is nn.functional.unfold",
     "nn.Module": "does nothing by itself; tests/nn/test_module.py",
     "nn.ModuleDict": "a container; tests/nn/test_module.py",
@@ -263,6 +266,14 @@ DIFFERENT = {
         )
         for name in ("softshrink", "hardshrink")
     },
+    ("copysign", "gradient: not finite alike"): (
+        "reference",
+        "PyTorch divides the result by x, NaN for infinite x; the gradient is the sign, 1 or -1, there, too",
+    ),
+    ("kthvalue", "result: int64 values differ"): (
+        "int64",
+        "of equal elements, PyTorch returns the index that its algorithm ends with, ours that of a stable sort",
+    ),
     **{
         (f"lr_scheduler.{name}", "rates after resuming are those of a run that was not interrupted"): (
             "resumed after",

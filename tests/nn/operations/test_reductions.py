@@ -234,3 +234,9 @@ def test_nothing_to_reduce():
         lambda x: x.nansum(),
     ):
         agree(function(x), function(y))
+
+
+def test_functions_of_numpy():
+    x = nn.tensor([[1.0, 2.0], [3.0, 5.0]])
+    assert np.mean(x).item() == 2.75 and np.sum(x, axis=0).tolist() == [4.0, 7.0]
+    assert np.max(x) == 5 and np.prod(x).item() == 30
