@@ -513,13 +513,13 @@ def test_losses_of_probabilities(reduction):
     target, weight, positive = RNG.random((3, 4)), RNG.random(4) + 0.5, RNG.random(4) + 0.5
     theirs = [torch.tensor(a) for a in (target, weight, positive)]
     same_twice(
-        lambda p: F.binary_cross_entropy(p, target, weight, reduction),
+        lambda p: F.binary_cross_entropy(p, target, weight, reduction=reduction),
         P,
         reference=lambda p: T.binary_cross_entropy(p, theirs[0], theirs[1], reduction=reduction),
         rtol=1e-7,
     )
     same_twice(
-        lambda x: F.binary_cross_entropy_with_logits(x, target, weight, reduction, positive),
+        lambda x: F.binary_cross_entropy_with_logits(x, target, weight, reduction=reduction, pos_weight=positive),
         A,
         reference=lambda x: T.binary_cross_entropy_with_logits(
             x, theirs[0], theirs[1], reduction=reduction, pos_weight=theirs[2]
@@ -533,7 +533,7 @@ def test_losses_of_probabilities(reduction):
     for log_target in (False, True):
         for each in (reduction, "batchmean"):
             same_twice(
-                lambda x: F.kl_div(x.log_softmax(1), target, each, log_target),  # noqa: B023
+                lambda x: F.kl_div(x.log_softmax(1), target, reduction=each, log_target=log_target),  # noqa: B023
                 A,
                 reference=lambda x: T.kl_div(x.log_softmax(1), theirs[0], reduction=each, log_target=log_target),  # noqa: B023
             )
