@@ -62,6 +62,11 @@ SOURCES = {
     "torch.random": ("nn",),
     "torch.serialization": ("nn.serialization",),
     "torch.types": (),
+    # imported by programs that may not use them: their names raise
+    "torch.onnx": (),
+    "torch.jit": (),
+    "torch.distributed": (),
+    "torch.multiprocessing": (),
 }
 # The files in which PyTorch defines its layers: programs name them in annotations and isinstance.
 LAYERS = (
@@ -160,6 +165,7 @@ EXTRAS = {
         "preserve_format": "preserve_format",
         "dtype": np.dtype,
     },
+    "torch.nn.modules.linear": {"NonDynamicallyQuantizableLinear": nn.Linear},
     "torch.autograd": {"Variable": _variable},
     "torch.autograd.variable": {"Variable": _variable},
     "torch.types": {"Number": int | float | bool, "Device": object},

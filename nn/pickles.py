@@ -30,6 +30,7 @@ STORAGES = {
 DTYPES = {"float32": np.float32, "float64": np.float64, "int64": np.int64, "int32": np.int32, "int16": np.int16}
 DTYPES |= {"int8": np.int8, "uint8": np.uint8, "bool": np.bool_}
 MAGIC = 0x1950A86A20F9469CFC6C  # of the format before zip archives
+OLDER = pickle.dumps(MAGIC, 2)[:6]  # how its files begin
 
 
 def read(content):

@@ -116,7 +116,9 @@ def choose_blocks(plan, shape, itemsize, threads) -> Blocks:
             positions, images, parts = -(-positions // 2), 1, shape.N
         else:
             break
-    vectors = -(-images * _columns(plan, axis, positions) // lanes) + 1
+    # of several images all outputs have columns, also those without terms
+    columns = images * math.prod(plan.outputs) if images > 1 else _columns(plan, axis, positions)
+    vectors = -(-columns // lanes) + 1
     return Blocks(positions, channels, images, vectors * lanes)
 
 

@@ -46,10 +46,10 @@ def sizes(shape, dim, m):
 def covered(operation, shape, dim, index):
     """The slices of an array of `shape` that the index covers, or None where these are the whole array; ValueError
     unless it has as many dimensions and is not longer in any but `dim`."""
-    if index.shape[:dim] == shape[:dim] and index.shape[dim + 1 :] == shape[dim + 1 :]:
-        return None
     if index.ndim != len(shape):
         raise ValueError(f"{operation}: index must have {len(shape)} dimensions as x, got shape {index.shape}")
+    if index.shape[:dim] == shape[:dim] and index.shape[dim + 1 :] == shape[dim + 1 :]:
+        return None
     if any(mine > most for axis, (mine, most) in enumerate(zip(index.shape, shape, strict=True)) if axis != dim):
         raise ValueError(
             f"{operation}: index must not be larger than x but in dim {dim}: index is {index.shape}, x {shape}"

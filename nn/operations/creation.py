@@ -169,7 +169,7 @@ def full_like(
 ):
     """One number in the shape and dtype of another tensor."""
     shape, dtype = _like("full_like", input, dtype)
-    return made(np.full(shape, as_array(fill_value), dtype), None, device, requires_grad)
+    return made(np.full(shape, as_array(fill_value, dtype)), None, device, requires_grad)
 
 
 def new_zeros(input, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=strided, pin_memory=False):
@@ -195,7 +195,7 @@ def new_full(
 ):
     """One number in the dtype of this tensor."""
     dtype = input.array.dtype if dtype is None else checked("new_full", dtype)
-    return made(np.full(tuple(size), as_array(fill_value), dtype), None, device, requires_grad)
+    return made(np.full(tuple(size), as_array(fill_value, dtype)), None, device, requires_grad)
 
 
 def new_tensor(input, data, *, dtype=None, device=None, requires_grad=False, layout=strided, pin_memory=False):
@@ -280,4 +280,6 @@ def logspace(
 
 def eye(n, m=None, *, out=None, dtype=None, layout=strided, device=None, pin_memory=False, requires_grad=False):
     """A matrix of `n` rows and `m` (or `n`) columns with ones on its diagonal and zeros elsewhere."""
+    if n < 0 or (m is not None and m < 0):
+        raise ValueError(f"eye: n and m must not be negative, got {n} and {m}")
     return made(np.eye(n, m, dtype=dtype_of("eye", dtype)), out, device, requires_grad)

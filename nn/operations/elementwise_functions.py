@@ -10,6 +10,7 @@ import numpy as np
 import kernels
 from nn.operations.arguments import inexact
 from nn.operations.arithmetic import mul, neg
+from nn.operations.conversion import to
 from nn.operations.elementwise import clamp, exp, sqrt
 from nn.tape import ieee, record
 
@@ -135,7 +136,8 @@ def logit(input, eps=None):
 
 
 def square(input):
-    """The elements times themselves."""
+    """The elements times themselves; of bools, as integers."""
+    input = to(input, np.int64) if input.array.dtype.kind == "b" else input
     return mul(input, input)
 
 

@@ -1,5 +1,7 @@
 """Elements in order, the k largest, medians and quantiles; places in an order; distinct elements."""
 
+import math
+
 import numpy as np
 
 import kernels
@@ -281,7 +283,8 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     """As `unique`, without sorting: of equal neighbours, elements or slices along `dim`, the first."""
     x = input.array if dim is not None else input.array.reshape(-1)
     axis = 0 if dim is None else axis_of("unique_consecutive", dim, x.ndim)
-    rows = np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1)
+    rows = np.moveaxis(x, axis, 0)
+    rows = rows.reshape(len(rows), math.prod(rows.shape[1:]))
     first = np.ones(len(rows), np.bool_)
     first[1:] = (rows[1:] != rows[:-1]).any(1)
     inverse = np.cumsum(first) - 1

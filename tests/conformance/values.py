@@ -66,6 +66,8 @@ class Converter:
     def _tensor(self, tensor):
         if id(tensor) not in self._known:
             _dtype(tensor.dtype)
+            if tensor.ndim > 64:
+                raise Inexpressible("more dimensions than NumPy has")
             array = same_layout(tensor).detach().numpy()
             ours = array if self._wrap == "array" else nn.Tensor(array, requires_grad=tensor.requires_grad)
             self._known[id(tensor)] = ours

@@ -202,6 +202,28 @@ def test_a_whole_module_needs_a_word():
     np.testing.assert_array_equal(twin(x).detach().numpy(), model(x).detach().numpy())
 
 
+class Small(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(2, 3), nn.Dropout(0.5)])
+        self.activation = nn.functional.relu
+
+
+def test_a_whole_module_of_listed_classes():
+    file = io.BytesIO()
+    nn.save(Small(), file)
+    with pytest.raises(ValueError, match="load: refuses tests.nn.test_serialization.Small"):
+        read(file.getvalue())
+    with nn.serialization.safe_globals([Small]):
+        twin = read(file.getvalue())
+        assert type(twin) is Small and twin.layers[0].weight.shape == (3, 2)
+        for hostile in (Hostile(os.system, "touch hostile"), Hostile(nn.load, "file")):
+            with pytest.raises(ValueError, match="load: refuses"):
+                read(pickle.dumps(hostile))
+    with nn.serialization.safe_globals([nn.Linear]), pytest.raises(ValueError, match="refuses .*Small"):
+        read(file.getvalue())
+
+
 def test_pickle_and_deepcopy():
     model = nn.Linear(2, 2)
     state = model.state_dict()  # detached tensors share the memory of the module
