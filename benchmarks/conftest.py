@@ -74,7 +74,7 @@ def run(benchmark, threads, request):
         if not benchmark.enabled:
             return
         found = request.config.stash[MEASURED].setdefault(row, {"visits": {}, "first_call": None})
-        found["visits"][peer] = [benchmark.stats.stats.array]
+        found["visits"][peer] = [benchmark.stats.stats.data]
         if peer == OURS:
             found["first_call"] = benchmark.extra_info["first_call"] = first_call
 

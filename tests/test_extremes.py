@@ -35,6 +35,11 @@ LEFT_OUT = {
     "searchsorted": "gives places, from comparisons alone",
     "bucketize": "gives places, from comparisons alone",
     "unique": "picks values, by the loops of sort",
+    **dict.fromkeys(("gather", "index_select", "scatter"), "moves values; tests/test_along.py"),
+    **dict.fromkeys(("scatter_add", "scatter_reduce", "index_add"), "sums of few values; tests/test_along.py"),
+    **dict.fromkeys(("lgamma", "digamma"), "scalar loops, judged over their range in tests/test_elementary.py"),
+    "ctc_loss": "logarithms of probabilities, judged in tests/test_sequences.py",
+    "grid_sample": "weights are coordinates, which have no scale; tests/test_sampling.py",
     "im2col": "unfold as jitted code calls it: the same loops",
     "col2im": "fold as jitted code calls it: the same loops",
     "linear_loops": "linear as jitted code calls it: the same loops",
@@ -137,6 +142,16 @@ def activation(k, d, name):
         yield y
         saved = k.keep(y) if name in FROM_OUTPUT else x
         yield getattr(k, f"{name}_backward")(d.gradient(67), saved, *parameters)
+
+
+@case("activation", "erf", "erfc", "expm1", "log1p", "rsqrt", elementwise=True)
+def elementary(k, d, name):
+    x = d(67)
+    x = np.abs(x) if name in ("log1p", "rsqrt") else -np.abs(x) if name == "expm1" else x
+    y = getattr(k, name)(x)
+    yield y
+    saved = k.keep(y) if name in ("expm1", "rsqrt") else x
+    yield getattr(k, f"{name}_backward")(d.gradient(67), saved)
 
 
 @case("activation", "prelu")

@@ -695,7 +695,7 @@ def test_in_jitted_code(rng, dtype):
 def test_every_operation_is_covered():
     families = (MAX, AVERAGE, POWER, ADAPTIVE_AVERAGE, ADAPTIVE_MAX, UNPOOL)
     tested = {operation.name for family in families for operation in family.values()}
-    tested |= {operation.name for operation in (UNFOLD, FOLD, INTERPOLATE)}
+    tested |= {operation.name for operation in (UNFOLD, FOLD, INTERPOLATE)} | {"grid_sample"}  # tests/test_sampling.py
     tested |= {f"{name}_backward" for name in tested} | {"im2col", "col2im"}
     functions = {name for name, value in vars(kernels).items() if value is getattr(kernels.pooling, name, None)}
     assert {name for name in functions if callable(getattr(kernels, name))} == tested

@@ -42,7 +42,7 @@ def torch_module(name: str, arrays: list[np.ndarray], *sizes: int):
     """PyTorch's module on the memory of the arrays."""
     module = getattr(torch.nn, name)(*sizes)
     for parameter, array in zip(module.parameters(), arrays, strict=True):
-        parameter.array = torch.from_numpy(array)
+        parameter.data = torch.from_numpy(array)
     return module
 
 

@@ -93,7 +93,7 @@ def erf_backward(dy, x):
     >>> import numpy as np
     >>> from kernels import erf_backward
     >>> erf_backward(np.ones(2), np.array([0.0, 1.0]))
-    array([1.12837917, 0.41510750])
+    array([1.12837917, 0.4151075 ])
     """
     return backward("erf_backward", _erf_backward, dy, "x", x)
 

@@ -95,7 +95,7 @@ class Categorical(Distribution):
         shape = np.broadcast_shapes(index.shape, self._batch_shape)
         logits = self.logits.expand(*shape, self._num_events).reshape(-1, self._num_events)
         rows = np.arange(logits.shape[0])
-        return logits[rows, np.broadcast_to(index, shape).reshape(-1)].reshape(*shape)
+        return logits[rows, np.broadcast_to(index, shape).reshape(-1)].reshape(shape)
 
     def entropy(self):
         logits = self.logits.clamp(min=float(np.finfo(self.logits.dtype).min))
