@@ -97,6 +97,8 @@ def dsplit(input, indices_or_sections):
 
 def _evenly(name, input, sections, dim, least):
     shape = input.array.shape
+    if not isinstance(sections, (int, np.integer, tuple, list, Tensor)):
+        raise TypeError(f"{name}: needs an int or a list of ints, got {type(sections).__name__}")
     if len(shape) < least:
         raise ValueError(f"{name}: needs at least {least} dimensions, the tensor is {shape}")
     if isinstance(sections, (int, np.integer)) and (sections < 1 or shape[dim] % sections):
@@ -129,6 +131,8 @@ def narrow(input, dim, start, length):
         `length` is negative, or the part is not within the dimension; a 0-d tensor.
     """
     axis, whole = _split_axis(input, "narrow", dim)
+    if isinstance(start, Tensor) and (start.array.ndim or start.array.dtype.kind not in "iu"):
+        raise TypeError(f"narrow: start must be an int or a 0-d tensor of integers, got shape {start.shape}")
     start, length = operator.index(start), operator.index(length)
     first = start + whole if start < 0 else start
     if length < 0 or not 0 <= first <= whole - length:

@@ -149,6 +149,8 @@ def roll(input, shifts, dims=None):
         axes = tuple(axis_of("roll", d, input.array.ndim, "dims") for d in sizes_of((dims,)))
     if len(shifts) != (1 if axes is None else len(axes)):
         raise ValueError(f"roll: needs one shift for each of dims, got shifts {shifts} and dims {dims}")
+    if axes and not input.array.ndim:
+        raise IndexError(f"roll: a 0-d tensor has no dimension to shift along, got dims {dims}")
     back = tuple(-n for n in shifts)
     if axes is None or not input.array.ndim:
         return record_linear("roll", lambda x: np.roll(x, shifts[0]), lambda dy: np.roll(dy, back[0]), input)
