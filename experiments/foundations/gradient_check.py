@@ -104,15 +104,57 @@ FAST = FULL | {"seeds": 1, "directions": 4, "widths": [1, 16]}
 STEP = np.finfo(np.float64).eps ** (1 / 3)  # 6.1e-6
 # Functions without a case here: one_hot has no gradient, tests/nn/test_autograd.py checks the others.
 ELSEWHERE = frozenset(
-    """one_hot adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices
-    adaptive_max_pool3d_with_indices affine_grid alpha_dropout bilinear celu_ channel_shuffle
-    cosine_embedding_loss cosine_similarity ctc_loss elu_ feature_alpha_dropout gaussian_nll_loss grid_sample
-    gumbel_softmax hardshrink hardtanh_ hinge_embedding_loss leaky_relu_ margin_ranking_loss
-    max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices multi_margin_loss
-    multilabel_margin_loss multilabel_soft_margin_loss native_channel_shuffle normalize pairwise_distance
-    pdist poisson_nll_loss relu_ rrelu rrelu_ selu_ soft_margin_loss softmin softshrink softsign tanhshrink
-    threshold threshold_ triplet_margin_loss triplet_margin_with_distance_loss upsample upsample_bilinear
-    upsample_nearest""".split()
+    [
+        "one_hot",
+        "adaptive_max_pool1d_with_indices",
+        "adaptive_max_pool2d_with_indices",
+        "adaptive_max_pool3d_with_indices",
+        "affine_grid",
+        "alpha_dropout",
+        "bilinear",
+        "celu_",
+        "channel_shuffle",
+        "cosine_embedding_loss",
+        "cosine_similarity",
+        "ctc_loss",
+        "elu_",
+        "feature_alpha_dropout",
+        "gaussian_nll_loss",
+        "grid_sample",
+        "gumbel_softmax",
+        "hardshrink",
+        "hardtanh_",
+        "hinge_embedding_loss",
+        "leaky_relu_",
+        "margin_ranking_loss",
+        "max_pool1d_with_indices",
+        "max_pool2d_with_indices",
+        "max_pool3d_with_indices",
+        "multi_margin_loss",
+        "multilabel_margin_loss",
+        "multilabel_soft_margin_loss",
+        "native_channel_shuffle",
+        "normalize",
+        "pairwise_distance",
+        "pdist",
+        "poisson_nll_loss",
+        "relu_",
+        "rrelu",
+        "rrelu_",
+        "selu_",
+        "soft_margin_loss",
+        "softmin",
+        "softshrink",
+        "softsign",
+        "tanhshrink",
+        "threshold",
+        "threshold_",
+        "triplet_margin_loss",
+        "triplet_margin_with_distance_loss",
+        "upsample",
+        "upsample_bilinear",
+        "upsample_nearest",
+    ]
 )
 
 
