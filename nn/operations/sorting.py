@@ -200,7 +200,7 @@ def _between(rows, skip, q, interpolation):
     high = gather(ordered, -1, wrap(np.ceil(place).astype(np.int64)))
     weight = INTERPOLATIONS[interpolation](place - below)
     if interpolation == "linear" and q._requires_grad:
-        slope = scaled("quantile", lambda dy: dy * last, expand(q, place.shape))  # q at its place, 0 at a NaN
+        slope = scaled("mul", lambda dy: dy * last, expand(q, place.shape))  # q at its place, 0 at a NaN
         weight = add(sub(slope, slope.array), weight)
     return add(low, mul(sub(high, low), weight))
 

@@ -427,7 +427,6 @@ OPERATIONS = {
         "lgamma", "digamma",
     )},
     "acosh": [(nn.acosh, P + 1)],
-    "quantile": [(nn.quantile, A.ravel(), np.array(0.4))],
     **{name: [(getattr(nn, name), A, B), (getattr(nn, name), A, Fixed(B))] for name in (
         "atan2", "hypot", "logaddexp", "copysign", "fmod", "remainder", "floor_divide", "heaviside",
     )},
