@@ -11,12 +11,8 @@ class _Mode(threading.local):
 mode = _Mode()
 
 
-class set_grad_enabled(ContextDecorator):
-    """Context manager, decorator and plain call: switch the tape of this thread on or off.
-
-    Called as a plain function, as in PyTorch, it takes effect at once; as a context manager or decorator, until the end
-    of the block.
-    """
+class _Switch(ContextDecorator):
+    """Context manager and decorator: the tape of this thread on or off within a block or function."""
 
     def __init__(self, mode):
         self._enabled = bool(mode)
@@ -30,7 +26,29 @@ class set_grad_enabled(ContextDecorator):
         mode.enabled = self._outer.pop()
 
 
-class no_grad(set_grad_enabled):
+class set_grad_enabled(_Switch):
+    """Switch the tape of this thread on or off: at once, and as a context manager or decorator only within it."""
+
+    def __init__(self, mode):
+        super().__init__(mode)
+        self._before = _switched(self._enabled)
+
+    def __enter__(self):
+        self._outer.append(mode.enabled if self._before is None else self._before)
+        self._before, mode.enabled = None, self._enabled
+
+    def __call__(self, function):
+        _switched(self._before)  # as it was before this decorator was made
+        self._before = None
+        return super().__call__(function)
+
+
+def _switched(enabled):
+    before, mode.enabled = mode.enabled, enabled
+    return before
+
+
+class no_grad(_Switch):
     """Context manager and decorator: within it nothing is recorded, and parameters may be changed in place.
 
     Examples
@@ -47,14 +65,14 @@ class no_grad(set_grad_enabled):
         super().__init__(False)
 
 
-class enable_grad(set_grad_enabled):
+class enable_grad(_Switch):
     """Context manager and decorator: record again, within `no_grad`."""
 
     def __init__(self):
         super().__init__(True)
 
 
-class inference_mode(set_grad_enabled):
+class inference_mode(_Switch):
     """Context manager and decorator: as `no_grad`, or with ``mode=False`` as `enable_grad`.
 
     In PyTorch, tensors made within it cannot be recorded later; here they can.

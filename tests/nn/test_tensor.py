@@ -1281,3 +1281,19 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert int(printed) < 10_000  # of the 102,400 pages
+
+
+def test_set_grad_enabled_as_a_call_a_block_and_a_decorator():
+    nn.set_grad_enabled(False)
+    assert not nn.is_grad_enabled()
+    nn.set_grad_enabled(True)
+    assert nn.is_grad_enabled()
+    with nn.set_grad_enabled(False):
+        assert not nn.is_grad_enabled()
+    assert nn.is_grad_enabled()
+
+    @nn.set_grad_enabled(False)
+    def recorded(depth):
+        return nn.is_grad_enabled() or (depth > 0 and recorded(depth - 1))
+
+    assert nn.is_grad_enabled() and not recorded(2) and nn.is_grad_enabled()
