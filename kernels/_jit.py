@@ -180,7 +180,7 @@ class _Cache(FunctionCache):
 
 def _closure_key(function) -> tuple:
     """What tells closures of the same source apart: the functions and the values they captured."""
-    function = getattr(function, "py_func", function)
+    function = getattr(function, "py_func", getattr(function, "_defn", function))  # of a dispatcher, of an intrinsic
     if not callable(function):
         return (repr(function),)
     code = getattr(function, "__code__", None)  # without one, it is a type or a built-in function

@@ -19,7 +19,7 @@ def set_printoptions(precision=None, threshold=None, edgeitems=None, linewidth=N
     Parameters
     ----------
     precision : int
-        Digits behind the point: 4 unless set.
+        Digits after the point: 4 unless set.
     threshold : int
         Tensors of more elements than this are summarised: 1000 unless set.
     edgeitems : int

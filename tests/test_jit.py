@@ -310,6 +310,7 @@ def test_old_folders_are_deleted(copy):
 
 CLOSURES = """
 from kernels._jit import jit
+from kernels._plain import intrinsic
 
 def make(captured):
     @jit
@@ -325,6 +326,13 @@ def scaled(factor):
 
 plus, minus = make(jit(lambda x: x + 1.0)), make(jit(lambda x: x - 1.0))
 twice, thrice = make(scaled(2.0)), make(scaled(3.0))
+
+def moved_by(number):
+    @intrinsic
+    def moved(typingctx, x):
+        return x(x), lambda context, builder, signature, values: builder.fadd(values[0], values[0].type(number))
+    return moved
+up, down = make(moved_by(10.0)), make(moved_by(-10.0))
 
 def shared(x):
     return (x + 1e16) - 1e16
@@ -358,14 +366,14 @@ def test_closures_of_the_same_source_do_not_collide(copy):
         "from numba.core import event\n"
         "from kernels._closures import *\n"
         "with event.install_recorder('numba:compile') as calling:\n"
-        "    print(plus(5.0), minus(5.0), twice(5.0), thrice(5.0), exact(5.0), fast(5.0))\n"
+        "    print(plus(5.0), minus(5.0), twice(5.0), thrice(5.0), up(5.0), down(5.0), exact(5.0), fast(5.0))\n"
         "print(len(calling.buffer) > 0)"
     )
     for compiled in ("True", "False"):
         output = copy.run(code)
-        assert output[:4] == ["6.0", "4.0", "10.0", "15.0"]
-        assert output[4] != output[5]
-        assert output[6] == compiled
+        assert output[:6] == ["6.0", "4.0", "10.0", "15.0", "15.0", "-5.0"]
+        assert output[6] != output[7]
+        assert output[8] == compiled
 
 
 def test_closures_cached_by_different_processes_do_not_collide(copy):

@@ -210,12 +210,12 @@ def _correlate_panels(block, panels, outputs, M, epilogue, result, scratch):
     """One block of outputs in M output channels, panel by panel."""
     for m in range(0, M, panels.channels):
         panel, channels = shifted(panels.memory, m // panels.channels * panels.size), min(panels.channels, M - m)
-        own = Epilogue(epilogue.mode, shifted(epilogue.bias, m), epilogue.relu)
+        of_panel = Epilogue(epilogue.mode, shifted(epilogue.bias, m), epilogue.relu)
         to = Result(shifted(result.memory, m * result.channel_stride), result.channel_stride, result.strides)
         if panels.pixel_lanes:
-            _correlate_block_by_rows(block, panel, outputs, channels, own, to, scratch)
+            _correlate_block_by_rows(block, panel, outputs, channels, of_panel, to, scratch)
         else:
-            _correlate_block(block, panel, outputs, channels, own, to, scratch)
+            _correlate_block(block, panel, outputs, channels, of_panel, to, scratch)
 
 
 # --- what is copied --------------------------------------------------------------------------------------------------
@@ -328,7 +328,7 @@ def correlate(first_thread, last_thread, threads, operands, plan, shape, blocks,
             W = weights_at(operands.weight, plan, shape, group, m, c)
             _pack_part(W, plan, part, panels, scratch.square)
             mode = ADD if c > 0 else epilogue.mode
-            own = Epilogue(mode, shifted(epilogue.bias, group * M + m), epilogue.relu and c + part.C >= C)
+            of_part = Epilogue(mode, shifted(epilogue.bias, group * M + m), epilogue.relu and c + part.C >= C)
             for number in range(task, stop):
                 image, block = divmod(number % tasks_of_part, product(counts))
                 place = block_at(plan, blocks.outputs, block, counts)
@@ -337,7 +337,7 @@ def correlate(first_thread, last_thread, threads, operands, plan, shape, blocks,
                 copied = copy_input(x, plan, place, part.C, phases, scratch)
                 to = plan.first_output + (n * M + m) * plan.out_size + offset(place.first, plan.out_strides)
                 result = Result(shifted(operands.out, to), plan.out_size, plan.out_strides)
-                _correlate_panels(copied, panels, place.outputs, part.M, own, result, scratch)
+                _correlate_panels(copied, panels, place.outputs, part.M, of_part, result, scratch)
         task = stop
     _release(scratch)
 

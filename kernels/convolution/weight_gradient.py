@@ -57,7 +57,7 @@ from kernels.simd import allocate, flat, lane_count, load, release, shifted, sto
 
 MAX_WIDTH = 256  # pixels of a row at a time: a chain of additions is at most that long
 TILES_BYTES = PANEL_BYTES // 2  # of a task's tiles
-SPLIT_OUTPUTS = 384  # least outputs of a part: fewer take less time than storing and adding up its sums
+SPLIT_OUTPUTS = 384  # minimum number of outputs of a part: fewer take less time than storing and adding up its sums
 ZERO, ONE = np.int64(0), np.int64(1)  # typed: Numba compiles a callee anew for each literal argument
 
 
@@ -140,8 +140,8 @@ def choose_blocks(plan, shape, itemsize) -> Blocks:
     if tasks * shape.N < MIN_TASKS:  # even with all images split there are too few: one panel of dy a task
         tasks, panels = tasks // -(-shape.M // (panels * NR)) * -(-shape.M // NR), 1
     work, outputs = taps * math.prod(plan.outputs) * math.prod(shape), shape.N * math.prod(plan.outputs)
-    most = max(outputs // SPLIT_OUTPUTS, 2 if tasks == 1 else 1)
-    splits = min(shape.N, -(-MIN_TASKS // tasks), max(work // PARALLEL_MULTIPLY_ADDS, 1), most)
+    max_splits = max(outputs // SPLIT_OUTPUTS, 2 if tasks == 1 else 1)
+    splits = min(shape.N, -(-MIN_TASKS // tasks), max(work // PARALLEL_MULTIPLY_ADDS, 1), max_splits)
     return Blocks(tuple(block), channels, panels * NR, max(images, 1), splits)
 
 

@@ -220,11 +220,11 @@ def _convolution(side):
                     to = Matrices(sums, layout.sums_place, width, ONE)
                     multiply_places(places, transformed, panels, to, tile_count(tiles), channels, c > 0)
                     if c + channels == C:
-                        own = Epilogue(epilogue.mode, shifted(epilogue.bias, group * M + m), epilogue.relu)
+                        of_panel = Epilogue(epilogue.mode, shifted(epilogue.bias, group * M + m), epilogue.relu)
                         channel = (image * groups + group) * M + m
                         to = channel * plan.out_size + h * plan.out_strides[1] + w * plan.out_strides[2]
                         result = Result(shifted(operands.out, to), plan.out_size, strides)
-                        store_outputs(sums, tiles, place.outputs, present, own, result, layout, scratch)
+                        store_outputs(sums, tiles, place.outputs, present, of_panel, result, layout, scratch)
             packed = part
         release(scratch.weights)
 

@@ -1,6 +1,6 @@
 r"""Elements taken from, or put to, the places that an array of indices names along one dimension.
 
-Arrays are (A, n, B): what lies before the dimension, the dimension itself, what lies behind it. The index is (A, m, B).
+Arrays are (A, n, B): what lies before the dimension, the dimension itself, what lies after it. The index is (A, m, B).
 
     gather        y[a, j, b] = x[a, index[a, j, b], b]
     scatter       y[a, index[a, j, b], b] = combined with src[a, j, b], for j = 0, 1, ... in this order
@@ -36,7 +36,7 @@ NONE = np.int64(-1)
 
 
 class Sizes(NamedTuple):
-    """Elements before the dimension, of it in the result (or what is gathered from) and in the index, and behind it."""
+    """Elements before the dimension, of it in the result (or what is gathered from) and in the index, and after it."""
 
     A: int
     n: int
@@ -103,7 +103,7 @@ def _rows_of_a_task(B):
 
 @jit(inline=True)
 def _gather_last(sizes, first, last, x, index, out):
-    """Elements `first` to `last` - 1 where nothing lies behind the dimension; returns whether an index is outside."""
+    """Elements `first` to `last` - 1 where nothing lies after the dimension; returns whether an index is outside."""
     _, n, m, _ = sizes
     lowest = highest = np.int64(0)
     for i in range(first, last):
@@ -365,7 +365,7 @@ ADD_ROWS = Compiled(add_along, lambda kind: (SIZES, kind[::1], int64[::1], kind[
 
 @jit
 def gather_loops(x, index, out):
-    """Adds the check of the indices, and one loop where nothing lies behind the dimension."""
+    """Adds the check of the indices, and one loop where nothing lies after the dimension."""
     sizes = x.shape[0], x.shape[1], out.shape[1], out.shape[2]
     gather_along(sizes, x.reshape(-1), index.reshape(-1), out.reshape(-1), 1)
 

@@ -161,7 +161,7 @@ def _combine_groups(first, last, table, terms, groups, rule, out):
     rows, factors, (touched, begin) = flat(terms.rows), flat(terms.factors), groups
     for u in range(first, last):
         row, end = touched[u], begin[u + 1]
-        if not rule.zeroed:  # rows without terms: those before a group are its own, those behind all are the last one's
+        if not rule.zeroed:  # rows without terms: those before a group are its own, those after all are the last one's
             _set_zero(target, (touched[u - 1] + 1) * E if u else 0, row * E)
             if u == touched.size - 1:
                 _set_zero(target, (row + 1) * E, out.size)

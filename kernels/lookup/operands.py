@@ -50,7 +50,7 @@ def covered(operation, shape, dim, index):
         raise ValueError(f"{operation}: index must have {len(shape)} dimensions as x, got shape {index.shape}")
     if index.shape[:dim] == shape[:dim] and index.shape[dim + 1 :] == shape[dim + 1 :]:
         return None
-    if any(mine > most for axis, (mine, most) in enumerate(zip(index.shape, shape, strict=True)) if axis != dim):
+    if any(size > limit for axis, (size, limit) in enumerate(zip(index.shape, shape, strict=True)) if axis != dim):
         raise ValueError(
             f"{operation}: index must not be larger than x but in dim {dim}: index is {index.shape}, x {shape}"
         )
@@ -75,7 +75,7 @@ def source(operation, src, x, index):
         _checks.same_dtype(operation, x=x, src=src)
     if src.shape == index.shape:
         return src
-    if src.ndim != index.ndim or any(mine > most for mine, most in zip(index.shape, src.shape, strict=True)):
+    if src.ndim != index.ndim or any(size > limit for size, limit in zip(index.shape, src.shape, strict=True)):
         raise ValueError(f"{operation}: index must not be larger than src: index is {index.shape}, src {src.shape}")
     return np.ascontiguousarray(src[tuple(map(slice, index.shape))])
 

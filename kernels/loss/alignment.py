@@ -46,7 +46,7 @@ from kernels.simd import (
 )
 
 IMPOSSIBLE = -math.inf
-MARGIN = np.int64(2)  # states before the first and behind the last, from where no path comes
+MARGIN = np.int64(2)  # states before the first and after the last, from where no path comes
 
 
 class Classes(NamedTuple):
@@ -59,7 +59,7 @@ class Classes(NamedTuple):
 
 class States(NamedTuple):
     """Of a sample: class of each state, 0 where the state two before may lead to it, else -inf, and their number. All
-    memory of states has whole vectors, and -inf behind the last."""
+    memory of states has whole vectors, and -inf after the last."""
 
     classes: np.ndarray
     skips: object

@@ -89,7 +89,7 @@ def ctc_loss_backward(
     log_alpha=None,
 ):
     """Gradient of `ctc_loss` with respect to the logits of which `log_probs` are the log-softmax (as PyTorch's, which
-    is right behind a log-softmax only).
+    is right for the result of a log-softmax only).
 
     Parameters
     ----------
@@ -154,10 +154,10 @@ class _Samples:
             raise ValueError(
                 f"{operation}: targets must have shape ({N}, S) or be one-dimensional, got {targets.shape}"
             )
-        most = targets.shape[-1]
-        self.target_lengths = self._lengths("target_lengths", target_lengths, most)
+        longest = targets.shape[-1]
+        self.target_lengths = self._lengths("target_lengths", target_lengths, longest)
         if targets.ndim == 2:
-            targets = targets[np.arange(most) < self.target_lengths[:, None]]
+            targets = targets[np.arange(longest) < self.target_lengths[:, None]]
         starts = np.concatenate([[0], np.cumsum(self.target_lengths)])
         if starts[-1] != targets.size:
             raise ValueError(
@@ -169,14 +169,14 @@ class _Samples:
         self.alpha_shape = N, T, states
         self.threads = threads_for(OPERATIONS * N * T * states)
 
-    def _lengths(self, name, lengths, most):
-        """Validate the lengths, from 0 to `most`."""
+    def _lengths(self, name, lengths, maximum):
+        """Validate the lengths, from 0 to `maximum`."""
         lengths = _checks.indices(self.operation, name, np.asarray(lengths))
         if lengths.shape not in (self.log_probs.shape[1:2], self.shape):
             raise ValueError(f"{self.operation}: {name} must have shape {self.shape}, got {lengths.shape}")
         lengths = lengths.reshape(-1)
-        if lengths.size and not 0 <= lengths.min() <= lengths.max() <= most:
-            raise ValueError(f"{self.operation}: {name} must be from 0 to {most}, got {lengths}")
+        if lengths.size and not 0 <= lengths.min() <= lengths.max() <= maximum:
+            raise ValueError(f"{self.operation}: {name} must be from 0 to {maximum}, got {lengths}")
         return lengths
 
     def losses(self, log_alpha):

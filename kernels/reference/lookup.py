@@ -258,15 +258,15 @@ def scatter_reduce_backward(dy, x, dim, index, src, reduce, y, *, include_self=T
     dx, dsrc = np.array(dy), np.zeros(index.shape, dy.dtype)
     for place, several in terms.items():
         values = np.array([x[place], *(src[each] for each in several)])
-        own = 1 if include_self else 0
+        own_term = 1 if include_self else 0
         if reduce in ("amax", "amin"):
             factors = (values == y[place]) / np.sum(values == y[place])
         elif reduce == "prod":
             counted = values if include_self else np.concatenate([[1], values[1:]])
             factors = np.array([np.prod(np.delete(counted, i)) for i in range(values.size)])
         else:
-            factors = np.ones(values.size) / (len(several) + own if reduce == "mean" else 1)
-        dx[place] = own * factors[0] * dy[place]
+            factors = np.ones(values.size) / (len(several) + own_term if reduce == "mean" else 1)
+        dx[place] = own_term * factors[0] * dy[place]
         for each, factor in zip(several, factors[1:], strict=True):
             dsrc[each] = factor * dy[place]
     return dx, dsrc

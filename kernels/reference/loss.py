@@ -373,7 +373,7 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
 def ctc_loss_backward(
     dy, log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False
 ):
-    """The gradient with respect to the logits behind `log_probs`: probabilities, less those of the states."""
+    """The gradient with respect to the logits that `log_probs` comes from: probabilities, less those of the states."""
     dlosses = np.broadcast_to(dy, log_probs.shape[1:2])
     if reduction == "mean":
         dlosses = dlosses / np.maximum(target_lengths, 1) / log_probs.shape[1]

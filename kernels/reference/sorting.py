@@ -73,7 +73,7 @@ def sort_backward(dy, indices, shape, dim=-1):
 
 
 def searchsorted(sorted_sequence, values, right=False):
-    """Where each of `values` would be inserted: before the elements that equal it, or with `right` behind them."""
+    """Where each of `values` would be inserted: before the elements that equal it, or with `right` after them."""
     side = "right" if right else "left"
     if sorted_sequence.ndim == 1:
         return np.asarray(np.searchsorted(sorted_sequence, values, side))

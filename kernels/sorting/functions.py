@@ -288,11 +288,11 @@ def _sliced(operation, x, dim):
     return dtype, x, dim if dim >= 0 else dim + max(x.ndim, 1), Slices(n, inner)
 
 
-def _in_range(operation, k, least, most, dim):
+def _in_range(operation, k, minimum, maximum, dim):
     if not isinstance(k, (int, np.integer)) or isinstance(k, bool):
         raise TypeError(f"{operation}: k must be an int, got {type(k).__name__}")
-    if not least <= k <= most:
-        raise ValueError(f"{operation}: k must be from {least} to {most}, the length of dim {dim}, got {k}")
+    if not minimum <= k <= maximum:
+        raise ValueError(f"{operation}: k must be from {minimum} to {maximum}, the length of dim {dim}, got {k}")
 
 
 def _flat_results(values, indices):

@@ -83,8 +83,8 @@ def _sort_words(words, spare, n, bits, counters):
     if n <= RANKED:
         _sort_by_rank(words, spare, n)
         return spare, words
-    most = SHORT_DIGIT if n <= FEW_WORDS else LONG_DIGIT
-    passes = (bits + most - 1) // most
+    digit_bits = SHORT_DIGIT if n <= FEW_WORDS else LONG_DIGIT
+    passes = (bits + digit_bits - 1) // digit_bits
     width = (bits + passes - 1) // passes
     digits, mask = np.int64(1) << width, np.uint64((np.int64(1) << width) - 1)
     for shift in range(32, 32 + passes * width, width):

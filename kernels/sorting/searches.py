@@ -26,7 +26,7 @@ def searchsorted(sorted_sequence, values, right=False):
     values : array
         Of the dtype of `sorted_sequence`; any shape, or ``(*B, m)``.
     right : bool, default False
-        Whether the place is behind the elements that equal the value, instead of before them.
+        Whether the place is after the elements that equal the value, instead of before them.
 
     Returns
     -------

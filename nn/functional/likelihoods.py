@@ -94,7 +94,7 @@ def ctc_loss(
     Parameters
     ----------
     log_probs : Tensor (T, N, C) or (T, C)
-        Log-probabilities, the result of `log_softmax`: the gradient is right behind that only.
+        Log-probabilities, the result of `log_softmax`: the gradient is right for that only.
     targets : Tensor or array (N, S) or (sum of the target lengths,)
         Classes, int64 or int32.
     input_lengths, target_lengths : Tensor, array or sequence of int (N,) or ()

@@ -49,7 +49,7 @@ def round(input, *, decimals=0):
 
 @ieee
 def frac(input):
-    """What `trunc` cuts off: the part behind the decimal point."""
+    """What `trunc` cuts off: the part after the decimal point."""
     x = input.array
     if x.dtype.kind != "f":
         raise TypeError(f"frac: needs a floating-point tensor, got {x.dtype}")

@@ -58,7 +58,7 @@ def data_ptr(input):
 
 
 def storage_offset(input):
-    """How many elements the first one is behind the start of the array that owns the memory."""
+    """How many elements the first one lies after the start of the array that owns the memory."""
     owner = x = input.array
     while hasattr(owner.base, "__array_interface__"):
         owner = owner.base

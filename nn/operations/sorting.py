@@ -219,7 +219,7 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     out_int32 : bool
         Whether the result is int32 instead of int64.
     right : bool
-        Whether the place is behind the elements that equal the value, instead of before them.
+        Whether the place is after the elements that equal the value, instead of before them.
     side : {"left", "right"}, optional
         The same as a word.
     sorter : Tensor of int64, optional
