@@ -37,21 +37,30 @@ from kernels._plain import DISABLED
 # 0.0. arcp: x/c may become x*(1/c). Never nnan or ninf: NaN and -inf must behave as IEEE 754 says.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
+_ENTRIES = "njit"  # how the names of their files begin
 _MAX_FOLDERS = 6  # older digests are deleted when a new one is made
 
 
 @functools.cache
 def source_digest() -> str:
-    """Digest of everything compiled code depends on, apart from signature and CPU."""
+    """Digest of everything compiled code depends on, apart from signature and CPU.
+
+    No loop depends on the entries (see `_njit`); the digest of their file is part of their own keys.
+    """
     digest = hashlib.sha256()
     root = Path(__file__).parent
     for path in sorted(root.rglob("*.py")):
-        if path.parent.name != "reference":
+        if path.parent.name != "reference" and not path.name.startswith(_ENTRIES):
             digest.update(path.relative_to(root).as_posix().encode())
             digest.update(path.read_bytes())
     for fact in (numba.__version__, llvmlite.__version__, sys.version, str(machine.vector_bytes())):
         digest.update(fact.encode())
     return digest.hexdigest()[:20]
+
+
+@functools.cache
+def _file_digest(path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _user_cache_folder() -> Path:
@@ -175,7 +184,9 @@ class _Cache(FunctionCache):
     def _index_key(self, sig, codegen):
         # The folder's digest stands for the source. (Numba would pickle a closure's cells, and a dispatcher's pickle
         # differs from process to process.) Code for the workqueue layer holds a lock.
-        return sig, codegen.magic_tuple(), self._options, _closure_key(self._py_func)
+        key = sig, codegen.magic_tuple(), self._options, _closure_key(self._py_func)
+        path = Path(self._py_func.__code__.co_filename)
+        return (*key, _file_digest(path)) if path.name.startswith(_ENTRIES) else key
 
 
 def _closure_key(function) -> tuple:
