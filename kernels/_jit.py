@@ -26,7 +26,7 @@ import numba
 from llvmlite.binding import Linkage
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
+from numba.core.compiler import Compiler, CompileResult
 from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
 
@@ -123,6 +123,17 @@ class _CacheImpl(CompileResultCacheImpl):
     _locator_classes = (_Locator,)
 
 
+def _rebuild(cls, *parts, rebuild=CompileResult._rebuild.__func__):
+    """What has to be done before code is loaded (starting threads, finding the addresses of `_njit`) has to reach the
+    cached code of callers, too, which Numba links with a copy; it forgets it for a callee that it has loaded itself."""
+    loaded = rebuild(cls, *parts)
+    loaded.library._reload_init.update(loaded.reload_init)
+    return loaded
+
+
+CompileResult._rebuild = classmethod(_rebuild)  # also for functions of users that call ours
+
+
 class _EntryFiles:
     """One file an entry, named by a digest of its key and replaced as a whole: writers cannot tear or mix entries.
 
@@ -170,11 +181,7 @@ class _Cache(FunctionCache):
     def load_overload(self, sig, target_context):
         # Whatever is wrong with the folder, the function can still be compiled.
         with contextlib.suppress(OSError):
-            loaded = super().load_overload(sig, target_context)
-            if loaded is not None:
-                # What starts the threads has to reach the entries of the callers; Numba drops it when it loads.
-                loaded.library._reload_init.update(loaded.reload_init)
-            return loaded
+            return super().load_overload(sig, target_context)
 
     def save_overload(self, sig, data):
         # A full disk or a folder that vanished must not break a call that has already compiled.

@@ -25,6 +25,7 @@ import hashlib
 import importlib
 import inspect
 import pickle
+import sys
 import threading
 from types import FunctionType
 
@@ -40,6 +41,7 @@ from numba.core.typing import signature as signature_of
 from numba.extending import typeof_impl
 
 from kernels._jit import Compiled, jit
+from kernels._threads import _call as call
 
 VERSION = 1  # of what caller and callee agree upon: the order of the arguments, the key and the slot
 PACKAGE = __name__.partition(".")[0]
@@ -129,7 +131,7 @@ def entry_of(public):
 
 
 class _Table(ctypes.Structure):
-    """How many addresses there are; their hashes; the addresses. Only ever appended to, so it is read without a lock."""
+    """How many addresses there are; their hashes; the addresses. It is only appended to, and so read without a lock."""
 
     _fields_ = [
         ("count", ctypes.c_int64),
@@ -139,6 +141,15 @@ class _Table(ctypes.Structure):
 
 
 _table, _appending = _Table(), threading.RLock()
+
+
+def _find(home, name):
+    """A callee, or None where this version has no such one."""
+    try:
+        importlib.import_module(home)
+    except ModuleNotFoundError:
+        return None
+    return Callee.registered.get((home, name))
 
 
 class Load:
@@ -159,14 +170,14 @@ class Load:
             for i in range(_table.count):
                 if _table.hashes[i] == number:
                     return _table.addresses[i]
-            version, home, name, kinds = pickle.loads(self.key)
-            if version != VERSION:
+            version, home, name, kinds, result = pickle.loads(self.key)
+            callee = _find(home, name)
+            if version != VERSION or callee is None or callee.compiled(kinds).signature.return_type != result:
                 raise RuntimeError(
-                    f"{name}: a cached function calls it as another version of {PACKAGE} did; delete the cache of the "
-                    "calling module (in its __pycache__)"
+                    f"{name}: a cached function calls it as another version of {PACKAGE} had it; delete the cache of "
+                    "the function's module (in its __pycache__)"
                 )
-            importlib.import_module(home)
-            compiled = Callee.registered[home, name].compiled(kinds)
+            compiled = callee.compiled(kinds)
             address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
             if _table.count < _MAX_ADDRESSES:
                 i = _table.count
@@ -319,11 +330,16 @@ def _canonical(kind):
 # --- calling ---------------------------------------------------------------------------------------------------------
 
 
+_MISSING = "its compiled code cannot be loaded"
+_LOST = b"kernels: compiled code could not be loaded in a prange, its results are wrong: call it once before\n"
+_YIELDS = 10**6  # to other threads, before a worker gives up: a second or more
+
+
 def _caller(callee, kinds, compiled):
     """What emits a call."""
-    load = Load(pickle.dumps((VERSION, callee.home, callee.name, kinds)))
+    result, missing = compiled.signature.return_type, f"{callee.name}: {_MISSING}"
+    load = Load(pickle.dumps((VERSION, callee.home, callee.name, kinds, result)))
     load()
-    result, missing = compiled.signature.return_type, f"{callee.name}: its compiled code cannot be loaded"
     packed = callee.packed(kinds)
 
     def lower(context, builder, signature, arguments):
@@ -378,11 +394,29 @@ def _search(module):
     key, size, number = function.args
     column, field = ir.ArrayType(_WORD, _MAX_ADDRESSES), ir.IntType(32)
     table = ir.GlobalVariable(module, ir.LiteralStructType([_WORD, column, column]), "innerloop_addresses")
-    count = builder.load_atomic(builder.gep(table, [_WORD(0), field(0)]), "acquire", 8)
-    with cgutils.for_range(builder, count) as loop:
-        same = builder.icmp_signed("==", builder.load(builder.gep(table, [_WORD(0), field(1), loop.index])), number)
-        with builder.if_then(same):
-            builder.ret(builder.load(builder.gep(table, [_WORD(0), field(2), loop.index])))
+
+    def look():
+        count = builder.load_atomic(builder.gep(table, [_WORD(0), field(0)]), "acquire", 8)
+        with cgutils.for_range(builder, count) as loop:
+            same = builder.icmp_signed("==", builder.load(builder.gep(table, [_WORD(0), field(1), loop.index])), number)
+            with builder.if_then(same):
+                builder.ret(builder.load(builder.gep(table, [_WORD(0), field(2), loop.index])))
+
+    look()
+    # A worker of a parallel region must not ask Python: the thread that waits for it may hold the GIL. That thread may
+    # come here, too, and put the address into the table.
+    outside = builder.icmp_signed("!=", call(builder, "PyGILState_Check", ir.IntType(32)), field(0))
+    outside = builder.or_(outside, builder.icmp_signed("==", call(builder, "innerloop_in_parallel", field), field(0)))
+    with builder.if_then(builder.not_(outside), likely=False):
+        if sys.platform != "win32":
+            with cgutils.for_range(builder, _WORD(_YIELDS)):
+                call(builder, "sched_yield", field)
+                look()
+            # Numba loses errors in a prange, so this one is written
+            text = cgutils.global_constant(module, "innerloop.lost", cgutils.make_bytearray(_LOST))
+            pointer = builder.bitcast(text, _BYTE.as_pointer())
+            call(builder, "write", _WORD, [field(2), pointer, _WORD(len(_LOST))])
+        builder.ret(_WORD(0))
     kind = ir.FunctionType(_WORD, [_BYTE.as_pointer(), _WORD])
     builder.ret(builder.call(cgutils.get_or_insert_function(module, kind, "innerloop_resolve"), [key, size]))
     return function
