@@ -126,7 +126,8 @@ class _CacheImpl(CompileResultCacheImpl):
 def _rebuild(cls, *parts, rebuild=CompileResult._rebuild.__func__):
     """What has to be done before code is loaded (starting threads, finding the addresses of `_njit`) has to reach the
     cached code of callers, too, which Numba links with a copy; it forgets it for a callee that it has loaded itself."""
-    loaded = rebuild(cls, *parts)
+    with _threads.keeping_openmp_count():
+        loaded = rebuild(cls, *parts)
     loaded.library._reload_init.update(loaded.reload_init)
     return loaded
 
@@ -248,7 +249,8 @@ class _Compiler(Compiler):
     def compile_extra(self, func):
         self.state.library = _Library(self.state.targetctx.codegen(), func.__qualname__)
         self.state.library.enable_object_caching()
-        return super().compile_extra(func)
+        with _threads.keeping_openmp_count():
+            return super().compile_extra(func)
 
 
 def jit(function=None, *, fastmath=True, parallel=False, inline=False, merge=False, naive=None):

@@ -145,6 +145,22 @@ def _one_level() -> int:
     return ctypes.cast(ctypes.CDLL(None).abs, ctypes.c_void_p).value  # takes an int and does nothing
 
 
+@contextlib.contextmanager
+def keeping_openmp_count():
+    """Numba's pool, which starts when the first parallel code is compiled or loaded, sets OpenMP's number of threads for
+    the whole thread, that is for PyTorch, too. Inside this context it does not."""
+    library = None
+    if _layer == "omp" and sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            library = ctypes.CDLL("libgomp.so.1")
+    before = library.omp_get_max_threads() if library else 0
+    try:
+        yield
+    finally:
+        if library and library.omp_get_max_threads() != before:
+            library.omp_set_num_threads(before)
+
+
 def _in_parallel() -> int:
     """Address of a function that is not 0 inside a parallel region. OpenMP can tell; with another layer, it is never 0,
     so kernels in jitted code run on one thread there: a region inside a region aborts (workqueue). It must not need the
