@@ -6,6 +6,7 @@ through the public functions whose loops take element by element (optimiser step
 register tiles exist only in compiled code; a function that needs them says which loops to step through instead.
 """
 
+from kernels import _njit as _njit
 from kernels._denormal import set_flush_denormal
 from kernels._threads import get_num_threads, set_num_threads
 from kernels.activation import (

@@ -36,10 +36,10 @@ class Loops:
     `serial` as Python calls it.
     """
 
-    __slots__ = ("serial", "large", "compiled")
+    __slots__ = ("serial", "large", "compiled", "parameters")
 
     def __init__(self, serial, large, sources, parameters):
-        self.serial, self.large = serial, large
+        self.serial, self.large, self.parameters = serial, large, parameters
         self.compiled = Compiled(
             serial, lambda kind: (Array(kind, 1, "A"),) * sources + (kind[::1],) + (float64,) * parameters
         )

@@ -26,7 +26,7 @@ import numba
 from llvmlite.binding import Linkage
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
+from numba.core.compiler import Compiler, CompileResult
 from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
 
@@ -37,21 +37,30 @@ from kernels._plain import DISABLED
 # 0.0. arcp: x/c may become x*(1/c). Never nnan or ninf: NaN and -inf must behave as IEEE 754 says.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
+_ENTRIES = "njit"  # how the names of their files begin
 _MAX_FOLDERS = 6  # older digests are deleted when a new one is made
 
 
 @functools.cache
 def source_digest() -> str:
-    """Digest of everything compiled code depends on, apart from signature and CPU."""
+    """Digest of everything compiled code depends on, apart from signature and CPU.
+
+    No loop depends on the entries (see `_njit`); the digest of their file is part of their own keys.
+    """
     digest = hashlib.sha256()
     root = Path(__file__).parent
     for path in sorted(root.rglob("*.py")):
-        if path.parent.name != "reference":
+        if path.parent.name != "reference" and not path.name.startswith(_ENTRIES):
             digest.update(path.relative_to(root).as_posix().encode())
             digest.update(path.read_bytes())
     for fact in (numba.__version__, llvmlite.__version__, sys.version, str(machine.vector_bytes())):
         digest.update(fact.encode())
     return digest.hexdigest()[:20]
+
+
+@functools.cache
+def _file_digest(path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _user_cache_folder() -> Path:
@@ -114,6 +123,18 @@ class _CacheImpl(CompileResultCacheImpl):
     _locator_classes = (_Locator,)
 
 
+def _rebuild(cls, *parts, rebuild=CompileResult._rebuild.__func__):
+    """What has to be done before code is loaded (starting threads, finding the addresses of `_njit`) has to reach the
+    cached code of callers, too, which Numba links with a copy; it forgets it for a callee that it has loaded itself."""
+    with _threads.keeping_openmp_count():
+        loaded = rebuild(cls, *parts)
+    loaded.library._reload_init.update(loaded.reload_init)
+    return loaded
+
+
+CompileResult._rebuild = classmethod(_rebuild)  # also for functions of users that call ours
+
+
 class _EntryFiles:
     """One file an entry, named by a digest of its key and replaced as a whole: writers cannot tear or mix entries.
 
@@ -161,11 +182,7 @@ class _Cache(FunctionCache):
     def load_overload(self, sig, target_context):
         # Whatever is wrong with the folder, the function can still be compiled.
         with contextlib.suppress(OSError):
-            loaded = super().load_overload(sig, target_context)
-            if loaded is not None:
-                # What starts the threads has to reach the entries of the callers; Numba drops it when it loads.
-                loaded.library._reload_init.update(loaded.reload_init)
-            return loaded
+            return super().load_overload(sig, target_context)
 
     def save_overload(self, sig, data):
         # A full disk or a folder that vanished must not break a call that has already compiled.
@@ -175,7 +192,9 @@ class _Cache(FunctionCache):
     def _index_key(self, sig, codegen):
         # The folder's digest stands for the source. (Numba would pickle a closure's cells, and a dispatcher's pickle
         # differs from process to process.) Code for the workqueue layer holds a lock.
-        return sig, codegen.magic_tuple(), self._options, _closure_key(self._py_func)
+        key = sig, codegen.magic_tuple(), self._options, _closure_key(self._py_func)
+        path = Path(self._py_func.__code__.co_filename)
+        return (*key, _file_digest(path)) if path.name.startswith(_ENTRIES) else key
 
 
 def _closure_key(function) -> tuple:
@@ -230,7 +249,8 @@ class _Compiler(Compiler):
     def compile_extra(self, func):
         self.state.library = _Library(self.state.targetctx.codegen(), func.__qualname__)
         self.state.library.enable_object_caching()
-        return super().compile_extra(func)
+        with _threads.keeping_openmp_count():
+            return super().compile_extra(func)
 
 
 def jit(function=None, *, fastmath=True, parallel=False, inline=False, merge=False, naive=None):

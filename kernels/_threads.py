@@ -72,6 +72,8 @@ only_workqueue = _layer == "workqueue"
 _MASK_WORDS = 16  # an affinity mask of 1,024 cores, as the C library's own
 _max_threads = min(config.NUMBA_NUM_THREADS, machine.cores())
 _count = _max_threads
+_shared_count = ctypes.c_int64(_count)  # the same for compiled code
+llvm.add_symbol("innerloop_num_threads", ctypes.addressof(_shared_count))
 
 # From which amount of work on all threads are used. Starting a parallel region costs 2 to 5 us when its workers are
 # awake, and a second thread saves half of the serial time at best, so the work has to take 5 us or more:
@@ -97,12 +99,16 @@ def set_num_threads(n: int):
     TypeError, ValueError
         If `n` is not an int, or out of range.
     """
-    global _count
     if not isinstance(n, int) or isinstance(n, bool):
         raise TypeError(f"set_num_threads: n must be an int, got {type(n).__name__}")
     if not 1 <= n <= _max_threads:
         raise ValueError(f"set_num_threads: n must be from 1 to {_max_threads} (usable cores), got {n}")
-    _count = n
+    _set_count(n)
+
+
+def _set_count(n):
+    global _count
+    _count = _shared_count.value = n
 
 
 def get_num_threads() -> int:
@@ -139,6 +145,34 @@ def _one_level() -> int:
     return ctypes.cast(ctypes.CDLL(None).abs, ctypes.c_void_p).value  # takes an int and does nothing
 
 
+@contextlib.contextmanager
+def keeping_openmp_count():
+    """Numba's pool, which starts when the first parallel code is compiled or loaded, sets OpenMP's number of threads for
+    the whole thread, that is for PyTorch, too. Inside this context it does not."""
+    library = None
+    if _layer == "omp" and sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            library = ctypes.CDLL("libgomp.so.1")
+    before = library.omp_get_max_threads() if library else 0
+    try:
+        yield
+    finally:
+        if library and library.omp_get_max_threads() != before:
+            library.omp_set_num_threads(before)
+
+
+def _in_parallel() -> int:
+    """Address of a function that is not 0 inside a parallel region. OpenMP can tell; with another layer, it is never 0,
+    so kernels in jitted code run on one thread there: a region inside a region aborts (workqueue). It must not need the
+    GIL, which the thread that opened the region may hold."""
+    if _layer == "omp" and sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            return ctypes.cast(ctypes.CDLL("libgomp.so.1").omp_in_parallel, ctypes.c_void_p).value
+    library = ctypes.CDLL("msvcrt") if sys.platform == "win32" else ctypes.CDLL(None)
+    return ctypes.cast(library._getpid if sys.platform == "win32" else library.getpid, ctypes.c_void_p).value
+
+
+llvm.add_symbol("innerloop_in_parallel", _in_parallel())
 if sys.platform == "linux":
     llvm.add_symbol("innerloop_one_level", _one_level())
 
@@ -224,9 +258,10 @@ def leave(typingctx, before):
 
 def _after_fork_in_child():
     # A started OpenMP or workqueue pool does not survive a fork: the child computes serially.
-    global _count, _max_threads
+    global _max_threads
     if layer() in ("omp", "workqueue"):
-        _count = _max_threads = 1
+        _max_threads = 1
+        _set_count(1)
 
 
 if hasattr(os, "register_at_fork"):

@@ -301,3 +301,19 @@ print(levels)
     run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     if run.stdout.strip() != "None":
         assert (int(run.stdout) == 1) == (not asked)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="about GNU OpenMP")
+def test_openmp_count_is_left_alone():
+    """Numba's pool sets it when it starts, and with it PyTorch's number of threads."""
+    script = """
+import ctypes
+import numpy as np
+import kernels
+openmp = ctypes.CDLL("libgomp.so.1")
+openmp.omp_set_num_threads(1)
+kernels.matmul(*np.ones((2, 300, 300)))
+print(openmp.omp_get_max_threads(), kernels._threads.layer())
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.split()[0] == "1"

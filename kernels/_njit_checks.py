@@ -1,0 +1,433 @@
+"""Argument checks for the entries of `_njit`: those of `_checks`, for compiled code, with the same errors.
+
+What is known from the types costs nothing when it is right. A message with values is put together only when the error
+arrives in Python: compiled code raises `Value`, `Kind` or `Index` with a template and the values for it. The texts
+(operation, name of the argument) are literals.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.errors import TypingError
+from numba.core.imputils import impl_ret_borrowed
+from numba.extending import overload
+
+from kernels import _threads
+from kernels._indices import _first_outside
+from kernels._plain import intrinsic
+from kernels._threads import PARALLEL_ELEMENTS, PARALLEL_MULTIPLY_ADDS
+from kernels.simd import address
+
+FLOATS, WHOLE = (types.float32, types.float64), (types.int64, types.int32)
+
+
+class Value(ValueError):
+    """Makes a ValueError of a message with ``{}`` in it and the values."""
+
+    def __new__(cls, message, *values):
+        return ValueError(message.format(*values))
+
+
+class Kind(TypeError):
+    """The same for a TypeError."""
+
+    def __new__(cls, message, *values):
+        return TypeError(message.format(*values))
+
+
+class Index(IndexError):
+    """The same for an IndexError."""
+
+    def __new__(cls, message, *values):
+        return IndexError(message.format(*values))
+
+
+def _check(function):
+    """Decorator: ``function(types…)`` returns the code of a check; what it returns is called from entries only."""
+
+    def only_compiled(*arguments):
+        raise NotImplementedError(f"{function.__name__}: exists only in compiled code")
+
+    only_compiled.__name__, only_compiled.__doc__ = function.__name__, function.__doc__
+    overload(only_compiled, prefer_literal=True)(function)
+    return only_compiled
+
+
+def text_of(name, kind):
+    """The value of a literal text; TypingError where an argument that has to be a literal is none."""
+    if not isinstance(kind, types.StringLiteral):
+        raise TypingError(f"{name} must be a literal text, it is {kind}")
+    return kind.literal_value
+
+
+def type_name(kind):
+    """What `_checks` calls the type of an argument."""
+    if isinstance(kind, types.Array):
+        return str(kind.dtype)
+    names = {types.none: "NoneType", types.unicode_type: "str", types.boolean: "bool"}
+    if isinstance(kind, (types.Integer, types.Float)):
+        return "int" if isinstance(kind, types.Integer) else "float"
+    return names.get(types.unliteral(kind), "tuple" if isinstance(kind, types.BaseTuple) else str(kind))
+
+
+@intrinsic
+def failed(typingctx):
+    """True, which Numba does not know when it infers types: what follows the error has the type of a result."""
+    return types.boolean(), lambda context, builder, signature, values: cgutils.true_bit
+
+
+# --- arrays ----------------------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def _as_plain(typingctx, x):
+    """A C-contiguous array, as one that Numba holds to be so, and writable: kernels do not write to their inputs, and
+    would be compiled once more for each kind of array."""
+
+    def lower(context, builder, signature, values):
+        return impl_ret_borrowed(context, builder, signature.return_type, values[0])
+
+    return types.Array(x.dtype, x.ndim, "C")(x), lower
+
+
+@_check
+def is_contiguous(x):
+    """Whether an array is C-contiguous and aligned."""
+
+    def code(x):
+        expected = x.itemsize
+        for axis in range(x.ndim - 1, -1, -1):
+            if x.shape[axis] != 1 and x.strides[axis] != expected:
+                return x.size == 0
+            expected *= x.shape[axis]
+        return address(x) % x.itemsize == 0
+
+    return code
+
+
+def _array(operation, name, x, allowed, words):
+    """The code of a check of an array's dtype."""
+    operation, name = text_of("operation", operation), text_of("name", name)
+    if not isinstance(x, types.Array):
+        return _refused(f"{operation}: {name} must be an array, got {type_name(x)}", 1)
+    if x.dtype not in allowed:
+        return _refused(f"{operation}: {name} must be {words}, got {type_name(x)}", x.ndim)
+    if x.layout == "C" and x.aligned and x.mutable:
+        return lambda operation, name, x: x
+    if x.layout == "C" and x.aligned:
+        return lambda operation, name, x: _as_plain(x)
+    return lambda operation, name, x: _as_plain(x) if is_contiguous(x) else x.copy()
+
+
+def _refused(message, ndim):
+    shape = (0,) * ndim
+
+    def code(operation, name, x):
+        if failed():
+            raise TypeError(message)
+        return np.empty(shape, np.float64)  # for the types of what follows
+
+    return code
+
+
+@_check
+def floats(operation, name, x):
+    """`x` as a C-contiguous float32 or float64 array."""
+    return _array(operation, name, x, FLOATS, "float32 or float64")
+
+
+@_check
+def indices(operation, name, x):
+    """`x` as a C-contiguous int64 array."""
+    if isinstance(x, types.Array) and x.dtype == types.int32:
+        return lambda operation, name, x: x.astype(np.int64)
+    return _array(operation, name, x, WHOLE, "int64 or int32")
+
+
+@_check
+def strided(operation, name, x):
+    """`x` as a float32 or float64 array of any strides, typed as such."""
+    operation, name = text_of("operation", operation), text_of("name", name)
+    if not isinstance(x, types.Array):
+        return _refused(f"{operation}: {name} must be an array, got {type_name(x)}", 1)
+    if x.dtype not in FLOATS:
+        return _refused(f"{operation}: {name} must be float32 or float64, got {type_name(x)}", x.ndim)
+    return lambda operation, name, x: x
+
+
+@_check
+def same_dtype(operation, name_a, a, name_b, b):
+    """TypeError unless both arrays have one dtype."""
+    if a.dtype == b.dtype:
+        return lambda operation, name_a, a, name_b, b: None
+    message = (
+        f"{text_of('operation', operation)}: dtypes differ: {text_of('name', name_a)} is {a.dtype}, "
+        f"{text_of('name', name_b)} is {b.dtype}"
+    )
+
+    def code(operation, name_a, a, name_b, b):
+        raise TypeError(message)
+
+    return code
+
+
+@_check
+def like(x, of):
+    """`x` with the dtype of the array `of`, so that what follows a failed check has the right types."""
+    if x.dtype == of.dtype:
+        return lambda x, of: x
+    return lambda x, of: x.astype(of.dtype)
+
+
+@_check
+def same_shape(operation, name_a, a, name_b, b):
+    """ValueError unless both arrays have one shape."""
+    message = (
+        f"{text_of('operation', operation)}: shapes differ: {text_of('name', name_a)} is {{}}, "
+        f"{text_of('name', name_b)} is {{}}"
+    )
+    if a.ndim != b.ndim:
+
+        def differs(operation, name_a, a, name_b, b):
+            raise Value(message, a.shape, b.shape)
+
+        return differs
+
+    def code(operation, name_a, a, name_b, b):
+        if a.shape != b.shape:
+            raise Value(message, a.shape, b.shape)
+
+    return code
+
+
+@_check
+def output(operation, name, out, shape, like):
+    """The array that receives the result, of `shape` and the dtype of `like`: `out`, or a new one for None."""
+    if isinstance(out, types.NoneType):
+        return lambda operation, name, out, shape, like: np.empty(shape, like.dtype)
+    head = f"{text_of('operation', operation)}: {text_of('name', name)}"
+    ndim = len(shape)
+    message = None
+    if not isinstance(out, types.Array):
+        message = f"{head} must be a NumPy array, got {type_name(out)}"
+    elif out.dtype != like.dtype:
+        message = f"{head} must be {like.dtype}, got {out.dtype}"
+    if message is not None:
+
+        def refused(operation, name, out, shape, like):
+            if failed():
+                raise TypeError(message)
+            return np.empty(shape, like.dtype)
+
+        return refused
+    wrong_shape, layout = f"{head} must have shape {{}}, got {{}}", f"{head} must be C-contiguous and aligned, "
+    layout += "its strides are {}"
+    if out.ndim != ndim:
+
+        def other_rank(operation, name, out, shape, like):
+            if failed():
+                raise Value(wrong_shape, shape, out.shape)
+            return np.empty(shape, like.dtype)
+
+        return other_rank
+    if not out.mutable:
+        read_only = f"{head} is read-only"
+
+        def refused_to_write(operation, name, out, shape, like):
+            if out.shape != shape:
+                raise Value(wrong_shape, shape, out.shape)
+            if failed():
+                raise ValueError(read_only)
+            return np.empty(shape, like.dtype)
+
+        return refused_to_write
+
+    def code(operation, name, out, shape, like):
+        if out.shape != shape:
+            raise Value(wrong_shape, shape, out.shape)
+        if not is_contiguous(out):
+            raise Value(layout, out.strides)
+        return _as_plain(out)
+
+    return code
+
+
+@_check
+def no_overlap(operation, out, name, x):
+    """ValueError where `out`, if it is given, shares memory with an input; both C-contiguous."""
+    if isinstance(out, types.NoneType):
+        return lambda operation, out, name, x: None
+    message = f"{text_of('operation', operation)}: out overlaps {text_of('name', name)}"
+
+    def code(operation, out, name, x):
+        if address(out) < address(x) + x.size * x.itemsize and address(x) < address(out) + out.size * out.itemsize:
+            raise ValueError(message)
+
+    return code
+
+
+@_check
+def same_or_apart(operation, out, name, x):
+    """ValueError where `out`, if it is given, overlaps an input without being the same memory."""
+    if isinstance(out, types.NoneType):
+        return lambda operation, out, name, x: None
+    message = f"{text_of('operation', operation)}: out overlaps {text_of('name', name)} without being the same memory"
+
+    def code(operation, out, name, x):
+        if address(out) == address(x):
+            return
+        if address(out) < address(x) + x.size * x.itemsize and address(x) < address(out) + out.size * out.itemsize:
+            raise ValueError(message)
+
+    return code
+
+
+@_check
+def within(operation, name, ids, number):
+    """IndexError unless all of the C-contiguous int64 `ids` are from 0 to number - 1."""
+    message = f"{text_of('operation', operation)}: {text_of('name', name)} must be from 0 to {{}}, got {{}} at {{}}"
+    ndim = ids.ndim
+
+    def code(operation, name, ids, number):
+        flat = ids.reshape(-1)
+        bad = _first_outside(flat, number)
+        if bad >= 0:
+            place, rest = ids.shape, bad
+            for axis in range(ndim - 1, -1, -1):
+                place = _with(place, axis, rest % ids.shape[axis])
+                rest //= ids.shape[axis]
+            raise Index(message, number - 1, flat[bad], place)
+
+    return code
+
+
+# --- sizes -----------------------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def _with(typingctx, sizes, i, value):
+    """A tuple of sizes with another one at place i, which is counted from 0 and in range."""
+
+    def lower(context, builder, signature, values):
+        memory = cgutils.alloca_once_value(builder, values[0])
+        builder.store(values[2], cgutils.gep_inbounds(builder, memory, 0, values[1]))
+        return builder.load(memory)
+
+    return sizes(sizes, types.int64, types.int64), lower
+
+
+def replaced(sizes, i, value):
+    """`_with` for entries."""
+
+
+@overload(replaced)
+def _replaced(sizes, i, value):
+    return lambda sizes, i, value: _with(sizes, i, value)
+
+
+@_check
+def axis_of(operation, dim, ndim):
+    """`dim` counted from the front."""
+    operation = text_of("operation", operation)
+    if not isinstance(types.unliteral(dim), types.Integer):
+        message = f"{operation}: dim must be an int, got {type_name(dim)}"
+
+        def refused(operation, dim, ndim):
+            if failed():
+                raise TypeError(message)
+            return 0
+
+        return refused
+    message = f"{operation}: dim must be from {{}} to {{}}, got {{}}"
+
+    def code(operation, dim, ndim):
+        axes = max(ndim, 1)
+        if dim < -axes or dim >= axes:
+            raise Value(message, -axes, axes - 1, dim)
+        return dim + axes if dim < 0 else dim
+
+    return code
+
+
+@_check
+def product(sizes, first, last):
+    """Product of the sizes from place `first` to `last` - 1; 1 if there are none."""
+
+    def code(sizes, first, last):
+        total = np.int64(1)
+        for i in range(first, last):
+            total *= sizes[i]
+        return total
+
+    return code if len(sizes) else lambda sizes, first, last: np.int64(1)
+
+
+@_check
+def split(operation, x, dim):
+    """Shape of `x` as (outer, n, inner) along `dim`."""
+    if x.ndim == 0:
+
+        def of_nothing(operation, x, dim):
+            axis_of(operation, dim, 0)
+            return np.int64(1), np.int64(1), np.int64(1)
+
+        return of_nothing
+
+    def code(operation, x, dim):
+        axis = axis_of(operation, dim, x.ndim)
+        return product(x.shape, 0, axis), x.shape[axis], product(x.shape, axis + 1, x.ndim)
+
+    return code
+
+
+@_check
+def choice(operation, name, value, allowed):
+    """Position of the literal `value` among the literals `allowed`; ValueError where it is none of them."""
+    words = tuple(None if isinstance(each, types.NoneType) else each.literal_value for each in allowed)
+    given = None if isinstance(value, types.NoneType) else getattr(value, "literal_value", value)
+    if given in words:
+        position = words.index(given)
+        return lambda operation, name, value, allowed: position
+    message = (
+        f"{text_of('operation', operation)}: {text_of('name', name)} must be one of {', '.join(map(repr, words))}, "
+        f"got {given!r}"
+    )
+
+    def code(operation, name, value, allowed):
+        if failed():
+            raise ValueError(message)
+        return 0
+
+    return code
+
+
+# --- threads ---------------------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def _threads_here(typingctx):
+    """How many threads a kernel may use: those set, but 1 inside a parallel region."""
+
+    def lower(context, builder, signature, values):
+        word = ir.IntType(64)
+        count = builder.module.globals.get("innerloop_num_threads")
+        if count is None:
+            count = ir.GlobalVariable(builder.module, word, "innerloop_num_threads")
+        inside = _threads._call(builder, "innerloop_in_parallel", ir.IntType(32))
+        busy = builder.icmp_signed("!=", inside, ir.Constant(ir.IntType(32), 0))
+        return builder.select(busy, ir.Constant(word, 1), builder.load(count))
+
+    return types.int64(), lower
+
+
+@_check
+def threads_for(elements, multiply_adds):
+    """`_threads.threads_for`: on how many threads so much work pays off."""
+
+    def code(elements, multiply_adds):
+        if elements >= PARALLEL_ELEMENTS or multiply_adds >= PARALLEL_MULTIPLY_ADDS:
+            return _threads_here()
+        return np.int64(1)
+
+    return code
