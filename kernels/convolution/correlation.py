@@ -26,6 +26,7 @@ from kernels._threads import threads_for
 from kernels.convolution.micro import (
     FEW_CHANNELS,
     MR,
+    ROW_CHANNELS,
     Epilogue,
     Reduction,
     correlate_row,
@@ -226,7 +227,7 @@ def _panels(plan, blocks, memory):
     lanes = lane_count(memory)
     size = blocks.channels * product(plan.taps)
     if blocks.pixel_lanes:
-        return Panels(memory, min(FEW_CHANNELS, lanes), size * lanes, True)
+        return Panels(memory, min(ROW_CHANNELS, lanes), size * lanes, True)
     return Panels(memory, NV * lanes, size * NV * lanes, False)
 
 

@@ -206,9 +206,12 @@ def totals_size(like):
 
 # --- pixels in lanes -------------------------------------------------------------------------------------------------
 
-# Where there are few output channels, the lanes of a vector are pixels instead: the tile is 8, 4 or 1 channels by up to
-# four vectors of pixels side by side, and x is its B. A channel too many costs less than one more micro-kernel.
+# Where there are few output channels, the lanes of a vector are pixels instead: the tile is ROW_CHANNELS, 4 or 1
+# channels by up to four vectors of pixels side by side, and x is its B. A channel too many costs less than one more
+# micro-kernel.
 FEW_CHANNELS = 8
+_FEW_REGISTERS = machine.vector_registers() < 32  # 8 x 2 and 4 x 4 vectors of sums would not fit
+ROW_CHANNELS = 6 if _FEW_REGISTERS else FEW_CHANNELS  # of a tile, at most
 
 
 def _row_kernel(rows, vectors):
@@ -228,7 +231,7 @@ def _row_kernel(rows, vectors):
     return correlate
 
 
-_row_8_2, _row_8_1 = _row_kernel(8, 2), _row_kernel(8, 1)
+_row_all_2, _row_all_1 = _row_kernel(ROW_CHANNELS, 2), _row_kernel(ROW_CHANNELS, 1)
 _row_4_4, _row_4_2, _row_4_1 = _row_kernel(4, 4), _row_kernel(4, 2), _row_kernel(4, 1)
 _row_1_4, _row_1_2, _row_1_1 = _row_kernel(1, 4), _row_kernel(1, 2), _row_kernel(1, 1)
 
@@ -237,7 +240,7 @@ _row_1_4, _row_1_2, _row_1_1 = _row_kernel(1, 4), _row_kernel(1, 2), _row_kernel
 def row_vectors(channels, pixels, lanes):
     """Vectors of the next tile in a row of which `pixels` are left: the fewest that hold them, as far as there are
     registers."""
-    limit = 2 if channels > 4 else 4
+    limit = 2 if channels > 4 or (_FEW_REGISTERS and channels > 1) else 4
     return 1 if pixels <= lanes else 2 if pixels <= 2 * lanes or limit == 2 else 4
 
 
@@ -245,9 +248,9 @@ def row_vectors(channels, pixels, lanes):
 def _correlate_row_chain(channels, vectors, X, steps, panel, totals, keep):
     if channels > 4:
         if vectors == 2:
-            _row_8_2(X, steps, panel, totals, keep)
+            _row_all_2(X, steps, panel, totals, keep)
         else:
-            _row_8_1(X, steps, panel, totals, keep)
+            _row_all_1(X, steps, panel, totals, keep)
     elif channels > 1:
         if vectors == 4:
             _row_4_4(X, steps, panel, totals, keep)

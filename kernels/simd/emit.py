@@ -113,7 +113,7 @@ def emit_masked_store(builder, vector, value, pointer, mask):
     call(builder, f"llvm.masked.store.{suffix(vector)}.p0", ir.VoidType(), value, pointer, align, mask)
 
 
-def _is_whole(builder, vector, count):
+def is_whole(builder, vector, count):
     """Whether no mask is needed. With AVX-512 a mask costs nothing; elsewhere a branch for whole vectors is faster."""
     if machine.vector_bytes() == 64:
         return ir.Constant(BOOL, 0)
@@ -122,7 +122,7 @@ def _is_whole(builder, vector, count):
 
 def emit_load_partial(builder, vector, pointer, count, other):
     """The first `count` elements at the pointer, and the lanes of `other` from there on."""
-    with builder.if_else(_is_whole(builder, vector, count)) as (whole, part):
+    with builder.if_else(is_whole(builder, vector, count)) as (whole, part):
         with whole:
             loaded, whole_end = emit_load(builder, vector, pointer), builder.block
         with part:
@@ -136,7 +136,7 @@ def emit_load_partial(builder, vector, pointer, count, other):
 
 def emit_store_partial(builder, vector, value, pointer, count):
     """The first `count` lanes to the pointer."""
-    with builder.if_else(_is_whole(builder, vector, count)) as (whole, part):
+    with builder.if_else(is_whole(builder, vector, count)) as (whole, part):
         with whole:
             emit_store(builder, vector, value, pointer)
         with part:

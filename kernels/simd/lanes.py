@@ -8,7 +8,16 @@ from llvmlite import ir
 from numba import types
 
 from kernels._plain import intrinsic
-from kernels.simd.emit import Vector, call, emit_mask, emit_masked_load, emit_masked_store, vector_ir, vector_of
+from kernels.simd.emit import (
+    Vector,
+    call,
+    emit_mask,
+    emit_masked_load,
+    emit_masked_store,
+    is_whole,
+    vector_ir,
+    vector_of,
+)
 from kernels.simd.memory import emit_pointer
 
 _INT32, _BYTE = ir.IntType(32), ir.IntType(8)
@@ -108,9 +117,21 @@ def load_bytes(typingctx, array, i, count, like):
     def lower(context, builder, signature, arguments):
         array_value, offset, count, _ = arguments
         pointer = _byte_pointer(context, builder, array, array_value, offset, vector)
-        mask, zeros = emit_mask(builder, vector.lanes, count), ir.Constant(_bytes_of(vector), [0] * vector.lanes)
-        name = f"llvm.masked.load.v{vector.lanes}i8.p0"
-        loaded = call(builder, name, _bytes_of(vector), pointer, ir.Constant(_INT32, 1), mask, zeros)
+        # without AVX-512 a masked load of bytes is one of each byte, behind a branch
+        with builder.if_else(is_whole(builder, vector, count)) as (whole, part):
+            with whole:
+                all_bytes, after_all = builder.load(pointer, align=1), builder.block
+            with part:
+                mask, zeros = (
+                    emit_mask(builder, vector.lanes, count),
+                    ir.Constant(_bytes_of(vector), [0] * vector.lanes),
+                )
+                name = f"llvm.masked.load.v{vector.lanes}i8.p0"
+                some_bytes = call(builder, name, _bytes_of(vector), pointer, ir.Constant(_INT32, 1), mask, zeros)
+                after_some = builder.block
+        loaded = builder.phi(_bytes_of(vector))
+        loaded.add_incoming(all_bytes, after_all)
+        loaded.add_incoming(some_bytes, after_some)
         wide = builder.zext(loaded, ir.VectorType(_INT32, vector.lanes))
         return builder.sitofp(wide, vector_ir(vector))
 
@@ -128,9 +149,13 @@ def store_bytes(typingctx, array, i, count, vector):
         pointer = _byte_pointer(context, builder, array, array_value, offset, vector)
         whole = builder.fptosi(value, ir.VectorType(_INT32, vector.lanes))
         narrow = builder.trunc(whole, _bytes_of(vector))
-        mask = emit_mask(builder, vector.lanes, count)
-        name = f"llvm.masked.store.v{vector.lanes}i8.p0"
-        call(builder, name, ir.VoidType(), narrow, pointer, ir.Constant(_INT32, 1), mask)
+        with builder.if_else(is_whole(builder, vector, count)) as (whole, part):
+            with whole:
+                builder.store(narrow, pointer, align=1)
+            with part:
+                mask = emit_mask(builder, vector.lanes, count)
+                name = f"llvm.masked.store.v{vector.lanes}i8.p0"
+                call(builder, name, ir.VoidType(), narrow, pointer, ir.Constant(_INT32, 1), mask)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, vector), lower
