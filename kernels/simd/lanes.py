@@ -122,10 +122,8 @@ def load_bytes(typingctx, array, i, count, like):
             with whole:
                 all_bytes, after_all = builder.load(pointer, align=1), builder.block
             with part:
-                mask, zeros = (
-                    emit_mask(builder, vector.lanes, count),
-                    ir.Constant(_bytes_of(vector), [0] * vector.lanes),
-                )
+                mask = emit_mask(builder, vector.lanes, count)
+                zeros = ir.Constant(_bytes_of(vector), [0] * vector.lanes)
                 name = f"llvm.masked.load.v{vector.lanes}i8.p0"
                 some_bytes = call(builder, name, _bytes_of(vector), pointer, ir.Constant(_INT32, 1), mask, zeros)
                 after_some = builder.block
