@@ -147,8 +147,8 @@ def _one_level() -> int:
 
 @contextlib.contextmanager
 def keeping_openmp_count():
-    """Numba's pool, which starts when the first parallel code is compiled or loaded, sets OpenMP's number of threads for
-    the whole thread, that is for PyTorch, too. Inside this context it does not."""
+    """Numba's pool, which starts when the first parallel code is compiled or loaded, sets OpenMP's number of threads,
+    which PyTorch shares. Inside this context it does not."""
     library = None
     if _layer == "omp" and sys.platform == "linux":
         with contextlib.suppress(OSError):
