@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import kernels
-from kernels import _njit
+from kernels import _njit_calls
 from kernels._njit import entry_of
 from tests.test_debugging import arrays_in, public_calls
 
@@ -143,8 +143,8 @@ def test_cached_callers(tmp_path):
 )
 def test_a_caller_cached_by_another_version_says_so(change):
     kinds = (numba.types.float32[:, ::1], numba.types.int64)
-    right = {"VERSION": _njit.VERSION, "home": "kernels.reduction.njit", "name": "softmax", "kinds": kinds}
+    right = {"VERSION": _njit_calls.VERSION, "home": "kernels.reduction.njit", "name": "softmax", "kinds": kinds}
     right["result"] = numba.types.float32[:, ::1]
-    assert _njit.Load(pickle.dumps(tuple(right.values())))() != 0
+    assert _njit_calls.Load(pickle.dumps(tuple(right.values())))() != 0
     with pytest.raises(RuntimeError, match="another version of kernels.*delete the cache"):
-        _njit.Load(pickle.dumps(tuple((right | change).values())))()
+        _njit_calls.Load(pickle.dumps(tuple((right | change).values())))()
