@@ -133,7 +133,8 @@ def train_with_torch(parameters, updates, seed):
         states, actions, lengths = [], [], []
         for _ in range(EPISODES):
             state = rng.uniform(-0.05, 0.05, 4).astype(np.float32)
-            for t in range(STEPS):
+            first = len(states)
+            for _ in range(STEPS):
                 states.append(state.copy())
                 with torch.inference_mode():
                     hidden = torch.tanh(F.linear(torch.from_numpy(state).reshape(1, 4), w1, b1))
@@ -141,7 +142,7 @@ def train_with_torch(parameters, updates, seed):
                 actions.append(int(rng.random() < float(probabilities[0, 1])))
                 if not step(state, actions[-1]):  # compiled, so that it is PyTorch's calls that are measured
                     break
-            lengths.append(t + 1)
+            lengths.append(len(states) - first)
         hidden = torch.tanh(F.linear(torch.from_numpy(np.stack(states)), w1, b1))
         losses = F.cross_entropy(F.linear(hidden, w2, b2), torch.tensor(actions), reduction="none")
         loss = (losses * torch.from_numpy(advantages(np.array(lengths)))).mean()

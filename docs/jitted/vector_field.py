@@ -36,8 +36,8 @@ def learned(seed=0):
     velocities = field(states).astype(np.float32)
     seen = velocities[:POINTS] + NOISE * rng.standard_normal((POINTS, 2)).astype(np.float32)
     net = nn.Sequential(nn.Linear(2, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 2))
-    optimizer = nn.Adam(net.parameters(), lr=3e-3)
-    schedule = nn.CosineAnnealingLR(optimizer, EPOCHS)
+    optimizer = nn.optim.Adam(net.parameters(), lr=3e-3)
+    schedule = nn.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
     for _ in range(EPOCHS):
         for rows in rng.permutation(POINTS).reshape(-1, 128):
             loss = nn.functional.mse_loss(net(nn.Tensor(states[rows])), nn.Tensor(seen[rows]))
@@ -52,7 +52,7 @@ def learned(seed=0):
 
 @njit
 def velocity(state, weights):
-    (w1, b1), (w2, b2), (w3, b3) = weights
+    w1, b1, w2, b2, w3, b3 = weights
     hidden = linear(linear(state, w1, b1, activation="tanh"), w2, b2, activation="tanh")
     return linear(hidden, w3, b3)
 
@@ -95,8 +95,8 @@ def exact(starts):
 
 
 def weights_of(net):
-    """The arrays of the net's linear layers, as a tuple: what jitted code takes."""
-    return tuple((layer.weight.array, layer.bias.array) for layer in net if isinstance(layer, nn.Linear))
+    """The arrays of the net's parameters as a tuple: what jitted code takes (Numba's prange takes no nested ones)."""
+    return tuple(parameter.array for parameter in net.parameters())
 
 
 def draw(path, starts, found, expected):
@@ -111,7 +111,7 @@ def draw(path, starts, found, expected):
         axes.plot(*found[i].T, color="C0", linewidth=1, label="learned field" if i == 0 else None)
     axes.plot(*starts.T, "k.", label="starts")
     axes.set(xlabel="x", ylabel="v", title="Van der Pol's oscillator: the learned field has its limit cycle")
-    axes.legend(loc="upper right")
+    axes.legend(loc="lower right")
     figure.savefig(path, dpi=120)
 
 

@@ -121,10 +121,7 @@ def _any_rank(a, b, out):
     depth, N = b.shape[-2:]
     if depth != K:
         raise ValueError(f"matmul: inner dimensions differ: a is {shape_a}, b is {shape_b}")
-    try:
-        batch = np.broadcast_shapes(shape_a[:-2], shape_b[:-2])
-    except ValueError:
-        raise ValueError(f"matmul: batch dimensions do not broadcast: a is {shape_a}, b is {shape_b}") from None
+    batch = _batch("matmul", shape_a, shape_b)
     result = _checks.output("matmul", out, batch + (M,) * (not row) + (N,) * (not column), a.dtype)
     if out is not None:
         _checks.no_overlap("matmul", out, a=a, b=b)
@@ -143,6 +140,14 @@ def _any_rank(a, b, out):
             result.reshape(-1, M, N),
         )
     return result
+
+
+def _batch(operation, shape_a, shape_b):
+    """The batch axes of a product of operands of these shapes."""
+    try:
+        return np.broadcast_shapes(shape_a[:-2], shape_b[:-2])
+    except ValueError:
+        raise ValueError(f"{operation}: batch dimensions do not broadcast: a is {shape_a}, b is {shape_b}") from None
 
 
 def _matrix_numbers(axes, batch):
@@ -184,11 +189,13 @@ def matmul_backward(dy, a, b, *, needs=(True, True)):
             return matmul(dy, b.T) if needs[0] else None, matmul(a.T, dy) if needs[1] else None
     dy, a, b = (_checks.as_array("matmul_backward", name, x) for name, x in (("dy", dy), ("a", a), ("b", b)))
     _checks.same_dtype("matmul_backward", dy=dy, a=a, b=b)
+    if not a.ndim or not b.ndim:
+        raise ValueError(f"matmul_backward: operands must have at least one dimension: a is {a.shape}, b is {b.shape}")
     row, column = a.ndim == 1, b.ndim == 1
     matrix_a, matrix_b = a[None, :] if row else a, b[:, None] if column else b
     if matrix_a.shape[-1] != matrix_b.shape[-2]:
         raise ValueError(f"matmul_backward: inner dimensions differ: a is {a.shape}, b is {b.shape}")
-    expected = np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) + a.shape[-2:-1] + (() if column else b.shape[-1:])
+    expected = _batch("matmul_backward", a.shape, b.shape) + a.shape[-2:-1] + (() if column else b.shape[-1:])
     if dy.shape != expected:
         raise ValueError(f"matmul_backward: dy must have shape {expected}, got {dy.shape}")
     if row:
