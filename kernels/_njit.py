@@ -114,11 +114,14 @@ class Public(_ByAddress):
 
     def __init__(self, public):
         self.parameters = inspect.signature(public)
-        each = self.parameters.parameters.values()
-        # Numba binds arguments by position; that the last ones are by keyword only is checked in `get_call_type`
-        self.positional = self.parameters.replace(
-            parameters=[parameter.replace(kind=parameter.POSITIONAL_OR_KEYWORD) for parameter in each]
-        )
+        # Numba binds arguments by position; that the last ones are by keyword only is checked in `get_call_type`, and
+        # that there is one where there is no default, which may not follow one that has a default
+        positional, with_default = [], False
+        for parameter in self.parameters.parameters.values():
+            with_default |= parameter.default is not parameter.empty
+            default = None if with_default and parameter.default is parameter.empty else parameter.default
+            positional.append(parameter.replace(kind=parameter.POSITIONAL_OR_KEYWORD, default=default))
+        self.positional = self.parameters.replace(parameters=positional)
         super().__init__(public.__name__, entry_of(public))
 
     def get_call_type(self, context, args, kws):
