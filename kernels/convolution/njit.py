@@ -7,6 +7,7 @@ from kernels._njit import in_njit
 from kernels._njit_checks import choice, floats, like, no_overlap
 from kernels.convolution import functions, transposed
 from kernels.convolution import njit_arguments as arguments
+from kernels.convolution import njit_geometry as geometry
 from kernels.convolution.njit_arguments import optional_floats, positive_int, same_dtypes, shape_if
 from kernels.convolution.njit_driver import CHOSEN, correlate, differentiate, gather, sum_planes
 from kernels.convolution.njit_planning import forward_plan
@@ -42,7 +43,7 @@ def _convolution(public, rank):
         arguments.check_bias(operation, bias, kernel[0])
         relu = choice(operation, "activation", activation, (None, "relu")) == 1
         number = choice(operation, "algorithm", algorithm, (None, "direct", "winograd2", "winograd4"))
-        axes, outputs = arguments.convolution(operation, sizes[2:], kernel[2:], stride, padding, dilation)
+        axes, outputs = geometry.convolution(operation, sizes[2:], kernel[2:], stride, padding, dilation)
         y = arguments.result_of(operation, out, (sizes[0], kernel[0], *outputs), x)
         no_overlap(operation, out, "x", x)
         no_overlap(operation, out, "weight", weight)
@@ -64,8 +65,7 @@ def _transposed(public, rank):
         M = kernel[1] * groups
         arguments.check_channels(operation, sizes[1], kernel, groups, kernel[0])
         arguments.check_bias(operation, bias, M)
-        window = stride, padding, output_padding, dilation
-        axes, outputs = arguments.transposed(operation, sizes[2:], kernel[2:], *window)
+        axes, outputs = geometry.transposed(operation, sizes[2:], kernel[2:], stride, padding, output_padding, dilation)
         y = arguments.result_of(operation, None, (sizes[0], M, *outputs), x)
         shape = Shape(sizes[0], groups, kernel[1], kernel[0] // groups)
         flat = x.reshape(-1), weight.reshape(-1), arguments.flat_bias(bias, x)
@@ -110,7 +110,7 @@ def _convolution_backward(public, rank):
         (dy, x, weight), of_dy, sizes, kernel, groups = operands(dy, x, weight, groups)
         M = kernel[0]
         arguments.check_channels(operation, sizes[1], kernel, groups, kernel[1] * groups)
-        axes, outputs = arguments.convolution(operation, sizes[2:], kernel[2:], stride, padding, dilation)
+        axes, outputs = geometry.convolution(operation, sizes[2:], kernel[2:], stride, padding, dilation)
         arguments.check_gradient(operation, of_dy, (sizes[0], M, *outputs))
         shape, flat = Shape(sizes[0], groups, kernel[1], M // groups), dy.reshape(-1)
         dx, dweight, dbias = _empty_gradients(x, weight, M, needs)
@@ -130,9 +130,9 @@ def _transposed_backward(public, rank):
     @in_njit(public)
     def entry(dy, x, weight, stride, padding, output_padding, groups, dilation, needs):
         (dy, x, weight), of_dy, sizes, kernel, groups = operands(dy, x, weight, groups)
-        M, window = kernel[1] * groups, (stride, padding, output_padding, dilation)
+        M = kernel[1] * groups
         arguments.check_channels(operation, sizes[1], kernel, groups, kernel[0])
-        axes, outputs = arguments.transposed(operation, sizes[2:], kernel[2:], *window)
+        axes, outputs = geometry.transposed(operation, sizes[2:], kernel[2:], stride, padding, output_padding, dilation)
         arguments.check_gradient(operation, of_dy, (sizes[0], M, *outputs))
         shape, flat = Shape(sizes[0], groups, kernel[1], kernel[0] // groups), dy.reshape(-1)
         dx, dweight, dbias = _empty_gradients(x, weight, M, needs)
