@@ -220,10 +220,10 @@ def test_convolution_inside_prange():
 
 # --- recurrent -------------------------------------------------------------------------------------------------------
 
-T, B, I, H = 4, 3, 5, 6
-STEPS, SIZES = normal(T, B, I), np.array([3, 2, 1, 1])
-OF_LSTM, OF_GRU, OF_RNN = ((normal(gates * H, I), normal(gates * H, H)) for gates in (4, 3, 1))
-PROJECTED = normal(4 * H, I), normal(4 * H, 2)
+T, B, F, H = 4, 3, 5, 6  # steps, batch, features, units
+STEPS, SIZES = normal(T, B, F), np.array([3, 2, 1, 1])
+OF_LSTM, OF_GRU, OF_RNN = ((normal(gates * H, F), normal(gates * H, H)) for gates in (4, 3, 1))
+PROJECTED = normal(4 * H, F), normal(4 * H, 2)
 
 
 @pytest.mark.parametrize(
@@ -233,9 +233,9 @@ PROJECTED = normal(4 * H, I), normal(4 * H, 2)
         ("lstm", (STEPS[:, ::-1], (normal(B, H), None), *OF_LSTM, normal(4 * H)), {"reverse": True}),
         ("lstm", (STEPS, None, *PROJECTED, None, None, normal(2, H)), {}),
         ("lstm", (STEPS[:, :0], None, *OF_LSTM), {}),
-        ("gru", (normal(7, I), normal(B, H), *OF_GRU, None, normal(3 * H)), {"batch_sizes": SIZES}),
-        ("gru", (normal(7, I), None, *OF_GRU), {"batch_sizes": SIZES.astype(np.int32), "reverse": True}),
-        ("gru", (normal(3, 1, I), None, normal(768, I), normal(768, 256)), {}),
+        ("gru", (normal(7, F), normal(B, H), *OF_GRU, None, normal(3 * H)), {"batch_sizes": SIZES}),
+        ("gru", (normal(7, F), None, *OF_GRU), {"batch_sizes": SIZES.astype(np.int32), "reverse": True}),
+        ("gru", (normal(3, 1, F), None, normal(768, F), normal(768, 256)), {}),
         ("gru", (normal(8, 40, 64), None, normal(192, 64), normal(192, 64)), {}),
         ("rnn", (STEPS, None, *OF_RNN), {}),
         ("rnn", (STEPS.astype(np.float64), None, *(w.astype(np.float64) for w in OF_RNN), None, None, "relu"), {}),
@@ -248,7 +248,7 @@ PROJECTED = normal(4 * H, I), normal(4 * H, 2)
             (None, normal(B, H), STEPS, None, *OF_GRU, normal(T, B, H), normal(T, B, 4 * H)),
             {"needs": (True, True, False, True, False, True)},
         ),
-        ("rnn_backward", (normal(7, H), None, normal(7, I), None, *OF_RNN, normal(7, H)), {"batch_sizes": SIZES}),
+        ("rnn_backward", (normal(7, H), None, normal(7, F), None, *OF_RNN, normal(7, H)), {"batch_sizes": SIZES}),
         ("rnn_backward", (None, normal(B, H), STEPS, None, *OF_RNN, normal(T, B, H), "relu"), {"reverse": True}),
     ],
 )
@@ -294,10 +294,10 @@ def test_gradients_of_a_projected_lstm():
         ("lstm", (STEPS, None, *OF_LSTM, normal(4 * H, dtype=np.float64)), {}),
         ("lstm", (STEPS, None, *OF_LSTM), {"gates": normal(T, B, 4 * H)}),
         ("lstm", (STEPS, None, *OF_LSTM), {"gates": normal(T, B, H), "cells": normal(T, B, H)}),
-        ("gru", (normal(7, I), None, *OF_GRU), {}),
-        ("gru", (normal(7, I), None, *OF_GRU), {"batch_sizes": SIZES[::-1].copy()}),
-        ("gru", (normal(8, I), None, *OF_GRU), {"batch_sizes": SIZES}),
-        ("gru", (normal(7, I), None, *OF_GRU), {"batch_sizes": SIZES[:0]}),
+        ("gru", (normal(7, F), None, *OF_GRU), {}),
+        ("gru", (normal(7, F), None, *OF_GRU), {"batch_sizes": SIZES[::-1].copy()}),
+        ("gru", (normal(8, F), None, *OF_GRU), {"batch_sizes": SIZES}),
+        ("gru", (normal(7, F), None, *OF_GRU), {"batch_sizes": SIZES[:0]}),
         ("rnn", (STEPS, None, *OF_RNN, None, None, "sigmoid"), {}),
         ("rnn_cell", (STEPS, None, *OF_RNN), {}),
         ("gru_cell", (STEPS[0], normal(B, 2), *OF_GRU), {}),
