@@ -267,8 +267,7 @@ def test_recurrent_networks(name, arguments, options):
 
 def test_gradients_of_a_projected_lstm():
     def call(x, weight_ih, weight_hh, weight_hr, gates, cells, dy):
-        options = None, None, weight_hr
-        y, _ = kernels.lstm(x, None, weight_ih, weight_hh, *options, gates=gates, cells=cells)
+        y, _ = kernels.lstm(x, None, weight_ih, weight_hh, None, None, weight_hr, gates=gates, cells=cells)
         return kernels.lstm_backward(dy, None, x, None, weight_ih, weight_hh, y, gates, cells, weight_hr)
 
     inside = [STEPS, *PROJECTED, normal(2, H), normal(T, B, 4 * H), normal(T, B, H), normal(T, B, 2)]
