@@ -86,7 +86,7 @@ def _columns(plan, axis, positions):
     """At most so many outputs have terms for some neighbouring positions along the axis."""
     reach = (plan.taps[axis] - 1) * plan.dilation[axis]
     along = min((positions - 1 + reach) // plan.stride[axis] + 1, plan.outputs[axis])
-    return along * math.prod(plan.outputs[axis + 1 :])
+    return along * plan.out_strides[axis]
 
 
 def choose_blocks(plan, shape, itemsize, threads) -> Blocks:

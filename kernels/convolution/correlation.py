@@ -120,10 +120,12 @@ class Scratch(NamedTuple):
 
 def _busy(plan, shape, block, out_channels, threads):
     """Whether tasks of these blocks keep so many threads about equally busy."""
-    blocks = [(plan.outputs[axis], block[axis]) for axis in range(3)] + [(shape.M, out_channels)]
-    tasks = shape.N * shape.groups * math.prod(-(-n // size) for n, size in blocks)
-    even = tasks % threads == 0 and all(-(-n // size) * size <= 1.1 * n for n, size in blocks)
-    return even or tasks >= 4 * threads
+    lengths, sizes = (*plan.outputs, shape.M), (*block, out_channels)
+    tasks, even = shape.N * shape.groups, True
+    for axis in range(4):
+        parts = -(-lengths[axis] // sizes[axis])
+        tasks, even = tasks * parts, even and parts * sizes[axis] <= 1.1 * lengths[axis]
+    return (even and tasks % threads == 0) or tasks >= 4 * threads
 
 
 def choose_blocks(plan, shape, itemsize, pixel_lanes, threads) -> Blocks:
@@ -135,27 +137,27 @@ def choose_blocks(plan, shape, itemsize, pixel_lanes, threads) -> Blocks:
     channels = max(-(-shape.C // rounds), 1)
     parts = -(-shape.M * channels * taps * itemsize // PANELS_BYTES)
     out_channels = -(-shape.M // (parts * NR)) * NR
-    block = list(plan.outputs)
+    block = plan.outputs
     while True:
         fits = math.prod(extents_of(plan, block)) * channels * itemsize <= BLOCK_BYTES
         small = math.prod(block) * channels * taps * min(out_channels, shape.M) <= SMALL_BLOCK
         if fits and (small or _busy(plan, shape, block, out_channels, threads)):
             break
         if block[0] > 1:
-            block[0] = -(-block[0] // 2)
+            block = -(-block[0] // 2), block[1], block[2]
         elif fits and out_channels > NR and block[1] * plan.stride[1] < 4 * (plan.taps[1] - 1) * plan.dilation[1]:
             # rows would overlap too much; and each thread packs only its own weights
             parts = -(-shape.M // (out_channels // (2 * NR) * NR or NR))
             out_channels = -(-shape.M // (parts * NR)) * NR
         elif block[1] > 1:
-            block[1] = -(-block[1] // 2)
+            block = block[0], -(-block[1] // 2), block[2]
         elif block[2] > 4 * MR:
-            block[2] = -(-block[2] // (2 * MR)) * MR
+            block = block[0], block[1], -(-block[2] // (2 * MR)) * MR
         elif fits or channels == 1:
             break
         else:
             channels = -(-channels // 2)
-    return Blocks(tuple(block), channels, out_channels, pixel_lanes)
+    return Blocks(block, channels, out_channels, pixel_lanes)
 
 
 # --- a block of outputs ----------------------------------------------------------------------------------------------
@@ -376,7 +378,7 @@ def _encode(plan, shape, relu, itemsize, threads):
     few_products = shape.M <= 2 * FEW_CHANNELS <= width and shape.C * math.prod(plan.taps) <= SHORT
     few_channels = shape.M <= FEW_CHANNELS or (shape.M <= lanes < width and width / (-(-width // lanes) * lanes) >= 0.8)
     blocks = choose_blocks(plan, shape, itemsize, few_channels or few_products, threads)
-    return encode(plan, shape, *blocks, relu)
+    return encode(plan, shape, blocks.outputs, blocks.channels, blocks.out_channels, blocks.pixel_lanes, relu)
 
 
 def run(x, weight, bias, relu, out, plans, groups, threads=None):

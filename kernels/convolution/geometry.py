@@ -103,29 +103,33 @@ def _three_axes(sizes, kernel, stride, padding, dilation, outputs):
     axes = [(1, 1, 1, 0, 1, 1)] * (3 - len(sizes)) + list(
         zip(sizes, kernel, stride, padding, dilation, outputs, strict=True)
     )
-    outer, middle, inner = axes
-    while inner[1:4] == (1, 1, 0):
+    return Geometry(*zip(*join_rows(*axes), strict=True))
+
+
+def join_rows(outer, middle, inner):
+    """The fields of a geometry along each axis, with fewer axes where rows can be joined."""
+    while inner[1] == 1 and inner[2] == 1 and inner[3] == 0:
         # a last axis with one tap, all of it: its rows, end to end, are one long row, whose taps lie `row` apart
-        (size, kernel, stride, padding, dilation, outputs), (row, *_, of_row) = middle, inner
-        if stride > 1 or row != of_row or size == outputs == 1:
+        (size, kernel, stride, padding, dilation, outputs), row = middle, inner[0]
+        if stride > 1 or row != inner[5] or size == outputs == 1:
             break
         inner = size * row, kernel, stride, padding * row, dilation * row if kernel > 1 else 1, outputs * row
         outer, middle = (1, 1, 1, 0, 1, 1), outer
-    axes = outer, middle, inner
-    return Geometry(*zip(*axes, strict=True))
+    return outer, middle, inner
 
 
 def forward_plan(geometry) -> Plan:
     """The convolution itself."""
+    first = geometry.padding
     return Plan(
         sizes=geometry.sizes,
         taps=geometry.kernel,
         dilation=geometry.dilation,
         stride=geometry.stride,
-        origin=tuple(-p for p in geometry.padding),
+        origin=(-first[0], -first[1], -first[2]),
         outputs=geometry.outputs,
-        out_strides=_strides(geometry.outputs),
-        tap_strides=_strides(geometry.kernel),
+        out_strides=strides_of(geometry.outputs),
+        tap_strides=strides_of(geometry.kernel),
         first_output=0,
         first_tap=0,
         out_size=math.prod(geometry.outputs),
@@ -156,33 +160,52 @@ def gather_plans(geometry):
     of one phase, i % stride, are read by the same taps: every stride / gcd-th one, backwards as o grows. A phase that
     no tap reads has 0 taps.
     """
-    axes = [_phases(*axis) for axis in zip(*geometry, _strides(geometry.sizes), _strides(geometry.kernel), strict=True)]
-    out_size, kernel_size = math.prod(geometry.sizes), math.prod(geometry.kernel)
-    for phases in itertools.product(*axes):
-        *triples, first_outputs, first_taps = zip(*phases, strict=True)
-        yield Plan(*triples, sum(first_outputs), sum(first_taps), out_size, kernel_size, 1)
+    axes = zip(*geometry, strides_of(geometry.sizes), strides_of(geometry.kernel), strict=True)
+    phases = [[phase_of(first, axis) for first in range(min(axis[2], axis[0]))] for axis in axes]
+    for outer, middle, inner in itertools.product(*phases):
+        yield plan_of_phases(geometry, outer, middle, inner)
 
 
-def _phases(size, kernel, stride, padding, dilation, outputs, out_stride, tap_stride):
-    """The phases along one axis."""
-    common = math.gcd(stride, dilation)
-    for first in range(min(stride, size)):
-        taps = [tap for tap in range(kernel) if (first + padding - tap * dilation) % stride == 0]
-        last = taps[-1] if taps else 0
-        yield _Phase(
-            size=outputs,
-            taps=len(taps),
-            dilation=dilation // common,
-            stride=1,
-            origin=(first + padding - last * dilation) // stride,
-            outputs=-(-(size - first) // stride),
-            out_stride=stride * out_stride,
-            tap_stride=-(stride // common) * tap_stride,
-            first_output=first * out_stride,
-            first_tap=last * tap_stride,
-        )
+def phase_of(first, axis) -> _Phase:
+    """The phase of position `first` along one axis."""
+    size, kernel, stride, padding, dilation, outputs, out_stride, tap_stride = axis
+    common, taps, last = math.gcd(stride, dilation), 0, 0
+    for tap in range(kernel):
+        if (first + padding - tap * dilation) % stride == 0:
+            taps, last = taps + 1, tap
+    return _Phase(
+        outputs,
+        taps,
+        dilation // common,
+        1,
+        (first + padding - last * dilation) // stride,
+        -(-(size - first) // stride),
+        stride * out_stride,
+        -(stride // common) * tap_stride,
+        first * out_stride,
+        last * tap_stride,
+    )
 
 
-def _strides(sizes):
+def plan_of_phases(geometry, d, h, w) -> Plan:
+    """The plan of the phases along depth, height and width."""
+    return Plan(
+        (d.size, h.size, w.size),
+        (d.taps, h.taps, w.taps),
+        (d.dilation, h.dilation, w.dilation),
+        (d.stride, h.stride, w.stride),
+        (d.origin, h.origin, w.origin),
+        (d.outputs, h.outputs, w.outputs),
+        (d.out_stride, h.out_stride, w.out_stride),
+        (d.tap_stride, h.tap_stride, w.tap_stride),
+        d.first_output + h.first_output + w.first_output,
+        d.first_tap + h.first_tap + w.first_tap,
+        math.prod(geometry.sizes),
+        math.prod(geometry.kernel),
+        1,
+    )
+
+
+def strides_of(sizes):
     """Of a C-contiguous array, in elements."""
     return sizes[1] * sizes[2], sizes[2], 1

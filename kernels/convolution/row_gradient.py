@@ -194,17 +194,22 @@ def fits(plan, C, M, itemsize):
     return plan.stride[2] == 1 and C < FEW_CHANNELS and (few_rows or M <= lanes // 2)
 
 
+def choose_blocks(plan, shape, itemsize):
+    """How many rows a block has, and into how many parts the images are split, each with sums of its own."""
+    D, H, W = plan.outputs
+    vectors = -(-W * itemsize // machine.vector_bytes())
+    row = (W + plan.taps[2]) * shape.C * itemsize
+    height = max(min(H, CHAIN // vectors, BLOCK_BYTES // (row * plan.stride[1])), 1)
+    blocks = shape.N * D * -(-H // height)
+    return height, min(shape.N, max(-(-MIN_TASKS // shape.groups), -(-blocks // CHAIN)))
+
+
 def run(dy, x, weight_shape, plan, groups):
     """The gradient, of `weight_shape`, for arrays (N, C, D, H, W) of which neither is empty."""
     shape = Shape(x.shape[0], groups, x.shape[1] // groups, dy.shape[1] // groups)
-    D, H, W = plan.outputs
-    vectors = -(-W * x.itemsize // machine.vector_bytes())
-    row = (W + plan.taps[2]) * shape.C * x.itemsize
-    height = max(min(H, CHAIN // vectors, BLOCK_BYTES // (row * plan.stride[1])), 1)
-    blocks = shape.N * D * -(-H // height)
-    splits = min(shape.N, max(-(-MIN_TASKS // groups), -(-blocks // CHAIN)))
+    height, splits = choose_blocks(plan, shape, x.itemsize)
     threads = threads_for(multiply_adds=math.prod(plan.taps) * math.prod(plan.outputs) * math.prod(shape))
     out = _checks.new((splits, *weight_shape), x.dtype)
-    numbers = encode(plan, shape, (1, height, W), splits)
+    numbers = encode(plan, shape, (1, height, plan.outputs[2]), splits)
     _compiled[x.dtype](dy.reshape(-1), x.reshape(-1), out.reshape(-1), numbers, threads)
     return out[0] if splits == 1 else sum_over(out, 0)

@@ -118,7 +118,7 @@ def choose_blocks(plan, shape, itemsize) -> Blocks:
     channels = min(channels, shape.C)
     panels = -(-shape.M // NR)
     panels = -(-panels // -(-panels // max(TILES_BYTES // (taps * channels * NR * itemsize), 1)))
-    block = [*plan.outputs[:2], min(plan.outputs[2], MAX_WIDTH)]
+    block = plan.outputs[0], plan.outputs[1], min(plan.outputs[2], MAX_WIDTH)
     while True:
         packed = math.prod(block) * panels * NR * itemsize
         copied = math.prod(extents_of(plan, block)) * channels * itemsize
@@ -126,11 +126,11 @@ def choose_blocks(plan, shape, itemsize) -> Blocks:
             images = min(PANEL_BYTES // 2 // max(packed, 1), BLOCK_BYTES // max(copied, 1), shape.N)
             break
         if block[0] > 1:
-            block[0] = -(-block[0] // 2)
+            block = -(-block[0] // 2), block[1], block[2]
         elif block[1] > 1:
-            block[1] = -(-block[1] // 2)
+            block = block[0], -(-block[1] // 2), block[2]
         elif block[2] > MR:
-            block[2] = -(-block[2] // 2)
+            block = block[0], block[1], -(-block[2] // 2)
         elif channels > MR:
             channels = MR
         else:
@@ -142,7 +142,7 @@ def choose_blocks(plan, shape, itemsize) -> Blocks:
     work, outputs = taps * math.prod(plan.outputs) * math.prod(shape), shape.N * math.prod(plan.outputs)
     max_splits = max(outputs // SPLIT_OUTPUTS, 2 if tasks == 1 else 1)
     splits = min(shape.N, -(-MIN_TASKS // tasks), max(work // PARALLEL_MULTIPLY_ADDS, 1), max_splits)
-    return Blocks(tuple(block), channels, panels * NR, max(images, 1), splits)
+    return Blocks(block, channels, panels * NR, max(images, 1), splits)
 
 
 # --- a block of outputs ----------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from kernels.convolution.transforms import TRANSFORMS
 from kernels.convolution.winograd_tiles import (
     ONE,
     Matrices,
+    Memory,
     Source,
     evenly,
     first_of,
@@ -46,6 +47,7 @@ from kernels.convolution.winograd_tiles import (
     tile_count,
     tiles_of,
     tiles_transformed,
+    with_tiles,
 )
 from kernels.gemm.micro import BIAS, CHAIN, NV, STORE
 from kernels.machine import vector_bytes
@@ -265,7 +267,7 @@ def pays(plan, C, M) -> bool:
     """Whether "winograd2" is faster than `correlation`: there are products enough, and with a dilation, which makes
     tiles come in squares of them, they do not reach far past the outputs."""
     steps = 2 * plan.dilation[1], 2 * plan.dilation[2]
-    covered = math.prod(-(-n // step) * step for n, step in zip(plan.outputs[1:], steps, strict=True))
+    covered = -(-plan.outputs[1] // steps[0]) * steps[0] * (-(-plan.outputs[2] // steps[1]) * steps[1])
     few_idle = steps == (2, 2) or covered <= math.prod(plan.outputs) * MOST_COVERED
     return few_idle and min(C, M) >= FEWEST_CHANNELS
 
@@ -281,15 +283,11 @@ def choose_blocks(plan, side, shape, itemsize, threads) -> Blocks:
     # dilated tiles come in squares of dilation x dilation, whose outputs are without gaps
     (_, along_h, along_w), step_h, step_w = plan.dilation, side * plan.dilation[1], side * plan.dilation[2]
     square = along_h * along_w
-
-    def size(images, rows, columns):
-        """Elements of tiles, block, rows of outputs, and the sums of one panel where they are not kept."""
-        block = (step_h * rows + 2 * along_h) * (step_w * columns + 2 * along_w) * channels
-        lines = step_h * step_w * columns * NR
-        return images * rows * columns * square * places * (channels + (not in_rounds) * NR) + block + lines
-
+    # a tile's sums of one panel where they are not kept; a column's rows of outputs
+    tile, column = square * places * (channels + (0 if in_rounds else NR)), step_h * step_w * NR
+    memory = Memory(tile, channels, column, (step_h, step_w), (2 * along_h, 2 * along_w))
     every = max(N, 1), -(-plan.outputs[1] // step_h), -(-plan.outputs[2] // step_w)
-    tiles = largest_tiles(every, size, TILES_BYTES // itemsize)
+    tiles = largest_tiles(every, memory, TILES_BYTES // itemsize)
     if in_rounds:
         tasks = _count(every, tiles) * groups * panels
         part = min((kept - channels) // (math.prod(tiles) * square), tasks // (2 * threads) if threads > 1 else panels)
@@ -302,14 +300,14 @@ def choose_blocks(plan, side, shape, itemsize, threads) -> Blocks:
             and _count(every, tiles) * groups < MIN_TASKS
         ):
             axis = 0 if tiles[0] > 1 else 1
-            tiles[axis] = -(-tiles[axis] // 2)
+            tiles = with_tiles(tiles, axis, -(-tiles[axis] // 2))
     outputs = tiles[0], step_h * tiles[1], step_w * tiles[2]
     return Blocks(outputs, channels, evenly(panels, part) * NR)
 
 
 def _count(every, block):
     """Blocks in all."""
-    return math.prod(-(-n // m) for n, m in zip(every, block, strict=True))
+    return -(-every[0] // block[0]) * -(-every[1] // block[1]) * -(-every[2] // block[2])
 
 
 def run(x, weight, bias, relu, out, plan, groups, algorithm="winograd2"):

@@ -29,6 +29,7 @@ from kernels.convolution.winograd import TAPS, ZERO
 from kernels.convolution.winograd_tiles import (
     ONE,
     Matrices,
+    Memory,
     Source,
     evenly,
     largest_tiles,
@@ -36,6 +37,7 @@ from kernels.convolution.winograd_tiles import (
     tile_count,
     tiles_of,
     tiles_transformed,
+    with_tiles,
 )
 from kernels.gemm.micro import CHAIN, NV, STORE
 from kernels.reduction import sum as sum_over
@@ -202,20 +204,17 @@ def choose_blocks(plan, shape, itemsize) -> Blocks:
     panels = evenly(-(-M // NR), SUMS_BYTES // (PLACES * channels * NR * itemsize))
     square = along_h * along_w  # dilated tiles come in squares of them, whose outputs are without gaps
 
-    def size(images, rows, columns):
-        """Elements of tiles and block."""
-        block = along_h * (SIDE * rows + 2) * along_w * (SIDE * columns + 2) * max(channels, NR)
-        return images * rows * columns * square * PLACES * (channels + panels * NR) + block
-
-    every = N, -(-plan.outputs[1] // (SIDE * along_h)), -(-plan.outputs[2] // (SIDE * along_w))
-    tiles = largest_tiles(every, size, TILES_BYTES // itemsize)
-    while math.prod(tiles) * square > CHAIN and max(tiles) > 1:  # rounding errors grow along a chain of additions
-        axis = next(axis for axis in range(3) if tiles[axis] > 1)
-        tiles[axis] = -(-tiles[axis] // 2)
+    step, tile = (SIDE * along_h, SIDE * along_w), square * PLACES * (channels + panels * NR)
+    memory = Memory(tile, max(channels, NR), 0, step, (2 * along_h, 2 * along_w))
+    every = N, -(-plan.outputs[1] // step[0]), -(-plan.outputs[2] // step[1])
+    tiles = largest_tiles(every, memory, TILES_BYTES // itemsize)
+    while math.prod(tiles) * square > CHAIN and math.prod(tiles) > 1:  # rounding errors grow along a chain of additions
+        axis = 0 if tiles[0] > 1 else 1 if tiles[1] > 1 else 2
+        tiles = with_tiles(tiles, axis, -(-tiles[axis] // 2))
     tasks = groups * -(-M // (panels * NR)) * -(-C // channels)
-    count = math.prod(-(-n // tile) for n, tile in zip(every, tiles, strict=True))
+    count = -(-every[0] // tiles[0]) * -(-every[1] // tiles[1]) * -(-every[2] // tiles[2])
     splits = max(min(-(-MIN_TASKS // tasks), count // MIN_BLOCKS), 1)
-    outputs = tiles[0], SIDE * along_h * tiles[1], SIDE * along_w * tiles[2]
+    outputs = tiles[0], step[0] * tiles[1], step[1] * tiles[2]
     return Blocks(outputs, channels, panels * NR, splits)
 
 

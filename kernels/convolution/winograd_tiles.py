@@ -106,12 +106,35 @@ def evenly(count, limit):
     return -(-count // -(-count // max(limit, 1)))
 
 
-def largest_tiles(every, size, limit):
-    """How many tiles (of images, rows, columns: `every` at most) a block can have whose `size` is within `limit`."""
-    tiles = [1, 1, 1]
+class Memory(NamedTuple):
+    """Elements that a tile, a pixel of the block of x and a column of tiles take; along height and width, the pixels of
+    a tile and those around all tiles."""
+
+    tile: int
+    pixel: int
+    column: int
+    step: tuple
+    around: tuple
+
+
+def _size(memory, tiles):
+    """Elements for so many images, rows and columns of tiles."""
+    (images, rows, columns), (step_h, step_w), (around_h, around_w) = tiles, memory.step, memory.around
+    pixels = (step_h * rows + around_h) * (step_w * columns + around_w)
+    return images * rows * columns * memory.tile + pixels * memory.pixel + columns * memory.column
+
+
+def with_tiles(tiles, axis, n):
+    """The tiles with n along an axis."""
+    return n if axis == 0 else tiles[0], n if axis == 1 else tiles[1], n if axis == 2 else tiles[2]
+
+
+def largest_tiles(every, memory, limit):
+    """How many tiles (of images, rows, columns: `every` at most) a block can have whose size is within `limit`."""
+    tiles = 1, 1, 1
     for axis in (2, 1, 0):  # the size is linear in each number of tiles: solve for the largest that fits
-        more, fixed = size(*tiles), size(*(0 if k == axis else n for k, n in enumerate(tiles)))
-        tiles[axis] = evenly(every[axis], (limit - fixed) // (more - fixed))
+        more, fixed = _size(memory, tiles), _size(memory, with_tiles(tiles, axis, 0))
+        tiles = with_tiles(tiles, axis, evenly(every[axis], (limit - fixed) // (more - fixed)))
         if tiles[axis] < every[axis]:
             break
     return tiles
