@@ -308,7 +308,7 @@ def _canonical(kind):
         return types.int64
     if isinstance(kind, types.Float):
         return types.float64
-    if isinstance(kind, types.NamedTuple):
+    if isinstance(kind, types.BaseNamedTuple):
         return kind
     if isinstance(kind, types.BaseTuple):
         each = tuple(map(_canonical, kind))
