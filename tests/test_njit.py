@@ -30,7 +30,9 @@ def offered():
 
 
 def converted(value, dtype):
-    """The arguments of a call with float arrays of another dtype."""
+    """The arguments of a call with float arrays of another dtype; a NumPy scalar becomes an array."""
+    if isinstance(value, np.generic):
+        value = np.asarray(value)
     if isinstance(value, np.ndarray):
         return value.astype(dtype) if value.dtype.kind == "f" else value
     if isinstance(value, (tuple, list)):
