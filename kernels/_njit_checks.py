@@ -109,10 +109,11 @@ def is_contiguous(x):
 def _array(operation, name, x, allowed, words):
     """The code of a check of an array's dtype."""
     operation, name = text_of("operation", operation), text_of("name", name)
+    dtype = np.int64 if allowed is WHOLE else np.float64
     if not isinstance(x, types.Array):
-        return _refused(f"{operation}: {name} must be an array, got {type_name(x)}", 1)
+        return _refused(f"{operation}: {name} must be an array, got {type_name(x)}", 1, dtype)
     if x.dtype not in allowed:
-        return _refused(f"{operation}: {name} must be {words}, got {type_name(x)}", x.ndim)
+        return _refused(f"{operation}: {name} must be {words}, got {type_name(x)}", x.ndim, dtype)
     if x.layout == "C" and x.aligned and x.mutable:
         return lambda operation, name, x: x
     if x.layout == "C" and x.aligned:
@@ -120,13 +121,13 @@ def _array(operation, name, x, allowed, words):
     return lambda operation, name, x: _as_plain(x) if is_contiguous(x) else x.copy()
 
 
-def _refused(message, ndim):
+def _refused(message, ndim, dtype=np.float64):
     shape = (0,) * ndim
 
     def code(operation, name, x):
         if failed():
             raise TypeError(message)
-        return np.empty(shape, np.float64)  # for the types of what follows
+        return np.empty(shape, dtype)  # for the types of what follows
 
     return code
 
@@ -141,6 +142,8 @@ def floats(operation, name, x):
 def indices(operation, name, x):
     """`x` as a C-contiguous int64 array."""
     if isinstance(x, types.Array) and x.dtype == types.int32:
+        if x.layout == "F":  # which `astype` would keep
+            return lambda operation, name, x: x.copy().astype(np.int64)
         return lambda operation, name, x: x.astype(np.int64)
     return _array(operation, name, x, WHOLE, "int64 or int32")
 
@@ -288,6 +291,13 @@ def within(operation, name, ids, number):
     """IndexError unless all of the C-contiguous int64 `ids` are from 0 to number - 1."""
     message = f"{text_of('operation', operation)}: {text_of('name', name)} must be from 0 to {{}}, got {{}} at {{}}"
     ndim = ids.ndim
+    if ndim == 0:
+
+        def of_one(operation, name, ids, number):
+            if not 0 <= ids[()] < number:
+                raise Index(message, number - 1, ids[()], ())
+
+        return of_one
 
     def code(operation, name, ids, number):
         flat = ids.reshape(-1)

@@ -248,6 +248,14 @@ def test_prelu_of_a_slope_without_dimensions(rng, dtype, shape):
     np.testing.assert_array_equal(kernels.prelu(x, weight[()]), kernels.prelu(x, weight.reshape(1)))
 
 
+@pytest.mark.parametrize("shape", [(3, 0), (3, 0, 5)], ids=str)
+def test_prelu_of_no_channels(dtype, shape):
+    x, weight = np.zeros(shape, dtype), np.zeros(0, dtype)
+    dx, dweight = kernels.prelu_backward(x, x, weight)
+    assert kernels.prelu(x, weight).shape == dx.shape == shape
+    assert dweight.shape == (0,)
+
+
 @pytest.mark.parametrize("alpha", [-3.0, -0.5, -1e-3])
 def test_celu_grows_without_bound_where_alpha_is_negative(dtype, alpha):
     x = np.array([-np.inf, -2000, -100, -80 * abs(alpha), -1, -1e-3, -1e-30, 0, 1, np.inf, np.nan], dtype)

@@ -158,6 +158,15 @@ def test_logsumexp_of_everything(rng, dtype):
     np.testing.assert_allclose(kernels.logsumexp(x, (0, 1), True), flat.reshape(1, 1), rtol=1e-6)
 
 
+def test_logsumexp_of_a_scalar(dtype):
+    x = np.array(2.5, dtype)
+    y = kernels.logsumexp(x, 0)
+    dx = kernels.logsumexp_backward(np.array(3, dtype), x, y, 0)
+    assert y == x
+    assert dx == 3
+    assert y.shape == dx.shape == ()
+
+
 # --- ties, empty slices, infinities and NaN -------------------------------------------------------------------------
 
 

@@ -405,5 +405,6 @@ def test_errors(error, message, call):
 
 def test_medians_of_nothing(dtype):
     assert np.isnan(kernels.median(np.zeros((0, 3), dtype))) and kernels.median(np.zeros(0, dtype)).dtype == dtype
+    assert kernels.median(np.zeros((0, 3), dtype), keepdim=True).shape == (1,)
     values, indices = kernels.median(np.zeros((0, 3), dtype), 1)
     assert values.shape == indices.shape == (0,)

@@ -115,8 +115,21 @@ def _prelu_backward_range(first, last, dy, x, weight, dx, sums):
 
 
 @jit
-def _prelu_backward(dy, x, weight, dx, sums, threads):
+def _prelu_backward(dy, x, weight, dx, dweight, sums, threads):
     parallel_for(_prelu_backward_range, _prelu_tasks(x, weight), 1, threads, (dy, x, weight, dx, sums))
+    totals, C = np.zeros(dweight.size), dweight.size
+    for row in range(sums.size // max(C, 1)):
+        for c in range(C):
+            totals[c] += np.float64(sums[row * C + c])
+    for c in range(C):
+        dweight[c] = totals[c]
+
+
+@register_jitable
+def _number_of_sums(x, weight):
+    """How many terms of dw all tasks have."""
+    rows = x.shape[2] > 1 or weight.size == 1
+    return _prelu_tasks(x, weight) * (1 if rows else weight.size)
 
 
 def _channels(operation, x, weight):
@@ -214,11 +227,10 @@ def prelu_backward(dy, x, weight):
     """
     dy, x = pair("prelu_backward", dy, "x", x)
     given, (weight, shape) = np.shape(weight), _channels("prelu_backward", x, weight)
-    dx, view = new(x.shape, x.dtype), x.reshape(shape)
-    rows = shape[2] > 1 or weight.size == 1
-    sums = empty(_prelu_tasks(view, weight) * (1 if rows else weight.size), x.dtype)
-    _prelu_backward(dy.reshape(shape), view, weight, dx.reshape(shape), sums, threads_for(x.size))
-    return dx, sums.reshape(-1, weight.size).sum(0, dtype=np.float64).astype(x.dtype).reshape(given)
+    dx, dweight, view = new(x.shape, x.dtype), empty(weight.size, x.dtype), x.reshape(shape)
+    sums = empty(_number_of_sums(view, weight), x.dtype)
+    _prelu_backward(dy.reshape(shape), view, weight, dx.reshape(shape), dweight, sums, threads_for(x.size))
+    return dx, dweight.reshape(given)
 
 
 VARIANTS = {"prelu": {"naive": prelu_naive, "fast": prelu_loops}}

@@ -211,13 +211,12 @@ def logsumexp_backward(dy, x, y, dim, keepdim=False):
     shape = reduced_shape(x.shape, axes, keepdim)
     expect_shape(operation, "dy", dy, shape)
     expect_shape(operation, "y", y, shape)
-    layout = list(runs(x.shape, axes))
-    order = tuple(range(x.ndim))
+    layout, order = list(runs(x.shape, axes)) or [(1, 1, 1)], None
     if len(layout) != 1:  # scattered axes are moved together, to the end
-        order = tuple([axis for axis in order if axis not in axes]) + axes
+        order = tuple([axis for axis in range(x.ndim) if axis not in axes]) + axes
         x = np.ascontiguousarray(x.transpose(order))
         layout = [(y.size, x.size // max(y.size, 1), 1)]
     dx = _checks.new(x.shape, x.dtype)
     if x.size:
         logsumexp_backward_loops(*layout[0], threads_for(x.size), x.ravel(), dy.ravel(), y.ravel(), dx.ravel())
-    return np.ascontiguousarray(dx.transpose(np.argsort(order)))
+    return dx if order is None else np.ascontiguousarray(dx.transpose(np.argsort(order)))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 from numba import boolean, int64
-from numba.types import NamedTuple, NamedUniTuple
+from numba.types import BaseTuple, NamedUniTuple
 
 from kernels import _checks
 from kernels._indices import within
@@ -22,7 +22,7 @@ FORM_TYPE, _SLICES = NamedUniTuple(int64, 2, Form), NamedUniTuple(int64, 2, Slic
 
 
 def _results(kind):
-    return NamedTuple((kind[::1], int64[::1]), Results)
+    return BaseTuple.from_types((kind[::1], int64[::1]), Results)
 
 
 _sort = Compiled(sort_loops, lambda kind: (kind[::1], FORM_TYPE, boolean, _results(kind), _SLICES, int64))
@@ -205,7 +205,7 @@ def median(x, dim=None, keepdim=False):
     if dim is None:
         x = _checks.as_array("median", "x", x)
         if not x.size and x.dtype.kind == "f":
-            return np.full((), np.nan, _checks.numbers("median", "x", x).dtype)
+            return np.full((1,) if keepdim else (), np.nan, _checks.numbers("median", "x", x).dtype)
     sliced = _sliced("median", x if dim is not None else x.reshape(-1), 0 if dim is None else dim)
     if not sliced[-1].n:
         raise ValueError(f"median: nothing to choose from: x is {np.shape(x)}, dim is {dim}")
