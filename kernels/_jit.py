@@ -45,7 +45,7 @@ _MAX_FOLDERS = 6  # older digests are deleted when a new one is made
 def source_digest() -> str:
     """Digest of everything compiled code depends on, apart from signature and CPU.
 
-    No loop depends on the entries (see `_njit`); the digest of their file is part of their own keys.
+    No loop depends on the entries (see `_njit`); the digest of a family's files of entries is part of their own keys.
     """
     digest = hashlib.sha256()
     root = Path(__file__).parent
@@ -59,8 +59,10 @@ def source_digest() -> str:
 
 
 @functools.cache
-def _file_digest(path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _files_digest(folder) -> str:
+    """Of the files of a family's entries, which share helpers."""
+    files = sorted(folder.glob(f"{_ENTRIES}*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _user_cache_folder() -> Path:
@@ -186,7 +188,7 @@ class _Cache(FunctionCache):
         # differs from process to process.) Code for the workqueue layer holds a lock.
         key = sig, codegen.magic_tuple(), self._options, _closure_key(self._py_func)
         path = Path(self._py_func.__code__.co_filename)
-        return (*key, _file_digest(path)) if path.name.startswith(_ENTRIES) else key
+        return (*key, _files_digest(path.parent)) if path.name.startswith(_ENTRIES) else key
 
 
 def _closure_key(function) -> tuple:
