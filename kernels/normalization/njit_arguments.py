@@ -153,31 +153,6 @@ def whole(operation, name, x):
     return code
 
 
-@_check
-def flags(needs, number):
-    """`needs`, which has to be a tuple of so many."""
-    expected = number.literal_value
-    if isinstance(needs, types.BaseTuple) and len(needs) == expected:
-        return lambda needs, number: needs
-    given = len(needs) if isinstance(needs, types.BaseTuple) else 0
-    message = f"zip() argument 2 is {'longer' if given > expected else 'shorter'} than argument 1"
-    nothing = (False,) * expected
-
-    def code(needs, number):
-        if failed():
-            raise ValueError(message)
-        return nothing
-
-    return code
-
-
-@_check
-def wanted(x, need):
-    """The array `x` if it is needed, else one of size 0, which stands for None."""
-    empty = (0,) * x.ndim
-    return lambda x, need: x if need else np.empty(empty, x.dtype)
-
-
 @jit
 def use_streaming(result, arrays, run):
     """As in `arguments`."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import Value, choice, floats, output, threads_for
+from kernels._njit_checks import Value, choice, flags, floats, output, threads_for, wanted
 from kernels.activation import relu_backward
 from kernels.normalization import batch
 from kernels.normalization.arguments import MINIMUM
@@ -13,12 +13,10 @@ from kernels.normalization.evaluation import scale_channels
 from kernels.normalization.njit_arguments import (
     both_or_neither,
     channels,
-    flags,
     matching,
     number,
     parameter,
     use_streaming,
-    wanted,
     writable,
     write_back,
 )

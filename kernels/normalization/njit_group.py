@@ -4,16 +4,14 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import Value, floats, output, threads_for
+from kernels._njit_checks import Value, flags, floats, output, threads_for, wanted
 from kernels.normalization import batch, group
 from kernels.normalization.njit_arguments import (
     both_or_neither,
     channels,
-    flags,
     matching,
     parameter,
     use_streaming,
-    wanted,
     whole,
     writable,
     write_back,

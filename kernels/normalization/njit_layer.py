@@ -8,15 +8,17 @@ from kernels._njit import by_address, in_njit
 from kernels._njit_checks import (
     _check,
     failed,
+    flags,
     floats,
     no_overlap,
     output,
     product,
     text_of,
     threads_for,
+    wanted,
 )
 from kernels.normalization import layer, residual
-from kernels.normalization.njit_arguments import flags, matching, parameter, use_streaming, wanted
+from kernels.normalization.njit_arguments import matching, parameter, use_streaming
 from kernels.normalization.rows import backward_rows, forward_rows
 
 rows_forward, rows_back = by_address(forward_rows, "forward_rows"), by_address(backward_rows, "backward_rows")
