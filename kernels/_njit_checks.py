@@ -106,13 +106,13 @@ def is_contiguous(x):
     return code
 
 
-def _array(operation, name, x, allowed, words):
-    """The code of a check of an array's dtype."""
+def _array(operation, name, x, allowed, words, dtype=np.float64):
+    """The code of a check of an array's dtype; `dtype` is that of what stands for a refused one."""
     operation, name = text_of("operation", operation), text_of("name", name)
     if not isinstance(x, types.Array):
-        return _refused(f"{operation}: {name} must be an array, got {type_name(x)}", 1)
+        return _refused(f"{operation}: {name} must be an array, got {type_name(x)}", 1, dtype)
     if x.dtype not in allowed:
-        return _refused(f"{operation}: {name} must be {words}, got {type_name(x)}", x.ndim)
+        return _refused(f"{operation}: {name} must be {words}, got {type_name(x)}", x.ndim, dtype)
     if x.layout == "C" and x.aligned and x.mutable:
         return lambda operation, name, x: x
     if x.layout == "C" and x.aligned:
@@ -120,13 +120,13 @@ def _array(operation, name, x, allowed, words):
     return lambda operation, name, x: _as_plain(x) if is_contiguous(x) else x.copy()
 
 
-def _refused(message, ndim):
+def _refused(message, ndim, dtype=np.float64):
     shape = (0,) * ndim
 
     def code(operation, name, x):
         if failed():
             raise TypeError(message)
-        return np.empty(shape, np.float64)  # for the types of what follows
+        return np.empty(shape, dtype)  # for the types of what follows
 
     return code
 
@@ -142,7 +142,7 @@ def indices(operation, name, x):
     """`x` as a C-contiguous int64 array."""
     if isinstance(x, types.Array) and x.dtype == types.int32:
         return lambda operation, name, x: x.astype(np.int64)
-    return _array(operation, name, x, WHOLE, "int64 or int32")
+    return _array(operation, name, x, WHOLE, "int64 or int32", np.int64)
 
 
 @_check
@@ -167,6 +167,21 @@ def same_dtype(operation, name_a, a, name_b, b):
     )
 
     def code(operation, name_a, a, name_b, b):
+        raise TypeError(message)
+
+    return code
+
+
+@_check
+def one_dtype(operation, names, arrays):
+    """TypeError unless all arrays have one dtype."""
+    if len({each.dtype for each in arrays}) == 1:
+        return lambda operation, names, arrays: None
+    each = zip(names, arrays, strict=True)
+    found = ", ".join(f"{text_of('name', name)} is {array.dtype}" for name, array in each)
+    message = f"{text_of('operation', operation)}: dtypes differ: {found}"
+
+    def code(operation, names, arrays):
         raise TypeError(message)
 
     return code

@@ -4,22 +4,23 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import flags, floats, threads_for, wanted
+from kernels._njit_checks import flags, floats, one_dtype, threads_for, wanted
 from kernels.attention import backward, driver, functions, njit_positions
-from kernels.attention.njit_arguments import as_rows, four_axes, mask_of, operands_of, rows_of, rule_of
+from kernels.attention.njit_arguments import four_axes, mask_of, operands_of, rows_of, rule_of
 from kernels.attention.njit_results import (
     add_splits,
     add_terms,
     as_given,
-    given_out,
     like_result,
     lse_of,
     masks_gradient,
+    returned,
     saved_terms,
     scores_gradient,
+    target_of,
     terms_of,
 )
-from kernels.attention.njit_views import any_layout, apart, like_any, one_dtype, readable, result_like
+from kernels.attention.njit_views import any_layout, apart, like_any, readable, result_like
 
 __all__ = ["njit_positions"]
 
@@ -57,14 +58,11 @@ def _attention(
         apart(FORWARD, "lse", sums, "attn_mask", attn_mask)
         terms = terms_of(sums, rows, q)
     shape = rows + (v.shape[3],)
-    if out is None:
-        result = result_like(q, v.shape[3], query)
-    else:
-        result = given_out(FORWARD, out, shape, q)
-        apart(FORWARD, "out", out, "query", q)
-        apart(FORWARD, "out", out, "key", k)
-        apart(FORWARD, "out", out, "value", v)
-        apart(FORWARD, "out", out, "attn_mask", attn_mask)
+    result = target_of(FORWARD, out, shape, q, query)
+    apart(FORWARD, "out", out, "query", q)
+    apart(FORWARD, "out", out, "key", k)
+    apart(FORWARD, "out", out, "value", v)
+    apart(FORWARD, "out", out, "attn_mask", attn_mask)
     if q.size and k.size:
         forward_loops(q, k, v, rule, any_layout(result), terms, _threads(q, k, v))
         if lse is not None:
@@ -73,9 +71,7 @@ def _attention(
         result[...] = 0
         if lse is not None:
             sums[...] = -np.inf
-    if out is None:
-        return as_rows(result, shape)
-    return out
+    return returned(out, result, shape)
 
 
 @in_njit(functions.scaled_dot_product_attention_backward)

@@ -6,7 +6,18 @@ from numba.np.numpy_support import as_dtype
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import Value, _check, failed, floats, indices, text_of, threads_for, type_name, within
+from kernels._njit_checks import (
+    Value,
+    _check,
+    failed,
+    floats,
+    indices,
+    one_dtype,
+    text_of,
+    threads_for,
+    type_name,
+    within,
+)
 from kernels.attention import positions, rotary
 from kernels.attention.njit_views import (
     any_layout,
@@ -16,7 +27,6 @@ from kernels.attention.njit_views import (
     has_rows,
     memory_order,
     merged,
-    one_dtype,
     overlap,
     readable,
     result_like,
@@ -140,6 +150,22 @@ def three_axes(x):
 
 
 @_check
+def target_of(operation, name, out, x, given):
+    """The array that receives the result, with four axes; a new one is like `given`, of which `x` is a view."""
+    if isinstance(out, types.NoneType):
+        return lambda operation, name, out, x, given: result_like(four_axes(x), x.shape[x.ndim - 1], given)
+    return lambda operation, name, out, x, given: given_out(operation, name, out, x)
+
+
+@_check
+def returned(out, target, shape):
+    """`out` if it is given, else what has received the result, in its `shape`."""
+    if isinstance(out, types.NoneType):
+        return lambda out, target, shape: as_given(target, shape)
+    return lambda out, target, shape: out
+
+
+@_check
 def given_out(operation, name, out, x):
     """`out` with four axes."""
     operation, wrong = text_of("operation", operation), None
@@ -218,20 +244,15 @@ def _rotary(operation, name, sign):
             )
         ids = row_numbers(operation, name, x, places, cos.shape[0])
         numbers, source = row_positions(operation, name, x, ids), four_axes(x)
-        if out is None:
-            target = result_like(source, source.shape[3], given)
-        else:
-            target = given_out(operation, name, out, x)
-            apart(operation, "out", out, "cos", cos)
-            apart(operation, "out", out, "sin", sin)
+        target = target_of(operation, name, out, x, given)
+        apart(operation, "out", out, "cos", cos)
+        apart(operation, "out", out, "sin", sin)
         if target.size:
             i, j, k = memory_order(source.strides)  # rows are visited in the order in which they lie in memory
             rows, to = _permuted(source, i, j, k), _permuted(any_layout(target), i, j, k)
             factor, threads = x.dtype.type(sign), threads_for(x.size, 0)
             loops(rows, cos, sin, _permuted_rows(numbers, i, j, k), bool(interleaved), factor, to, threads)
-        if out is None:
-            return as_given(target, x.shape)
-        return out
+        return returned(out, target, x.shape)
 
     return rotate
 

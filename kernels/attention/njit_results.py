@@ -8,7 +8,7 @@ from kernels._njit import by_address
 from kernels._njit_checks import Value, _check, failed, output, product, text_of, type_name
 from kernels.attention import arguments
 from kernels.attention.njit_arguments import as_rows, four_axes
-from kernels.attention.njit_views import any_layout, has_rows, merged
+from kernels.attention.njit_views import any_layout, has_rows, merged, result_like
 
 add_broadcast = by_address(arguments.add_broadcast)
 
@@ -107,6 +107,23 @@ def like_result(operation, name, x, shape):
         return four_axes(x)
 
     return code
+
+
+@_check
+def target_of(operation, out, shape, q, query):
+    """The array that receives the result, with four axes; a new one is like `query`, of which `q` is a view."""
+    if isinstance(out, types.NoneType):
+        width = len(shape) - 1
+        return lambda operation, out, shape, q, query: result_like(q, shape[width], query)
+    return lambda operation, out, shape, q, query: given_out(operation, out, shape, q)
+
+
+@_check
+def returned(out, target, shape):
+    """`out` if it is given, else what has received the result, in its `shape`."""
+    if isinstance(out, types.NoneType):
+        return lambda out, target, shape: as_rows(target, shape)
+    return lambda out, target, shape: out
 
 
 @_check

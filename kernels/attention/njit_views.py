@@ -65,21 +65,6 @@ def readable(operation, name, x):
 
 
 @_check
-def one_dtype(operation, names, arrays):
-    """TypeError unless all arrays have one dtype."""
-    if len({each.dtype for each in arrays}) == 1:
-        return lambda operation, names, arrays: None
-    each = zip(names, arrays, strict=True)
-    found = ", ".join(f"{text_of('name', name)} is {array.dtype}" for name, array in each)
-    message = f"{text_of('operation', operation)}: dtypes differ: {found}"
-
-    def code(operation, names, arrays):
-        raise TypeError(message)
-
-    return code
-
-
-@_check
 def like_any(x, of):
     """`x` in the dtype of the array `of`, so that what follows a failed check has the right types."""
     if x.dtype == of.dtype:
