@@ -444,7 +444,7 @@ def wanted(x, need):
     empty = (0,) * x.ndim
     if x.layout == "C":
         return lambda x, need: x if need else np.empty(empty, x.dtype)
-    return lambda x, need: x if need else x[:0].reshape(empty)
+    return lambda x, need: x if need else x[:0]
 
 
 # --- threads ---------------------------------------------------------------------------------------------------------

@@ -281,7 +281,7 @@ def test_attention(operands, options, terms):
     for one, other in zip(found, gradients, strict=True):
         assert_same_bits(one, other) if other is not None else None
         assert other is not None or one is None or one.size == 0
-        assert other is None or one.strides == other.strides or operands[0].ndim == 5
+        assert other is None or one.strides == other.strides or operands[0].ndim == 5 or not one.size
 
 
 def test_attention_into_out():
@@ -437,4 +437,164 @@ SHARED = normal(90)
     ],
 )
 def test_errors_of_positions(name, arguments, options):
+    assert_same_error(name, arguments, options)
+
+
+# --- pooling ---------------------------------------------------------------------------------------------------------
+
+
+def indices_of(name, x, *arguments):
+    return getattr(kernels, name)(x, *arguments, return_indices=True)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "options"),
+    [
+        ("max_pool1d", (normal(3, 20), 3), {"stride": 2, "padding": 1, "ceil_mode": True}),
+        ("max_pool1d", (normal(2, 3, 20)[..., ::2], (3,), None, 1, 2), {"return_indices": True}),
+        ("max_pool1d", (normal(0, 3, 20), 3), {"return_indices": "window"}),
+        ("max_pool2d", (normal(2, 3, 9, 7).transpose(0, 1, 3, 2), (3, 2), (2, 1), (1, 1)), {}),
+        ("max_pool2d", (normal(3, 9, 7), 3, ()), {"return_indices": "window"}),
+        ("max_pool2d", (normal(3, 9, 7), 9, 1, 4), {"return_indices": True}),
+        ("max_pool3d", (normal(2, 5, 6, 7), (1, 2, 3), 1, (0, 1, 1), (1, 2, 1)), {}),
+        ("max_pool3d_backward", (normal(2, 2, 3, 3), (2, 5, 6, 7), indices_of("max_pool3d", normal(2, 5, 6, 7), 2), 2),
+         {}),
+        ("avg_pool1d", (normal(3, 20), 3, 2, 1, True, False), {}),
+        ("avg_pool2d", (normal(2, 3, 9, 7), (3, 2)), {"divisor_override": 5, "padding": (1, 0)}),
+        ("avg_pool3d", (normal(2, 5, 6, 7), 2), {"ceil_mode": True}),
+        ("avg_pool1d_backward", (normal(3, 9), (3, 20), 4, 2), {}),
+        ("avg_pool2d_backward", (normal(3, 4, 3), (3, 8, 6), 2), {}),
+        ("avg_pool3d_backward", (normal(2, 2, 3, 3), (2, 5, 6, 7), 2), {"divisor_override": 3}),
+        ("lp_pool1d", (normal(3, 20) ** 2, 3.5, 3), {}),
+        ("lp_pool2d", (normal(3, 9, 8), np.inf, (3, 2)), {"ceil_mode": True}),
+        ("lp_pool2d", (normal(3, 9, 8) * np.float32(1e25), 2, 2), {}),
+        ("lp_pool3d", (normal(2, 5, 6, 7), 1, 2), {}),
+        ("lp_pool2d_backward", (normal(3, 4, 4), normal(3, 8, 8), normal(3, 4, 4), np.inf, 2), {}),
+        ("lp_pool2d_backward", (normal(3, 4, 4), normal(3, 8, 8) * np.float32(1e-25), normal(3, 4, 4), 3, 2), {}),
+        ("adaptive_avg_pool1d", (normal(3, 20), 3), {}),
+        ("adaptive_avg_pool2d", (normal(2, 3, 9, 8), (None, 4)), {}),
+        ("adaptive_avg_pool2d", (normal(2, 3, 9, 8), (0, 4)), {}),
+        ("adaptive_avg_pool3d", (normal(2, 3, 9, 8), (3, 2, None)), {}),
+        ("adaptive_avg_pool3d", (normal(2, 4, 9, 8), 1), {}),
+        ("adaptive_avg_pool2d_backward", (normal(2, 3, 4, 3), (2, 3, 9, 8)), {}),
+        ("adaptive_avg_pool2d_backward", (normal(2, 3, 3, 4), (2, 3, 9, 8)), {}),
+        ("adaptive_max_pool1d", (normal(3, 20), (3,)), {}),
+        ("adaptive_max_pool2d", (normal(2, 3, 9, 8), (3, 4)), {}),
+        ("adaptive_max_pool2d", (normal(2, 3, 9, 8), 4, True), {}),
+        ("adaptive_max_pool3d", (normal(0, 3, 3, 9, 8), 2), {"return_indices": True}),
+        ("max_unpool2d", (normal(3, 4, 4), indices_of("max_pool2d", normal(3, 9, 8), 2), 2), {"output_size": (9, 8)}),
+        ("max_unpool2d", (normal(3, 4, 4), indices_of("max_pool2d", normal(3, 9, 8), 2), 2, (2, 2), 0, (3, 9, 8)), {}),
+        ("max_unpool1d", (normal(2, 3, 4), indices_of("max_pool1d", normal(2, 3, 8), 2), (2,)), {}),
+        ("max_unpool3d_backward", (normal(2, 4, 6, 8), indices_of("max_pool3d", normal(2, 4, 6, 8), 2)), {}),
+        ("unfold", (normal(2, 3, 9, 8), (3, 2), (1, 2), (1, 0), 2), {}),
+        ("unfold", (normal(3, 9, 8), 2), {"stride": 3}),
+        ("fold", (normal(2, 12, 16), 8, 2), {"stride": (2, 2)}),
+        ("fold", (normal(12, 49), (8, 8), (2, 2)), {}),
+        ("unfold_backward", (normal(2, 12, 49), (2, 3, 8, 8), 2), {}),
+        ("fold_backward", (normal(2, 3, 8, 8), (2, 12, 49), 2), {}),
+        ("interpolate", (normal(2, 3, 9), 4), {}),
+        ("interpolate", (normal(2, 3, 9), None, 1.7, "linear"), {}),
+        ("interpolate", (normal(2, 3, 9, 7), (5, 12), None, "bilinear", True), {}),
+        ("interpolate", (normal(2, 3, 9, 7), None, (0.5, 2), "bicubic"), {"antialias": True}),
+        ("interpolate", (normal(2, 3, 9, 7), None, 0.4, "bilinear"), {"antialias": True,
+                                                                     "recompute_scale_factor": True}),
+        ("interpolate", (normal(2, 3, 3, 4, 5), 4, None, "trilinear", False), {}),
+        ("interpolate", (normal(2, 3, 9, 7), (4, 3), None, "nearest-exact"), {}),
+        ("interpolate", (normal(2, 3, 9, 7), (4, 3), None, "area"), {}),
+        ("interpolate_backward", (normal(2, 3, 4, 3), (2, 3, 9, 7), (4, 3), None, "area"), {}),
+        ("interpolate_backward", (normal(2, 3, 4, 3), (2, 3, 9, 7), (4, 3), None, "bicubic"), {"antialias": True}),
+        ("interpolate_backward", (normal(0, 3, 6), (0, 3, 3)), {"scale_factor": 2}),
+        ("grid_sample", (normal(2, 3, 9, 7), normal(2, 4, 5, 2)), {}),
+        ("grid_sample", (normal(2, 3, 9, 7), normal(2, 4, 5, 2), "bicubic", "border", True), {}),
+        ("grid_sample", (normal(2, 3, 5, 4, 3), normal(2, 4, 5, 2, 3), "nearest", "reflection"), {}),
+        ("grid_sample", (normal(2, 0, 9, 7), normal(2, 4, 5, 2)), {}),
+        ("grid_sample_backward", (normal(2, 3, 4, 5), normal(2, 3, 9, 7), normal(2, 4, 5, 2)),
+         {"needs": (False, True)}),
+        ("grid_sample_backward", (normal(2, 3, 4, 5, 2), normal(2, 3, 5, 4, 3), normal(2, 4, 5, 2, 3)), {}),
+        ("grid_sample_backward", (normal(2, 0, 4, 5), normal(2, 0, 9, 7), normal(2, 4, 5, 2)), {}),
+    ],
+)  # fmt: skip
+def test_poolings(name, arguments, options):
+    assert_same_result(name, arguments, options)
+
+
+BYTES = np.array([[0, 1, 4]], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "options"),
+    [
+        ("max_pool2d", (normal(3, 8, 8).astype(np.int64), 2), {}),
+        ("max_pool2d", (normal(8, 8), 2), {}),
+        ("max_pool2d", (normal(3, 0, 8), 2), {}),
+        ("max_pool2d", (normal(3, 8, 8), 0), {}),
+        ("max_pool2d", (normal(3, 8, 8), (2, 2, 2)), {}),
+        ("max_pool2d", (normal(3, 8, 8), 2.0), {}),
+        ("max_pool2d", (normal(3, 8, 8), 2, 0), {}),
+        ("max_pool2d", (normal(3, 8, 8), 2, None, 2), {}),
+        ("max_pool2d", (normal(3, 8, 8), 9), {}),
+        ("max_pool2d", (normal(3, 8, 8), 2, 1, 1, (9, 1)), {}),
+        ("max_pool2d", (normal(3, 8, 8), 2), {"return_indices": "places"}),
+        ("max_pool2d", (normal(3, 80, 80), 20), {"return_indices": "window"}),
+        ("max_pool1d_backward", (normal(1, 4), (1, 6), BYTES, 2), {}),
+        ("max_pool1d_backward", (normal(1, 3), (1, 6), BYTES, 2), {}),
+        ("max_pool1d_backward", (normal(1, 3), (1, 6), BYTES[0], 2), {}),
+        ("max_pool1d_backward", (normal(1, 3), (1, 6), np.array([[0, 6, 1]]), 2), {}),
+        ("max_pool1d_backward", (normal(1, 3), (1, 6), normal(1, 3), 2), {}),
+        ("avg_pool2d", (normal(3, 8, 8), 2), {"divisor_override": 0}),
+        ("avg_pool2d", (normal(3, 8, 8), 2), {"divisor_override": 2.5}),
+        ("avg_pool1d_backward", (normal(1, 4), (1, 6), 2), {}),
+        ("lp_pool1d", (normal(3, 8), 0, 2), {}),
+        ("lp_pool1d", (normal(3, 8), -np.inf, 2), {}),
+        ("lp_pool1d", (normal(3, 8), None, 2), {}),
+        ("lp_pool1d_backward", (normal(3, 4), normal(3, 8), normal(3, 5), 2, 2), {}),
+        ("lp_pool1d_backward", (normal(3, 4), normal(3, 8, dtype=np.float64), normal(3, 4), 2, 2), {}),
+        ("adaptive_avg_pool1d", (normal(3, 8), None), {}),
+        ("adaptive_avg_pool1d", (normal(3, 8), (None,)), {}),
+        ("adaptive_avg_pool2d", (normal(3, 8, 8), (2, 2, 2)), {}),
+        ("adaptive_avg_pool2d", (normal(3, 8, 8), -1), {}),
+        ("adaptive_avg_pool2d", (normal(8), 2), {}),
+        ("adaptive_avg_pool1d_backward", (normal(3, 4), (2, 8)), {}),
+        ("adaptive_max_pool1d", (normal(3, 8), 2, "window"), {}),
+        ("adaptive_max_pool1d_backward", (normal(1, 2), (1, 3), np.array([[1, 3]])), {}),
+        ("adaptive_max_pool1d_backward", (normal(1, 2), (1, 3), np.array([[1.0, 2.0]])), {}),
+        ("max_unpool1d", (normal(1, 2), np.array([[1, 4]]), 2), {}),
+        ("max_unpool1d", (normal(1, 2), np.array([[1, 2]]), 2), {"output_size": (6,)}),
+        ("max_unpool1d", (normal(1, 2), np.array([[1, 2]]), 2, 1, 2), {}),
+        ("max_unpool1d", (normal(2), np.array([1, 2]), 2), {}),
+        ("max_unpool1d", (normal(1, 2), np.array([[1, 2, 3]]), 2), {}),
+        ("max_unpool1d_backward", (normal(1, 2), np.array([[1, 4]])), {}),
+        ("max_unpool1d_backward", (normal(1, 2), np.array([1])), {}),
+        ("max_unpool1d_backward", (normal(2, 2), np.array([[1, 0]])), {}),
+        ("unfold", (normal(8, 8), 2), {}),
+        ("unfold", (normal(3, 8, 8), 9), {}),
+        ("unfold", (normal(3, 8, 8), 2, 0), {}),
+        ("fold", (normal(5, 16), 8, 2), {}),
+        ("fold", (normal(4, 16), 8, 2), {}),
+        ("fold", (normal(4), 8, 2), {}),
+        ("unfold_backward", (normal(12, 48), (3, 8, 8), 2), {}),
+        ("fold_backward", (normal(3, 8, 8), (12, 48), 2), {}),
+        ("interpolate", (normal(2, 3, 9), 4, None, "cubic"), {}),
+        ("interpolate", (normal(2, 3, 9), 4, None, "bilinear"), {}),
+        ("interpolate", (normal(2, 3, 9), 4, 2.0), {}),
+        ("interpolate", (normal(2, 3, 9),), {}),
+        ("interpolate", (normal(2, 3, 9), 0), {}),
+        ("interpolate", (normal(2, 3, 9), None, -1.0), {}),
+        ("interpolate", (normal(2, 3, 9), None, (2.0, 2.0)), {}),
+        ("interpolate", (normal(2, 3, 9), None, 0.01), {}),
+        ("interpolate", (normal(2, 3, 9), 4), {"align_corners": True}),
+        ("interpolate", (normal(2, 3, 9), 4), {"antialias": True}),
+        ("interpolate", (normal(2, 3, 9), 4), {"recompute_scale_factor": True}),
+        ("interpolate", (normal(2, 0, 9), 4), {}),
+        ("interpolate_backward", (normal(2, 3, 5), (2, 3, 9), 4), {}),
+        ("grid_sample", (normal(2, 3, 9, 7), normal(2, 4, 5, 2), "cubic"), {}),
+        ("grid_sample", (normal(2, 3, 9, 7), normal(2, 4, 5, 2)), {"padding_mode": "ones"}),
+        ("grid_sample", (normal(2, 3, 9), normal(2, 4, 1)), {}),
+        ("grid_sample", (normal(2, 3, 9, 7), normal(1, 4, 5, 2)), {}),
+        ("grid_sample", (normal(2, 3, 9, 7), normal(2, 4, 5, 2, dtype=np.float64)), {}),
+        ("grid_sample", (normal(2, 3, 5, 4, 3), normal(2, 4, 5, 2, 3), "bicubic"), {}),
+        ("grid_sample_backward", (normal(2, 3, 4, 4), normal(2, 3, 9, 7), normal(2, 4, 5, 2)), {}),
+    ],
+)
+def test_errors_of_poolings(name, arguments, options):
     assert_same_error(name, arguments, options)

@@ -201,10 +201,10 @@ def given_out(operation, name, out, x):
     def code(operation, name, out, x):
         if out.shape != x.shape:
             raise Value(other_shape, x.shape, out.shape)
-        if not mutable:
+        if failed() and not mutable:
             raise ValueError(read_only)
         in_place, _ = merged(out.shape, out.strides, 1, end)
-        if not aligned or not has_rows(out) or not (in_place or out.size == 0):
+        if (failed() and not aligned) or not has_rows(out) or not (in_place or out.size == 0):
             raise Value(strides, out.strides)
         if overlap(out, x) and not (address(out) == address(x) and out.strides == x.strides):
             raise ValueError(apart_only)
