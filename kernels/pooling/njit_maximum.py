@@ -48,17 +48,17 @@ first_outside = places.first_outside
 
 
 @_check
-def check_kind(operation, kind, kernel, elements):
+def check_kind(operation, kind, sizes):
     """Errors of `return_indices`."""
     if kind.literal_value in (False, True):
-        return lambda operation, kind, kernel, elements: None
+        return lambda operation, kind, sizes: None
     message = f"{text_of('operation', operation)}: numbers in windows are for at most {MAX_BYTE_PLACES} elements, "
     message += "kernel_size is {}"
 
-    def code(operation, kind, kernel, elements):
+    def code(operation, kind, sizes):
         choice(operation, "return_indices", kind, ("window",))
-        if elements > MAX_BYTE_PLACES:
-            raise Value(message, kernel)
+        if elements_of(sizes) > MAX_BYTE_PLACES:
+            raise Value(message, (sizes[0, 0], sizes[0, 1], sizes[0, 2]))
 
     return code
 
@@ -108,7 +108,7 @@ def _forward(public, dims):
     def pool(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
         x = floats(operation, "x", x)
         w = windows_of(operation, x.shape, dims, (kernel_size, stride, padding, dilation, ceil_mode))
-        check_kind(operation, return_indices, each_of(kernel_size, dims), elements_of(w[1]))
+        check_kind(operation, return_indices, w[1])
         return run_max(x, w, return_indices)
 
     in_njit(public, literal=("return_indices",))(pool)
