@@ -45,7 +45,7 @@ _MAX_FOLDERS = 6  # older digests are deleted when a new one is made
 def source_digest() -> str:
     """Digest of everything compiled code depends on, apart from signature and CPU.
 
-    No loop depends on the entries (see `_njit`); the digest of their family's files is part of their own keys.
+    No loop depends on the entries (see `_njit`); the digest of their files is part of their own keys.
     """
     digest = hashlib.sha256()
     root = Path(__file__).parent
@@ -59,11 +59,11 @@ def source_digest() -> str:
 
 
 @functools.cache
-def _entries_digest(folder) -> str:
-    """Digest of a family's entries, which call helpers of each other's files."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob(f"{_ENTRIES}*.py")):
-        digest.update(path.name.encode())
+def _entries_digest() -> str:
+    """Digest of all entries' files, which call helpers of each other."""
+    digest, root = hashlib.sha256(), Path(__file__).parent
+    for path in sorted(root.rglob(f"{_ENTRIES}*.py")):
+        digest.update(path.relative_to(root).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -199,7 +199,7 @@ class _Cache(FunctionCache):
         # differs from process to process.) Code for the workqueue layer holds a lock.
         key = sig, codegen.magic_tuple(), self._options, _closure_key(self._py_func)
         path = Path(self._py_func.__code__.co_filename)
-        return (*key, _entries_digest(path.parent)) if path.name.startswith(_ENTRIES) else key
+        return (*key, _entries_digest()) if path.name.startswith(_ENTRIES) else key
 
 
 def _closure_key(function) -> tuple:

@@ -106,8 +106,8 @@ def is_contiguous(x):
     return code
 
 
-def _array(operation, name, x, allowed, words):
-    """The code of a check of an array's dtype."""
+def _array(operation, name, x, allowed, words, dtype=np.float64):
+    """The code of a check of an array's dtype; `dtype` is that of what stands for a refused one."""
     operation, name = text_of("operation", operation), text_of("name", name)
     dtype = np.int64 if allowed is WHOLE else np.float64
     if not isinstance(x, types.Array):
@@ -145,7 +145,7 @@ def indices(operation, name, x):
         if x.layout == "F":  # which `astype` would keep
             return lambda operation, name, x: x.copy().astype(np.int64)
         return lambda operation, name, x: x.astype(np.int64)
-    return _array(operation, name, x, WHOLE, "int64 or int32")
+    return _array(operation, name, x, WHOLE, "int64 or int32", np.int64)
 
 
 @_check
@@ -170,6 +170,21 @@ def same_dtype(operation, name_a, a, name_b, b):
     )
 
     def code(operation, name_a, a, name_b, b):
+        raise TypeError(message)
+
+    return code
+
+
+@_check
+def one_dtype(operation, names, arrays):
+    """TypeError unless all arrays have one dtype."""
+    if len({each.dtype for each in arrays}) == 1:
+        return lambda operation, names, arrays: None
+    each = zip(names, arrays, strict=True)
+    found = ", ".join(f"{text_of('name', name)} is {array.dtype}" for name, array in each)
+    message = f"{text_of('operation', operation)}: dtypes differ: {found}"
+
+    def code(operation, names, arrays):
         raise TypeError(message)
 
     return code
@@ -410,6 +425,36 @@ def choice(operation, name, value, allowed):
         return 0
 
     return code
+
+
+# --- gradients -------------------------------------------------------------------------------------------------------
+
+
+@_check
+def flags(needs, number):
+    """`needs`, which has to be a tuple of so many."""
+    expected = number.literal_value
+    if isinstance(needs, types.BaseTuple) and len(needs) == expected:
+        return lambda needs, number: needs
+    given = len(needs) if isinstance(needs, types.BaseTuple) else 0
+    message = f"zip() argument 2 is {'longer' if given > expected else 'shorter'} than argument 1"
+    nothing = (False,) * expected
+
+    def code(needs, number):
+        if failed():
+            raise ValueError(message)
+        return nothing
+
+    return code
+
+
+@_check
+def wanted(x, need):
+    """The array `x` if it is needed, else one of size 0, which stands for None."""
+    empty = (0,) * x.ndim
+    if x.layout == "C":
+        return lambda x, need: x if need else np.empty(empty, x.dtype)
+    return lambda x, need: x if need else x[:0]
 
 
 # --- threads ---------------------------------------------------------------------------------------------------------

@@ -536,7 +536,8 @@ def test_leading_axes_broadcast(rng, dtype, leading, grouped, is_causal):
         np.testing.assert_array_equal(one, other)
     for found, whole, x in zip(*gradients, (q, k, v), strict=True):
         assert found.shape == x.shape
-        np.testing.assert_allclose(found, sum_to(whole, x.shape), rtol=1e-12 if dtype == np.float64 else 1e-5)
+        expected = sum_to(whole.astype(np.float64), x.shape)
+        np.testing.assert_allclose(found, expected, rtol=1e-12 if dtype == np.float64 else 1e-5)
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------

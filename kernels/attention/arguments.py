@@ -8,8 +8,8 @@ import numpy as np
 from numpy import ndarray
 
 from kernels import _checks
+from kernels._jit import jit
 from kernels.attention.scores import ADDITIVE, BOOLEAN, FAR, NO_MASK
-from kernels.gemm.functions import sum_to
 
 BOOL = np.dtype(bool)
 _NONE = {dtype: np.zeros(0, dtype) for dtype in (_checks.FLOAT32, _checks.FLOAT64)}
@@ -124,10 +124,38 @@ def as_given(gradient, shape, rows):
 
     `rows` is that of the `Problem`.
     """
+    whole = (*rows[:-2], *gradient.shape[1:])
+    return summed(gradient, whole[-len(rows) - 1 :], shape)
+
+
+def summed(gradient, whole, shape):
+    """A gradient of the shape `whole`, as it is or with other axes, summed over those that were broadcast from
+    `shape`."""
     if gradient.size == math.prod(shape):
         return gradient.reshape(shape)
-    whole = (*rows[:-2], *gradient.shape[1:])
-    return sum_to(gradient.reshape(whole[-len(rows) - 1 :]), shape)
+    steps, step = [0] * len(whole), 1
+    for axis in range(-1, -len(shape) - 1, -1):
+        steps[axis], step = step if shape[axis] == whole[axis] else 0, step * shape[axis]
+    sums = np.zeros(step)
+    add_broadcast(gradient.reshape(-1), np.array(whole), np.array(steps), sums)
+    return sums.astype(gradient.dtype).reshape(shape)
+
+
+@jit(fastmath=False)
+def add_broadcast(source, sizes, steps, sums):
+    """``sums[index · steps] += source[index]`` for all indices of an array of these sizes."""
+    last = sizes.size - 1
+    index, at = np.zeros(sizes.size, np.int64), 0
+    for first in range(0, source.size, max(sizes[last], 1)):
+        for j in range(sizes[last]):
+            sums[at + j * steps[last]] += source[first + j]
+        for axis in range(last - 1, -1, -1):
+            index[axis] += 1
+            at += steps[axis]
+            if index[axis] < sizes[axis]:
+                break
+            index[axis] = 0
+            at -= steps[axis] * sizes[axis]
 
 
 def _violated_rule(query, key, value, enable_gqa):

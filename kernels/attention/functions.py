@@ -6,7 +6,6 @@ from numpy import ndarray
 from kernels import _checks
 from kernels._threads import threads_for
 from kernels.attention import arguments, backward, driver
-from kernels.gemm.functions import sum_to
 
 
 def scaled_dot_product_attention(
@@ -251,7 +250,7 @@ def scaled_dot_product_attention_backward(
         for gradient in (dq, dk, dv):
             gradient[...] = 0
     if needs[3]:
-        dmask = sum_to(dmask.reshape(*problem.rows, k.shape[2]), mask.shape)
+        dmask = arguments.summed(dmask, (*problem.rows, k.shape[2]), mask.shape)
     given = ((dq, query), (dk, key), (dv, value))
     gradients = (*(arguments.as_given(dx, np.shape(x), problem.rows) for dx, x in given), dmask)
     return tuple(gradient if wanted else None for gradient, wanted in zip(gradients, needs, strict=True))

@@ -12,6 +12,7 @@ import numpy as np
 
 from kernels import _checks
 from kernels._indices import within
+from kernels._jit import jit
 from kernels._threads import threads_for
 from kernels.attention.arguments import readable
 from kernels.attention.rotary import compiled
@@ -136,9 +137,22 @@ def rotary_tables(positions, width, base=10000.0, dtype=np.float32):
         raise ValueError(f"rotary_tables: width must be even and at least 2, got {width}")
     if not base > 0:
         raise ValueError(f"rotary_tables: base must be positive, got {base}")
-    angles = np.outer(np.arange(positions), float(base) ** (np.arange(0, width, 2) / -width))
     dtype = _float("rotary_tables", dtype)
-    return np.cos(angles).astype(dtype), np.sin(angles).astype(dtype)
+    cos, sin = np.empty((2, positions, width // 2), dtype)
+    fill_tables(float(base), cos, sin)
+    return cos, sin
+
+
+@jit(fastmath=False)
+def fill_tables(base, cos, sin):
+    """Cosine and sine of each position (row) and pair (column)."""
+    positions, pairs = cos.shape
+    frequencies = np.empty(pairs)
+    for i in range(pairs):
+        frequencies[i] = base ** (-i / pairs)
+    for p in range(positions):
+        for i in range(pairs):
+            cos[p, i], sin[p, i] = math.cos(p * frequencies[i]), math.sin(p * frequencies[i])
 
 
 def alibi_slopes(heads, dtype=np.float32):
@@ -174,9 +188,20 @@ def alibi_slopes(heads, dtype=np.float32):
     """
     if heads < 1:
         raise ValueError(f"alibi_slopes: heads must be at least 1, got {heads}")
-    power = 2 ** int(math.log2(heads))
-    steps = [2 * (h + 1) if h < power else 2 * (h - power) + 1 for h in range(heads)]
-    return np.exp2(np.array(steps) * (-4.0 / power)).astype(_float("alibi_slopes", dtype))
+    slopes = np.empty(heads, _float("alibi_slopes", dtype))
+    fill_slopes(slopes)
+    return slopes
+
+
+@jit(fastmath=False)
+def fill_slopes(slopes):
+    """The slope of each head."""
+    power = 1
+    while 2 * power <= slopes.size:
+        power *= 2
+    for h in range(slopes.size):
+        step = 2 * (h + 1) if h < power else 2 * (h - power) + 1
+        slopes[h] = 2.0 ** (step * (-4.0 / power))
 
 
 def _float(operation, dtype):

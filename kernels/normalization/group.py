@@ -27,7 +27,7 @@ from kernels._jit import jit
 from kernels._threads import threads_for
 from kernels.machine import lanes
 from kernels.normalization.arguments import MINIMUM, channels, gradient, matching, parameter, use_streaming, wanted
-from kernels.normalization.batch import NO_RUNNING, batch_norm, batch_norm_backward, writable
+from kernels.normalization.batch import NO_RUNNING, batch_norm, batch_norm_backward, writable, write_back
 from kernels.normalization.planes import backward_planes, forward_planes, group_layout
 from kernels.normalization.rows import backward_rows, forward_rows
 
@@ -89,11 +89,36 @@ def _backward(dy, x, shape, saved, dx):
         gradients = dx, *sums.reshape(2, -1)
         saved, options = (np.repeat(weight, L), mean, rstd), (C // groups * L, True, streaming)
         backward_rows[x.dtype](dy, x, x[:0], saved, options, gradients, threads)
-        return tuple(sums.sum(axis=2))
+        dweight, dbias = np.empty(C, x.dtype), np.empty(C, x.dtype)
+        add_positions(gradients[1], L, dweight)
+        add_positions(gradients[2], L, dbias)
+        return dweight, dbias
     gradients = dx, np.empty(C, x.dtype), np.empty(C, x.dtype)
     layout, saved = group_layout(N, C, L, groups), (weight, mean, rstd)
     backward_planes[x.dtype](layout, (dy, x, None), x, saved, (True, streaming), gradients, threads)
     return gradients[1:]
+
+
+@jit
+def add_positions(sums, length, result):
+    """Of each channel, the sum over its `length` positions."""
+    for c in range(result.size):
+        total = 0.0
+        for i in range(c * length, (c + 1) * length):
+            total += sums[i]
+        result[c] = total
+
+
+@jit
+def average_samples(values, result):
+    """Of each channel, the average of its values in all samples."""
+    C = result.size
+    samples = values.size // C
+    for c in range(C):
+        total = 0.0
+        for n in range(samples):
+            total += values[n * C + c]
+        result[c] = total / samples
 
 
 VARIANTS = {"group_norm": {"naive": group_norm_naive, "fast": group_norm_planes}}
@@ -307,8 +332,9 @@ def instance_norm(
     each = tuple(np.tile(values, N) for values in running)  # each sample updates its own, and those are averaged
     statistics = mean.reshape(-1), rstd.reshape(-1), *each
     _forward(x, (N, C, L), (weight, bias), statistics, float(eps), float(momentum), y)
-    for average, of_samples in zip((running_mean, running_var), each, strict=True):
-        average[...] = of_samples.reshape(N, C).mean(axis=0, dtype=np.float64)
+    for average, of_samples in zip(running, each, strict=True):
+        average_samples(of_samples, average)
+    write_back(running, running_mean, running_var)
     return y
 
 

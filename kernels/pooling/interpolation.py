@@ -108,48 +108,46 @@ VARIANTS = {"interpolate": {"naive": interpolate_naive, "rows": interpolate_loop
 # --- places and weights ----------------------------------------------------------------------------------------------
 
 
+NEAREST, EXACT, LINEAR, CUBIC = range(4)  # the kinds of weights
+KINDS = {
+    "nearest": NEAREST,
+    "nearest-exact": EXACT,
+    "linear": LINEAR,
+    "bilinear": LINEAR,
+    "trilinear": LINEAR,
+    "bicubic": CUBIC,
+}
+
+
 @functools.lru_cache(256)
 def tables(mode: str, n: int, out: int, factor: float | None, align_corners, antialias, dtype, backward: bool):
     """Starts, places and weights along one dimension from `n` elements to `out`, or of the gradient, back.
 
     Result o is the sum of ``weights[a] * x[places[a]]`` for ``starts[o] <= a < starts[o + 1]``.
     """
-    if antialias:
-        starts, places, weights = _stretched(mode, n, out, factor, align_corners)
-    else:
-        places, weights = (_nearest if mode.startswith("nearest") else _smooth)(mode, n, out, factor, align_corners)
-        starts = np.arange(out + 1) * places.shape[1]
-        places, weights = places.reshape(-1), weights.reshape(-1)
-    weights = weights.astype(dtype)
-    if not backward:
-        return starts, places, weights
-    results = np.repeat(np.arange(out), np.diff(starts))
-    order = np.argsort(places, kind="stable")
-    return np.searchsorted(places[order], np.arange(n + 1)), results[order], weights[order]
+    options = float(factor or 0.0), align_corners, antialias, backward
+    return make_tables(KINDS[mode], n, out, options, np.empty(0, dtype))
 
 
-def _nearest(mode, n, out, factor, align_corners):
-    # PyTorch computes these places in float32; to choose the same elements, so do we
-    scale = np.float32(1 / factor) if factor else np.float32(n) / np.float32(out)
-    middle = np.float32(0.5 if mode == "nearest-exact" else 0)
-    places = np.floor((np.arange(out, dtype=np.float32) + middle) * scale).astype(np.int64)
-    return np.minimum(places, n - 1)[:, None], np.ones((out, 1))
-
-
-def _smooth(mode, n, out, factor, align_corners):
+@jit(fastmath=False)
+def make_tables(kind, n, out, options, like):
+    """The tables in the dtype of `like`; `options` are (factor or 0, align_corners, antialias, backward)."""
+    factor, align_corners, antialias, backward = options
     scale = _scale(n, out, factor, align_corners)
-    position = np.arange(out) * scale if align_corners else (np.arange(out) + 0.5) * scale - 0.5
-    if mode == "bicubic":
-        first = np.floor(position)
-        t = (position - first)[:, None]
-        weights = _cubic(np.concatenate([1 + t, t, 1 - t, 2 - t], 1), -0.75)
-        return np.clip(first.astype(np.int64)[:, None] + np.arange(-1, 3), 0, n - 1), weights
-    position = np.maximum(position, 0)
-    first = np.minimum(position.astype(np.int64), n - 1)
-    t = np.minimum(position - first, 1)
-    return np.stack([first, np.minimum(first + 1, n - 1)], 1), np.stack([1 - t, t], 1)
+    if antialias:
+        starts, places, weights = _stretched(kind, n, out, scale)
+    else:
+        taps = 1 if kind <= EXACT else 2 if kind == LINEAR else 4
+        starts, places, weights = np.arange(out + 1) * taps, np.empty(out * taps, np.int64), np.empty(out * taps)
+        if kind <= EXACT:
+            _nearest(kind, n, out, factor, places, weights)
+        else:
+            _smooth(kind, n, scale, align_corners, places.reshape(out, taps), weights.reshape(out, taps))
+    rounded = weights.astype(like.dtype)
+    return _backward_tables(n, starts, places, rounded) if backward else (starts, places, rounded)
 
 
+@jit(fastmath=False)
 def _scale(n, out, factor, align_corners):
     """Elements from one result to the next."""
     if align_corners:
@@ -157,25 +155,79 @@ def _scale(n, out, factor, align_corners):
     return 1 / factor if factor else n / out
 
 
+@jit(fastmath=False)
+def _nearest(kind, n, out, factor, places, weights):
+    # PyTorch computes these places in float32; to choose the same elements, so do we
+    scale = np.float32(1 / factor) if factor else np.float32(n) / np.float32(out)
+    middle = np.float32(0.5 if kind == EXACT else 0.0)
+    for o in range(out):
+        places[o] = min(np.int64(np.floor((np.float32(o) + middle) * scale)), n - 1)
+        weights[o] = 1.0
+
+
+@jit(fastmath=False)
+def _smooth(kind, n, scale, align_corners, places, weights):
+    for o in range(len(places)):
+        position = o * scale if align_corners else (o + 0.5) * scale - 0.5
+        if kind == CUBIC:
+            first = np.int64(np.floor(position))
+            t = position - np.floor(position)
+            for k in range(4):
+                places[o, k] = min(max(first + k - 1, 0), n - 1)
+                weights[o, k] = _cubic(1 + t if k == 0 else t if k == 1 else k - 1 - t, -0.75)
+        else:
+            position = max(position, 0.0)
+            first = min(np.int64(position), n - 1)
+            t = min(position - first, 1.0)
+            places[o, 0], places[o, 1] = first, min(first + 1, n - 1)
+            weights[o, 0], weights[o, 1] = 1 - t, t
+
+
+@jit(fastmath=False)
 def _cubic(distance, a):
     """Keys' weight of an element at a distance from 0 to 2."""
-    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
-    return np.where(distance <= 1, near, (((distance - 5) * distance + 8) * distance - 4) * a)
+    if distance <= 1:
+        return ((a + 2) * distance - (a + 3)) * (distance * distance) + 1
+    return (((distance - 5) * distance + 8) * distance - 4) * a
 
 
-def _stretched(mode, n, out, factor, align_corners):
+@jit(fastmath=False)
+def _stretched(kind, n, out, scale):
     """Starts, places and weights of the filter that `antialias` stretches."""
-    scale = _scale(n, out, factor, align_corners)
-    stretch, reach = max(scale, 1.0), 2 if mode == "bicubic" else 1
-    center = (np.arange(out) + 0.5) * scale  # also with align_corners: as PyTorch, corners then lie half a step off
-    first = np.maximum(center - reach * stretch + 0.5, 0).astype(np.int64)
-    counts = np.minimum(center + reach * stretch + 0.5, n).astype(np.int64) - first
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    each = np.repeat(np.arange(out), counts)
-    places = np.arange(starts[-1]) - (starts[:-1] - first)[each]
-    distance = np.minimum(np.abs(places + 0.5 - center[each]) / stretch, reach)
-    weights = _cubic(distance, -0.5) if mode == "bicubic" else 1 - distance
-    return starts, places, weights / np.add.reduceat(weights, starts[:-1])[each]
+    stretch, reach = max(scale, 1.0), 2.0 if kind == CUBIC else 1.0
+    starts, firsts = np.zeros(out + 1, np.int64), np.empty(out, np.int64)
+    for o in range(out):
+        center = (o + 0.5) * scale  # also with align_corners: as PyTorch, corners then lie half a step off
+        firsts[o] = np.int64(max(center - reach * stretch + 0.5, 0.0))
+        starts[o + 1] = starts[o] + np.int64(min(center + reach * stretch + 0.5, np.float64(n))) - firsts[o]
+    places, weights = np.empty(starts[out], np.int64), np.empty(starts[out])
+    for o in range(out):
+        center, total = (o + 0.5) * scale, 0.0
+        for a in range(starts[o], starts[o + 1]):
+            places[a] = firsts[o] + a - starts[o]
+            distance = min(abs(places[a] + 0.5 - center) / stretch, reach)
+            weights[a] = _cubic(distance, -0.5) if kind == CUBIC else 1 - distance
+            total += weights[a]
+        for a in range(starts[o], starts[o + 1]):
+            weights[a] /= total
+    return starts, places, weights
+
+
+@jit(fastmath=False)
+def _backward_tables(n, starts, places, weights):
+    """The tables by place: results in their order, and their weights."""
+    begins = np.zeros(n + 1, np.int64)
+    for place in places:
+        begins[place + 1] += 1
+    for i in range(n):
+        begins[i + 1] += begins[i]
+    ends, results, by_place = begins.copy(), np.empty_like(places), np.empty_like(weights)
+    for o in range(len(starts) - 1):
+        for a in range(starts[o], starts[o + 1]):
+            to = ends[places[a]]
+            results[to], by_place[to] = o, weights[a]
+            ends[places[a]] += 1
+    return begins, results, by_place
 
 
 # --- public functions ------------------------------------------------------------------------------------------------

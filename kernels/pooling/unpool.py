@@ -130,13 +130,19 @@ def max_unpool3d(x, indices, kernel_size, stride=None, padding=0, output_size=No
 
 def _max_unpool(operation, dims, x, indices, kernel_size, stride, padding, output_size):
     x = _checks.floats(operation, "x", x)
-    planes_of(operation, x.shape, dims)
+    shape = result_shape(operation, x.shape, dims, kernel_size, stride, padding, output_size)
+    return scatter(operation, x, indices, shape, dims, put_at)
+
+
+def result_shape(operation, shape, dims, kernel_size, stride, padding, output_size):
+    """The result's shape for an array of `shape`."""
+    planes_of(operation, shape, dims)
     kernel = numbers(operation, "kernel_size", kernel_size, dims, 1)
     stride = kernel if stride is None else numbers(operation, "stride", stride, dims, 1)
     padding = numbers(operation, "padding", padding, dims, 0)
-    plane = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(x.shape[-dims:], stride, padding, kernel, strict=True))
+    plane = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(shape[-dims:], stride, padding, kernel, strict=True))
     if output_size is not None:
-        wanted = tuple(output_size)[-dims:] if len(output_size) in (dims, x.ndim) else ()
+        wanted = tuple(output_size)[-dims:] if len(output_size) in (dims, len(shape)) else ()
         wanted = numbers(operation, "output_size", wanted, dims, 1) if len(wanted) == dims else ()
         if not wanted or any(abs(a - b) >= s for a, b, s in zip(wanted, plane, stride, strict=True)):
             raise ValueError(
@@ -145,9 +151,9 @@ def _max_unpool(operation, dims, x, indices, kernel_size, stride, padding, outpu
         plane = wanted
     if min(plane) < 1:
         raise ValueError(f"{operation}: the result would have shape {plane}: padding {padding} is too large")
-    shape = (*x.shape[:-dims], *plane)
-    check_size(operation, shape)
-    return scatter(operation, x, indices, shape, dims, put_at)
+    result = (*shape[:-dims], *plane)
+    check_size(operation, result)
+    return result
 
 
 def max_unpool1d_backward(dy, indices):

@@ -124,8 +124,10 @@ def _misses(size, stride, padding, dilation, out) -> bool:
     """Whether some window has no element inside the input: dilated, it may have its neighbours on either side of it."""
     if dilation == 1 or not padding:
         return False
-    starts = range(-padding, min(0, (out - 1) * stride - padding + 1), stride)
-    return any(-start % dilation and start % dilation >= size for start in starts)
+    for start in range(-padding, min(0, (out - 1) * stride - padding + 1), stride):
+        if -start % dilation and start % dilation >= size:
+            return True
+    return False
 
 
 def is_vast(w):
