@@ -2,6 +2,9 @@
 
 import numpy as np
 
+__all__ = ["bool", "double", "dtype", "float", "float32", "float64", "get_default_dtype", "int", "int8", "int16"]
+__all__ += ["int32", "int64", "long", "set_default_dtype", "short", "uint8"]
+
 float32 = float = np.dtype(np.float32)
 float64 = double = np.dtype(np.float64)
 int64 = long = np.dtype(np.int64)

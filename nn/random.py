@@ -13,6 +13,10 @@ from nn.operations.indexing import setitem
 from nn.operations.layout import preserve_format, strided
 from nn.storage import Tensor, wrap
 
+__all__ = ["Generator", "bernoulli", "default_generator", "generator", "get_rng_state", "initial_seed", "manual_seed"]
+__all__ += ["multinomial", "normal", "poisson", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like"]
+__all__ += ["randperm", "seed", "set_rng_state"]
+
 
 class Generator(np.random.Generator):
     """A generator of random numbers, NumPy's with PyTorch's methods, seeded by the system.

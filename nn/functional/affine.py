@@ -17,6 +17,8 @@ from nn.operations.reductions import sum as sum_of
 from nn.tape import record
 from nn.tensor import Tensor
 
+__all__ = ["feed_forward", "linear"]
+
 
 def linear(input, weight, bias=None):
     """The affine map ``input @ weight.T + bias``.

@@ -6,6 +6,8 @@ from nn.functional.trilinear import record_factor
 from nn.operations.reductions import sum as sum_of
 from nn.tape import record
 
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
+
 
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Slide a kernel over sequences; see `conv2d`."""

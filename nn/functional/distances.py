@@ -11,6 +11,8 @@ from nn.operations.arithmetic import matmul
 from nn.operations.elementwise import sqrt, where
 from nn.operations.in_place import become
 
+__all__ = ["bilinear", "cosine_similarity", "normalize", "pairwise_distance", "pdist"]
+
 
 def lengths(x, p, dim, keepdim=False):
     """The p-norm along a dimension; its gradient is 0 where it is 0."""

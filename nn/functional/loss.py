@@ -11,6 +11,9 @@ from nn.functional.soft_targets import needs_gradient
 from nn.grad_mode import is_grad_enabled
 from nn.tape import record, record_linear
 
+__all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div"]
+__all__ += ["linear_cross_entropy", "nll_loss"]
+
 
 def cross_entropy(
     input,

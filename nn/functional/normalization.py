@@ -10,6 +10,9 @@ from nn.grad_mode import is_grad_enabled
 from nn.storage import edge
 from nn.tape import record, record_several
 
+__all__ = ["add_layer_norm", "batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm"]
+__all__ += ["rms_norm"]
+
 
 def _data(tensor):
     return None if tensor is None else tensor.array

@@ -11,6 +11,9 @@ from nn.operations.arguments import NUMBERS, as_tensor, operands, record_binary,
 from nn.storage import wrap
 from nn.tape import ieee, record, record_linear
 
+__all__ = ["abs", "add", "div", "floor_divide", "fmod", "matmul", "maximum", "minimum", "mul", "neg", "remainder"]
+__all__ += ["sub"]
+
 
 @ieee
 def add(input, other, *, alpha=1):

@@ -7,6 +7,11 @@ from nn.operations.reductions import check_keepdim, reduced
 from nn.storage import Tensor, wrap
 from nn.tape import ieee
 
+__all__ = ["all", "allclose", "any", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or"]
+__all__ += ["bitwise_right_shift", "bitwise_xor", "eq", "equal", "ge", "gt", "is_complex", "is_floating_point"]
+__all__ += ["is_nonzero", "is_signed", "is_tensor", "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf"]
+__all__ += ["le", "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne", "result_type"]
+
 
 def _comparison(name, ufunc, meaning):
     @ieee

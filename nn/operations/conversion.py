@@ -10,6 +10,9 @@ from nn.operations.layout import contiguous_format, preserve_format
 from nn.storage import wrap
 from nn.tape import record, record_linear
 
+__all__ = ["clone", "detach"]
+
+
 # PyTorch's names of tensor types
 TYPES = {
     "FloatTensor": dtypes.float32,

@@ -5,6 +5,8 @@ import numpy as np
 from nn.operations.arguments import floating
 from nn.storage import wrap
 
+__all__ = ["argwhere", "bincount", "histc", "nonzero"]
+
 
 def nonzero(input, *, as_tuple=False):
     """The indices of the elements that are not 0: rows of a matrix, or a tuple of a vector for each dimension."""

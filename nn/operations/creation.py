@@ -16,6 +16,9 @@ from nn.operations.in_place import become
 from nn.operations.layout import contiguous_format, preserve_format, strided
 from nn.storage import Tensor, wrap
 
+__all__ = ["arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_dlpack", "from_numpy", "full"]
+__all__ += ["full_like", "linspace", "logspace", "ones", "ones_like", "tensor", "zeros", "zeros_like"]
+
 
 def dtype_of(name, dtype):
     """A dtype that tensors have; the default one for None."""

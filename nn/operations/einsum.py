@@ -22,6 +22,8 @@ from nn.operations.orders import permute
 from nn.operations.reductions import sum
 from nn.tape import record_linear
 
+__all__ = ["einsum"]
+
 
 def einsum(equation, *operands):
     """The sum of products that an equation describes.

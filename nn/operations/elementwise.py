@@ -21,6 +21,8 @@ from nn.operations.conversion import to
 from nn.storage import Tensor, wrap
 from nn.tape import ieee, record
 
+__all__ = ["clamp", "exp", "log", "masked_fill", "pow", "relu", "sigmoid", "sqrt", "tanh", "where"]
+
 PLAIN_BOUNDS = {int, float, type(None)}  # bounds that NumPy converts to the array's dtype by itself
 
 

@@ -14,6 +14,10 @@ from nn.operations.conversion import to
 from nn.operations.elementwise import clamp, exp, sqrt
 from nn.tape import ieee, record
 
+__all__ = ["acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "deg2rad", "digamma", "erf", "erfc"]
+__all__ += ["exp2", "expm1", "lgamma", "log1p", "log2", "log10", "logit", "rad2deg", "reciprocal", "rsqrt", "sin"]
+__all__ += ["sinh", "square", "tan"]
+
 
 @ieee
 def _smooth(name, input, function, backward, derivative=None):

@@ -7,6 +7,8 @@ from nn.operations.arguments import operands, record_binary, scaled
 from nn.storage import wrap
 from nn.tape import ieee, record
 
+__all__ = ["ceil", "copysign", "floor", "frac", "heaviside", "round", "sign", "signbit", "trunc"]
+
 
 def _step(name, input, y):
     """Record a result that is constant almost everywhere: its gradient is 0."""

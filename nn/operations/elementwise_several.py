@@ -10,6 +10,9 @@ from nn.operations.elementwise import clamp, exp, pow
 from nn.storage import wrap
 from nn.tape import ieee, record, record_linear
 
+__all__ = ["addcdiv", "addcmul", "atan2", "clamp_max", "clamp_min", "float_power", "hypot", "lerp", "logaddexp"]
+__all__ += ["nan_to_num", "positive", "rsub", "true_divide"]
+
 
 @ieee
 def atan2(input, other):

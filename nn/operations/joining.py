@@ -12,6 +12,9 @@ from nn.operations.shapes import atleast_1d, atleast_2d, atleast_3d, reshape
 from nn.storage import Tensor, wrap
 from nn.tape import record, record_several
 
+__all__ = ["cat", "chunk", "column_stack", "concat", "concatenate", "dsplit", "dstack", "hsplit", "hstack", "narrow"]
+__all__ += ["row_stack", "select", "split", "split_with_sizes", "stack", "tensor_split", "unbind", "vsplit", "vstack"]
+
 
 def _split_axis(input, name, dim):
     """The dimension to split, counted from the front, and its length; ValueError for a 0-d tensor."""

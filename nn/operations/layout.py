@@ -5,6 +5,8 @@ import math
 from nn.device import CPU
 from nn.operations.arguments import axis_of
 
+__all__ = ["Size", "channels_last", "contiguous_format", "numel", "preserve_format", "strided"]
+
 strided = "strided"  # the only layout
 contiguous_format = "contiguous_format"
 preserve_format = "preserve_format"

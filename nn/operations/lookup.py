@@ -11,6 +11,8 @@ from nn.operations.shapes import broadcast_shapes, expand, reshape
 from nn.storage import Tensor, wrap
 from nn.tape import record_linear
 
+__all__ = ["gather", "index_fill", "index_select", "masked_scatter", "masked_select", "take", "take_along_dim"]
+
 DTYPES = tuple(map(np.dtype, (np.float32, np.float64, np.int64, np.int32, np.bool_)))  # of the kernels
 
 

@@ -10,6 +10,8 @@ from nn.operations.shapes import expand, reshape
 from nn.storage import Tensor
 from nn.tape import record_linear
 
+__all__ = ["diag", "diag_embed", "diagonal", "meshgrid", "trace", "tril", "tril_indices", "triu", "triu_indices"]
+
 
 def _at_least(name, input, ndim):
     if input.array.ndim < ndim:

@@ -16,6 +16,8 @@ from nn.operations.shapes import squeeze, unsqueeze
 from nn.storage import wrap
 from nn.tape import ieee, record
 
+__all__ = ["cdist", "dist", "norm"]
+
 NO_SINGULAR_VALUES = "2, -2 and 'nuc' need singular values, which are not supported"
 
 

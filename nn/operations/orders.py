@@ -8,6 +8,9 @@ from nn.operations.arguments import axes_of, axis_of, sizes_of
 from nn.operations.shapes import reshape
 from nn.tape import record_linear
 
+__all__ = ["flip", "fliplr", "flipud", "moveaxis", "movedim", "permute", "roll", "rot90", "swapaxes", "swapdims", "t"]
+__all__ += ["transpose"]
+
 
 def transpose(input, dim0, dim1):
     """Swap two dimensions."""

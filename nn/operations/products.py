@@ -10,6 +10,9 @@ from nn.operations.orders import permute
 from nn.operations.reductions import sum
 from nn.operations.shapes import reshape
 
+__all__ = ["addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "chain_matmul", "dot", "ger", "inner", "mm", "mv"]
+__all__ += ["outer", "tensordot", "vdot"]
+
 
 def _expect(name, **operands):
     """ValueError unless each tensor has the number of dimensions that is given with it."""

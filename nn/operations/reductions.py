@@ -12,6 +12,8 @@ from nn.operations.elementwise import exp, where
 from nn.storage import wrap
 from nn.tape import record, record_linear
 
+__all__ = ["count_nonzero", "log_softmax", "logsumexp", "mean", "nanmean", "nansum", "prod", "softmax", "sum"]
+
 
 def reduced(name, reduction, x, dim, keepdim):
     """A NumPy reduction as a tensor, over `dim`: an int, several, or None or an empty tuple for all."""

@@ -11,6 +11,8 @@ from nn.operations.shapes import broadcast_tensors, expand, reshape, unsqueeze
 from nn.storage import Tensor, wrap
 from nn.tape import record, record_linear
 
+__all__ = ["block_diag", "cartesian_prod", "kron", "repeat_interleave", "tile"]
+
 
 def repeat(input, repeats, *more):
     """Copies of the whole tensor side by side: a number for each dimension, a tuple or several ints; new ones in front.

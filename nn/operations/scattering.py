@@ -10,6 +10,8 @@ from nn.operations.shapes import expand
 from nn.storage import Tensor, wrap
 from nn.tape import record, record_linear
 
+__all__ = ["index_add", "index_copy", "scatter", "scatter_add", "scatter_reduce"]
+
 
 def _source(name, src, x):
     """The tensor among `src`, or None, and its values, of the dtype of `x`."""

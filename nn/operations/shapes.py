@@ -8,6 +8,9 @@ from nn.operations.arguments import axis_of, numpy_names, sizes_of, unbroadcast
 from nn.storage import Tensor
 from nn.tape import record, record_linear
 
+__all__ = ["atleast_1d", "atleast_2d", "atleast_3d", "broadcast_shapes", "broadcast_tensors", "broadcast_to", "flatten"]
+__all__ += ["ravel", "reshape", "squeeze", "unflatten", "unsqueeze"]
+
 
 def _in_shape(name, x, sizes):
     """`x` in another shape, with an error that names the shapes."""

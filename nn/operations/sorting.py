@@ -15,6 +15,9 @@ from nn.operations.shapes import expand, reshape, squeeze
 from nn.storage import Tensor, wrap
 from nn.tape import record, record_linear
 
+__all__ = ["argsort", "bucketize", "kthvalue", "median", "msort", "nanmedian", "nanquantile", "quantile"]
+__all__ += ["searchsorted", "sort", "topk", "unique", "unique_consecutive"]
+
 
 def _chosen(name, input, values, places, dim):
     """Record elements that were taken along `dim` from these places; the dimension may be missing in the result."""
