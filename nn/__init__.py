@@ -41,6 +41,7 @@ from nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, F
 from nn.dtypes import *
 from nn.embedding import Embedding, EmbeddingBag
 from nn.flatten import ChannelShuffle, Flatten, Unflatten
+from nn.fractional_pooling import FractionalMaxPool2d, FractionalMaxPool3d
 from nn.fusion import fuse
 from nn.grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from nn.lazy import *
@@ -74,6 +75,7 @@ __all__ += ["is_grad_enabled", "no_grad", "set_grad_enabled", "Identity", "Linea
 __all__ += ["gradgradcheck", "observe", "DataParallel", "Buffer", "Parameter", "UninitializedBuffer"]
 __all__ += ["UninitializedParameter", "ParameterDict", "ParameterList", "set_printoptions", "GRU", "LSTM", "RNN"]
 __all__ += ["GRUCell", "LSTMCell", "RNNCell", "load", "save", "Tensor", "can_cast", "finfo", "iinfo"]
+__all__ += ["FractionalMaxPool2d", "FractionalMaxPool3d"]
 __all__ += activation.__all__
 __all__ += dtypes.__all__
 __all__ += lazy.__all__

@@ -12,10 +12,12 @@ from nn.functional import (
     attention,
     convolution,
     distances,
+    fractional_pooling,
     grids,
     likelihoods,
     loss,
     margins,
+    multi_head,
     normalization,
     padding,
     pooling,
@@ -33,10 +35,12 @@ from nn.functional.attention import *
 from nn.functional.convolution import *
 from nn.functional.distances import *
 from nn.functional.embedding import embedding, embedding_bag, one_hot
+from nn.functional.fractional_pooling import *
 from nn.functional.grids import *
 from nn.functional.likelihoods import *
 from nn.functional.loss import *
 from nn.functional.margins import *
+from nn.functional.multi_head import *
 from nn.functional.normalization import *
 from nn.functional.padding import *
 from nn.functional.pooling import *
@@ -53,10 +57,12 @@ __all__ += affine.__all__
 __all__ += attention.__all__
 __all__ += convolution.__all__
 __all__ += distances.__all__
+__all__ += fractional_pooling.__all__
 __all__ += grids.__all__
 __all__ += likelihoods.__all__
 __all__ += loss.__all__
 __all__ += margins.__all__
+__all__ += multi_head.__all__
 __all__ += normalization.__all__
 __all__ += padding.__all__
 __all__ += pooling.__all__

@@ -265,6 +265,8 @@ def triplet_margin_with_distance_loss(
     """
     if number(margin) <= 0:
         raise ValueError(f"triplet_margin_loss: margin must be positive, got {margin}")
+    for argument, tensor in (("anchor", anchor), ("positive", positive), ("negative", negative)):
+        checked("triplet_margin_loss", tensor, argument)
     if not anchor.ndim == positive.ndim == negative.ndim:
         shapes = f"{anchor.shape}, {positive.shape} and {negative.shape}"
         raise ValueError(f"triplet_margin_loss: numbers of dimensions differ: got {shapes}")

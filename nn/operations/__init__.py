@@ -26,6 +26,7 @@ from nn.operations import (
     scattering,
     shapes,
     sorting,
+    strides,
 )
 from nn.operations.aliases import *
 from nn.operations.arithmetic import *
@@ -53,6 +54,7 @@ from nn.operations.scans import *
 from nn.operations.scattering import *
 from nn.operations.shapes import *
 from nn.operations.sorting import *
+from nn.operations.strides import *
 
 __all__ = ["einsum"]
 __all__ += aliases.__all__
@@ -80,3 +82,4 @@ __all__ += scans.__all__
 __all__ += scattering.__all__
 __all__ += shapes.__all__
 __all__ += sorting.__all__
+__all__ += strides.__all__

@@ -7,7 +7,7 @@ import numpy as np
 
 import kernels
 from nn.dtypes import get_default_dtype
-from nn.operations.arguments import NUMBERS, as_tensor, operands, record_binary, scaled, sum_to
+from nn.operations.arguments import NUMBERS, array_of, as_tensor, operands, record_binary, scaled, sum_to
 from nn.storage import wrap
 from nn.tape import ieee, record, record_linear
 
@@ -129,14 +129,14 @@ def floor_divide(input, other):
 
 def neg(input):
     """The negated elements."""
-    if input.array.dtype.kind == "b":
+    if array_of("neg", input).dtype.kind == "b":
         raise TypeError("neg: bools have no negative; use ~")
     return record_linear("neg", np.negative, np.negative, input)
 
 
 def abs(input):
     """The magnitudes of the elements; the gradient at 0 is 0."""
-    x = input.array
+    x = array_of("abs", input)
 
     def backward(dy):
         return np.where(x > 0, dy, np.where(x < 0, -dy, 0))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nn.operations.arguments import NUMBERS, match, numpy_names
+from nn.operations.arguments import NUMBERS, array_of, match, numpy_names
 from nn.operations.reductions import check_keepdim, reduced
 from nn.storage import Tensor, wrap
 from nn.tape import ieee
@@ -15,13 +15,20 @@ __all__ += ["le", "logical_and", "logical_not", "logical_or", "logical_xor", "lt
 
 def _comparison(name, ufunc, meaning):
     @ieee
-    def compare(input, other):
+    def operator(input, other):
         if not isinstance(other, (Tensor, np.ndarray, *NUMBERS)):
             return NotImplemented
-        return wrap(np.asarray(ufunc(input.array, other.array if isinstance(other, Tensor) else other)))
+        return wrap(np.asarray(ufunc(array_of(name, input), other.array if isinstance(other, Tensor) else other)))
+
+    def compare(input, other):
+        result = operator(input, other)
+        if result is NotImplemented:
+            raise TypeError(f"{name}: expected a Tensor, an array or a number, got {type(other).__name__}")
+        return result
 
     compare.__name__ = compare.__qualname__ = name
     compare.__doc__ = f"Whether each element {meaning}; tensors and numbers broadcast."
+    compare.operator = operator  # which lets Python ask an operand of another type
     return compare
 
 
@@ -43,7 +50,7 @@ logical_xor = _comparison("logical_xor", np.logical_xor, "or the other is true (
 
 def logical_not(input):
     """Whether each element is false (zero)."""
-    return wrap(np.asarray(np.logical_not(input.array)))
+    return wrap(np.asarray(np.logical_not(array_of("logical_not", input))))
 
 
 def _shift(name, ufunc, input, other):
@@ -65,7 +72,7 @@ def bitwise_right_shift(input, other):
 
 def bitwise_not(input):
     """Not: of bools, whether each is false; of integers, each bit flipped."""
-    return wrap(np.asarray(~input.array))
+    return wrap(np.asarray(~array_of("bitwise_not", input)))
 
 
 @numpy_names
@@ -86,12 +93,12 @@ def any(input, dim=None, keepdim=False):
 
 def equal(input, other):
     """Whether two tensors have one shape and equal elements: True or False."""
-    return np.array_equal(input.array, other.array)
+    return np.array_equal(array_of("equal", input), array_of("equal", other, "other"))
 
 
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether each element differs from the other's by at most ``atol + rtol * abs(other)``."""
-    x, y = input.array, other.array
+    x, y = array_of("isclose", input), array_of("isclose", other, "other")
     if not (rtol >= 0 and atol >= 0):
         raise ValueError(f"isclose: rtol and atol must not be negative, got {rtol} and {atol}")
     if x.dtype != y.dtype:
@@ -106,27 +113,27 @@ def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 
 def isnan(input):
     """Whether each element is NaN."""
-    return wrap(np.asarray(np.isnan(input.array)))
+    return wrap(np.asarray(np.isnan(array_of("isnan", input))))
 
 
 def isinf(input):
     """Whether each element is infinite."""
-    return wrap(np.asarray(np.isinf(input.array)))
+    return wrap(np.asarray(np.isinf(array_of("isinf", input))))
 
 
 def isfinite(input):
     """Whether each element is neither infinite nor NaN."""
-    return wrap(np.asarray(np.isfinite(input.array)))
+    return wrap(np.asarray(np.isfinite(array_of("isfinite", input))))
 
 
 def isposinf(input):
     """Whether each element is plus infinity."""
-    return wrap(np.asarray(input.array == np.inf))
+    return wrap(np.asarray(array_of("isposinf", input) == np.inf))
 
 
 def isneginf(input):
     """Whether each element is minus infinity."""
-    return wrap(np.asarray(input.array == -np.inf))
+    return wrap(np.asarray(array_of("isneginf", input) == -np.inf))
 
 
 def is_tensor(obj):
@@ -136,22 +143,25 @@ def is_tensor(obj):
 
 def is_floating_point(input):
     """Whether the dtype is float32 or float64."""
-    return input.array.dtype.kind == "f"
+    return array_of("is_floating_point", input).dtype.kind == "f"
 
 
 def is_complex(input):
     """Whether the dtype is complex: never, there are no complex tensors."""
-    return False
+    return array_of("is_complex", input).dtype.kind == "c"
 
 
 def is_signed(input):
     """Whether the dtype has negative numbers."""
-    return input.array.dtype.kind in "fi"
+    return array_of("is_signed", input).dtype.kind in "fi"
 
 
 def is_nonzero(input):
     """Whether the only element is not zero; ValueError if there is not exactly one."""
-    return input.item() != 0
+    x = array_of("is_nonzero", input)
+    if x.size != 1:
+        raise ValueError(f"is_nonzero: needs a tensor of one element, this one is {x.shape}")
+    return x.item() != 0
 
 
 def result_type(tensor1, tensor2):

@@ -4,6 +4,7 @@ import numpy as np
 
 import kernels
 from nn.operations.arguments import (
+    array_of,
     as_array,
     as_tensor,
     inexact,
@@ -62,15 +63,16 @@ def _integer_power(x, y):
 
 def exp(input):
     """e to the power of each element."""
-    y = kernels.exp(inexact(input))
+    y = kernels.exp(inexact("exp", input))
     return record("exp", y, (input,), lambda dy: kernels.exp_backward(dy, y), derivative=mul, saves_result=True)
 
 
 def relu(input):
     """The larger of each element and 0."""
-    if input.array.dtype.kind in "iu":
-        return wrap(np.maximum(input.array, 0))
-    y = kernels.relu(input.array)
+    x = array_of("relu", input)
+    if x.dtype.kind in "iu":
+        return wrap(np.maximum(x, 0))
+    y = kernels.relu(x)
 
     def backward(dy):
         return kernels.relu_backward(dy, y)
@@ -83,7 +85,7 @@ def relu(input):
 
 def sigmoid(input):
     """1 / (1 + exp(-x))."""
-    y = kernels.sigmoid(inexact(input))
+    y = kernels.sigmoid(inexact("sigmoid", input))
 
     def derivative(dy, y):
         return mul(dy, mul(y, sub(1, y)))
@@ -95,7 +97,7 @@ def sigmoid(input):
 
 def tanh(input):
     """The hyperbolic tangent."""
-    y = kernels.tanh(inexact(input))
+    y = kernels.tanh(inexact("tanh", input))
 
     def derivative(dy, y):
         return mul(dy, sub(1, mul(y, y)))
@@ -108,14 +110,14 @@ def tanh(input):
 @ieee
 def log(input):
     """The natural logarithm; NaN below 0."""
-    x = inexact(input)
+    x = inexact("log", input)
     return record("log", np.log(x), (input,), lambda dy: dy / x, (input,), derivative=div)
 
 
 @ieee
 def sqrt(input):
     """The square root; NaN below 0."""
-    y = np.sqrt(inexact(input))
+    y = np.sqrt(inexact("sqrt", input))
 
     def derivative(dy, y):
         return div(dy, add(y, y))
@@ -131,7 +133,7 @@ def clamp(input, min=None, max=None):
     """
     if min is None and max is None:
         raise ValueError("clamp: needs min or max")
-    x = input.array
+    x = array_of("clamp", input)
     low, high = (bound.array if isinstance(bound, Tensor) else bound for bound in (min, max))
     if x.dtype.kind != "f" or not {type(low), type(high)} <= PLAIN_BOUNDS:
         if low is not None:
@@ -200,7 +202,7 @@ def where(condition, input=None, other=None):
 
 def masked_fill(input, mask, value):
     """`value`, a number or a 0-d tensor, where `mask` is true, else the element; the dtype does not change."""
-    m, x = mask_of("masked_fill", "mask", mask), input.array
+    m, x = mask_of("masked_fill", "mask", mask), array_of("masked_fill", input)
     value = to(value, x.dtype) if isinstance(value, Tensor) else wrap(number_of("masked_fill", value, x.dtype))
     if value.array.ndim:
         raise ValueError(f"masked_fill: value must be a number or a 0-d tensor, got shape {value.array.shape}")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from nn.dtypes import float64
-from nn.operations.arguments import as_tensor, inexact, operands, record_binary
+from nn.operations.arguments import array_of, as_tensor, inexact, operands, record_binary
 from nn.operations.arithmetic import add, div, mul, neg, sub
 from nn.operations.conversion import to
 from nn.operations.elementwise import clamp, exp, pow
@@ -41,7 +41,7 @@ def _inexact(name, input, other):
     a, b, x, y = operands(name, input, other)
     if x.dtype.kind == "f":
         return a, b, x, y
-    return a, b, inexact(wrap(x)), inexact(wrap(y))
+    return a, b, inexact(name, wrap(x)), inexact(name, wrap(y))
 
 
 @ieee
@@ -120,7 +120,7 @@ def float_power(input, exponent):
 
 def positive(input):
     """The tensor itself; TypeError for bools."""
-    if input.array.dtype.kind == "b":
+    if array_of("positive", input).dtype.kind == "b":
         raise TypeError("positive: not defined for bools")
     return input
 
@@ -137,7 +137,7 @@ def clamp_max(input, max):
 
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
     """NaN and infinities replaced: by 0, and by the largest and smallest number of the dtype, if nothing is given."""
-    x = input.array
+    x = array_of("nan_to_num", input)
     if x.dtype.kind != "f":
         return wrap(x.copy())
     limits = np.finfo(x.dtype)

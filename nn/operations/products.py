@@ -3,7 +3,7 @@
 import itertools
 import math
 
-from nn.operations.arguments import axis_of
+from nn.operations.arguments import array_of, axis_of, tensors_of
 from nn.operations.arithmetic import add, matmul, mul, reshaped
 from nn.operations.conversion import to
 from nn.operations.orders import permute
@@ -17,7 +17,7 @@ __all__ += ["outer", "tensordot", "vdot"]
 def _expect(name, **operands):
     """ValueError unless each tensor has the number of dimensions that is given with it."""
     for argument, (tensor, ndim) in operands.items():
-        if tensor.array.ndim != ndim:
+        if array_of(name, tensor, argument).ndim != ndim:
             raise ValueError(f"{name}: {argument} must have {ndim} dimensions, got shape {tensor.array.shape}")
 
 
@@ -54,7 +54,7 @@ def vdot(input, other):
 
 def inner(input, other):
     """The sums of products over the last dimensions of both; of a number, the product with it."""
-    x, y = input.array, other.array
+    x, y = array_of("inner", input), array_of("inner", other, "other")
     if not (x.ndim and y.ndim):
         return mul(input, other)
     if x.shape[-1] != y.shape[-1]:
@@ -122,7 +122,7 @@ def tensordot(a, b, dims=2):
     ValueError
         Lengths differ, or one list is longer.
     """
-    x, y = a.array, b.array
+    x, y = array_of("tensordot", a, "a"), array_of("tensordot", b, "b")
     if isinstance(dims, int):
         if not 0 <= dims <= min(x.ndim, y.ndim):
             raise ValueError(f"tensordot: dims must be from 0 to {min(x.ndim, y.ndim)}, got {dims}")
@@ -150,7 +150,7 @@ def multi_dot(tensors):
 
     Reference: Cormen et al., "Introduction to Algorithms", section 15.2.
     """
-    tensors = list(tensors)
+    tensors = list(tensors_of("multi_dot", tensors))
     if len(tensors) < 2:
         raise ValueError(f"multi_dot: needs at least 2 tensors, got {len(tensors)}")
     first, last = tensors[0].array.ndim == 1, tensors[-1].array.ndim == 1
@@ -164,6 +164,7 @@ def multi_dot(tensors):
 
 def chain_matmul(*matrices):
     """The product of several matrices, in the order that multiplies least; as `multi_dot`."""
+    tensors_of("chain_matmul", matrices)
     return matrices[0] if len(matrices) == 1 else _chained("chain_matmul", matrices)
 
 

@@ -143,7 +143,7 @@ def logsumexp(input, dim, keepdim=False):
         for each in dim if isinstance(dim, (tuple, list)) else (dim,):
             axis_of("logsumexp", each, 0)
         return logsumexp(reshaped(input, (1,)), 0)
-    x, dim = inexact(input), dims_of(dim)
+    x, dim = inexact("logsumexp", input), dims_of(dim)
     y = kernels.logsumexp(x, dim, keepdim)
 
     def backward(dy):

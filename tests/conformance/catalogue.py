@@ -201,6 +201,11 @@ OTHER = {
             *("empty", "empty_like", "new_empty"),
         )
     },
+    **{
+        f"{prefix}{d}d": "random places of windows; tests/nn/test_fractional_pooling.py"
+        for prefix in ("nn.functional.fractional_max_pool", "nn.FractionalMaxPool")
+        for d in (2, 3)
+    },
     "normal.in_place": "random numbers; the distribution is tested in tests/nn/test_random.py",
     "normal.number_mean": "random numbers; the distribution is tested in tests/nn/test_random.py",
     "broadcast_shapes": "takes and returns shapes; tests/nn/operations/test_shapes.py",
@@ -240,6 +245,7 @@ OTHER = {
             "test_distance": ("affine_grid",),
             "test_lazy": ("native_channel_shuffle", "upsample"),
             "test_pooling": (f"{pool}_pool{d}d_with_indices" for pool in ("max", "adaptive_max") for d in (1, 2, 3)),
+            "test_fractional_pooling": (f"fractional_max_pool{d}d_with_indices" for d in (2, 3)),
         }.items()
         for name in names
     },

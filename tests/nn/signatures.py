@@ -32,6 +32,8 @@ NAMESPACES = {
     "torch.optim": (torch.optim, nn.optim),
     "torch.optim.lr_scheduler": (torch.optim.lr_scheduler, nn.optim.lr_scheduler),
     "torch.utils.data": (torch.utils.data, nn.utils.data),
+    "torch.linalg": (torch.linalg, nn.linalg),
+    "torch.distributions": (torch.distributions, nn.distributions),
 }
 MEANINGLESS = {
     "device": "all tensors are on the CPU",
