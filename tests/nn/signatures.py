@@ -136,6 +136,7 @@ def _parsed(text):
             continue
         name = "*" + name.removesuffix("...") if name.endswith("...") else name
         parameters.append(Parameter(name, keyword, _value(default) if default else NONE))
+        keyword = keyword or (name[0] == "*" and name[1:2] != "*")
     return parameters
 
 
