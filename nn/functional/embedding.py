@@ -119,7 +119,9 @@ def embedding_bag(
     """
     ids, starts = constant("embedding_bag", input), constant("embedding_bag", offsets)
     table = checked("embedding_bag", weight, "weight").array
-    factors = None if per_sample_weights is None else per_sample_weights.array
+    factors = per_sample_weights
+    if factors is not None:
+        factors = checked("embedding_bag", factors, "per_sample_weights").array
     options = {"include_last_offset": include_last_offset, "padding_idx": padding_idx, "per_sample_weights": factors}
     if mode == "max":
         bags = len(ids) if ids.ndim == 2 else 0 if starts is None else max(len(starts) - include_last_offset, 0)

@@ -67,6 +67,19 @@ def operands(name, a, b):
     return a, b, x, y
 
 
+def mismatch(name, x, y):
+    """The ValueError for arrays whose shapes do not broadcast."""
+    return ValueError(f"{name}: shapes do not broadcast: a is {x.shape}, b is {y.shape}")
+
+
+def applied(name, ufunc, x, y):
+    """``ufunc(x, y)``; ValueError if the shapes do not broadcast."""
+    try:
+        return ufunc(x, y)
+    except ValueError:
+        raise mismatch(name, x, y) from None
+
+
 def match(name, x, y):
     """Convert two operands to one dtype: numbers and integers adapt to floats; float32 and float64 do not mix."""
     for v in (x, y):

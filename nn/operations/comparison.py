@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nn.operations.arguments import NUMBERS, array_of, match, numpy_names
+from nn.operations.arguments import NUMBERS, applied, array_of, match, mismatch, numpy_names
 from nn.operations.reductions import check_keepdim, reduced
 from nn.storage import Tensor, wrap
 from nn.tape import ieee
@@ -18,7 +18,13 @@ def _comparison(name, ufunc, meaning):
     def operator(input, other):
         if not isinstance(other, (Tensor, np.ndarray, *NUMBERS)):
             return NotImplemented
-        return wrap(np.asarray(ufunc(array_of(name, input), other.array if isinstance(other, Tensor) else other)))
+        x, y = array_of(name, input), other.array if isinstance(other, Tensor) else other
+        try:
+            return wrap(np.asarray(ufunc(x, y)))
+        except ValueError:
+            raise mismatch(name, x, y) from None
+        except TypeError:
+            raise TypeError(f"{name}: needs bools or integers, got {x.dtype} and {np.asarray(y).dtype}") from None
 
     def compare(input, other):
         result = operator(input, other)
@@ -57,7 +63,7 @@ def _shift(name, ufunc, input, other):
     x, y = match(name, *(v.array if isinstance(v, Tensor) else v for v in (input, other)))
     if x.dtype.kind not in "iu":
         raise TypeError(f"{name}: needs integers, got {x.dtype}")
-    return wrap(np.asarray(ufunc(x, y)))
+    return wrap(np.asarray(applied(name, ufunc, x, y)))
 
 
 def bitwise_left_shift(input, other):
@@ -103,7 +109,7 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
         raise ValueError(f"isclose: rtol and atol must not be negative, got {rtol} and {atol}")
     if x.dtype != y.dtype:
         raise TypeError(f"isclose: dtypes differ: a is {x.dtype}, b is {y.dtype}")
-    return wrap(np.asarray(np.isclose(x, y, rtol, atol, equal_nan)))
+    return wrap(np.asarray(applied("isclose", lambda x, y: np.isclose(x, y, rtol, atol, equal_nan), x, y)))
 
 
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):

@@ -1,9 +1,12 @@
 """Functions of each element."""
 
+import operator
+
 import numpy as np
 
 import kernels
 from nn.operations.arguments import (
+    applied,
     array_of,
     as_array,
     as_tensor,
@@ -31,7 +34,8 @@ PLAIN_BOUNDS = {int, float, type(None)}  # bounds that NumPy converts to the arr
 def pow(input, exponent):
     """`input` to the power of `exponent`, element by element; tensors and numbers broadcast."""
     a, b, x, y = operands("pow", input, exponent)
-    z = _integer_power(x, y) if y.dtype.kind == "i" and (y < 0).any() else x**y
+    function = _integer_power if y.dtype.kind == "i" and (y < 0).any() else operator.pow  # ** has fast ways
+    z = applied("pow", function, x, y)
 
     def da(dy):
         return dy * np.where(y == 0, 0, y * x ** (y - 1))  # x⁰ is constant, even at 0
@@ -191,7 +195,11 @@ def where(condition, input=None, other=None):
         return tuple(wrap(indices) for indices in np.nonzero(np.atleast_1d(as_array(condition))))
     c = mask_of("where", "condition", condition)
     a, b, x, y = operands("where", input, other)
-    z = np.where(c, x, y)
+    try:
+        z = np.where(c, x, y)
+    except ValueError:
+        shapes = f"condition is {c.shape}, input {x.shape}, other {y.shape}"
+        raise ValueError(f"where: shapes do not broadcast: {shapes}") from None
     da, db = (lambda dy: np.where(c, dy, 0)), (lambda dy: np.where(c, 0, dy))
 
     def derivative(dy, condition):
@@ -206,7 +214,10 @@ def masked_fill(input, mask, value):
     value = to(value, x.dtype) if isinstance(value, Tensor) else wrap(number_of("masked_fill", value, x.dtype))
     if value.array.ndim:
         raise ValueError(f"masked_fill: value must be a number or a 0-d tensor, got shape {value.array.shape}")
-    z = np.where(m, value.array, x)
+    try:
+        z = np.where(m, value.array, x)
+    except ValueError:
+        raise ValueError(f"masked_fill: shapes do not broadcast: mask is {m.shape}, input is {x.shape}") from None
     da, db = (lambda dy: np.where(m, dy, 0)), (lambda dy: np.where(m, 0, dy))
 
     def derivative(dy, mask):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from nn.dtypes import get_default_dtype
-from nn.operations.arguments import array_of, operands, record_binary, scaled
+from nn.operations.arguments import applied, array_of, operands, record_binary, scaled
 from nn.storage import wrap
 from nn.tape import ieee, record
 
@@ -80,7 +80,7 @@ def copysign(input, other):
     a, b, x, y = operands("copysign", input, other)
     if x.dtype.kind != "f":
         x, y = x.astype(get_default_dtype()), y.astype(get_default_dtype())
-    z = np.copysign(x, y)
+    z = applied("copysign", np.copysign, x, y)
 
     def da(dy):
         sign = np.where(x == 0, 0, np.where(np.signbit(x) == np.signbit(y), 1, -1)).astype(dy.dtype)
@@ -101,5 +101,5 @@ def copysign(input, other):
 def heaviside(input, values):
     """0 for negative elements, 1 for positive ones, and `values` where the element is 0."""
     a, b, x, y = operands("heaviside", input, values)
-    z = np.where(x == 0, y, (x > 0).astype(x.dtype))
+    z = applied("heaviside", lambda x, y: np.where(x == 0, y, (x > 0).astype(x.dtype)), x, y)
     return record_binary("heaviside", z, a, b, np.zeros_like, lambda dy: np.where(x == 0, dy, 0), (a,))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from nn.dtypes import float64
-from nn.operations.arguments import array_of, as_tensor, inexact, operands, record_binary
+from nn.operations.arguments import applied, array_of, as_tensor, inexact, operands, record_binary
 from nn.operations.arithmetic import add, div, mul, neg, sub
 from nn.operations.conversion import to
 from nn.operations.elementwise import clamp, exp, pow
@@ -26,7 +26,7 @@ def atan2(input, other):
 
     return record_binary(
         "atan2",
-        np.arctan2(x, y),
+        applied("atan2", np.arctan2, x, y),
         a,
         b,
         lambda dy: dy * (y / (x * x + y * y)),
@@ -48,7 +48,7 @@ def _inexact(name, input, other):
 def hypot(input, other):
     """√(input² + other²), without overflow."""
     a, b, x, y = _inexact("hypot", input, other)
-    z = np.hypot(x, y)
+    z = applied("hypot", np.hypot, x, y)
 
     def derivative(dy, a, b, z):
         return mul(dy, div(x if a is None else a, z)), mul(dy, div(y if b is None else b, z))
@@ -70,7 +70,7 @@ def hypot(input, other):
 def logaddexp(input, other):
     """log(exp(input) + exp(other)), without overflow."""
     a, b, x, y = _inexact("logaddexp", input, other)
-    z = np.logaddexp(x, y)
+    z = applied("logaddexp", np.logaddexp, x, y)
 
     def derivative(dy, a, b, z):
         return (mul(dy, exp(sub(x if a is None else a, z))), mul(dy, exp(sub(y if b is None else b, z))))

@@ -124,6 +124,85 @@ def test_arguments_of_other_functions(call, error, message):
         call()
 
 
+X, ROW = nn.ones(2, 3), nn.ones(4)
+BOTH = {
+    **{name: getattr(nn, name) for name in (
+        "add", "sub", "mul", "div", "pow", "maximum", "minimum", "fmod", "remainder", "floor_divide", "atan2", "hypot",
+        "logaddexp", "copysign", "heaviside", "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "isclose",
+    )},
+    "add in place": lambda x, y: x.clone().add_(y),
+    "div trunc": lambda x, y: nn.div(x, y, rounding_mode="trunc"),
+    "bitwise_and": lambda x, y: (x > 0) & (y > 0),
+    "bitwise_left_shift": lambda x, y: nn.bitwise_left_shift(x.long(), y.long()),
+    "sub of integers": lambda x, y: x.long() - y.long(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_shapes_that_do_not_broadcast(name):
+    message = rf"{name.split()[0]}: shapes do not broadcast: a is \(2, 3\), b is \(4,\)"
+    with pytest.raises(ValueError, match=message):
+        BOTH[name](X, ROW)
+
+
+def test_shapes_of_three_that_do_not_broadcast():
+    shapes = r"condition is \(4,\), input \(2, 3\), other \(\)"
+    with pytest.raises(ValueError, match=f"where: shapes do not broadcast: {shapes}"):
+        nn.where(ROW > 0, X, 0.0)
+    with pytest.raises(ValueError, match=r"masked_fill: shapes do not broadcast: mask is \(4,\), input is \(2, 3\)"):
+        X.masked_fill(ROW > 0, 0)
+    with pytest.raises(TypeError, match="bitwise_or: needs bools or integers, got float32 and float32"):
+        X | X
+
+
+IDS = nn.tensor([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: F.linear(X, None), "linear: weight must be a Tensor, got NoneType"),
+        (lambda: F.linear(X, X, "b"), "linear: bias must be a Tensor, got str"),
+        (lambda: F.linear(None, X), "linear: input must be a Tensor, got NoneType"),
+        (lambda: F.conv2d(X, None), "conv2d: weight must be a Tensor, got NoneType"),
+        (lambda: F.conv_transpose1d(X, X, 3), "conv_transpose1d: bias must be a Tensor, got int"),
+        (lambda: F.feed_forward(X, X, None, 3, None), "feed_forward: weight2 must be a Tensor, got int"),
+        (lambda: F.batch_norm(X, 3, 4), "batch_norm: running_mean must be a Tensor, got int"),
+        (lambda: F.batch_norm(X, None, None, "w", training=True), "batch_norm: weight must be a Tensor, got str"),
+        (lambda: F.instance_norm(X, bias=3), "instance_norm: bias must be a Tensor, got int"),
+        (lambda: F.layer_norm(X, 3, "w"), "layer_norm: weight must be a Tensor, got str"),
+        (lambda: F.group_norm(X, 1, X, 2), "group_norm: bias must be a Tensor, got int"),
+        (lambda: F.rms_norm(X, 3, "w"), "rms_norm: weight must be a Tensor, got str"),
+        (lambda: F.add_layer_norm(X, None, 3), "add_layer_norm: residual must be a Tensor, got NoneType"),
+        (lambda: F.gru_cell(X, X, "w", X), "gru_cell: weight_ih must be a Tensor, got str"),
+        (lambda: F.rnn(X, 3, X, X), r"rnn: hx\[0\] must be a Tensor, got int"),
+        (lambda: F.lstm(X, (X, 3), X, X), r"lstm: hx\[1\] must be a Tensor, got int"),
+        (lambda: F.bilinear(X, None, X), "bilinear: input2 must be a Tensor, got NoneType"),
+        (lambda: F.embedding(IDS, None), "embedding: weight must be a Tensor, got NoneType"),
+        (
+            lambda: F.embedding_bag(IDS, X, IDS, per_sample_weights=3),
+            "embedding_bag: per_sample_weights must be a Tensor, got int",
+        ),
+        (lambda: F.cross_entropy(X, None), "cross_entropy: target must be a Tensor, got NoneType"),
+        (lambda: F.kl_div(X, None), "kl_div: target must be a Tensor, got NoneType"),
+        (lambda: F.nll_loss(X, IDS, ignore_index="a"), "nll_loss: ignore_index must be an int, got str"),
+        (
+            lambda: F.cross_entropy(X, IDS, ignore_index=None),
+            "cross_entropy: ignore_index must be an int, got NoneType",
+        ),
+        (
+            lambda: F.linear_cross_entropy(X, X, IDS, linear_bias="b"),
+            "linear_cross_entropy: linear_bias must be a Tensor, got str",
+        ),
+        (lambda: F.one_hot([0, 1]), "one_hot: input must be a Tensor, got list"),
+        (lambda: F.triplet_margin_loss(X, X, 3), "triplet_margin_loss: negative must be a Tensor, got int"),
+    ],
+)
+def test_arguments_of_layers(call, message):
+    with pytest.raises(TypeError, match=f"^{message}"):
+        call()
+
+
 def test_operators_leave_unknown_operands_to_python():
     class Friend:
         def __eq__(self, other):
