@@ -195,7 +195,9 @@ def one_hot(input, num_classes=-1):
     >>> nn.functional.one_hot(nn.tensor([2, 0])).tolist()
     [[0, 0, 1], [1, 0, 0]]
     """
-    ids = checked("one_hot", input).array
+    ids = constant("one_hot", input)
+    if ids is None or ids.dtype not in (np.int64, np.int32):
+        raise TypeError(f"one_hot: input must be int64 or int32, got {None if ids is None else ids.dtype}")
     if num_classes == -1:
         num_classes = int(ids.max()) + 1 if ids.size else 0
     check_classes("one_hot", "input", ids, num_classes)

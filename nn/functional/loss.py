@@ -136,7 +136,7 @@ def linear_cross_entropy(
         "linear_bias": None if linear_bias is None else linear_bias.array,
         "weight": constant(name, weight),
         "reduction": reduction,
-        "ignore_index": ignored(name, ignore_index),
+        "ignore_index": None if ignore_index is None else ignored(name, ignore_index),
         "label_smoothing": number(label_smoothing),
     }
     needs = tuple(each is not None and each.requires_grad for each in inputs)

@@ -194,7 +194,8 @@ IDS = nn.tensor([0, 1])
             lambda: F.linear_cross_entropy(X, X, IDS, linear_bias="b"),
             "linear_cross_entropy: linear_bias must be a Tensor, got str",
         ),
-        (lambda: F.one_hot([0, 1]), "one_hot: input must be a Tensor, got list"),
+        (lambda: F.one_hot(None), "one_hot: input must be int64 or int32, got None"),
+        (lambda: F.one_hot(X), "one_hot: input must be int64 or int32, got float32"),
         (lambda: F.triplet_margin_loss(X, X, 3), "triplet_margin_loss: negative must be a Tensor, got int"),
     ],
 )
