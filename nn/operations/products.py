@@ -115,7 +115,8 @@ def tensordot(a, b, dims=2):
     Parameters
     ----------
     dims : int or pair of lists of int
-        Over how many of the last dimensions of `a` and the first of `b` to sum, or which of both.
+        Over how many of the last dimensions of `a` and the first of `b` to sum, or which of both. A dimension of length
+        1 broadcasts.
 
     Raises
     ------
@@ -132,12 +133,20 @@ def tensordot(a, b, dims=2):
     theirs = [axis_of("tensordot", d, y.ndim, "dims of b") for d in theirs]
     lengths = [x.shape[d] for d in mine], [y.shape[d] for d in theirs]
     if lengths[0] != lengths[1]:
+        if len(mine) == len(theirs) and all(1 in pair or len({*pair}) == 1 for pair in zip(*lengths, strict=True)):
+            return tensordot(_summed(a, mine, lengths[1]), _summed(b, theirs, lengths[0]), (mine, theirs))
         raise ValueError(f"tensordot: lengths to sum over differ: {lengths[0]} of {x.shape}, {lengths[1]} of {y.shape}")
     rows, columns = ([d for d in range(z.ndim) if d not in summed] for z, summed in ((x, mine), (y, theirs)))
     above, below = [x.shape[d] for d in rows], [y.shape[d] for d in columns]
     left = reshape(permute(a, (*rows, *mine)), (math.prod(above), math.prod(lengths[0])))
     right = reshape(permute(b, (*theirs, *columns)), (math.prod(lengths[0]), math.prod(below)))
     return reshape(matmul(left, right), (*above, *below))
+
+
+def _summed(tensor, dims, others):
+    """The tensor, summed over those of the dimensions that have length 1 in the other one."""
+    longer = tuple(d for d, n in zip(dims, others, strict=True) if n == 1 != tensor.array.shape[d])
+    return sum(tensor, longer, True) if longer else tensor
 
 
 def multi_dot(tensors):

@@ -91,6 +91,18 @@ def rrelu(x, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
     return F.rrelu(x, lower, upper, training, inplace)
 
 
+def multi_head_attention_forward(*arguments, training=True, **options):
+    if arguments[10] and training:
+        raise Inexpressible("random mask")
+    return F.multi_head_attention_forward(*arguments, training=training, **options)
+
+
+def as_strided(x, *arguments, **options):
+    if not x.is_contiguous():
+        raise Inexpressible("memory that is not contiguous is another one here")
+    return nn.as_strided(x, *arguments, **options)
+
+
 def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_function=None, **options):
     if distance_function is not None:
         raise Inexpressible("a distance of PyTorch's")
@@ -166,7 +178,9 @@ TABLE = {
     "mT": Entry(lambda x: x.mT),
     "unsafe_split": Entry(_T.split),
     "unsafe_chunk": Entry(_T.chunk),
+    "as_strided": Entry(as_strided),
     "cat": Entry(nn.cat),
+    "einsum": Entry(lambda operands, equation: nn.einsum(equation, *operands)),
     "stack": Entry(nn.stack),
     "fill": Entry(fill),
     "__getitem__": Entry(_T.__getitem__),
@@ -184,6 +198,7 @@ TABLE = {
     },
     "nn.functional.embedding": Entry(embedding, embedding_arrays),
     "nn.functional.embedding_bag": Entry(embedding_bag, embedding_bag_arrays),
+    "nn.functional.multi_head_attention_forward": Entry(multi_head_attention_forward),
     "nn.functional.rrelu": Entry(rrelu),
     "nn.functional.triplet_margin_with_distance_loss": Entry(triplet_margin_with_distance_loss),
     "nn.functional.upsample_bilinear": Entry(upsample_bilinear),
@@ -297,7 +312,7 @@ DIFFERENT = {
             "sample",
             "of equal elements, PyTorch returns the index that its algorithm ends with, ours that of a stable sort",
         )
-        for name in ("kthvalue", "sort", "argsort", "topk")
+        for name in ("kthvalue", "sort", "argsort", "topk", "mode")
     },
     **{
         (f"lr_scheduler.{name}", "rates after resuming are those of a run that was not interrupted"): (

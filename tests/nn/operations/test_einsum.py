@@ -226,3 +226,13 @@ def test_dimensions_named_by_numbers():
 def test_errors_of_other_forms(arguments, error, message):
     with pytest.raises(error, match=f"einsum: {message}"):
         nn.einsum(*arguments)
+
+
+def test_dimensions_of_length_1_broadcast_in_tensordot():
+    def function(m, x, y):
+        return (
+            m.tensordot(x[:, :1], y, 1), m.tensordot(x, y[:1], 1), m.tensordot(x, x[:, :1], ([0, 1], [0, 1])),
+            m.tensordot(x[:1], x[:, :1], ([0, 1], [0, 1])),
+        )  # fmt: skip
+
+    same_function(function, A, B)
