@@ -97,12 +97,6 @@ def multi_head_attention_forward(*arguments, training=True, **options):
     return F.multi_head_attention_forward(*arguments, training=training, **options)
 
 
-def as_strided(x, *arguments, **options):
-    if not x.is_contiguous():
-        raise Inexpressible("memory that is not contiguous is another one here")
-    return nn.as_strided(x, *arguments, **options)
-
-
 def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_function=None, **options):
     if distance_function is not None:
         raise Inexpressible("a distance of PyTorch's")
@@ -178,7 +172,7 @@ TABLE = {
     "mT": Entry(lambda x: x.mT),
     "unsafe_split": Entry(_T.split),
     "unsafe_chunk": Entry(_T.chunk),
-    "as_strided": Entry(as_strided),
+    "resize_": Entry(lambda x, *size: x.clone().resize_(*size)),
     "cat": Entry(nn.cat),
     "einsum": Entry(lambda operands, equation: nn.einsum(equation, *operands)),
     "stack": Entry(nn.stack),
@@ -223,6 +217,7 @@ OTHER = {
     },
     "normal.in_place": "random numbers; the distribution is tested in tests/nn/test_random.py",
     "normal.number_mean": "random numbers; the distribution is tested in tests/nn/test_random.py",
+    "as_strided": "reads memory that the converted samples do not have; tests/nn/operations/test_strides.py",
     "broadcast_shapes": "takes and returns shapes; tests/nn/operations/test_shapes.py",
     "unfold": "Tensor.unfold, a view of sliding windows; ours is nn.functional.unfold",
     "nn.Module": "does nothing by itself; tests/nn/test_module.py",
