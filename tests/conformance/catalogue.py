@@ -217,7 +217,10 @@ OTHER = {
     },
     "normal.in_place": "random numbers; the distribution is tested in tests/nn/test_random.py",
     "normal.number_mean": "random numbers; the distribution is tested in tests/nn/test_random.py",
-    "as_strided": "reads memory that the converted samples do not have; tests/nn/operations/test_strides.py",
+    **{
+        name: "reads memory that the converted samples do not have; tests/nn/operations/test_strides.py"
+        for name in ("as_strided", "as_strided.partial_views")
+    },
     "broadcast_shapes": "takes and returns shapes; tests/nn/operations/test_shapes.py",
     "unfold": "Tensor.unfold, a view of sliding windows; ours is nn.functional.unfold",
     "nn.Module": "does nothing by itself; tests/nn/test_module.py",
