@@ -9,6 +9,10 @@ from nn.factory import placed
 from nn.module import Module, require_sizes
 from nn.parameter import Parameter
 
+__all__ = ["CELU", "ELU", "GELU", "GLU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU"]
+__all__ += ["LogSigmoid", "LogSoftmax", "Mish", "PReLU", "ReLU", "ReLU6", "RReLU", "Sigmoid", "SiLU", "Softmax"]
+__all__ += ["Softmax2d", "Softmin", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Threshold"]
+
 
 class _Activation(Module):
     """A module whose ``repr`` shows the arguments named in `_shown`, and ``inplace`` where it is set."""

@@ -47,6 +47,7 @@ SOURCES = {
     "torch.utils.data.dataloader": ("nn.utils.data",),
     "torch.utils.data.dataset": ("nn.utils.data",),
     "torch.utils.data.sampler": ("nn.utils.data",),
+    "torch.utils.data.distributed": ("nn.utils.data",),
     "torch.autograd": ("nn.autograd",),
     "torch.autograd.functional": ("nn.autograd.functional",),
     "torch.autograd.variable": ("nn.autograd",),

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+__all__ = ["bool", "double", "dtype", "float", "float32", "float64", "get_default_dtype", "int", "int8", "int16"]
+__all__ += ["int32", "int64", "long", "set_default_dtype", "short", "uint8"]
+
 float32 = float = np.dtype(np.float32)
 float64 = double = np.dtype(np.float64)
 int64 = long = np.dtype(np.int64)
@@ -24,7 +27,7 @@ def get_default_dtype():
 def set_default_dtype(d):
     """Set the dtype of Python's floats, of new tensors and of new layers: TypeError unless float32 or float64."""
     global _default
-    if d not in (float32, float64):
+    if d is None or d not in (float32, float64):
         raise TypeError(f"set_default_dtype: needs float32 or float64, got {d}")
     _default = np.dtype(d)
 
@@ -32,7 +35,7 @@ def set_default_dtype(d):
 def checked(name, dtype):
     """A dtype as NumPy's; TypeError unless tensors have it."""
     try:
-        found = np.dtype(dtype)
+        found = np.dtype("None" if dtype is None else dtype)  # NumPy takes None for float64
     except TypeError:
         raise TypeError(f"{name}: expected a dtype, got {dtype!r}") from None
     if found not in DTYPES:

@@ -14,6 +14,7 @@ import numpy as np
 from nn.containers import Sequential
 from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nn.linear import Identity
+from nn.module import Module
 from nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from nn.parameter import Parameter
 
@@ -58,6 +59,8 @@ def fuse(model):
       (2): ReLU()
     )
     """
+    if not isinstance(model, Module):
+        raise TypeError(f"fuse: model must be a Module, got {type(model).__name__}")
     for name, module in model.named_modules():
         if module.training:
             raise ValueError(f"fuse: the model must be in evaluation mode, {name or 'it'} is in training mode")

@@ -13,6 +13,10 @@ from nn.normalization import (
 )
 from nn.parameter import UninitializedBuffer, UninitializedParameter, is_uninitialized
 
+__all__ = ["LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyConv1d", "LazyConv2d", "LazyConv3d"]
+__all__ += ["LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d", "LazyInstanceNorm1d"]
+__all__ += ["LazyInstanceNorm2d", "LazyInstanceNorm3d", "LazyLinear"]
+
 
 class _Lazy(Module):
     """Base class: `cls_to_become` is the plain layer, `_counts` its attribute with the number of inputs."""

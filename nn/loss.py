@@ -9,6 +9,9 @@ from nn.functional.reduction import reduction_of
 from nn.module import Module
 from nn.tensor import Tensor
 
+__all__ = ["BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "CTCLoss", "GaussianNLLLoss", "HuberLoss", "KLDivLoss"]
+__all__ += ["L1Loss", "MSELoss", "NLLLoss", "PoissonNLLLoss", "SmoothL1Loss"]
+
 
 class Loss(Module):
     """Base class of all losses: the reduction, and what older programs give instead of it."""

@@ -4,6 +4,10 @@ from nn import functional as F
 from nn.distance import PairwiseDistance
 from nn.loss import Loss
 
+__all__ = ["CosineEmbeddingLoss", "HingeEmbeddingLoss", "MarginRankingLoss", "MultiLabelMarginLoss"]
+__all__ += ["MultiLabelSoftMarginLoss", "MultiMarginLoss", "SoftMarginLoss", "TripletMarginLoss"]
+__all__ += ["TripletMarginWithDistanceLoss"]
+
 
 class _MarginLoss(Loss):
     """A loss of `margin`, whose arguments precede those of the reduction."""

@@ -8,6 +8,9 @@ from nn.module import Module, require_sizes
 from nn.parameter import Parameter
 from nn.tensor import Tensor
 
+__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d"]
+__all__ += ["InstanceNorm3d", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
+
 
 class _ChannelNorm(Module):
     """Base class of batch and instance norm: parameters, running statistics and the check of the input's dimensions."""

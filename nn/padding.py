@@ -7,6 +7,10 @@ of dimensions; those that pad with zeros or a constant take any.
 from nn import functional as F
 from nn.module import Module
 
+__all__ = ["CircularPad1d", "CircularPad2d", "CircularPad3d", "ConstantPad1d", "ConstantPad2d", "ConstantPad3d"]
+__all__ += ["ReflectionPad1d", "ReflectionPad2d", "ReflectionPad3d", "ReplicationPad1d", "ReplicationPad2d"]
+__all__ += ["ReplicationPad3d", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d"]
+
 
 class _Pad(Module):
     """Base class of all; `_dims` is the number of padded dimensions, `_mode` that of `functional.pad`."""

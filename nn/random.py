@@ -7,11 +7,15 @@ import numpy as np
 
 from nn.device import CPU, require_cpu
 from nn.dtypes import checked, int64, uint8
-from nn.operations.arguments import as_tensor, inexact
-from nn.operations.creation import dtype_of, made, size_of
+from nn.operations.arguments import array_of, as_tensor, inexact
+from nn.operations.creation import dtype_of, made, scalar_of, size_of
 from nn.operations.indexing import setitem
 from nn.operations.layout import preserve_format, strided
 from nn.storage import Tensor, wrap
+
+__all__ = ["Generator", "bernoulli", "default_generator", "generator", "get_rng_state", "initial_seed", "manual_seed"]
+__all__ += ["multinomial", "normal", "poisson", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like"]
+__all__ += ["randperm", "seed", "set_rng_state"]
 
 
 class Generator(np.random.Generator):
@@ -34,6 +38,8 @@ class Generator(np.random.Generator):
 
     def manual_seed(self, seed):
         """Seed the generator; return self. Negative seeds count down from 2⁶⁴."""
+        if not isinstance(seed, (int, float, np.number)):
+            raise TypeError(f"manual_seed: seed must be an int, got {type(seed).__name__}")
         self._seed = int(seed) % 2**64
         self.bit_generator.state = np.random.PCG64(self._seed).state
         return self
@@ -56,7 +62,7 @@ class Generator(np.random.Generator):
 
     def set_state(self, new_state):
         """Return to a state that `get_state` returned."""
-        data = np.asarray(new_state.array, uint8).tobytes()
+        data = np.asarray(array_of("set_state", new_state, "new_state"), uint8).tobytes()
         if len(data) != 48:
             raise ValueError(f"set_state: the state of a generator has 48 bytes, got {len(data)}")
         number = [int.from_bytes(data[i:j], "little") for i, j in ((0, 16), (16, 32), (32, 36), (36, 40), (40, 48))]
@@ -157,7 +163,7 @@ def rand(
     pin_memory=False,
 ):
     """A tensor of the given size, drawn uniformly from [0, 1)."""
-    array = _uniform("rand", size_of(sizes, size), dtype_of("rand", dtype), generator)
+    array = _uniform("rand", size_of("rand", sizes, size), dtype_of("rand", dtype), generator)
     return made(array, out, device, requires_grad)
 
 
@@ -173,7 +179,7 @@ def randn(
     pin_memory=False,
 ):
     """A tensor of the given size, drawn from the normal distribution with mean 0 and variance 1."""
-    array = _normal("randn", size_of(sizes, size), dtype_of("randn", dtype), generator)
+    array = _normal("randn", size_of("randn", sizes, size), dtype_of("randn", dtype), generator)
     return made(array, out, device, requires_grad)
 
 
@@ -182,8 +188,8 @@ def rand_like(
     memory_format=preserve_format,
 ):  # fmt: skip
     """As `rand`, in the shape and dtype of another tensor."""
-    return rand(input.array.shape, generator=generator, dtype=dtype or input.array.dtype, device=device,
-                requires_grad=requires_grad)  # fmt: skip
+    shape, dtype = array_of("rand_like", input).shape, dtype or input.array.dtype
+    return rand(shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def randn_like(
@@ -191,13 +197,13 @@ def randn_like(
     memory_format=preserve_format,
 ):  # fmt: skip
     """As `randn`, in the shape and dtype of another tensor."""
-    return randn(input.array.shape, generator=generator, dtype=dtype or input.array.dtype, device=device,
-                 requires_grad=requires_grad)  # fmt: skip
+    shape, dtype = array_of("randn_like", input).shape, dtype or input.array.dtype
+    return randn(shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def _bounds(name, low, high):
     low, high = (0, low) if high is None else (low, high)
-    low, high = (int(v.item() if isinstance(v, Tensor) else v) for v in (low, high))
+    low, high = int(scalar_of(name, "low", low)), int(scalar_of(name, "high", high))
     if low >= high:
         raise ValueError(f"{name}: low must be below high, got {low} and {high}")
     return low, high
@@ -211,7 +217,7 @@ def randint(
     if size is None:
         low, high, size = low, None, high
     dtype = int64 if dtype is None else checked("randint", dtype)
-    array = (generator or default_generator).integers(*_bounds("randint", low, high), tuple(size))
+    array = (generator or default_generator).integers(*_bounds("randint", low, high), size_of("randint", (size,)))
     return made(np.asarray(array).astype(dtype, copy=False), out, device, requires_grad)
 
 
@@ -220,7 +226,7 @@ def randint_like(
     memory_format=preserve_format,
 ):  # fmt: skip
     """As `randint`, in the shape and dtype of another tensor."""
-    shape, dtype = input.array.shape, dtype or input.array.dtype
+    shape, dtype = array_of("randint_like", input).shape, dtype or input.array.dtype
     return randint(*_bounds("randint_like", low, high), shape, generator=generator, dtype=dtype, device=device,
                    requires_grad=requires_grad)  # fmt: skip
 
@@ -229,7 +235,8 @@ def randperm(
     n, *, generator=None, out=None, dtype=int64, layout=strided, device=None, requires_grad=False, pin_memory=False
 ):
     """The integers from 0 to n - 1 in random order."""
-    array = (generator or default_generator).permutation(n).astype(dtype_of("randperm", dtype), copy=False)
+    order = (generator or default_generator).permutation(*size_of("randperm", (n,)))
+    array = order.astype(dtype_of("randperm", dtype), copy=False)
     return made(array, out, device, requires_grad)
 
 
@@ -244,7 +251,7 @@ def normal(
     parameters = [v.array for v in (mean, std) if isinstance(v, Tensor)]
     if size is None and not parameters:
         raise TypeError("normal: needs a size, or a tensor as mean or std")
-    shape = tuple(size) if size is not None else np.broadcast_shapes(*(p.shape for p in parameters))
+    shape = size_of("normal", (size,)) if size is not None else np.broadcast_shapes(*(p.shape for p in parameters))
     dtype = dtype_of("normal", dtype) if not parameters else parameters[0].dtype
     mean, std = (v.array if isinstance(v, Tensor) else v for v in (mean, std))
     if np.any(np.less(std, 0)):
@@ -254,7 +261,7 @@ def normal(
 
 def bernoulli(input, p=None, *, generator=None, out=None):
     """1 with the probability that each element of `input`, or `p`, gives; else 0."""
-    draws = _trials("bernoulli", inexact(input) if p is None else p, input.array.shape, generator)
+    draws = _trials("bernoulli", inexact("bernoulli", input) if p is None else p, input.array.shape, generator)
     return made(draws.astype(input.array.dtype), out)
 
 
@@ -267,7 +274,7 @@ def _trials(name, p, shape, generator):
 
 def poisson(input, generator=None):
     """Draws from the Poisson distributions whose rates are the elements."""
-    if not (input.array >= 0).all():
+    if not (array_of("poisson", input) >= 0).all():
         raise ValueError("poisson: rates must not be negative")
     return wrap(np.asarray((generator or default_generator).poisson(input.array)).astype(input.array.dtype))
 
@@ -287,7 +294,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     -------
     Tensor of int64, (num_samples,) or (rows, num_samples)
     """
-    weights = input.array
+    weights = array_of("multinomial", input)
     if weights.ndim not in (1, 2) or weights.dtype.kind != "f":
         raise ValueError(f"multinomial: needs 1 or 2 dimensions of floats, got {weights.shape} of {weights.dtype}")
     total = weights.sum(-1, keepdims=True, dtype=np.float64)

@@ -53,6 +53,7 @@ def save(obj, f):
     >>> nn.load(file)
     {'weight': tensor([1., 1.]), 'epoch': 3}
     """
+    _check_file("save", f, "write")
     if isinstance(obj, Module):
         content = pickle.dumps(obj)
     else:
@@ -63,6 +64,11 @@ def save(obj, f):
         write_atomically(Path(f), content)
     else:
         f.write(content)
+
+
+def _check_file(name, f, method):
+    if not isinstance(f, (str, os.PathLike)) and not hasattr(f, method):
+        raise TypeError(f"{name}: f must be a path or a binary file, got {type(f).__name__}")
 
 
 def load(f, map_location=None, *, weights_only=True):
@@ -90,6 +96,7 @@ def load(f, map_location=None, *, weights_only=True):
     ValueError
         The file is damaged or of another kind, or it contains something else than tensors, containers and numbers.
     """
+    _check_file("load", f, "read")
     content = Path(f).read_bytes() if isinstance(f, (str, os.PathLike)) else f.read()
     if content[:4] == b"PK\x03\x04" or content[:1] == b"\x80":
         if content.startswith((b"PK", pickles.OLDER)) or (weights_only and not _listed):

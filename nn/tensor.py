@@ -30,6 +30,7 @@ from nn.operations import (
     scattering,
     shapes,
     sorting,
+    strides,
 )
 from nn.operations.in_place import in_place
 from nn.storage import Tensor
@@ -78,7 +79,7 @@ CHANGING = (
     *(elementwise_functions.log1p, elementwise_functions.rsqrt, elementwise_functions.reciprocal),
     *(elementwise_functions.logit, elementwise_functions.square, elementwise_functions.deg2rad),
     *(elementwise_functions.rad2deg, elementwise_functions.erf, elementwise_functions.erfc),
-    *(elementwise_functions.lgamma, elementwise_functions.digamma),
+    *(elementwise_functions.lgamma, elementwise_functions.digamma, elementwise_functions.erfinv),
     *(elementwise_rounding.floor, elementwise_rounding.ceil, elementwise_rounding.trunc),
     *(elementwise_rounding.round, elementwise_rounding.frac, elementwise_rounding.sign),
     *(elementwise_rounding.copysign, elementwise_rounding.heaviside),
@@ -108,6 +109,8 @@ SURFACE = (
     *(elementwise_rounding.signbit, elementwise_several.positive, elementwise_several.logaddexp),
     *(random.uniform_, random.normal_, random.log_normal_, random.exponential_, random.geometric_, random.cauchy_),
     *(random.bernoulli_, random.random_, random.bernoulli, random.multinomial),
+    *(strides.as_strided, strides.as_strided_, strides.squeeze_, strides.unsqueeze_, strides.t_, strides.transpose_),
+    *(strides.swapaxes_, strides.swapdims_, strides.resize_, sorting.mode),
 )
 
 
@@ -138,14 +141,15 @@ Tensor.__matmul__, Tensor.__rmatmul__ = arithmetic.matmul, reflected(arithmetic.
 Tensor.__neg__, Tensor.__abs__, Tensor.__invert__ = arithmetic.neg, arithmetic.abs, comparison.bitwise_not
 Tensor.__iadd__, Tensor.__isub__ = Tensor.add_, Tensor.sub_
 Tensor.__imul__, Tensor.__itruediv__ = Tensor.mul_, Tensor.div_
-Tensor.__eq__, Tensor.__ne__ = comparison.eq, comparison.ne
-Tensor.__lt__, Tensor.__le__, Tensor.__gt__, Tensor.__ge__ = comparison.lt, comparison.le, comparison.gt, comparison.ge
+Tensor.__eq__, Tensor.__ne__ = comparison.eq.operator, comparison.ne.operator
+Tensor.__lt__, Tensor.__le__ = comparison.lt.operator, comparison.le.operator
+Tensor.__gt__, Tensor.__ge__ = comparison.gt.operator, comparison.ge.operator
 Tensor.__floordiv__, Tensor.__rfloordiv__ = arithmetic.floor_divide, reflected(arithmetic.floor_divide)
 Tensor.__mod__, Tensor.__rmod__ = arithmetic.remainder, reflected(arithmetic.remainder)
 Tensor.__ipow__, Tensor.__imod__, Tensor.__ifloordiv__ = Tensor.pow_, Tensor.remainder_, Tensor.floor_divide_
-Tensor.__and__ = Tensor.__rand__ = comparison.bitwise_and
-Tensor.__or__ = Tensor.__ror__ = comparison.bitwise_or
-Tensor.__xor__ = Tensor.__rxor__ = comparison.bitwise_xor
+Tensor.__and__ = Tensor.__rand__ = comparison.bitwise_and.operator
+Tensor.__or__ = Tensor.__ror__ = comparison.bitwise_or.operator
+Tensor.__xor__ = Tensor.__rxor__ = comparison.bitwise_xor.operator
 Tensor.__iand__, Tensor.__ior__, Tensor.__ixor__ = Tensor.bitwise_and_, Tensor.bitwise_or_, Tensor.bitwise_xor_
 Tensor.__lshift__, Tensor.__rlshift__ = comparison.bitwise_left_shift, reflected(comparison.bitwise_left_shift)
 Tensor.__rshift__, Tensor.__rrshift__ = comparison.bitwise_right_shift, reflected(comparison.bitwise_right_shift)

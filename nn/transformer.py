@@ -20,6 +20,9 @@ from nn.module import Module
 from nn.normalization import LayerNorm
 from nn.tensor import Tensor
 
+__all__ = ["Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder"]
+__all__ += ["TransformerEncoderLayer"]
+
 ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
 
 

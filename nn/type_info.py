@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nn.dtypes import get_default_dtype
+from nn.dtypes import checked, get_default_dtype
 
 
 class FloatLimits(NamedTuple):
@@ -31,14 +31,20 @@ class IntegerLimits(NamedTuple):
 
 def finfo(type=None):
     """The limits of a floating-point dtype (the default one without an argument), as Python's numbers."""
-    limits = np.finfo(get_default_dtype() if type is None else type)
+    found = get_default_dtype() if type is None else checked("finfo", type)
+    if found.kind != "f":
+        raise TypeError(f"finfo: needs a floating-point dtype, got {found}")
+    limits = np.finfo(found)
     numbers = (limits.eps, limits.max, limits.min, limits.tiny, limits.smallest_normal)
     return FloatLimits(limits.bits, *(number.item() for number in numbers), 10.0**-limits.precision, str(limits.dtype))
 
 
 def iinfo(type):
     """The limits of an integer dtype."""
-    limits = np.iinfo(type)
+    found = checked("iinfo", type)
+    if found.kind not in "iu":
+        raise TypeError(f"iinfo: needs a dtype of integers, got {found}")
+    limits = np.iinfo(found)
     return IntegerLimits(limits.bits, limits.max, limits.min, str(limits.dtype))
 
 
@@ -48,5 +54,7 @@ def can_cast(from_, to):
     Floating-point numbers are not stored as integers, nor numbers as bools.
     """
     order = "b", "iu", "f"
-    first, second = (next(i for i, kinds in enumerate(order) if np.dtype(d).kind in kinds) for d in (from_, to))
+    first, second = (
+        next(i for i, kinds in enumerate(order) if checked("can_cast", d).kind in kinds) for d in (from_, to)
+    )
     return first <= second

@@ -243,6 +243,30 @@ def test_form(kind):
     assert not found, f"{len(found)} {kind}:\n" + "\n".join(found)
 
 
+def test_files_of_nn_are_short():
+    lengths = {name: text.count("\n") for name, text in sources().items() if within(name, "nn")}
+    assert not {name: length for name, length in lengths.items() if length > MAX_FILE_LINES}
+
+
+def star_imports(package):
+    """The modules that a package imports all names from."""
+    nodes = (node for node in trees()[package].body if isinstance(node, ast.ImportFrom))
+    return [importlib.import_module(node.module) for node in nodes if node.names[0].name == "*"]
+
+
+@pytest.mark.parametrize("package", ["nn", "nn.operations", "nn.functional"])
+def test_a_package_offers_the_names_that_its_modules_list(package):
+    namespace = importlib.import_module(package)
+    names = namespace.__all__
+    assert len(set(names)) == len(names)
+    assert set(names) <= set(dir(namespace))
+    families = star_imports(package)
+    assert families
+    for family in families:
+        assert set(family.__all__) <= set(names)
+        assert all(getattr(namespace, name) is getattr(family, name) for name in family.__all__)
+
+
 def test_offences(monkeypatch):
     text = '''
 @intrinsic

@@ -4,6 +4,7 @@ import math
 
 from nn.distributions import constraints
 from nn.distributions.distribution import Distribution, broadcast_all, standard_normal
+from nn.operations.elementwise_functions import erf, erfinv
 
 
 class Normal(Distribution):
@@ -64,6 +65,13 @@ class Normal(Distribution):
         self._validate_sample(value)
         distance = (value - self.loc) / self.scale
         return -(distance * distance) / 2 - self.scale.log() - math.log(2 * math.pi) / 2
+
+    def cdf(self, value):
+        self._validate_sample(value)
+        return (erf((value - self.loc) / (self.scale * math.sqrt(2))) + 1) / 2
+
+    def icdf(self, value):
+        return self.loc + self.scale * erfinv(2 * value - 1) * math.sqrt(2)
 
     def entropy(self):
         return self.scale.log() + (0.5 + 0.5 * math.log(2 * math.pi))

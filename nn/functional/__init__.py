@@ -6,269 +6,69 @@ forward and backward are not detected, as `Tensor.backward` detects those to a t
 named as in `kernels`.
 """
 
-from nn.functional.activation import (
-    celu,
-    dropout,
-    dropout1d,
-    dropout2d,
-    dropout3d,
-    elu,
-    gelu,
-    glu,
-    hardsigmoid,
-    hardswish,
-    hardtanh,
-    leaky_relu,
-    log_softmax,
-    logsigmoid,
-    mish,
-    prelu,
-    relu,
-    relu6,
-    selu,
-    sigmoid,
-    silu,
-    softmax,
-    softplus,
-    tanh,
+from nn.functional import (
+    activation,
+    affine,
+    attention,
+    convolution,
+    distances,
+    fractional_pooling,
+    grids,
+    likelihoods,
+    loss,
+    margins,
+    multi_head,
+    normalization,
+    padding,
+    pooling,
+    pooling_indices,
+    positions,
+    recurrent,
+    regression,
+    resampling,
+    thresholds,
 )
-from nn.functional.affine import feed_forward, linear
+from nn.functional.activation import *
+from nn.functional.affine import *
 from nn.functional.alpha_dropout import alpha_dropout, feature_alpha_dropout
-from nn.functional.attention import scaled_dot_product_attention
-from nn.functional.convolution import (
-    conv1d,
-    conv2d,
-    conv3d,
-    conv_transpose1d,
-    conv_transpose2d,
-    conv_transpose3d,
-)
-from nn.functional.distances import bilinear, cosine_similarity, normalize, pairwise_distance, pdist
+from nn.functional.attention import *
+from nn.functional.convolution import *
+from nn.functional.distances import *
 from nn.functional.embedding import embedding, embedding_bag, one_hot
-from nn.functional.grids import affine_grid, grid_sample
-from nn.functional.likelihoods import ctc_loss, gaussian_nll_loss, poisson_nll_loss
-from nn.functional.loss import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    kl_div,
-    linear_cross_entropy,
-    nll_loss,
-)
-from nn.functional.margins import (
-    cosine_embedding_loss,
-    hinge_embedding_loss,
-    margin_ranking_loss,
-    multi_margin_loss,
-    multilabel_margin_loss,
-    multilabel_soft_margin_loss,
-    soft_margin_loss,
-    triplet_margin_loss,
-    triplet_margin_with_distance_loss,
-)
-from nn.functional.normalization import (
-    add_layer_norm,
-    batch_norm,
-    group_norm,
-    instance_norm,
-    layer_norm,
-    local_response_norm,
-    rms_norm,
-)
-from nn.functional.padding import pad
-from nn.functional.pooling import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    adaptive_max_pool3d,
-    avg_pool1d,
-    avg_pool2d,
-    avg_pool3d,
-    lp_pool1d,
-    lp_pool2d,
-    lp_pool3d,
-    max_pool1d,
-    max_pool2d,
-    max_pool3d,
-    max_unpool1d,
-    max_unpool2d,
-    max_unpool3d,
-)
-from nn.functional.pooling_indices import (
-    adaptive_max_pool1d_with_indices,
-    adaptive_max_pool2d_with_indices,
-    adaptive_max_pool3d_with_indices,
-    max_pool1d_with_indices,
-    max_pool2d_with_indices,
-    max_pool3d_with_indices,
-)
-from nn.functional.positions import rotary_embedding
-from nn.functional.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
-from nn.functional.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
-from nn.functional.resampling import (
-    channel_shuffle,
-    fold,
-    interpolate,
-    native_channel_shuffle,
-    pixel_shuffle,
-    pixel_unshuffle,
-    unfold,
-    upsample,
-    upsample_bilinear,
-    upsample_nearest,
-)
-from nn.functional.thresholds import (
-    celu_,
-    elu_,
-    gumbel_softmax,
-    hardshrink,
-    hardtanh_,
-    leaky_relu_,
-    relu_,
-    rrelu,
-    rrelu_,
-    selu_,
-    softmin,
-    softshrink,
-    softsign,
-    tanhshrink,
-    threshold,
-    threshold_,
-)
+from nn.functional.fractional_pooling import *
+from nn.functional.grids import *
+from nn.functional.likelihoods import *
+from nn.functional.loss import *
+from nn.functional.margins import *
+from nn.functional.multi_head import *
+from nn.functional.normalization import *
+from nn.functional.padding import *
+from nn.functional.pooling import *
+from nn.functional.pooling_indices import *
+from nn.functional.positions import *
+from nn.functional.recurrent import *
+from nn.functional.regression import *
+from nn.functional.resampling import *
+from nn.functional.thresholds import *
 
-__all__ = [
-    "linear",
-    "feed_forward",
-    "conv1d",
-    "conv2d",
-    "conv3d",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "conv_transpose3d",
-    "relu",
-    "relu6",
-    "leaky_relu",
-    "prelu",
-    "elu",
-    "selu",
-    "celu",
-    "gelu",
-    "silu",
-    "mish",
-    "sigmoid",
-    "tanh",
-    "softplus",
-    "hardtanh",
-    "hardswish",
-    "hardsigmoid",
-    "glu",
-    "logsigmoid",
-    "softmax",
-    "log_softmax",
-    "dropout",
-    "dropout1d",
-    "dropout2d",
-    "dropout3d",
-    "batch_norm",
-    "group_norm",
-    "instance_norm",
-    "layer_norm",
-    "add_layer_norm",
-    "local_response_norm",
-    "rms_norm",
-    "scaled_dot_product_attention",
-    "embedding",
-    "embedding_bag",
-    "one_hot",
-    "rotary_embedding",
-    "pad",
-    "max_pool1d",
-    "max_pool2d",
-    "max_pool3d",
-    "avg_pool1d",
-    "avg_pool2d",
-    "avg_pool3d",
-    "lp_pool1d",
-    "lp_pool2d",
-    "lp_pool3d",
-    "adaptive_avg_pool1d",
-    "adaptive_avg_pool2d",
-    "adaptive_avg_pool3d",
-    "adaptive_max_pool1d",
-    "adaptive_max_pool2d",
-    "adaptive_max_pool3d",
-    "max_unpool1d",
-    "max_unpool2d",
-    "max_unpool3d",
-    "unfold",
-    "fold",
-    "interpolate",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "lstm",
-    "lstm_cell",
-    "gru",
-    "gru_cell",
-    "rnn",
-    "rnn_cell",
-    "cross_entropy",
-    "linear_cross_entropy",
-    "nll_loss",
-    "mse_loss",
-    "l1_loss",
-    "smooth_l1_loss",
-    "huber_loss",
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "kl_div",
-    "alpha_dropout",
-    "feature_alpha_dropout",
-    "bilinear",
-    "cosine_similarity",
-    "normalize",
-    "pairwise_distance",
-    "pdist",
-    "affine_grid",
-    "grid_sample",
-    "ctc_loss",
-    "gaussian_nll_loss",
-    "poisson_nll_loss",
-    "cosine_embedding_loss",
-    "hinge_embedding_loss",
-    "margin_ranking_loss",
-    "multi_margin_loss",
-    "multilabel_margin_loss",
-    "multilabel_soft_margin_loss",
-    "soft_margin_loss",
-    "triplet_margin_loss",
-    "triplet_margin_with_distance_loss",
-    "celu_",
-    "elu_",
-    "gumbel_softmax",
-    "hardshrink",
-    "hardtanh_",
-    "leaky_relu_",
-    "relu_",
-    "rrelu",
-    "rrelu_",
-    "selu_",
-    "softmin",
-    "softshrink",
-    "softsign",
-    "tanhshrink",
-    "threshold",
-    "threshold_",
-    "channel_shuffle",
-    "native_channel_shuffle",
-    "upsample",
-    "upsample_bilinear",
-    "upsample_nearest",
-    "adaptive_max_pool1d_with_indices",
-    "adaptive_max_pool2d_with_indices",
-    "adaptive_max_pool3d_with_indices",
-    "max_pool1d_with_indices",
-    "max_pool2d_with_indices",
-    "max_pool3d_with_indices",
-]
+__all__ = ["alpha_dropout", "feature_alpha_dropout", "embedding", "embedding_bag", "one_hot"]
+__all__ += activation.__all__
+__all__ += affine.__all__
+__all__ += attention.__all__
+__all__ += convolution.__all__
+__all__ += distances.__all__
+__all__ += fractional_pooling.__all__
+__all__ += grids.__all__
+__all__ += likelihoods.__all__
+__all__ += loss.__all__
+__all__ += margins.__all__
+__all__ += multi_head.__all__
+__all__ += normalization.__all__
+__all__ += padding.__all__
+__all__ += pooling.__all__
+__all__ += pooling_indices.__all__
+__all__ += positions.__all__
+__all__ += recurrent.__all__
+__all__ += regression.__all__
+__all__ += resampling.__all__
+__all__ += thresholds.__all__

@@ -12,6 +12,10 @@ from nn.operations.elementwise import sigmoid as logistic
 from nn.operations.elementwise import where
 from nn.tape import record, record_linear
 
+__all__ = ["celu", "dropout", "dropout1d", "dropout2d", "dropout3d", "elu", "gelu", "glu", "hardsigmoid", "hardswish"]
+__all__ += ["hardtanh", "leaky_relu", "log_softmax", "logsigmoid", "mish", "prelu", "relu", "relu6", "selu", "sigmoid"]
+__all__ += ["silu", "softmax", "softplus", "tanh"]
+
 
 def _record(name, forward, backward, input, derivative=None, *options):
     """Record a function of each element; the kernels take x and `options`. Without `derivative`, x times a constant."""

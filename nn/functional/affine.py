@@ -7,7 +7,7 @@ import numpy as np
 import kernels
 from nn.autograd.recomposed import gradients_of
 from nn.functional import activation as activations
-from nn.functional.arguments import checked
+from nn.functional.arguments import not_tensors
 from nn.functional.composed import affine
 from nn.grad_mode import is_grad_enabled
 from nn.operations.arithmetic import matmul, reshaped
@@ -16,6 +16,8 @@ from nn.operations.orders import transpose
 from nn.operations.reductions import sum as sum_of
 from nn.tape import record
 from nn.tensor import Tensor
+
+__all__ = ["feed_forward", "linear"]
 
 
 def linear(input, weight, bias=None):
@@ -42,7 +44,10 @@ def linear(input, weight, bias=None):
     >>> nn.functional.linear(nn.tensor([1.0, 2.0]), nn.tensor([[3.0, 4.0]]), nn.tensor([5.0]))
     tensor([16.])
     """
-    x, w, b = checked("linear", input).array, weight.array, None if bias is None else bias.array
+    try:
+        x, w, b = input.array, weight.array, None if bias is None else bias.array
+    except AttributeError:
+        raise not_tensors("linear", input=input, weight=weight, bias=bias) from None
     needs = (input.requires_grad, weight.requires_grad, b is not None and bias.requires_grad)
 
     def backward(dy):
@@ -85,7 +90,11 @@ def feed_forward(input, weight1, bias1, weight2, bias2, activation="gelu"):
     Reference: Shazeer, "GLU Variants Improve Transformer" (2020), section 2.
     """
     inputs = input, weight1, bias1, weight2, bias2
-    x, w1, b1, w2, b2 = checked("feed_forward", input).array, *(None if t is None else t.array for t in inputs[1:])
+    try:
+        x, w1, b1, w2, b2 = (None if t is None else t.array for t in inputs)
+    except AttributeError:
+        given = {"input": input, "weight1": weight1, "bias1": bias1, "weight2": weight2, "bias2": bias2}
+        raise not_tensors("feed_forward", **given) from None
     needs = tuple(t is not None and t.requires_grad for t in inputs)
     preactivation = None
     if any(needs) and is_grad_enabled() and w2.ndim == 2:

@@ -1,8 +1,11 @@
 """Validation of arguments, and results that replace their input, shared by the functions."""
 
+import operator
+
 import numpy as np
 
 from nn.grad_mode import is_grad_enabled
+from nn.operations.arguments import not_a_tensor
 from nn.operations.in_place import become
 from nn.tensor import Tensor
 
@@ -10,8 +13,15 @@ from nn.tensor import Tensor
 def checked(name, value, argument="input"):
     """Validate that `value` is a Tensor and return it."""
     if not isinstance(value, Tensor):
-        raise TypeError(f"{name}: {argument} must be a Tensor, got {type(value).__name__}")
+        raise not_a_tensor(name, value, argument)
     return value
+
+
+def not_tensors(name, **arguments):
+    """The TypeError for the first argument that is no Tensor; None counts only if all others are."""
+    wrong = {argument: value for argument, value in arguments.items() if not isinstance(value, Tensor)}
+    argument, value = next((pair for pair in wrong.items() if pair[1] is not None), next(iter(wrong.items())))
+    return not_a_tensor(name, value, argument)
 
 
 def constant(name, value):
@@ -25,6 +35,14 @@ def constant(name, value):
             f"{name}: has a gradient with respect to input only, but another argument requires one; detach() it"
         )
     return value.array
+
+
+def ignored(name, ignore_index):
+    """The class to ignore, an int; TypeError for anything else but a 0-d tensor of one."""
+    try:
+        return operator.index(number(ignore_index))
+    except TypeError:
+        raise TypeError(f"{name}: ignore_index must be an int, got {type(ignore_index).__name__}") from None
 
 
 def number(value):

@@ -12,6 +12,8 @@ from nn.grad_mode import is_grad_enabled
 from nn.tape import record
 from nn.tensor import Tensor
 
+__all__ = ["scaled_dot_product_attention"]
+
 
 def scaled_dot_product_attention(
     query,

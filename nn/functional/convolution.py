@@ -1,10 +1,12 @@
 """Convolution and transposed convolution."""
 
 import kernels
-from nn.functional.arguments import checked
+from nn.functional.arguments import not_tensors
 from nn.functional.trilinear import record_factor
 from nn.operations.reductions import sum as sum_of
 from nn.tape import record
+
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -86,7 +88,10 @@ def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_paddi
 
 def _record(name, forward, backward, input, weight, bias, geometry):
     """Record a pair of kernels on the tape; `geometry` are the arguments that follow x, weight and bias in both."""
-    x, w, b = checked(name, input).array, weight.array, None if bias is None else bias.array
+    try:
+        x, w, b = input.array, weight.array, None if bias is None else bias.array
+    except AttributeError:
+        raise not_tensors(name, input=input, weight=weight, bias=bias) from None
     needs = (input.requires_grad, weight.requires_grad, b is not None and bias.requires_grad)
     if not w.size:
         _check_channels(name, w.shape)

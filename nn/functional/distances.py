@@ -11,6 +11,8 @@ from nn.operations.arithmetic import matmul
 from nn.operations.elementwise import sqrt, where
 from nn.operations.in_place import become
 
+__all__ = ["bilinear", "cosine_similarity", "normalize", "pairwise_distance", "pdist"]
+
 
 def lengths(x, p, dim, keepdim=False):
     """The p-norm along a dimension; its gradient is 0 where it is 0."""
@@ -138,7 +140,10 @@ def bilinear(input1, input2, weight, bias=None):
     ValueError
         The shapes do not agree.
     """
-    (*leading, size1), (*others, size2) = checked("bilinear", input1, "input1").shape, input2.shape
+    for argument, tensor in (("input1", input1), ("input2", input2), ("weight", weight)):
+        if not checked("bilinear", tensor, argument).ndim:
+            raise ValueError(f"bilinear: {argument} must have dimensions, got a 0-d tensor")
+    (*leading, size1), (*others, size2) = input1.shape, input2.shape
     if weight.ndim != 3 or weight.shape[1:] != (size1, size2) or leading != others:
         raise ValueError(
             f"bilinear: shapes do not agree: input1 is {input1.shape}, input2 {input2.shape}, weight {weight.shape}"

@@ -3,7 +3,7 @@
 import numpy as np
 
 import kernels
-from nn.functional.arguments import check_classes, constant
+from nn.functional.arguments import check_classes, checked, constant
 from nn.functional.trilinear import record_factor
 from nn.tape import record, record_linear
 from nn.tensor import Tensor
@@ -48,7 +48,7 @@ def embedding(
     >>> nn.functional.embedding(nn.tensor([1, 0, 1]), nn.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
     [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
     """
-    ids, table = constant("embedding", input), weight.array
+    ids, table = constant("embedding", input), checked("embedding", weight, "weight").array
     y = kernels.embedding(ids, table, padding_idx, max_norm, norm_type)
     if max_norm is not None:
         weight.mark_changed()
@@ -117,8 +117,11 @@ def embedding_bag(
     ValueError
         Invalid shapes or options; offsets that do not begin at 0, or decrease.
     """
-    ids, starts, table = constant("embedding_bag", input), constant("embedding_bag", offsets), weight.array
-    factors = None if per_sample_weights is None else per_sample_weights.array
+    ids, starts = constant("embedding_bag", input), constant("embedding_bag", offsets)
+    table = checked("embedding_bag", weight, "weight").array
+    factors = per_sample_weights
+    if factors is not None:
+        factors = checked("embedding_bag", factors, "per_sample_weights").array
     options = {"include_last_offset": include_last_offset, "padding_idx": padding_idx, "per_sample_weights": factors}
     if mode == "max":
         bags = len(ids) if ids.ndim == 2 else 0 if starts is None else max(len(starts) - include_last_offset, 0)
@@ -193,6 +196,8 @@ def one_hot(input, num_classes=-1):
     [[0, 0, 1], [1, 0, 0]]
     """
     ids = constant("one_hot", input)
+    if ids is None or ids.dtype not in (np.int64, np.int32):
+        raise TypeError(f"one_hot: input must be int64 or int32, got {None if ids is None else ids.dtype}")
     if num_classes == -1:
         num_classes = int(ids.max()) + 1 if ids.size else 0
     check_classes("one_hot", "input", ids, num_classes)

@@ -10,6 +10,8 @@ from nn.operations.arithmetic import matmul
 from nn.storage import wrap
 from nn.tape import record
 
+__all__ = ["affine_grid", "grid_sample"]
+
 
 def _without_default(name, align_corners):
     if align_corners is None:

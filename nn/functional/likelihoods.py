@@ -13,6 +13,8 @@ from nn.operations.elementwise import exp, log, where
 from nn.storage import Tensor
 from nn.tape import record
 
+__all__ = ["ctc_loss", "gaussian_nll_loss", "poisson_nll_loss"]
+
 
 def poisson_nll_loss(
     input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"

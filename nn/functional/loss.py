@@ -5,11 +5,14 @@ import numpy as np
 import kernels
 from nn.autograd.recomposed import gradients_of
 from nn.functional import composed, soft_targets
-from nn.functional.arguments import checked, constant, number
+from nn.functional.arguments import checked, constant, ignored, not_tensors, number
 from nn.functional.reduction import common_shape, reduction_of
 from nn.functional.soft_targets import needs_gradient
 from nn.grad_mode import is_grad_enabled
 from nn.tape import record, record_linear
+
+__all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div"]
+__all__ += ["linear_cross_entropy", "nll_loss"]
 
 
 def cross_entropy(
@@ -67,7 +70,9 @@ def cross_entropy(
         constant("cross_entropy", target),
         constant("cross_entropy", weight),
     )
-    ignore_index, label_smoothing = number(ignore_index), number(label_smoothing)
+    ignore_index, label_smoothing = ignored("cross_entropy", ignore_index), number(label_smoothing)
+    if t is None:
+        raise not_tensors("cross_entropy", target=target)
     if t.dtype.kind == "f" and ignore_index >= 0:
         raise ValueError(f"cross_entropy: ignore_index is for classes, not for probabilities, got {ignore_index}")
     lse = np.empty(x.shape[:1] + x.shape[2:] if x.ndim > 1 else (), x.dtype) if input.requires_grad else None
@@ -123,12 +128,15 @@ def linear_cross_entropy(
         As `cross_entropy`.
     """
     name, inputs = "linear_cross_entropy", (input, linear_weight, linear_bias)
+    for argument, tensor in (("linear_weight", linear_weight), ("linear_bias", linear_bias)):
+        if tensor is not None or argument == "linear_weight":
+            checked(name, tensor, argument)
     arrays = checked(name, input).array, linear_weight.array, constant(name, target)
     options = {
         "linear_bias": None if linear_bias is None else linear_bias.array,
         "weight": constant(name, weight),
         "reduction": reduction,
-        "ignore_index": number(ignore_index),
+        "ignore_index": None if ignore_index is None else ignored(name, ignore_index),
         "label_smoothing": number(label_smoothing),
     }
     needs = tuple(each is not None and each.requires_grad for each in inputs)
@@ -186,7 +194,7 @@ def nll_loss(
     """
     reduction = reduction_of(reduction, size_average, reduce)
     x, t, w = checked("nll_loss", input).array, constant("nll_loss", target), constant("nll_loss", weight)
-    ignore_index = number(ignore_index)
+    ignore_index = ignored("nll_loss", ignore_index)
     y = kernels.nll_loss(x, t, w, ignore_index, reduction)
 
     def backward(dy):
@@ -323,6 +331,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     if needs_gradient(target):
         return soft_targets.kl_div(checked("kl_div", input), target, reduction, log_target)
     x, t = checked("kl_div", input).array, constant("kl_div", target)
+    if t is None:
+        raise not_tensors("kl_div", target=target)
     if x.shape != t.shape:
         shape = common_shape("kl_div", x, t)
         if reduction == "batchmean" and x.ndim:

@@ -16,6 +16,10 @@ from nn.operations.arguments import as_array, as_tensor
 from nn.operations.arithmetic import minimum
 from nn.operations.elementwise import sqrt, where
 
+__all__ = ["cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "multi_margin_loss"]
+__all__ += ["multilabel_margin_loss", "multilabel_soft_margin_loss", "soft_margin_loss", "triplet_margin_loss"]
+__all__ += ["triplet_margin_with_distance_loss"]
+
 
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
     """Distances x of similar pairs (target 1), and max(0, margin - x) of others (target -1).
@@ -261,6 +265,8 @@ def triplet_margin_with_distance_loss(
     """
     if number(margin) <= 0:
         raise ValueError(f"triplet_margin_loss: margin must be positive, got {margin}")
+    for argument, tensor in (("anchor", anchor), ("positive", positive), ("negative", negative)):
+        checked("triplet_margin_loss", tensor, argument)
     if not anchor.ndim == positive.ndim == negative.ndim:
         shapes = f"{anchor.shape}, {positive.shape} and {negative.shape}"
         raise ValueError(f"triplet_margin_loss: numbers of dimensions differ: got {shapes}")

@@ -7,12 +7,16 @@ from nn.autograd.recomposed import recomposed, summed
 from nn.functional import composed
 from nn.functional.arguments import checked, number
 from nn.grad_mode import is_grad_enabled
+from nn.operations.arguments import array_of
 from nn.storage import edge
 from nn.tape import record, record_several
 
+__all__ = ["add_layer_norm", "batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm"]
+__all__ += ["rms_norm"]
 
-def _data(tensor):
-    return None if tensor is None else tensor.array
+
+def _data(name, tensor, argument="weight"):
+    return None if tensor is None else array_of(name, tensor, argument)
 
 
 def _needs(*tensors):
@@ -57,9 +61,10 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     >>> nn.functional.batch_norm(nn.tensor([[1.0], [4.0]]), nn.tensor([2.0]), nn.tensor([4.0]), eps=0.0).tolist()
     [[-0.5], [1.0]]
     """
-    x, w, b, needs = checked("batch_norm", input).array, _data(weight), _data(bias), _needs(input, weight, bias)
+    x, w, b = checked("batch_norm", input).array, _data("batch_norm", weight), _data("batch_norm", bias, "bias")
+    needs = _needs(input, weight, bias)
     saved = _saved(needs, x.shape[1:2], x.dtype)
-    running = _data(running_mean), _data(running_var)
+    running = _data("batch_norm", running_mean, "running_mean"), _data("batch_norm", running_var, "running_var")
     y = kernels.batch_norm(x, *running, w, b, training, momentum, eps, **saved)
     if training and running_mean is not None:
         running_mean.mark_changed()
@@ -112,9 +117,11 @@ def instance_norm(
 
     Reference: Ulyanov et al., "Instance Normalization" (2016), equation 4.
     """
-    x, w, b, needs = checked("instance_norm", input).array, _data(weight), _data(bias), _needs(input, weight, bias)
+    name = "instance_norm"
+    x, w, b = checked(name, input).array, _data(name, weight), _data(name, bias, "bias")
+    needs = _needs(input, weight, bias)
     saved = _saved(needs, x.shape[:2] if use_input_stats else x.shape[1:2], x.dtype)
-    running = _data(running_mean), _data(running_var)
+    running = _data("instance_norm", running_mean, "running_mean"), _data("instance_norm", running_var, "running_var")
     y = kernels.instance_norm(x, *running, w, b, use_input_stats, momentum, eps, **saved)
     if use_input_stats and running_mean is not None:
         running_mean.mark_changed()
@@ -162,7 +169,8 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     >>> nn.functional.layer_norm(nn.tensor([1.0, 3.0]), (2,), eps=0.0)
     tensor([-1.,  1.])
     """
-    x, w, b, needs = checked("layer_norm", input).array, _data(weight), _data(bias), _needs(input, weight, bias)
+    x, w, b = checked("layer_norm", input).array, _data("layer_norm", weight), _data("layer_norm", bias, "bias")
+    needs = _needs(input, weight, bias)
     saved = _saved(needs, _leading(x, normalized_shape), x.dtype)
     y = kernels.layer_norm(x, normalized_shape, w, b, eps, **saved)
 
@@ -196,7 +204,9 @@ def add_layer_norm(input, residual, normalized_shape, weight=None, bias=None, ep
     TypeError, ValueError
         Dtypes or shapes do not match.
     """
-    x, r, w, b = checked("add_layer_norm", input).array, residual.array, _data(weight), _data(bias)
+    name = "add_layer_norm"
+    x, r = checked(name, input).array, checked(name, residual, "residual").array
+    w, b = _data(name, weight), _data(name, bias, "bias")
     inputs = input, residual, weight, bias
     needs = _needs(*inputs)
     saved = _saved(needs, _leading(x, normalized_shape), x.dtype)
@@ -267,7 +277,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
 
     Reference: Zhang and Sennrich, "Root Mean Square Layer Normalization" (2019), equation 4.
     """
-    x, w, needs = checked("rms_norm", input).array, _data(weight), _needs(input, weight)
+    x, w, needs = checked("rms_norm", input).array, _data("rms_norm", weight), _needs(input, weight)
     saved = _saved(needs, _leading(x, normalized_shape), x.dtype, ("rstd",))
     y = kernels.rms_norm(x, normalized_shape, w, eps, **saved)
 
@@ -312,7 +322,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
 
     Reference: Wu and He, "Group Normalization" (2018), equation 7.
     """
-    x, w, b, needs = checked("group_norm", input).array, _data(weight), _data(bias), _needs(input, weight, bias)
+    x, w, b = checked("group_norm", input).array, _data("group_norm", weight), _data("group_norm", bias, "bias")
+    needs = _needs(input, weight, bias)
     saved = _saved(needs, (*x.shape[:1], num_groups), x.dtype) if isinstance(num_groups, int) else {}
     y = kernels.group_norm(x, num_groups, w, b, eps, **saved)
 

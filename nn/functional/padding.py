@@ -6,6 +6,8 @@ from nn.functional.arguments import checked, number
 from nn.storage import wrap
 from nn.tape import record, record_linear
 
+__all__ = ["pad"]
+
 
 def pad(input, pad, mode="constant", value=None):
     """Add elements at both ends of the last dimensions; negative widths remove elements.

@@ -4,6 +4,8 @@ import kernels
 from nn.functional.arguments import checked, constant
 from nn.tape import record_linear
 
+__all__ = ["rotary_embedding"]
+
 
 def rotary_embedding(input, cos, sin, positions=None, interleaved=False):
     """Rotate pairs of channels by angles proportional to the position.

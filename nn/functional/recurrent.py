@@ -3,6 +3,8 @@
 import kernels
 from nn.functional.time_loop import GRU, LSTM, RNN, run_cell, run_layer
 
+__all__ = ["gru", "gru_cell", "lstm", "lstm_cell", "rnn", "rnn_cell"]
+
 
 def lstm(
     input,

@@ -10,6 +10,8 @@ from nn.functional.reduction import common_shape, reduced, reduction_of
 from nn.tape import record
 from nn.tensor import Tensor
 
+__all__ = ["huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss"]
+
 
 def _pair_loss(name, forward, backward_kernel, compose, input, target, *options):
     """Record a loss of two operands, both of which can get a gradient."""

@@ -4,6 +4,9 @@ import kernels
 from nn.functional.arguments import checked, number
 from nn.tape import record_linear
 
+__all__ = ["channel_shuffle", "fold", "interpolate", "native_channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
+__all__ += ["unfold", "upsample", "upsample_bilinear", "upsample_nearest"]
+
 
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     """The patch of each window as a column (im2col).

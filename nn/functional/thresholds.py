@@ -10,6 +10,9 @@ from nn.functional.arguments import checked, in_place, number
 from nn.operations.elementwise import where
 from nn.storage import wrap
 
+__all__ = ["celu_", "elu_", "gumbel_softmax", "hardshrink", "hardtanh_", "leaky_relu_", "relu_", "rrelu", "rrelu_"]
+__all__ += ["selu_", "softmin", "softshrink", "softsign", "tanhshrink", "threshold", "threshold_"]
+
 
 def softmin(input, dim=None, _stacklevel=3, dtype=None):
     """`softmax` of the negated elements; arguments as for `softmax`."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 import kernels
-from nn.functional.arguments import checked, constant
+from nn.functional.arguments import checked, constant, not_tensors
 from nn.grad_mode import is_grad_enabled
 from nn.tape import record_several
 
@@ -75,7 +75,7 @@ def run_layer(kind, input, states, weights, settings, checkpoint_every):
     x = np.asarray(checked(kind.name, input).array, order="C")  # one copy for both forward and backward
     sizes = settings["batch_sizes"]
     settings["batch_sizes"] = constant(kind.name, sizes)
-    inputs, needs, initial, arrays = _prepared(kind, input, states, weights)
+    inputs, needs, initial, arrays = _prepared(kind.name, kind, input, states, weights)
     saves = any(needs) and is_grad_enabled()
     biases = ()
     if checkpoint_every is None or not saves:
@@ -92,12 +92,19 @@ def run_layer(kind, input, states, weights, settings, checkpoint_every):
     return record_several(kind.name, (y, *final), inputs, backward, saved, saves_results=(0,))
 
 
-def _prepared(kind, input, states, weights):
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+
+
+def _prepared(name, kind, input, states, weights):
     """The node's inputs, which need a gradient (states as one), the arrays of the states, the arrays of the weights."""
     inputs = (input, *states, *weights)
+    try:
+        arrays = [None if tensor is None else tensor.array for tensor in inputs]
+    except AttributeError:
+        given = dict(zip(WEIGHTS, weights, strict=False))
+        raise not_tensors(name, **{f"hx[{i}]": state for i, state in enumerate(states)}, **given) from None
     needs = [tensor is not None and tensor.requires_grad for tensor in inputs]
     first = 1 + kind.states
-    arrays = [None if tensor is None else tensor.array for tensor in inputs]
     return inputs, (needs[0], any(needs[1:first]), *needs[first:]), tuple(arrays[1:first]), tuple(arrays[first:])
 
 
@@ -204,7 +211,7 @@ def run_cell(kind, forward, input, states, *weights, **options):
     """Run one step and record it on the tape; returns the tensors of the new states."""
     name = f"{kind.name}_cell"
     x = checked(name, input).array
-    inputs, needs, initial, arrays = _prepared(kind, input, states, weights)
+    inputs, needs, initial, arrays = _prepared(name, kind, input, states, weights)
     saves = any(needs) and is_grad_enabled() and "gates" in kind.saved
     saved = {"gates": kind.allocate(x, arrays)["gates"]} if saves else {}
     after = forward(x, _pair(initial) if kind is LSTM else initial[0], *arrays, **saved, **options)

@@ -48,7 +48,7 @@ def gradcheck(function, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_excepti
     >>> nn.gradcheck(lambda x: x.softmax(0), (x,))
     True
     """
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    inputs = _as_tuple("gradcheck", inputs)
     return _check("gradcheck", function, inputs, eps, atol, rtol, raise_exception)
 
 
@@ -84,7 +84,7 @@ def gradgradcheck(function, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, r
     >>> nn.gradgradcheck(lambda x: x.softmax(0), (x,))
     True
     """
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    inputs = _as_tuple("gradgradcheck", inputs)
     _check_inputs("gradgradcheck", _differentiated(inputs))
     if grad_outputs is None:
         rng = np.random.default_rng(0)
@@ -125,6 +125,12 @@ class _Mismatch(Exception):
 def _differentiated(inputs):
     """Index -> tensor of the inputs that require a gradient."""
     return {i: x for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad}
+
+
+def _as_tuple(name, inputs):
+    if not isinstance(inputs, (Tensor, tuple, list)):
+        raise TypeError(f"{name}: inputs must be a Tensor or a tuple, got {type(inputs).__name__}")
+    return (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
 
 
 def _check_inputs(name, inputs):

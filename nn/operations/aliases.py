@@ -9,6 +9,9 @@ from nn.operations import (
 )
 from nn.operations.elementwise_several import atan2
 
+__all__ = ["absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "clip", "divide"]
+__all__ += ["fix", "greater", "greater_equal", "less", "less_equal", "multiply", "negative", "not_equal", "subtract"]
+
 absolute, negative = arithmetic.abs, arithmetic.neg
 subtract, multiply, divide = arithmetic.sub, arithmetic.mul, arithmetic.div
 clip, fix = elementwise.clamp, elementwise_rounding.trunc

@@ -1,6 +1,8 @@
 """Validation and conversion of arguments, and the form of operations with two operands."""
 
+import inspect
 import math
+import operator
 from functools import wraps
 
 import numpy as np
@@ -27,6 +29,35 @@ def as_tensor(data):
     return data if isinstance(data, Tensor) else wrap(as_array(data))
 
 
+def not_a_tensor(name, value, argument="input"):
+    """The TypeError for an argument that should be a Tensor."""
+    return TypeError(f"{name}: {argument} must be a Tensor, got {type(value).__name__}")
+
+
+def array_of(name, tensor, argument="input"):
+    """The array of a tensor; TypeError for anything else."""
+    try:
+        return tensor.array
+    except AttributeError:
+        raise not_a_tensor(name, tensor, argument) from None
+
+
+def sequence_of(name, tensors):
+    """A sequence as a tuple, whose elements are not checked; TypeError for anything else, a single Tensor included."""
+    if isinstance(tensors, (Tensor, str)) or not hasattr(tensors, "__iter__"):
+        raise TypeError(f"{name}: tensors must be a sequence of Tensors, got {type(tensors).__name__}")
+    return tuple(tensors)
+
+
+def tensors_of(name, tensors):
+    """Several tensors as a tuple; TypeError unless they are a sequence of Tensors."""
+    tensors = sequence_of(name, tensors)
+    for i, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise not_a_tensor(name, t, f"tensors[{i}]")
+    return tensors
+
+
 def operands(name, a, b):
     """Return the tensors among two operands (None for the others) and the arrays of both, of one dtype."""
     x, a = (a.array, a) if isinstance(a, Tensor) else (a, None)
@@ -34,6 +65,19 @@ def operands(name, a, b):
     if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and x.dtype == y.dtype):
         x, y = match(name, x, y)
     return a, b, x, y
+
+
+def mismatch(name, x, y):
+    """The ValueError for arrays whose shapes do not broadcast."""
+    return ValueError(f"{name}: shapes do not broadcast: a is {x.shape}, b is {y.shape}")
+
+
+def applied(name, ufunc, x, y):
+    """``ufunc(x, y)``; ValueError if the shapes do not broadcast."""
+    try:
+        return ufunc(x, y)
+    except ValueError:
+        raise mismatch(name, x, y) from None
 
 
 def match(name, x, y):
@@ -158,6 +202,16 @@ def sizes_of(sizes):
     return tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
 
 
+def ints_of(name, argument, values):
+    """A tuple of ints from a sequence of them; TypeError for anything else."""
+    if not isinstance(values, (tuple, list)):
+        raise TypeError(f"{name}: {argument} must be a tuple of ints, got {type(values).__name__}")
+    try:
+        return tuple(map(operator.index, values))
+    except TypeError:
+        raise TypeError(f"{name}: {argument} must be a tuple of ints, got {tuple(values)}") from None
+
+
 def dims_of(dim):
     """`dim`, a list of dimensions as a tuple."""
     return tuple(dim) if isinstance(dim, list) else dim
@@ -196,22 +250,35 @@ def numpy_names(function):
                     if ours in options:
                         raise TypeError(f"{function.__name__}: got both {ours} and {theirs}")
                     options[ours] = options.pop(theirs)
-        return function(*args, **options)
+        try:
+            return function(*args, **options)
+        except AttributeError as error:
+            raise _explained(function, args, options, error) from None
 
     return call
 
 
-def inexact(tensor):
+def _explained(function, args, options, error):
+    """The TypeError for the argument that is no Tensor, if that is what an AttributeError means; else that."""
+    if error.name == "array":
+        for argument, value in inspect.signature(function).bind(*args, **options).arguments.items():
+            if value is error.obj:
+                return not_a_tensor(function.__name__, value, argument)
+    return error
+
+
+def inexact(name, tensor):
     """The values of a tensor, integers and bools in the default floating-point dtype."""
-    x = tensor.array
+    x = array_of(name, tensor)
     return x if x.dtype.kind == "f" else x.astype(get_default_dtype())
 
 
 def floating(name, tensor):
     """The array of a tensor; TypeError unless it is floating point."""
-    if tensor.array.dtype.kind != "f":
-        raise TypeError(f"{name}: needs a floating-point tensor, got {tensor.array.dtype}; use float()")
-    return tensor.array
+    x = array_of(name, tensor)
+    if x.dtype.kind != "f":
+        raise TypeError(f"{name}: needs a floating-point tensor, got {x.dtype}; use float()")
+    return x
 
 
 def promoted(name, tensors):

@@ -7,9 +7,22 @@ import numpy as np
 
 import kernels
 from nn.dtypes import get_default_dtype
-from nn.operations.arguments import NUMBERS, as_tensor, operands, record_binary, scaled, sum_to
+from nn.operations.arguments import (
+    NUMBERS,
+    applied,
+    array_of,
+    as_tensor,
+    mismatch,
+    operands,
+    record_binary,
+    scaled,
+    sum_to,
+)
 from nn.storage import wrap
 from nn.tape import ieee, record, record_linear
+
+__all__ = ["abs", "add", "div", "floor_divide", "fmod", "matmul", "maximum", "minimum", "mul", "neg", "remainder"]
+__all__ += ["sub"]
 
 
 @ieee
@@ -17,7 +30,11 @@ def add(input, other, *, alpha=1):
     """The sum, element by element, of one and `alpha` times the other; tensors and numbers broadcast."""
     other = other if alpha == 1 else _times(other, alpha)
     a, b, x, y = operands("add", input, other)
-    return record_binary("add", x + y, a, b, lambda dy: dy, lambda dy: dy)
+    try:
+        z = x + y
+    except ValueError:
+        raise mismatch("add", x, y) from None
+    return record_binary("add", z, a, b, lambda dy: dy, lambda dy: dy)
 
 
 def _times(other, alpha):
@@ -32,18 +49,26 @@ def sub(input, other, *, alpha=1):
     a, b, x, y = operands("sub", input, other)
     if x.dtype.kind == "b":
         raise TypeError("sub: bools have no difference; use != or long()")
-    return record_binary("sub", x - y, a, b, lambda dy: dy, lambda dy: -dy)
+    try:
+        z = x - y
+    except ValueError:
+        raise mismatch("sub", x, y) from None
+    return record_binary("sub", z, a, b, lambda dy: dy, lambda dy: -dy)
 
 
 @ieee
 def mul(input, other):
     """The product, element by element; tensors and numbers broadcast."""
     a, b, x, y = operands("mul", input, other)
+    try:
+        z = x * y
+    except ValueError:
+        raise mismatch("mul", x, y) from None
 
     def derivative(dy, a, b):
         return mul(dy, y if b is None else b), mul(dy, x if a is None else a)
 
-    return record_binary("mul", x * y, a, b, lambda dy: dy * y, lambda dy: dy * x, (a, b), derivative=derivative)
+    return record_binary("mul", z, a, b, lambda dy: dy * y, lambda dy: dy * x, (a, b), derivative=derivative)
 
 
 @ieee
@@ -57,6 +82,10 @@ def div(input, other, *, rounding_mode=None):
     a, b, x, y = operands("div", input, other)
     if x.dtype.kind != "f":
         x, y = x.astype(get_default_dtype()), y.astype(get_default_dtype())
+    try:
+        z = x / y
+    except ValueError:
+        raise mismatch("div", x, y) from None
 
     def db(dy):
         return -dy * (x / y / y)  # y² may overflow or underflow where the quotients do not
@@ -65,7 +94,7 @@ def div(input, other, *, rounding_mode=None):
         a, b = x if a is None else a, y if b is None else b
         return div(dy, b), mul(neg(dy), div(div(a, b), b))
 
-    return record_binary("div", x / y, a, b, lambda dy: dy / y, db, (a, b), derivative=derivative)
+    return record_binary("div", z, a, b, lambda dy: dy / y, db, (a, b), derivative=derivative)
 
 
 def _divisible(name, y):
@@ -96,7 +125,7 @@ def _remainder(name, ufunc, rounding, a, b):
     def derivative(dy, a, b):
         return dy, scaled(name, db, dy, (a, b))
 
-    return record_binary(name, ufunc(x, y), a, b, lambda dy: dy, db, (a, b), derivative=derivative)
+    return record_binary(name, applied(name, ufunc, x, y), a, b, lambda dy: dy, db, (a, b), derivative=derivative)
 
 
 @ieee
@@ -105,9 +134,9 @@ def _quotient(name, input, other, rounding_mode):
     a, b, x, y = operands(name, input, other)
     _divisible(name, y)
     if rounding_mode == "floor":
-        z = np.floor_divide(x, y)
+        z = applied(name, np.floor_divide, x, y)
     elif rounding_mode == "trunc":
-        z = np.trunc(x / y) if x.dtype.kind == "f" else _truncated(x, y)
+        z = np.trunc(applied(name, np.divide, x, y)) if x.dtype.kind == "f" else applied(name, _truncated, x, y)
     else:
         raise ValueError(f"{name}: rounding_mode must be None, 'trunc' or 'floor', got {rounding_mode!r}")
     return record_binary(name, z, a, b, np.zeros_like, np.zeros_like)
@@ -126,14 +155,14 @@ def floor_divide(input, other):
 
 def neg(input):
     """The negated elements."""
-    if input.array.dtype.kind == "b":
+    if array_of("neg", input).dtype.kind == "b":
         raise TypeError("neg: bools have no negative; use ~")
     return record_linear("neg", np.negative, np.negative, input)
 
 
 def abs(input):
     """The magnitudes of the elements; the gradient at 0 is 0."""
-    x = input.array
+    x = array_of("abs", input)
 
     def backward(dy):
         return np.where(x > 0, dy, np.where(x < 0, -dy, 0))
@@ -209,7 +238,7 @@ def _extremum(name, pick, a, b, loses):
     def derivative(dy, a, b):
         return scaled(name, da, dy, (a, b)), scaled(name, db, dy, (a, b))
 
-    return record_binary(name, pick(x, y), a, b, da, db, (a, b), derivative=derivative)
+    return record_binary(name, applied(name, pick, x, y), a, b, da, db, (a, b), derivative=derivative)
 
 
 def maximum(input, other):

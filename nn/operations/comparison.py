@@ -2,21 +2,39 @@
 
 import numpy as np
 
-from nn.operations.arguments import NUMBERS, match, numpy_names
+from nn.operations.arguments import NUMBERS, applied, array_of, match, mismatch, numpy_names
 from nn.operations.reductions import check_keepdim, reduced
 from nn.storage import Tensor, wrap
 from nn.tape import ieee
 
+__all__ = ["all", "allclose", "any", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or"]
+__all__ += ["bitwise_right_shift", "bitwise_xor", "eq", "equal", "ge", "gt", "is_complex", "is_floating_point"]
+__all__ += ["is_nonzero", "is_signed", "is_tensor", "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf"]
+__all__ += ["le", "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne", "result_type"]
+
 
 def _comparison(name, ufunc, meaning):
     @ieee
-    def compare(input, other):
+    def operator(input, other):
         if not isinstance(other, (Tensor, np.ndarray, *NUMBERS)):
             return NotImplemented
-        return wrap(np.asarray(ufunc(input.array, other.array if isinstance(other, Tensor) else other)))
+        x, y = array_of(name, input), other.array if isinstance(other, Tensor) else other
+        try:
+            return wrap(np.asarray(ufunc(x, y)))
+        except ValueError:
+            raise mismatch(name, x, y) from None
+        except TypeError:
+            raise TypeError(f"{name}: needs bools or integers, got {x.dtype} and {np.asarray(y).dtype}") from None
+
+    def compare(input, other):
+        result = operator(input, other)
+        if result is NotImplemented:
+            raise TypeError(f"{name}: expected a Tensor, an array or a number, got {type(other).__name__}")
+        return result
 
     compare.__name__ = compare.__qualname__ = name
     compare.__doc__ = f"Whether each element {meaning}; tensors and numbers broadcast."
+    compare.operator = operator  # which lets Python ask an operand of another type
     return compare
 
 
@@ -38,14 +56,14 @@ logical_xor = _comparison("logical_xor", np.logical_xor, "or the other is true (
 
 def logical_not(input):
     """Whether each element is false (zero)."""
-    return wrap(np.asarray(np.logical_not(input.array)))
+    return wrap(np.asarray(np.logical_not(array_of("logical_not", input))))
 
 
 def _shift(name, ufunc, input, other):
     x, y = match(name, *(v.array if isinstance(v, Tensor) else v for v in (input, other)))
     if x.dtype.kind not in "iu":
         raise TypeError(f"{name}: needs integers, got {x.dtype}")
-    return wrap(np.asarray(ufunc(x, y)))
+    return wrap(np.asarray(applied(name, ufunc, x, y)))
 
 
 def bitwise_left_shift(input, other):
@@ -60,7 +78,7 @@ def bitwise_right_shift(input, other):
 
 def bitwise_not(input):
     """Not: of bools, whether each is false; of integers, each bit flipped."""
-    return wrap(np.asarray(~input.array))
+    return wrap(np.asarray(~array_of("bitwise_not", input)))
 
 
 @numpy_names
@@ -81,17 +99,17 @@ def any(input, dim=None, keepdim=False):
 
 def equal(input, other):
     """Whether two tensors have one shape and equal elements: True or False."""
-    return np.array_equal(input.array, other.array)
+    return np.array_equal(array_of("equal", input), array_of("equal", other, "other"))
 
 
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether each element differs from the other's by at most ``atol + rtol * abs(other)``."""
-    x, y = input.array, other.array
+    x, y = array_of("isclose", input), array_of("isclose", other, "other")
     if not (rtol >= 0 and atol >= 0):
         raise ValueError(f"isclose: rtol and atol must not be negative, got {rtol} and {atol}")
     if x.dtype != y.dtype:
         raise TypeError(f"isclose: dtypes differ: a is {x.dtype}, b is {y.dtype}")
-    return wrap(np.asarray(np.isclose(x, y, rtol, atol, equal_nan)))
+    return wrap(np.asarray(applied("isclose", lambda x, y: np.isclose(x, y, rtol, atol, equal_nan), x, y)))
 
 
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
@@ -101,27 +119,27 @@ def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 
 def isnan(input):
     """Whether each element is NaN."""
-    return wrap(np.asarray(np.isnan(input.array)))
+    return wrap(np.asarray(np.isnan(array_of("isnan", input))))
 
 
 def isinf(input):
     """Whether each element is infinite."""
-    return wrap(np.asarray(np.isinf(input.array)))
+    return wrap(np.asarray(np.isinf(array_of("isinf", input))))
 
 
 def isfinite(input):
     """Whether each element is neither infinite nor NaN."""
-    return wrap(np.asarray(np.isfinite(input.array)))
+    return wrap(np.asarray(np.isfinite(array_of("isfinite", input))))
 
 
 def isposinf(input):
     """Whether each element is plus infinity."""
-    return wrap(np.asarray(input.array == np.inf))
+    return wrap(np.asarray(array_of("isposinf", input) == np.inf))
 
 
 def isneginf(input):
     """Whether each element is minus infinity."""
-    return wrap(np.asarray(input.array == -np.inf))
+    return wrap(np.asarray(array_of("isneginf", input) == -np.inf))
 
 
 def is_tensor(obj):
@@ -131,22 +149,25 @@ def is_tensor(obj):
 
 def is_floating_point(input):
     """Whether the dtype is float32 or float64."""
-    return input.array.dtype.kind == "f"
+    return array_of("is_floating_point", input).dtype.kind == "f"
 
 
 def is_complex(input):
     """Whether the dtype is complex: never, there are no complex tensors."""
-    return False
+    return array_of("is_complex", input).dtype.kind == "c"
 
 
 def is_signed(input):
     """Whether the dtype has negative numbers."""
-    return input.array.dtype.kind in "fi"
+    return array_of("is_signed", input).dtype.kind in "fi"
 
 
 def is_nonzero(input):
     """Whether the only element is not zero; ValueError if there is not exactly one."""
-    return input.item() != 0
+    x = array_of("is_nonzero", input)
+    if x.size != 1:
+        raise ValueError(f"is_nonzero: needs a tensor of one element, this one is {x.shape}")
+    return x.item() != 0
 
 
 def result_type(tensor1, tensor2):

@@ -5,10 +5,13 @@ import numpy as np
 from nn import dtypes
 from nn.device import require_cpu
 from nn.dtypes import cast
-from nn.operations.arguments import target_of
+from nn.operations.arguments import array_of, target_of
 from nn.operations.layout import contiguous_format, preserve_format
 from nn.storage import wrap
 from nn.tape import record, record_linear
+
+__all__ = ["clone", "detach"]
+
 
 # PyTorch's names of tensor types
 TYPES = {
@@ -87,7 +90,7 @@ def pin_memory(input):
 
 def clone(input, *, memory_format=preserve_format):
     """A copy; its gradient is passed to the original. `memory_format` changes nothing."""
-    return record("clone", input.array.copy(), (input,), _same, derivative=_same)
+    return record("clone", array_of("clone", input).copy(), (input,), _same, derivative=_same)
 
 
 def contiguous(input, memory_format=contiguous_format):
@@ -104,7 +107,7 @@ def _same(dy):
 
 def detach(input):
     """The same values on the same memory, without history."""
-    result = wrap(input.array)
+    result = wrap(array_of("detach", input))
     input._memory.share(input, result)
     return result
 

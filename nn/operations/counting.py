@@ -2,13 +2,15 @@
 
 import numpy as np
 
-from nn.operations.arguments import floating
+from nn.operations.arguments import array_of, floating
 from nn.storage import wrap
+
+__all__ = ["argwhere", "bincount", "histc", "nonzero"]
 
 
 def nonzero(input, *, as_tuple=False):
     """The indices of the elements that are not 0: rows of a matrix, or a tuple of a vector for each dimension."""
-    x = input.array
+    x = array_of("nonzero", input)
     if as_tuple:
         return tuple(map(wrap, np.nonzero(np.atleast_1d(x))))
     return wrap(np.argwhere(x))
@@ -16,7 +18,7 @@ def nonzero(input, *, as_tuple=False):
 
 def argwhere(input):
     """The indices of the elements that are not 0, rows of a matrix."""
-    return wrap(np.argwhere(input.array))
+    return wrap(np.argwhere(array_of("argwhere", input)))
 
 
 def bincount(input, weights=None, minlength=0):
@@ -35,14 +37,14 @@ def bincount(input, weights=None, minlength=0):
     TypeError, ValueError
         `input` does not hold integers from 0 on in one dimension; another number of weights.
     """
-    x = input.array
+    x = array_of("bincount", input)
     if x.dtype.kind not in "iu":
         raise TypeError(f"bincount: needs integers, got {x.dtype}")
     if x.ndim != 1 or (x.size and x.min() < 0):
         raise ValueError(f"bincount: needs a vector of numbers from 0 on, got shape {x.shape}")
     if weights is None:
         return wrap(np.bincount(x, minlength=minlength))
-    w = weights.array
+    w = array_of("bincount", weights, "weights")
     if w.shape != x.shape:
         raise ValueError(f"bincount: needs one weight for each element: input is {x.shape}, weights {w.shape}")
     y = np.bincount(x, w, minlength)

@@ -9,6 +9,8 @@ from nn.operations.elementwise import where
 from nn.operations.reductions import check_keepdim, mean
 from nn.tape import ieee, record
 
+__all__ = ["std", "std_mean", "var", "var_mean"]
+
 
 def _corrected(name, dim, unbiased, keepdim, correction):
     """`dim` and `correction`, from what is given for them in PyTorch's two forms."""

@@ -12,6 +12,7 @@ of dimensions put in order and merged. So its gradients are those of `matmul`, `
 
 import itertools
 import math
+import string
 from functools import lru_cache
 
 import numpy as np
@@ -20,7 +21,10 @@ from nn.operations.arguments import promoted
 from nn.operations.arithmetic import matmul, mul, reshaped
 from nn.operations.orders import permute
 from nn.operations.reductions import sum
+from nn.storage import Tensor
 from nn.tape import record_linear
+
+__all__ = ["einsum"]
 
 
 def einsum(equation, *operands):
@@ -35,6 +39,9 @@ def einsum(equation, *operands):
     operands : Tensor
         Of one dtype; or one list of them. A dimension of length 1 broadcasts.
 
+    Instead of the equation, each operand may be followed by a list of numbers from 0 to 51, and ``...``, that name its
+    dimensions: ``einsum(a, [0, 1], b, [1, 2], [0, 2])``.
+
     Returns
     -------
     Tensor
@@ -44,7 +51,7 @@ def einsum(equation, *operands):
     ValueError
         The equation is not of this form, or does not fit the operands.
     TypeError
-        Dtypes differ.
+        Dtypes differ, or an argument is of another type.
 
     Examples
     --------
@@ -52,6 +59,10 @@ def einsum(equation, *operands):
     >>> nn.einsum("ij,j->i", nn.tensor([[1.0, 2.0], [3.0, 4.0]]), nn.tensor([1.0, 1.0]))
     tensor([3., 7.])
     """
+    if isinstance(equation, Tensor):
+        equation, operands = _lettered((equation, *operands))
+    if not isinstance(equation, str):
+        raise TypeError(f"einsum: equation must be a str, got {type(equation).__name__}")
     if len(operands) == 1 and isinstance(operands[0], (tuple, list)):
         operands = tuple(operands[0])
     promoted("einsum", operands)
@@ -71,6 +82,25 @@ def einsum(equation, *operands):
         terms = [*rest[:i], _joined(terms[i], terms[j], needed), *rest[i:]]
     tensor, labels = _summed(*terms[0], set(output))
     return tensor if labels == output else permute(tensor, tuple(labels.index(label) for label in output))
+
+
+def _lettered(arguments):
+    """The equation and the operands of the form with lists."""
+    operands, lists = arguments[: len(arguments) // 2 * 2 : 2], arguments[1::2]
+    output = arguments[-1] if len(arguments) % 2 else None
+
+    def term(labels):
+        if not isinstance(labels, (tuple, list)):
+            raise TypeError(f"einsum: each operand needs a list of its dimensions, got {type(labels).__name__}")
+        if not all(label is Ellipsis or (isinstance(label, int) and 0 <= label < len(LETTERS)) for label in labels):
+            raise ValueError(f"einsum: dimensions are numbers from 0 to {len(LETTERS) - 1} and ..., got {labels}")
+        return "".join("..." if label is Ellipsis else LETTERS[label] for label in labels)
+
+    equation = ",".join(map(term, lists))
+    return equation if output is None else f"{equation}->{term(output)}", operands
+
+
+LETTERS = string.ascii_uppercase + string.ascii_lowercase  # in the order of their codes
 
 
 # --- the equation: labels are letters, and negative numbers for the dimensions of an ellipsis -------------------------

@@ -1,9 +1,13 @@
 """Functions of each element."""
 
+import operator
+
 import numpy as np
 
 import kernels
 from nn.operations.arguments import (
+    applied,
+    array_of,
     as_array,
     as_tensor,
     inexact,
@@ -21,6 +25,8 @@ from nn.operations.conversion import to
 from nn.storage import Tensor, wrap
 from nn.tape import ieee, record
 
+__all__ = ["clamp", "exp", "log", "masked_fill", "pow", "relu", "sigmoid", "sqrt", "tanh", "where"]
+
 PLAIN_BOUNDS = {int, float, type(None)}  # bounds that NumPy converts to the array's dtype by itself
 
 
@@ -28,7 +34,8 @@ PLAIN_BOUNDS = {int, float, type(None)}  # bounds that NumPy converts to the arr
 def pow(input, exponent):
     """`input` to the power of `exponent`, element by element; tensors and numbers broadcast."""
     a, b, x, y = operands("pow", input, exponent)
-    z = _integer_power(x, y) if y.dtype.kind == "i" and (y < 0).any() else x**y
+    function = _integer_power if y.dtype.kind == "i" and (y < 0).any() else operator.pow  # ** has fast ways
+    z = applied("pow", function, x, y)
 
     def da(dy):
         return dy * np.where(y == 0, 0, y * x ** (y - 1))  # x⁰ is constant, even at 0
@@ -60,15 +67,16 @@ def _integer_power(x, y):
 
 def exp(input):
     """e to the power of each element."""
-    y = kernels.exp(inexact(input))
+    y = kernels.exp(inexact("exp", input))
     return record("exp", y, (input,), lambda dy: kernels.exp_backward(dy, y), derivative=mul, saves_result=True)
 
 
 def relu(input):
     """The larger of each element and 0."""
-    if input.array.dtype.kind in "iu":
-        return wrap(np.maximum(input.array, 0))
-    y = kernels.relu(input.array)
+    x = array_of("relu", input)
+    if x.dtype.kind in "iu":
+        return wrap(np.maximum(x, 0))
+    y = kernels.relu(x)
 
     def backward(dy):
         return kernels.relu_backward(dy, y)
@@ -81,7 +89,7 @@ def relu(input):
 
 def sigmoid(input):
     """1 / (1 + exp(-x))."""
-    y = kernels.sigmoid(inexact(input))
+    y = kernels.sigmoid(inexact("sigmoid", input))
 
     def derivative(dy, y):
         return mul(dy, mul(y, sub(1, y)))
@@ -93,7 +101,7 @@ def sigmoid(input):
 
 def tanh(input):
     """The hyperbolic tangent."""
-    y = kernels.tanh(inexact(input))
+    y = kernels.tanh(inexact("tanh", input))
 
     def derivative(dy, y):
         return mul(dy, sub(1, mul(y, y)))
@@ -106,14 +114,14 @@ def tanh(input):
 @ieee
 def log(input):
     """The natural logarithm; NaN below 0."""
-    x = inexact(input)
+    x = inexact("log", input)
     return record("log", np.log(x), (input,), lambda dy: dy / x, (input,), derivative=div)
 
 
 @ieee
 def sqrt(input):
     """The square root; NaN below 0."""
-    y = np.sqrt(inexact(input))
+    y = np.sqrt(inexact("sqrt", input))
 
     def derivative(dy, y):
         return div(dy, add(y, y))
@@ -129,7 +137,7 @@ def clamp(input, min=None, max=None):
     """
     if min is None and max is None:
         raise ValueError("clamp: needs min or max")
-    x = input.array
+    x = array_of("clamp", input)
     low, high = (bound.array if isinstance(bound, Tensor) else bound for bound in (min, max))
     if x.dtype.kind != "f" or not {type(low), type(high)} <= PLAIN_BOUNDS:
         if low is not None:
@@ -187,7 +195,11 @@ def where(condition, input=None, other=None):
         return tuple(wrap(indices) for indices in np.nonzero(np.atleast_1d(as_array(condition))))
     c = mask_of("where", "condition", condition)
     a, b, x, y = operands("where", input, other)
-    z = np.where(c, x, y)
+    try:
+        z = np.where(c, x, y)
+    except ValueError:
+        shapes = f"condition is {c.shape}, input {x.shape}, other {y.shape}"
+        raise ValueError(f"where: shapes do not broadcast: {shapes}") from None
     da, db = (lambda dy: np.where(c, dy, 0)), (lambda dy: np.where(c, 0, dy))
 
     def derivative(dy, condition):
@@ -198,11 +210,14 @@ def where(condition, input=None, other=None):
 
 def masked_fill(input, mask, value):
     """`value`, a number or a 0-d tensor, where `mask` is true, else the element; the dtype does not change."""
-    m, x = mask_of("masked_fill", "mask", mask), input.array
+    m, x = mask_of("masked_fill", "mask", mask), array_of("masked_fill", input)
     value = to(value, x.dtype) if isinstance(value, Tensor) else wrap(number_of("masked_fill", value, x.dtype))
     if value.array.ndim:
         raise ValueError(f"masked_fill: value must be a number or a 0-d tensor, got shape {value.array.shape}")
-    z = np.where(m, value.array, x)
+    try:
+        z = np.where(m, value.array, x)
+    except ValueError:
+        raise ValueError(f"masked_fill: shapes do not broadcast: mask is {m.shape}, input is {x.shape}") from None
     da, db = (lambda dy: np.where(m, dy, 0)), (lambda dy: np.where(m, 0, dy))
 
     def derivative(dy, mask):

@@ -8,11 +8,15 @@ import math
 import numpy as np
 
 import kernels
-from nn.operations.arguments import inexact
+from nn.operations.arguments import array_of, inexact
 from nn.operations.arithmetic import mul, neg
 from nn.operations.conversion import to
 from nn.operations.elementwise import clamp, exp, sqrt
 from nn.tape import ieee, record
+
+__all__ = ["acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "deg2rad", "digamma", "erf", "erfc"]
+__all__ += ["erfinv", "exp2", "expm1", "lgamma", "log1p", "log2", "log10", "logit", "rad2deg", "reciprocal", "rsqrt"]
+__all__ += ["sin", "sinh", "square", "tan"]
 
 
 @ieee
@@ -21,14 +25,14 @@ def _smooth(name, input, function, backward, derivative=None):
 
     One function serves both where it consists of operators.
     """
-    x = inexact(input)
+    x = inexact(name, input)
     return record(name, function(x), (input,), lambda dy: backward(dy, x), (input,), derivative=derivative or backward)
 
 
 @ieee
 def _of_result(name, input, function, backward, derivative=None):
     """As `_smooth`, for a gradient ``backward(dy, y)`` that depends on the result."""
-    y = np.asarray(function(inexact(input)))
+    y = np.asarray(function(inexact(name, input)))
     return record(name, y, (input,), lambda dy: backward(dy, y), derivative=derivative or backward, saves_result=True)
 
 
@@ -137,7 +141,7 @@ def logit(input, eps=None):
 
 def square(input):
     """The elements times themselves; of bools, as integers."""
-    input = to(input, np.int64) if input.array.dtype.kind == "b" else input
+    input = to(input, np.int64) if array_of("square", input).dtype.kind == "b" else input
     return mul(input, input)
 
 
@@ -161,6 +165,39 @@ def erfc(input):
     return _smooth("erfc", input, kernels.erfc, kernels.erfc_backward, lambda dy, x: neg(dy * _density(x)))
 
 
+def erfinv(input):
+    """The inverse of `erf`: infinite at -1 and 1, NaN outside.
+
+    Computed in float64: Winitzki's approximation, accurate to 0.2 %, then three of Halley's steps on erf, and near the
+    ends on erfc, so that the result is accurate to the last digits of 1 - |x|.
+
+    Reference: Winitzki, "A handy approximation for the error function and its inverse" (2008).
+    """
+    return _of_result("erfinv", input, _inverse_erf, lambda dy, y: dy / _slope(y), lambda dy, y: dy / _density(y))
+
+
+def _slope(y):
+    """The derivative of erf, of an array."""
+    return np.exp(-y * y) * y.dtype.type(2 / math.sqrt(math.pi))
+
+
+def _inverse_erf(x):
+    magnitude = np.abs(x.astype(np.float64))
+    inside = magnitude < 1
+    z = np.where(inside, magnitude, 0)
+    logarithm = np.log1p(-z) + np.log1p(z)  # of 1 - z², exact near both ends
+    a = 0.147
+    term = 2 / (math.pi * a) + logarithm / 2
+    root = np.sqrt(term * term - logarithm / a)
+    y = np.sqrt(np.where(term > 0, -logarithm / a / (root + np.abs(term)), root - term))
+    for _ in range(3):
+        error = np.where(z < 0.5, kernels.erf(y) - z, (1 - z) - kernels.erfc(y))
+        step = error / _slope(y)
+        y = y - step / (1 + y * step)
+    y = np.where(inside, y, np.where(magnitude == 1, np.inf, np.nan))
+    return np.copysign(y, x).astype(x.dtype)
+
+
 def _density(x):
     """The derivative of erf."""
     return exp(neg(mul(x, x))) * (2 / math.sqrt(math.pi))
@@ -173,5 +210,5 @@ def lgamma(input):
 
 def digamma(input):
     """The derivative of `lgamma`; it can be differentiated once."""
-    x = inexact(input)
+    x = inexact("digamma", input)
     return record("digamma", kernels.digamma(x), (input,), lambda dy: kernels.digamma_backward(dy, x), (input,))

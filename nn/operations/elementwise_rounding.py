@@ -3,9 +3,11 @@
 import numpy as np
 
 from nn.dtypes import get_default_dtype
-from nn.operations.arguments import operands, record_binary, scaled
+from nn.operations.arguments import applied, array_of, operands, record_binary, scaled
 from nn.storage import wrap
 from nn.tape import ieee, record
+
+__all__ = ["ceil", "copysign", "floor", "frac", "heaviside", "round", "sign", "signbit", "trunc"]
 
 
 def _step(name, input, y):
@@ -19,7 +21,7 @@ def _step(name, input, y):
 
 def _rounded(name, input, ufunc):
     """Integers are whole already."""
-    x = input.array
+    x = array_of(name, input)
     return _step(name, input, ufunc(x) if x.dtype.kind == "f" else x.copy())
 
 
@@ -41,7 +43,7 @@ def trunc(input):
 @ieee
 def round(input, *, decimals=0):
     """The nearest number with `decimals` places, of two the even one; negative places are tens, hundreds …"""
-    x = input.array
+    x = array_of("round", input)
     if x.dtype.kind != "f" and decimals:
         raise TypeError(f"round: decimals={decimals} needs a floating-point tensor, got {x.dtype}")
     return _rounded("round", input, lambda x: np.round(x, decimals))
@@ -50,7 +52,7 @@ def round(input, *, decimals=0):
 @ieee
 def frac(input):
     """What `trunc` cuts off: the part after the decimal point."""
-    x = input.array
+    x = array_of("frac", input)
     if x.dtype.kind != "f":
         raise TypeError(f"frac: needs a floating-point tensor, got {x.dtype}")
     return record("frac", x - np.trunc(x), (input,), _same, derivative=_same)
@@ -63,13 +65,13 @@ def _same(dy):
 @ieee
 def sign(input):
     """-1, 0 or 1, the sign of each element; of NaN, 0."""
-    x = input.array
+    x = array_of("sign", input)
     return _step("sign", input, x.copy() if x.dtype.kind == "b" else np.where(x == x, np.sign(x), x.dtype.type(0)))
 
 
 def signbit(input):
     """Whether the sign of each element is negative, that of -0.0 included."""
-    x = input.array
+    x = array_of("signbit", input)
     return wrap(np.asarray(np.signbit(x) if x.dtype.kind == "f" else x < 0))
 
 
@@ -78,7 +80,7 @@ def copysign(input, other):
     a, b, x, y = operands("copysign", input, other)
     if x.dtype.kind != "f":
         x, y = x.astype(get_default_dtype()), y.astype(get_default_dtype())
-    z = np.copysign(x, y)
+    z = applied("copysign", np.copysign, x, y)
 
     def da(dy):
         sign = np.where(x == 0, 0, np.where(np.signbit(x) == np.signbit(y), 1, -1)).astype(dy.dtype)
@@ -99,5 +101,5 @@ def copysign(input, other):
 def heaviside(input, values):
     """0 for negative elements, 1 for positive ones, and `values` where the element is 0."""
     a, b, x, y = operands("heaviside", input, values)
-    z = np.where(x == 0, y, (x > 0).astype(x.dtype))
+    z = applied("heaviside", lambda x, y: np.where(x == 0, y, (x > 0).astype(x.dtype)), x, y)
     return record_binary("heaviside", z, a, b, np.zeros_like, lambda dy: np.where(x == 0, dy, 0), (a,))

@@ -3,12 +3,15 @@
 import numpy as np
 
 from nn.dtypes import float64
-from nn.operations.arguments import as_tensor, inexact, operands, record_binary
+from nn.operations.arguments import applied, array_of, as_tensor, inexact, operands, record_binary
 from nn.operations.arithmetic import add, div, mul, neg, sub
 from nn.operations.conversion import to
 from nn.operations.elementwise import clamp, exp, pow
 from nn.storage import wrap
 from nn.tape import ieee, record, record_linear
+
+__all__ = ["addcdiv", "addcmul", "atan2", "clamp_max", "clamp_min", "float_power", "hypot", "lerp", "logaddexp"]
+__all__ += ["nan_to_num", "positive", "rsub", "true_divide"]
 
 
 @ieee
@@ -23,7 +26,7 @@ def atan2(input, other):
 
     return record_binary(
         "atan2",
-        np.arctan2(x, y),
+        applied("atan2", np.arctan2, x, y),
         a,
         b,
         lambda dy: dy * (y / (x * x + y * y)),
@@ -38,14 +41,14 @@ def _inexact(name, input, other):
     a, b, x, y = operands(name, input, other)
     if x.dtype.kind == "f":
         return a, b, x, y
-    return a, b, inexact(wrap(x)), inexact(wrap(y))
+    return a, b, inexact(name, wrap(x)), inexact(name, wrap(y))
 
 
 @ieee
 def hypot(input, other):
     """√(input² + other²), without overflow."""
     a, b, x, y = _inexact("hypot", input, other)
-    z = np.hypot(x, y)
+    z = applied("hypot", np.hypot, x, y)
 
     def derivative(dy, a, b, z):
         return mul(dy, div(x if a is None else a, z)), mul(dy, div(y if b is None else b, z))
@@ -67,7 +70,7 @@ def hypot(input, other):
 def logaddexp(input, other):
     """log(exp(input) + exp(other)), without overflow."""
     a, b, x, y = _inexact("logaddexp", input, other)
-    z = np.logaddexp(x, y)
+    z = applied("logaddexp", np.logaddexp, x, y)
 
     def derivative(dy, a, b, z):
         return (mul(dy, exp(sub(x if a is None else a, z))), mul(dy, exp(sub(y if b is None else b, z))))
@@ -117,7 +120,7 @@ def float_power(input, exponent):
 
 def positive(input):
     """The tensor itself; TypeError for bools."""
-    if input.array.dtype.kind == "b":
+    if array_of("positive", input).dtype.kind == "b":
         raise TypeError("positive: not defined for bools")
     return input
 
@@ -134,7 +137,7 @@ def clamp_max(input, max):
 
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
     """NaN and infinities replaced: by 0, and by the largest and smallest number of the dtype, if nothing is given."""
-    x = input.array
+    x = array_of("nan_to_num", input)
     if x.dtype.kind != "f":
         return wrap(x.copy())
     limits = np.finfo(x.dtype)

@@ -11,6 +11,8 @@ from nn.operations.reductions import check_keepdim, reduced
 from nn.storage import Tensor, wrap
 from nn.tape import record, record_linear
 
+__all__ = ["amax", "amin", "aminmax", "argmax", "argmin", "max", "min"]
+
 
 class ValuesIndices(NamedTuple):
     """Elements along a dimension, and their indices."""

@@ -62,7 +62,7 @@ def _move_all(name, tensor, result):
     base = base_of(tensor)
     if base._requires_grad and base._node is None:
         raise RuntimeError(f"{name}: a view of a leaf that requires a gradient changes in place only under no_grad()")
-    if _overlaps_itself(tensor.array) or _overlaps_itself(base.array):
+    if overlaps_itself(tensor.array) or overlaps_itself(base.array):
         raise RuntimeError(f"{name}: in place on an expanded tensor, whose elements share memory; clone() it first")
     living = tensor._memory.living()
     block, memory = _Block([t.array for t in living]), Memory()
@@ -84,8 +84,15 @@ def _move_all(name, tensor, result):
             t._node, t._requires_grad = Node("view", [node], put, (), partial(record_linear, "view", put, take)), True
 
 
-def _overlaps_itself(array):
-    return any(stride == 0 and length > 1 for stride, length in zip(array.strides, array.shape, strict=True))
+def overlaps_itself(array):
+    """Whether elements may share memory: some stride is shorter than what the dimensions of shorter strides reach."""
+    reach = array.itemsize
+    for stride, length in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True)):
+        if length > 1:
+            if stride < reach:
+                return True
+            reach += stride * (length - 1)
+    return False
 
 
 def _view(size, whole, part):

@@ -5,20 +5,24 @@ import operator
 
 import numpy as np
 
-from nn.operations.arguments import axis_of, numpy_names, promoted
+from nn.operations.arguments import array_of, axis_of, ints_of, numpy_names, promoted, sequence_of, tensors_of
 from nn.operations.arithmetic import reshaped
 from nn.operations.indexing import getitem
 from nn.operations.shapes import atleast_1d, atleast_2d, atleast_3d, reshape
 from nn.storage import Tensor, wrap
 from nn.tape import record, record_several
 
+__all__ = ["cat", "chunk", "column_stack", "concat", "concatenate", "dsplit", "dstack", "hsplit", "hstack", "narrow"]
+__all__ += ["row_stack", "select", "split", "split_with_sizes", "stack", "tensor_split", "unbind", "vsplit", "vstack"]
+
 
 def _split_axis(input, name, dim):
     """The dimension to split, counted from the front, and its length; ValueError for a 0-d tensor."""
-    if not input.array.ndim:
+    x = array_of(name, input)
+    if not x.ndim:
         raise ValueError(f"{name}: a 0-d tensor has no dimension to split")
-    axis = axis_of(name, dim, input.array.ndim)
-    return axis, input.array.shape[axis]
+    axis = axis_of(name, dim, x.ndim)
+    return axis, x.shape[axis]
 
 
 @numpy_names
@@ -51,7 +55,7 @@ def split(tensor, split_size_or_sections, dim=0):
 
 def split_with_sizes(input, split_sizes, dim=0):
     """As `split`, into parts of listed lengths."""
-    return split(input, list(split_sizes), dim)
+    return split(input, ints_of("split_with_sizes", "split_sizes", split_sizes), dim)
 
 
 @numpy_names
@@ -82,7 +86,7 @@ def tensor_split(input, indices_or_sections, dim=0):
 
 def hsplit(input, indices_or_sections):
     """Split into columns as `tensor_split`: along dimension 1, or 0 of a vector; an int must divide the length."""
-    return _evenly("hsplit", input, indices_or_sections, 1 if input.array.ndim > 1 else 0, 1)
+    return _evenly("hsplit", input, indices_or_sections, 1 if array_of("hsplit", input).ndim > 1 else 0, 1)
 
 
 def vsplit(input, indices_or_sections):
@@ -96,7 +100,7 @@ def dsplit(input, indices_or_sections):
 
 
 def _evenly(name, input, sections, dim, least):
-    shape = input.array.shape
+    shape = array_of(name, input).shape
     if not isinstance(sections, (int, np.integer, tuple, list, Tensor)):
         raise TypeError(f"{name}: needs an int or a list of ints, got {type(sections).__name__}")
     if len(shape) < least:
@@ -198,7 +202,7 @@ def cat(tensors, dim=0):
     IndexError
         There is no such dimension.
     """
-    tensors = tuple(tensors)
+    tensors = sequence_of("cat", tensors)
     arrays = promoted("cat", tensors)
     shapes = [x.shape for x in arrays]
     if () in shapes:
@@ -246,7 +250,7 @@ def stack(tensors, dim=0):
     IndexError
         The result has no such dimension.
     """
-    tensors = tuple(tensors)
+    tensors = sequence_of("stack", tensors)
     arrays = promoted("stack", tensors)
     if len({x.shape for x in arrays}) > 1:
         raise ValueError(f"stack: shapes differ: {', '.join(str(x.shape) for x in arrays)}")
@@ -273,13 +277,13 @@ def concatenate(tensors, axis=0):
 
 def hstack(tensors):
     """Join columns: along dimension 1, vectors along dimension 0."""
-    tensors = atleast_1d(tuple(tensors))
+    tensors = atleast_1d(tensors_of("hstack", tensors))
     return cat(tensors, 1 if tensors and tensors[0].array.ndim > 1 else 0)
 
 
 def vstack(tensors):
     """Join rows: along dimension 0, a vector as a row."""
-    return cat(atleast_2d(tuple(tensors)), 0)
+    return cat(atleast_2d(tensors_of("vstack", tensors)), 0)
 
 
 def row_stack(tensors):
@@ -289,9 +293,11 @@ def row_stack(tensors):
 
 def dstack(tensors):
     """Join along dimension 2, which vectors and matrices get."""
-    return cat(atleast_3d(tuple(tensors)), 2)
+    return cat(atleast_3d(tensors_of("dstack", tensors)), 2)
 
 
 def column_stack(tensors):
     """Join columns: along dimension 1, a vector as a column."""
-    return cat([t if t.array.ndim > 1 else reshape(t, (t.array.size, 1)) for t in tensors], 1)
+    return cat(
+        [t if t.array.ndim > 1 else reshape(t, (t.array.size, 1)) for t in tensors_of("column_stack", tensors)], 1
+    )

@@ -3,7 +3,9 @@
 import math
 
 from nn.device import CPU
-from nn.operations.arguments import axis_of
+from nn.operations.arguments import array_of, axis_of
+
+__all__ = ["Size", "channels_last", "contiguous_format", "numel", "preserve_format", "strided"]
 
 strided = "strided"  # the only layout
 contiguous_format = "contiguous_format"
@@ -37,7 +39,7 @@ def dim(input):
 
 def numel(input):
     """The number of elements."""
-    return input.array.size
+    return array_of("numel", input).size
 
 
 def stride(input, dim=None):
@@ -57,12 +59,17 @@ def data_ptr(input):
     return input.array.__array_interface__["data"][0]
 
 
+def storage_start(x):
+    """The address of the array that owns the memory of an array."""
+    while hasattr(x.base, "__array_interface__"):
+        x = x.base
+    return x.__array_interface__["data"][0]
+
+
 def storage_offset(input):
     """How many elements the first one lies after the start of the array that owns the memory."""
-    owner = x = input.array
-    while hasattr(owner.base, "__array_interface__"):
-        owner = owner.base
-    return (x.__array_interface__["data"][0] - owner.__array_interface__["data"][0]) // x.itemsize
+    x = input.array
+    return (x.__array_interface__["data"][0] - storage_start(x)) // x.itemsize
 
 
 def element_size(input):

@@ -3,13 +3,15 @@
 import numpy as np
 
 import kernels
-from nn.operations.arguments import as_array, axis_of, numpy_names
+from nn.operations.arguments import array_of, as_array, axis_of, numpy_names
 from nn.operations.conversion import clone
 from nn.operations.elementwise import masked_fill, where
 from nn.operations.indexing import getitem
 from nn.operations.shapes import broadcast_shapes, expand, reshape
 from nn.storage import Tensor, wrap
 from nn.tape import record_linear
+
+__all__ = ["gather", "index_fill", "index_select", "masked_scatter", "masked_select", "take", "take_along_dim"]
 
 DTYPES = tuple(map(np.dtype, (np.float32, np.float64, np.int64, np.int32, np.bool_)))  # of the kernels
 
@@ -97,7 +99,7 @@ def take_along_dim(input, indices, dim=None):
 
 def take(input, index):
     """The elements at places in the row of all elements, in the shape of `index`; negative ones count from the end."""
-    places, size = index_of("take", index), input.array.size
+    places, size = index_of("take", index), array_of("take", input).size
     if places.size and not (places.min() >= -size and places.max() < size):
         outside = places[(places < -size) | (places >= size)].flat[0]
         raise IndexError(f"take: index must be from {-size} to {size - 1}, got {outside}")
@@ -107,7 +109,7 @@ def take(input, index):
 
 def masked_select(input, mask):
     """The elements where `mask` is true, in one row; both broadcast."""
-    shape = broadcast_shapes(input.array.shape, as_array(mask).shape)
+    shape = broadcast_shapes(array_of("masked_select", input).shape, _mask("masked_select", mask).shape)
     return getitem(expand(input, shape), wrap(np.broadcast_to(_mask("masked_select", mask), shape).copy()))
 
 
@@ -119,10 +121,11 @@ def masked_scatter(input, mask, source):
     ValueError
         `source` has fewer elements than the mask has true ones.
     """
-    shape = broadcast_shapes(input.array.shape, as_array(mask).shape)
+    x, y = array_of("masked_scatter", input), array_of("masked_scatter", source, "source")
+    shape = broadcast_shapes(x.shape, as_array(mask).shape)
     chosen = np.broadcast_to(_mask("masked_scatter", mask), shape)
-    if source.array.dtype != input.array.dtype:
-        raise TypeError(f"masked_scatter: dtypes differ: input is {input.array.dtype}, source is {source.array.dtype}")
+    if y.dtype != x.dtype:
+        raise TypeError(f"masked_scatter: dtypes differ: input is {x.dtype}, source is {y.dtype}")
     number = np.count_nonzero(chosen)
     if number > source.array.size:
         raise ValueError(f"masked_scatter: the mask has {number} true elements, source has {source.array.size}")

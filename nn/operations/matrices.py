@@ -3,17 +3,20 @@
 import numpy as np
 
 from nn.dtypes import int64
-from nn.operations.arguments import axis_of
-from nn.operations.creation import dtype_of, made
+from nn.operations.arguments import array_of, axis_of, tensors_of
+from nn.operations.creation import dtype_of, made, size_of
 from nn.operations.layout import strided
 from nn.operations.shapes import expand, reshape
 from nn.storage import Tensor
 from nn.tape import record_linear
 
+__all__ = ["diag", "diag_embed", "diagonal", "meshgrid", "trace", "tril", "tril_indices", "triu", "triu_indices"]
+
 
 def _at_least(name, input, ndim):
-    if input.array.ndim < ndim:
-        raise ValueError(f"{name}: needs at least {ndim} dimensions, got {input.array.shape}")
+    shape = array_of(name, input).shape
+    if len(shape) < ndim:
+        raise ValueError(f"{name}: needs at least {ndim} dimensions, got {shape}")
 
 
 def tril(input, diagonal=0):
@@ -30,12 +33,17 @@ def triu(input, diagonal=0):
 
 def tril_indices(row, col, offset=0, *, dtype=int64, device="cpu", layout=strided):
     """The rows and the columns, a (2, n) tensor, of the lower triangle of a matrix, row by row."""
-    return made(np.stack(np.tril_indices(row, offset, col)).astype(dtype_of("tril_indices", dtype)), None, device)
+    return made(_triangle("tril_indices", np.tril_indices, row, col, offset, dtype), None, device)
 
 
 def triu_indices(row, col, offset=0, *, dtype=int64, device="cpu", layout=strided):
     """The rows and the columns, a (2, n) tensor, of the upper triangle of a matrix, row by row."""
-    return made(np.stack(np.triu_indices(row, offset, col)).astype(dtype_of("triu_indices", dtype)), None, device)
+    return made(_triangle("triu_indices", np.triu_indices, row, col, offset, dtype), None, device)
+
+
+def _triangle(name, indices, row, col, offset, dtype):
+    row, col = size_of(name, (row, col))
+    return np.stack(indices(row, offset, col)).astype(dtype_of(name, dtype))
 
 
 def _diagonal_of(x, offset, axes):
@@ -53,7 +61,7 @@ def _diagonal_of(x, offset, axes):
 
 def diagonal(input, offset=0, dim1=0, dim2=1):
     """A view of the diagonals of the matrices along two dimensions: these are replaced by one, the last."""
-    x = input.array
+    x = array_of("diagonal", input)
     axes = axis_of("diagonal", dim1, x.ndim, "dim1"), axis_of("diagonal", dim2, x.ndim, "dim2")
     if axes[0] == axes[1]:
         raise ValueError(f"diagonal: dim1 and dim2 are the same dimension, {axes[0]}")
@@ -69,8 +77,8 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
 
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     """Matrices along two new dimensions, with the last dimension of `input` on a diagonal and 0 elsewhere."""
-    x = input.array
     _at_least("diag_embed", input, 1)
+    x = input.array
     ndim = x.ndim + 1
     axes = axis_of("diag_embed", dim1, ndim, "dim1"), axis_of("diag_embed", dim2, ndim, "dim2")
     if axes[0] == axes[1]:
@@ -88,7 +96,7 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
 
 def diag(input, diagonal=0):
     """Of a vector, the matrix with it on a diagonal; of a matrix, a copy of a diagonal."""
-    if input.array.ndim == 1:
+    if array_of("diag", input).ndim == 1:
         return diag_embed(input, diagonal)
     if input.array.ndim != 2:
         raise ValueError(f"diag: needs a vector or a matrix, got {input.array.shape}")
@@ -100,7 +108,7 @@ _diagonal = diagonal
 
 def trace(input):
     """The sum of the diagonal of a matrix."""
-    if input.array.ndim != 2:
+    if array_of("trace", input).ndim != 2:
         raise ValueError(f"trace: needs a matrix, got {input.array.shape}")
     return diagonal(input).sum()
 
@@ -111,10 +119,10 @@ def meshgrid(*tensors, indexing=None):
     With `indexing` "ij", the default, dimension i is that of vector i; with "xy", the first two are swapped.
     """
     if len(tensors) == 1 and not isinstance(tensors[0], Tensor):
-        tensors = tuple(tensors[0])
+        tensors = tensors_of("meshgrid", tensors[0])
     if indexing not in (None, "ij", "xy"):
         raise ValueError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
-    for t in tensors:
+    for t in tensors_of("meshgrid", tensors):
         if t.array.ndim > 1:
             raise ValueError(f"meshgrid: needs vectors or numbers, got {t.array.shape}")
     order = list(range(len(tensors)))

@@ -5,18 +5,19 @@ import math
 import numpy as np
 
 import kernels
-from nn.operations.arguments import axes_of, floating, numpy_names, sum_to
+from nn.operations.arguments import array_of, axes_of, floating, numpy_names, sum_to
 from nn.operations.arithmetic import abs, div, matmul, mul, reshaped, sub
 from nn.operations.conversion import to
 from nn.operations.elementwise import masked_fill, pow, where
 from nn.operations.extremes import amax, amin
-from nn.operations.orders import transpose
+from nn.operations.orders import movedim, transpose
 from nn.operations.reductions import check_keepdim, sum
-from nn.operations.shapes import squeeze, unsqueeze
+from nn.operations.shapes import reshape, squeeze, unsqueeze
+from nn.operations.singular_values import svdvals
 from nn.storage import wrap
 from nn.tape import ieee, record
 
-NO_SINGULAR_VALUES = "2, -2 and 'nuc' need singular values, which are not supported"
+__all__ = ["cdist", "dist", "norm"]
 
 
 @numpy_names
@@ -40,15 +41,17 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
 
 @numpy_names
 def norm(input, p="fro", dim=None, keepdim=False, *, dtype=None):
-    """As `vector_norm`, of all elements or over `dim`; "fro" is 2.
+    """As `vector_norm`, of all elements or over `dim`; "fro" is 2, "nuc" the sum of a matrix's singular values.
 
     Raises
     ------
     ValueError
-        `p` is another word.
+        `p` is another word; with "nuc", `dim` are not two dimensions.
     """
+    if isinstance(p, str) and p == "nuc":
+        return matrix_norm(input, p, tuple(range(input.array.ndim)) if dim is None else dim, keepdim, dtype=dtype)
     if isinstance(p, str) and p != "fro":
-        raise ValueError(f"norm: p must be a number or 'fro', got {p!r}; {NO_SINGULAR_VALUES}")
+        raise ValueError(f"norm: p must be a number, 'fro' or 'nuc', got {p!r}")
     return _norm("norm", input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype)
 
 
@@ -100,9 +103,10 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
 
     Parameters
     ----------
-    ord : {"fro", 1, -1, inf, -inf}
+    ord : {"fro", "nuc", 1, -1, 2, -2, inf, -inf}
         "fro" is the root of the sum of squares; 1 and -1 are the largest and the smallest sum of magnitudes in a
-        column, inf and -inf those in a row.
+        column, inf and -inf those in a row; "nuc" is the sum of the singular values, 2 and -2 are the largest and the
+        smallest of them.
 
     Raises
     ------
@@ -111,13 +115,17 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     TypeError
         The tensor is not floating point.
     """
-    axes = axes_of("matrix_norm", dim, A.array.ndim, "dim")
+    axes = axes_of("matrix_norm", dim, array_of("matrix_norm", A, "A").ndim, "dim")
     if len(axes) != 2 or A.array.ndim < 2:
         raise ValueError(f"matrix_norm: dim must be two dimensions, got {dim} of {A.array.shape}")
     if ord == "fro":
         return _norm("matrix_norm", A, 2, axes, keepdim, dtype)
-    if isinstance(ord, str) or not (math.isinf(ord) or ord in (1, -1)):
-        raise ValueError(f"matrix_norm: ord must be 'fro', 1, -1, inf or -inf, got {ord!r}; {NO_SINGULAR_VALUES}")
+    if ord not in ("nuc", 1, -1, 2, -2, math.inf, -math.inf):
+        raise ValueError(f"matrix_norm: ord must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, got {ord!r}")
+    if ord in ("nuc", 2, -2):
+        values = svdvals(movedim(A if dtype is None else to(A, dtype), axes, (-2, -1)))
+        y = sum(values, -1) if ord == "nuc" else (amax if ord > 0 else amin)(values, -1)
+        return reshape(y, [1 if d in axes else n for d, n in enumerate(A.array.shape)]) if keepdim else y
     added, compared = axes if ord in (1, -1) else axes[::-1]
     sums = _norm("matrix_norm", A, 1, added, True, dtype)
     y = (amax if ord > 0 else amin)(sums, compared, True)

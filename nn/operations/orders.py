@@ -4,14 +4,17 @@ from functools import partial
 
 import numpy as np
 
-from nn.operations.arguments import axes_of, axis_of, sizes_of
+from nn.operations.arguments import array_of, axes_of, axis_of, sizes_of
 from nn.operations.shapes import reshape
 from nn.tape import record_linear
+
+__all__ = ["flip", "fliplr", "flipud", "moveaxis", "movedim", "permute", "roll", "rot90", "swapaxes", "swapdims", "t"]
+__all__ += ["transpose"]
 
 
 def transpose(input, dim0, dim1):
     """Swap two dimensions."""
-    x = input.array
+    x = array_of("transpose", input)
     try:
         x.swapaxes(dim0, dim1)
     except np.exceptions.AxisError:
@@ -39,14 +42,14 @@ def t(input):
     ValueError
         There are more than two dimensions.
     """
-    if input.array.ndim > 2:
+    if array_of("t", input).ndim > 2:
         raise ValueError(f"t: needs at most 2 dimensions, the tensor is {input.array.shape}; use mT")
     return reversed_dims(input)
 
 
 def permute(input, dims, *more):
     """Put the dimensions into another order, a tuple or several ints."""
-    dims, ndim = sizes_of((dims, *more)), input.array.ndim
+    dims, ndim = sizes_of((dims, *more)), array_of("permute", input).ndim
     order = [axis_of("permute", d, ndim) for d in dims]
     if sorted(order) != list(range(ndim)):
         raise ValueError(f"permute: dims must name each of {ndim} dimensions once, got {tuple(dims)}")
@@ -89,7 +92,7 @@ def movedim(input, source, destination):
     ValueError
         There are not as many places as dimensions, or some are named twice.
     """
-    ndim = input.array.ndim
+    ndim = array_of("movedim", input).ndim
     start = axes_of("movedim", source, ndim, "source")
     end = axes_of("movedim", destination, ndim, "destination")
     if len(start) != len(end):
@@ -109,7 +112,7 @@ def moveaxis(input, source, destination):
 
 def flip(input, dims, *more):
     """Reverse the order of the elements along dimensions, a tuple or several ints."""
-    reverse = partial(np.flip, axis=axes_of("flip", sizes_of((dims, *more)), input.array.ndim))
+    reverse = partial(np.flip, axis=axes_of("flip", sizes_of((dims, *more)), array_of("flip", input).ndim))
     if not input.array.ndim:
         return record_linear("flip", np.copy, np.copy, input)
     return record_linear("flip", lambda x: reverse(x).copy(), lambda dy: reverse(dy).copy(), input)
@@ -117,14 +120,14 @@ def flip(input, dims, *more):
 
 def fliplr(input):
     """Reverse the order of the columns, of dimension 1; ValueError for fewer than two dimensions."""
-    if input.array.ndim < 2:
+    if array_of("fliplr", input).ndim < 2:
         raise ValueError(f"fliplr: needs at least 2 dimensions, the tensor is {input.array.shape}")
     return flip(input, 1)
 
 
 def flipud(input):
     """Reverse the order of the rows, of dimension 0; ValueError for a 0-d tensor."""
-    if not input.array.ndim:
+    if not array_of("flipud", input).ndim:
         raise ValueError("flipud: needs at least 1 dimension, the tensor is 0-d")
     return flip(input, 0)
 
@@ -143,7 +146,11 @@ def roll(input, shifts, dims=None):
     ValueError
         There are not as many shifts as dimensions.
     """
+    array_of("roll", input)
     shifts = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
+    for n in shifts:
+        if not isinstance(n, (int, np.integer)):
+            raise TypeError(f"roll: shifts must be ints, got {type(n).__name__}")
     axes = None
     if dims is not None and dims != ():
         axes = tuple(axis_of("roll", d, input.array.ndim, "dims") for d in sizes_of((dims,)))
@@ -165,9 +172,9 @@ def rot90(input, k=1, dims=(0, 1)):
     ValueError
         `dims` are not two different dimensions.
     """
-    if len(dims) != 2:
-        raise ValueError(f"rot90: dims must be two dimensions, got {tuple(dims)}")
-    axes = axes_of("rot90", tuple(dims), input.array.ndim, "dims")
+    if not isinstance(dims, (tuple, list)) or len(dims) != 2:
+        raise ValueError(f"rot90: dims must be two dimensions, got {dims}")
+    axes = axes_of("rot90", tuple(dims), array_of("rot90", input).ndim, "dims")
     return record_linear(
         "rot90", lambda x: np.rot90(x, k, axes).copy(), lambda dy: np.rot90(dy, -k, axes).copy(), input
     )

@@ -3,18 +3,21 @@
 import itertools
 import math
 
-from nn.operations.arguments import axis_of
+from nn.operations.arguments import array_of, axis_of, tensors_of
 from nn.operations.arithmetic import add, matmul, mul, reshaped
 from nn.operations.conversion import to
 from nn.operations.orders import permute
 from nn.operations.reductions import sum
 from nn.operations.shapes import reshape
 
+__all__ = ["addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "chain_matmul", "dot", "ger", "inner", "mm", "mv"]
+__all__ += ["outer", "tensordot", "vdot"]
+
 
 def _expect(name, **operands):
     """ValueError unless each tensor has the number of dimensions that is given with it."""
     for argument, (tensor, ndim) in operands.items():
-        if tensor.array.ndim != ndim:
+        if array_of(name, tensor, argument).ndim != ndim:
             raise ValueError(f"{name}: {argument} must have {ndim} dimensions, got shape {tensor.array.shape}")
 
 
@@ -51,7 +54,7 @@ def vdot(input, other):
 
 def inner(input, other):
     """The sums of products over the last dimensions of both; of a number, the product with it."""
-    x, y = input.array, other.array
+    x, y = array_of("inner", input), array_of("inner", other, "other")
     if not (x.ndim and y.ndim):
         return mul(input, other)
     if x.shape[-1] != y.shape[-1]:
@@ -112,14 +115,15 @@ def tensordot(a, b, dims=2):
     Parameters
     ----------
     dims : int or pair of lists of int
-        Over how many of the last dimensions of `a` and the first of `b` to sum, or which of both.
+        Over how many of the last dimensions of `a` and the first of `b` to sum, or which of both. A dimension of length
+        1 broadcasts.
 
     Raises
     ------
     ValueError
         Lengths differ, or one list is longer.
     """
-    x, y = a.array, b.array
+    x, y = array_of("tensordot", a, "a"), array_of("tensordot", b, "b")
     if isinstance(dims, int):
         if not 0 <= dims <= min(x.ndim, y.ndim):
             raise ValueError(f"tensordot: dims must be from 0 to {min(x.ndim, y.ndim)}, got {dims}")
@@ -129,12 +133,20 @@ def tensordot(a, b, dims=2):
     theirs = [axis_of("tensordot", d, y.ndim, "dims of b") for d in theirs]
     lengths = [x.shape[d] for d in mine], [y.shape[d] for d in theirs]
     if lengths[0] != lengths[1]:
+        if len(mine) == len(theirs) and all(1 in pair or len({*pair}) == 1 for pair in zip(*lengths, strict=True)):
+            return tensordot(_summed(a, mine, lengths[1]), _summed(b, theirs, lengths[0]), (mine, theirs))
         raise ValueError(f"tensordot: lengths to sum over differ: {lengths[0]} of {x.shape}, {lengths[1]} of {y.shape}")
     rows, columns = ([d for d in range(z.ndim) if d not in summed] for z, summed in ((x, mine), (y, theirs)))
     above, below = [x.shape[d] for d in rows], [y.shape[d] for d in columns]
     left = reshape(permute(a, (*rows, *mine)), (math.prod(above), math.prod(lengths[0])))
     right = reshape(permute(b, (*theirs, *columns)), (math.prod(lengths[0]), math.prod(below)))
     return reshape(matmul(left, right), (*above, *below))
+
+
+def _summed(tensor, dims, others):
+    """The tensor, summed over those of the dimensions that have length 1 in the other one."""
+    longer = tuple(d for d, n in zip(dims, others, strict=True) if n == 1 != tensor.array.shape[d])
+    return sum(tensor, longer, True) if longer else tensor
 
 
 def multi_dot(tensors):
@@ -147,7 +159,7 @@ def multi_dot(tensors):
 
     Reference: Cormen et al., "Introduction to Algorithms", section 15.2.
     """
-    tensors = list(tensors)
+    tensors = list(tensors_of("multi_dot", tensors))
     if len(tensors) < 2:
         raise ValueError(f"multi_dot: needs at least 2 tensors, got {len(tensors)}")
     first, last = tensors[0].array.ndim == 1, tensors[-1].array.ndim == 1
@@ -161,6 +173,7 @@ def multi_dot(tensors):
 
 def chain_matmul(*matrices):
     """The product of several matrices, in the order that multiplies least; as `multi_dot`."""
+    tensors_of("chain_matmul", matrices)
     return matrices[0] if len(matrices) == 1 else _chained("chain_matmul", matrices)
 
 

@@ -12,6 +12,8 @@ from nn.operations.elementwise import exp, where
 from nn.storage import wrap
 from nn.tape import record, record_linear
 
+__all__ = ["count_nonzero", "log_softmax", "logsumexp", "mean", "nanmean", "nansum", "prod", "softmax", "sum"]
+
 
 def reduced(name, reduction, x, dim, keepdim):
     """A NumPy reduction as a tensor, over `dim`: an int, several, or None or an empty tuple for all."""
@@ -141,7 +143,7 @@ def logsumexp(input, dim, keepdim=False):
         for each in dim if isinstance(dim, (tuple, list)) else (dim,):
             axis_of("logsumexp", each, 0)
         return logsumexp(reshaped(input, (1,)), 0)
-    x, dim = inexact(input), dims_of(dim)
+    x, dim = inexact("logsumexp", input), dims_of(dim)
     y = kernels.logsumexp(x, dim, keepdim)
 
     def backward(dy):

@@ -3,13 +3,15 @@
 import numpy as np
 
 import kernels
-from nn.operations.arguments import as_array, axis_of, numpy_names, promoted, sizes_of
+from nn.operations.arguments import array_of, as_array, axis_of, numpy_names, promoted, sizes_of
 from nn.operations.arithmetic import mul, reshaped
 from nn.operations.joining import narrow, stack
 from nn.operations.lookup import index_select
 from nn.operations.shapes import broadcast_tensors, expand, reshape, unsqueeze
 from nn.storage import Tensor, wrap
 from nn.tape import record, record_linear
+
+__all__ = ["block_diag", "cartesian_prod", "kron", "repeat_interleave", "tile"]
 
 
 def repeat(input, repeats, *more):
@@ -20,7 +22,7 @@ def repeat(input, repeats, *more):
     ValueError
         Fewer numbers than dimensions, or a negative one.
     """
-    shape, repeats = input.array.shape, sizes_of((repeats, *more))
+    shape, repeats = array_of("repeat", input).shape, sizes_of((repeats, *more))
     if len(repeats) < len(shape):
         raise ValueError(f"repeat: needs a number for each dimension of {shape}, got {tuple(repeats)}")
     if min(repeats, default=0) < 0:
@@ -38,7 +40,7 @@ def repeat(input, repeats, *more):
 def tile(input, dims, *more):
     """As `repeat`; fewer numbers than dimensions are those of the last dimensions."""
     dims = sizes_of((dims, *more))
-    return repeat(input, (*(1,) * (input.array.ndim - len(dims)), *dims))
+    return repeat(input, (*(1,) * (array_of("tile", input).ndim - len(dims)), *dims))
 
 
 @numpy_names
@@ -93,8 +95,9 @@ def _counts(repeats, length, output_size):
 
 def kron(input, other):
     """The Kronecker product: each element of one times the whole of the other; missing leading dimensions are 1."""
-    ndim = max(input.array.ndim, other.array.ndim)
-    a, b = ((1,) * (ndim - t.array.ndim) + t.array.shape for t in (input, other))
+    shapes = array_of("kron", input).shape, array_of("kron", other, "other").shape
+    ndim = max(map(len, shapes))
+    a, b = ((1,) * (ndim - len(shape)) + shape for shape in shapes)
     left = reshaped(input, tuple(n for pair in zip(a, (1,) * ndim, strict=True) for n in pair))
     right = reshaped(other, tuple(n for pair in zip((1,) * ndim, b, strict=True) for n in pair))
     return reshaped(mul(left, right), tuple(n * m for n, m in zip(a, b, strict=True)))

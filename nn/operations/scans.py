@@ -15,6 +15,8 @@ from nn.operations.shapes import unsqueeze
 from nn.storage import wrap
 from nn.tape import record, record_linear
 
+__all__ = ["cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "logcumsumexp", "trapezoid"]
+
 
 def _converted(name, input, dim, dtype):
     """The tensor as `dtype`, the dimension, and its values."""

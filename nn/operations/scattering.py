@@ -3,17 +3,21 @@
 import numpy as np
 
 import kernels
-from nn.operations.arguments import axis_of, numpy_names
+from nn.operations.arguments import NUMBERS, axis_of, not_a_tensor, numpy_names
 from nn.operations.arithmetic import div, mul, reshaped
 from nn.operations.lookup import DTYPES, gather, index_of, index_select
 from nn.operations.shapes import expand
 from nn.storage import Tensor, wrap
 from nn.tape import record, record_linear
 
+__all__ = ["index_add", "index_copy", "scatter", "scatter_add", "scatter_reduce"]
+
 
 def _source(name, src, x):
     """The tensor among `src`, or None, and its values, of the dtype of `x`."""
     if not isinstance(src, Tensor):
+        if not isinstance(src, NUMBERS):
+            raise not_a_tensor(name, src, "src")
         return None, np.asarray(src).astype(x.dtype)[()]
     if src.array.dtype != x.dtype:
         raise TypeError(f"{name}: dtypes differ: input is {x.dtype}, src is {src.array.dtype}")
@@ -111,6 +115,8 @@ def scatter_add(input, dim, index, src):
     """
     x, indices = input.array, index_of("scatter_add", index)
     dim = axis_of("scatter_add", dim, x.ndim)
+    if not isinstance(src, Tensor):
+        raise not_a_tensor("scatter_add", src, "src")
     source, values = _source("scatter_add", src, x)
     needs = input._requires_grad, source is not None and source._requires_grad
 
@@ -145,9 +151,9 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
     """
     x, indices = input.array, index_of("scatter_reduce", index)
     dim = axis_of("scatter_reduce", dim, x.ndim)
+    if not isinstance(src, Tensor):
+        raise not_a_tensor("scatter_reduce", src, "src")
     source, values = _source("scatter_reduce", src, x)
-    if source is None:
-        raise TypeError(f"scatter_reduce: src must be a Tensor, got {type(src).__name__}")
     y = _wide(kernels.scatter_reduce, x, dim, indices, values, reduce, include_self=include_self)
 
     def gradients(dy):
@@ -194,6 +200,8 @@ def index_add(input, dim, index, source, *, alpha=1):
     """
     x, indices = input.array, index_of("index_add", index)
     dim = axis_of("index_add", dim, x.ndim)
+    if not isinstance(source, Tensor):
+        raise not_a_tensor("index_add", source, "source")
     _, values = _source("index_add", source, x)
     shape, needs = values.shape, source._requires_grad
 

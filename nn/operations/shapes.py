@@ -1,12 +1,16 @@
 """Other shapes of the same elements, views where possible, and broadcasting."""
 
 import math
+import operator
 
 import numpy as np
 
-from nn.operations.arguments import axis_of, numpy_names, sizes_of, unbroadcast
+from nn.operations.arguments import array_of, axis_of, ints_of, numpy_names, sizes_of, tensors_of, unbroadcast
 from nn.storage import Tensor
 from nn.tape import record, record_linear
+
+__all__ = ["atleast_1d", "atleast_2d", "atleast_3d", "broadcast_shapes", "broadcast_tensors", "broadcast_to", "flatten"]
+__all__ += ["ravel", "reshape", "squeeze", "unflatten", "unsqueeze"]
 
 
 def _in_shape(name, x, sizes):
@@ -36,7 +40,7 @@ def reshape(input, shape, *more):
     ValueError
         The shape has another number of elements, or more than one -1.
     """
-    return _reshaped("reshape", input, _in_shape("reshape", input.array, sizes_of((shape, *more))))
+    return _reshaped("reshape", input, _in_shape("reshape", array_of("reshape", input), sizes_of((shape, *more))))
 
 
 def reshape_as(input, other):
@@ -77,7 +81,7 @@ def flatten(input, start_dim=0, end_dim=-1):
     ValueError
         `start_dim` comes after `end_dim`.
     """
-    shape = input.array.shape or (1,)
+    shape = array_of("flatten", input).shape or (1,)
     start = axis_of("flatten", start_dim, len(shape), "start_dim")
     end = axis_of("flatten", end_dim, len(shape), "end_dim")
     if start > end:
@@ -105,7 +109,7 @@ def unflatten(input, dim, sizes):
     shape = input.array.shape
     if not shape:
         raise IndexError("unflatten: a 0-d tensor has no dimension to split")
-    axis, sizes = axis_of("unflatten", dim, len(shape)), tuple(sizes)
+    axis, sizes = axis_of("unflatten", dim, len(shape)), ints_of("unflatten", "sizes", sizes)
     known = math.prod(n for n in sizes if n != -1)
     if not sizes or (shape[axis] % max(known, 1) if -1 in sizes else known != shape[axis]):
         raise ValueError(f"unflatten: sizes {sizes} do not multiply to {shape[axis]}, the length of dimension {dim}")
@@ -138,7 +142,7 @@ def expand(input, size, *more):
     ValueError
         Fewer sizes than dimensions, another size for a length other than 1, or -1 for a new dimension.
     """
-    shape, sizes = input.array.shape, sizes_of((size, *more))
+    shape, sizes = array_of("expand", input).shape, sizes_of((size, *more))
     new = len(sizes) - len(shape)
     if new < 0:
         raise ValueError(f"expand: needs a size for each dimension of {shape}, got {tuple(sizes)}")
@@ -163,7 +167,7 @@ def expand_as(input, other):
 
 def broadcast_to(input, size):
     """As `expand`, to a shape."""
-    return expand(input, tuple(size))
+    return expand(input, ints_of("broadcast_to", "size", size))
 
 
 def broadcast_shapes(*shapes):
@@ -175,38 +179,40 @@ def broadcast_shapes(*shapes):
         They do not broadcast: lengths other than 1 differ.
     """
     try:
-        return np.broadcast_shapes(*shapes)
+        return np.broadcast_shapes(*(s if isinstance(s, (tuple, list)) else (operator.index(s),) for s in shapes))
+    except TypeError:
+        raise TypeError(f"broadcast: shapes must be tuples of ints, got {', '.join(map(repr, shapes))}") from None
     except ValueError:
         raise ValueError(f"broadcast: shapes do not match: {', '.join(map(str, shapes))}") from None
 
 
 def broadcast_tensors(*tensors):
     """The tensors, each expanded to the shape that all broadcast to: a tuple."""
-    tensors = _several(tensors)
+    tensors = _several("broadcast_tensors", tensors)
     shape = broadcast_shapes(*(t.array.shape for t in tensors))
     return tuple(expand(t, shape) for t in tensors)
 
 
-def _several(tensors):
+def _several(name, tensors):
     """Tensors given as arguments or as one sequence."""
-    return tuple(tensors[0]) if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
+    return tensors_of(name, tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors)
 
 
-def _each(function, tensors):
+def _each(name, function, tensors):
     """The function of one tensor, or a tuple of its values of several."""
     if len(tensors) == 1 and isinstance(tensors[0], Tensor):
         return function(tensors[0])
-    return tuple(function(t) for t in _several(tensors))
+    return tuple(function(t) for t in _several(name, tensors))
 
 
 def atleast_1d(*tensors):
     """A 0-d tensor with one dimension, others as they are; a tuple for several tensors."""
-    return _each(lambda t: t if t.array.ndim else reshape(t, 1), tensors)
+    return _each("atleast_1d", lambda t: t if t.array.ndim else reshape(t, 1), tensors)
 
 
 def atleast_2d(*tensors):
     """Tensors of fewer dimensions with two, the new ones in front; a tuple for several tensors."""
-    return _each(lambda t: t if t.array.ndim > 1 else reshape(t, (1, t.array.size)), tensors)
+    return _each("atleast_2d", lambda t: t if t.array.ndim > 1 else reshape(t, (1, t.array.size)), tensors)
 
 
 def atleast_3d(*tensors):
@@ -216,4 +222,4 @@ def atleast_3d(*tensors):
         shape = t.array.shape
         return t if len(shape) > 2 else reshape(t, (*shape, 1) if len(shape) == 2 else (1, t.array.size, 1))
 
-    return _each(deepened, tensors)
+    return _each("atleast_3d", deepened, tensors)

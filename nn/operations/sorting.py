@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 import kernels
-from nn.operations.arguments import as_array, axis_of, floating, numpy_names, scaled
+from nn.operations.arguments import array_of, as_array, axis_of, floating, numpy_names, scaled
 from nn.operations.arithmetic import add, mul, sub
 from nn.operations.extremes import ValuesIndices
 from nn.operations.lookup import gather, take_along_dim
@@ -14,6 +14,9 @@ from nn.operations.reductions import check_keepdim
 from nn.operations.shapes import expand, reshape, squeeze
 from nn.storage import Tensor, wrap
 from nn.tape import record, record_linear
+
+__all__ = ["argsort", "bucketize", "kthvalue", "median", "mode", "msort", "nanmedian", "nanquantile", "quantile"]
+__all__ += ["searchsorted", "sort", "topk", "unique", "unique_consecutive"]
 
 
 def _chosen(name, input, values, places, dim):
@@ -51,6 +54,7 @@ def argsort(input, dim=-1, descending=False, *, stable=False):
 
 def msort(input):
     """The elements in ascending order along the first dimension."""
+    array_of("msort", input)
     return sort(input, 0).values
 
 
@@ -120,6 +124,36 @@ def nanmedian(input, dim=None, keepdim=False):
     middle = wrap(np.maximum(number - 1, 0) // 2)
     found = ValuesIndices(*(gather(t, axis, middle) for t in sort(input, axis)))  # NaN comes last
     return found if keepdim else ValuesIndices(*(squeeze(t, axis) for t in found))
+
+
+@numpy_names
+def mode(input, dim=-1, keepdim=False):
+    """The most frequent element along `dim`, of equally frequent ones the smallest, and the index of its last place.
+
+    NaN counts as larger than everything and as different from itself.
+
+    Raises
+    ------
+    ValueError
+        The dimension is empty.
+    """
+    if keepdim is not False:
+        check_keepdim("mode", keepdim)
+    x = input.array
+    axis = axis_of("mode", dim, x.ndim)
+    if not x.ndim:
+        return _chosen("mode", input, x.copy(), np.zeros((), np.int64), axis)
+    if not x.shape[axis]:
+        raise ValueError(f"mode: nothing to choose from: dimension {dim} of {x.shape}")
+    values, indices = (np.moveaxis(a, axis, -1) for a in kernels.sort(x, axis))
+    place = np.arange(x.shape[axis])
+    first = np.zeros(values.shape, np.int64)  # where the run of equal elements begins
+    first[..., 1:] = np.where(values[..., 1:] != values[..., :-1], place[1:], 0)
+    longest = (place - np.maximum.accumulate(first, -1)).argmax(-1)[..., None]
+    values, places = (np.moveaxis(np.take_along_axis(a, longest, -1), -1, axis) for a in (values, indices))
+    if not keepdim:
+        values, places = values.squeeze(axis), places.squeeze(axis)
+    return _chosen("mode", input, values, places, axis)
 
 
 # --- quantiles --------------------------------------------------------------------------------------------------------
@@ -234,7 +268,7 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
         raise ValueError(f"searchsorted: side must be 'left' or 'right' and agree with right={right}, got {side!r}")
     if sorter is not None:
         sorted_sequence = take_along_dim(sorted_sequence, sorter, -1)
-    rows, values = _comparable(sorted_sequence.array, as_array(input))
+    rows, values = _comparable(array_of("searchsorted", sorted_sequence, "sorted_sequence"), as_array(input))
     y = kernels.searchsorted(rows, values, right or side == "right")
     return wrap(y.astype(np.int32) if out_int32 else y)
 
@@ -244,7 +278,7 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
 
     With `right`, a boundary that equals an element lies below it.
     """
-    values, rows = _comparable(as_array(input), boundaries.array)
+    values, rows = _comparable(as_array(input), array_of("bucketize", boundaries, "boundaries"))
     y = kernels.bucketize(values, rows, right)
     return wrap(y.astype(np.int32) if out_int32 else y)
 

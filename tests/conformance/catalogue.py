@@ -91,6 +91,12 @@ def rrelu(x, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
     return F.rrelu(x, lower, upper, training, inplace)
 
 
+def multi_head_attention_forward(*arguments, training=True, **options):
+    if arguments[10] and training:
+        raise Inexpressible("random mask")
+    return F.multi_head_attention_forward(*arguments, training=training, **options)
+
+
 def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_function=None, **options):
     if distance_function is not None:
         raise Inexpressible("a distance of PyTorch's")
@@ -166,7 +172,9 @@ TABLE = {
     "mT": Entry(lambda x: x.mT),
     "unsafe_split": Entry(_T.split),
     "unsafe_chunk": Entry(_T.chunk),
+    "resize_": Entry(lambda x, *size: x.clone().resize_(*size)),
     "cat": Entry(nn.cat),
+    "einsum": Entry(lambda operands, equation: nn.einsum(equation, *operands)),
     "stack": Entry(nn.stack),
     "fill": Entry(fill),
     "__getitem__": Entry(_T.__getitem__),
@@ -184,6 +192,7 @@ TABLE = {
     },
     "nn.functional.embedding": Entry(embedding, embedding_arrays),
     "nn.functional.embedding_bag": Entry(embedding_bag, embedding_bag_arrays),
+    "nn.functional.multi_head_attention_forward": Entry(multi_head_attention_forward),
     "nn.functional.rrelu": Entry(rrelu),
     "nn.functional.triplet_margin_with_distance_loss": Entry(triplet_margin_with_distance_loss),
     "nn.functional.upsample_bilinear": Entry(upsample_bilinear),
@@ -201,8 +210,17 @@ OTHER = {
             *("empty", "empty_like", "new_empty"),
         )
     },
+    **{
+        f"{prefix}{d}d": "random places of windows; tests/nn/test_fractional_pooling.py"
+        for prefix in ("nn.functional.fractional_max_pool", "nn.FractionalMaxPool")
+        for d in (2, 3)
+    },
     "normal.in_place": "random numbers; the distribution is tested in tests/nn/test_random.py",
     "normal.number_mean": "random numbers; the distribution is tested in tests/nn/test_random.py",
+    **{
+        name: "reads memory that the converted samples do not have; tests/nn/operations/test_strides.py"
+        for name in ("as_strided", "as_strided.partial_views")
+    },
     "broadcast_shapes": "takes and returns shapes; tests/nn/operations/test_shapes.py",
     "unfold": "Tensor.unfold, a view of sliding windows; ours is nn.functional.unfold",
     "nn.Module": "does nothing by itself; tests/nn/test_module.py",
@@ -240,6 +258,7 @@ OTHER = {
             "test_distance": ("affine_grid",),
             "test_lazy": ("native_channel_shuffle", "upsample"),
             "test_pooling": (f"{pool}_pool{d}d_with_indices" for pool in ("max", "adaptive_max") for d in (1, 2, 3)),
+            "test_fractional_pooling": (f"fractional_max_pool{d}d_with_indices" for d in (2, 3)),
         }.items()
         for name in names
     },
@@ -291,7 +310,7 @@ DIFFERENT = {
             "sample",
             "of equal elements, PyTorch returns the index that its algorithm ends with, ours that of a stable sort",
         )
-        for name in ("kthvalue", "sort", "argsort", "topk")
+        for name in ("kthvalue", "sort", "argsort", "topk", "mode")
     },
     **{
         (f"lr_scheduler.{name}", "rates after resuming are those of a run that was not interrupted"): (

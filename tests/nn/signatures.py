@@ -32,6 +32,8 @@ NAMESPACES = {
     "torch.optim": (torch.optim, nn.optim),
     "torch.optim.lr_scheduler": (torch.optim.lr_scheduler, nn.optim.lr_scheduler),
     "torch.utils.data": (torch.utils.data, nn.utils.data),
+    "torch.linalg": (torch.linalg, nn.linalg),
+    "torch.distributions": (torch.distributions, nn.distributions),
 }
 MEANINGLESS = {
     "device": "all tensors are on the CPU",
@@ -134,6 +136,7 @@ def _parsed(text):
             continue
         name = "*" + name.removesuffix("...") if name.endswith("...") else name
         parameters.append(Parameter(name, keyword, _value(default) if default else NONE))
+        keyword = keyword or (name[0] == "*" and name[1:2] != "*")
     return parameters
 
 

@@ -11,6 +11,7 @@ import kernels
 import nn
 import nn.functional as F
 from kernels.reference import attention as reference
+from nn.functional.multi_head import attention_with_weights
 from tests.nn.compare import agree, same_as_torch, same_layers
 
 SHAPES = (2, 4, 5, 8), (2, 4, 7, 8), (2, 4, 7, 6)
@@ -405,7 +406,7 @@ def test_the_gradient_of_a_query_ignores_nan_in_keys_that_are_not_visible(rng):
     k[..., 3, :] = v[..., 3, :] = np.nan
     hidden = np.triu(np.ones((4, 4), bool), 1)
     tensors = [nn.tensor(a, requires_grad=True) for a in (q, k, v)]
-    y, _ = nn.attention._attention_with_weights(*tensors, ~hidden, 0.0, False)
+    y, _ = attention_with_weights(*tensors, ~hidden, 0.0, False)
     y[..., :3, :].sum().backward()
     expected = [torch.tensor(a[..., :3, :], requires_grad=True) for a in (q, k, v)]
     torch.nn.functional.scaled_dot_product_attention(*expected, is_causal=True).sum().backward()

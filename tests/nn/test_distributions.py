@@ -9,6 +9,7 @@ import torch
 
 import nn
 from nn import distributions
+from tests.nn.compare import same_function
 
 theirs = torch.distributions
 
@@ -246,6 +247,21 @@ def test_uniform_beyond_its_bounds():
     assert mine.icdf(nn.tensor(0.25)).tolist() == other.icdf(torch.tensor(0.25)).tolist()
     disjoint = distributions.Uniform(0.0, 1.0), distributions.Uniform(0.5, 1.0)
     assert distributions.kl_divergence(*disjoint).item() == math.inf
+
+
+def test_distribution_functions_of_the_normal(rng):
+    loc, scale, value = rng.standard_normal(4), rng.random(4) + 0.1, rng.standard_normal((3, 4))
+    level = rng.random((3, 4))
+
+    def function(module, loc, scale, value, level):
+        normal = module.distributions.Normal(loc, scale)
+        return normal.cdf(value), normal.icdf(level), normal.icdf(normal.cdf(value))
+
+    same_function(function, loc, scale, value, level)
+    normal = distributions.Normal(0.0, 1.0)
+    np.testing.assert_allclose(normal.icdf(nn.tensor([0.0, 0.5, 1.0])).numpy(), [-np.inf, 0, np.inf])
+    with pytest.raises(ValueError, match="Normal: the value must be a Tensor, got float"):
+        normal.cdf(0.5)
 
 
 def test_samples_of_a_multivariate_normal():

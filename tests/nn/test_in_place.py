@@ -435,6 +435,15 @@ OPERATIONS = {
     "diagonal": [(lambda a: nn.einsum("ii->i", a), A[:3, :3]), (nn.diagonal, A), (lambda a: nn.diag(a, 1), A)],
     "diag_embed": [(nn.diag_embed, A), (lambda a: nn.diag(a[0]), A)],
     "contiguous": [(lambda a: a.T.contiguous(), A)],
+    "fractional_max_pool2d": [
+        (lambda x, s: F.fractional_max_pool2d(x, 2, 2, None, True, s), IMAGE, Fixed(positive(2, 3, 2))),
+    ],
+    "fractional_max_pool3d": [(lambda x: F.fractional_max_pool3d(x, 2, 2), VOLUME)],
+    "as_strided": [(lambda a: a.as_strided((2, 2), (4, 1), 1), A)],
+    "mode": [(lambda a: tuple(a.mode(0)), A)],
+    "svdvals": [(nn.linalg.svdvals, A)],
+    "svd": [(lambda a: nn.autograd.grad(nn.linalg.svdvals(a).sum(), a, create_graph=True)[0], A)],
+    "erfinv": [(nn.erfinv, P)],
 }  # fmt: skip
 CASES = [
     pytest.param(name, function, arrays, id=f"{name} {i}")

@@ -697,7 +697,7 @@ def test_mixed_dtypes():
 
 def test_wrong_shapes():
     x = nn.ones(2, 3)
-    with pytest.raises(ValueError, match=r"\(2,3\).*\(2,\)"):
+    with pytest.raises(ValueError, match=r"add: shapes do not broadcast: a is \(2, 3\), b is \(2,\)"):
         x + nn.ones(2)
     with pytest.raises(ValueError, match="view: strides .* do not allow a view of shape"):
         x.T.view(6)

@@ -14,6 +14,7 @@ from nn.utils.data.datasets import (
 from nn.utils.data.loader import DataLoader, get_worker_info
 from nn.utils.data.samplers import (
     BatchSampler,
+    DistributedSampler,
     RandomSampler,
     Sampler,
     SequentialSampler,

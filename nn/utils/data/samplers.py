@@ -152,6 +152,59 @@ class WeightedRandomSampler(Sampler):
         return self.num_samples
 
 
+class DistributedSampler(Sampler):
+    """The part of the indices that one of several processes trains on; each process gets equally many.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    num_replicas : int
+        The number of processes. It must be given, as must `rank`: there is no process group that knows them.
+    rank : int
+        The number of this process, from 0 on.
+    shuffle : bool, default True
+        Draw a new order for each epoch, the same one in all processes; see `set_epoch`.
+    seed : int, default 0
+        Of the order; the same in all processes.
+    drop_last : bool, default False
+        Leave out indices at the end that would not be equally many for each; by default, some are used twice.
+
+    Raises
+    ------
+    RuntimeError
+        `num_replicas` or `rank` is not given.
+    TypeError, ValueError
+        `num_replicas` is not an int, or below 1; `rank` is not one of 0 to num_replicas - 1.
+    """
+
+    def __init__(self, dataset, num_replicas=None, rank=None, shuffle=True, seed=0, drop_last=False):
+        if num_replicas is None or rank is None:
+            raise RuntimeError(
+                "DistributedSampler: there is no process group: num_replicas and rank must be given, "
+                f"got {num_replicas} and {rank}"
+            )
+        _check_count(self, num_replicas, "num_replicas")
+        if not 0 <= rank < num_replicas:
+            raise ValueError(f"DistributedSampler: rank must be from 0 to {num_replicas - 1}, got {rank}")
+        self.dataset, self.num_replicas, self.rank, self.epoch = dataset, num_replicas, rank, 0
+        self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
+        n = len(dataset)
+        self.num_samples = n // num_replicas if drop_last else -(-n // num_replicas)
+        self.total_size = self.num_samples * num_replicas
+
+    def __iter__(self):
+        n = len(self.dataset)
+        order = np.random.default_rng(self.seed + self.epoch).permutation(n) if self.shuffle else np.arange(n)
+        return iter(np.resize(order, self.total_size)[self.rank :: self.num_replicas].tolist())
+
+    def __len__(self):
+        return self.num_samples
+
+    def set_epoch(self, epoch):
+        """Set the number of the epoch: it determines the next order, with the seed."""
+        self.epoch = epoch
+
+
 class BatchSampler(Sampler):
     """Lists of the indices of a sampler.
 

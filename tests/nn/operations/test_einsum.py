@@ -202,3 +202,37 @@ PRODUCTS_REFUSED = {
 def test_errors_of_products(function, message):
     with pytest.raises(ValueError, match=message):
         function(nn.ones(2, 3))
+
+
+def test_dimensions_named_by_numbers():
+    def function(m, a, b):
+        return (
+            m.einsum(a, [0, 1], b, [1, 2], [2, 0]), m.einsum(a, [30, 2], b, [2, 3]), m.einsum(a, [..., 5], [5, ...]),
+            m.einsum(a, [1, 0]),
+        )  # fmt: skip
+
+    same_function(function, A, B)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((None, nn.ones(2)), TypeError, "equation must be a str, got NoneType"),
+        ((nn.ones(2), nn.ones(2)), TypeError, "each operand needs a list of its dimensions, got Tensor"),
+        ((nn.ones(2), [52]), ValueError, r"dimensions are numbers from 0 to 51 and ..., got \[52\]"),
+        ((nn.ones(2), ["i"]), ValueError, r"dimensions are numbers from 0 to 51 and ..., got \['i'\]"),
+    ],
+)
+def test_errors_of_other_forms(arguments, error, message):
+    with pytest.raises(error, match=f"einsum: {message}"):
+        nn.einsum(*arguments)
+
+
+def test_dimensions_of_length_1_broadcast_in_tensordot():
+    def function(m, x, y):
+        return (
+            m.tensordot(x[:, :1], y, 1), m.tensordot(x, y[:1], 1), m.tensordot(x, x[:, :1], ([0, 1], [0, 1])),
+            m.tensordot(x[:1], x[:, :1], ([0, 1], [0, 1])),
+        )  # fmt: skip
+
+    same_function(function, A, B)

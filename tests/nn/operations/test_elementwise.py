@@ -1,5 +1,6 @@
 """Functions of each element and of several operands, as functions, as methods and in place, against PyTorch."""
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -20,7 +21,7 @@ SMOOTH = {
     )},
     **{name: [((P,), {})] for name in (
         "asin", "acos", "atanh", "log", "log2", "log10", "log1p", "rsqrt", "reciprocal", "logit", "sqrt", "arcsin",
-        "arccos", "arctanh", "lgamma",
+        "arccos", "arctanh", "lgamma", "erfinv",
     )},
     "acosh": [((P + 1,), {})],
     "arccosh": [((P + 1,), {})],
@@ -144,7 +145,7 @@ INTEGER_CASES = [
     *((name, (WHOLE,), {}) for name in (
         "sin", "cos", "tan", "atan", "sinh", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "rsqrt",
         "reciprocal", "sqrt", "square", "floor", "ceil", "trunc", "round", "sign", "abs", "sigmoid", "tanh", "relu",
-        "positive", "asinh", "nan_to_num", "signbit", "erf", "erfc", "expm1", "lgamma", "digamma",
+        "positive", "asinh", "nan_to_num", "signbit", "erf", "erfc", "expm1", "lgamma", "digamma", "erfinv",
     )),
     *((name, (WHOLE, 3), {}) for name in (
         "add", "sub", "mul", "div", "fmod", "remainder", "floor_divide", "pow", "clamp_min", "clamp_max", "copysign",
@@ -225,3 +226,26 @@ def test_infinities_and_nan(name, options, dtype):
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_erfinv_is_accurate_to_the_ends(dtype):
+    mpmath.mp.dps = 40
+    eps = np.finfo(dtype).eps
+    distance = np.concatenate([np.geomspace(eps / 2, 0.5, 60), [0.3, 0.9, 1]]).astype(dtype)
+    x = np.concatenate([1 - distance, distance - 1, np.geomspace(1e-30, 0.5, 40)]).astype(dtype)
+    expected = np.array([float(mpmath.erfinv(mpmath.mpf(float(v)))) for v in x])
+    y = nn.tensor(x).erfinv()
+    assert y.dtype == dtype
+    np.testing.assert_allclose(y.array, expected, rtol=8 * eps, atol=0)
+
+
+def test_erfinv_at_and_beyond_the_ends():
+    y = nn.erfinv(nn.tensor([-1.0, 1.0, 1.5, -2.0, np.nan, 0.0, -0.0]))
+    np.testing.assert_array_equal(y.array, [-np.inf, np.inf, np.nan, np.nan, np.nan, 0, 0])
+    assert np.signbit(y.array[-1])
+    x = nn.tensor([-0.5], requires_grad=True)
+    y = x * 1
+    assert y.erfinv_() is y
+    y.backward()
+    np.testing.assert_allclose(x.grad.array, np.sqrt(np.pi) / 2 * np.exp(y.array**2), rtol=1e-6)

@@ -247,6 +247,32 @@ def test_extremes_of_logcumsumexp():
     same_function(lambda m, x: x[:1].logcumsumexp(1), x, twice=False)
 
 
+MODES = np.array([[2.0, 1.0, 2.0, 1.0, 3.0], [5.0, 4.0, 3.0, 2.0, 1.0], [1.0, 1.0, 0.0, 0.0, 0.0]])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.int32, np.uint8, np.bool_])
+def test_mode(dtype):
+    def function(m, x):
+        return m.mode(x), x.mode(0), m.mode(x, dim=1, keepdim=True), m.mode(x[None, :, :1], 1), m.mode(x[0, 0])
+
+    same_function(function, MODES.astype(dtype))
+    same_function(function, (A * 2).round())
+
+
+def test_mode_of_nan():
+    found = nn.mode(nn.tensor([np.nan, np.nan, 3.0]))
+    assert (found.values.item(), found.indices.item()) == (3, 2)
+
+
+def test_errors_of_mode():
+    with pytest.raises(ValueError, match=r"mode: nothing to choose from: dimension 1 of \(2, 0\)"):
+        nn.zeros(2, 0).mode(1)
+    with pytest.raises(IndexError, match="mode: dim must be from -2 to 1, got 2"):
+        nn.zeros(2, 2).mode(2)
+    with pytest.raises(TypeError, match="mode: keepdim must be a bool, got 1"):
+        nn.zeros(2, 2).mode(0, 1)
+
+
 # --- without gradients ------------------------------------------------------------------------------------------------
 
 COUNTS = {

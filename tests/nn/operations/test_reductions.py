@@ -76,6 +76,15 @@ FUNCTIONS = {
         m.linalg.matrix_norm(x), m.linalg.matrix_norm(x, 1), m.linalg.matrix_norm(x, np.inf, keepdim=True),
         m.linalg.matrix_norm(x[None], -np.inf), m.linalg.matrix_norm(x, "fro", (1, 0)), m.linalg.matrix_norm(x, -1),
     ),
+    "nuclear norm": lambda m, x: (
+        m.norm(x, "nuc"), x.norm("nuc", (1, 0)), m.linalg.norm(x, "nuc"), m.linalg.matrix_norm(x, "nuc", keepdim=True),
+        m.linalg.matrix_norm(x[None], "nuc"), m.norm(x, "nuc", keepdim=True),
+    ),
+    "2-norm of matrices": lambda m, x: (
+        m.linalg.norm(x, 2), m.linalg.norm(x, -2, (1, 0)), m.linalg.matrix_norm(x[:, None], 2, (0, 2)),
+        m.linalg.matrix_norm(x, 2, (0, 1), True), m.linalg.matrix_norm(x, -2),
+    ),
+    "linalg.svdvals": lambda m, x: (m.linalg.svdvals(x), m.linalg.svdvals(x.mT[None]), m.linalg.svdvals(A=x[:, :3])),
 }  # fmt: skip
 OF_INTEGERS = (
     "sum", "prod", "amax", "amin", "argmax", "argmin", "max", "min", "sum over several",
@@ -93,6 +102,29 @@ def test_functions(name):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_of_float32(name):
     same_function(FUNCTIONS[name], A.astype(np.float32), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (2, 4, 3), (2, 3, 3), (0, 3), (3, 0)])
+def test_singular_values_of_several_matrices(shape):
+    x = RNG.standard_normal(shape)
+    same_function(lambda m, x: (m.linalg.svdvals(x), m.linalg.matrix_norm(x, "nuc")), x)
+
+
+def test_singular_values_that_are_zero_or_equal():
+    rank_one = np.outer(np.arange(1.0, 4), np.arange(1.0, 5))
+    same_function(lambda m, x: m.linalg.matrix_norm(x, 2), rank_one, twice=False)
+    assert nn.linalg.matrix_norm(nn.eye(3), "nuc") == 3
+
+
+def test_errors_of_singular_values():
+    with pytest.raises(ValueError, match=r"svdvals: needs matrices, the tensor is \(3,\)"):
+        nn.linalg.svdvals(nn.ones(3))
+    with pytest.raises(ValueError, match=r"svdvals: elements of the tensor of shape \(2, 2\) are not finite"):
+        nn.linalg.svdvals(nn.full((2, 2), np.nan))
+    with pytest.raises(TypeError, match="svdvals: needs a floating-point tensor, got int64"):
+        nn.linalg.svdvals(nn.ones(2, 2, dtype=nn.int64))
+    with pytest.raises(ValueError, match=r"matrix_norm: dim must be two dimensions, got \(0,\) of \(3,\)"):
+        nn.norm(nn.ones(3), "nuc")
 
 
 @pytest.mark.parametrize("name", OF_INTEGERS)
@@ -206,9 +238,9 @@ REFUSED = {
     "mean": (TypeError, lambda x: x.long().mean(), "mean: needs a floating-point tensor, got int64"),
     "amax nothing": (ValueError, lambda x: x[:0].amax(0), "amax: nothing to reduce: dimension 0"),
     "amax": (ValueError, lambda x: x.amax((0, 0)), "amax: dims must name each dimension once"),
-    "norm": (ValueError, lambda x: x.norm("nuc"), "norm: p must be a number or 'fro', got 'nuc'"),
+    "norm": (ValueError, lambda x: x.norm("two"), "norm: p must be a number, 'fro' or 'nuc', got 'two'"),
     "norm integers": (TypeError, lambda x: x.long().norm(), "norm: needs a floating-point tensor"),
-    "matrix_norm": (ValueError, lambda x: nn.linalg.matrix_norm(x, 2), "matrix_norm: ord must be 'fro', 1, -1"),
+    "matrix_norm": (ValueError, lambda x: nn.linalg.matrix_norm(x, 3), "matrix_norm: ord must be 'fro', 'nuc', 1"),
     "matrix_norm dim": (ValueError, lambda x: nn.linalg.matrix_norm(x, dim=(1,)), "dim must be two dimensions"),
     "linalg.norm": (ValueError, lambda x: nn.linalg.norm(x[None], 1), "norm: with ord but no dim needs a vector or"),
     "linalg.norm ord": (ValueError, lambda x: nn.linalg.norm(x, "fro", 1), "norm: ord 'fro' is that of a matrix"),
