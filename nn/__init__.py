@@ -4,18 +4,24 @@
 """
 
 from nn import (
+    accelerator,
+    amp,
     autograd,
     backends,
     checkpoint,
+    compiler,
     cuda,
     data,
+    distributed,
     distributions,
     functional,
     init,
+    jit,
     linalg,
     models,
     observation,
     optim,
+    settings,
     training,
     utils,
 )

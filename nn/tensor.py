@@ -1,6 +1,6 @@
 """`Tensor` as users know it: the operations of `nn.operations` as its methods and operators."""
 
-from nn import random
+from nn import constructors, random
 from nn.autograd.gradients import backward_from
 from nn.autograd.hooks import register_hook, retain_grad
 from nn.operations import (
@@ -30,6 +30,7 @@ from nn.operations import (
     scattering,
     shapes,
     sorting,
+    sparse,
 )
 from nn.operations.in_place import in_place
 from nn.storage import Tensor
@@ -108,6 +109,7 @@ SURFACE = (
     *(elementwise_rounding.signbit, elementwise_several.positive, elementwise_several.logaddexp),
     *(random.uniform_, random.normal_, random.log_normal_, random.exponential_, random.geometric_, random.cauchy_),
     *(random.bernoulli_, random.random_, random.bernoulli, random.multinomial),
+    *(sparse.to_sparse, sparse.to_dense, sparse.coalesce, constructors.new),
 )
 
 
@@ -154,7 +156,9 @@ Tensor.T, Tensor.mT = property(orders.reversed_dims), property(orders.matrix_tra
 Tensor.H, Tensor.mH = property(orders.hermitian), property(orders.matrix_transpose)
 Tensor.device, Tensor.layout = property(layout.device_of), layout.strided
 Tensor.itemsize, Tensor.nbytes = property(layout.element_size), property(layout.nbytes)
-Tensor.is_cuda = Tensor.is_mps = Tensor.is_sparse = Tensor.is_quantized = False
+for name in ("cuda", "mps", "xpu", "hpu", "ipu", "maia", "mtia", "vulkan", "xla", "meta", "mkldnn", "nested", "sparse"):
+    setattr(Tensor, f"is_{name}", False)
+Tensor.is_sparse_csr = Tensor.is_quantized = False
 Tensor.nelement, Tensor.ndimension = layout.numel, layout.dim
 
 

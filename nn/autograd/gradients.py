@@ -38,7 +38,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     else:
         inputs = _several(inputs)
         targets = _targets("backward", inputs)
-        found = propagate(ends, dys, retain_graph, create_graph, set(targets), _between(ends, targets))
+        found = propagate(ends, dys, retain_graph, create_graph, set(targets), between(ends, targets))
         reached = [(t, found[target]) for t, target in zip(inputs, targets, strict=True) if target in found]
     for tensor, g in reached:  # at the end, so that an error leaves every grad unchanged
         _accumulate(tensor, g)
@@ -114,7 +114,7 @@ def grad(
     inputs = _several(inputs)
     targets = _targets("grad", inputs)
     retain_graph = create_graph if retain_graph is None else retain_graph
-    reached = propagate(ends, dys, retain_graph, create_graph, set(targets), _between(ends, targets))
+    reached = propagate(ends, dys, retain_graph, create_graph, set(targets), between(ends, targets))
     gradients = []
     for i, (tensor, target) in enumerate(zip(inputs, targets, strict=True)):
         g = reached.get(target)
@@ -165,7 +165,7 @@ def _targets(name, inputs):
     return [edge(tensor) for tensor in inputs]
 
 
-def _between(ends, targets):
+def between(ends, targets):
     """The nodes and leaves from which edges lead to a target, and the targets."""
     orders = [t.order if type(t) is Node else float("inf") for t in targets]
     oldest = max(orders, default=0)  # edges lead from newer nodes to older: none leads from one that is older than all

@@ -33,15 +33,29 @@ def operands(name, a, b):
     y, b = (b.array, b) if isinstance(b, Tensor) else (b, None)
     if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and x.dtype == y.dtype):
         x, y = match(name, x, y)
+        a, b = _adapted(a, x.dtype), _adapted(b, y.dtype)
     return a, b, x, y
 
 
+def _adapted(tensor, dtype):
+    """A 0-d tensor in the dtype of the other operand, recorded, where it needs a gradient; else as it is."""
+    if tensor is None or not tensor._requires_grad or tensor.array.dtype == dtype:
+        return tensor
+    old = tensor.array.dtype
+    return record_linear("to", lambda x: x.astype(dtype), lambda dy: dy.astype(old), tensor)
+
+
 def match(name, x, y):
-    """Convert two operands to one dtype: numbers and integers adapt to floats; float32 and float64 do not mix."""
+    """Convert two operands to one dtype: numbers and integers adapt to floats, and so do 0-d tensors to others.
+
+    Otherwise float32 and float64 do not mix: TypeError.
+    """
     for v in (x, y):
         if not isinstance(v, (np.ndarray, *NUMBERS)):
             raise TypeError(f"{name}: expected a Tensor, an array or a number, got {type(v).__name__}")
     floats = {v.dtype for v in (x, y) if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
+    if len(floats) > 1 and (x.ndim > 0) != (y.ndim > 0):
+        floats = {(x if x.ndim else y).dtype}
     if len(floats) > 1:
         raise TypeError(f"{name}: dtypes differ: a is {x.dtype}, b is {y.dtype}")
     if floats:

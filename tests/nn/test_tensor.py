@@ -677,6 +677,28 @@ def test_gradient_has_the_dtype_of_its_tensor():
     assert x.grad.tolist() == [2.0, 2.0]
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda m, x, s: x * s,
+        lambda m, x, s: s - x,
+        lambda m, x, s: x / s,
+        lambda m, x, s: m.maximum(x, s),
+        lambda m, x, s: m.where(x > s, x, s) ** 2,
+    ],
+)
+def test_a_0d_tensor_adapts_to_the_dtype_of_others(function):
+    results = []
+    for module in (nn, torch):
+        x = module.tensor([1.0, -2.0], requires_grad=True)
+        s = module.tensor(0.5, dtype=module.float64, requires_grad=True)
+        y = function(module, x, s)
+        y.sum().backward()
+        results.append([t.detach().numpy() for t in (y, x.grad, s.grad)])
+    for mine, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6, strict=True)
+
+
 def test_mixed_dtypes():
     x, y = nn.ones(2), nn.ones(2, dtype=np.float64)
     with pytest.raises(TypeError, match="mul: dtypes differ: a is float32, b is float64"):

@@ -11,6 +11,7 @@ from nn.utils.data.datasets import (
     TensorDataset,
     random_split,
 )
+from nn.utils.data.distributed import DistributedSampler
 from nn.utils.data.loader import DataLoader, get_worker_info
 from nn.utils.data.samplers import (
     BatchSampler,

@@ -7,6 +7,7 @@ number of workers.
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from types import GenericAlias
 
 import numpy as np
 
@@ -56,6 +57,8 @@ class DataLoader:
     -----
     An error in a worker is raised in place of its batch. Leaving the loop early stops the workers.
     """
+
+    __class_getitem__ = classmethod(GenericAlias)  # DataLoader[Tensor], in annotations
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """Samplers: the order in which a loader fetches samples, drawn when iteration begins."""
 
 from itertools import islice
+from types import GenericAlias
 
 import numpy as np
 
@@ -17,6 +18,8 @@ def _check_count(sampler, value, name="num_samples"):
 
 class Sampler:
     """Base class: a subclass has ``__iter__()``, over indices or lists of indices, and usually ``__len__()``."""
+
+    __class_getitem__ = classmethod(GenericAlias)  # Sampler[int], in annotations and as a base class
 
     def __iter__(self):
         raise NotImplementedError(f"{type(self).__name__}: a sampler needs __iter__")
