@@ -9,6 +9,7 @@ on the CPU, `torch.cuda.is_available` is False, and devices other than the CPU a
 It is never done at import, and not in a process in which PyTorch has been imported.
 """
 
+import contextlib
 import importlib.abc
 import importlib.machinery
 import math
@@ -102,11 +103,20 @@ class _Alias(types.ModuleType):
 
     def __getattr__(self, name):
         path = f"{self.__name__}.{name}"
-        if path in SOURCES:
+        try:
+            value = _found(self.__name__, name)
+        except AttributeError:
+            if path not in SOURCES:
+                raise
             return importlib.import_module(path)
-        value = _found(self.__name__, name)
         setattr(self, name, value)
         return value
+
+    def __setattr__(self, name, value):
+        if isinstance(value, _Alias):  # set by import: but torch.nn.utils.weight_norm, say, is a function first
+            with contextlib.suppress(AttributeError):
+                value = _found(self.__name__, name)
+        super().__setattr__(name, value)
 
     def __dir__(self):
         names = set(super().__dir__())
@@ -156,6 +166,14 @@ def _repeated(n):
     return convert
 
 
+def _fan_in_and_fan_out(tensor):
+    """How many inputs and outputs each output and input of a weight has: programs copy PyTorch's own use of it."""
+    if tensor.ndim < 2:
+        raise ValueError(f"_calculate_fan_in_and_fan_out: needs at least 2 dimensions, got shape {tensor.shape}")
+    outputs, inputs, *kernel = tensor.shape
+    return inputs * math.prod(kernel), outputs * math.prod(kernel)
+
+
 class _AbsentDtype:
     """The name of a dtype that tensors do not have: programs list them beside those that they use."""
 
@@ -201,6 +219,7 @@ EXTRAS = {
         "dtype": np.dtype,
     },
     "torch.nn": {"RNNBase": _Recurrent},
+    "torch.nn.init": {"_calculate_fan_in_and_fan_out": _fan_in_and_fan_out},
     "torch.nn.modules.batchnorm": {"_BatchNorm": _BatchNorm},
     "torch.nn.modules.conv": {"_ConvNd": _Convolution},
     "torch.nn.modules.instancenorm": {"_InstanceNorm": _InstanceNorm},

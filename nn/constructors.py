@@ -10,6 +10,7 @@ import numpy as np
 
 from nn import dtypes
 from nn.device import require_cpu
+from nn.operations.arguments import as_array
 from nn.operations.conversion import TYPES
 from nn.operations.layout import Size
 from nn.storage import Tensor, wrap
@@ -27,7 +28,7 @@ def constructed(name, data, dtype):
     values = data[0]
     if isinstance(values, Tensor) and values.array.dtype == dtype:
         return values.detach()
-    return wrap(np.array(dtypes.as_array(values.array if isinstance(values, Tensor) else values, dtype)))
+    return wrap(np.array(as_array(values, dtype)))
 
 
 def new(input, *data, device=None):

@@ -68,7 +68,9 @@ def grad(
     grad_outputs=None,
     retain_graph=None,
     create_graph=False,
+    only_inputs=True,
     allow_unused=None,
+    is_grads_batched=False,
     materialize_grads=False,
 ):
     """The gradients of `outputs` with respect to `inputs`; no ``grad`` changes.
@@ -84,6 +86,8 @@ def grad(
         Keep what the operations saved; by default as `create_graph`.
     create_graph : bool, default False
         Record the computation of the gradients, so that they can be differentiated in turn.
+    only_inputs, is_grads_batched
+        True and False: the only values that are possible.
     allow_unused : bool, optional
         Return None for an input that no output depends on, in place of an error; by default as `materialize_grads`.
     materialize_grads : bool, default False
@@ -108,6 +112,8 @@ def grad(
     >>> first.item(), nn.autograd.grad(first, x)[0].item()
     (27.0, 18.0)
     """
+    if not only_inputs or is_grads_batched:
+        raise ValueError("grad: needs only_inputs=True and is_grads_batched=False; other values are not available")
     if materialize_grads and allow_unused is False:
         raise ValueError("grad: materialize_grads=True needs allow_unused=True or None, got False")
     ends, dys = _starts("grad", _several(outputs), grad_outputs, create_graph)

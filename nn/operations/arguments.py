@@ -18,8 +18,28 @@ NUMBERS = (int, float, np.generic)
 
 
 def as_array(data, dtype=None):
-    """The array of a tensor, or of anything that NumPy converts to one."""
-    return converted(data.array if isinstance(data, Tensor) else data, dtype)
+    """The array of a tensor, or of what NumPy converts to one; tensors of one element in lists are numbers."""
+    if isinstance(data, Tensor):
+        return converted(data.array, dtype)
+    if isinstance(data, (list, tuple)) and (_holds_tensors(data, 0) or _holds_tensors(data, -1)):
+        data = _numbers(data)
+    return converted(data, dtype)
+
+
+def _holds_tensors(data, end):
+    """Whether there is a tensor at one end of nested lists."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[end]
+    return isinstance(data, Tensor)
+
+
+def _numbers(data):
+    """Nested lists with arrays in the place of tensors, 0-d ones for one element, as PyTorch has it."""
+    if isinstance(data, (list, tuple)):
+        return [_numbers(each) for each in data]
+    if isinstance(data, Tensor):
+        return data.array.reshape(()) if data.array.size == 1 else data.numpy()
+    return data
 
 
 def as_tensor(data):

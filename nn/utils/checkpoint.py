@@ -77,7 +77,8 @@ def checkpoint(
         return tuple(found.get(end) for end in ends)
 
     inputs = tuple(_tensor_at(end) for end in ends)
-    recorded = iter(record_several("checkpoint", arrays, inputs, backward, differentiable=needed))
+    saved = [t for t in (*args, *kwargs.values(), *ends) if isinstance(t, Tensor)]  # what the second call reads
+    recorded = iter(record_several("checkpoint", arrays, inputs, backward, saved, differentiable=needed))
     wrapped = tuple(next(recorded) if isinstance(y, Tensor) else y for y in outputs)
     return wrapped if several else wrapped[0]
 

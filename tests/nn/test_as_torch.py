@@ -75,6 +75,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.utils import _pair
 from torch.nn.parallel import DistributedDataParallel as DDP
+import torch.nn.utils.weight_norm
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import Dataset, DistributedSampler, Sampler
 
@@ -113,7 +114,9 @@ dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.
 context = nullcontext() if device.type == "cpu" else autocast(device_type=device.type, dtype=dtype)
 scaler = GradScaler(enabled=dtype == torch.float16)
 model = torch.compile(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2)), mode="max-autotune")
+assert torch.nn.init._calculate_fan_in_and_fan_out(model[0].weight) == (9, 18)
 assert isinstance(model[0], _ConvNd) and isinstance(model[1], _BatchNorm) and _pair(3) == (3, 3) == _pair([3, 3])
+assert torch.nn.utils.weight_norm(torch.nn.Linear(2, 2)).weight_g.shape == (2, 1)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 with context:
     loss = half_of(square(checkpoint(model, torch.ones(1, 1, 5, 5) * torch.pi))).sum()

@@ -10,7 +10,9 @@ import pytest
 import kernels
 import nn
 import nn.functional as F
+from nn.operations import sparse
 from nn.tape import Node
+from nn.utils.checkpoint import checkpoint
 from nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 RNG = np.random.default_rng(0)
@@ -435,6 +437,8 @@ OPERATIONS = {
     "diagonal": [(lambda a: nn.einsum("ii->i", a), A[:3, :3]), (nn.diagonal, A), (lambda a: nn.diag(a, 1), A)],
     "diag_embed": [(nn.diag_embed, A), (lambda a: nn.diag(a[0]), A)],
     "contiguous": [(lambda a: a.T.contiguous(), A)],
+    "checkpoint": [(lambda a, b: checkpoint(lambda a, b: a * b, a, b), A, B)],
+    "sparse_coo_tensor": [(lambda a: sparse.sparse_coo_tensor([[0, 1, 1, 0]], a[0]), A)],
 }  # fmt: skip
 CASES = [
     pytest.param(name, function, arrays, id=f"{name} {i}")
