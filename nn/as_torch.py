@@ -94,7 +94,16 @@ LAYERS = (
 SOURCES |= {f"torch.nn.modules.{name}": ("nn",) for name in LAYERS}
 SOURCES |= {
     f"torch.distributions.{name}": ("nn.distributions",)
-    for name in ("categorical", "normal", "bernoulli", "uniform", "independent", "kl", "distribution")
+    for name in (
+        "categorical",
+        "normal",
+        "bernoulli",
+        "uniform",
+        "independent",
+        "kl",
+        "distribution",
+        "one_hot_categorical",
+    )
 }
 
 

@@ -130,7 +130,8 @@ class DataLoader:
         sampler = self.batch_sampler
         if sampler is None:
             return iter(self.sampler)
-        if type(sampler) is BatchSampler and type(sampler.sampler) in (SequentialSampler, RandomSampler):
+        kind = type(sampler.sampler) if type(sampler) is BatchSampler else None
+        if kind is SequentialSampler or (kind is RandomSampler and sampler.sampler.is_short()):
             order, size = sampler.sampler.order(), sampler.batch_size
             return (order[i * size : (i + 1) * size] for i in range(len(sampler)))
         return iter(sampler)
