@@ -445,7 +445,7 @@ from nn.transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
-from nn.type_info import can_cast, finfo, iinfo
+from nn.type_info import can_cast, finfo, iinfo, promote_types
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -951,4 +951,5 @@ __all__ = [
     "erf",
     "erfc",
     "lgamma",
+    "promote_types",
 ]

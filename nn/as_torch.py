@@ -48,6 +48,7 @@ SOURCES = {
     "torch.nn.utils.clip_grad": ("nn.utils",),
     "torch.nn.utils.weight_norm": ("nn.utils",),
     "torch.nn.parallel": ("nn.parallel",),
+    "torch.nn.attention": ("nn.backends.attention",),
     "torch.optim": ("nn.optim",),
     "torch.optim.optimizer": ("nn.optim",),
     "torch.optim.lr_scheduler": ("nn.optim.lr_scheduler",),

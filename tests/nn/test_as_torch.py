@@ -74,7 +74,9 @@ from torch.distributed import init_process_group, destroy_process_group
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.utils import _pair
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DistributedDataParallel as DDP
+from torch.nn.utils import weight_norm
 import torch.nn.utils.weight_norm
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import Dataset, DistributedSampler, Sampler
@@ -116,7 +118,9 @@ scaler = GradScaler(enabled=dtype == torch.float16)
 model = torch.compile(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2)), mode="max-autotune")
 assert torch.nn.init._calculate_fan_in_and_fan_out(model[0].weight) == (9, 18)
 assert isinstance(model[0], _ConvNd) and isinstance(model[1], _BatchNorm) and _pair(3) == (3, 3) == _pair([3, 3])
-assert torch.nn.utils.weight_norm(torch.nn.Linear(2, 2)).weight_g.shape == (2, 1)
+assert torch.nn.utils.weight_norm is weight_norm and weight_norm(torch.nn.Linear(2, 2)).weight_g.shape == (2, 1)
+with sdpa_kernel([SDPBackend.MATH]):
+    torch.nn.functional.scaled_dot_product_attention(*[torch.ones(1, 2, 4)] * 3)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 with context:
     loss = half_of(square(checkpoint(model, torch.ones(1, 1, 5, 5) * torch.pi))).sum()
