@@ -8,12 +8,15 @@ from nn import (
     autograd,
     backends,
     checkpoint,
+    compiler,
     cuda,
     data,
+    distributed,
     distributions,
     dtypes,
     functional,
     init,
+    jit,
     lazy,
     linalg,
     loss,
@@ -26,6 +29,7 @@ from nn import (
     padding,
     pooling,
     random,
+    settings,
     training,
     transformer,
     utils,
@@ -63,7 +67,7 @@ from nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from nn.serialization import load, save
 from nn.tensor import Tensor
 from nn.transformer import *
-from nn.type_info import can_cast, finfo, iinfo
+from nn.type_info import can_cast, finfo, iinfo, promote_types
 
 __all__ = ["autograd", "backends", "checkpoint", "cuda", "data", "distributions", "functional", "init", "linalg"]
 __all__ += ["models", "observation", "optim", "training", "utils", "AdaptiveLogSoftmaxWithLoss", "MultiheadAttention"]
@@ -75,6 +79,7 @@ __all__ += ["is_grad_enabled", "no_grad", "set_grad_enabled", "Identity", "Linea
 __all__ += ["gradgradcheck", "observe", "DataParallel", "Buffer", "Parameter", "UninitializedBuffer"]
 __all__ += ["UninitializedParameter", "ParameterDict", "ParameterList", "set_printoptions", "GRU", "LSTM", "RNN"]
 __all__ += ["GRUCell", "LSTMCell", "RNNCell", "load", "save", "Tensor", "can_cast", "finfo", "iinfo"]
+__all__ += ["promote_types"]
 __all__ += ["FractionalMaxPool2d", "FractionalMaxPool3d"]
 __all__ += activation.__all__
 __all__ += dtypes.__all__

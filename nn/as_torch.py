@@ -9,23 +9,33 @@ on the CPU, `torch.cuda.is_available` is False, and devices other than the CPU a
 It is never done at import, and not in a process in which PyTorch has been imported.
 """
 
+import contextlib
 import importlib.abc
 import importlib.machinery
+import math
+import pickle
 import runpy
 import sys
 import types
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 import nn
-from nn import dtypes
+from nn import amp, compiler, constructors
+from nn.checkpoint import write_atomically
+from nn.convolution import _Convolution
+from nn.loss import Loss
+from nn.normalization import _BatchNorm, _InstanceNorm
+from nn.operations import sparse
+from nn.recurrent import _Recurrent
 
 VERSION = "2.13.0+innerloop"
 
 # Each of PyTorch's modules -> where its names are looked for, in this order.
 SOURCES = {
-    "torch": ("nn",),
+    "torch": ("nn", "nn.settings"),
     "torch.nn": ("nn",),
     "torch.nn.functional": ("nn.functional",),
     "torch.nn.init": ("nn.init",),
@@ -38,6 +48,7 @@ SOURCES = {
     "torch.nn.utils.clip_grad": ("nn.utils",),
     "torch.nn.utils.weight_norm": ("nn.utils",),
     "torch.nn.parallel": ("nn.parallel",),
+    "torch.nn.attention": ("nn.backends.attention",),
     "torch.optim": ("nn.optim",),
     "torch.optim.optimizer": ("nn.optim",),
     "torch.optim.lr_scheduler": ("nn.optim.lr_scheduler",),
@@ -55,18 +66,24 @@ SOURCES = {
     "torch.distributions": ("nn.distributions",),
     "torch.linalg": ("nn.linalg",),
     "torch.special": ("nn",),
+    "torch.sparse": ("nn.operations.sparse",),
     "torch.cuda": ("nn.cuda",),
     "torch.backends": ("nn.backends",),
+    "torch.backends.cuda": ("nn.backends.cuda",),
     "torch.backends.cudnn": ("nn.backends.cudnn",),
     "torch.backends.mps": ("nn.backends.mps",),
     "torch.accelerator": ("nn.accelerator",),
+    "torch.amp": ("nn.amp",),
+    "torch.cuda.amp": ("nn.cuda.amp",),
+    "torch.compiler": ("nn.compiler",),
+    "torch.jit": ("nn.jit",),
+    "torch.distributed": ("nn.distributed",),
+    "torch.utils.checkpoint": ("nn.utils.checkpoint",),
     "torch.random": ("nn",),
     "torch.serialization": ("nn.serialization",),
     "torch.types": (),
     # imported by programs that may not use them: their names raise
     "torch.onnx": (),
-    "torch.jit": (),
-    "torch.distributed": (),
     "torch.multiprocessing": (),
 }
 # The files in which PyTorch defines its layers: programs name them in annotations and isinstance.
@@ -78,18 +95,16 @@ LAYERS = (
 SOURCES |= {f"torch.nn.modules.{name}": ("nn",) for name in LAYERS}
 SOURCES |= {
     f"torch.distributions.{name}": ("nn.distributions",)
-    for name in ("categorical", "normal", "bernoulli", "uniform", "independent", "kl", "distribution")
-}
-# The typed constructors of old programs -> the dtype.
-CONSTRUCTORS = {
-    "FloatTensor": dtypes.float32,
-    "DoubleTensor": dtypes.float64,
-    "LongTensor": dtypes.int64,
-    "IntTensor": dtypes.int32,
-    "ShortTensor": dtypes.int16,
-    "CharTensor": dtypes.int8,
-    "ByteTensor": dtypes.uint8,
-    "BoolTensor": dtypes.bool,
+    for name in (
+        "categorical",
+        "normal",
+        "bernoulli",
+        "uniform",
+        "independent",
+        "kl",
+        "distribution",
+        "one_hot_categorical",
+    )
 }
 
 
@@ -98,11 +113,20 @@ class _Alias(types.ModuleType):
 
     def __getattr__(self, name):
         path = f"{self.__name__}.{name}"
-        if path in SOURCES:
+        try:
+            value = _found(self.__name__, name)
+        except AttributeError:
+            if path not in SOURCES:
+                raise
             return importlib.import_module(path)
-        value = _found(self.__name__, name)
         setattr(self, name, value)
         return value
+
+    def __setattr__(self, name, value):
+        if isinstance(value, _Alias):  # set by import: but torch.nn.utils.weight_norm, say, is a function first
+            with contextlib.suppress(AttributeError):
+                value = _found(self.__name__, name)
+        super().__setattr__(name, value)
 
     def __dir__(self):
         names = set(super().__dir__())
@@ -138,26 +162,64 @@ def _module(name):
         return found
 
 
-def _typed(name, dtype):
-    """A constructor such as ``torch.FloatTensor(2, 3)`` or ``torch.FloatTensor([1, 2])``."""
-
-    def construct(*data):
-        if all(type(n) is int for n in data):
-            return nn.zeros(*data, dtype=dtype)
-        return nn.tensor(data[0], dtype=dtype)
-
-    construct.__name__ = name
-    return construct
-
-
 def _variable(data, requires_grad=False, volatile=None):
     """``Variable(tensor)`` of programs before PyTorch 0.4: the tensor itself."""
     return data.requires_grad_() if requires_grad and not data.requires_grad else data
 
 
+def _repeated(n):
+    """The function that makes n of one value, as PyTorch's layers do with their sizes."""
+
+    def convert(x):
+        return tuple(x) if isinstance(x, Iterable) else (x,) * n
+
+    return convert
+
+
+def _fan_in_and_fan_out(tensor):
+    """How many inputs and outputs each output and input of a weight has: programs copy PyTorch's own use of it."""
+    if tensor.ndim < 2:
+        raise ValueError(f"_calculate_fan_in_and_fan_out: needs at least 2 dimensions, got shape {tensor.shape}")
+    outputs, inputs, *kernel = tensor.shape
+    return inputs * math.prod(kernel), outputs * math.prod(kernel)
+
+
+class _AbsentDtype:
+    """The name of a dtype that tensors do not have: programs list them beside those that they use."""
+
+    def __init__(self, name, itemsize):
+        self.name, self.itemsize = name, itemsize
+
+    def __repr__(self):
+        return f"torch.{self.name}"
+
+
+def _save(obj, f, pickle_module=pickle, pickle_protocol=2, _use_new_zipfile_serialization=True):
+    """As `nn.save`; what that cannot write, such as the arguments of a program, is pickled, as in PyTorch."""
+    try:
+        nn.save(obj, f)
+    except TypeError:
+        content = pickle_module.dumps(obj)
+        if hasattr(f, "write"):
+            f.write(content)
+        else:
+            write_atomically(Path(f), content)
+
+
 EXTRAS = {
     "torch": {
-        **{name: _typed(name, dtype) for name, dtype in CONSTRUCTORS.items()},
+        **constructors.TYPED,
+        "Tensor": constructors.AnyTensor,
+        **{name: np.dtype(name) for name in ("float16", "uint16", "uint32", "uint64", "complex64", "complex128")},
+        **{name: getattr(math, name) for name in ("pi", "e", "inf", "nan")},
+        "newaxis": None,
+        "half": np.dtype(np.float16),
+        "bfloat16": _AbsentDtype("bfloat16", 2),
+        "autocast": amp.autocast,
+        "compile": compiler.compile,
+        "save": _save,
+        "sparse_coo_tensor": sparse.sparse_coo_tensor,
+        "spmm": sparse.spmm,
         "__version__": VERSION,
         "Size": tuple,
         "strided": "strided",
@@ -165,6 +227,17 @@ EXTRAS = {
         "channels_last": "channels_last",
         "preserve_format": "preserve_format",
         "dtype": np.dtype,
+    },
+    "torch.nn": {"RNNBase": _Recurrent},
+    "torch.nn.init": {"_calculate_fan_in_and_fan_out": _fan_in_and_fan_out},
+    "torch.nn.modules.batchnorm": {"_BatchNorm": _BatchNorm},
+    "torch.nn.modules.conv": {"_ConvNd": _Convolution},
+    "torch.nn.modules.instancenorm": {"_InstanceNorm": _InstanceNorm},
+    "torch.nn.modules.loss": {"_Loss": Loss, "_WeightedLoss": Loss},
+    "torch.nn.modules.rnn": {"RNNBase": _Recurrent},
+    "torch.nn.modules.utils": {
+        "_ntuple": _repeated,
+        **{name: _repeated(n + 1) for n, name in enumerate(("_single", "_pair", "_triple", "_quadruple"))},
     },
     "torch.nn.modules.linear": {"NonDynamicallyQuantizableLinear": nn.Linear},
     "torch.autograd": {"Variable": _variable},

@@ -31,18 +31,24 @@ class _OrderedModules(Module):
     def _replace_all(self, modules):
         """Replace all modules by these, named by their index; return self."""
         for module in modules:
-            _check_module(self, module)
-        for name, _ in self._direct_modules():
+            self._check_item(module)
+        for name, _ in list(self._items()):
             delattr(self, name)
         for i, module in enumerate(modules):
             self.add_module(str(i), module)
         return self
 
+    def _items(self):
+        return self._direct_modules()
+
+    def _check_item(self, module):
+        _check_module(self, module)
+
     def __len__(self):
-        return sum(1 for _ in self._direct_modules())
+        return sum(1 for _ in self._items())
 
     def __iter__(self):
-        return (module for _, module in self._direct_modules())
+        return (module for _, module in self._items())
 
     def __delitem__(self, index):
         modules = list(self)
@@ -145,12 +151,20 @@ class ModuleList(_OrderedModules):
 
     Parameters
     ----------
-    modules : iterable of Module, optional
+    modules : iterable of (Module or None), optional
+        None takes the place of a module that is left out.
     """
 
     def __init__(self, modules=None):
         super().__init__()
         self.extend([] if modules is None else modules)
+
+    def _items(self):
+        return ((name, value) for name, value in list(vars(self).items()) if name.isdigit())
+
+    def _check_item(self, module):
+        if module is not None:
+            _check_module(self, module)
 
     def extend(self, modules):
         """Add modules at the end; return self."""

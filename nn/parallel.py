@@ -21,3 +21,17 @@ class DataParallel(Module):
 
     def forward(self, *inputs, **kwargs):
         return self.module(*inputs, **kwargs)
+
+
+class DistributedDataParallel(Module):
+    """RuntimeError: there is one process; programs make it only where there are several.
+
+    Parameters
+    ----------
+    module : Module
+    **options
+        PyTorch's.
+    """
+
+    def __init__(self, module, **options):
+        raise RuntimeError("DistributedDataParallel: there is one process here, and no group of processes")

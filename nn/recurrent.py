@@ -93,6 +93,19 @@ class _Recurrent(Module):
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound)
 
+    @property
+    def _flat_weights_names(self):
+        return [name for names in self._names for name in names.values()]
+
+    @property
+    def _flat_weights(self):
+        return [getattr(self, name) for name in self._flat_weights_names]
+
+    @property
+    def all_weights(self):
+        """The parameters of each direction of each layer, a list of lists."""
+        return [[getattr(self, name) for name in names.values()] for names in self._names]
+
     def flatten_parameters(self):
         """Do nothing: in PyTorch, this is for GPUs."""
 

@@ -39,7 +39,7 @@ class Memory:
     def living(self):
         """The tensors on this memory, if there are several."""
         tensors = (reference() for reference in list(self.tensors))
-        return [t for t in tensors if t is not None]
+        return [t for t in tensors if t is not None and t._memory is self]  # not those that have been given other data
 
 
 def wrap(array):
@@ -134,7 +134,8 @@ class Tensor:
         if self._requires_grad and data.array.dtype.kind != "f":
             raise TypeError(f"data: a tensor that requires a gradient cannot become {data.array.dtype}")
         self.array, self._base = data.array, None
-        data._memory.share(data, self)
+        if data._memory is not self._memory:  # as it is in p.data -= step
+            data._memory.share(data, self)
 
     @property
     def is_leaf(self):

@@ -1,6 +1,10 @@
 """`Tensor` as users know it: the operations of `nn.operations` as its methods and operators."""
 
-from nn import random
+import math
+
+import numpy as np
+
+from nn import constructors, random
 from nn.autograd.gradients import backward_from
 from nn.autograd.hooks import register_hook, retain_grad
 from nn.operations import (
@@ -30,10 +34,12 @@ from nn.operations import (
     scattering,
     shapes,
     sorting,
+    sparse,
     strides,
 )
+from nn.operations.arguments import sizes_of
 from nn.operations.in_place import in_place
-from nn.storage import Tensor
+from nn.storage import Memory, Tensor
 
 METHODS = (
     *(register_hook, retain_grad),
@@ -111,6 +117,7 @@ SURFACE = (
     *(random.bernoulli_, random.random_, random.bernoulli, random.multinomial),
     *(strides.as_strided, strides.as_strided_, strides.squeeze_, strides.unsqueeze_, strides.t_, strides.transpose_),
     *(strides.swapaxes_, strides.swapdims_, strides.resize_, sorting.mode),
+    *(sparse.to_sparse, sparse.to_dense, sparse.coalesce, constructors.new),
 )
 
 
@@ -158,7 +165,9 @@ Tensor.T, Tensor.mT = property(orders.reversed_dims), property(orders.matrix_tra
 Tensor.H, Tensor.mH = property(orders.hermitian), property(orders.matrix_transpose)
 Tensor.device, Tensor.layout = property(layout.device_of), layout.strided
 Tensor.itemsize, Tensor.nbytes = property(layout.element_size), property(layout.nbytes)
-Tensor.is_cuda = Tensor.is_mps = Tensor.is_sparse = Tensor.is_quantized = False
+for name in ("cuda", "mps", "xpu", "hpu", "ipu", "maia", "mtia", "vulkan", "xla", "meta", "mkldnn", "nested", "sparse"):
+    setattr(Tensor, f"is_{name}", False)
+Tensor.is_sparse_csr = Tensor.is_quantized = False
 Tensor.nelement, Tensor.ndimension = layout.numel, layout.dim
 
 
@@ -179,6 +188,32 @@ def zero_(input):
     return fill_(input, 0)
 
 
+def fill_diagonal_(input, fill_value, wrap=False):
+    """Overwrite the elements whose indices are all the same; with `wrap`, that of a tall matrix starts again."""
+    mask = np.zeros(input.array.shape, bool)
+    np.fill_diagonal(mask, True, wrap)
+    return input.masked_fill_(mask, fill_value)
+
+
+def resize_(input, *sizes, memory_format=layout.contiguous_format):
+    """Change the shape in place; elements beyond the former ones are arbitrary. RuntimeError if it needs a gradient."""
+    if input._requires_grad:
+        raise RuntimeError("resize_: a tensor that requires a gradient cannot be resized; use reshape or pad")
+    shape, old = sizes_of(sizes), input.array
+    if old.size == math.prod(shape):
+        input.array = old.reshape(shape)
+    else:
+        input.array, input._memory, input._base = np.empty(shape, old.dtype), Memory(), None
+        kept = min(old.size, input.array.size)
+        input.array.reshape(-1)[:kept] = old.reshape(-1)[:kept]
+    return input
+
+
+def resize_as_(input, tensor, memory_format=layout.contiguous_format):
+    """Change the shape in place to that of another tensor: see `resize_`."""
+    return resize_(input, tensor.array.shape)
+
+
 def split(input, split_size, dim=0):
     """Split along `dim` into a tuple of parts of length `split_size`, the last maybe shorter, or of listed lengths."""
     return joining.split(input, split_size, dim)
@@ -196,6 +231,6 @@ def iterate(input):
     return (input[i] for i in range(len(input.array)))
 
 
-for function in (copy_, fill_, zero_, split, where):
+for function in (copy_, fill_, zero_, fill_diagonal_, resize_, resize_as_, split, where):
     setattr(Tensor, function.__name__, function)
 Tensor.backward, Tensor.__iter__ = backward_from, iterate

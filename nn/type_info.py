@@ -58,3 +58,10 @@ def can_cast(from_, to):
         next(i for i, kinds in enumerate(order) if checked("can_cast", d).kind in kinds) for d in (from_, to)
     )
     return first <= second
+
+
+def promote_types(type1, type2):
+    """The dtype of results of operands of two dtypes, by PyTorch's rules: floats before integers before bools."""
+    first, second = np.dtype(type1), np.dtype(type2)
+    floats = [d for d in (first, second) if d.kind == "f"]
+    return floats[0] if len(floats) == 1 else np.promote_types(first, second)

@@ -2,8 +2,8 @@
 
 Gradients of gradients, by ``create_graph=True``, exist for all operations but these, which can be differentiated once
 only and say so: the recurrent layers and cells (`lstm`, `gru`, `rnn`, `lstm_cell`, `gru_cell`, `rnn_cell`), `ctc_loss`,
-`grid_sample`, `digamma`, `embedding_bag` with `scale_grad_by_freq`, and each `Function` whose backward is marked
-`once_differentiable`.
+`grid_sample`, `digamma`, `checkpoint`, `embedding_bag` with `scale_grad_by_freq`, and each `Function` whose backward is
+marked `once_differentiable`.
 """
 
 from nn.autograd import functional

@@ -38,7 +38,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     else:
         inputs = _several(inputs)
         targets = _targets("backward", inputs)
-        found = propagate(ends, dys, retain_graph, create_graph, set(targets), _between(ends, targets))
+        found = propagate(ends, dys, retain_graph, create_graph, set(targets), between(ends, targets))
         reached = [(t, found[target]) for t, target in zip(inputs, targets, strict=True) if target in found]
     for tensor, g in reached:  # at the end, so that an error leaves every grad unchanged
         _accumulate(tensor, g)
@@ -68,7 +68,9 @@ def grad(
     grad_outputs=None,
     retain_graph=None,
     create_graph=False,
+    only_inputs=True,
     allow_unused=None,
+    is_grads_batched=False,
     materialize_grads=False,
 ):
     """The gradients of `outputs` with respect to `inputs`; no ``grad`` changes.
@@ -84,6 +86,8 @@ def grad(
         Keep what the operations saved; by default as `create_graph`.
     create_graph : bool, default False
         Record the computation of the gradients, so that they can be differentiated in turn.
+    only_inputs, is_grads_batched
+        True and False: the only values that are possible.
     allow_unused : bool, optional
         Return None for an input that no output depends on, in place of an error; by default as `materialize_grads`.
     materialize_grads : bool, default False
@@ -108,13 +112,15 @@ def grad(
     >>> first.item(), nn.autograd.grad(first, x)[0].item()
     (27.0, 18.0)
     """
+    if not only_inputs or is_grads_batched:
+        raise ValueError("grad: needs only_inputs=True and is_grads_batched=False; other values are not available")
     if materialize_grads and allow_unused is False:
         raise ValueError("grad: materialize_grads=True needs allow_unused=True or None, got False")
     ends, dys = _starts("grad", _several(outputs), grad_outputs, create_graph)
     inputs = _several(inputs)
     targets = _targets("grad", inputs)
     retain_graph = create_graph if retain_graph is None else retain_graph
-    reached = propagate(ends, dys, retain_graph, create_graph, set(targets), _between(ends, targets))
+    reached = propagate(ends, dys, retain_graph, create_graph, set(targets), between(ends, targets))
     gradients = []
     for i, (tensor, target) in enumerate(zip(inputs, targets, strict=True)):
         g = reached.get(target)
@@ -165,7 +171,7 @@ def _targets(name, inputs):
     return [edge(tensor) for tensor in inputs]
 
 
-def _between(ends, targets):
+def between(ends, targets):
     """The nodes and leaves from which edges lead to a target, and the targets."""
     orders = [t.order if type(t) is Node else float("inf") for t in targets]
     oldest = max(orders, default=0)  # edges lead from newer nodes to older: none leads from one that is older than all

@@ -12,4 +12,5 @@ from nn.distributions.independent import Independent
 from nn.distributions.kl import kl_divergence, register_kl
 from nn.distributions.multivariate_normal import MultivariateNormal
 from nn.distributions.normal import Normal
+from nn.distributions.one_hot_categorical import OneHotCategorical
 from nn.distributions.uniform import Uniform

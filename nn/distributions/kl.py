@@ -9,6 +9,7 @@ from nn.distributions.distribution import sum_rightmost
 from nn.distributions.independent import Independent
 from nn.distributions.multivariate_normal import MultivariateNormal, divergence
 from nn.distributions.normal import Normal
+from nn.distributions.one_hot_categorical import OneHotCategorical
 from nn.distributions.uniform import Uniform
 from nn.operations.elementwise import where
 
@@ -68,6 +69,11 @@ def _bernoulli(p, q):
 def _categorical(p, q):
     terms = p.probs * (p.logits - q.logits)
     return where(p.probs == 0, 0.0, where(q.probs == 0, np.inf, terms)).sum(-1)
+
+
+@register_kl(OneHotCategorical, OneHotCategorical)
+def _one_hot_categorical(p, q):
+    return _categorical(p._categorical, q._categorical)
 
 
 @register_kl(Uniform, Uniform)

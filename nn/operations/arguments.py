@@ -20,8 +20,28 @@ NUMBERS = (int, float, np.generic)
 
 
 def as_array(data, dtype=None):
-    """The array of a tensor, or of anything that NumPy converts to one."""
-    return converted(data.array if isinstance(data, Tensor) else data, dtype)
+    """The array of a tensor, or of what NumPy converts to one; tensors of one element in lists are numbers."""
+    if isinstance(data, Tensor):
+        return converted(data.array, dtype)
+    if isinstance(data, (list, tuple)) and (_holds_tensors(data, 0) or _holds_tensors(data, -1)):
+        data = _numbers(data)
+    return converted(data, dtype)
+
+
+def _holds_tensors(data, end):
+    """Whether there is a tensor at one end of nested lists."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[end]
+    return isinstance(data, Tensor)
+
+
+def _numbers(data):
+    """Nested lists with arrays in the place of tensors, 0-d ones for one element, as PyTorch has it."""
+    if isinstance(data, (list, tuple)):
+        return [_numbers(each) for each in data]
+    if isinstance(data, Tensor):
+        return data.array.reshape(()) if data.array.size == 1 else data.numpy()
+    return data
 
 
 def as_tensor(data):
@@ -64,6 +84,7 @@ def operands(name, a, b):
     y, b = (b.array, b) if isinstance(b, Tensor) else (b, None)
     if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and x.dtype == y.dtype):
         x, y = match(name, x, y)
+        a, b = _adapted(a, x.dtype), _adapted(b, y.dtype)
     return a, b, x, y
 
 
@@ -80,12 +101,25 @@ def applied(name, ufunc, x, y):
         raise mismatch(name, x, y) from None
 
 
+def _adapted(tensor, dtype):
+    """A 0-d tensor in the dtype of the other operand, recorded, where it needs a gradient; else as it is."""
+    if tensor is None or not tensor._requires_grad or tensor.array.dtype == dtype:
+        return tensor
+    old = tensor.array.dtype
+    return record_linear("to", lambda x: x.astype(dtype), lambda dy: dy.astype(old), tensor)
+
+
 def match(name, x, y):
-    """Convert two operands to one dtype: numbers and integers adapt to floats; float32 and float64 do not mix."""
+    """Convert two operands to one dtype: numbers and integers adapt to floats, and so do 0-d tensors to others.
+
+    Otherwise float32 and float64 do not mix: TypeError.
+    """
     for v in (x, y):
         if not isinstance(v, (np.ndarray, *NUMBERS)):
             raise TypeError(f"{name}: expected a Tensor, an array or a number, got {type(v).__name__}")
     floats = {v.dtype for v in (x, y) if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
+    if len(floats) > 1 and (x.ndim > 0) != (y.ndim > 0):
+        floats = {(x if x.ndim else y).dtype}
     if len(floats) > 1:
         raise TypeError(f"{name}: dtypes differ: a is {x.dtype}, b is {y.dtype}")
     if floats:

@@ -79,7 +79,7 @@ def as_tensor(data, *, dtype=None, device=None):
     require_cpu(device)
     if isinstance(data, Tensor):
         return data if dtype is None else to(data, dtype=dtype)
-    return Tensor(data, dtype)
+    return Tensor(as_array(data, dtype))
 
 
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):

@@ -38,6 +38,8 @@ class Adafactor(ArrayOptimizer):
 
     _words = ("eps",)
 
+    _by_element = False
+
     def __init__(
         self,
         params,

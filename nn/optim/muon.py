@@ -39,6 +39,8 @@ class Muon(ArrayOptimizer):
 
     _words = ("adjust_lr_fn",)
 
+    _by_element = False
+
     def __init__(
         self,
         params,

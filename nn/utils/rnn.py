@@ -41,10 +41,14 @@ class PackedSequence(_Packed):
             unsorted_indices = invert_permutation(sorted_indices)
         return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
 
-    def to(self, dtype):
-        """The same sequence with its data in another dtype; itself if the data has that dtype already."""
-        data = self.data.to(dtype)
+    def to(self, *args, **kwargs):
+        """The same sequence with its data in another dtype, as `Tensor.to`; itself if it has that already."""
+        data = self.data.to(*args, **kwargs)
         return self if data is self.data else self._replace(data=data)
+
+    def cpu(self):
+        """The sequence itself: all tensors are on the CPU."""
+        return self
 
     def float(self):
         """The data as float32."""

@@ -12,7 +12,6 @@ _OVERLOADS = "one function for PyTorch's overloads, of which it documents or ins
 _DECORATOR = "the context managers decorate through `__call__`"
 _CHECKPOINT = "ours alone: recomputation of the gates in the backward"
 _FILES = "files hold safetensors, not pickles"
-_ONE_GRAPH = "what it would change does not exist here"
 _SEVERAL = "one name for a tuple and for several ints: `shape=` works as well"
 
 DIFFERENCES = {
@@ -29,6 +28,7 @@ DIFFERENCES = {
     "torch.Tensor.random_": ("without from; with from_", _WORD),
     "torch.Tensor.repeat": ("without *repeats; with repeats, *more", _SEVERAL),
     "torch.Tensor.reshape": ("with *more", _ONE_BY_ONE),
+    "torch.Tensor.resize_": ("memory_format by keyword only", _ONE_BY_ONE),
     "torch.Tensor.scatter": ("with value, reduce", "PyTorch has several signatures and documents one"),
     "torch.Tensor.scatter_": ("with value", "PyTorch has several signatures and documents one"),
     "torch.Tensor.std": (
@@ -52,9 +52,13 @@ DIFFERENCES = {
     "torch.asarray": ("with copy", _SCHEMA),
     "torch.autograd.backward": ("without grad_variables", "an older name of grad_tensors, deprecated"),
     "torch.autograd.enable_grad": ("without orig_func", _DECORATOR),
-    "torch.autograd.grad": ("without only_inputs, is_grads_batched", _ONE_GRAPH),
     "torch.bernoulli": ("with p", _OVERLOADS),
     "torch.broadcast_to": ("without shape; with size", _DOCUMENTED),
+    "torch.compiler.compile": (
+        "with model, fullgraph, dynamic, backend, mode, options, name, disable, recompile_limit, isolate_recompiles, "
+        "shapes_spec",
+        "those of torch.compile, to which PyTorch's passes all of its arguments",
+    ),
     "torch.dtype": ("with align, copy, **kwargs", "dtypes are those of NumPy"),
     "torch.empty": ("without *size; with *sizes, size", _ONE_BY_ONE),
     "torch.enable_grad": ("without orig_func", _DECORATOR),

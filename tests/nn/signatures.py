@@ -22,7 +22,11 @@ import nn
 NAMESPACES = {
     "torch": (torch, nn),
     "torch.Tensor": (torch.Tensor, nn.Tensor),
+    "torch.amp": (torch.amp, nn.amp),
     "torch.autograd": (torch.autograd, nn.autograd),
+    "torch.compiler": (torch.compiler, nn.compiler),
+    "torch.cuda.amp": (torch.cuda.amp, nn.cuda.amp),
+    "torch.jit": (torch.jit, nn.jit),
     "torch.nn": (torch.nn, nn),
     "torch.nn.Module": (torch.nn.Module, nn.Module),
     "torch.nn.functional": (torch.nn.functional, nn.functional),

@@ -159,7 +159,7 @@ def test_std_of_constants_has_no_second_gradient():
 
 # --- everything that is recorded --------------------------------------------------------------------------------------
 
-ONCE = {"lstm", "gru", "rnn", "lstm_cell", "gru_cell", "rnn_cell", "ctc_loss", "grid_sample", "digamma"}
+ONCE = {"lstm", "gru", "rnn", "lstm_cell", "gru_cell", "rnn_cell", "ctc_loss", "grid_sample", "digamma", "checkpoint"}
 
 
 def tensors(arrays):
@@ -344,6 +344,9 @@ def test_unused_inputs():
     assert nn.autograd.grad((x * x).sum(), (x, unused), allow_unused=True)[1] is None
     zeros = nn.autograd.grad((x * x).sum(), (x, unused), materialize_grads=True)[1]
     assert zeros.array.tolist() == np.zeros((3, 4)).tolist() and zeros.dtype == np.float64
+    for options in ({"only_inputs": False}, {"is_grads_batched": True}):
+        with pytest.raises(ValueError, match="grad: needs only_inputs=True and is_grads_batched=False"):
+            nn.autograd.grad(nn.ones(1, requires_grad=True).sum(), [], **options)
     with pytest.raises(ValueError, match="materialize_grads=True needs allow_unused=True or None, got False"):
         nn.autograd.grad((x * x).sum(), x, allow_unused=False, materialize_grads=True)
     with pytest.raises(RuntimeError, match="grad: input 0 does not require a gradient"):

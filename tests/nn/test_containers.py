@@ -185,3 +185,16 @@ def test_a_dict_of_parameters_is_torchs(use):
     assert shown(ours).replace("float32 of", "of") == shown(theirs).replace("torch.FloatTensor of", "of").replace(
         "float32 of", "of"
     )
+
+
+def test_none_in_the_place_of_a_module():
+    lists = [m.ModuleList([m.Linear(2, 3), None, m.Linear(3, 1), None]) for m in (nn, torch.nn)]
+    for modules in lists:
+        assert len(modules) == 4 and modules[1] is None and list(modules)[3] is None
+        modules[3] = modules[1]
+        modules.append(None)
+        del modules[3]
+        assert [module is None for module in modules] == [False, True, False, True]
+        assert list(modules.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+        assert len(list(modules.children())) == 2
+    assert repr(lists[0]) == repr(lists[1])

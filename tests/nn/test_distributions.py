@@ -64,6 +64,16 @@ CASES = {
         {"logits": rng.standard_normal((3, 4))},
         rng.integers(0, 4, (5, 3)),
     ),
+    "one-hot-categorical": lambda rng: (
+        "OneHotCategorical",
+        {"probs": positive(rng, 3, 4)},
+        np.eye(4)[rng.integers(0, 4, (5, 3))],
+    ),
+    "one-hot-categorical-logits": lambda rng: (
+        "OneHotCategorical",
+        {"logits": rng.standard_normal(4)},
+        np.eye(4)[rng.integers(0, 4, 3)],
+    ),
     "categorical-vector": lambda rng: ("Categorical", {"logits": rng.standard_normal(4)}, rng.integers(0, 4, (2, 3))),
 }
 
@@ -144,7 +154,8 @@ def test_samples(case, rng):
     assert sample.shape == (20000, *expected.shape[1:]) and not sample.requires_grad
     assert str(sample.dtype) == str(expected.dtype).removeprefix("torch.")
     if "categorical" in case:
-        frequencies = np.stack([(sample.numpy() == k).mean(0) for k in range(4)], -1)
+        one_hot = sample.numpy() if "one-hot" in case else np.eye(4)[sample.numpy()]
+        frequencies = one_hot.mean(0)
         np.testing.assert_allclose(frequencies, mine.probs.detach().numpy(), atol=0.015)
     else:
         deviation = mine.stddev.detach().numpy()
@@ -325,7 +336,11 @@ def test_parameters_that_are_no_tensors_and_methods_that_are_missing():
 
 
 @pytest.mark.parametrize(
-    "name", ["Normal", "Uniform", "Bernoulli", "Categorical", "Independent", "MultivariateNormal", "kl_divergence"]
+    "name",
+    [
+        *("Normal", "Uniform", "Bernoulli", "Categorical", "Independent", "MultivariateNormal"),
+        *("OneHotCategorical", "kl_divergence"),
+    ],
 )
 def test_signatures(name):
     mine, other = (inspect.signature(getattr(library, name)).parameters for library in (distributions, theirs))

@@ -10,7 +10,9 @@ import pytest
 import kernels
 import nn
 import nn.functional as F
+from nn.operations import sparse
 from nn.tape import Node
+from nn.utils.checkpoint import checkpoint
 from nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 RNG = np.random.default_rng(0)
@@ -444,6 +446,8 @@ OPERATIONS = {
     "svdvals": [(nn.linalg.svdvals, A)],
     "svd": [(lambda a: nn.autograd.grad(nn.linalg.svdvals(a).sum(), a, create_graph=True)[0], A)],
     "erfinv": [(nn.erfinv, P)],
+    "checkpoint": [(lambda a, b: checkpoint(lambda a, b: a * b, a, b), A, B)],
+    "sparse_coo_tensor": [(lambda a: sparse.sparse_coo_tensor([[0, 1, 1, 0]], a[0]), A)],
 }  # fmt: skip
 CASES = [
     pytest.param(name, function, arrays, id=f"{name} {i}")

@@ -10,6 +10,7 @@ import torch
 
 import kernels
 import nn
+from nn.optim import updates
 
 SHAPES = [(4, 3), (5,), (2, 3, 2), ()]
 
@@ -613,3 +614,20 @@ def test_invalid_parameters():
 def test_repr_lists_the_options_of_each_group():
     text = repr(nn.optim.SGD([nn.Parameter([1.0])], lr=0.25))
     assert text.startswith("SGD (\nParameter Group 0\n") and "    lr: 0.25\n" in text
+
+
+@pytest.mark.parametrize("name", ["Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop"])
+@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.1, "maximize": True}])
+def test_blocks_of_a_large_parameter(name, options, rng, monkeypatch):
+    options = {} if name == "Rprop" else options
+    start, gradients = rng.standard_normal((5, 9)), rng.standard_normal((8, 5, 9))
+    results = []
+    for block in (1000, 7):
+        monkeypatch.setattr(updates, "BLOCK", block)
+        x = nn.tensor(start, requires_grad=True)
+        optimizer = getattr(nn.optim, name)([x], **options)
+        for g in gradients:
+            x.grad = nn.tensor(g)
+            optimizer.step()
+        results.append((x.tolist(), str(optimizer.state_dict())))
+    assert results[0] == results[1]

@@ -439,3 +439,13 @@ def test_no_sequence_in_the_batch():
         y, (h, c) = nn.LSTM(4, 6, num_layers=2, bidirectional=True)(nn.zeros(5, 0, 4))
     assert (y.shape, h.shape, c.shape) == ((5, 0, 12), (4, 0, 6), (4, 0, 6))
     y.sum().backward()
+
+
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}, {"bias": False}, {"proj_size": 2}])
+def test_the_parameters_of_each_layer(options):
+    ours, theirs = nn.LSTM(3, 4, **options), torch.nn.LSTM(3, 4, **options)
+    assert ours._flat_weights_names == theirs._flat_weights_names
+    assert [[p.shape for p in layer] for layer in ours.all_weights] == [
+        [tuple(p.shape) for p in layer] for layer in theirs.all_weights
+    ]
+    assert ours._flat_weights[-1] is ours.all_weights[-1][-1]

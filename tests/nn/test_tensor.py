@@ -677,6 +677,75 @@ def test_gradient_has_the_dtype_of_its_tensor():
     assert x.grad.tolist() == [2.0, 2.0]
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda m, x, s: x * s,
+        lambda m, x, s: s - x,
+        lambda m, x, s: x / s,
+        lambda m, x, s: m.maximum(x, s),
+        lambda m, x, s: m.where(x > s, x, s) ** 2,
+    ],
+)
+def test_a_0d_tensor_adapts_to_the_dtype_of_others(function):
+    results = []
+    for module in (nn, torch):
+        x = module.tensor([1.0, -2.0], requires_grad=True)
+        s = module.tensor(0.5, dtype=module.float64, requires_grad=True)
+        y = function(module, x, s)
+        y.sum().backward()
+        results.append([t.detach().numpy() for t in (y, x.grad, s.grad)])
+    for mine, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6, strict=True)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (7, 2), (2, 4), (2, 2, 2)])
+@pytest.mark.parametrize("wrap", [False, True])
+def test_fill_diagonal(shape, wrap):
+    results = []
+    for module in (nn, torch):
+        x = module.ones(shape, requires_grad=True)
+        y = (x * 2).fill_diagonal_(-5.0, wrap)
+        y.sum().backward()
+        results.append((y.detach().numpy(), x.grad.numpy()))
+    for mine, theirs in zip(*results, strict=True):
+        np.testing.assert_array_equal(mine, theirs, strict=True)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), (4,), (5, 2), (0,)])
+def test_resize_in_place(shape):
+    for module in (nn, torch):
+        x = module.arange(6.0).reshape(2, 3)
+        assert x.resize_(*shape) is x and tuple(x.shape) == shape
+        kept = min(6, x.numel())
+        assert x.reshape(-1)[:kept].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0][:kept]
+        assert tuple(x.new().resize_as_(module.ones(2, 1)).zero_().tolist()) == ([0.0], [0.0])
+    with pytest.raises(RuntimeError, match="resize_: a tensor that requires a gradient"):
+        nn.ones(2, requires_grad=True).resize_(3)
+
+
+def test_data_in_augmented_assignments():
+    results = []
+    for module in (nn, torch):
+        p = (module.nn if module is torch else nn).Parameter(module.ones(3))
+        (p * p).sum().backward()
+        p.data -= 0.5 * p.grad
+        p.data[1] += 2
+        p.data = p.data
+        p.data *= 3
+        results.append(p.detach().numpy())
+    np.testing.assert_array_equal(*results, strict=True)
+
+
+def test_a_tensor_with_other_data_has_left_its_memory():
+    w = nn.tensor([2.0, 3.0, 4.0], requires_grad=True)
+    a = nn.ones(3)
+    view, moved = a[:2], a.detach()
+    moved.data = nn.zeros(3)
+    a.mul_(w)
+    assert view.tolist() == [2.0, 3.0] and moved.tolist() == [0.0] * 3 and not moved.requires_grad
+
+
 def test_mixed_dtypes():
     x, y = nn.ones(2), nn.ones(2, dtype=np.float64)
     with pytest.raises(TypeError, match="mul: dtypes differ: a is float32, b is float64"):

@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_right
 from itertools import accumulate
+from types import GenericAlias
 
 import numpy as np
 
@@ -16,6 +17,8 @@ class Dataset:
     A dataset that can fetch many samples at once may have ``__getitems__(indices)``, which takes a list and returns a
     list of samples; or ``batch(indices)``, which takes an int64 array and returns the collated batch.
     """
+
+    __class_getitem__ = classmethod(GenericAlias)  # Dataset[Tensor], in annotations and as a base class
 
     def __getitem__(self, index):
         raise NotImplementedError(f"{type(self).__name__}: a dataset needs __getitem__")

@@ -7,6 +7,7 @@ number of workers.
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from types import GenericAlias
 
 import numpy as np
 
@@ -56,6 +57,8 @@ class DataLoader:
     -----
     An error in a worker is raised in place of its batch. Leaving the loop early stops the workers.
     """
+
+    __class_getitem__ = classmethod(GenericAlias)  # DataLoader[Tensor], in annotations
 
     def __init__(
         self,
@@ -127,7 +130,8 @@ class DataLoader:
         sampler = self.batch_sampler
         if sampler is None:
             return iter(self.sampler)
-        if type(sampler) is BatchSampler and type(sampler.sampler) in (SequentialSampler, RandomSampler):
+        kind = type(sampler.sampler) if type(sampler) is BatchSampler else None
+        if kind is SequentialSampler or (kind is RandomSampler and sampler.sampler.is_short()):
             order, size = sampler.sampler.order(), sampler.batch_size
             return (order[i * size : (i + 1) * size] for i in range(len(sampler)))
         return iter(sampler)

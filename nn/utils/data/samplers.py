@@ -1,11 +1,14 @@
 """Samplers: the order in which a loader fetches samples, drawn when iteration begins."""
 
 from itertools import islice
+from types import GenericAlias
 
 import numpy as np
 
 from nn import random
 from nn.tensor import Tensor
+
+PART = 2**16  # indices that are drawn together
 
 
 def _check_count(sampler, value, name="num_samples"):
@@ -17,6 +20,8 @@ def _check_count(sampler, value, name="num_samples"):
 
 class Sampler:
     """Base class: a subclass has ``__iter__()``, over indices or lists of indices, and usually ``__len__()``."""
+
+    __class_getitem__ = classmethod(GenericAlias)  # Sampler[int], in annotations and as a base class
 
     def __iter__(self):
         raise NotImplementedError(f"{type(self).__name__}: a sampler needs __iter__")
@@ -74,18 +79,25 @@ class RandomSampler(Sampler):
         """The number of indices of a pass."""
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
+    def is_short(self):
+        """Whether the indices of a pass are drawn at once: programs ask for 10 billion, and take what they need."""
+        return self.num_samples <= max(len(self.data_source), PART)
+
     def order(self):
         """The indices of a pass, drawn: an array."""
-        n, generator = len(self.data_source), self.generator or random.generator()
-        if self.replacement:
-            return generator.integers(n, size=self.num_samples)
-        if self.num_samples == n:
-            return generator.permutation(n)
-        orders = [generator.permutation(n) for _ in range(-(-self.num_samples // n))]
-        return np.concatenate(orders)[: self.num_samples]
+        return np.concatenate([np.empty(0, np.int64), *self._parts()])
+
+    def _parts(self):
+        n, left, generator = len(self.data_source), self.num_samples, self.generator or random.generator()
+        while left:
+            part = generator.integers(n, size=min(left, PART)) if self.replacement else generator.permutation(n)[:left]
+            left -= len(part)
+            yield part
 
     def __iter__(self):
-        return iter(self.order().tolist())
+        if self.is_short():
+            return iter(self.order().tolist())
+        return (index for part in self._parts() for index in part.tolist())
 
     def __len__(self):
         return self.num_samples

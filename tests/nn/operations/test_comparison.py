@@ -117,6 +117,7 @@ def test_dtypes_of_results(first, second):
     names = np.dtype(first).name, np.dtype(second).name
     mine, other = ([getattr(library, name) for name in names] for library in (nn, torch))
     assert nn.can_cast(*mine) == torch.can_cast(*other)
+    assert str(nn.promote_types(*mine)) == str(torch.promote_types(*other)).removeprefix("torch.")
     if set(names) != {"float32", "float64"}:
         x, y = (np.ones(2, dtype) for dtype in (first, second))
         expected = torch.result_type(torch.tensor(x), torch.tensor(y))

@@ -189,3 +189,18 @@ def test_the_default_dtype():
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda m: m.tensor([[m.tensor([1.5])], [m.tensor([2.5])]]),
+        lambda m: m.tensor([m.tensor(1), m.tensor([[2]])]),
+        lambda m: m.tensor((3, m.tensor([2.0]))),
+        lambda m: m.tensor([m.tensor([2.0], requires_grad=True) * 2, 1]),
+        lambda m: m.as_tensor([m.tensor([2]), m.tensor([3])], dtype=m.float64),
+    ],
+)
+def test_tensors_of_one_element_in_lists_are_numbers(make):
+    np.testing.assert_array_equal(make(nn).numpy(), make(torch).numpy(), strict=True)

@@ -249,3 +249,17 @@ def test_erfinv_at_and_beyond_the_ends():
     assert y.erfinv_() is y
     y.backward()
     np.testing.assert_allclose(x.grad.array, np.sqrt(np.pi) / 2 * np.exp(y.array**2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("exponent", [-2, -1, -0.5, 0, 0.5, 1, 2, 3, 4, 2.5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_powers_by_constants(exponent, dtype, rng):
+    x = np.concatenate([rng.standard_normal(200) * 3, [0.0, -0.0, np.inf, -np.inf, np.nan]]).astype(dtype)
+    results = []
+    for module in (nn, torch):
+        t = module.tensor(x, requires_grad=True)
+        y = t**exponent
+        y.sum().backward()
+        results.append((y.detach().numpy(), t.grad.numpy()))
+    for mine, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=5 * np.finfo(dtype).eps, strict=True)

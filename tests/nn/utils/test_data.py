@@ -2,6 +2,7 @@
 
 import inspect
 from collections import OrderedDict, namedtuple
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -224,6 +225,10 @@ def test_samplers(library):
     assert len(more) == 14 and sorted(more[:6]) == sorted(more[6:12]) == [0, 1, 2, 3, 4, 5]
     drawn = library.RandomSampler(data, replacement=True, num_samples=40)
     assert len(drawn) == 40 and set(drawn) <= set(range(6))
+    endless = library.RandomSampler(data, replacement=True, num_samples=10**10)
+    assert set(islice(endless, 500)) == set(range(len(data))) and len(endless) == 10**10
+    loader = library.DataLoader(data, batch_size=4, sampler=endless)
+    assert len(list(islice(loader, 3))) == 3 and len(loader) == 10**10 // 4
     assert sorted(library.SubsetRandomSampler([7, 3, 5])) == [3, 5, 7]
     weighted = library.WeightedRandomSampler([0.0, 1.0, 0.0, 3.0], 400)
     counts = np.bincount(list(weighted), minlength=4)

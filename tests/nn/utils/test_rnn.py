@@ -94,6 +94,7 @@ def test_packed_sequence_is_a_tuple():
     assert batch_sizes.tolist() == [2, 1]
     assert sorted_indices is unsorted_indices is None
     assert packed.double().data.dtype == np.float64
+    assert packed.to("cpu") is packed is packed.cpu()
     assert packed.float() is packed
     again = rnn.PackedSequence(data, batch_sizes, nn.tensor([1, 0]))
     assert again.unsorted_indices.tolist() == [1, 0]

@@ -1,5 +1,6 @@
 """What programs ask of ``torch.cuda`` before they use a GPU: there is none."""
 
+from nn.cuda import amp
 from nn.device import require_cpu
 
 
