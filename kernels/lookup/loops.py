@@ -109,7 +109,7 @@ def _copied(j, count, source, target):
     write(target, j, count, read(source, j, count, 0.0))
 
 
-copy_row = over_range(_copied)
+_copy_row = over_range(_copied)
 
 
 @jit
@@ -120,7 +120,7 @@ def _copy_rows(first, last, ids, weight, out):
         following = _row(table, ids[min(i + 1, last - 1)])  # no hardware prefetcher foresees its address
         for j in range(0, E, line):
             prefetch(following, j)
-        copy_row(weight, FIRST, E, _row(table, ids[i]), _row(target, i))
+        _copy_row(weight, FIRST, E, _row(table, ids[i]), _row(target, i))
 
 
 @jit

@@ -7,7 +7,7 @@ from kernels._indices import within
 from kernels._threads import threads_for
 from kernels.lookup import operands
 from kernels.lookup.along import GATHER, SCATTER
-from kernels.lookup.slices import ADD_ROWS, SELECT, SELECT_BYTES
+from kernels.lookup.slices import ADD_ROWS, SELECT
 
 OF_BOOL = {"assign": "assign", "sum": "amax", "prod": "amin", "amax": "amax", "amin": "amin"}  # sum: or, product: and
 
@@ -44,9 +44,9 @@ def selected(operation, x, dim, index, out=None):
     result = _checks.output(operation, out, shape, x.dtype)
     if out is not None:
         _checks.no_overlap(operation, out, x=x, index=index)
-    sizes, target = operands.sizes(x.shape, dim, index.size), operands.whole_vectors(result)
-    loops, threads = SELECT if x.itemsize > 1 else SELECT_BYTES, threads_for(target.size)
-    if not target.size or not loops[target.dtype](sizes, operands.whole_vectors(x), index, target, threads):
+    sizes, target = operands.sizes(x.shape, dim, index.size), operands.bits(result)
+    threads = threads_for(target.size)
+    if not target.size or not SELECT[target.dtype](sizes, operands.bits(x), index, target, threads):
         within(operation, "index", index, x.shape[dim])
     return result
 

@@ -10,7 +10,6 @@ from kernels import _checks
 DTYPES = tuple(map(np.dtype, (np.float32, np.float64, np.int64, np.int32, np.bool_)))
 # What only moves elements takes them as integers of their size, so that it is compiled once for all of one size.
 BITS = {1: np.dtype(np.uint8), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
-FLOATS = {1: BITS[1], 4: _checks.FLOAT32, 8: _checks.FLOAT64}
 
 
 def array(operation, name, x):
@@ -31,11 +30,6 @@ def at_least_1d(x):
 def bits(x):
     """The flat elements as integers of their size."""
     return np.ndarray(x.size, BITS[x.itemsize], x)
-
-
-def whole_vectors(x):
-    """The flat elements as floats of their size, of which there are vectors; bool as bytes."""
-    return np.ndarray(x.size, FLOATS[x.itemsize], x)
 
 
 def flat(x):

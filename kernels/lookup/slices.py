@@ -12,7 +12,7 @@ from numba import int64
 
 from kernels._indices import all_within
 from kernels._jit import Compiled, jit
-from kernels._parallel import FIRST, parallel_for
+from kernels._parallel import parallel_for
 from kernels.lookup.along import (
     NONE,
     SIZES,
@@ -24,58 +24,46 @@ from kernels.lookup.along import (
     operand,
     rows_of_a_task,
 )
-from kernels.lookup.loops import copy_row
-from kernels.simd import flat, prefetch, shifted
-from kernels.simd.memory import LINE
+from kernels.simd import flat, lane_count, prefetch, shifted
 
 AHEAD = 512  # elements that are prefetched: what a core loads during one latency of the last cache
 
 
 @jit(inline=True)
-def _prefetch_row(elements, at, width, line):
-    for b in range(at, at + width, line):
+def _prefetch_row(elements, at, width):
+    for b in range(at, at + width, lane_count(elements)):  # a constant step, so that the loop is unrolled
         prefetch(elements, b)
 
 
-def _select(copy):
-    """Jitted ``loop(sizes, x, index, out, threads)`` by copies of rows, ``copy(out, first, last, source, target)``:
-    rows of (A, n, B) by (m,), the result is (A, m, B). Returns whether all indices are inside; if not, nothing is done.
-    None of A, m, B must be 0."""
-
-    @jit
-    def select_rows(first, last, sizes, x, index, out):
-        _, n, m, B = sizes
-        source, places, target = flat(x), flat(index), flat(out)
-        line, ahead = LINE // out.itemsize, max(1, AHEAD // B)
-        k = first
-        while k < last:
-            a = k // m
-            stop = min(last, (a + 1) * m)
-            if B == 1:
-                row, result = shifted(source, a * n), shifted(target, a * m)
-                for j in range(k - a * m, stop - a * m):
-                    result[j] = row[places[j]]
-            else:
-                for i in range(k, stop):
-                    _prefetch_row(shifted(source, a * n * B), places[min(i + ahead, stop - 1) - a * m] * B, B, line)
-                    copy(out, FIRST, B, shifted(source, (a * n + places[i - a * m]) * B), shifted(target, i * B))
-            k = stop
-
-    @jit
-    def loop(sizes, x, index, out, threads):
-        A, n, m, B = sizes
-        if not all_within(index, n):
-            return False
-        parallel_for(select_rows, A * m, rows_of_a_task(B), threads, (Sizes(A, n, m, B), x, index, out))
-        return True
-
-    return loop
+@jit
+def _select_rows(first, last, sizes, x, index, out):
+    _, n, m, B = sizes
+    source, places, target, ahead = flat(x), flat(index), flat(out), max(1, AHEAD // B)
+    k = first
+    while k < last:
+        a = k // m
+        table, results, stop = shifted(source, a * n * B), shifted(target, a * m * B), min(last, (a + 1) * m) - a * m
+        if B == 1:
+            for j in range(k - a * m, stop):
+                results[j] = table[places[j]]
+        else:
+            for j in range(k - a * m, stop):
+                _prefetch_row(table, places[min(j + ahead, m - 1)] * B, B)
+                row, result = shifted(table, places[j] * B), shifted(results, j * B)
+                for b in range(B):
+                    result[b] = row[b]
+        k = a * m + stop
 
 
-@jit(inline=True)
-def _copy_bytes(like, first, last, source, target):
-    for b in range(first, last):
-        target[b] = source[b]
+@jit
+def select_along(sizes, x, index, out, threads):
+    """Rows of (A, n, B) by (m,): the result is (A, m, B). Returns whether all indices are inside; if not, nothing is
+    done. No size but n must be 0."""
+    A, n, m, B = sizes
+    if not all_within(index, n):
+        return False
+    parallel_for(_select_rows, A * m, rows_of_a_task(B), threads, (Sizes(A, n, m, B), x, index, out))
+    return True
 
 
 @jit
@@ -83,7 +71,7 @@ def _add_blocks(first, last, sizes, blocks, initial, index, terms, out):
     _, n, m, B = sizes
     source, factor = terms
     target, places = flat(out), flat(index)
-    line, ahead = LINE // out.itemsize, max(1, AHEAD // blocks.width)
+    ahead = max(1, AHEAD // blocks.width)
     for block in range(first, last):
         if initial.step != NONE and (block - first) % blocks.at_once == 0:
             begin_columns(sizes, block, min(block + blocks.at_once, last), initial, target)
@@ -94,7 +82,7 @@ def _add_blocks(first, last, sizes, blocks, initial, index, terms, out):
                 results[places[j]] += factor * row[j]
         else:
             for j in range(m):
-                _prefetch_row(results, places[min(j + ahead, m - 1)] * B + begin, end - begin, line)
+                _prefetch_row(results, places[min(j + ahead, m - 1)] * B + begin, end - begin)
                 terms_here, sums = shifted(row, j * B), shifted(results, places[j] * B)
                 for b in range(begin, end):
                     sums[b] += factor * terms_here[b]
@@ -115,9 +103,5 @@ def add_along(sizes, initial, index, source, factor, out, threads):
     return True
 
 
-def _select_types(kind):
-    return SIZES, kind[::1], int64[::1], kind[::1], int64
-
-
-SELECT, SELECT_BYTES = Compiled(_select(copy_row), _select_types), Compiled(_select(_copy_bytes), _select_types)
+SELECT = Compiled(select_along, lambda kind: (SIZES, kind[::1], int64[::1], kind[::1], int64))
 ADD_ROWS = Compiled(add_along, lambda kind: (SIZES, kind[::1], int64[::1], kind[::1], kind[::1], kind[::1], int64))
