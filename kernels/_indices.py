@@ -6,12 +6,18 @@ from kernels._jit import jit
 
 
 @jit
-def _first_outside(ids, number):
-    """Position of the first id that is not from 0 to number - 1, or -1."""
+def all_within(ids, number):
+    """Whether all ids, of which there is one at least, are from 0 to number - 1."""
     lowest = highest = np.int64(0)
     for i in range(ids.size):  # without an early exit, so that it is vectorised
         lowest, highest = min(lowest, ids[i]), max(highest, ids[i])
-    if lowest >= 0 and highest < number:
+    return lowest >= 0 and highest < number
+
+
+@jit
+def _first_outside(ids, number):
+    """Position of the first id that is not from 0 to number - 1, or -1."""
+    if all_within(ids, number):
         return -1
     for i in range(ids.size):
         if ids[i] < 0 or ids[i] >= number:

@@ -43,6 +43,8 @@ SHAPES = [
     ((3, 1, 70), 1, (3, 4, 70)),
     ((40, 300), 0, (30, 290)),
     ((2, 3, 4, 5), 2, (2, 3, 7, 5)),
+    ((300, 70), 1, (300, 1)),
+    ((200, 150), 1, (200, 3)),
 ]
 each_shape = pytest.mark.parametrize("shapes", SHAPES, ids=str)
 
@@ -290,7 +292,8 @@ def test_variants(rng, dtype, name, variant):
 
 
 def test_same_bits_at_any_thread_count(rng, dtype, at_thread_counts):
-    cases = [arguments(rng, shapes, dtype) for shapes in [((40, 3000), 0, (50, 3000)), ((300, 200), 1, (300, 150))]]
+    shapes = [((40, 3000), 0, (50, 3000)), ((300, 200), 1, (300, 150)), ((3, 40, 700), 1, (3, 50, 700))]
+    cases = [arguments(rng, each, dtype) for each in shapes]
     row = rng.integers(0, 40, 90)
     source = normal(rng, (90, 3000), dtype)
 

@@ -206,7 +206,7 @@ SCALAR_RUNGS = {
     *(("activation", name, "fast") for name in ("lgamma", "digamma")),
     ("lookup", "gather", "checked"),
     ("lookup", "scatter_add", "blocks"),
-    ("pooling", "grid_sample", "blocks"),
+    *(("pooling", "grid_sample", rung) for rung in ("blocks", "channels")),  # without vectors, channels are blocks
     ("scan", "cumprod", "chains"),
     ("sorting", "sort", "radix"),
     ("sorting", "topk", "buffer"),

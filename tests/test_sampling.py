@@ -1,4 +1,4 @@
-"""Tests of kernels.pooling.sampling and kernels.pooling.sampled: grid_sample."""
+"""Tests of kernels.pooling.sampling, channels and sampled: grid_sample."""
 
 import hypothesis
 import numpy as np
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import strategies as st
 
 import kernels
-from kernels.pooling import sampling
+from kernels.pooling import channels
 from kernels.reference import pooling as reference
 from tests.checking import LAYOUTS, Operation, assert_close, check, check_finite_differences, guarded
 
@@ -22,6 +22,7 @@ SHAPES = [
     ((2, 17, 6, 5), (13, 21)),
     ((2, 3, 4, 3, 5), (2, 3, 4)),
     ((1, 2, 1, 2, 3), (5, 6, 7)),
+    ((3, 32, 2, 3, 4), (3, 5, 7)),
 ]
 each_mode = pytest.mark.parametrize("mode", MODES)
 each_padding = pytest.mark.parametrize("padding", PADDINGS)
@@ -118,12 +119,22 @@ def test_no_place(dtype, value):
 
 def test_nan_stays_where_it_is(rng, dtype):
     """An element that is not read does not change a result, also not through a weight of 0 outside."""
-    x, grid = inputs(rng, (1, 2, 4, 5), (9, 9), dtype)
-    x[0, 0, 0, 0] = np.nan
+    for C in (2, 32):
+        x, grid = inputs(rng, (1, C, 4, 5), (9, 9), dtype)
+        x[0, 0, 0, 0] = np.nan
+        y = kernels.grid_sample(x, grid)
+        expected = F.grid_sample(torch.from_numpy(x), torch.from_numpy(grid), align_corners=False).numpy()
+        np.testing.assert_array_equal(np.isnan(y), np.isnan(expected))
+        assert not np.isnan(y).all()
+
+
+def test_images_by_turns(rng):
+    """More channels and images than are rearranged at once."""
+    x, grid = inputs(rng, (3, 64, 128, 130), (50, 50), np.float32)
+    assert x.size > channels.PANELS
     y = kernels.grid_sample(x, grid)
-    expected = F.grid_sample(torch.from_numpy(x), torch.from_numpy(grid), align_corners=False).numpy()
-    np.testing.assert_array_equal(np.isnan(y), np.isnan(expected))
-    assert not np.isnan(y).all()
+    for n in range(3):
+        assert kernels.grid_sample(x[n : n + 1], grid[n : n + 1]).tobytes() == y[n].tobytes()
 
 
 def test_finite_differences(rng):
@@ -151,15 +162,15 @@ def test_needs(rng, dtype):
     assert nothing is None and one.tobytes() == dgrid.tobytes()
 
 
-@pytest.mark.parametrize("variant", sampling.VARIANTS["grid_sample"])
+@pytest.mark.parametrize("variant", channels.VARIANTS["grid_sample"])
 def test_variants(rng, dtype, variant):
-    for shapes in (SHAPES[1], SHAPES[4]):
+    for shapes in (SHAPES[1], SHAPES[3], SHAPES[4]):
         x, grid = inputs(rng, *shapes, dtype)
         expected = reference.grid_sample(x.astype(np.float64), grid.astype(np.float64), "bilinear", "reflection")
         N, C, *size = x.shape
         volumes, places = x.reshape(N, C, *[1] * (3 - len(size)), *size), grid.reshape(N, -1, len(size))
         y = guarded(np.full((N, C, places.shape[1]), np.nan, dtype))
-        sampling.VARIANTS["grid_sample"][variant](guarded(volumes), guarded(places), 2, 2, False, y)
+        channels.VARIANTS["grid_sample"][variant](guarded(volumes), guarded(places), 2, 2, False, y)
         assert_close(y.reshape(expected.shape).copy(), expected, length=16, scale=20, label=variant)
 
 
@@ -167,7 +178,10 @@ def test_same_bits_at_any_thread_count(rng, dtype, at_thread_counts):
     x, grid = inputs(rng, (2, 5, 30, 40), (50, 60), dtype)
     dy = rng.standard_normal((2, 5, 50, 60)).astype(dtype)
 
+    many = rng.standard_normal((2, 40, 30, 40)).astype(dtype)
+
     def call():
+        yield kernels.grid_sample(many, grid)
         yield kernels.grid_sample(x, grid, "bicubic")
         yield from kernels.grid_sample_backward(dy, x, grid)
 

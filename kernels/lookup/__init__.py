@@ -8,7 +8,8 @@ Embeddings, rows of a table one by one or combined in bags:
 
 Elements along a dimension:
 
-- `along`: the loops; `operands`: arguments checked and cut; `moves`: what the public functions have in common.
+- `along`: the loops; `slices`: those of whole slices; `operands`: arguments checked and cut; `moves`: what the public
+  functions have in common.
 - `gathering`: gather, index_select; `scattering`: scatter, scatter_add, index_add; `combining`: scatter_reduce.
 """
 

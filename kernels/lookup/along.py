@@ -5,13 +5,13 @@ Arrays are (A, n, B): what lies before the dimension, the dimension itself, what
     gather        y[a, j, b] = x[a, index[a, j, b], b]
     scatter       y[a, index[a, j, b], b] = combined with src[a, j, b], for j = 0, 1, ... in this order
 
-`index_select` and `index_add` are the same with one index (m,) for all a and b, so that rows of B elements are copied
-or added. Combining is assignment (the last j wins), a sum, a product, the larger or the smaller one.
+`slices` has the same with one index (m,) for all a and b. Combining is assignment (the last j wins), a sum, a product,
+the larger or the smaller one.
 
-All sums go in the order of j. The elements of y that share a and b, a column, are one thread's, and blocks of columns
-depend on the shapes alone: the bits are the same at any number of threads. A task first copies its columns of x to y,
-which are then still in the cache. About one operation an element, for 8 (the index) + 8 bytes of float32 moved: memory
-is the limit, and within B elements it is accessed at random only along the dimension.
+All sums go in the order of j. The elements of y that share a and b, a column, are one thread's, in whatever blocks the
+columns are cut: the bits are the same at any number of threads. Where a column's rows are whole, a task first copies
+its part of x to y, which is then still in the cache. About one operation an element, for 8 (the index) + 8 bytes of
+float32 moved: memory is the limit, and within B elements it is accessed at random only along the dimension.
 
 Indices are checked as they are used: a task that meets one outside of 0 ... n - 1 skips it and says so, and the caller,
 whose result is still its own, raises.
@@ -28,9 +28,7 @@ from kernels._parallel import parallel_for
 from kernels.simd import flat, shifted
 
 TASK = 2**13  # elements of a task, at least 5 us of work
-LEAST_TASKS = (
-    16  # into which columns are cut where the dimensions before them give fewer: two threads share them evenly
-)
+LEAST_TASKS = 16  # into which columns are cut where neither they nor what lies before them divide evenly by threads
 ALIGNED = 16  # columns of a block, a multiple of: a cache line of float32
 NONE = np.int64(-1)
 
@@ -45,10 +43,11 @@ class Sizes(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """Columns in blocks: so many for each a, of so many columns."""
+    """Columns in blocks: so many for each a, of so many columns; `at_once` of them stay in L2."""
 
     number: int
     width: int
+    at_once: int
 
 
 class Operand(NamedTuple):
@@ -97,7 +96,7 @@ def scatter_add_naive(x, index, src, out):
 
 
 @jit(inline=True)
-def _rows_of_a_task(B):
+def rows_of_a_task(B):
     return max(1, TASK // B)
 
 
@@ -110,12 +109,16 @@ def _gather_last(sizes, first, last, x, index, out):
         lowest, highest = min(lowest, index[i]), max(highest, index[i])
     if lowest < 0 or highest >= n:
         return True
-    k = first
+    if m == 1:  # a loop for each row would take longer than its one element
+        for i in range(first, last):
+            out[i] = x[i * n + index[i]]
+        return False
+    a, k = first // m, first
     while k < last:
-        row, stop = shifted(x, k // m * n), min(last, (k // m + 1) * m)
+        row, stop = shifted(x, a * n), min(last, (a + 1) * m)
         for i in range(k, stop):
             out[i] = row[index[i]]
-        k = stop
+        a, k = a + 1, stop
     return False
 
 
@@ -136,44 +139,17 @@ def _gather_rows(first, last, sizes, x, index, out, wrong):
                 bad |= not inside
                 target[results + b] = columns[(place if inside else 0) * B + b]
     if bad:
-        wrong[first // _rows_of_a_task(B)] = True
+        wrong[first // rows_of_a_task(B)] = True
 
 
 @jit
 def gather_along(sizes, x, index, out, threads):
     """Gather (A, n, B) by (A, m, B), all flat; returns whether all indices are inside. No size must be 0."""
     A, n, m, B = sizes
-    grain = _rows_of_a_task(B)
+    grain = rows_of_a_task(B)
     wrong = np.zeros((A * m + grain - 1) // grain, np.bool_)
     parallel_for(_gather_rows, A * m, grain, threads, (Sizes(A, n, m, B), x, index, out, wrong))
     return not wrong.any()
-
-
-@jit
-def _select_rows(first, last, sizes, x, index, out):
-    _, n, m, B = sizes
-    source, places, target = flat(x), flat(index), flat(out)
-    k = first
-    while k < last:
-        a = k // m
-        stop = min(last, (a + 1) * m)
-        if B == 1:
-            row, result = shifted(source, a * n), shifted(target, a * m)
-            for j in range(k - a * m, stop - a * m):
-                result[j] = row[places[j]]
-        else:
-            for i in range(k, stop):
-                row, result = shifted(source, (a * n + places[i - a * m]) * B), shifted(target, i * B)
-                for b in range(B):
-                    result[b] = row[b]
-        k = stop
-
-
-@jit
-def select_along(sizes, x, index, out, threads):
-    """Rows of (A, n, B) by (m,): the result is (A, m, B). The indices must be inside, and no size 0."""
-    A, n, m, B = sizes
-    parallel_for(_select_rows, A * m, _rows_of_a_task(B), threads, (Sizes(A, n, m, B), x, index, out))
 
 
 # --- scatter ---------------------------------------------------------------------------------------------------------
@@ -205,16 +181,18 @@ def _smaller(y, x):
 
 
 @jit(inline=True)
-def _operand(array):
+def operand(array):
     return Operand(flat(array), NONE if array.size == 0 else np.int64(0) if array.size == 1 else np.int64(1))
 
 
 @jit(inline=True)
-def _blocks_of(A, B):
-    """How the columns are cut into blocks, from the shapes alone."""
-    wanted = max(1, min(LEAST_TASKS // A, (B + ALIGNED - 1) // ALIGNED))
+def blocks_of(sizes, threads):
+    """How the columns are cut into blocks: as wide as the threads allow, since a block is a piece of each row."""
+    A, n, m, B = sizes
+    parts = 1 if A % threads == 0 else threads // A if threads % A == 0 else LEAST_TASKS // A
+    wanted = max(1, min(parts, (B + ALIGNED - 1) // ALIGNED))
     width = min(((B + wanted - 1) // wanted + ALIGNED - 1) // ALIGNED * ALIGNED, B)
-    return Blocks((B + width - 1) // width, width)
+    return Blocks((B + width - 1) // width, width, max(1, TASK // ((n + m) * width)))
 
 
 @jit(inline=True)
@@ -229,14 +207,32 @@ def _copy(initial, start, stop, out):
 
 
 @jit
-def _begin(sizes, a, first, last, initial, out):
-    """Copy columns `first` to `last` - 1 of `initial` to the result, or set them to its one element."""
+def begin_columns(sizes, first, last, initial, out):
+    """Copy all columns of a = `first` to `last` - 1 from `initial` to the result, or set them to its one element."""
     _, n, _, B = sizes
-    if last - first == B:
-        _copy(initial, a * n * B, (a + 1) * n * B, out)
-    else:
-        for row in range(a * n, (a + 1) * n):
-            _copy(initial, row * B + first, row * B + last, out)
+    _copy(initial, first * n * B, last * n * B, out)
+
+
+@jit
+def _copy_parts(first, last, initial, out):
+    _copy(initial, first * TASK, min(last * TASK, out.size), flat(out))
+
+
+@jit
+def begun(blocks, initial, out, threads):
+    """What blocks of columns begin from: where they are pieces of rows, the copy is made here, in one piece a thread,
+    and nothing is left for them."""
+    if blocks.number == 1 or initial.step == NONE:
+        return initial
+    parallel_for(_copy_parts, (out.size + TASK - 1) // TASK, 1, threads, (initial, out))
+    return Operand(initial.elements, NONE)
+
+
+@jit(inline=True)
+def columns_at(block, blocks, B):
+    """What lies before the columns of a block, the first of them, and the one after the last."""
+    begin = block % blocks.number * blocks.width
+    return block // blocks.number, begin, min(begin + blocks.width, B)
 
 
 def _columns(combined):
@@ -283,10 +279,9 @@ def _scatter(combined):
         initial, identity, index, src = scattered
         bad = False
         for block in range(first, last):
-            a, begin = block // blocks.number, block % blocks.number * blocks.width
-            end = min(begin + blocks.width, sizes.B)
-            if initial.step != NONE:
-                _begin(sizes, a, begin, end, initial, flat(out))
+            if initial.step != NONE and (block - first) % blocks.at_once == 0:
+                begin_columns(sizes, block, min(block + blocks.at_once, last), initial, flat(out))
+            a, begin, end = columns_at(block, blocks, sizes.B)
             if identity.step != NONE:
                 _reset(sizes, a, begin, end, index, identity, flat(out))
             bad |= columns(sizes, a, begin, end, index, src, flat(out))
@@ -296,49 +291,15 @@ def _scatter(combined):
     @jit
     def loop(sizes, initial, identity, index, src, out, threads):
         A, n, m, B = sizes
-        blocks = _blocks_of(A, B)
+        blocks = blocks_of(sizes, threads)
         wrong = np.zeros(A * blocks.number, np.bool_)
-        grain = max(1, TASK // ((n + m) * blocks.width))
-        scattered = Scattered(_operand(initial), _operand(identity), flat(index), _operand(src))
-        parallel_for(blocks_of_columns, wrong.size, grain, threads, (Sizes(A, n, m, B), blocks, scattered, out, wrong))
+        first_values = begun(blocks, operand(initial), out, threads)
+        scattered = Scattered(first_values, operand(identity), flat(index), operand(src))
+        arguments = Sizes(A, n, m, B), blocks, scattered, out, wrong
+        parallel_for(blocks_of_columns, wrong.size, blocks.at_once, threads, arguments)
         return not wrong.any()
 
     return loop
-
-
-# --- rows added ------------------------------------------------------------------------------------------------------
-
-
-@jit
-def _add_blocks(first, last, sizes, blocks, initial, index, terms, out):
-    _, n, m, B = sizes
-    source, factor = terms
-    target, places = flat(out), flat(index)
-    for block in range(first, last):
-        a, begin = block // blocks.number, block % blocks.number * blocks.width
-        end = min(begin + blocks.width, B)
-        if initial.step != NONE:
-            _begin(sizes, a, begin, end, initial, target)
-        row, results = shifted(source, a * m * B), shifted(target, a * n * B)
-        if B == 1:
-            for j in range(m):
-                results[places[j]] += factor * row[j]
-        else:
-            for j in range(m):
-                terms_here, sums = shifted(row, j * B), shifted(results, places[j] * B)
-                for b in range(begin, end):
-                    sums[b] += factor * terms_here[b]
-
-
-@jit
-def add_along(sizes, initial, index, source, factor, out, threads):
-    """Rows of (A, n, B) by (m,): ``out[a, index[j]] += factor[0] * source[a, j]``, from `initial`, of which an empty
-    array is nothing, and one element stands for all. The indices must be inside, and no size 0."""
-    A, n, m, B = sizes
-    blocks = _blocks_of(A, B)
-    grain = max(1, TASK // ((n + m) * blocks.width))
-    arguments = Sizes(A, n, m, B), blocks, _operand(initial), index, (flat(source), factor[0]), out
-    parallel_for(_add_blocks, A * blocks.number, grain, threads, arguments)
 
 
 # --- as Python calls them ---------------------------------------------------------------------------------------------
@@ -356,8 +317,6 @@ SCATTER = {
     }.items()
 }
 GATHER = Compiled(gather_along, lambda kind: (SIZES, kind[::1], int64[::1], kind[::1], int64))
-SELECT = Compiled(select_along, lambda kind: (SIZES, kind[::1], int64[::1], kind[::1], int64))
-ADD_ROWS = Compiled(add_along, lambda kind: (SIZES, kind[::1], int64[::1], kind[::1], kind[::1], kind[::1], int64))
 
 
 # --- ladders ---------------------------------------------------------------------------------------------------------
@@ -372,7 +331,7 @@ def gather_loops(x, index, out):
 
 @jit
 def scatter_add_loops(x, index, src, out):
-    """Adds the check of the indices, and the copy of each block of columns just before they are needed."""
+    """Adds the check of the indices, and the copy of what lies before the dimension just before it is needed."""
     sizes, none = (x.shape[0], x.shape[1], src.shape[1], x.shape[2]), x.reshape(-1)[:0]
     _SUM(sizes, x.reshape(-1), none, index.reshape(-1), src.reshape(-1), out.reshape(-1), 1)
 

@@ -6,7 +6,8 @@ from kernels import _checks
 from kernels._indices import within
 from kernels._threads import threads_for
 from kernels.lookup import operands
-from kernels.lookup.along import ADD_ROWS, GATHER, SCATTER, SELECT
+from kernels.lookup.along import GATHER, SCATTER
+from kernels.lookup.slices import ADD_ROWS, SELECT
 
 OF_BOOL = {"assign": "assign", "sum": "amax", "prod": "amin", "amax": "amax", "amin": "amin"}  # sum: or, product: and
 
@@ -36,16 +37,17 @@ def selected(operation, x, dim, index, out=None):
     """``out[i] = x[index[i]]`` for dimension 0."""
     given = operands.array(operation, "x", x)
     dim, x = _checks.axis(operation, dim, given.ndim), operands.at_least_1d(given)
-    index = operands.vector(operation, index, x.shape[dim])
+    index = operands.vector(operation, index)
     if given.ndim == 0 and index.size != 1:
         raise ValueError(f"{operation}: of a 0-d x, index must have 1 element, got {index.size}")
     shape = (*x.shape[:dim], index.size, *x.shape[dim + 1 :]) if given.ndim else ()
     result = _checks.output(operation, out, shape, x.dtype)
     if out is not None:
         _checks.no_overlap(operation, out, x=x, index=index)
-    if result.size:
-        sizes, target = operands.sizes(x.shape, dim, index.size), operands.bits(result)
-        SELECT[target.dtype](sizes, operands.bits(x), index, target, threads_for(result.size))
+    sizes, target = operands.sizes(x.shape, dim, index.size), operands.bits(result)
+    threads = threads_for(target.size)
+    if not target.size or not SELECT[target.dtype](sizes, operands.bits(x), index, target, threads):
+        within(operation, "index", index, x.shape[dim])
     return result
 
 
@@ -110,19 +112,20 @@ def rows_added(operation, x, dim, index, source, alpha, out=None):
     given, source = operands.array(operation, "x", x), operands.array(operation, "source", source)
     _checks.same_dtype(operation, x=given, source=source)
     dim, x = _checks.axis(operation, dim, given.ndim), operands.at_least_1d(given)
-    index, source = operands.vector(operation, index, x.shape[dim]), operands.at_least_1d(source)
+    index, source = operands.vector(operation, index), operands.at_least_1d(source)
     expected = (*x.shape[:dim], index.size, *x.shape[dim + 1 :])
     if source.shape != expected:
         raise ValueError(f"{operation}: source must have shape {expected}, got {source.shape}")
     result, initial = operands.target(operation, out, given, index=index, source=source)
     if not source.size:
+        within(operation, "index", index, x.shape[dim])
         np.copyto(result, given)
     elif x.dtype == np.bool_:
         each = index.reshape([-1 if axis == dim else 1 for axis in range(x.ndim)])
         source = source if alpha else np.zeros_like(source)
         scattered(operation, "sum", given, dim, np.broadcast_to(each, source.shape), source, result)
     else:
-        _add_rows(dim, (result.reshape(x.shape), initial), index, source, alpha)
+        _add_rows(operation, dim, (result.reshape(x.shape), initial), index, source, alpha)
     return result
 
 
@@ -130,23 +133,21 @@ def rows_added_to_zeros(operation, dy, shape, dim, index):
     """`dy` added up in slices of zeros of `shape`."""
     dy, shape = operands.at_least_1d(_checks.floats(operation, "dy", dy)), tuple(shape)
     dim, wide = _checks.axis(operation, dim, len(shape)), shape or (1,)
-    index = operands.vector(operation, index, wide[dim])
+    index = operands.vector(operation, index)
     expected = (*wide[:dim], index.size, *wide[dim + 1 :])
     if dy.shape != expected:
         raise ValueError(f"{operation}: dy must have shape {expected}, got {dy.shape}")
     if not dy.size:
+        within(operation, "index", index, wide[dim])
         return np.zeros(shape, dy.dtype)
     result = _checks.new(shape, dy.dtype)
-    _add_rows(dim, (result.reshape(wide), np.zeros(1, dy.dtype)), index, dy, 1)
+    _add_rows(operation, dim, (result.reshape(wide), np.zeros(1, dy.dtype)), index, dy, 1)
     return result
 
 
-def _add_rows(dim, into, index, source, alpha):
+def _add_rows(operation, dim, into, index, source, alpha):
     result, initial = into
-    sizes, target, threads = (
-        operands.sizes(result.shape, dim, index.size),
-        result.reshape(-1),
-        result.size + source.size,
-    )
-    factor = np.full(1, alpha, target.dtype)
-    ADD_ROWS[target.dtype](sizes, initial, index, source.reshape(-1), factor, target, threads_for(threads))
+    sizes, target = operands.sizes(result.shape, dim, index.size), result.reshape(-1)
+    factor, threads = np.full(1, alpha, target.dtype), threads_for(result.size + source.size)
+    if not ADD_ROWS[target.dtype](sizes, initial, index, source.reshape(-1), factor, target, threads):
+        within(operation, "index", index, result.shape[dim])

@@ -4,12 +4,12 @@
   `maximum_loops`, `average_loops` and `adaptive_loops` (power means are averages of powers).
 - `places`: where the largest elements of windows are; `unpool`: elements put back there.
 - `patches`: `im2col` and `col2im`, for jitted code, too; `columns`: unfold and fold.
-- `interpolation`: nearest, linear and cubic resampling; `sampling`: the same at any places, whose functions are in
-  `sampled`.
+- `interpolation`: nearest, linear and cubic resampling; `sampling`: the same at any places, `channels`: many channels
+  at once; the functions are in `sampled`.
 - `windows`: validation of the arguments; `rows`: rows split so that neighbouring windows are the lanes of a vector.
 """
 
-from kernels.pooling import adaptive_loops, average_loops, interpolation, maximum_loops, patches, sampling, unpool
+from kernels.pooling import adaptive_loops, average_loops, channels, interpolation, maximum_loops, patches, unpool
 from kernels.pooling.adaptive import (
     adaptive_avg_pool1d,
     adaptive_avg_pool1d_backward,
@@ -73,5 +73,5 @@ VARIANTS = (
     | unpool.VARIANTS
     | patches.VARIANTS
     | interpolation.VARIANTS
-    | sampling.VARIANTS
+    | channels.VARIANTS
 )

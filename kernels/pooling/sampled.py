@@ -6,6 +6,8 @@ import numpy as np
 
 from kernels import _checks
 from kernels._threads import threads_for
+from kernels.machine import lanes
+from kernels.pooling.channels import is_better_by_channels, sample_channels
 from kernels.pooling.sampling import Rule, grid_gradient, input_gradient, sample
 
 MODES = {"bilinear": 2, "nearest": 1, "bicubic": 4}  # elements along a dimension
@@ -54,7 +56,8 @@ def grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=No
     y = _checks.new(shape, x.dtype)
     if y.size:
         places, threads = _places(grid), threads_for(y.size * rule.taps**rule.dims)
-        sample(_volumes(x), places, rule, y.reshape(*shape[:2], places.shape[1]), threads)
+        loops = sample_channels if is_better_by_channels(x, places.shape[1], lanes(x.dtype)) else sample
+        loops(_volumes(x), places, rule, y.reshape(*shape[:2], places.shape[1]), threads)
     return y
 
 

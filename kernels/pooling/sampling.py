@@ -203,7 +203,7 @@ def _combine(count, size, rule, places, table):
 
 
 @jit
-def _locate(grid, start, count, size, rule, scratch):
+def locate(grid, start, count, size, rule, scratch):
     """Fill the table of the results `start` to `start + count - 1`, whose coordinates are rows of `grid`."""
     places, coordinates, table = scratch
     depth, height, width = places
@@ -223,7 +223,7 @@ def _locate(grid, start, count, size, rule, scratch):
 
 
 @jit
-def _scratch(like, rule, axes):
+def scratch_of(like, rule, axes):
     """Memory for a block: its slopes are those of the first `axes` dimensions of the grid."""
     return (_along(like), _along(like), _along(like)), np.empty(BLOCK, like.dtype), _table(like, rule, axes)
 
@@ -236,11 +236,11 @@ def grid_sample_naive(x, grid, taps, padding, align_corners, y):
     """Each result by itself; x (N, C, D, H, W), grid (N, P, dims), y (N, C, P)."""
     N, C, D, H, W = x.shape
     rule = Rule(taps, padding, align_corners, grid.shape[2])
-    scratch = _scratch(x, rule, NO_AXES)
+    scratch = scratch_of(x, rule, NO_AXES)
     _, _, table = scratch
     for n in range(N):
         for p in range(grid.shape[1]):
-            _locate(grid[n], p, 1, (D, H, W), rule, scratch)
+            locate(grid[n], p, 1, (D, H, W), rule, scratch)
             for c in range(C):
                 total, plane = x.dtype.type(0), x[n, c].reshape(-1)
                 for t in range(taps**rule.dims):
@@ -266,13 +266,13 @@ def _add_taps(plane, table, count, row):
 @jit
 def _sample_blocks(first, last, x, grid, rule, y):
     _, C, D, H, W = x.shape
-    P, scratch = grid.shape[1], _scratch(x, rule, NO_AXES)
+    P, scratch = grid.shape[1], scratch_of(x, rule, NO_AXES)
     _, _, table = scratch
     blocks = (P + BLOCK - 1) // BLOCK
     for item in range(first, last):
         n, start = item // blocks, item % blocks * BLOCK
         count = min(BLOCK, P - start)
-        _locate(grid[n], start, count, (D, H, W), rule, scratch)
+        locate(grid[n], start, count, (D, H, W), rule, scratch)
         for c in range(C):
             _add_taps(flat(x[n, c]), table, count, shifted(flat(y), (n * C + c) * P + start))
 
@@ -287,13 +287,13 @@ def sample(x, grid, rule, y, threads):
 @jit
 def _grid_blocks(first, last, dy, x, grid, rule, dgrid):
     _, C, D, H, W = x.shape
-    P, scratch, sums = grid.shape[1], _scratch(x, rule, rule.dims), np.empty((rule.dims, BLOCK), x.dtype)
+    P, scratch, sums = grid.shape[1], scratch_of(x, rule, rule.dims), np.empty((rule.dims, BLOCK), x.dtype)
     _, terms, table = scratch
     blocks = (P + BLOCK - 1) // BLOCK
     for item in range(first, last):
         n, start = item // blocks, item % blocks * BLOCK
         count = min(BLOCK, P - start)
-        _locate(grid[n], start, count, (D, H, W), rule, scratch)
+        locate(grid[n], start, count, (D, H, W), rule, scratch)
         sums[:] = 0
         for c in range(C):
             plane, row = flat(x[n, c]), shifted(flat(dy), (n * C + c) * P + start)
@@ -321,7 +321,7 @@ def grid_gradient(dy, x, grid, rule, dgrid, threads):
 @jit
 def _planes(first, last, dy, grid, rule, groups, dx):
     _, C, D, H, W = dx.shape
-    P, scratch = grid.shape[1], _scratch(dx, rule, NO_AXES)
+    P, scratch = grid.shape[1], scratch_of(dx, rule, NO_AXES)
     _, _, table = scratch
     width = (C + groups - 1) // groups
     for item in range(first, last):
@@ -331,7 +331,7 @@ def _planes(first, last, dy, grid, rule, groups, dx):
             dx[n, c] = 0
         for start in range(0, P if begin < end else 0, BLOCK):
             count = min(BLOCK, P - start)
-            _locate(grid[n], start, count, (D, H, W), rule, scratch)
+            locate(grid[n], start, count, (D, H, W), rule, scratch)
             for c in range(begin, end):
                 plane, row = flat(dx[n, c]), shifted(flat(dy), (n * C + c) * P + start)
                 for t in range(table.elements.shape[0]):

@@ -16,10 +16,11 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._parallel import parallel_for
-from kernels.reduction.ranges import BLOCK, read, sum_of, write
+from kernels.reduction.ranges import AHEAD, BLOCK, read, sum_of, write
 from kernels.simd import flat, lane_count, shifted, splat, strided
 
 TASK = 16 * BLOCK  # elements of a task
+ROW_TASK = 4 * BLOCK  # of a task of rows, whose sums do not depend on it: small, so that the threads end together
 GROUP = 8  # rows added to a vector of column sums while it is in a register
 ROWS = 64  # of a block of columns: summed in the array's dtype before they enter the float64 totals
 PARTS = 16  # tasks of a block of long columns, at most about: their totals are added up on one thread
@@ -41,9 +42,6 @@ def _itself(x, z, p):
     return x
 
 
-# Prefetch distance, in elements: what a core loads during one latency of the last cache. (The sum across lanes between
-# two rows fills the reorder buffer, so that the next row's loads start late.)
-AHEAD = 2048
 sum_range = sum_of(_itself, ahead=AHEAD)
 
 
@@ -127,9 +125,9 @@ def _many_rows(x, at, rows, inner, width, totals):
 
 @jit
 def _rows_per_task(n, inner):
-    """Rows of n elements (inner = 1), or rows of a block of columns, that make a task of about TASK elements."""
+    """Rows of n elements (inner = 1), or rows of a block of columns, that make a task."""
     if inner == 1:
-        return max(1, TASK // max(n, 1))
+        return max(1, ROW_TASK // max(n, 1))
     return max(1, TASK // (min(inner, COLUMNS) * ROWS), n // (PARTS * ROWS)) * ROWS
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from kernels._jit import jit
 from kernels.reduction.blocks import backward, forward, over_blocks, rows_of
 from kernels.reduction.peaks import column_peaks, peak_of, scale, scale_columns, store_column_decays, store_decay
-from kernels.reduction.ranges import over_range, read, sum_of, write, write_streaming
+from kernels.reduction.ranges import AHEAD, over_range, prefetch_range, read, sum_of, write, write_streaming
 
 # --- naive loops: the definition -------------------------------------------------------------------------------------
 
@@ -77,6 +77,8 @@ _dot = sum_of(_product)
 def _gradient_by(put):
     @jit(inline=True)
     def gradient_at(i, count, dy, y, dx, dot):
+        prefetch_range(dy, i + AHEAD, count)  # the next rows, which their sums' last steps would delay
+        prefetch_range(y, i + AHEAD, count)
         put(dx, i, count, (read(dy, i, count, 0.0) - dot) * read(y, i, count, 0.0))
 
     return over_range(gradient_at)

@@ -12,10 +12,10 @@ from kernels import _checks
 
 def split(operation: str, x, dim: int) -> tuple[int, int, int]:
     """Shape of `x` as (outer, n, inner) along `dim`."""
-    shape = x.shape
-    if dim.__class__ is int and dim == -1 and x.size:
-        n = shape[-1] if shape else 1
-        return x.size // n, n, 1
+    shape, size = x.shape, x.size
+    if size and shape and dim.__class__ is int and (dim == -1 or dim == len(shape) - 1):  # fast path for rows
+        n = shape[-1]
+        return size // n, n, 1
     axis = _checks.axis(operation, dim, x.ndim)
     return math.prod(shape[:axis]), shape[axis] if shape else 1, math.prod(shape[axis + 1 :])
 

@@ -16,6 +16,9 @@ from kernels.simd.wide import WIDE, load_wide, splat_wide, sum_registers, wide_c
 # length is as accurate as a pairwise one. Adding up the lanes takes as long as a chain; once a block, it is negligible.
 CHAIN = 8 * WIDE * machine.lanes(np.float32)
 BLOCK = 8 * CHAIN
+# Prefetch distance, in elements: what a core loads during one latency of the last cache. (The sum across lanes between
+# two rows fills the reorder buffer, so that the next row's loads start late.)
+AHEAD = 2048
 SCALE = 2.0**-32  # scaled by this, the sum of a block of finite terms does not overflow
 
 
@@ -30,6 +33,19 @@ def _choose_read(x, i, count, fill):
     if isinstance(count, types.NoneType):
         return lambda x, i, count, fill: load_wide(x, i)
     return lambda x, i, count, fill: load(x, i) if count >= lane_count(x) else load_partial(x, i, count, fill)
+
+
+def prefetch_range(x, i, count):
+    """Prefetch what `read` with the same `count` would read, into L1; a hint, valid for any `i`."""
+
+
+@overload(prefetch_range, jit_options={"forceinline": True})
+def _choose_prefetch(x, i, count):
+    def prefetch_wide(x, i, count):
+        for j in range(i, i + wide_count(x), lane_count(x)):
+            prefetch(x, j)
+
+    return prefetch_wide if isinstance(count, types.NoneType) else lambda x, i, count: prefetch(x, i)
 
 
 def write(x, i, count, vector):
@@ -124,8 +140,7 @@ def _block_of(term, fill, ahead, added):
         for step in range(steps):
             i = first + step * wide_count(x)
             if ahead:
-                for j in range(i + ahead, i + ahead + wide_count(x), lane_count(x)):
-                    prefetch(x, j)
+                prefetch_range(x, i + ahead, None)
             accumulators = added(accumulators, term(load_wide(x, i), load_wide(z, i), p))
         return sum_registers(accumulators)
 

@@ -11,13 +11,14 @@ in float64, in the same order for any number of threads.
 import math
 
 import numpy as np
+from numba import float64, int64
 
 from kernels import _checks
-from kernels._jit import jit
+from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
 from kernels._threads import threads_for
 from kernels.reduction.axis_sums import TASK, sum_axis, sum_range
-from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, runs
+from kernels.reduction.layout import expect_shape, reduced_axes, reduced_shape, runs, split
 
 # --- naive loops: the definition -------------------------------------------------------------------------------------
 
@@ -79,6 +80,8 @@ def mean_rows(x, out):
     """Means of the rows of a 2-D array, for use in jitted code."""
     sum_axis(x, out, x.shape[0], x.shape[1], 1, x.shape[1], 1)
 
+
+SUM_AXIS = Compiled(sum_axis, lambda kind: (kind[::1], kind[::1], int64, int64, int64, float64, int64))
 
 VARIANTS = {
     "sum": {"naive": sum_naive, "fast": sum_rows},
@@ -162,6 +165,8 @@ def mean(x, dim=None, keepdim=False):
 
 
 def _along_axes(operation, x, dim, keepdim):
+    if dim.__class__ is int and x.ndim == 2 and not keepdim:  # fast path for rows and columns
+        return _along_axis(operation, x.reshape(-1), *split(operation, x, dim))
     axes = reduced_axes(operation, dim, x.ndim)
     shape = reduced_shape(x.shape, axes, keepdim)
     y = x if x.ndim == 1 else x.ravel()
@@ -169,11 +174,15 @@ def _along_axes(operation, x, dim, keepdim):
         total = np.empty((), x.dtype)
         sum_all(y, total, float(x.size) if operation == "mean" else 1.0, threads_for(x.size))
         return total.reshape(shape)
-    for outer, n, inner in runs(x.shape, axes):
-        left = np.empty(outer * inner, x.dtype)
-        sum_axis(y, left, outer, n, inner, float(n) if operation == "mean" else 1.0, threads_for(y.size))
-        y = left
+    for run in runs(x.shape, axes):
+        y = _along_axis(operation, y, *run)
     return y.reshape(shape)
+
+
+def _along_axis(operation, x, outer, n, inner):
+    y = np.empty(outer * inner, x.dtype)
+    SUM_AXIS[x.dtype](x, y, outer, n, inner, float(n) if operation == "mean" else 1.0, threads_for(x.size))
+    return y
 
 
 def sum_backward(dy, shape, dim=None, keepdim=False):

@@ -36,8 +36,10 @@ from kernels.simd.prefix import (
 
 PART = 2**13  # elements of a part: 32 or 64 KiB, which stay in L2 from pass 1 to pass 2
 TASK = 2**14  # elements of a task, at least 5 us of work
+SHARES = 16  # blocks of columns, at least about, where threads cannot have an equal number of them
+ALIGNED = 16  # columns of a block, a multiple of: a cache line of float32
 ENOUGH = 16  # rows from which there is enough to share out without parts
-COLUMNS = 256  # of a block: their totals stay in L1
+COLUMNS = 1024  # of a block: their totals and numbers, 16 KiB, stay in L1
 NARROW = 8  # columns below which each is a chain; more are scanned in vectors
 
 
@@ -95,9 +97,12 @@ def _part_at(number, slices):
 
 
 @jit
-def column_block(outer, inner):
-    """Columns of a block: fewer where there would be too few blocks to share out."""
-    return min(COLUMNS, max(16, (outer * inner + 7) // 8))
+def column_block(outer, inner, threads):
+    """Columns of a block: as many as L1 has room for, so that memory is read in long pieces, and fewer where the
+    threads would not share the blocks evenly. What is computed of a column does not depend on it."""
+    shares = 1 if outer % threads == 0 else max(1, threads // outer if threads % outer == 0 else SHARES // outer)
+    blocks = (inner + shares * COLUMNS - 1) // (shares * COLUMNS) * shares
+    return ((inner + blocks - 1) // blocks + ALIGNED - 1) // ALIGNED * ALIGNED
 
 
 # --- the scans -------------------------------------------------------------------------------------------------------
@@ -240,7 +245,8 @@ def _columns_of(combine):
         for task in range(first, last):
             j = task % blocks * width
             at, count = task // blocks * n * inner + j, min(width, inner - j)
-            memory[:] = carries[0]
+            for k in range(count):
+                totals[k] = carries[0]
             for i in range(n):
                 row = at + (n - 1 - i if backward else i) * inner
                 for k in range(count):
@@ -260,7 +266,7 @@ def _scan_of(combine, split, scan_rows=None):
     @jit(fastmath=False)
     def loops(x, y, outer, n, inner, start, backward, threads):
         if inner >= NARROW:
-            width = column_block(outer, inner)
+            width = column_block(outer, inner, threads)
             tasks = outer * ((inner + width - 1) // width)
             grain = max(1, TASK // (n * width))
             arguments = x, y, np.full(1, start), Slices(n, inner, 1, backward), width

@@ -17,7 +17,7 @@ from kernels.scan.chains import COLUMNS, TASK, column_block
 from kernels.simd import any_lanes, flat, lane_count, load, maximum, minimum, select, shifted, splat, store
 from kernels.simd.prefix import maxima_so_far, minima_so_far
 
-GROUP = 32  # elements of a row that are compared at once
+GROUP = 32  # elements that are compared at once
 
 
 @jit(inline=True, fastmath=False)
@@ -148,7 +148,9 @@ def _extremes_of(wins, scan_row):
 
     @jit(fastmath=False)
     def scan_rows(first, last, x, values, indices, n):
-        memory = np.arange(2 * GROUP).astype(x.dtype)
+        memory = np.empty(2 * GROUP, x.dtype)
+        for lane in range(GROUP):
+            memory[lane] = lane
         for row in range(first, last):
             at = row * n
             scan_row(shifted(flat(x), at), shifted(flat(values), at), shifted(flat(indices), at), n, flat(memory))
@@ -178,7 +180,7 @@ def _extremes_of(wins, scan_row):
         if inner == 1:
             parallel_for(scan_rows, outer, max(1, TASK // n), threads, (x, values, indices, n))
             return
-        width = column_block(outer, inner)
+        width = column_block(outer, inner, threads)
         tasks = outer * ((inner + width - 1) // width)
         grain = max(1, TASK // (n * min(width, inner)))
         parallel_for(scan_columns, tasks, grain, threads, (x, values, indices, n, inner, width))
@@ -231,9 +233,18 @@ def _add_runs_of_rows(first, last, dy, indices, dx, n):
         results[start + current] += total
 
 
+@jit(inline=True, fastmath=False)
+def _are_equal(indices, current):
+    """Whether GROUP indices are the current ones."""
+    difference = np.int64(0)
+    for k in range(GROUP):  # without an early exit, so that it is vectorised
+        difference |= indices[k] ^ current[k]
+    return difference == 0
+
+
 @jit(fastmath=False)
 def _add_runs(first, last, dy, indices, dx, n, inner, width):
-    """The same for columns, side by side."""
+    """The same for columns, side by side: a group of them at once where no index changes."""
     blocks = (inner + width - 1) // width
     totals, current = np.empty(COLUMNS), np.empty(COLUMNS, np.int64)
     dy, indices, dx, totals, current = flat(dy), flat(indices), flat(dx), flat(totals), flat(current)
@@ -247,12 +258,17 @@ def _add_runs(first, last, dy, indices, dx, n, inner, width):
             totals[k], current[k] = 0.0, indices[at + k]
         for i in range(n):
             row = at + i * inner
-            for k in range(count):
-                index = indices[row + k]
-                if index != current[k]:
-                    dx[at + current[k] * inner + k] += totals[k]
-                    totals[k], current[k] = 0.0, index
-                totals[k] += dy[row + k]
+            for group in range(0, count, GROUP):
+                if group + GROUP <= count and _are_equal(shifted(indices, row + group), shifted(current, group)):
+                    for k in range(group, group + GROUP):
+                        totals[k] += dy[row + k]
+                    continue
+                for k in range(group, min(group + GROUP, count)):
+                    index = indices[row + k]
+                    if index != current[k]:
+                        dx[at + current[k] * inner + k] += totals[k]
+                        totals[k], current[k] = 0.0, index
+                    totals[k] += dy[row + k]
         for k in range(count):
             dx[at + current[k] * inner + k] += totals[k]
 
@@ -263,7 +279,7 @@ def add_to_indices(dy, indices, dx, outer, n, inner, threads):
     if inner == 1:
         parallel_for(_add_runs_of_rows, outer, max(1, TASK // n), threads, (dy, indices, dx, n))
         return
-    width = column_block(outer, inner)
+    width = column_block(outer, inner, threads)
     tasks = outer * ((inner + width - 1) // width)
     grain = max(1, TASK // (n * min(width, inner)))
     parallel_for(_add_runs, tasks, grain, threads, (dy, indices, dx, n, inner, width))

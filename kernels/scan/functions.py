@@ -1,10 +1,11 @@
 """The public scans: they validate arguments, allocate and call the loops."""
 
 from numba import boolean, float64, int64
+from numpy import empty, ndarray
 
 from kernels import _checks
 from kernels._jit import Compiled
-from kernels._threads import threads_for
+from kernels._threads import PARALLEL_ELEMENTS, threads_for
 from kernels.reduction.layout import split
 from kernels.scan.chains import cumprod_chains, cumprod_loops, cumsum_chains, cumsum_loops
 from kernels.scan.extremes import cummax_groups, cummax_loops, cummin_groups, cummin_loops
@@ -34,7 +35,7 @@ def _extreme_types(kind):
     return (kind[::1], kind[::1], int64[::1], int64, int64, int64, int64)
 
 
-_INT64, _FLOAT64 = _checks.INT64, _checks.FLOAT64
+_INT64, _FLOAT32, _FLOAT64 = _checks.INT64, _checks.FLOAT32, _checks.FLOAT64
 CUMSUM = _Loops(cumsum_loops, _chain_types, {_INT64: cumsum_chains})
 _cumprod = _Loops(cumprod_loops, _chain_types, {_INT64: cumprod_chains, _FLOAT64: cumprod_chains})
 _cummax = _Loops(cummax_loops, _extreme_types, {_INT64: cummax_groups})
@@ -195,25 +196,45 @@ def logcumsumexp(x, dim):
 
 def scanned(operation, loops, x, dim, start, backward=False):
     """Sums or products: of floats in their own dtype, of all others in int64."""
+    if _is_short(x, dim):
+        y = empty(x.size, x.dtype)
+        loops[x.dtype](x, y, 1, x.size, 1, float(start), backward, 1)
+        return y
     x = _checks.numbers(operation, "x", x)
     outer, n, inner = split(operation, x, dim)
     y = _checks.new(x.shape, x.dtype)
     if x.size:
         start = start if x.dtype.kind == "i" else float(start)
-        loops[x.dtype](flattened(x), flattened(y), outer, n, inner, start, backward, threads_for(x.size))
+        arrays = (x, y) if x.ndim == 1 else (x.reshape(-1), y.reshape(-1))
+        loops[x.dtype](*arrays, outer, n, inner, start, backward, threads_for(x.size))
     return y
+
+
+def _is_short(x, dim):
+    """Whether x is a short vector of floats, as it must be: the fast path; anything else falls through."""
+    return (
+        x.__class__ is ndarray
+        and x.ndim == 1
+        and 0 < x.size < PARALLEL_ELEMENTS
+        and (x.dtype is _FLOAT32 or x.dtype is _FLOAT64)
+        and x.flags.carray
+        and dim.__class__ is int
+        and -1 <= dim <= 0
+    )
 
 
 def _extremes(operation, loops, x, dim):
     """Values and indices; integers are compared in int64."""
+    if _is_short(x, dim):
+        values, indices = empty(x.size, x.dtype), empty(x.size, _INT64)
+        loops[x.dtype](x, values, indices, 1, x.size, 1, 1)
+        return values, indices
     x = _checks.as_array(operation, "x", x)
     dtype, x = x.dtype, _checks.numbers(operation, "x", x)
     outer, n, inner = split(operation, x, dim)
     values, indices = _checks.new(x.shape, x.dtype), _checks.new(x.shape, _checks.INT64)
     if x.size:
-        loops[x.dtype](flattened(x), flattened(values), flattened(indices), outer, n, inner, threads_for(x.size))
+        arrays = x, values, indices
+        arrays = arrays if x.ndim == 1 else [each.reshape(-1) for each in arrays]
+        loops[x.dtype](*arrays, outer, n, inner, threads_for(x.size))
     return values if values.dtype is dtype else values.astype(dtype.newbyteorder("=")), indices
-
-
-def flattened(x):
-    return x if x.ndim == 1 else x.reshape(-1)
