@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import kernels
 import kernels.convolution
-from kernels.convolution import columns, geometry, weight_gradient, winograd, winograd_gradient
+from kernels.convolution import columns, correlation, geometry, weight_gradient, winograd, winograd_gradient
+from kernels.convolution.plan import Shape
 from tests.checking import (
     LAYOUTS,
     Operation,
@@ -714,6 +715,14 @@ def test_same_bits_at_any_thread_count(rng, found, at_thread_counts):
 
     one, two = at_thread_counts(lambda: [part.tobytes() for part in everything()])
     assert one == two
+
+
+@pytest.mark.parametrize(("C", "M", "size", "cut"), [(192, 192, 17, "weight"), (8, 64, 28, "x")])
+def test_threads_share_the_smaller_operand(C, M, size, cut):
+    """The other one is cut, so that no thread copies or packs all of it."""
+    plan = geometry.forward_plan(geometry.convolution("conv2d", (size, size), (1, 7), 1, (0, 3), 1)[0])
+    blocks = correlation.choose_blocks(plan, Shape(1, 1, C, M), 4, False, 2)
+    assert (blocks.out_channels < M, blocks.outputs != plan.outputs) == (cut == "weight", cut == "x")
 
 
 def test_same_bits_of_transposed_at_any_thread_count(rng, at_thread_counts):

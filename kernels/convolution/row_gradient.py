@@ -47,14 +47,14 @@ from kernels.simd import (
     tile_zeros,
 )
 
-# A tile: MR channels of dy by up to five taps, or twice as many by up to three; beside it, as many vectors of x and one
-# of dy fit the registers.
+# A tile: MR channels of dy by up to five taps, or twice as many by up to three; beside it, as many vectors of x and
+# one of dy fit the registers.
 MR = 4 if machine.vector_registers() >= 32 else 2
 TALL = 2 * MR
 FEW_CHANNELS = 8  # of x, from which on the tiles of `weight_gradient` find enough to do
-# Costs in multiply-adds of a single lane: how many a product of a tile takes, its loads and loops included, and the sums
-# of a tile; for `weight_gradient`, packing an element of dy and one of x, over copying x, and how many a tile needs to
-# have in flight so as not to wait.
+# Costs in multiply-adds of a single lane: how many a product of a tile takes, its loads and loops included, and the
+# sums of a tile; for `weight_gradient`, packing an element of dy and one of x, over copying x, and how many a tile
+# needs to have in flight so as not to wait.
 ROWS, TILE, PACKED, COPIED, IN_FLIGHT = 1.25, 5, 14, 70, 8
 ZERO = np.int64(0)  # typed: Numba compiles a callee anew for each literal argument
 
