@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 
 import kernels
 import kernels.convolution
+from kernels._jit import jit
 from kernels.convolution import columns, correlation, geometry, weight_gradient, winograd, winograd_gradient
+from kernels.convolution.pack import copy_channels_last
 from kernels.convolution.plan import Shape
+from kernels.simd import flat
 from tests.checking import (
     LAYOUTS,
     Operation,
@@ -715,6 +718,21 @@ def test_same_bits_at_any_thread_count(rng, found, at_thread_counts):
 
     one, two = at_thread_counts(lambda: [part.tobytes() for part in everything()])
     assert one == two
+
+
+@jit
+def channels_last(x, sizes, start, extents, channels, block):
+    copy_channels_last(flat(x), sizes, start, extents, channels, flat(block), channels)
+
+
+@pytest.mark.parametrize("channels", [3, 5, 7, 16, 17, 33])
+def test_channels_last_without_a_gap(rng, channels):
+    """Also where a pixel's channels are several vectors, of which the last one reaches into the next pixel."""
+    x = normal(rng, (channels, 1, 2, 9), np.float32)
+    block = np.full(4 * 13 * channels + 16 * (channels + 1), np.nan, np.float32)
+    channels_last(x.reshape(-1), x.shape[1:], (0, -1, -2), (1, 4, 13), channels, block)
+    expected = np.pad(x[:, 0], ((0, 0), (1, 1), (2, 2))).transpose(1, 2, 0)
+    np.testing.assert_array_equal(block[: expected.size].reshape(expected.shape), expected)
 
 
 @pytest.mark.parametrize(("C", "M", "size", "cut"), [(192, 192, 17, "weight"), (8, 64, 28, "x")])
