@@ -16,7 +16,11 @@ from hypothesis import strategies as st
 
 import kernels
 import kernels.convolution
-from kernels.convolution import columns, geometry, weight_gradient, winograd, winograd_gradient
+from kernels._jit import jit
+from kernels.convolution import columns, correlation, geometry, weight_gradient, winograd, winograd_gradient
+from kernels.convolution.pack import copy_channels_last
+from kernels.convolution.plan import Shape
+from kernels.simd import flat
 from tests.checking import (
     LAYOUTS,
     Operation,
@@ -81,6 +85,9 @@ PLAIN = {
     "3x3 far padded": case((1, 2, 3, 4), (3, 2, 3, 3), padding=(4, 5)),
     "3x3 many images": case((9, 4, 4, 5), (6, 4, 3, 3), padding=1),
     "5x5": case((2, 1, 28, 28), (16, 1, 5, 5), padding=2),
+    "few channels, whole vectors": case((2, 3, 8, 32), (16, 3, 3, 3), padding=1),
+    "few channels, whole vectors, 11 output channels": case((2, 3, 6, 32), (11, 3, 3, 3), padding=1),
+    "few channels, whole vectors, 4 taps": case((1, 2, 6, 35), (9, 2, 3, 4)),
     "2x2": case((2, 3, 7, 6), (4, 3, 2, 2)),
     "7x7 stride 2": case((1, 3, 23, 26), (20, 3, 7, 7), stride=2, padding=3),
     "3x3 stride 2": case((2, 6, 9, 10), (7, 6, 3, 3), stride=2, padding=1),
@@ -711,6 +718,29 @@ def test_same_bits_at_any_thread_count(rng, found, at_thread_counts):
 
     one, two = at_thread_counts(lambda: [part.tobytes() for part in everything()])
     assert one == two
+
+
+@jit
+def channels_last(x, sizes, start, extents, channels, block):
+    copy_channels_last(flat(x), sizes, start, extents, channels, flat(block), channels)
+
+
+@pytest.mark.parametrize("channels", [3, 5, 7, 16, 17, 33])
+def test_channels_last_without_a_gap(rng, channels):
+    """Also where a pixel's channels are several vectors, of which the last one reaches into the next pixel."""
+    x = normal(rng, (channels, 1, 2, 9), np.float32)
+    block = np.full(4 * 13 * channels + 16 * (channels + 1), np.nan, np.float32)
+    channels_last(x.reshape(-1), x.shape[1:], (0, -1, -2), (1, 4, 13), channels, block)
+    expected = np.pad(x[:, 0], ((0, 0), (1, 1), (2, 2))).transpose(1, 2, 0)
+    np.testing.assert_array_equal(block[: expected.size].reshape(expected.shape), expected)
+
+
+@pytest.mark.parametrize(("C", "M", "size", "cut"), [(192, 192, 17, "weight"), (8, 64, 28, "x")])
+def test_threads_share_the_smaller_operand(C, M, size, cut):
+    """The other one is cut, so that no thread copies or packs all of it."""
+    plan = geometry.forward_plan(geometry.convolution("conv2d", (size, size), (1, 7), 1, (0, 3), 1)[0])
+    blocks = correlation.choose_blocks(plan, Shape(1, 1, C, M), 4, False, 2)
+    assert (blocks.out_channels < M, blocks.outputs != plan.outputs) == (cut == "weight", cut == "x")
 
 
 def test_same_bits_of_transposed_at_any_thread_count(rng, at_thread_counts):

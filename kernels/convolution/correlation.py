@@ -128,6 +128,14 @@ def _busy(plan, shape, block, out_channels, threads):
     return (even and tasks % threads == 0) or tasks >= 4 * threads
 
 
+def _shares_x(plan, shape, block, channels, out_channels):
+    """Whether tasks rather share a block of x than its weights: where halves of the block would overlap too much, or it
+    is copied in less time than its weights are packed."""
+    overlap = 4 * (plan.taps[1] - 1) * plan.dilation[1] > block[1] * plan.stride[1]
+    weights = min(out_channels, shape.M) * channels * math.prod(plan.taps)
+    return overlap or math.prod(extents_of(plan, block)) * channels < weights
+
+
 def choose_blocks(plan, shape, itemsize, pixel_lanes, threads) -> Blocks:
     """The blocks of a convolution. How the outputs are cut has no influence on their bits and may depend on the number
     of threads; how many channels are summed at a time has, and does not."""
@@ -145,8 +153,8 @@ def choose_blocks(plan, shape, itemsize, pixel_lanes, threads) -> Blocks:
             break
         if block[0] > 1:
             block = -(-block[0] // 2), block[1], block[2]
-        elif fits and out_channels > NR and block[1] * plan.stride[1] < 4 * (plan.taps[1] - 1) * plan.dilation[1]:
-            # rows would overlap too much; and each thread packs only its own weights
+        elif fits and out_channels > NR and _shares_x(plan, shape, block, channels, out_channels):
+            # and each thread packs only its own weights
             parts = -(-shape.M // (out_channels // (2 * NR) * NR or NR))
             out_channels = -(-shape.M // (parts * NR)) * NR
         elif block[1] > 1:

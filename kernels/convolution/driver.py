@@ -90,7 +90,7 @@ def weight_gradient(dy, x, weight, geometry, groups):
         return depthwise_gradient.run(dy, x, _checks.new(weight.shape, weight.dtype), plan)
     if _suits_winograd(plan, C, M):
         return winograd_gradient.run(dy, x, weight.shape, plan, groups)
-    if row_gradient.fits(plan, C, M, x.itemsize):
+    if row_gradient.pays(plan, Shape(len(x), groups, C, M), x.itemsize):
         return row_gradient.run(dy, x, weight.shape, plan, groups)
     return dense_gradient.run(dy, x, weight.shape, plan, groups)
 

@@ -136,7 +136,7 @@ def _differentiate(dy, x, out, axes, shape):
         out[:] = 0
         return
     of = planning.forward_plan(axes)
-    threads, algorithm = threads_for(0, _work(of, shape)), planning.gradient_algorithm(of, shape.C, shape.M, x.itemsize)
+    threads, algorithm = threads_for(0, _work(of, shape)), planning.gradient_algorithm(of, shape, x.itemsize)
     if algorithm == 0:
         _depthwise_gradient(dy, x, out, planning.for_depthwise_gradient(of, shape), threads)
         return

@@ -59,6 +59,7 @@ for _function in (
     geometry.plan_of_phases,
     geometry.strides_of,
     correlation._busy,
+    correlation._shares_x,
     correlation.choose_blocks,
     correlation._encode,
     columns._columns,
@@ -67,7 +68,8 @@ for _function in (
     depthwise.choose_block,
     driver._suits_winograd,
     row_gradient.choose_blocks,
-    row_gradient.fits,
+    row_gradient._height,
+    row_gradient.pays,
     weight_gradient.choose_blocks,
     winograd._count,
     winograd.choose_blocks,
@@ -235,13 +237,13 @@ def _depthwise_gradient(of, shape):
 
 
 @jit
-def _algorithm(of, C, M, itemsize):
+def _algorithm(of, shape, itemsize):
     """Position in `GRADIENTS` of the loops for the gradient with respect to the weight."""
-    if C == M == 1:
+    if shape.C == shape.M == 1:
         return 0
-    if driver._suits_winograd(of, C, M):
+    if driver._suits_winograd(of, shape.C, shape.M):
         return 1
-    return 2 if row_gradient.fits(of, C, M, itemsize) else 3
+    return 2 if row_gradient.pays(of, shape, itemsize) else 3
 
 
 @jit

@@ -112,7 +112,8 @@ def copy_channels_last(x, sizes, start, extents, channels, block, pixel_stride):
     if pixel_stride == channels < FEW_CHANNELS:  # most of a square would be empty
         _interleave_channels(x, sizes, start, extents, channels, block)
         return
-    for c in range(0, channels, lanes):
+    # The last channels first: without a gap, the vector that holds them reaches into the first ones of the next pixel.
+    for c in range((channels - 1) // lanes * lanes, -1, -lanes):
         for row_of_block in range(depth * height):
             d, h = divmod(row_of_block, height)
             row, at_d, at_h = strided(block, pixel_stride, 1).at(row_of_block * width, c), start[0] + d, start[1] + h

@@ -24,10 +24,12 @@ from kernels._jit import Compiled, jit
 from kernels._parallel import parallel_for
 from kernels._threads import threads_for
 from kernels.convolution.correlation import BLOCK_BYTES, MIN_TASKS
+from kernels.convolution.micro import COVERING_HEIGHTS
+from kernels.convolution.micro import MR as HEIGHT
 from kernels.convolution.pack import copy_block
 from kernels.convolution.plan import Shape, block_from, decode, encode, extents, offset, product
 from kernels.convolution.weight_gradient import Operands
-from kernels.gemm.micro import CHAIN
+from kernels.gemm.micro import CHAIN, NV
 from kernels.reduction import sum as sum_over
 from kernels.simd import (
     allocate,
@@ -45,9 +47,15 @@ from kernels.simd import (
     tile_zeros,
 )
 
-# A tile: MR channels of dy by up to five taps, and as many vectors of x and one of dy must fit the registers.
+# A tile: MR channels of dy by up to five taps, or twice as many by up to three; beside it, as many vectors of x and
+# one of dy fit the registers.
 MR = 4 if machine.vector_registers() >= 32 else 2
-FEW_CHANNELS = 8  # of x, beyond which the tiles of `weight_gradient` find enough to do
+TALL = 2 * MR
+FEW_CHANNELS = 8  # of x, from which on the tiles of `weight_gradient` find enough to do
+# Costs in multiply-adds of a single lane: how many a product of a tile takes, its loads and loops included, and the
+# sums of a tile; for `weight_gradient`, packing an element of dy and one of x, over copying x, and how many a tile
+# needs to have in flight so as not to wait.
+ROWS, TILE, PACKED, COPIED, IN_FLIGHT = 1.25, 5, 14, 70, 8
 ZERO = np.int64(0)  # typed: Numba compiles a callee anew for each literal argument
 
 
@@ -59,23 +67,28 @@ class Rows(NamedTuple):
     height: int
 
 
-def _tile(taps):
-    """The sums of MR channels of dy and `taps` taps over the outputs of a block."""
+def _tile(rows, taps):
+    """The sums of `rows` channels of dy and `taps` taps over the outputs of a block."""
 
     @jit(inline=True)
     def add(DY, X, width, sums):
         A, B = strided(DY.first, DY.first.row_stride, 1), strided(X.first, X.first.row_stride, 1)
-        acc = tile_zeros(sums, MR, taps)
-        for w in range(0, width, lane_count(sums)):
-            for h in range(DY.height):  # the longer loop: one mask for all its steps
-                a, b = A.column(h * DY.row_stride + w), B.column(h * X.row_stride + w)
-                acc = tile_dot(acc, a, b, width - w)
+        lanes, acc = lane_count(sums), tile_zeros(sums, rows, taps)
+        whole = width - width % lanes
+        for w in range(0, whole, lanes):
+            for h in range(DY.height):
+                acc = tile_dot(acc, A.column(h * DY.row_stride + w), B.column(h * X.row_stride + w), lanes)
+        if whole < width:
+            for h in range(DY.height):
+                a, b = A.column(h * DY.row_stride + whole), B.column(h * X.row_stride + whole)
+                acc = tile_dot(acc, a, b, width - whole)
         tile_add(sums, acc)
 
     return add
 
 
-_tile_5, _tile_3, _tile_2, _tile_1 = _tile(5), _tile(3), _tile(2), _tile(1)
+_tile_5, _tile_3, _tile_2, _tile_1 = (_tile(MR, taps) for taps in (5, 3, 2, 1))
+_tall_tile_3, _tall_tile_2, _tall_tile_1 = (_tile(TALL, taps) for taps in (3, 2, 1))
 
 
 @jit
@@ -98,51 +111,78 @@ def _add_taps(DY, X, width, taps, sums):
             k += 1
 
 
+@jit
+def _add_taps_tall(DY, X, width, taps, sums):
+    """`_add_taps` for tall tiles: in threes."""
+    k = 0
+    while k < taps:
+        left, at, to = taps - k, Rows(X.first.row(k), X.row_stride, X.height), sums.column(k * lane_count(sums))
+        if left >= 3:
+            _tall_tile_3(DY, at, width, to)
+        elif left == 2:
+            _tall_tile_2(DY, at, width, to)
+        else:
+            _tall_tile_1(DY, at, width, to)
+        k += min(left, 3)
+
+
 @jit(inline=True)
-def _tile_count(M):
+def _rows(plan, M, like):
+    """Channels of dy in a tile: tall ones have no registers left for the mask of a partial vector."""
+    tall = M >= TALL and plan.taps[2] < 5 and plan.outputs[2] % lane_count(like) == 0
+    return TALL if tall else MR
+
+
+@jit(inline=True)
+def _tile_count(M, rows):
     """Tiles that cover the channels of dy: where they are too few for one, each has a tile of its own."""
-    return M if M < MR else (M + MR - 1) // MR
+    return M if M < rows else (M + rows - 1) // rows
 
 
 @jit(inline=True)
-def _first_channel(tile, M):
+def _first_channel(tile, M, rows):
     """Of a tile; the last tile overlaps the one before rather than reach past the last channel."""
-    return tile if M < MR else min(tile * MR, M - MR)
+    return tile if M < rows else min(tile * rows, M - rows)
 
 
 @jit
 def _add_block(dy, x, channel_stride, plan, shape, outputs, sums):
-    """A block's products, added to the lanes of `sums`: (channels, KD, KH, tiles, MR, KW, lanes).
+    """A block's products, added to the lanes of `sums`: (channels, KD, KH, tiles, rows, KW, lanes).
 
     dy begins at the first of the outputs, which are rows of one plane; x is a copy of the block that they need.
     """
     _, height, row = extents(plan, outputs)
     plane = height * row
-    width, tap_sums, tiles = outputs[2], plan.taps[2] * lane_count(sums), _tile_count(shape.M)
+    width, tap_sums, rows = outputs[2], plan.taps[2] * lane_count(sums), _rows(plan, shape.M, sums)
+    tiles = _tile_count(shape.M, rows)
     for tile in range(tiles):  # its rows of dy stay in L1 for all channels and rows of taps
-        first, to = shifted(dy, _first_channel(tile, shape.M) * plan.out_size), tile * MR * tap_sums
-        DY = Rows(strided(first, plan.out_size if shape.M >= MR else 0, 1), plan.out_strides[1], outputs[1])
+        first, to = shifted(dy, _first_channel(tile, shape.M, rows) * plan.out_size), tile * rows * tap_sums
+        DY = Rows(strided(first, plan.out_size if shape.M >= rows else 0, 1), plan.out_strides[1], outputs[1])
         for c in range(shape.C):
             for i in range(plan.taps[0]):
                 for j in range(plan.taps[1]):
                     start = c * channel_stride + i * plan.dilation[0] * plane + j * plan.dilation[1] * row
                     X = Rows(strided(shifted(x, start), plan.dilation[2], 1), plan.stride[1] * row, outputs[1])
-                    _add_taps(DY, X, width, plan.taps[2], strided(shifted(sums, to), tap_sums, 1))
-                    to += tiles * MR * tap_sums
+                    of_tile = strided(shifted(sums, to), tap_sums, 1)
+                    if rows == TALL:
+                        _add_taps_tall(DY, X, width, plan.taps[2], of_tile)
+                    else:
+                        _add_taps(DY, X, width, plan.taps[2], of_tile)
+                    to += tiles * rows * tap_sums
 
 
 @jit
 def _store_sums(sums, plan, shape, out):
     """The lanes added up, to (M, C, KD, KH, KW)."""
-    lanes, taps, rows = lane_count(sums), plan.taps[2], plan.taps[0] * plan.taps[1]
+    lanes, taps, planes, rows = lane_count(sums), plan.taps[2], plan.taps[0] * plan.taps[1], _rows(plan, shape.M, sums)
     for m in range(shape.M):
-        tile = m if shape.M < MR else m // MR
-        slot = tile * MR + m - _first_channel(tile, shape.M)
+        tile = m if shape.M < rows else m // rows
+        slot = tile * rows + m - _first_channel(tile, shape.M, rows)
         for c in range(shape.C):
-            for i in range(rows):
+            for i in range(planes):
                 for k in range(taps):
-                    at = (((c * rows + i) * _tile_count(shape.M) * MR + slot) * taps + k) * lanes
-                    out[((m * shape.C + c) * rows + i) * taps + k] = sum_lanes(load(sums, at))
+                    at = (((c * planes + i) * _tile_count(shape.M, rows) * rows + slot) * taps + k) * lanes
+                    out[((m * shape.C + c) * planes + i) * taps + k] = sum_lanes(load(sums, at))
 
 
 @jit
@@ -153,7 +193,8 @@ def row_gradient(first, last, operands, plan, shape, block, splits):
     lanes, channel = lane_count(operands.out), product(extents(plan, block))
     x_size, kernel = product(plan.sizes), product(plan.taps)
     copied = allocate(operands.out, C * channel + 2 * lanes)
-    size = C * kernel * _tile_count(M) * MR * lanes
+    rows = _rows(plan, M, operands.out)
+    size = C * kernel * _tile_count(M, rows) * rows * lanes
     sums = allocate(operands.out, size)
     for task in range(first, last):
         split, group = divmod(task, groups)
@@ -185,22 +226,33 @@ def _row_gradient_parallel(dy, x, out, numbers, threads):
 _compiled = Compiled(_row_gradient_parallel, lambda kind: (kind[::1], kind[::1], kind[::1], int64[::1], int64))
 
 
-def fits(plan, C, M, itemsize):
-    """Whether the loops can compute it and are likely the faster ones: channels of dy are too few to fill the lanes, or
-    a single one of x has few taps, and rows of outputs fill the lanes."""
-    lanes, width = machine.vector_bytes() // itemsize, plan.outputs[2]
-    filled = width / (-(-width // lanes) * lanes)
-    few_rows = C == 1 and plan.taps[2] < FEW_CHANNELS and filled >= 0.75
-    return plan.stride[2] == 1 and C < FEW_CHANNELS and (few_rows or M <= lanes // 2)
+def _height(plan, C, itemsize):
+    """Rows of outputs of a block."""
+    vectors = -(-plan.outputs[2] * itemsize // machine.vector_bytes())
+    row = (plan.outputs[2] + plan.taps[2]) * C * itemsize
+    return max(min(plan.outputs[1], CHAIN // vectors, BLOCK_BYTES // (row * plan.stride[1])), 1)
+
+
+def pays(plan, shape, itemsize) -> bool:
+    """Whether the loops can compute it and are likely faster than those of `weight_gradient`, by an estimate of both in
+    multiply-adds for each element of dy, idle lanes and rows included."""
+    C, M, width = shape.C, shape.M, plan.outputs[2]
+    if plan.stride[2] > 1 or C >= FEW_CHANNELS:
+        return False
+    products, lanes, along = C * math.prod(plan.taps), machine.vector_bytes() // itemsize, C * plan.taps[2]
+    vectors, panel = -(-width // lanes), -(-M // lanes)
+    channels = MR if M < MR else -(-M // MR) * MR / M
+    rows = products * channels * (ROWS + TILE / (vectors * _height(plan, C, itemsize))) * vectors * lanes / width
+    whole, rest = divmod(along, HEIGHT)
+    heights = whole * HEIGHT + (max(COVERING_HEIGHTS[rest], IN_FLIGHT // min(panel, NV)) if rest else 0)
+    panels = products * heights / along * panel * lanes / M
+    return rows < panels + PACKED + COPIED * C / M
 
 
 def choose_blocks(plan, shape, itemsize):
     """How many rows a block has, and into how many parts the images are split, each with sums of its own."""
-    D, H, W = plan.outputs
-    vectors = -(-W * itemsize // machine.vector_bytes())
-    row = (W + plan.taps[2]) * shape.C * itemsize
-    height = max(min(H, CHAIN // vectors, BLOCK_BYTES // (row * plan.stride[1])), 1)
-    blocks = shape.N * D * -(-H // height)
+    height = _height(plan, shape.C, itemsize)
+    blocks = shape.N * plan.outputs[0] * -(-plan.outputs[1] // height)
     return height, min(shape.N, max(-(-MIN_TASKS // shape.groups), -(-blocks // CHAIN)))
 
 

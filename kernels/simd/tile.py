@@ -270,6 +270,7 @@ def tile_dot(typingctx, acc, A, B, count):
         def read(pointer):
             return emit_masked_load(builder, acc.vector, pointer, mask, zero)
 
+        a, b = _opaque(context, builder, A, a), _opaque(context, builder, B, b)
         right = [read(pointer) for pointer in _rows_of(context, builder, B, b, acc.vectors)]
         for r, pointer in enumerate(_rows_of(context, builder, A, a, acc.rows)):
             left = read(pointer)
