@@ -359,7 +359,7 @@ def steps():
     yield "clip_grad_norm", ((numbers(4, 3), numbers(5)), 100.0, np.inf), {}
 
 
-@pytest.mark.parametrize("name, arguments, options", steps())
+@pytest.mark.parametrize("name, arguments, options", list(steps()))
 def test_steps_of_several_parameters(name, arguments, options):
     expected, result = copy.deepcopy((arguments, options)), copy.deepcopy((arguments, options))
     outside = getattr(kernels, name)(*map(listed, expected[0]), **expected[1])
