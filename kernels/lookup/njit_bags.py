@@ -53,7 +53,7 @@ def _starts(operation, input, offsets, mode, include_last_offset, scale_grad_by_
         choice(operation, "mode", mode, ("sum", "mean", "max"))
         if largest and scale_grad_by_freq:
             raise ValueError(no_scale)
-        if given:
+        if given and failed():
             raise ValueError(no_weights)
         return _cut(operation, indices(operation, "input", input), offsets, include_last_offset)
 

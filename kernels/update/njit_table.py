@@ -31,7 +31,7 @@ def _writable(operation, name):
         def code(i, x, of, like):
             if x.shape != of.shape:
                 raise Value(wrong_shape, i, of.shape, x.shape)
-            if not mutable:
+            if not mutable and failed():
                 raise Value(read_only, i)
             if not is_contiguous(x):
                 raise Value(layout, i, x.strides)
