@@ -9,6 +9,16 @@ import pytest
 
 import kernels
 from kernels._njit import entry_of
+from kernels.convolution import (
+    columns,
+    correlation,
+    geometry,
+    row_gradient,
+    weight_gradient,
+    winograd,
+    winograd_gradient,
+)
+from kernels.convolution.plan import Shape
 from tests.test_debugging import arrays_in, public_calls
 
 # Not functions of arrays: about the process, or loops that are called from jitted code anyway.
@@ -216,6 +226,42 @@ def test_convolution_inside_prange():
     x, weight = normal(8, 32, 28, 28), normal(32, 32, 3, 3)
     expected = np.stack([kernels.conv2d(each, weight, padding=1) for each in x])
     assert_same_bits(call(x, weight), expected)
+
+
+def test_planning_of_convolutions():
+    """Compiled planning makes the numbers that Python's makes."""
+    from kernels.convolution import njit_planning as planning
+
+    rng = np.random.default_rng(3)
+    for number in range(300):
+        window = [tuple(rng.integers(*ends, 2).tolist()) for ends in ((1, 6), (1, 4), (0, 3), (1, 3))]
+        if number % 2:  # suits Winograd's algorithm
+            window = (3, 3), (1, 1), window[2], window[3]
+        sizes = tuple(rng.choice([12, 28, 57, 224], 2).tolist())
+        shape = Shape(*rng.choice([1, 2, 3, 6, 16, 40, 256], 4).tolist())
+        itemsize, threads = rng.choice([4, 8]).item(), rng.choice([1, 2, 4]).item()
+        axes, _ = geometry.convolution("test", sizes, *window)
+        plan, phases = geometry.forward_plan(axes), list(geometry.gather_plans(axes))
+        assert planning.forward_plan(axes) == plan
+        assert [planning.phase(axes, i) for i in range(len(phases))] == phases
+        for each in (plan, *(phase for phase in phases if all(phase.taps))):
+            numbers = correlation._encode(each, shape, True, itemsize, threads)
+            assert planning.for_correlation(each, shape, True, itemsize, threads).tolist() == numbers.tolist()
+        blocks = columns.choose_blocks(plan, shape, itemsize, threads)
+        assert planning.for_columns(plan, shape, itemsize, threads)[0][-4:].tolist() == list(blocks)
+        blocks = weight_gradient.choose_blocks(plan, shape, itemsize)
+        assert planning.for_weight_gradient(plan, shape, itemsize)[0][-4:].tolist() == list(blocks[1:])
+        assert (
+            planning.for_row_gradient(plan, shape, itemsize)[1] == row_gradient.choose_blocks(plan, shape, itemsize)[1]
+        )
+        assert planning.fits_winograd(plan) == winograd.fits(plan)
+        if winograd.fits(plan):
+            assert planning.suits_winograd(plan, shape.C, shape.M) == winograd.pays(plan, shape.C, shape.M)
+            blocks = winograd.choose_blocks(plan, 4, shape, itemsize, threads)
+            made = planning.for_winograd(plan, shape, False, itemsize, threads, 4)
+            assert made[-6:].tolist() == [*blocks.outputs, *blocks[1:], 0]
+            blocks = winograd_gradient.choose_blocks(plan, shape, itemsize)
+            assert planning.for_winograd_gradient(plan, shape, itemsize)[0][-3:].tolist() == list(blocks[1:])
 
 
 # --- recurrent -------------------------------------------------------------------------------------------------------
