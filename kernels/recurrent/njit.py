@@ -86,8 +86,8 @@ def _backward(operation, like):
     checked = arguments.layer_checked(operation, GATES[like])
 
     @jit
-    def backward(kind, x, initial, weights, given, saved, reverse, batch_sizes, needs):
-        layer, leading = checked(x, weights, reverse, batch_sizes)
+    def backward(kind, x, initial, weights, given, saved, order, needs):
+        layer, leading = checked(x, weights, order[0], order[1])
         x, H, batch, P = layer.x, layer.units, layer.sizes[0], layer.weight_hh.shape[1]
         (dy, dlast), (y, gates, cells), rows = given, saved, len(layer.x)
         dy = optional(operation, "dy", dy, extended(leading, P), x)
@@ -130,7 +130,7 @@ _rnn_layer_backward = _backward("rnn_backward", RNN_TANH)
 def _lstm_backward(dy, dhx, x, hx, weight_ih, weight_hh, y, gates, cells, weight_hr, reverse, batch_sizes, needs):
     given, initial = (dy, pair("lstm_backward", "dhx", dhx)), pair("lstm_backward", "hx", hx)
     weights, saved = (weight_ih, weight_hh, weight_hr), (y, gates, cells)
-    made = _lstm_layer_backward(LSTM, x, initial, weights, given, saved, reverse, batch_sizes, needs)
+    made = _lstm_layer_backward(LSTM, x, initial, weights, given, saved, (reverse, batch_sizes), needs)
     if weight_hr is None:
         return made[0], made[1], made[2], made[3], made[4], made[5], None
     return made
@@ -139,7 +139,7 @@ def _lstm_backward(dy, dhx, x, hx, weight_ih, weight_hh, y, gates, cells, weight
 @in_njit(functions.gru_backward)
 def _gru_backward(dy, dh_n, x, h0, weight_ih, weight_hh, y, gates, reverse, batch_sizes, needs):
     weights, given, saved = (weight_ih, weight_hh, None), (dy, (dh_n, None)), (y, gates, None)
-    made = _gru_layer_backward(GRU, x, (h0, None), weights, given, saved, reverse, batch_sizes, needs)
+    made = _gru_layer_backward(GRU, x, (h0, None), weights, given, saved, (reverse, batch_sizes), needs)
     return made[0], made[1][0], made[2], made[3], made[4], made[5]
 
 
@@ -147,7 +147,7 @@ def _gru_backward(dy, dh_n, x, h0, weight_ih, weight_hh, y, gates, reverse, batc
 def _rnn_backward(dy, dh_n, x, h0, weight_ih, weight_hh, y, nonlinearity, reverse, batch_sizes, needs):
     kind = RNN_RELU if choice("rnn_backward", "nonlinearity", nonlinearity, ("tanh", "relu")) == 1 else RNN_TANH
     weights, given, saved = (weight_ih, weight_hh, None), (dy, (dh_n, None)), (y, None, None)
-    made = _rnn_layer_backward(kind, x, (h0, None), weights, given, saved, reverse, batch_sizes, needs)
+    made = _rnn_layer_backward(kind, x, (h0, None), weights, given, saved, (reverse, batch_sizes), needs)
     return made[0], made[1][0], made[2], made[3], made[4], made[5]
 
 
