@@ -4,7 +4,7 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import Callee, by_address
-from kernels._njit_checks import threads_for
+from kernels._njit_sizes import threads_for
 from kernels._threads import PARALLEL_ELEMENTS
 from kernels.gemm import driver
 from kernels.machine import cache_bytes

@@ -9,19 +9,9 @@ from numba import types
 from numba.core.imputils import impl_ret_borrowed
 from numpy.lib.stride_tricks import as_strided
 
-from kernels._njit_checks import (
-    FLOATS,
-    Value,
-    _as_plain,
-    _check,
-    _refused,
-    failed,
-    is_contiguous,
-    product,
-    replaced,
-    text_of,
-    type_name,
-)
+from kernels._njit_checks import FLOATS, _as_plain, _refused, is_contiguous
+from kernels._njit_errors import Value, _check, failed, text_of, type_name
+from kernels._njit_sizes import product, replaced
 from kernels._plain import intrinsic
 from kernels.simd import address
 

@@ -4,24 +4,9 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import (
-    Value,
-    _check,
-    axis_of,
-    choice,
-    failed,
-    floats,
-    like,
-    no_overlap,
-    output,
-    product,
-    replaced,
-    same_dtype,
-    same_or_apart,
-    same_shape,
-    text_of,
-    threads_for,
-)
+from kernels._njit_checks import floats, like, no_overlap, output, same_dtype, same_or_apart, same_shape
+from kernels._njit_errors import Value, _check, failed, text_of
+from kernels._njit_sizes import axis_of, choice, product, replaced, threads_for
 from kernels._threads import PARALLEL_ELEMENTS
 from kernels.activation import (
     elementary,

@@ -4,7 +4,8 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import flags, floats, one_dtype, threads_for, wanted
+from kernels._njit_checks import floats, one_dtype
+from kernels._njit_sizes import flags, threads_for, wanted
 from kernels.attention import backward, driver, functions, njit_positions
 from kernels.attention.njit_arguments import four_axes, mask_of, operands_of, rows_of, rule_of
 from kernels.attention.njit_results import (

@@ -6,7 +6,9 @@ import numpy as np
 from numba import types
 
 from kernels._jit import jit
-from kernels._njit_checks import Kind, Value, _check, failed, floats, replaced, text_of, type_name
+from kernels._njit_checks import floats
+from kernels._njit_errors import Kind, Value, _check, failed, text_of, type_name
+from kernels._njit_sizes import replaced
 from kernels.attention import arguments
 from kernels.attention.njit_views import (
     any_layout,

@@ -6,18 +6,9 @@ from numba.np.numpy_support import as_dtype
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import (
-    Value,
-    _check,
-    failed,
-    floats,
-    indices,
-    one_dtype,
-    text_of,
-    threads_for,
-    type_name,
-    within,
-)
+from kernels._njit_checks import floats, indices, one_dtype, within
+from kernels._njit_errors import Value, _check, failed, text_of, type_name
+from kernels._njit_sizes import threads_for
 from kernels.attention import positions, rotary
 from kernels.attention.njit_views import (
     any_layout,

@@ -5,7 +5,9 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import by_address
-from kernels._njit_checks import Value, _check, failed, output, product, text_of, type_name
+from kernels._njit_checks import output
+from kernels._njit_errors import Value, _check, failed, text_of, type_name
+from kernels._njit_sizes import product
 from kernels.attention import arguments
 from kernels.attention.njit_arguments import as_rows, four_axes
 from kernels.attention.njit_views import any_layout, has_rows, merged, result_like

@@ -5,7 +5,8 @@ from numba import types
 from numba.core.imputils import impl_ret_borrowed
 
 from kernels._jit import jit
-from kernels._njit_checks import Value, _check, failed, product, replaced, text_of, type_name
+from kernels._njit_errors import Value, _check, failed, text_of, type_name
+from kernels._njit_sizes import product, replaced
 from kernels._plain import intrinsic
 from kernels.simd import address
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import in_njit
-from kernels._njit_checks import choice, floats, like, no_overlap
+from kernels._njit_checks import floats, like, no_overlap
+from kernels._njit_sizes import choice
 from kernels.convolution import functions, transposed
 from kernels.convolution import njit_arguments as arguments
 from kernels.convolution import njit_geometry as geometry

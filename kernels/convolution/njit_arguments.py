@@ -4,8 +4,10 @@ import numpy as np
 from numba import types
 
 from kernels._jit import jit
-from kernels._njit_checks import Kind, Value, _check, failed, floats, no_overlap, output, product, replaced, text_of
+from kernels._njit_checks import floats, no_overlap, output
 from kernels._njit_checks import like as _like
+from kernels._njit_errors import Kind, Value, _check, failed, text_of
+from kernels._njit_sizes import product, replaced
 from kernels.convolution.arguments import MAX_BYTES
 from kernels.convolution.driver import WINOGRAD
 from kernels.convolution.njit_planning import fits_winograd

@@ -4,7 +4,8 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import by_address
-from kernels._njit_checks import Value, _check, failed, replaced, text_of
+from kernels._njit_errors import Value, _check, failed, text_of
+from kernels._njit_sizes import replaced
 from kernels.convolution.geometry import Geometry, join_rows
 from kernels.convolution.njit_arguments import per_axis
 

@@ -5,20 +5,8 @@ import numpy as np
 from kernels import _njit_loops
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import (
-    FLOATS,
-    Value,
-    _as_plain,
-    _check,
-    failed,
-    is_contiguous,
-    like,
-    output,
-    product,
-    replaced,
-    threads_for,
-    type_name,
-)
+from kernels._njit_checks import FLOATS, _as_plain, is_contiguous, like, output
+from kernels._njit_errors import Value, _check, failed, type_name
 from kernels._njit_operands import (
     absent,
     any_layout,
@@ -30,6 +18,7 @@ from kernels._njit_operands import (
     shaped,
     swapped,
 )
+from kernels._njit_sizes import product, replaced, threads_for
 from kernels.gemm import functions, njit_feed_forward, njit_linear
 from kernels.gemm.functions import matmul, matmul_backward
 from kernels.gemm.micro import STORE

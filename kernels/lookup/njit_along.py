@@ -5,22 +5,10 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import (
-    Value,
-    _check,
-    axis_of,
-    floats,
-    indices,
-    no_overlap,
-    output,
-    replaced,
-    same_dtype,
-    same_shape,
-    text_of,
-    threads_for,
-    within,
-)
+from kernels._njit_checks import floats, indices, no_overlap, output, same_dtype, same_shape, within
+from kernels._njit_errors import Value, _check, text_of
 from kernels._njit_operands import absent, shaped
+from kernels._njit_sizes import axis_of, replaced, threads_for
 from kernels.lookup import along, gathering, scattering
 from kernels.lookup.moves import OF_BOOL
 from kernels.lookup.njit_operands import (

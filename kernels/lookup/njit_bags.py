@@ -6,20 +6,10 @@ import numpy as np
 from numba import types
 
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import (
-    Value,
-    _check,
-    choice,
-    failed,
-    floats,
-    indices,
-    like,
-    output,
-    same_dtype,
-    text_of,
-    threads_for,
-)
+from kernels._njit_checks import floats, indices, like, output, same_dtype
+from kernels._njit_errors import Value, _check, failed, text_of
 from kernels._njit_operands import absent, shaped
+from kernels._njit_sizes import choice, threads_for
 from kernels.lookup import functions, loops
 from kernels.lookup.njit_embedding import is_zeroed, lookup, row, shrunk
 

@@ -5,19 +5,10 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import (
-    Value,
-    _check,
-    failed,
-    floats,
-    indices,
-    no_overlap,
-    output,
-    text_of,
-    threads_for,
-    within,
-)
+from kernels._njit_checks import floats, indices, no_overlap, output, within
+from kernels._njit_errors import Value, _check, failed, text_of
 from kernels._njit_operands import any_layout, matrix
+from kernels._njit_sizes import threads_for
 from kernels.lookup import functions, loops
 from kernels.lookup.functions import ZERO_PAGES_FROM
 from kernels.lookup.loops import NONE

@@ -4,20 +4,10 @@ import numpy as np
 from numba import types
 from numpy.lib.stride_tricks import as_strided
 
-from kernels._njit_checks import (
-    Value,
-    _array,
-    _check,
-    failed,
-    indices,
-    output,
-    product,
-    replaced,
-    same_dtype,
-    text_of,
-    within,
-)
+from kernels._njit_checks import _array, indices, output, same_dtype, within
+from kernels._njit_errors import Value, _check, failed, text_of
 from kernels._njit_operands import apart
+from kernels._njit_sizes import product, replaced
 from kernels.simd import address
 
 _BITS = {types.boolean: np.uint8, types.float32: np.int32, types.float64: np.int64}

@@ -8,24 +8,10 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import (
-    Index,
-    Value,
-    _check,
-    choice,
-    failed,
-    floats,
-    indices,
-    like,
-    output,
-    product,
-    replaced,
-    same_dtype,
-    same_shape,
-    text_of,
-    threads_for,
-)
+from kernels._njit_checks import floats, indices, like, output, same_dtype, same_shape
+from kernels._njit_errors import Index, Value, _check, failed, text_of
 from kernels._njit_operands import array_of_any_dtype, at_least_1d, shaped
+from kernels._njit_sizes import choice, product, replaced, threads_for
 from kernels.loss import classification, targets
 from kernels.loss.njit_pairs import number, reduced
 from kernels.reduction import logsum

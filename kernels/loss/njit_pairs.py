@@ -11,19 +11,11 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import Callee, by_address
-from kernels._njit_checks import (
-    Value,
-    _check,
-    failed,
-    floats,
-    like,
-    same_dtype,
-    same_shape,
-    text_of,
-    threads_for,
-)
+from kernels._njit_checks import floats, like, same_dtype, same_shape
+from kernels._njit_errors import Value, _check, failed, text_of
 from kernels._njit_loops import runner
 from kernels._njit_operands import shaped
+from kernels._njit_sizes import threads_for
 from kernels.loss import pairs
 
 sum_losses = by_address(pairs._sum_losses, "sum_losses")

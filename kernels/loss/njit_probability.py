@@ -5,8 +5,9 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import Value, _check, choice
+from kernels._njit_errors import Value, _check
 from kernels._njit_loops import runner
+from kernels._njit_sizes import choice
 from kernels.loss import probability
 from kernels.loss.njit_pairs import (
     add_weighted,

@@ -4,8 +4,9 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import in_njit
-from kernels._njit_checks import Value, _check, choice
+from kernels._njit_errors import Value, _check
 from kernels._njit_operands import absent
+from kernels._njit_sizes import choice
 from kernels.loss import regression
 from kernels.loss.njit_pairs import backward_of, forward_of, pair
 

@@ -8,21 +8,10 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import (
-    Value,
-    _check,
-    choice,
-    failed,
-    floats,
-    indices,
-    like,
-    output,
-    same_dtype,
-    text_of,
-    threads_for,
-    within,
-)
+from kernels._njit_checks import floats, indices, like, output, same_dtype, within
+from kernels._njit_errors import Value, _check, failed, text_of
 from kernels._njit_operands import shaped
+from kernels._njit_sizes import choice, threads_for
 from kernels.loss import alignment, sequences
 from kernels.loss.alignment import Classes
 from kernels.loss.njit_pairs import reduced

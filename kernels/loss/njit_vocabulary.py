@@ -7,24 +7,12 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import in_njit
-from kernels._njit_checks import (
-    Value,
-    _check,
-    choice,
-    failed,
-    floats,
-    like,
-    no_overlap,
-    output,
-    product,
-    replaced,
-    same_dtype,
-    text_of,
-    threads_for,
-)
+from kernels._njit_checks import floats, like, no_overlap, output, same_dtype
+from kernels._njit_errors import Value, _check, failed, text_of
 from kernels._njit_loops import column_sums
 from kernels._njit_loops import product as multiply
 from kernels._njit_operands import absent, any_layout, matrix, shaped
+from kernels._njit_sizes import choice, product, replaced, threads_for
 from kernels.gemm.micro import ADD, BIAS, MR, STORE
 from kernels.loss import vocabulary
 from kernels.loss.njit_classes import (

@@ -2,7 +2,9 @@
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import Value, floats, output, threads_for
+from kernels._njit_checks import floats, output
+from kernels._njit_errors import Value
+from kernels._njit_sizes import threads_for
 from kernels.normalization import local, njit_batch, njit_group, njit_layer
 from kernels.normalization.njit_arguments import channels, matching, whole
 

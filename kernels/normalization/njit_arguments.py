@@ -4,20 +4,9 @@ import numpy as np
 from numba import types
 
 from kernels._jit import jit
-from kernels._njit_checks import (
-    Value,
-    _as_plain,
-    _check,
-    failed,
-    floats,
-    is_contiguous,
-    like,
-    output,
-    product,
-    same_dtype,
-    text_of,
-    type_name,
-)
+from kernels._njit_checks import _as_plain, floats, is_contiguous, like, output, same_dtype
+from kernels._njit_errors import Value, _check, failed, text_of, type_name
+from kernels._njit_sizes import product
 from kernels.machine import cache_bytes
 from kernels.normalization.arguments import MIN_STREAMED
 

@@ -4,7 +4,9 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import Value, choice, flags, floats, output, threads_for, wanted
+from kernels._njit_checks import floats, output
+from kernels._njit_errors import Value
+from kernels._njit_sizes import choice, flags, threads_for, wanted
 from kernels.activation import relu_backward
 from kernels.normalization import batch
 from kernels.normalization.arguments import MINIMUM

@@ -4,7 +4,9 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import Value, flags, floats, output, threads_for, wanted
+from kernels._njit_checks import floats, output
+from kernels._njit_errors import Value
+from kernels._njit_sizes import flags, threads_for, wanted
 from kernels.normalization import batch, group
 from kernels.normalization.njit_arguments import (
     both_or_neither,

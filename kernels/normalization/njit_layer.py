@@ -5,18 +5,9 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import (
-    _check,
-    failed,
-    flags,
-    floats,
-    no_overlap,
-    output,
-    product,
-    text_of,
-    threads_for,
-    wanted,
-)
+from kernels._njit_checks import floats, no_overlap, output
+from kernels._njit_errors import _check, failed, text_of
+from kernels._njit_sizes import flags, product, threads_for, wanted
 from kernels.normalization import layer, residual
 from kernels.normalization.njit_arguments import matching, parameter, use_streaming
 from kernels.normalization.rows import backward_rows, forward_rows

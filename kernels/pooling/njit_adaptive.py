@@ -5,7 +5,9 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import _check, choice, failed, floats, product, replaced
+from kernels._njit_checks import floats
+from kernels._njit_errors import _check, failed
+from kernels._njit_sizes import choice, product, replaced
 from kernels.pooling import adaptive, adaptive_loops, adaptive_maximum
 from kernels.pooling.njit_average import run_average, run_spread
 from kernels.pooling.njit_maximum import add_at, run_max, scatter

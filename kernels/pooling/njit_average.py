@@ -5,7 +5,8 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import Kind, Value, _check, failed, floats, text_of
+from kernels._njit_checks import floats
+from kernels._njit_errors import Kind, Value, _check, failed, text_of
 from kernels.pooling import average, average_loops
 from kernels.pooling.njit_windows import (
     gradient_of,

@@ -3,7 +3,9 @@
 import numpy as np
 
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import Value, _check, failed, floats, product, replaced
+from kernels._njit_checks import floats
+from kernels._njit_errors import Value, _check, failed
+from kernels._njit_sizes import product, replaced
 from kernels.pooling import columns, patches
 from kernels.pooling.njit_windows import (
     all_from,

@@ -7,7 +7,9 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import _check, failed, floats, replaced
+from kernels._njit_checks import floats
+from kernels._njit_errors import _check, failed
+from kernels._njit_sizes import replaced
 from kernels.pooling import interpolation
 from kernels.pooling.interpolation import KINDS, MODES, NEAREST
 from kernels.pooling.njit_windows import all_from, each_of, gradient_of, grain_and_threads, has_room, raised_by

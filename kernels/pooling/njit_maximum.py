@@ -4,20 +4,10 @@ import numpy as np
 from numba import types
 
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import (
-    Index,
-    Value,
-    _check,
-    choice,
-    failed,
-    floats,
-    product,
-    replaced,
-    text_of,
-)
-from kernels._njit_checks import (
-    indices as whole,
-)
+from kernels._njit_checks import floats
+from kernels._njit_checks import indices as whole
+from kernels._njit_errors import Index, Value, _check, failed, text_of
+from kernels._njit_sizes import choice, product, replaced
 from kernels.pooling import maximum, maximum_loops, places, unpool
 from kernels.pooling.maximum import MAX_BYTE_PLACES, MAX_NUMBERED
 from kernels.pooling.njit_windows import (

@@ -6,7 +6,8 @@ from numba.types import Tuple
 
 from kernels._jit import Compiled, jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import Kind, Value, _check, failed, floats, like, one_dtype, text_of
+from kernels._njit_checks import floats, like, one_dtype
+from kernels._njit_errors import Kind, Value, _check, failed, text_of
 from kernels.pooling import power
 from kernels.pooling.njit_average import run_average, run_spread
 from kernels.pooling.njit_maximum import add_at, run_max, scatter

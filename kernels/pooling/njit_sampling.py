@@ -4,19 +4,9 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import (
-    Value,
-    _check,
-    choice,
-    failed,
-    flags,
-    floats,
-    like,
-    one_dtype,
-    product,
-    replaced,
-    threads_for,
-)
+from kernels._njit_checks import floats, like, one_dtype
+from kernels._njit_errors import Value, _check, failed
+from kernels._njit_sizes import choice, flags, product, replaced, threads_for
 from kernels.pooling import sampled, sampling
 from kernels.pooling.njit_windows import raised_by
 from kernels.pooling.sampled import MODES

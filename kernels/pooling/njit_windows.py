@@ -5,8 +5,10 @@ import numpy as np
 from numba import types
 
 from kernels._jit import jit
-from kernels._njit_checks import Value, _check, failed, floats, product, replaced, text_of
-from kernels._njit_checks import threads_for as threads_of
+from kernels._njit_checks import floats
+from kernels._njit_errors import Value, _check, failed, text_of
+from kernels._njit_sizes import product, replaced
+from kernels._njit_sizes import threads_for as threads_of
 from kernels.pooling import windows as python
 from kernels.pooling.windows import LARGEST, MAX_ELEMENTS, TASK, WIDEST
 

@@ -4,7 +4,9 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import in_njit
-from kernels._njit_checks import choice, failed, floats
+from kernels._njit_checks import floats
+from kernels._njit_errors import failed
+from kernels._njit_sizes import choice
 from kernels.recurrent import cells, functions
 from kernels.recurrent import njit_arguments as arguments
 from kernels.recurrent.gates import GATES, GRU, LSTM, RNN_RELU, RNN_TANH, TERMS

@@ -6,17 +6,8 @@ import numpy as np
 from numba import types
 
 from kernels._jit import jit
-from kernels._njit_checks import (
-    Value,
-    _check,
-    failed,
-    floats,
-    indices,
-    no_overlap,
-    output,
-    text_of,
-    type_name,
-)
+from kernels._njit_checks import floats, indices, no_overlap, output
+from kernels._njit_errors import Value, _check, failed, text_of, type_name
 
 
 class Layer(NamedTuple):

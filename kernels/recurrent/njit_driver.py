@@ -4,7 +4,7 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import by_address
-from kernels._njit_checks import threads_for
+from kernels._njit_sizes import threads_for
 from kernels._parallel import BARRIER
 from kernels._threads import PARALLEL_ELEMENTS
 from kernels.gemm.functions import matmul

@@ -2,7 +2,8 @@
 
 from numba import types
 
-from kernels._njit_checks import Value, _check, axis_of, failed, replaced, text_of, type_name
+from kernels._njit_errors import Value, _check, failed, text_of, type_name
+from kernels._njit_sizes import axis_of, replaced
 
 
 def is_true(kind):

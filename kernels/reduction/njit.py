@@ -5,20 +5,9 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import (
-    Index,
-    Value,
-    _check,
-    floats,
-    indices,
-    like,
-    product,
-    replaced,
-    same_dtype,
-    split,
-    text_of,
-    threads_for,
-)
+from kernels._njit_checks import floats, indices, like, same_dtype
+from kernels._njit_errors import Index, Value, _check, text_of
+from kernels._njit_sizes import product, replaced, split, threads_for
 from kernels.machine import cache_bytes, lanes, vector_bytes
 from kernels.reduction import exponentials, extremes, logarithms, logsum, sums
 from kernels.reduction._njit_layout import axes_of, expect_shape, reduced_shape, run_before

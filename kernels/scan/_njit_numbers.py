@@ -3,7 +3,8 @@
 import numpy as np
 from numba import types
 
-from kernels._njit_checks import FLOATS, _array, _check
+from kernels._njit_checks import FLOATS, _array
+from kernels._njit_errors import _check
 
 NUMBERS = (*FLOATS, types.int64)
 

@@ -4,7 +4,9 @@ import numpy as np
 
 from kernels._checks import FLOAT64, INT64
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import _check, floats, indices, like, same_dtype, split, threads_for, within
+from kernels._njit_checks import floats, indices, like, same_dtype, within
+from kernels._njit_errors import _check
+from kernels._njit_sizes import split, threads_for
 from kernels.reduction._njit_layout import expect_shape
 from kernels.scan import functions, gradients
 from kernels.scan._njit_numbers import as_given, numbers

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import types
 
-from kernels._njit_checks import _check
+from kernels._njit_errors import _check
 from kernels.sorting.keys import FORMS
 
 

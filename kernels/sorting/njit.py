@@ -4,22 +4,9 @@ import numpy as np
 from numba import types
 
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import (
-    Value,
-    _check,
-    axis_of,
-    failed,
-    floats,
-    indices,
-    product,
-    replaced,
-    same_shape,
-    split,
-    text_of,
-    threads_for,
-    type_name,
-    within,
-)
+from kernels._njit_checks import floats, indices, same_shape, within
+from kernels._njit_errors import Value, _check, failed, text_of, type_name
+from kernels._njit_sizes import axis_of, product, replaced, split, threads_for
 from kernels.reduction._njit_layout import reduced_shape
 from kernels.scan._njit_numbers import as_given, numbers
 from kernels.sorting import functions, njit_searches  # noqa: F401 (its entries)

@@ -4,7 +4,9 @@ import numpy as np
 from numba import types
 
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import Value, _check, like, same_dtype, text_of, threads_for
+from kernels._njit_checks import like, same_dtype
+from kernels._njit_errors import Value, _check, text_of
+from kernels._njit_sizes import threads_for
 from kernels.reduction._njit_layout import is_true
 from kernels.scan._njit_numbers import as_given, numbers
 from kernels.sorting import searches

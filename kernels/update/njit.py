@@ -6,7 +6,7 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import in_njit
-from kernels._njit_checks import Value, _check
+from kernels._njit_errors import Value, _check
 from kernels.update import njit_clipping, steps
 from kernels.update.njit_table import update
 

@@ -7,7 +7,9 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import FLOATS, Kind, Value, _check, failed, threads_for, type_name
+from kernels._njit_checks import FLOATS
+from kernels._njit_errors import Kind, Value, _check, failed, type_name
+from kernels._njit_sizes import threads_for
 from kernels.simd import address
 from kernels.update import clipping
 from kernels.update.clipping import ARRAY

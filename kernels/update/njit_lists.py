@@ -3,7 +3,7 @@
 import numpy as np
 from numba import types
 
-from kernels._njit_checks import Value, _check, failed, type_name
+from kernels._njit_errors import Value, _check, failed, type_name
 
 
 def is_list(kind):

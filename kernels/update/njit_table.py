@@ -5,7 +5,9 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import by_address
-from kernels._njit_checks import FLOATS, Kind, Value, _check, failed, is_contiguous, threads_for, type_name
+from kernels._njit_checks import FLOATS, is_contiguous
+from kernels._njit_errors import Kind, Value, _check, failed, type_name
+from kernels._njit_sizes import threads_for
 from kernels.simd import address
 from kernels.update.njit_lists import elements_of, is_list, listed, over
 from kernels.update.parameters import _DATA, GRAD, PARAM, SIZE, STATE

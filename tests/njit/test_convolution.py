@@ -1,15 +1,20 @@
 """The functions of convolution inside jitted code."""
 
-import functools
-import inspect
 import numba
 import numpy as np
 import pytest
+
 import kernels
-from kernels._njit import entry_of
 from kernels.convolution import (
+    columns,
+    correlation,
+    geometry,
+    row_gradient,
+    weight_gradient,
+    winograd,
+    winograd_gradient,
+)
 from kernels.convolution.plan import Shape
-from tests.test_debugging import arrays_in, public_calls
 from tests.njit.calling import assert_same_bits, assert_same_error, assert_same_result, normal
 
 X, W = normal(2, 4, 9, 9), normal(6, 4, 3, 3)

@@ -1,15 +1,10 @@
 """The functions of recurrent inside jitted code."""
 
-import functools
-import inspect
 import numba
 import numpy as np
 import pytest
+
 import kernels
-from kernels._njit import entry_of
-from kernels.convolution import (
-from kernels.convolution.plan import Shape
-from tests.test_debugging import arrays_in, public_calls
 from tests.njit.calling import assert_same_bits, assert_same_error, jitted, normal
 
 T, B, F, H = 4, 3, 5, 6  # steps, batch, features, units
