@@ -114,18 +114,27 @@ def same_dtype(operation, name_a, a, name_b, b):
 
 
 @_check
-def one_dtype(operation, names, arrays):
-    """TypeError unless all arrays have one dtype."""
-    if len({each.dtype for each in arrays}) == 1:
-        return lambda operation, names, arrays: None
+def same_dtypes(operation, names, arrays):
+    """TypeError unless all arrays of a tuple, some of which may be None, have one dtype; `names` are theirs."""
     each = zip(names, arrays, strict=True)
-    found = ", ".join(f"{text_of('name', name)} is {array.dtype}" for name, array in each)
-    message = f"{text_of('operation', operation)}: dtypes differ: {found}"
+    found = [(text_of("name", name), x.dtype) for name, x in each if not isinstance(x, types.NoneType)]
+    if len({dtype for _, dtype in found}) == 1:
+        return lambda operation, names, arrays: None
+    listed = ", ".join(f"{name} is {dtype}" for name, dtype in found)
+    message = f"{text_of('operation', operation)}: dtypes differ: {listed}"
 
     def code(operation, names, arrays):
         raise TypeError(message)
 
     return code
+
+
+@_check
+def optional_floats(operation, name, x):
+    """`floats`; None stays None."""
+    if isinstance(x, types.NoneType):
+        return lambda operation, name, x: None
+    return lambda operation, name, x: floats(operation, name, x)
 
 
 @_check

@@ -77,20 +77,6 @@ def apart(operation, out, name, x):
 
 
 @_check
-def same_dtypes(operation, names, arrays):
-    """TypeError unless all arrays have one dtype; `names` are theirs, literals."""
-    if len({each.dtype for each in arrays}) == 1:
-        return lambda operation, names, arrays: None
-    found = ", ".join(f"{name.literal_value} is {each.dtype}" for name, each in zip(names, arrays, strict=True))
-    message = f"{text_of('operation', operation)}: dtypes differ: {found}"
-
-    def code(operation, names, arrays):
-        raise TypeError(message)
-
-    return code
-
-
-@_check
 def shaped(operation, name, x, shape):
     """`x`, C-contiguous, which must have that shape."""
     message = f"{text_of('operation', operation)}: {text_of('name', name)} must have shape {{}}, got {{}}"

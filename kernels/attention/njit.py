@@ -4,7 +4,7 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import floats, one_dtype
+from kernels._njit_checks import floats, same_dtypes
 from kernels._njit_sizes import flags, threads_for, wanted
 from kernels.attention import backward, driver, functions, njit_positions
 from kernels.attention.njit_arguments import four_axes, mask_of, operands_of, rows_of, rule_of
@@ -43,7 +43,7 @@ def _attention(
     causal_offset, window, softcap, alibi, seed, lse, out,
 ):  # fmt: skip
     given = readable(FORWARD, "query", query), readable(FORWARD, "key", key), readable(FORWARD, "value", value)
-    one_dtype(FORWARD, ("query", "key", "value"), given)
+    same_dtypes(FORWARD, ("query", "key", "value"), given)
     x, y, z = operands_of(FORWARD, given[0], like_any(given[1], given[0]), like_any(given[2], given[0]), enable_gqa)
     q, k, v, rows = four_axes(x), four_axes(y), four_axes(z), rows_of(x)
     mask = mask_of(FORWARD, attn_mask, q, rows + (k.shape[2],))
@@ -82,7 +82,7 @@ def _attention_backward(
 ):  # fmt: skip
     needs = flags(needs, 4)
     given = readable(BACKWARD, "query", query), readable(BACKWARD, "key", key), readable(BACKWARD, "value", value)
-    one_dtype(BACKWARD, ("query", "key", "value"), given)
+    same_dtypes(BACKWARD, ("query", "key", "value"), given)
     x, y, z = operands_of(BACKWARD, given[0], like_any(given[1], given[0]), like_any(given[2], given[0]), enable_gqa)
     q, k, v, rows = four_axes(x), four_axes(y), four_axes(z), rows_of(x)
     S = k.shape[2]
@@ -92,7 +92,7 @@ def _attention_backward(
     upstream = like_result(BACKWARD, "dout", readable(BACKWARD, "dout", dout), shape)
     result = like_result(BACKWARD, "out", readable(BACKWARD, "out", out), shape)
     sums = floats(BACKWARD, "lse", lse)
-    one_dtype(BACKWARD, ("query", "dout", "out", "lse"), (q, upstream, result, sums))
+    same_dtypes(BACKWARD, ("query", "dout", "out", "lse"), (q, upstream, result, sums))
     terms = saved_terms(BACKWARD, sums, rows, q)
     dmask = scores_gradient(BACKWARD, attn_mask, q, S, needs[3])
     dq, dk, dv = result_like(q, q.shape[3], query), result_like(k, k.shape[3], key), result_like(v, v.shape[3], value)

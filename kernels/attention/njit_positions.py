@@ -6,7 +6,7 @@ from numba.np.numpy_support import as_dtype
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import floats, indices, one_dtype, within
+from kernels._njit_checks import floats, indices, same_dtypes, within
 from kernels._njit_errors import Value, _check, failed, text_of, type_name
 from kernels._njit_sizes import threads_for
 from kernels.attention import positions, rotary
@@ -227,7 +227,7 @@ def _rotary(operation, name, sign):
     def rotate(given, cosines, sines, places, interleaved, out):
         x = readable(operation, name, given)
         c, s = floats(operation, "cos", cosines), floats(operation, "sin", sines)
-        one_dtype(operation, (name, "cos", "sin"), (x, c, s))
+        same_dtypes(operation, (name, "cos", "sin"), (x, c, s))
         cos, sin = tables_of(operation, c, s, x)
         if 2 * cos.shape[1] > x.shape[x.ndim - 1]:
             raise Value(

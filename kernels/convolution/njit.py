@@ -4,12 +4,12 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import in_njit
-from kernels._njit_checks import floats, like, no_overlap
+from kernels._njit_checks import floats, like, no_overlap, optional_floats, same_dtypes
 from kernels._njit_sizes import choice
 from kernels.convolution import functions, transposed
 from kernels.convolution import njit_arguments as arguments
 from kernels.convolution import njit_geometry as geometry
-from kernels.convolution.njit_arguments import optional_floats, positive_int, same_dtypes, shape_if
+from kernels.convolution.njit_arguments import positive_int, shape_if
 from kernels.convolution.njit_driver import CHOSEN, correlate, differentiate, gather, sum_planes
 from kernels.convolution.njit_planning import forward_plan
 from kernels.convolution.plan import Shape

@@ -4,8 +4,8 @@ import numpy as np
 from numba import types
 
 from kernels._jit import jit
-from kernels._njit_checks import floats, no_overlap, output
 from kernels._njit_checks import like as _like
+from kernels._njit_checks import no_overlap, output
 from kernels._njit_errors import Kind, Value, _check, failed, text_of
 from kernels._njit_sizes import product, replaced
 from kernels.convolution.arguments import MAX_BYTES
@@ -13,29 +13,6 @@ from kernels.convolution.driver import WINOGRAD
 from kernels.convolution.njit_planning import fits_winograd
 
 # --- arrays ----------------------------------------------------------------------------------------------------------
-
-
-@_check
-def optional_floats(operation, name, x):
-    """`floats`; None stays None."""
-    if isinstance(x, types.NoneType):
-        return lambda operation, name, x: None
-    return lambda operation, name, x: floats(operation, name, x)
-
-
-@_check
-def same_dtypes(operation, names, arrays):
-    """TypeError unless all arrays of a tuple, some of which may be None, have one dtype."""
-    found = [(name.literal_value, x.dtype) for name, x in zip(names, arrays, strict=True) if x != types.none]
-    if len({dtype for _, dtype in found}) == 1:
-        return lambda operation, names, arrays: None
-    listed = ", ".join(f"{name} is {dtype}" for name, dtype in found)
-    message = f"{text_of('operation', operation)}: dtypes differ: {listed}"
-
-    def code(operation, names, arrays):
-        raise TypeError(message)
-
-    return code
 
 
 @_check

@@ -5,19 +5,9 @@ import numpy as np
 from kernels import _njit_loops
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import FLOATS, _as_plain, is_contiguous, like, output
+from kernels._njit_checks import FLOATS, _as_plain, is_contiguous, like, output, same_dtypes
 from kernels._njit_errors import Value, _check, failed, type_name
-from kernels._njit_operands import (
-    absent,
-    any_layout,
-    apart,
-    array_of_any_dtype,
-    merged,
-    operand,
-    same_dtypes,
-    shaped,
-    swapped,
-)
+from kernels._njit_operands import absent, any_layout, apart, array_of_any_dtype, merged, operand, shaped, swapped
 from kernels._njit_sizes import product, replaced, threads_for
 from kernels.gemm import functions, njit_feed_forward, njit_linear
 from kernels.gemm.functions import matmul, matmul_backward

@@ -6,10 +6,10 @@ from numba import types
 from kernels import affine
 from kernels._jit import jit
 from kernels._njit import in_njit
-from kernels._njit_checks import floats, like, no_overlap, output, same_dtype
+from kernels._njit_checks import floats, like, no_overlap, output, same_dtype, same_dtypes
 from kernels._njit_errors import Value, _check, failed
 from kernels._njit_loops import column_sums, product, runner
-from kernels._njit_operands import absent, any_layout, apart, at_least_1d, matrix, same_dtypes, shaped
+from kernels._njit_operands import absent, any_layout, apart, at_least_1d, matrix, shaped
 from kernels._njit_sizes import choice, replaced
 from kernels._njit_sizes import product as product_of
 from kernels.gemm.functions import matmul

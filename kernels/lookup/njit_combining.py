@@ -5,9 +5,9 @@ from numba import types
 
 from kernels._jit import jit
 from kernels._njit import in_njit
-from kernels._njit_checks import floats, indices, like
+from kernels._njit_checks import floats, indices, like, same_dtypes
 from kernels._njit_errors import Value, _check, failed
-from kernels._njit_operands import absent, same_dtypes
+from kernels._njit_operands import absent
 from kernels._njit_sizes import choice, replaced
 from kernels.lookup import combining
 from kernels.lookup.combining import _identity

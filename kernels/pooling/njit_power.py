@@ -6,7 +6,7 @@ from numba.types import Tuple
 
 from kernels._jit import Compiled, jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import floats, like, one_dtype
+from kernels._njit_checks import floats, like, same_dtypes
 from kernels._njit_errors import Kind, Value, _check, failed, text_of
 from kernels.pooling import power
 from kernels.pooling.njit_average import run_average, run_spread
@@ -161,7 +161,7 @@ def _backward(public, dims):
         w = windows_of(operation, x.shape, dims, (kernel_size, stride, 0, 1, ceil_mode))
         upstream = gradient_of(operation, dy, w[4])
         result = gradient_of(operation, y, w[4])
-        one_dtype(operation, ("dy", "x", "y"), (upstream, x, result))
+        same_dtypes(operation, ("dy", "x", "y"), (upstream, x, result))
         norm, upstream, result = exponent(operation, norm_type), like(upstream, x), like(result, x)
         if norm == np.inf:
             _, indices = run_max(np.abs(x), w, True)

@@ -4,7 +4,7 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import by_address, in_njit
-from kernels._njit_checks import floats, like, one_dtype
+from kernels._njit_checks import floats, like, same_dtypes
 from kernels._njit_errors import Value, _check, failed
 from kernels._njit_sizes import choice, flags, product, replaced, threads_for
 from kernels.pooling import sampled, sampling
@@ -85,7 +85,7 @@ def _rule(operation):
         taps = TAPS[choice(operation, "mode", mode, ("bilinear", "nearest", "bicubic"))]
         padding = choice(operation, "padding_mode", padding_mode, ("zeros", "border", "reflection"))
         image, places = floats(operation, "x", x), floats(operation, "grid", grid)
-        one_dtype(operation, ("x", "grid"), (image, places))
+        same_dtypes(operation, ("x", "grid"), (image, places))
         check_shapes(operation, image, places, mode, padding_mode)
         dims = np.int64(image.ndim - 2)
         return image, like(places, image), Rule(np.int64(taps), np.int64(padding), align_corners, dims)
@@ -127,7 +127,7 @@ def _grid_sample(x, grid, mode, padding_mode, align_corners):
 def _grid_sample_backward(dy, x, grid, mode, padding_mode, align_corners, needs):
     image, places, rule = _backward_rule(x, grid, mode, padding_mode, aligned(align_corners))
     upstream, needs = floats(BACKWARD, "dy", dy), flags(needs, 2)
-    one_dtype(BACKWARD, ("dy", "x"), (upstream, image))
+    same_dtypes(BACKWARD, ("dy", "x"), (upstream, image))
     shape = result_shape(image, places)
     check_gradient(upstream, shape)
     dx = np.empty(image.shape if needs[0] else of_no_size(image.shape), image.dtype)

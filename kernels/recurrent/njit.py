@@ -4,23 +4,13 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._njit import in_njit
-from kernels._njit_checks import floats
+from kernels._njit_checks import floats, same_dtypes
 from kernels._njit_errors import failed
 from kernels._njit_sizes import choice
 from kernels.recurrent import cells, functions
 from kernels.recurrent import njit_arguments as arguments
 from kernels.recurrent.gates import GATES, GRU, LSTM, RNN_RELU, RNN_TANH, TERMS
-from kernels.recurrent.njit_arguments import (
-    extended,
-    known,
-    optional,
-    pair,
-    plain,
-    required,
-    same_dtypes,
-    shaped,
-    state,
-)
+from kernels.recurrent.njit_arguments import extended, known, optional, pair, plain, required, shaped, state
 from kernels.recurrent.njit_driver import differentiate, gradients, run, run_cell
 
 # --- forward ---------------------------------------------------------------------------------------------------------

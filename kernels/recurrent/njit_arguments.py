@@ -6,7 +6,7 @@ import numpy as np
 from numba import types
 
 from kernels._jit import jit
-from kernels._njit_checks import floats, indices, no_overlap, output
+from kernels._njit_checks import floats, indices, no_overlap, optional_floats, output, same_dtypes
 from kernels._njit_errors import Value, _check, failed, text_of, type_name
 
 
@@ -24,29 +24,6 @@ class Layer(NamedTuple):
 
 
 # --- arrays ----------------------------------------------------------------------------------------------------------
-
-
-@_check
-def same_dtypes(operation, names, arrays):
-    """TypeError unless all arrays of a tuple, some of which may be None, have one dtype."""
-    found = [(name.literal_value, x.dtype) for name, x in zip(names, arrays, strict=True) if x != types.none]
-    if len({dtype for _, dtype in found}) == 1:
-        return lambda operation, names, arrays: None
-    listed = ", ".join(f"{name} is {dtype}" for name, dtype in found)
-    message = f"{text_of('operation', operation)}: dtypes differ: {listed}"
-
-    def code(operation, names, arrays):
-        raise TypeError(message)
-
-    return code
-
-
-@_check
-def optional_floats(operation, name, x):
-    """`floats`; None stays None."""
-    if isinstance(x, types.NoneType):
-        return lambda operation, name, x: None
-    return lambda operation, name, x: floats(operation, name, x)
 
 
 @_check
