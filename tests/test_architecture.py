@@ -155,11 +155,12 @@ MAX_PARAMETERS, MAX_LINES, MAX_FILE_LINES = 8, 60, 400
 AXES = {
     "stride", "padding", "kernel", "dilation", "counts", "sizes", "shape", "region", "regions", "extents", "taps",
     "first", "start", "origin", "seen", "lengths", "rounds", "rows", "steps", "strides", "tap_strides", "block",
-    "extent", "largest", "outputs", "tiles", "indices", "triple", "given",
+    "extent", "largest", "outputs", "tiles", "indices", "triple", "given", "every", "step",
     "query", "key", "value",  # shapes, where they are subscripted
 }  # fmt: skip
 # One for each array element, gradient, gate, tile height, source of an elementwise loop, nested loop, or channel:
 ALIKE = {"x", "needs", "z", "from_x", "from_h", "bias_hh", "HEIGHTS", "sources", "counts", "each", "initial"}
+ALIKE |= {"gradients"}
 
 
 @functools.cache
@@ -172,8 +173,10 @@ def functions(module):
 
 
 def is_public(module, node):
+    """Whether a function has a public signature: it is public, or what a public one is in jitted code."""
     public = getattr(kernels, node.name, None)
-    return node in trees()[module].body and getattr(public, "__module__", None) == module
+    is_entry = any(isinstance(each, ast.Call) and ast.unparse(each.func) == "in_njit" for each in node.decorator_list)
+    return is_entry or (node in trees()[module].body and getattr(public, "__module__", None) == module)
 
 
 def parameters(node):
@@ -213,11 +216,13 @@ def offences():
     """The `OFFENCES` of each kind, each with its location.
 
     A numeric field is a subscript ``name[3]`` for which a NamedTuple would have a name. Excepted are tuples of elements
-    of one kind (`AXES`, `ALIKE`), and the first or last element if no other is ever accessed by a literal index.
+    of one kind (`AXES`, `ALIKE`), and the first or last element if no other is ever accessed by a literal index; and
+    the entries for jitted code, whose tuples are shapes and what they make of them.
     """
     found = {kind: [] for kind in OFFENCES}
     many, long, files, skips, fields = found.values()
-    subscripts = [(module, *each) for module in kernel_modules() for each in numbered(module)]
+    plain = [module for module in kernel_modules() if not module.rpartition(".")[2].lstrip("_").startswith("njit")]
+    subscripts = [(module, *each) for module in plain for each in numbered(module)]
     sequences = {name for _, name, number, _ in subscripts} - {
         name for _, name, number, _ in subscripts if number not in (0, -1)
     }

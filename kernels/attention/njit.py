@@ -39,9 +39,22 @@ def _threads(q, k, v):
 
 @in_njit(functions.scaled_dot_product_attention)
 def _attention(
-    query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa,
-    causal_offset, window, softcap, alibi, seed, lse, out,
-):  # fmt: skip
+    query,
+    key,
+    value,
+    attn_mask,
+    dropout_p,
+    is_causal,
+    scale,
+    enable_gqa,
+    causal_offset,
+    window,
+    softcap,
+    alibi,
+    seed,
+    lse,
+    out,
+):
     given = readable(FORWARD, "query", query), readable(FORWARD, "key", key), readable(FORWARD, "value", value)
     same_dtypes(FORWARD, ("query", "key", "value"), given)
     x, y, z = operands_of(FORWARD, given[0], like_any(given[1], given[0]), like_any(given[2], given[0]), enable_gqa)
@@ -77,9 +90,24 @@ def _attention(
 
 @in_njit(functions.scaled_dot_product_attention_backward)
 def _attention_backward(
-    dout, query, key, value, out, lse, attn_mask, dropout_p, is_causal, scale, enable_gqa,
-    causal_offset, window, softcap, alibi, seed, needs,
-):  # fmt: skip
+    dout,
+    query,
+    key,
+    value,
+    out,
+    lse,
+    attn_mask,
+    dropout_p,
+    is_causal,
+    scale,
+    enable_gqa,
+    causal_offset,
+    window,
+    softcap,
+    alibi,
+    seed,
+    needs,
+):
     needs = flags(needs, 4)
     given = readable(BACKWARD, "query", query), readable(BACKWARD, "key", key), readable(BACKWARD, "value", value)
     same_dtypes(BACKWARD, ("query", "key", "value"), given)

@@ -108,10 +108,10 @@ def _three_axes(sizes, kernel, stride, padding, dilation, outputs):
 
 def join_rows(outer, middle, inner):
     """The fields of a geometry along each axis, with fewer axes where rows can be joined."""
-    while inner[1] == 1 and inner[2] == 1 and inner[3] == 0:
+    while True:
         # a last axis with one tap, all of it: its rows, end to end, are one long row, whose taps lie `row` apart
-        (size, kernel, stride, padding, dilation, outputs), row = middle, inner[0]
-        if stride > 1 or row != inner[5] or size == outputs == 1:
+        (row, taps, step, before, _, of_row), (size, kernel, stride, padding, dilation, outputs) = inner, middle
+        if taps > 1 or step > 1 or before > 0 or stride > 1 or row != of_row or size == outputs == 1:
             break
         inner = size * row, kernel, stride, padding * row, dilation * row if kernel > 1 else 1, outputs * row
         outer, middle = (1, 1, 1, 0, 1, 1), outer
@@ -161,7 +161,8 @@ def gather_plans(geometry):
     no tap reads has 0 taps.
     """
     axes = zip(*geometry, strides_of(geometry.sizes), strides_of(geometry.kernel), strict=True)
-    phases = [[phase_of(first, axis) for first in range(min(axis[2], axis[0]))] for axis in axes]
+    counts = map(min, geometry.stride, geometry.sizes)
+    phases = [[phase_of(first, axis) for first in range(count)] for axis, count in zip(axes, counts, strict=True)]
     for outer, middle, inner in itertools.product(*phases):
         yield plan_of_phases(geometry, outer, middle, inner)
 

@@ -238,18 +238,16 @@ def update(operation, loops, names, optional=()):
     run, fill = by_address(loops, f"{operation} loops"), _columns(operation, names)
     of_grads, of_params = listed(operation, "grads"), listed(operation, "params")
     check_first, count = _first_param(operation), STATE + len(names)
-    of_states = [listed(operation, name, name in optional) for name in names]
-    first, second, third = (of_states * 3)[:3]
+    first, second, third = ([listed(operation, name, name in optional) for name in names] * 3)[:3]
     twice = f"{operation}: params has the same array twice"
+
+    def refused(lists, wanted, options):
+        of_params(lists[0], 0)
+        of_grads(lists[1], 0)
 
     @_check
     def all_of(lists, wanted, options):
         if not is_list(lists[0]) or not is_list(lists[1]):
-
-            def refused(lists, wanted, options):
-                of_params(lists[0], 0)
-                of_grads(lists[1], 0)
-
             return refused
 
         def code(lists, wanted, options):
