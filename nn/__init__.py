@@ -37,6 +37,7 @@ from nn import (
 from nn.activation import *
 from nn.adaptive import AdaptiveLogSoftmaxWithLoss
 from nn.attention import MultiheadAttention
+from nn.compilation import Compiled, CompileError, compile
 from nn.containers import ModuleDict, ModuleList, Sequential
 from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nn.device import device

@@ -1,0 +1,228 @@
+"""Tests of nn.compile: the same bits as the model, the source a person would write, and what cannot be compiled."""
+
+import numba
+import numpy as np
+import pytest
+
+import nn
+from nn import functional as F
+
+
+class LeNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(1, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
+        self.fc1, self.fc2, self.fc3 = nn.Linear(400, 120), nn.Linear(120, 84), nn.Linear(84, 10)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        x = x.flatten(1)
+        return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x)))))
+
+
+class Block(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm1, self.norm2 = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
+
+    def forward(self, x):
+        return F.relu(x + self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x))))))
+
+
+class GPT(nn.Module):
+    def __init__(self, vocabulary=50, width=32, heads=4, length=16):
+        super().__init__()
+        self.heads = heads
+        self.tokens, self.places = nn.Embedding(vocabulary, width), nn.Parameter(nn.randn(length, width))
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.head, self.dropout = nn.Linear(width, vocabulary, bias=False), nn.Dropout(0.1)
+
+    def forward(self, ids):
+        B, T = ids.shape
+        x = self.dropout(self.tokens(ids) + self.places[:T])
+        q, k, v = (each.reshape(B, T, self.heads, -1).transpose(1, 2) for each in self.qkv(self.norm1(x)).chunk(3, -1))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(y.transpose(1, 2).contiguous().view(B, T, -1))
+        x = x + self.down(F.gelu(self.up(self.norm2(x))))
+        return self.head(x) * 0.5
+
+
+def mlp():
+    return nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 2))
+
+
+def residual():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), Block(8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+
+
+MODELS = {
+    "mlp": (mlp, lambda: nn.randn(3, 4)),
+    "lenet": (LeNet, lambda: nn.randn(2, 1, 28, 28)),
+    "residual": (residual, lambda: nn.randn(2, 3, 12, 12)),
+    "gpt": (GPT, lambda: nn.randint(0, 50, (2, 16))),
+}
+
+
+def made(name):
+    nn.manual_seed(0)
+    model, inputs = MODELS[name][0](), MODELS[name][1]()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):  # not the 0 and 1 that they begin with
+            module.running_mean.array[...] = nn.randn(module.num_features).array
+            module.running_var.array[...] = nn.rand(module.num_features).array + 0.5
+    return model.eval(), inputs
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_same_bits_as_the_model(name):
+    model, x = made(name)
+    compiled = nn.compile(model, x)
+    with nn.no_grad():
+        expected = model(x)
+    result = compiled(x)
+    assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(result.array, expected.array)
+
+
+def test_source_of_lenet():
+    model, x = made("lenet")
+    assert (
+        nn.compile(model, x).source
+        == """
+def le_net(x, weights):
+    (
+        conv1_weight, conv1_bias, conv2_weight, conv2_bias, fc1_weight, fc1_bias, fc2_weight, fc2_bias,
+        fc3_weight, fc3_bias
+    ) = weights
+    conv2d_1 = conv2d(x, conv1_weight, conv1_bias, padding=2, activation="relu")  # (2, 6, 28, 28)
+    max_pool2d_2 = max_pool2d(conv2d_1, 2)  # (2, 6, 14, 14)
+    conv2d_3 = conv2d(max_pool2d_2, conv2_weight, conv2_bias, activation="relu")  # (2, 16, 10, 10)
+    max_pool2d_4 = max_pool2d(conv2d_3, 2)  # (2, 16, 5, 5)
+    flatten_5 = max_pool2d_4.reshape((2, 400))  # (2, 400)
+    linear_6 = linear(flatten_5, fc1_weight, fc1_bias, activation="relu")  # (2, 120)
+    linear_7 = linear(linear_6, fc2_weight, fc2_bias, activation="relu")  # (2, 84)
+    linear_8 = linear(linear_7, fc3_weight, fc3_bias)  # (2, 10)
+    return linear_8""".lstrip("\n")
+    )
+
+
+def test_function_in_jitted_code():
+    model, x = made("mlp")
+    compiled = nn.compile(model, x)
+    function, weights = compiled.function, compiled.weights
+
+    @numba.njit
+    def repeated(x, weights, times):
+        total = np.zeros((3, 2), np.float32)
+        for _ in range(times):
+            total += function(x, weights)
+        return total
+
+    with nn.no_grad():
+        expected = model(x).array
+    np.testing.assert_array_equal(repeated(x.array, weights, 2), expected + expected)
+
+
+def test_weights_are_those_of_now():
+    model, x = made("mlp")
+    compiled = nn.compile(model, x)
+    with nn.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(0.5)
+        expected = model(x).array
+    np.testing.assert_array_equal(compiled(x).array, expected)
+
+
+def test_other_shapes():
+    model, _ = made("mlp")
+    compiled = nn.compile(model, nn.zeros(1, 4))
+    with nn.no_grad():
+        x = nn.randn(5, 4)
+        np.testing.assert_array_equal(compiled(x).array, model(x).array)
+    fixed = nn.compile(model, nn.zeros(1, 4), shapes="raise")
+    with pytest.raises(ValueError, match=r"expected inputs \(1, 4\) float32, got \(5, 4\) float32"):
+        fixed(x)
+    with pytest.raises(TypeError, match=r"expected inputs \(1, 4\) float32, got \(1, 4\) float64"):
+        fixed(nn.zeros(1, 4, dtype=nn.float64))
+    with pytest.raises(TypeError, match="expected 1 inputs, got 2"):
+        fixed(x, x)
+
+
+def test_nothing_of_the_model_changes():
+    model, x = made("residual")
+    before = {name: value.array.copy() for name, value in model.state_dict().items()}
+    methods = dict(vars(nn.Tensor))
+    nn.compile(model, x)
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value.array, before[name])
+    assert dict(vars(nn.Tensor)) == methods
+
+
+class Body(nn.Module):
+    """A model whose forward is given."""
+
+    def __init__(self, forward):
+        super().__init__()
+        self.linear, self._forward = nn.Linear(4, 4), forward
+
+    def forward(self, x):
+        return self._forward(self, x)
+
+
+def reading(self, x):
+    return self.linear(x) if float(x.sum()) > 0 else x
+
+
+def in_place(self, x):
+    y = self.linear(x)
+    y.add_(1)
+    return y
+
+
+def constant(self, x):
+    return x + nn.Tensor(np.ones(4, np.float32))
+
+
+def unknown(self, x):
+    return nn.topk(x, 2)[0]
+
+
+def outside(self, x):
+    return nn.Tensor(np.tanh(x.array))
+
+
+def returns_a_number(self, x):
+    return 3
+
+
+@pytest.mark.parametrize(
+    ("forward", "message"),
+    [
+        (reading, r"float at test_compilation.py:\d+ reads the value of a tensor"),
+        (in_place, r"add_ at test_compilation.py:\d+ changes a tensor in place"),
+        (constant, "neither an input, a parameter or a buffer"),
+        (unknown, r"topk at test_compilation.py:\d+ is not among the operations that can be compiled"),
+        (outside, "neither an input, a parameter or a buffer"),
+        (returns_a_number, "the model returns int; it must return tensors"),
+    ],
+)
+def test_what_cannot_be_compiled(forward, message):
+    with pytest.raises(nn.CompileError, match=message):
+        nn.compile(Body(forward).eval(), nn.randn(2, 4))
+
+
+def test_bad_arguments():
+    model, x = made("mlp")
+    with pytest.raises(TypeError, match="nn.compile: model must be a Module, got function"):
+        nn.compile(lambda x: x, x)
+    with pytest.raises(ValueError, match="nn.compile: the model must be in evaluation mode"):
+        nn.compile(mlp(), x)
+    with pytest.raises(ValueError, match="nn.compile: needs example inputs"):
+        nn.compile(model)
+    with pytest.raises(ValueError, match="nn.compile: shapes must be 'recompile' or 'raise', got 'any'"):
+        nn.compile(model, x, shapes="any")
