@@ -1,7 +1,5 @@
 """`Tensor` as users know it: the operations of `nn.operations` as its methods and operators."""
 
-import math
-
 import numpy as np
 
 from nn import constructors, random
@@ -37,9 +35,8 @@ from nn.operations import (
     sparse,
     strides,
 )
-from nn.operations.arguments import sizes_of
 from nn.operations.in_place import in_place
-from nn.storage import Memory, Tensor
+from nn.storage import Tensor
 
 METHODS = (
     *(register_hook, retain_grad),
@@ -195,23 +192,9 @@ def fill_diagonal_(input, fill_value, wrap=False):
     return input.masked_fill_(mask, fill_value)
 
 
-def resize_(input, *sizes, memory_format=layout.contiguous_format):
-    """Change the shape in place; elements beyond the former ones are arbitrary. RuntimeError if it needs a gradient."""
-    if input._requires_grad:
-        raise RuntimeError("resize_: a tensor that requires a gradient cannot be resized; use reshape or pad")
-    shape, old = sizes_of(sizes), input.array
-    if old.size == math.prod(shape):
-        input.array = old.reshape(shape)
-    else:
-        input.array, input._memory, input._base = np.empty(shape, old.dtype), Memory(), None
-        kept = min(old.size, input.array.size)
-        input.array.reshape(-1)[:kept] = old.reshape(-1)[:kept]
-    return input
-
-
 def resize_as_(input, tensor, memory_format=layout.contiguous_format):
     """Change the shape in place to that of another tensor: see `resize_`."""
-    return resize_(input, tensor.array.shape)
+    return strides.resize_(input, tensor.array.shape)
 
 
 def split(input, split_size, dim=0):
@@ -231,6 +214,6 @@ def iterate(input):
     return (input[i] for i in range(len(input.array)))
 
 
-for function in (copy_, fill_, zero_, fill_diagonal_, resize_, resize_as_, split, where):
+for function in (copy_, fill_, zero_, fill_diagonal_, resize_as_, split, where):
     setattr(Tensor, function.__name__, function)
 Tensor.backward, Tensor.__iter__ = backward_from, iterate

@@ -12,6 +12,7 @@ from nn.operations.layout import storage_offset as offset_of
 from nn.operations.layout import storage_start
 from nn.operations.orders import swapaxes, swapdims, t, transpose
 from nn.operations.shapes import squeeze, unsqueeze
+from nn.storage import Memory
 from nn.tape import base_of, record, record_linear
 
 __all__ = ["as_strided"]
@@ -126,21 +127,25 @@ t_, transpose_, swapaxes_, swapdims_ = _own(t), _own(transpose), _own(swapaxes),
 
 
 def resize_(input, *sizes, memory_format="contiguous_format"):
-    """Give the tensor itself another shape of as many elements.
+    """Give the tensor itself another shape: with as many elements on the same memory, else on memory of its own, to
+    which as many elements as fit are copied; those beyond them are arbitrary.
 
     Raises
     ------
     RuntimeError
         It requires a gradient.
     ValueError
-        The number of elements differs (a tensor's memory does not grow), or the elements are not contiguous.
+        The elements are not contiguous.
     """
     shape, x = tuple(sizes_of(sizes)), input.array
     if input._requires_grad:
         raise RuntimeError("resize_: a tensor that requires a gradient keeps its shape; use reshape()")
-    if math.prod(shape) != x.size:
-        raise ValueError(f"resize_: {x.size} elements do not become {shape}, x is {x.shape}; make one by new_empty()")
     if not x.flags.c_contiguous:
         raise ValueError(f"resize_: the elements of x, {x.shape}, are not contiguous; use reshape()")
-    input.array = x.reshape(shape)
+    if math.prod(shape) == x.size:
+        input.array = x.reshape(shape)
+        return input
+    input.array, input._memory, input._base = np.empty(shape, x.dtype), Memory(), None
+    kept = min(x.size, input.array.size)
+    input.array.reshape(-1)[:kept] = x.reshape(-1)[:kept]
     return input
