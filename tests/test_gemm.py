@@ -326,6 +326,18 @@ def test_backward_errors(error, message, dy):
         kernels.matmul_backward(dy, *FLOATS)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "rule"),
+    [
+        ((2, 3, 4), (3, 4, 5), "batch dimensions do not broadcast"),
+        ((), (4,), "operands must have at least one dimension"),
+    ],
+)
+def test_backward_refuses_shapes_without_a_product(a, b, rule):
+    with pytest.raises(ValueError, match=rf"^matmul_backward: {rule}: a is {re.escape(str(a))}"):
+        kernels.matmul_backward(np.ones(()), np.ones(a), np.ones(b))
+
+
 @pytest.mark.parametrize(("a", "b"), [((3, 1), (4, 5)), ((3, 4), (1, 5)), ((1,), (4, 5)), ((2, 3, 1), (4, 5))])
 @pytest.mark.parametrize("needs", [(True, False), (False, True)])
 def test_backward_refuses_inner_dimensions_that_would_broadcast(a, b, needs):

@@ -292,7 +292,8 @@ def _backward(arrays, preactivation, activation, gradients, needs):
         for first in range(0, M, block):
             stop = min(first + block, M)
             mode, count = ADD if first else STORE, stop - first
-            hidden, dh, dlast = scratch[0][:count], scratch[1][:count], scratch[parts][:count]
+            hidden, dz_blocks = scratch[0][:count], scratch[1:]
+            dh, dlast = dz_blocks[0][:count], dz_blocks[parts - 1][:count]
             product(any_layout(dy[first:stop]), any_layout(weight2), none, STORE, dh)
             z, last = preactivation[0][first:stop], preactivation[parts - 1][first:stop]
             differentiate(z, last, dh, dlast, hidden)
@@ -301,7 +302,7 @@ def _backward(arrays, preactivation, activation, gradients, needs):
             if needs[4]:
                 _add_sums(dy[first:stop], dbias2)
             for part in range(parts):
-                dz, units = scratch[1 + part][:count], slice(part * H, (part + 1) * H)
+                dz, units = dz_blocks[part][:count], slice(part * H, (part + 1) * H)
                 if needs[1]:
                     product(any_layout(dz.T), any_layout(x[first:stop]), none, mode, dweight1[units])
                 if needs[2]:

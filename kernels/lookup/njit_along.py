@@ -133,9 +133,10 @@ def _scatter_from(operation, how, into, dim, index, src, out, identity):
     checked_first = not isinstance(out, types.NoneType)  # else the result is not yet anybody's
 
     def code(operation, how, into, dim, index, src, out, identity):
-        values = source(operation, src, into[0], index)
+        result, _ = into
+        values = source(operation, src, result, index)
         if checked_first:
-            within(operation, "index", index, into[0].shape[dim])
+            within(operation, "index", index, result.shape[dim])
         scatter_into(operation, how, into, dim, index, values, identity)
 
     return code
@@ -238,7 +239,8 @@ def _add_rows(operation, into, x, dim, index, source, alpha):
             for j in range(m):
                 spread[:, j, :] = index[j]
             terms = source if alpha != 0 else np.zeros(source.shape, np.bool_)
-            scatter_into(operation, "sum", (at_least_1d(into[0]), into[1]), dim, each, terms.reshape(-1), None)
+            result, initial = into
+            scatter_into(operation, "sum", (at_least_1d(result), initial), dim, each, terms.reshape(-1), None)
 
         return of_bool
     if x.dtype != source.dtype:  # refused already

@@ -241,7 +241,8 @@ def _weight_gradient(dy, table, packed, mode, indices, flags):
         return refused
 
     def of_largest(dy, table, packed, mode, indices, flags):
-        if not flags[0]:
+        needed, _ = flags
+        if not needed:
             return absent(2, dy)
         dweight, work = np.zeros(table.shape, dy.dtype), packed.rows.size * table.shape[1]
         if work:
@@ -251,14 +252,15 @@ def _weight_gradient(dy, table, packed, mode, indices, flags):
         return dweight
 
     def of_sums(dy, table, packed, mode, indices, flags):
-        if not flags[0]:
+        needed, average = flags
+        if not needed:
             return absent(2, dy)
         work = packed.rows.size * table.shape[1]
         if work == 0:
             return np.zeros(table.shape, dy.dtype)
         zeroed = is_zeroed(table.shape, dy.itemsize)
         dweight = np.zeros(table.shape, dy.dtype) if zeroed else np.empty(table.shape, dy.dtype)
-        add_bags(dy, packed.rows, packed.bags, packed.factors, flags[1], zeroed, dweight, threads_for(work, 0))
+        add_bags(dy, packed.rows, packed.bags, packed.factors, average, zeroed, dweight, threads_for(work, 0))
         return dweight
 
     return of_largest if word == "max" else of_sums

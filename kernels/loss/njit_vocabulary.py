@@ -169,10 +169,10 @@ def _receivers(operation, x, gradients, reduction, problem):
     needs = tuple(not isinstance(each, types.NoneType) for each in gradients)
 
     def code(operation, x, gradients, reduction, problem):
-        W = problem.linear_weight
-        dx = _each(operation, "the gradient of x", gradients[0], floats(operation, "x", x).shape, problem)
-        dweight = _each(operation, "the gradient of linear_weight", gradients[1], W.shape, problem)
-        dbias = _each(operation, "the gradient of linear_bias", gradients[2], (W.shape[0],), problem)
+        W, (given_x, given_weight, given_bias) = problem.linear_weight, gradients
+        dx = _each(operation, "the gradient of x", given_x, floats(operation, "x", x).shape, problem)
+        dweight = _each(operation, "the gradient of linear_weight", given_weight, W.shape, problem)
+        dbias = _each(operation, "the gradient of linear_bias", given_bias, (W.shape[0],), problem)
         return (dx.reshape(-1), dweight, dbias), needs
 
     return code
@@ -187,7 +187,8 @@ def _run(problem, target, losses, dlosses, gradients, needs):
     rows, W, bias, _, _ = problem
     N, C = rows.shape[0], W.shape[0]
     if N == 0:
-        for each in (gradients[0], gradients[1].reshape(-1), gradients[2]):
+        dx, dweight, dbias = gradients
+        for each in (dx, dweight.reshape(-1), dbias):
             each[:] = 0
         return
     blocks = (N + max(SCRATCH // (C * rows.itemsize), MR) - 1) // max(SCRATCH // (C * rows.itemsize), MR)
@@ -318,14 +319,14 @@ def _gradients(given, problem, target, reduction, gradients, needs):
 
     def multiplied(given, problem, target, reduction, gradients, needs):
         dy, x = given
-        arrays, present = _receivers(name, x, gradients, reduction, problem)
+        (dx, dweight, dbias), _ = _receivers(name, x, gradients, reduction, problem)
         divisor = divisor_of(target.index_weight, reduction)
         gradients_of(name, dy, problem.rows, _shape_of(x), reduction, divisor)
         scale = floats(name, "dy", dy).reshape(-1)[0]
         if scale != 1:
-            scale_all(arrays[0], scale)
-            scale_all(arrays[1].reshape(-1), scale)
-            scale_all(arrays[2], scale)
+            scale_all(dx, scale)
+            scale_all(dweight.reshape(-1), scale)
+            scale_all(dbias, scale)
         return gradients
 
     return multiplied

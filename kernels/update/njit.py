@@ -55,7 +55,8 @@ def _adam_constants(operation, step, lr, betas, eps, weight_decay):
         _not_negative(operation, "eps", eps)
         _not_negative(operation, "weight_decay", weight_decay)
         _from_one(operation, step)
-        beta1, beta2 = float(betas[0]), float(betas[1])
+        first, second = betas
+        beta1, beta2 = float(first), float(second)
         if not (beta1 >= 0 and beta1 < 1 and beta2 >= 0 and beta2 < 1):
             raise Value(message, betas)
         step_size, root_scale = _scales(float(step), float(lr), beta1, beta2)

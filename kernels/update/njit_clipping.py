@@ -89,20 +89,20 @@ def _checked(i, arrays, state):
 
 @_check
 def _into(i, arrays, state):
-    """A column of the table, for a gradient of the dtype of `spare`. The state is ``(table, spare, places)``: places[0]
-    is the next column, places[1] the next element of `spare`, which holds copies of arrays with gaps."""
-    x, spare = arrays[0], state[1]
+    """A column of the table, for a gradient of the dtype of `spare`. The state is ``(table, spare, following, used)``:
+    following[0] is the next column, used[0] the next element of `spare`, which holds copies of arrays with gaps."""
+    x, (_, spare, _, _) = arrays[0], state
     if getattr(x, "dtype", None) != spare.dtype:
         return lambda i, arrays, state: None
 
     def code(i, arrays, state):
-        table, spare, places = state
-        x, column = arrays[0], places[0]
-        places[0] += 1
+        table, spare, following, used = state
+        x, column = arrays[0], following[0]
+        following[0] += 1
         table[SIZE, column], table[ARRAY, column] = x.size, address(x)
         if not _is_packed(x):
-            start = places[1]
-            places[1] += x.size
+            start = used[0]
+            used[0] += x.size
             spare[start : start + x.size] = x.copy().reshape(-1)
             table[ARRAY, column] = address(spare) + start * spare.itemsize
 
@@ -117,10 +117,10 @@ def _back(i, arrays, state):
         return lambda i, arrays, state: None
 
     def code(i, arrays, state):
-        (spare, places), x = state, arrays[0]
+        (spare, used), x = state, arrays[0]
         if not _is_packed(x):
-            start = places[1]
-            places[1] += x.size
+            start = used[0]
+            used[0] += x.size
             x[...] = spare[start : start + x.size].reshape(x.shape)
 
     return code
@@ -128,11 +128,13 @@ def _back(i, arrays, state):
 
 @_check
 def _count(i, arrays, state):
-    if getattr(arrays[0], "dtype", None) != state[1].dtype:
+    _, like = state
+    if getattr(arrays[0], "dtype", None) != like.dtype:
         return lambda i, arrays, state: None
 
     def code(i, arrays, state):
-        state[0][0] += 1
+        count, _ = state
+        count[0] += 1
 
     return code
 
@@ -146,7 +148,7 @@ def _tables(grads, copied, like):
     count = np.zeros(1, np.int64)
     count_all((grads,), (count, like))
     table, spare = np.zeros((2, count[0]), np.int64), np.empty(copied, like.dtype)
-    into_table((grads,), (table, spare, np.zeros(2, np.int64)))
+    into_table((grads,), (table, spare, np.zeros(1, np.int64), np.zeros(1, np.int64)))
     return table, spare
 
 
@@ -252,4 +254,4 @@ def _scale(grads, table, spare, factors):
     scale_by(table, spare[:0], factor, threads)
     if more != 1.0:
         scale_by(table, spare[:0], more, threads)
-    back_from((grads,), (spare, np.zeros(2, np.int64)))
+    back_from((grads,), (spare, np.zeros(1, np.int64)))

@@ -69,14 +69,16 @@ def _elements(lists, i):
     """Element i of one, three or five lists."""
     if len(lists) == 1:
         return lambda lists, i: (_element(lists[0], i),)
-    if len(lists) == 3:
-        return lambda lists, i: (_element(lists[0], i), _element(lists[1], i), _element(lists[2], i))
 
-    def code(lists, i):
-        first, second = (_element(lists[0], i), _element(lists[1], i)), (_element(lists[2], i), _element(lists[3], i))
-        return first[0], first[1], second[0], second[1], _element(lists[4], i)
+    def of_three(lists, i):
+        a, b, c = lists
+        return _element(a, i), _element(b, i), _element(c, i)
 
-    return code
+    def of_five(lists, i):
+        a, b, c, d, e = lists
+        return _element(a, i), _element(b, i), _element(c, i), _element(d, i), _element(e, i)
+
+    return of_three if len(lists) == 3 else of_five
 
 
 def listed(operation, name, optional=False):

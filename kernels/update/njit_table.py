@@ -108,36 +108,40 @@ def _columns(operation, names):
     first, second, third = (of_states * 3)[:3]
 
     @_check
+    def begin(i, p, g, state):
+        def code(i, p, g, state):
+            data, _, like, spare, used = state
+            data[PARAM, i] = param(i, p, p, like)
+            data[SIZE, i] = p.size
+            data[GRAD, i] = gradient(i, g, p, like, spare, used)
+
+        return code
+
+    @_check
     def visit(i, arrays, state):
-        if isinstance(arrays[1], types.NoneType):
+        _, g, *_ = arrays
+        if isinstance(g, types.NoneType):
             return lambda i, arrays, state: None
 
-        def code(i, arrays, state):
-            data, wanted, like, spare, used = state
-            p = arrays[0]
-            data[PARAM, i] = param(i, p, p, like)
-            data[SIZE, i] = p.size
-            data[GRAD, i] = gradient(i, arrays[1], p, like, spare, used)
-            if wanted[0]:
-                data[STATE, i] = first(i, arrays[2], p, like)
+        def with_one(i, arrays, state):
+            data, (wanted,), like, _, _ = state
+            p, g, one = arrays
+            begin(i, p, g, state)
+            if wanted:
+                data[STATE, i] = first(i, one, p, like)
 
-        if len(names) == 1:
-            return code
+        def with_three(i, arrays, state):
+            data, (wants_one, wants_two, wants_three), like, _, _ = state
+            p, g, one, two, three = arrays
+            begin(i, p, g, state)
+            if wants_one:
+                data[STATE, i] = first(i, one, p, like)
+            if wants_two:
+                data[STATE + 1, i] = second(i, two, p, like)
+            if wants_three:
+                data[STATE + 2, i] = third(i, three, p, like)
 
-        def with_more(i, arrays, state):
-            data, wanted, like, spare, used = state
-            p = arrays[0]
-            data[PARAM, i] = param(i, p, p, like)
-            data[SIZE, i] = p.size
-            data[GRAD, i] = gradient(i, arrays[1], p, like, spare, used)
-            if wanted[0]:
-                data[STATE, i] = first(i, arrays[2], p, like)
-            if wanted[1]:
-                data[STATE + 1, i] = second(i, arrays[3], p, like)
-            if wanted[2]:
-                data[STATE + 2, i] = third(i, arrays[4], p, like)
-
-        return with_more
+        return with_one if len(names) == 1 else with_three
 
     return over(visit)
 
@@ -232,28 +236,69 @@ def _has_twice(data):
     return False
 
 
-def update(operation, loops, names, optional=()):
-    """``update(lists, wanted, options)`` for jitted code, what `parameters.update` does; `names` are the states', of
-    which those in `optional` may be None, and `wanted` says which of them there are."""
-    run, fill = by_address(loops, f"{operation} loops"), _columns(operation, names)
-    of_grads, of_params = listed(operation, "grads"), listed(operation, "params")
-    check_first, count = _first_param(operation), STATE + len(names)
-    first, second, third = ([listed(operation, name, name in optional) for name in names] * 3)[:3]
-    twice = f"{operation}: params has the same array twice"
+def _lists(operation, names, optional):
+    """``check(lists, wanted)`` for jitted code: lists of as many arrays as there are parameters."""
+    of_grads, of_states = listed(operation, "grads"), [listed(operation, name, name in optional) for name in names]
+    first, second, third = (of_states * 3)[:3]
 
-    def refused(lists, wanted, options):
-        of_params(lists[0], 0)
-        of_grads(lists[1], 0)
+    @_check
+    def check(lists, wanted):
+        def with_one(lists, wanted):
+            (params, grads, one), (wants_one,) = lists, wanted
+            of_grads(grads, len(params))
+            if wants_one:
+                first(one, len(params))
+
+        def with_three(lists, wanted):
+            (params, grads, one, two, three), (wants_one, wants_two, wants_three) = lists, wanted
+            of_grads(grads, len(params))
+            if wants_one:
+                first(one, len(params))
+            if wants_two:
+                second(two, len(params))
+            if wants_three:
+                third(three, len(params))
+
+        return with_one if len(names) == 1 else with_three
+
+    return check
+
+
+@_check
+def _first_two(lists):
+    """The parameters and their gradients."""
+    if len(lists) == 3:
+
+        def of_three(lists):
+            params, grads, _ = lists
+            return params, grads
+
+        return of_three
+
+    def of_five(lists):
+        params, grads, _, _, _ = lists
+        return params, grads
+
+    return of_five
+
+
+def update(operation, loops, names, optional=()):
+    """``update(lists, wanted, options)`` for jitted code, what `parameters.update` does: `lists` are params, grads and
+    the states of these `names`, of which those in `optional` may be None; `wanted` says which states there are."""
+    run, fill = by_address(loops, f"{operation} loops"), _columns(operation, names)
+    of_params, check_lists = listed(operation, "params"), _lists(operation, names, optional)
+    check_first, count = _first_param(operation), STATE + len(names)
+    twice = f"{operation}: params has the same array twice"
 
     @_check
     def all_of(lists, wanted, options):
-        if not is_list(lists[0]) or not is_list(lists[1]):
-            return refused
+        params, *_ = lists
+        if not is_list(params):
+            return lambda lists, wanted, options: of_params(_first_two(lists)[0], 0)
 
         def code(lists, wanted, options):
-            params, grads = lists[0], lists[1]
-            of_grads(grads, len(params))
-            check_states(lists, wanted)
+            check_lists(lists, wanted)
+            params, grads = _first_two(lists)
             check_first(params, grads)
             like = _like(params, grads)
             if like is not None and len(params):
@@ -262,28 +307,13 @@ def update(operation, loops, names, optional=()):
         return code
 
     @_check
-    def check_states(lists, wanted):
-        def one(lists, wanted):
-            if wanted[0]:
-                first(lists[2], len(lists[0]))
-
-        def three(lists, wanted):
-            if wanted[0]:
-                first(lists[2], len(lists[0]))
-            if wanted[1]:
-                second(lists[3], len(lists[0]))
-            if wanted[2]:
-                third(lists[4], len(lists[0]))
-
-        return one if len(names) == 1 else three
-
-    @_check
     def step(lists, wanted, options, like):
         if isinstance(like, types.NoneType):
             return lambda lists, wanted, options, like: None
 
         def code(lists, wanted, options, like):
-            data, spare = np.zeros((count, len(lists[0])), np.int64), _spare(lists[1], like)
+            params, grads = _first_two(lists)
+            data, spare = np.zeros((count, len(params)), np.int64), _spare(grads, like)
             fill(lists, (data, wanted, like, spare, np.zeros(1, np.int64)))
             if _has_twice(data):
                 raise ValueError(twice)
