@@ -108,14 +108,13 @@ def _three_axes(sizes, kernel, stride, padding, dilation, outputs):
 
 def join_rows(outer, middle, inner):
     """The fields of a geometry along each axis, with fewer axes where rows can be joined."""
-    while inner[1] == 1 and inner[2] == 1 and inner[3] == 0:
+    while True:
         # a last axis with one tap, all of it: its rows, end to end, are one long row, whose taps lie `row` apart
-        (size, kernel, stride, padding, dilation, outputs), row = middle, inner[0]
-        if stride > 1 or row != inner[5] or size == outputs == 1:
-            break
+        (size, kernel, stride, padding, dilation, outputs), (row, taps, step, zeros, _, of_row) = middle, inner
+        if taps > 1 or step > 1 or zeros > 0 or stride > 1 or row != of_row or size == outputs == 1:
+            return outer, middle, inner
         inner = size * row, kernel, stride, padding * row, dilation * row if kernel > 1 else 1, outputs * row
         outer, middle = (1, 1, 1, 0, 1, 1), outer
-    return outer, middle, inner
 
 
 def forward_plan(geometry) -> Plan:
@@ -161,9 +160,16 @@ def gather_plans(geometry):
     no tap reads has 0 taps.
     """
     axes = zip(*geometry, strides_of(geometry.sizes), strides_of(geometry.kernel), strict=True)
-    phases = [[phase_of(first, axis) for first in range(min(axis[2], axis[0]))] for axis in axes]
+    counts = phase_counts(geometry)
+    phases = [[phase_of(first, axis) for first in range(count)] for axis, count in zip(axes, counts, strict=True)]
     for outer, middle, inner in itertools.product(*phases):
         yield plan_of_phases(geometry, outer, middle, inner)
+
+
+def phase_counts(geometry) -> tuple:
+    """Phases along each axis."""
+    sizes, stride = geometry.sizes, geometry.stride
+    return min(sizes[0], stride[0]), min(sizes[1], stride[1]), min(sizes[2], stride[2])
 
 
 def phase_of(first, axis) -> _Phase:
