@@ -110,12 +110,11 @@ def join_rows(outer, middle, inner):
     """The fields of a geometry along each axis, with fewer axes where rows can be joined."""
     while True:
         # a last axis with one tap, all of it: its rows, end to end, are one long row, whose taps lie `row` apart
-        (row, taps, step, before, _, of_row), (size, kernel, stride, padding, dilation, outputs) = inner, middle
-        if taps > 1 or step > 1 or before > 0 or stride > 1 or row != of_row or size == outputs == 1:
-            break
+        (size, kernel, stride, padding, dilation, outputs), (row, taps, step, zeros, _, of_row) = middle, inner
+        if taps > 1 or step > 1 or zeros > 0 or stride > 1 or row != of_row or size == outputs == 1:
+            return outer, middle, inner
         inner = size * row, kernel, stride, padding * row, dilation * row if kernel > 1 else 1, outputs * row
         outer, middle = (1, 1, 1, 0, 1, 1), outer
-    return outer, middle, inner
 
 
 def forward_plan(geometry) -> Plan:
@@ -161,10 +160,16 @@ def gather_plans(geometry):
     no tap reads has 0 taps.
     """
     axes = zip(*geometry, strides_of(geometry.sizes), strides_of(geometry.kernel), strict=True)
-    counts = map(min, geometry.stride, geometry.sizes)
+    counts = phase_counts(geometry)
     phases = [[phase_of(first, axis) for first in range(count)] for axis, count in zip(axes, counts, strict=True)]
     for outer, middle, inner in itertools.product(*phases):
         yield plan_of_phases(geometry, outer, middle, inner)
+
+
+def phase_counts(geometry) -> tuple:
+    """Phases along each axis."""
+    sizes, stride = geometry.sizes, geometry.stride
+    return min(sizes[0], stride[0]), min(sizes[1], stride[1]), min(sizes[2], stride[2])
 
 
 def phase_of(first, axis) -> _Phase:

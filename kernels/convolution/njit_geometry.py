@@ -16,25 +16,29 @@ def _three(values, missing):
     if len(values) == 3:
         return lambda values, missing: values
     if len(values) == 2:
-        return lambda values, missing: (missing, values[0], values[1])
-    return lambda values, missing: (missing, missing, values[0])
+        return lambda values, missing: (missing, *values)
+    return lambda values, missing: (missing, missing, *values)
 
 
 @jit
 def _joined(sizes, kernel, stride, padding, dilation, outputs):
     """The geometry of these numbers along three axes."""
-    a, b, c = join_rows(
+    axes = join_rows(
         (sizes[0], kernel[0], stride[0], padding[0], dilation[0], outputs[0]),
         (sizes[1], kernel[1], stride[1], padding[1], dilation[1], outputs[1]),
         (sizes[2], kernel[2], stride[2], padding[2], dilation[2], outputs[2]),
     )
+    depth, height, width = axes
+    size_d, taps_d, step_d, zeros_d, apart_d, outs_d = depth
+    size_h, taps_h, step_h, zeros_h, apart_h, outs_h = height
+    size_w, taps_w, step_w, zeros_w, apart_w, outs_w = width
     return Geometry(
-        (a[0], b[0], c[0]),
-        (a[1], b[1], c[1]),
-        (a[2], b[2], c[2]),
-        (a[3], b[3], c[3]),
-        (a[4], b[4], c[4]),
-        (a[5], b[5], c[5]),
+        (size_d, size_h, size_w),
+        (taps_d, taps_h, taps_w),
+        (step_d, step_h, step_w),
+        (zeros_d, zeros_h, zeros_w),
+        (apart_d, apart_h, apart_w),
+        (outs_d, outs_h, outs_w),
     )
 
 

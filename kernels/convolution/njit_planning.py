@@ -55,6 +55,7 @@ for _function in (
     plan.first_axis_of,
     geometry.join_rows,
     geometry.forward_plan,
+    geometry.phase_counts,
     geometry.phase_of,
     geometry.plan_of_phases,
     geometry.strides_of,
@@ -71,12 +72,12 @@ for _function in (
     row_gradient._height,
     row_gradient.pays,
     weight_gradient.choose_blocks,
-    winograd._count,
     winograd.choose_blocks,
     winograd.fits,
     winograd.pays,
     winograd_gradient.choose_blocks,
     winograd_tiles._size,
+    winograd_tiles.block_count,
     winograd_tiles.evenly,
     winograd_tiles.largest_tiles,
     winograd_tiles.with_tiles,
@@ -136,8 +137,7 @@ def _forward(axes):
 
 @jit
 def _phase_count(axes):
-    sizes, stride = axes.sizes, axes.stride
-    return min(sizes[0], stride[0]), min(sizes[1], stride[1]), min(sizes[2], stride[2])
+    return geometry.phase_counts(axes)
 
 
 @jit(inline=True)
@@ -149,11 +149,11 @@ def _axis(axes, i, out_stride, tap_stride):
 @jit
 def _phase(axes, number):
     """The plan of one phase of a gradient with respect to x: see `geometry.gather_plans`."""
-    _, along_h, along_w = _phase_count(axes)
-    outs, taps = geometry.strides_of(axes.sizes), geometry.strides_of(axes.kernel)
-    depth = geometry.phase_of(number // (along_h * along_w), _axis(axes, 0, outs[0], taps[0]))
-    height = geometry.phase_of(number // along_w % along_h, _axis(axes, 1, outs[1], taps[1]))
-    width = geometry.phase_of(number % along_w, _axis(axes, 2, outs[2], taps[2]))
+    _, along_h, along_w = geometry.phase_counts(axes)
+    strides, taps = geometry.strides_of(axes.sizes), geometry.strides_of(axes.kernel)
+    depth = geometry.phase_of(number // (along_h * along_w), _axis(axes, 0, strides[0], taps[0]))
+    height = geometry.phase_of(number // along_w % along_h, _axis(axes, 1, strides[1], taps[1]))
+    width = geometry.phase_of(number % along_w, _axis(axes, 2, strides[2], taps[2]))
     return geometry.plan_of_phases(axes, depth, height, width)
 
 

@@ -40,6 +40,7 @@ from kernels.convolution.winograd_tiles import (
     Matrices,
     Memory,
     Source,
+    block_count,
     evenly,
     first_of,
     largest_tiles,
@@ -289,7 +290,7 @@ def choose_blocks(plan, side, shape, itemsize, threads) -> Blocks:
     every = max(N, 1), -(-plan.outputs[1] // step_h), -(-plan.outputs[2] // step_w)
     tiles = largest_tiles(every, memory, TILES_BYTES // itemsize)
     if in_rounds:
-        tasks = _count(every, tiles) * groups * panels
+        tasks = block_count(every, tiles) * groups * panels
         part = min((kept - channels) // (math.prod(tiles) * square), tasks // (2 * threads) if threads > 1 else panels)
     else:
         part = kept // C
@@ -297,17 +298,12 @@ def choose_blocks(plan, side, shape, itemsize, threads) -> Blocks:
             threads > 1
             and math.prod(tiles) * square > 4 * MR
             and tiles[1] > 1
-            and _count(every, tiles) * groups < MIN_TASKS
+            and block_count(every, tiles) * groups < MIN_TASKS
         ):
             axis = 0 if tiles[0] > 1 else 1
             tiles = with_tiles(tiles, axis, -(-tiles[axis] // 2))
     outputs = tiles[0], step_h * tiles[1], step_w * tiles[2]
     return Blocks(outputs, channels, evenly(panels, part) * NR)
-
-
-def _count(every, block):
-    """Blocks in all."""
-    return -(-every[0] // block[0]) * -(-every[1] // block[1]) * -(-every[2] // block[2])
 
 
 def run(x, weight, bias, relu, out, plan, groups, algorithm="winograd2"):

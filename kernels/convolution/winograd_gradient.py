@@ -31,6 +31,7 @@ from kernels.convolution.winograd_tiles import (
     Matrices,
     Memory,
     Source,
+    block_count,
     evenly,
     largest_tiles,
     multiply_places,
@@ -204,17 +205,16 @@ def choose_blocks(plan, shape, itemsize) -> Blocks:
     panels = evenly(-(-M // NR), SUMS_BYTES // (PLACES * channels * NR * itemsize))
     square = along_h * along_w  # dilated tiles come in squares of them, whose outputs are without gaps
 
-    step, tile = (SIDE * along_h, SIDE * along_w), square * PLACES * (channels + panels * NR)
-    memory = Memory(tile, max(channels, NR), 0, step, (2 * along_h, 2 * along_w))
-    every = N, -(-plan.outputs[1] // step[0]), -(-plan.outputs[2] // step[1])
+    steps, tile = (SIDE * along_h, SIDE * along_w), square * PLACES * (channels + panels * NR)
+    memory = Memory(tile, max(channels, NR), 0, steps, (2 * along_h, 2 * along_w))
+    every = N, -(-plan.outputs[1] // steps[0]), -(-plan.outputs[2] // steps[1])
     tiles = largest_tiles(every, memory, TILES_BYTES // itemsize)
     while math.prod(tiles) * square > CHAIN and math.prod(tiles) > 1:  # rounding errors grow along a chain of additions
         axis = 0 if tiles[0] > 1 else 1 if tiles[1] > 1 else 2
         tiles = with_tiles(tiles, axis, -(-tiles[axis] // 2))
     tasks = groups * -(-M // (panels * NR)) * -(-C // channels)
-    count = -(-every[0] // tiles[0]) * -(-every[1] // tiles[1]) * -(-every[2] // tiles[2])
-    splits = max(min(-(-MIN_TASKS // tasks), count // MIN_BLOCKS), 1)
-    outputs = tiles[0], step[0] * tiles[1], step[1] * tiles[2]
+    splits = max(min(-(-MIN_TASKS // tasks), block_count(every, tiles) // MIN_BLOCKS), 1)
+    outputs = tiles[0], steps[0] * tiles[1], steps[1] * tiles[2]
     return Blocks(outputs, channels, panels * NR, splits)
 
 

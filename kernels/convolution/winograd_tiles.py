@@ -129,6 +129,12 @@ def with_tiles(tiles, axis, n):
     return n if axis == 0 else tiles[0], n if axis == 1 else tiles[1], n if axis == 2 else tiles[2]
 
 
+def block_count(every, tiles):
+    """Blocks of so many images, rows and columns of tiles that there are in all."""
+    (N, H, W), (images, rows, columns) = every, tiles
+    return -(-N // images) * -(-H // rows) * -(-W // columns)
+
+
 def largest_tiles(every, memory, limit):
     """How many tiles (of images, rows, columns: `every` at most) a block can have whose size is within `limit`."""
     tiles = 1, 1, 1

@@ -24,14 +24,15 @@ def _forward(operation, like):
     @jit
     def forward(kind, x, initial, weights, biases, reverse, batch_sizes, saved):
         layer, leading = checked(x, weights, reverse, batch_sizes)
+        (bias_ih, bias_hh), (h0, c0), (gates_out, cells_out) = biases, initial, saved
         x, H, batch, P = layer.x, layer.units, layer.sizes[0], layer.weight_hh.shape[1]
-        bias_ih = optional(operation, "bias_ih", biases[0], (gates * H,), x)
-        bias_hh = optional(operation, "bias_hh", biases[1], (gates * H,), x)
-        h = state(operation, "h0", initial[0], (batch, P), x)
-        c = state(operation, "c0", initial[1], (batch, H) if has_cell else (0, 0), x)
+        bias_ih = optional(operation, "bias_ih", bias_ih, (gates * H,), x)
+        bias_hh = optional(operation, "bias_hh", bias_hh, (gates * H,), x)
+        h = state(operation, "h0", h0, (batch, P), x)
+        c = state(operation, "c0", c0, (batch, H) if has_cell else (0, 0), x)
         inputs = x, layer.weight_ih, layer.weight_hh
-        of_gates = arguments.filled(operation, "gates", saved[0], extended(leading, terms * H), inputs)
-        of_cells = arguments.filled(operation, "cells", saved[1], extended(leading, H), inputs)
+        of_gates = arguments.filled(operation, "gates", gates_out, extended(leading, terms * H), inputs)
+        of_cells = arguments.filled(operation, "cells", cells_out, extended(leading, H), inputs)
         y = np.empty(extended(leading, P), x.dtype)
         if y.size:
             results = arguments.by_rows(y, len(x)), of_gates, of_cells
@@ -79,9 +80,10 @@ def _backward(operation, like):
 
     @jit
     def backward(kind, x, initial, weights, given, saved, order, needs):
-        layer, leading = checked(x, weights, order[0], order[1])
+        reverse, batch_sizes = order
+        layer, leading = checked(x, weights, reverse, batch_sizes)
         x, H, batch, P = layer.x, layer.units, layer.sizes[0], layer.weight_hh.shape[1]
-        (dy, dlast), (y, gates, cells), rows = given, saved, len(layer.x)
+        (dy, (dh_n, dc_n)), (y, gates, cells), rows = given, saved, len(layer.x)
         dy = optional(operation, "dy", dy, extended(leading, P), x)
         y = required(operation, "y", y, extended(leading, P), x)
         if has_gates:
@@ -92,9 +94,9 @@ def _backward(operation, like):
             cells = required(operation, "cells", cells, extended(leading, H), x)
         else:
             cells = np.empty(extended(leading, 0), x.dtype)
-        h0, dh = known(operation, "h0", initial[0], (batch, P), x), state(operation, "dh_n", dlast[0], (batch, P), x)
+        h0, dh = known(operation, "h0", initial[0], (batch, P), x), state(operation, "dh_n", dh_n, (batch, P), x)
         of_c = (batch, H) if has_cell else (0, 0)
-        c0, dc = known(operation, "c0", initial[1], of_c, x), state(operation, "dc_n", dlast[1], of_c, x)
+        c0, dc = known(operation, "c0", initial[1], of_c, x), state(operation, "dc_n", dc_n, of_c, x)
         by_rows = arguments.by_rows
         results = by_rows(y, rows), by_rows(gates, rows), by_rows(cells, rows)
         dz = np.empty((rows, terms * H), x.dtype)
@@ -124,7 +126,8 @@ def _lstm_backward(dy, dhx, x, hx, weight_ih, weight_hh, y, gates, cells, weight
     weights, saved = (weight_ih, weight_hh, weight_hr), (y, gates, cells)
     made = _lstm_layer_backward(LSTM, x, initial, weights, given, saved, (reverse, batch_sizes), needs)
     if weight_hr is None:
-        return made[0], made[1], made[2], made[3], made[4], made[5], None
+        dx, dinitial, dweight_ih, dweight_hh, dbias_ih, dbias_hh, _ = made
+        return dx, dinitial, dweight_ih, dweight_hh, dbias_ih, dbias_hh, None
     return made
 
 
@@ -132,7 +135,8 @@ def _lstm_backward(dy, dhx, x, hx, weight_ih, weight_hh, y, gates, cells, weight
 def _gru_backward(dy, dh_n, x, h0, weight_ih, weight_hh, y, gates, reverse, batch_sizes, needs):
     weights, given, saved = (weight_ih, weight_hh, None), (dy, (dh_n, None)), (y, gates, None)
     made = _gru_layer_backward(GRU, x, (h0, None), weights, given, saved, (reverse, batch_sizes), needs)
-    return made[0], made[1][0], made[2], made[3], made[4], made[5]
+    dx, (dh0, _), dweight_ih, dweight_hh, dbias_ih, dbias_hh, _ = made
+    return dx, dh0, dweight_ih, dweight_hh, dbias_ih, dbias_hh
 
 
 @in_njit(functions.rnn_backward)
@@ -140,7 +144,8 @@ def _rnn_backward(dy, dh_n, x, h0, weight_ih, weight_hh, y, nonlinearity, revers
     kind = RNN_RELU if choice("rnn_backward", "nonlinearity", nonlinearity, ("tanh", "relu")) == 1 else RNN_TANH
     weights, given, saved = (weight_ih, weight_hh, None), (dy, (dh_n, None)), (y, None, None)
     made = _rnn_layer_backward(kind, x, (h0, None), weights, given, saved, (reverse, batch_sizes), needs)
-    return made[0], made[1][0], made[2], made[3], made[4], made[5]
+    dx, (dh0, _), dweight_ih, dweight_hh, dbias_ih, dbias_hh, _ = made
+    return dx, dh0, dweight_ih, dweight_hh, dbias_ih, dbias_hh
 
 
 # --- cells -----------------------------------------------------------------------------------------------------------
@@ -153,7 +158,7 @@ def _cell(operation, like):
 
     @jit
     def step(kind, x, initial, weights, biases, gates):
-        weight_ih, weight_hh = weights
+        (weight_ih, weight_hh), (bias_ih, bias_hh) = weights, biases
         x = floats(operation, "x", x)
         weight_ih, weight_hh = floats(operation, "weight_ih", weight_ih), floats(operation, "weight_hh", weight_hh)
         same_dtypes(operation, ("x", "weight_ih", "weight_hh"), (x, weight_ih, weight_hh))
@@ -161,8 +166,8 @@ def _cell(operation, like):
         ih = arguments.checked_weight_ih(operation, weight_ih, x, count)
         B, H = len(x), len(ih) // count
         shaped(operation, "weight_hh", weight_hh, (count * H, H))
-        bias_ih = optional(operation, "bias_ih", biases[0], (count * H,), x)
-        bias_hh = optional(operation, "bias_hh", biases[1], (count * H,), x)
+        bias_ih = optional(operation, "bias_ih", bias_ih, (count * H,), x)
+        bias_hh = optional(operation, "bias_hh", bias_hh, (count * H,), x)
         h = known(operation, "h0", initial[0], (B, H), x)
         c = known(operation, "c0", initial[1], (B, H) if has_cell else (0, 0), x)
         hh = plain(weight_hh, x, 2)

@@ -151,14 +151,20 @@ def filled(operation, name, out, shape, inputs):
     """An array that the forward fills, as a matrix with a row for each row of x; an empty one for None. `inputs` are x,
     weight_ih and weight_hh."""
     if isinstance(out, types.NoneType):
-        return lambda operation, name, out, shape, inputs: np.empty((0, 0), inputs[0].dtype)
+
+        def absent(operation, name, out, shape, inputs):
+            x, _, _ = inputs
+            return np.empty((0, 0), x.dtype)
+
+        return absent
 
     def code(operation, name, out, shape, inputs):
-        result = output(operation, name, out, shape, inputs[0])
-        no_overlap(operation, result, "x", inputs[0])
-        no_overlap(operation, result, "weight_ih", inputs[1])
-        no_overlap(operation, result, "weight_hh", inputs[2])
-        return by_rows(result, len(inputs[0]))
+        x, weight_ih, weight_hh = inputs
+        result = output(operation, name, out, shape, x)
+        no_overlap(operation, result, "x", x)
+        no_overlap(operation, result, "weight_ih", weight_ih)
+        no_overlap(operation, result, "weight_hh", weight_hh)
+        return by_rows(result, len(x))
 
     return code
 

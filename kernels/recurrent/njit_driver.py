@@ -122,8 +122,8 @@ def _differentiate(kind, layer, dy, results, initial, dstate, z_and_projected):
         return
     bounds = _task_bounds(layer.sizes, layer.sizes[0], len(layer.x) * layer.weight_hh.size)
     panels, steps = (_packed(layer.weight_hh), _packed(layer.weight_hr)), (layer.starts, layer.sizes, layer.reverse)
-    gradients = (dy, dstate[0], dstate[1], z_and_projected[0], z_and_projected[1], z_and_projected[2])
-    _backward(kind, layer.units, panels, initial, results, steps, gradients, bounds)
+    (dh, dc), (dz, projected, m) = dstate, z_and_projected
+    _backward(kind, layer.units, panels, initial, results, steps, (dy, dh, dc, dz, projected, m), bounds)
 
 
 differentiate = by_address(_differentiate, "differentiate")
@@ -177,13 +177,14 @@ def _gradients(kind, layer, projection, y, h0, dz, needs):
     if needs[0]:
         dx = matmul(dz[:, : gates_and_terms(kind)[0] * layer.units], layer.weight_ih)
     if needs[1] or needs[2]:
-        both = _weight_gradients(kind, layer, dz, _step_inputs(layer, y, h0))
-        dweight_ih, dweight_hh = both[0] if needs[1] else none, both[1] if needs[2] else none
+        of_ih, of_hh = _weight_gradients(kind, layer, dz, _step_inputs(layer, y, h0))
+        dweight_ih, dweight_hh = of_ih if needs[1] else none, of_hh if needs[2] else none
     if needs[3] or needs[4]:
-        biases = _bias_gradients(kind, layer.units, dz)
-        dbias_ih, dbias_hh = biases[0] if needs[3] else nothing, biases[1] if needs[4] else nothing
+        from_x, from_h = _bias_gradients(kind, layer.units, dz)
+        dbias_ih, dbias_hh = from_x if needs[3] else nothing, from_h if needs[4] else nothing
     if needs[5] and layer.weight_hr.size > 0:
-        dweight_hr = matmul(projection[0].T, projection[1])
+        projected, m = projection
+        dweight_hr = matmul(projected.T, m)
     return dx, dweight_ih, dweight_hh, dbias_ih, dbias_hh, dweight_hr
 
 
@@ -195,7 +196,8 @@ gradients = by_address(_gradients, "gradients")
 @jit
 def _run_cell(kind, x, state, weights, results):
     """`cell.run`."""
-    size = weights[0].size + weights[1].size
+    weight_ih, weight_hh, _, _ = weights
+    size = weight_ih.size + weight_hh.size
     threads = threads_for(size // READ_TOGETHER, 0) if len(x) == 1 else threads_for(0, len(x) * size)
     _step(kind, x, state, weights, results, threads)
 
