@@ -425,3 +425,14 @@ def test_float32_kernels_compute_in_float32(copy):
         print(len(single) > 5, len(double))
     """
     assert copy.run(textwrap.dedent(code)) == ["True", "0"]
+
+
+def test_keys_of_entries_depend_on_all_files_of_their_family(tmp_path):
+    files_digest = _jit._files_digest.__wrapped__
+    (tmp_path / "njit.py").write_text("one")
+    (tmp_path / "other.py").write_text("one")
+    before = files_digest(tmp_path)
+    (tmp_path / "other.py").write_text("two")
+    assert files_digest(tmp_path) == before
+    (tmp_path / "njit_more.py").write_text("two")
+    assert files_digest(tmp_path) != before
