@@ -48,7 +48,8 @@ ARROWS = {
     "experiments": ("experiments", "benchmarks", "nn", "kernels"),
 }
 # Dependencies besides the standard library and NumPy: required ones, and optional ones imported within functions.
-REQUIRED = {"kernels": {"numba", "llvmlite"}, "nn": {"matplotlib", "einops"}}  # in nn.plot, in nn.einops
+# In nn.plot, in nn.einops, in nn.compilation.
+REQUIRED = {"kernels": {"numba", "llvmlite"}, "nn": {"matplotlib", "einops", "numba"}}
 OPTIONAL = {"kernels": {"threadpoolctl", "tqdm"}, "nn": {"tqdm", "safetensors"}}
 
 
@@ -122,6 +123,8 @@ def test_dependencies(package, anywhere):
         assert not others, f"{module} imports {others}"
         assert within(module, "nn.plot") or "matplotlib" not in imports(module, anywhere=False)
         assert module == "nn.einops" or not any(within(name, "einops") for name in imports(module, anywhere=True))
+        numba_is_allowed = within(module, "kernels") or within(module, "nn.compilation")
+        assert numba_is_allowed or not any(within(name, "numba") for name in imports(module, anywhere=True))
 
 
 # --- mirrors ----------------------------------------------------------------------------------------------------------

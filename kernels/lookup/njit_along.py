@@ -9,7 +9,7 @@ from kernels._njit_checks import floats, indices, no_overlap, output, same_dtype
 from kernels._njit_errors import Value, _check, text_of
 from kernels._njit_operands import absent, shaped
 from kernels._njit_sizes import axis_of, replaced, threads_for
-from kernels.lookup import along, gathering, scattering
+from kernels.lookup import along, gathering, scattering, slices
 from kernels.lookup.moves import OF_BOOL
 from kernels.lookup.njit_operands import (
     array,
@@ -27,8 +27,8 @@ from kernels.lookup.njit_operands import (
 )
 
 gather_loop = by_address(along.GATHER, "gather loop")
-select_loop = by_address(along.SELECT, "select loop")
-add_loop = by_address(along.ADD_ROWS, "add loop")
+select_loop = by_address(slices.SELECT, "select loop")
+add_loop = by_address(slices.ADD_ROWS, "add loop")
 _scatter_loops = {how: by_address(loops, f"scatter loop {how}") for how, loops in along.SCATTER.items()}
 
 
@@ -75,13 +75,13 @@ def selected(operation, x, dim, index, out):
     def code(operation, x, dim, index, out):
         given = array(operation, "x", x)
         axis, source = axis_of(operation, dim, given.ndim), at_least_1d(given)
-        places = vector(operation, index, source.shape[axis])
+        places = vector(operation, index)
         result = output(operation, "out", out, _selected_shape(operation, given, axis, places), given)
         no_overlap(operation, out, "x", source)
         no_overlap(operation, out, "index", places)
-        if result.size:
-            extents = sizes(source.shape, axis, places.size)
-            select_loop(extents, bits(source), places, bits(result), threads_for(result.size, 0))
+        extents, threads = sizes(source.shape, axis, places.size), threads_for(result.size, 0)
+        if result.size == 0 or not select_loop(extents, bits(source), places, bits(result), threads):
+            within(operation, "index", places, source.shape[axis])
         return result
 
     return code
@@ -216,12 +216,14 @@ def rows_added(operation, x, dim, index, source, alpha, out):
         given, terms = array(operation, "x", x), array(operation, "source", source)
         same_dtype(operation, "x", given, "source", terms)
         axis, wide = axis_of(operation, dim, given.ndim), at_least_1d(given)
-        places = vector(operation, index, wide.shape[axis])
+        places = vector(operation, index)
         terms = shaped(operation, "source", at_least_1d(terms), replaced(wide.shape, axis, places.size))
         result, initial = target(operation, out, given, places, terms)
         if terms.size:
             _add_rows(operation, (result, initial), given, axis, places, terms, alpha)
-        elif initial.size:
+            return result
+        within(operation, "index", places, wide.shape[axis])
+        if initial.size:
             result.reshape(-1)[:] = initial
         return result
 
@@ -247,17 +249,18 @@ def _add_rows(operation, into, x, dim, index, source, alpha):
         return lambda operation, into, x, dim, index, source, alpha: None
 
     def code(operation, into, x, dim, index, source, alpha):
-        result, initial = into
-        add_into(at_least_1d(result), initial, dim, index, source, one(alpha, x))
+        result, initial = at_least_1d(into[0]), into[1]
+        if not _are_added(result, initial, dim, index, source, one(alpha, x)):
+            within(operation, "index", index, result.shape[dim])
 
     return code
 
 
 @jit
-def add_into(result, initial, dim, index, source, factor):
-    """`moves._add_rows`"""
+def _are_added(result, initial, dim, index, source, factor):
+    """`moves._add_rows`; False, and nothing is done, if an index is outside."""
     extents, threads = sizes(result.shape, dim, index.size), threads_for(result.size + source.size, 0)
-    add_loop(extents, initial, index, source.reshape(-1), factor, result.reshape(-1), threads)
+    return add_loop(extents, initial, index, source.reshape(-1), factor, result.reshape(-1), threads)
 
 
 @_check
@@ -267,13 +270,14 @@ def rows_added_to_zeros(operation, dy, shape, dim, index):
     def code(operation, dy, shape, dim, index):
         given = at_least_1d(floats(operation, "dy", dy))
         axis, wide = axis_of(operation, dim, len(shape)), _wide(shape)
-        places = vector(operation, index, wide[axis])
+        places = vector(operation, index)
         terms = shaped(operation, "dy", given, replaced(wide, axis, places.size))
-        if not terms.size:
-            return np.zeros(shape, given.dtype)
-        result = np.empty(shape, given.dtype)
-        zero = np.zeros(1, given.dtype)
-        add_into(result.reshape(wide), zero, axis, places, terms, np.ones(1, given.dtype))
+        zero, result = np.zeros(1, given.dtype), np.empty(shape, given.dtype)
+        if terms.size == 0:
+            result.reshape(-1)[:] = 0
+        one_time, into = np.ones(1, given.dtype), result.reshape(wide)
+        if terms.size == 0 or not _are_added(into, zero, axis, places, terms, one_time):
+            within(operation, "index", places, wide[axis])
         return result
 
     return code

@@ -4,7 +4,7 @@ import numpy as np
 from numba import types
 from numpy.lib.stride_tricks import as_strided
 
-from kernels._njit_checks import _array, indices, output, same_dtype, within
+from kernels._njit_checks import _array, indices, output, same_dtype
 from kernels._njit_errors import Value, _check, failed, text_of
 from kernels._njit_operands import apart
 from kernels._njit_sizes import product, replaced
@@ -91,12 +91,12 @@ def covered_shape(shape, dim, index):
 
 
 @_check
-def vector(operation, index, number):
+def vector(operation, index):
     """A one-dimensional index whose contents are from 0 to number - 1."""
     message = f"{text_of('operation', operation)}: index must have 1 dimension, got shape {{}}"
     if getattr(index, "ndim", 1) > 1:
 
-        def refused(operation, index, number):
+        def refused(operation, index):
             given = indices(operation, "index", index)
             if failed():
                 raise Value(message, given.shape)
@@ -104,12 +104,7 @@ def vector(operation, index, number):
 
         return refused
 
-    def code(operation, index, number):
-        given = at_least_1d(indices(operation, "index", index))
-        within(operation, "index", given, number)
-        return given
-
-    return code
+    return lambda operation, index: at_least_1d(indices(operation, "index", index))
 
 
 @_check

@@ -7,12 +7,16 @@ from kernels._njit import by_address, in_njit
 from kernels._njit_checks import floats, like, same_dtypes
 from kernels._njit_errors import Value, _check, failed
 from kernels._njit_sizes import choice, flags, product, replaced, threads_for
-from kernels.pooling import sampled, sampling
+from kernels.machine import vector_bytes
+from kernels.pooling import channels, sampled, sampling
 from kernels.pooling.njit_windows import raised_by
 from kernels.pooling.sampled import MODES
 from kernels.pooling.sampling import Rule
 
 sample, input_gradient = by_address(sampling.sample), by_address(sampling.input_gradient)
+sample_channels = by_address(channels.sample_channels)
+is_better_by_channels = jit(inline=True)(channels.is_better_by_channels)
+VECTOR = vector_bytes()
 grid_gradient = by_address(sampling.grid_gradient)
 TAPS = tuple(MODES.values())
 FORWARD, BACKWARD = "grid_sample", "grid_sample_backward"
@@ -118,8 +122,12 @@ def _grid_sample(x, grid, mode, padding_mode, align_corners):
     y = np.empty(shape, image.dtype)
     if y.size:
         at, threads = places.reshape(as_places(places.shape)), threads_for(y.size * taps_of(rule), 0)
-        volumes = image.reshape(as_volumes(image.shape))
-        sample(volumes, at, rule, y.reshape((volumes.shape[0], volumes.shape[1], at.shape[1])), threads)
+        volumes, results = image.reshape(as_volumes(image.shape)), at.shape[1]
+        out = y.reshape((volumes.shape[0], volumes.shape[1], results))
+        if is_better_by_channels(volumes, results, VECTOR // y.itemsize):
+            sample_channels(volumes, at, rule, out, threads)
+        else:
+            sample(volumes, at, rule, out, threads)
     return y
 
 
