@@ -28,7 +28,6 @@ DIFFERENCES = {
     "torch.Tensor.random_": ("without from; with from_", _WORD),
     "torch.Tensor.repeat": ("without *repeats; with repeats, *more", _SEVERAL),
     "torch.Tensor.reshape": ("with *more", _ONE_BY_ONE),
-    "torch.Tensor.resize_": ("memory_format by keyword only", _ONE_BY_ONE),
     "torch.Tensor.scatter": ("with value, reduce", "PyTorch has several signatures and documents one"),
     "torch.Tensor.scatter_": ("with value", "PyTorch has several signatures and documents one"),
     "torch.Tensor.std": (
@@ -54,6 +53,11 @@ DIFFERENCES = {
     "torch.autograd.enable_grad": ("without orig_func", _DECORATOR),
     "torch.bernoulli": ("with p", _OVERLOADS),
     "torch.broadcast_to": ("without shape; with size", _DOCUMENTED),
+    "torch.compile": (
+        "without fullgraph, dynamic, backend, mode, options, name, disable, recompile_limit, isolate_recompiles, "
+        "shapes_spec; with *inputs, shapes; model=no default for None",
+        "ours writes a model down as one function; programs that run by as_torch get `nn.compiler.compile`",
+    ),
     "torch.compiler.compile": (
         "with model, fullgraph, dynamic, backend, mode, options, name, disable, recompile_limit, isolate_recompiles, "
         "shapes_spec",
