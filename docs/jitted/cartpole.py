@@ -107,7 +107,7 @@ def train(parameters, updates, seed):
             lengths[episode] = run_episode(state, parameters, states[rows:], actions[rows:])
             rows += lengths[episode]
         found = gradients(parameters, states[:rows], actions[:rows], advantages(lengths))
-        adam(parameters, found, first, second, update + 1, lr=RATE)
+        adam(parameters, found, first, second, step=update + 1, lr=RATE)
         history[update] = lengths.mean()
     return history
 
