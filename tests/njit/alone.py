@@ -1,0 +1,16 @@
+"""Runs a file of this folder in a process of its own: compiled code is never freed, and these tests compile thousands
+of functions, some gigabytes. So pytest does not collect this folder; ``pytest tests/njit/test_gemm.py`` works."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+def assert_passes(name, *options):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(FOLDER / f"{name}.py")]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(command, cwd=FOLDER.parents[1], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
