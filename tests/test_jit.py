@@ -427,12 +427,11 @@ def test_float32_kernels_compute_in_float32(copy):
     assert copy.run(textwrap.dedent(code)) == ["True", "0"]
 
 
-def test_keys_of_entries_depend_on_all_files_of_their_family(tmp_path):
-    files_digest = _jit._files_digest.__wrapped__
-    (tmp_path / "njit.py").write_text("one")
-    (tmp_path / "other.py").write_text("one")
-    before = files_digest(tmp_path)
-    (tmp_path / "other.py").write_text("two")
-    assert files_digest(tmp_path) == before
-    (tmp_path / "njit_more.py").write_text("two")
-    assert files_digest(tmp_path) != before
+def test_entries_have_a_digest_of_their_own(copy):
+    """An edit of one changes the keys of all entries, and no key of a loop."""
+    code = "from kernels import _jit; print(_jit.source_digest(), _jit._entries_digest())"
+    loops, entries = copy.run(code)
+    (copy.package / "gemm" / "njit_more.py").write_text("")
+    same, other = copy.run(code)
+    assert same == loops
+    assert other != entries
