@@ -13,6 +13,7 @@ import inspect
 import pickle
 import sys
 import threading
+import traceback
 
 import llvmlite.binding as llvm
 from llvmlite import ir
@@ -131,8 +132,8 @@ def _resolve(key, size):
     """The address of a callee, 0 where it cannot be had."""
     try:
         return Load(ctypes.string_at(key, size))()
-    except Exception as error:  # it cannot pass through compiled code
-        print(f"{PACKAGE}: {error}")
+    except Exception:  # it cannot pass through compiled code, which raises a RuntimeError
+        traceback.print_exc()
         return 0
 
 

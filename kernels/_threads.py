@@ -23,6 +23,7 @@ they stay together, each waiting for the other until the scheduler's next tick, 
 
 import contextlib
 import ctypes
+import functools
 import importlib
 import os
 import sys
@@ -135,13 +136,20 @@ for _name, _function in _region_calls.items():
     llvm.add_symbol(_name, ctypes.cast(_function, ctypes.c_void_p).value)
 
 
+@functools.cache
+def _openmp():
+    """GNU OpenMP's library, or None."""
+    with contextlib.suppress(OSError):
+        return ctypes.CDLL("libgomp.so.1")
+
+
 def _one_level() -> int:
     """Address of a function that disables nested OpenMP regions, which Numba enables when it starts its pool. With
     nesting, another library in the process that multiplies matrices inside its own parallel loops, as PyTorch's
     attention does, becomes 40 times slower. If the user has asked for nesting, the function does nothing."""
     if _layer == "omp" and not {"OMP_MAX_ACTIVE_LEVELS", "OMP_NESTED"} & os.environ.keys():
-        with contextlib.suppress(OSError, AttributeError):
-            return ctypes.cast(ctypes.CDLL("libgomp.so.1").omp_set_max_active_levels, ctypes.c_void_p).value
+        with contextlib.suppress(AttributeError):
+            return ctypes.cast(_openmp().omp_set_max_active_levels, ctypes.c_void_p).value
     return ctypes.cast(ctypes.CDLL(None).abs, ctypes.c_void_p).value  # takes an int and does nothing
 
 
@@ -149,10 +157,7 @@ def _one_level() -> int:
 def keeping_openmp_count():
     """Numba's pool, which starts when the first parallel code is compiled or loaded, sets OpenMP's number of threads,
     which PyTorch shares. Inside this context it does not."""
-    library = None
-    if _layer == "omp" and sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            library = ctypes.CDLL("libgomp.so.1")
+    library = _openmp() if _layer == "omp" and sys.platform == "linux" else None
     before = library.omp_get_max_threads() if library else 0
     try:
         yield
@@ -166,8 +171,8 @@ def _in_parallel() -> int:
     so kernels in jitted code run on one thread there: a region inside a region aborts (workqueue). It must not need the
     GIL, which the thread that opened the region may hold."""
     if _layer == "omp" and sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            return ctypes.cast(ctypes.CDLL("libgomp.so.1").omp_in_parallel, ctypes.c_void_p).value
+        with contextlib.suppress(AttributeError):
+            return ctypes.cast(_openmp().omp_in_parallel, ctypes.c_void_p).value
     library = ctypes.CDLL("msvcrt") if sys.platform == "win32" else ctypes.CDLL(None)
     return ctypes.cast(library._getpid if sys.platform == "win32" else library.getpid, ctypes.c_void_p).value
 

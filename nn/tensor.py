@@ -124,6 +124,7 @@ def reflected(function):
     def operator(input, other):
         return function(other, input)
 
+    operator.__name__, operator.is_reflected = function.__name__, True
     return operator
 
 

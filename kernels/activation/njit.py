@@ -6,8 +6,8 @@ from kernels._jit import jit
 from kernels._njit import by_address, in_njit
 from kernels._njit_checks import floats, like, no_overlap, output, same_dtype, same_or_apart, same_shape
 from kernels._njit_errors import Value, _check, failed, text_of
+from kernels._njit_loops import runner
 from kernels._njit_sizes import axis_of, choice, product, replaced, threads_for
-from kernels._threads import PARALLEL_ELEMENTS
 from kernels.activation import (
     elementary,
     error_function,
@@ -31,7 +31,7 @@ L3 = cache_bytes(3)
 
 def _forward_of(operation, loops, name=None):
     """Jitted ``entry(x, parameters, out)``: what `_elementwise.forward` does."""
-    run = _runner(name or operation, loops)
+    run = runner(__name__, name or operation, loops)
 
     @jit
     def entry(x, parameters, out):
@@ -46,7 +46,7 @@ def _forward_of(operation, loops, name=None):
 
 def _backward_of(operation, loops, saved_name, name=None):
     """Jitted ``entry(dy, saved, parameters)``: what `_elementwise.backward` does."""
-    run = _runner(name or operation, loops)
+    run = runner(__name__, name or operation, loops)
 
     @jit
     def entry(dy, saved, parameters):
@@ -59,21 +59,6 @@ def _backward_of(operation, loops, saved_name, name=None):
         return result
 
     return entry
-
-
-def _runner(name, loops):
-    """What `_elementwise.run` does."""
-    serial, large = by_address(loops.compiled, f"{name} serial"), by_address(loops.large, f"{name} large")
-
-    @jit
-    def run(sources, result, parameters):
-        if result.size < PARALLEL_ELEMENTS:
-            serial(*sources, result, *parameters)
-        else:
-            streaming = (len(sources) + 1) * result.size * result.itemsize > L3
-            large(sources, result, parameters, streaming, threads_for(result.size, 0))
-
-    return run
 
 
 def _forward(public, loops):

@@ -79,6 +79,7 @@ class Writer:
             return self._kernel(call)
         if name in OPERATORS:
             self._require(call, alpha=1, rounding_mode=None)
+            self._keeps_dtype(call)
             a, b = (self._operand(arguments[key], result) for key in ("input", "other"))
             return f"{a} {OPERATORS[name]} {b}"
         if name in COMPARISONS:
@@ -86,6 +87,7 @@ class Writer:
             a, b = (self._operand(arguments[key], x) for key in ("input", "other"))
             return f"{a} {COMPARISONS[name]} {b}"
         if name in NUMPY:
+            self._keeps_dtype(call)
             return f"np.{NUMPY[name]}({self.tensor(arguments['input'])})"
         if name in SHAPED:
             return self._shaped(arguments["input"], result)
@@ -128,6 +130,16 @@ class Writer:
         for key, value in values.items():
             if call.arguments.get(key, value) != value:
                 raise CompileError(f"{call.name} at {call.place}: {key} must be {value} to be compiled")
+
+    def _keeps_dtype(self, call):
+        """CompileError where tensors have other dtypes than the result: Numba makes float64 of float32 and integers."""
+        result = call.results[0].dtype
+        for tensor in call.arguments.values():
+            if isinstance(tensor, Tensor) and tensor.dtype != result:
+                raise CompileError(
+                    f"{call.name} at {call.place}: tensors must have the result's dtype {result} here, one is "
+                    f"{tensor.dtype}; convert it outside of the model"
+                )
 
     # --- operations --------------------------------------------------------------------------------------------------
 
@@ -188,8 +200,11 @@ class Writer:
         return self._call(call, [call.arguments[key] for key in keys], **options)
 
     def _pow(self, call):
-        x, exponent = self.tensor(call.arguments["input"]), call.arguments["exponent"]
-        return f"{x} * {x}" if exponent == 2 else f"{x} ** {self._operand(exponent, call.results[0])}"
+        self._keeps_dtype(call)
+        base, exponent = call.arguments.get("input"), call.arguments.get("exponent", call.arguments.get("other"))
+        x = self._operand(base, call.results[0])
+        squared = not isinstance(exponent, Tensor) and exponent == 2
+        return f"{x} * {x}" if squared else f"{x} ** {self._operand(exponent, call.results[0])}"
 
     def _getitem(self, call):
         index = call.arguments["index"]

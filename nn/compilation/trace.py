@@ -86,7 +86,10 @@ class Trace:
             if any(id(each) in self.known for each in tensors_in(bound.arguments)):
                 if name.endswith("_") and not name.endswith("__"):
                     raise CompileError(f"{name} at {place()} changes a tensor in place, which cannot be compiled")
-                self.calls.append(Call(name, dict(bound.arguments), tuple(results), place()))
+                arguments = dict(bound.arguments)
+                if getattr(function, "is_reflected", False):
+                    arguments = {"input": arguments["other"], "other": arguments["input"]}
+                self.calls.append(Call(name, arguments, tuple(results), place()))
                 self.known |= {id(each): each for each in results if isinstance(each, Tensor)}
             return result
 

@@ -32,7 +32,7 @@ def _comparison(name, ufunc, meaning):
             raise TypeError(f"{name}: expected a Tensor, an array or a number, got {type(other).__name__}")
         return result
 
-    compare.__name__ = compare.__qualname__ = name
+    compare.__name__ = compare.__qualname__ = operator.__name__ = name
     compare.__doc__ = f"Whether each element {meaning}; tensors and numbers broadcast."
     compare.operator = operator  # which lets Python ask an operand of another type
     return compare

@@ -52,6 +52,15 @@ class GPT(nn.Module):
         return self.head(x) * 0.5
 
 
+class Operators(nn.Module):
+    """Numbers on either side, comparisons, and pieces."""
+
+    def forward(self, x):
+        y = 1 - x.masked_fill(x > 0.5, 0.25) / (2 + x**2)
+        parts = nn.cat([y[:, :2], 2 / (1 + y[:, 2:].exp())], 1)
+        return (-parts).abs().sqrt().mean(1, keepdim=True) * parts
+
+
 def mlp():
     return nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 2))
 
@@ -64,6 +73,7 @@ MODELS = {
     "mlp": (mlp, lambda: nn.randn(3, 4)),
     "lenet": (LeNet, lambda: nn.randn(2, 1, 28, 28)),
     "residual": (residual, lambda: nn.randn(2, 3, 12, 12)),
+    "operators": (Operators, lambda: nn.randn(3, 4)),
     "gpt": (GPT, lambda: nn.randint(0, 50, (2, 16))),
 }
 
@@ -196,6 +206,10 @@ def outside(self, x):
     return nn.Tensor(np.tanh(x.array))
 
 
+def of_two_dtypes(self, x):
+    return self.linear(x) * (x > 0)
+
+
 def returns_a_number(self, x):
     return 3
 
@@ -208,6 +222,10 @@ def returns_a_number(self, x):
         (constant, "neither an input, a parameter or a buffer"),
         (unknown, r"topk at test_compilation.py:\d+ is not among the operations that can be compiled"),
         (outside, "neither an input, a parameter or a buffer"),
+        (
+            of_two_dtypes,
+            r"mul at test_compilation.py:\d+: tensors must have the result's dtype float32 here, one is bool",
+        ),
         (returns_a_number, "the model returns int; it must return tensors"),
     ],
 )
