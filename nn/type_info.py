@@ -62,6 +62,6 @@ def can_cast(from_, to):
 
 def promote_types(type1, type2):
     """The dtype of results of operands of two dtypes, by PyTorch's rules: floats before integers before bools."""
-    first, second = np.dtype(type1), np.dtype(type2)
+    first, second = checked("promote_types", type1), checked("promote_types", type2)
     floats = [d for d in (first, second) if d.kind == "f"]
     return floats[0] if len(floats) == 1 else np.promote_types(first, second)

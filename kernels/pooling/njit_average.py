@@ -20,7 +20,8 @@ average_lines, spread_lines = (
     by_address(average_loops.avg_pool_lines, "average"),
     by_address(average_loops.avg_pool_backward_lines, "spread"),
 )
-average_naive, spread_naive = by_address(average.avg_pool_naive), by_address(average.avg_pool_backward_naive)
+# Of windows that span mostly padding: see `windows.is_vast`.
+average_vast, spread_vast = by_address(average.avg_pool_naive), by_address(average.avg_pool_backward_naive)
 spread_pairs = by_address(average_loops.avg_pool_backward_pairs, "pairs")
 
 
@@ -55,7 +56,7 @@ def divisor_of(operation, value):
 def run_average(source, sizes, include, divisor, target):
     """`average.run_average` of the forward."""
     if is_vast(sizes):
-        average_naive(source, sizes, include, divisor, target)
+        average_vast(source, sizes, include, divisor, target)
     else:
         lines = target.shape[0] * target.shape[1] * target.shape[2]
         arguments = source, sizes, include, divisor, target
@@ -66,7 +67,7 @@ def run_average(source, sizes, include, divisor, target):
 def run_spread(source, sizes, include, divisor, target):
     """`average.run_average` of the backward."""
     if is_vast(sizes):
-        spread_naive(source, sizes, include, divisor, target)
+        spread_vast(source, sizes, include, divisor, target)
     else:
         lines = target.shape[0] * target.shape[1] * target.shape[2]
         arguments = source, sizes, include, divisor, target

@@ -135,11 +135,13 @@ def resize_(input, *sizes, memory_format="contiguous_format"):
     RuntimeError
         It requires a gradient.
     ValueError
-        The elements are not contiguous.
+        The elements are not contiguous, and the shape is another one.
     """
     shape, x = tuple(sizes_of(sizes)), input.array
     if input._requires_grad:
         raise RuntimeError("resize_: a tensor that requires a gradient keeps its shape; use reshape()")
+    if shape == x.shape:
+        return input
     if not x.flags.c_contiguous:
         raise ValueError(f"resize_: the elements of x, {x.shape}, are not contiguous; use reshape()")
     if math.prod(shape) == x.size:

@@ -101,7 +101,9 @@ def array_of(value):
     """The values of a tensor of either side, or a number."""
     if isinstance(value, nn.Tensor):
         return value.array
-    return value.detach().resolve_conj().numpy() if torch.is_tensor(value) else np.asarray(value)
+    if not torch.is_tensor(value):
+        return np.asarray(value)
+    return (value if value.layout == torch.strided else value.to_dense()).detach().resolve_conj().numpy()
 
 
 def strided(array):
