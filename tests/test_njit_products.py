@@ -1,10 +1,7 @@
 """Jitted code that calls kernels: products, losses, steps and lookups; see `tests.njit.alone`."""
 
-import pytest
-
 from tests.njit.alone import assert_passes
 
 
-@pytest.mark.parametrize("name", ["test_gemm", "test_loss", "test_update", "test_lookup"])
-def test_passes(name):
-    assert_passes(name)
+def test_passes():
+    assert_passes("test_gemm", "test_loss", "test_update", "test_lookup")

@@ -25,6 +25,6 @@ unnoticed.
 
 The files: `catalogue` maps PyTorch's names to ours, `additional` adds samples that PyTorch's tables lack, so that each
 public module and function of `nn.functional` is covered or named in `catalogue.OTHER`, `values` converts and compares,
-`samples` judges one sample, `operations`, `modules` and `optimizers` make the samples, `pool` runs each operation in a
-separate process, `expected` compares with the list, `report` prints.
+`samples` judges one sample, `operations`, `modules` and `optimizers` make the samples, `pool` runs them in processes
+of their own, `expected` compares with the list, `report` prints.
 """

@@ -1,4 +1,4 @@
-"""Run each operation in a separate process, several at a time: a crash or a hang is reported and stops nothing else."""
+"""Run operations in separate processes, several at a time: a crash or a hang is reported and stops nothing else."""
 
 import multiprocessing
 import signal
@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tests.conformance import catalogue, modules, operations, optimizers
 
 TIMEOUT = 600  # seconds for one sample, including compilation
+BATCH = 25  # units a process: each loads kernels anew, and what it compiles is never freed
 _KINDS = {"operation": operations, "module": modules, "optimizer": optimizers}
 
 
@@ -43,76 +44,89 @@ def run(units, jobs, fixed_only, report=None):
     """
     # forked, so that the processes need not import PyTorch; this process has run no kernel and has one thread
     context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
-    waiting, running, results = list(reversed(units)), [], []
+    waiting, running, results = [units[i : i + BATCH] for i in range(0, len(units), BATCH)][::-1], [], []
     while waiting or running:
         while waiting and len(running) < jobs:
-            running.append(_Worker(context, *waiting.pop(), fixed_only))
+            running.append(_Worker(context, waiting.pop(), fixed_only, report))
         wait([worker.messages for worker in running], timeout=1)
         for worker in list(running):
             if worker.collect():
                 running.remove(worker)
                 results += worker.results
-                if report is not None:
-                    report(worker.name, worker.results, time.monotonic() - worker.started)
     return results
 
 
 class _Worker:
-    """The process of one unit. If a case kills it, a new process continues after that case."""
+    """The process of a batch of units. If a case kills it, a new process continues after that case."""
 
-    def __init__(self, context, kind, name, fixed_only):
-        self.name, self.results, self.started = name, [], time.monotonic()
-        self._context, self._kind, self._fixed_only = context, kind, fixed_only
+    def __init__(self, context, units, fixed_only, report):
+        self.results, self._units = [], list(units)  # those that are not finished
+        self._context, self._fixed_only, self._report = context, fixed_only, report
+        self._done = []  # results of the first of them
         self._start()
 
     def _start(self):
         self.messages, end = self._context.Pipe(duplex=False)
-        done = {result.key for result in self.results}
-        arguments = (self._kind, self.name, self._fixed_only, done, end)
-        self._process = self._context.Process(target=_work, args=arguments, daemon=True)
+        done = {result.key for result in self._done}
+        self._process = self._context.Process(
+            target=_work, args=(self._units, self._fixed_only, done, end), daemon=True
+        )
         self._process.start()
         end.close()
-        self._current, self._last_message = None, time.monotonic()
+        self._current, self._started = None, time.monotonic()
+        self._last_message = self._started
 
     def collect(self):
-        """Receive the process's messages; return whether the unit is finished."""
+        """Receive the process's messages; return whether all units are finished."""
         try:
-            while self.messages.poll():
+            while self._units and self.messages.poll():
                 message = self.messages.recv()
                 self._last_message = time.monotonic()
                 if message is None:
-                    self._process.join()
-                    return True
-                if len(message) == 3:
+                    self._finish_unit()
+                elif len(message) == 3:
                     self._current = message
                 else:
-                    self.results.append(Result(self.name, *message))
+                    self._done.append(Result(self._units[0][1], *message))
         except EOFError:
             self._process.join()
             code = self._process.exitcode
-            return self._died("crash", signal.Signals(-code).name if code < 0 else f"exit code {code}")
-        if time.monotonic() - self._last_message > TIMEOUT:
+            self._died("crash", signal.Signals(-code).name if code < 0 else f"exit code {code}")
+        if self._units and time.monotonic() - self._last_message > TIMEOUT:
             self._process.kill()
+            self._died("hang", f"more than {TIMEOUT} s")
+        if not self._units:
             self._process.join()
-            return self._died("hang", f"more than {TIMEOUT} s")
-        return False
+        return not self._units
+
+    def _finish_unit(self):
+        """The first unit is finished."""
+        _, name = self._units.pop(0)
+        if self._report is not None:
+            self._report(name, self._done, time.monotonic() - self._started)
+        self.results += self._done
+        self._done, self._current, self._started = [], None, time.monotonic()
 
     def _died(self, status, reason):
-        again = self._current is not None and self._current[0] not in {result.key for result in self.results}
+        again = self._current is not None and self._current[0] not in {result.key for result in self._done}
         current = self._current if again else ("", "outside any sample", True)
-        self.results.append(Result(self.name, *current, status, reason, ""))
-        if again:
+        self._done.append(Result(self._units[0][1], *current, status, reason, ""))
+        if not again:
+            self._finish_unit()
+        if self._units:
             self._start()
-        return not again
 
 
-def _work(kind, name, fixed_only, done, messages):
-    for case in _KINDS[kind].cases(name):
-        if case.key in done or (fixed_only and not case.fixed):
-            continue
-        messages.send(case[:3])
-        outcome = case.run()
-        if outcome.status == "wrong" and catalogue.is_different(name, outcome.reason, case.key):
-            outcome = outcome._replace(status="different")
-        messages.send((*case[:3], *outcome))
-    messages.send(None)
+def _work(units, fixed_only, done, messages):
+    """`done` are the keys of cases of the first unit that have run."""
+    for kind, name in units:
+        for case in _KINDS[kind].cases(name):
+            if case.key in done or (fixed_only and not case.fixed):
+                continue
+            messages.send(case[:3])
+            outcome = case.run()
+            if outcome.status == "wrong" and catalogue.is_different(name, outcome.reason, case.key):
+                outcome = outcome._replace(status="different")
+            messages.send((*case[:3], *outcome))
+        done = ()
+        messages.send(None)
