@@ -16,8 +16,8 @@ import numpy as np
 
 from kernels._jit import jit
 from kernels._parallel import parallel_for
-from kernels.reduction.ranges import AHEAD, BLOCK, read, sum_of, write
-from kernels.simd import flat, lane_count, shifted, splat, strided
+from kernels.reduction.ranges import AHEAD, BLOCK, CHAIN, lanes_of_block, read, sum_of, write
+from kernels.simd import flat, lane_count, shifted, splat, square_load, square_sums, store, strided
 
 TASK = 16 * BLOCK  # elements of a task
 ROW_TASK = 4 * BLOCK  # of a task of rows, whose sums do not depend on it: small, so that the threads end together
@@ -42,7 +42,31 @@ def _itself(x, z, p):
     return x
 
 
-sum_range = sum_of(_itself, ahead=AHEAD)
+sum_range, _lanes_of_row = sum_of(_itself, ahead=AHEAD), lanes_of_block(_itself, 0.0, AHEAD)
+
+
+@jit
+def _short_rows(x, first, last, n, y, divisor):
+    """``y[row] = sum(x[row]) / divisor`` for rows shorter than a chain: as `sum_range`, but as many rows as a vector
+    has lanes are added across the lanes together, so that none waits for the one before."""
+    lanes, elements = lane_count(x), flat(x)
+    partial = np.empty(lanes * lanes, x.dtype)  # a vector for each row
+    row = first
+    while row + lanes <= last:
+        for r in range(lanes):
+            start = (row + r) * n
+            store(partial, r * lanes, _lanes_of_row(elements, elements, 0.0, start, start + n))
+        sums = square_sums(square_load(strided(flat(partial), lanes, 1)))
+        store(partial, 0, sums)
+        for r in range(lanes):
+            total = np.float64(partial[r])
+            if not np.isfinite(total):  # perhaps only the sum in the array's dtype is too large
+                total = sum_range(x, x, 0.0, (row + r) * n, (row + r + 1) * n)
+            y[row + r] = total / divisor
+        row += lanes
+    while row < last:
+        y[row] = sum_range(x, x, 0.0, row * n, (row + 1) * n) / divisor
+        row += 1
 
 
 # x stays an array with offsets here: the compiler may reorder the additions of a group (`reassoc`), and orders those of
@@ -136,6 +160,9 @@ def _axis_task(task, x, y, totals, split):
     """Task number `task`: some rows, or some rows of a block of columns."""
     n, inner, tasks, divisor = split
     grain = _rows_per_task(n, inner)
+    if inner == 1 and n < CHAIN:
+        _short_rows(x, task * grain, min((task + 1) * grain, y.size), n, y, divisor)
+        return
     if inner == 1:
         for row in range(task * grain, min((task + 1) * grain, y.size)):
             y[row] = sum_range(x, x, 0.0, row * n, (row + 1) * n) / divisor

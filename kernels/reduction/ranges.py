@@ -131,7 +131,18 @@ def sum_of(term, fill=0.0, ahead=0):
 
 
 def _block_of(term, fill, ahead, added):
-    """The sum of a block of terms, in the dtype of x, as `added` adds them."""
+    """Jitted ``block(x, z, p, start, stop)``: the sum of a block of terms, in the dtype of x, as `added` adds them."""
+    lanes_of = lanes_of_block(term, fill, ahead, added)
+
+    @jit(inline=True)
+    def block(x, z, p, start, stop):
+        return sum_lanes(lanes_of(x, z, p, start, stop))
+
+    return block
+
+
+def lanes_of_block(term, fill, ahead, added=_added):
+    """The same as a vector, whose lanes are to be added."""
 
     @jit(inline=True)
     def chain(x, z, p, first, steps):
@@ -145,7 +156,7 @@ def _block_of(term, fill, ahead, added):
         return sum_registers(accumulators)
 
     @jit(inline=True)
-    def block(x, z, p, start, stop):
+    def lanes_of(x, z, p, start, stop):
         lanes, step = lane_count(x), wide_count(x)
         chained = start + (stop - start) // CHAIN * CHAIN
         whole = start + (stop - start) // step * step
@@ -156,6 +167,6 @@ def _block_of(term, fill, ahead, added):
             total = total + chain(x, z, p, chained, (whole - chained) // step)
         for i in range(whole, stop, lanes):
             total = added(total, term(read(x, i, stop - i, fill), read(z, i, stop - i, 0.0), p))
-        return sum_lanes(total)
+        return total
 
-    return block
+    return lanes_of
