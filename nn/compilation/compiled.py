@@ -1,5 +1,6 @@
 """Models as compiled functions."""
 
+import builtins
 import functools
 import keyword
 import re
@@ -9,7 +10,9 @@ import numba
 import numpy as np
 
 import kernels
-from nn.compilation.emit import FUSED, ORDERED, VIEWS, Writer
+from nn.compilation.elements import LETTERS, chains, loop
+from nn.compilation.emit import FUSED, Writer
+from nn.compilation.movement import ORDERED, VIEWS
 from nn.compilation.trace import CompileError, Trace, tensors_in
 from nn.module import Module
 from nn.storage import Tensor, wrap
@@ -66,6 +69,14 @@ def compile(model, *inputs, shapes="recompile"):
     return Compiled(model, tuple(map(_as_tensor, inputs)), shapes)
 
 
+def _wrapped(result):
+    return tuple(map(_wrapped, result)) if isinstance(result, tuple) else None if result is None else wrap(result)
+
+
+def _contiguous(array):
+    return array if array.flags.c_contiguous else array.copy()
+
+
 def _as_tensor(value):
     return value if isinstance(value, Tensor) else wrap(np.asarray(value))
 
@@ -100,8 +111,8 @@ class Compiled:
         if signature not in self._functions:
             self._other(inputs, signature)
         _, function, read = self._functions[signature]
-        result = function(*map(np.ascontiguousarray, arrays), tuple(each.array for each in read))
-        return tuple(map(wrap, result)) if isinstance(result, tuple) else wrap(result)
+        result = function(*map(_contiguous, arrays), tuple(each.array for each in read))
+        return _wrapped(result)
 
     @property
     def weights(self):
@@ -125,12 +136,7 @@ class Compiled:
         scope = {"np": np, **{name: getattr(kernels, name) for name in _public()}}
         exec(source, scope)
         name = re.match(r"def (\w+)", source)[1]
-        self._functions[_signature(inputs)] = source, numba.njit(scope[name]), read
-
-
-@functools.cache
-def _public():
-    return tuple(name for name, value in vars(kernels).items() if callable(value) and not name.startswith("_"))
+        self._functions[_signature(inputs)] = source, numba.njit(error_model="numpy")(scope[name]), read
 
 
 def _signature(inputs):
@@ -141,65 +147,124 @@ def _listed(signature):
     return ", ".join(f"{shape} {dtype}" for shape, dtype in signature)
 
 
+@functools.cache
+def _public():
+    """The names of the kernels."""
+    return tuple(name for name, value in vars(kernels).items() if callable(value) and not name.startswith("_"))
+
+
 # --- source ----------------------------------------------------------------------------------------------------------
 
 
 def write(model, inputs):
     """The source of a model, and the tensors of it that are read, in the order of `weights`."""
     trace = Trace(model, inputs)
+    trace.calls = _needed(trace)
+    calls = _fused(trace)
     letters = ("x",) if len(inputs) == 1 else tuple(f"x{i}" for i in range(1, len(inputs) + 1))
     names = dict(zip(map(id, inputs), letters, strict=True))
-    own = _names_of(model)
-    given = [tensor for call in trace.calls for tensor in tensors_in(call.arguments)]
+    own = dict.fromkeys(trace.constants, "constant") | _names_of(model)
+    given = [*(tensor for call in calls for tensor in tensors_in(call.arguments)), *tensors_in([trace.result])]
     read = list({id(tensor): tensor for tensor in given if id(tensor) in own}.values())
-    names |= {id(tensor): own[id(tensor)] for tensor in read}
-    writer, lines = Writer(names), []
-    for call in _fused(trace):
-        lines += _lines(writer, call, len(lines))
-    results = trace.result if isinstance(trace.result, (tuple, list)) else (trace.result,)
-    for each in results:
-        if not isinstance(each, Tensor):
-            raise CompileError(f"the model returns {type(each).__name__}; it must return tensors")
-    returned = ", ".join(
-        writer.names[id(each)] if id(each) in writer.names else writer.tensor(each) for each in results
-    )
-    body = [f"{INDENT}{line}" for line in lines]
+    writer = Writer(names, trace.constants, read)
+    writer.reserve(*keyword.kwlist, *dir(builtins), *_public(), *LETTERS, "n", "np", "weights", "x")
+    read[:] = [tensor for tensor in read if not writer.is_number(tensor)]
+    for tensor in read:
+        writer.names[id(tensor)] = writer.unique(own[id(tensor)])
+    body = _body(writer, calls, trace.result)
+    returned = _returned(writer, trace.result)
     name = re.sub(r"(?<!^)(?=[A-Z][a-z])", "_", type(model).__name__).lower()
     name = f"{name}_model" if keyword.iskeyword(name) or name in _public() else name
     head = [f"def {name}({', '.join(letters)}, weights):"]
     if read:
-        given = textwrap.wrap(", ".join(own[id(each)] for each in read), 100, break_long_words=False)
+        given = textwrap.wrap(", ".join(writer.names[id(each)] for each in read), 100, break_long_words=False)
         one_line = f"{given[0]}{',' * (len(read) == 1)} = weights"
         lines = [one_line] if len(given) == 1 else ["(", *(f"{INDENT}{line}" for line in given), ") = weights"]
         head += [f"{INDENT}{line}" for line in lines]
-    return "\n".join([*head, *body, f"{INDENT}return {returned}"]), read
+    return "\n".join([*head, *(f"{INDENT}{line}" for line in body), f"{INDENT}return {returned}"]), read
 
 
-def _lines(writer, call, count):
-    parts = writer.parts(call)
-    if parts is None:
-        text = writer.line(call)
-        if text is None:
-            writer.names[id(call.results[0])] = writer.names[id(call.arguments["input"])]
-            return []
-        parts = [text]
+def _body(writer, calls, result):
+    """The lines of the calls: a loop for each chain of functions of elements, one line for any other call."""
+    loops = chains(calls, result)
+    inside = {id(call) for found in loops.values() for call in found}
+    read = {id(each) for call in calls for each in tensors_in(call.arguments)} | {
+        id(each) for each in tensors_in([result])
+    }
     lines = []
-    for text, result in zip(parts, call.results, strict=True):
-        count += 1
-        name = writer.names[id(result)] = f"{call.name}_{count}"
-        if call.name in VIEWS | ORDERED:
-            writer.strided.add(name)
-        lines.append(f"{name} = {text}  # {result.shape}")
+    for call in calls:
+        if id(call) in loops:
+            lines += loop(writer, loops[id(call)], writer.named(call))
+        elif id(call) not in inside:
+            lines += _lines(writer, call, read)
     return lines
+
+
+def _lines(writer, call, read):
+    parts = writer.parts(call)
+    if parts is not None:
+        lines = []
+        for text, result in zip(parts, call.results, strict=True):
+            if id(result) in read:
+                name = writer.named_result(call, result)
+                writer.strided.add(name)
+                lines.append(f"{name} = {text}  # {result.shape}")
+        return lines
+    text = writer.line(call)
+    if text is None:
+        writer.names[id(call.results[0])] = writer.names[id(call.arguments["input"])]
+        return []
+    if len(call.results) > 1 or not isinstance(call.results[0], Tensor):
+        targets = _targets(writer, call, call.results, read)
+        return [f"{targets} = {text}  # {', '.join(str(each.shape) for each in tensors_in(call.results))}"]
+    name = writer.named(call)
+    if call.name in VIEWS | ORDERED and "index_select" not in text:
+        writer.strided.add(name)
+    if isinstance(text, list):
+        return [line.format(out=name) for line in text]
+    return [f"{name} = {text}  # {call.results[0].shape}"]
+
+
+def _targets(writer, call, results, read):
+    """The names of several results, nested as they are; those that nobody reads are _."""
+    found = []
+    for each in results:
+        if isinstance(each, (tuple, list)):
+            found.append(f"({_targets(writer, call, each, read)})")
+        else:
+            found.append(writer.named_result(call, each) if id(each) in read else "_")
+    return ", ".join(found)
+
+
+def _returned(writer, result):
+    if result is None:
+        return "None"
+    if isinstance(result, (tuple, list)):
+        return f"({', '.join(_returned(writer, each) for each in result)}{',' * (len(result) == 1)})"
+    if not isinstance(result, Tensor):
+        raise CompileError(f"the model returns {type(result).__name__}; it must return tensors")
+    if writer.is_number(result):
+        raise CompileError("the model returns a number that depends on nothing")
+    return writer.tensor(result)
 
 
 def _names_of(model):
     """The names of parameters and buffers in the source, by identity."""
     found = {}
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        name = name.replace(".", "_")
+        name = re.sub(r"\W", "_", name)
         found.setdefault(id(tensor), f"layer{name}" if name[0].isdigit() else name)
     return found
+
+
+def _needed(trace):
+    """The calls on whose results the model's depends."""
+    needed, calls = {id(each) for each in tensors_in([trace.result])}, []
+    for call in reversed(trace.calls):
+        if any(id(each) in needed for each in tensors_in(call.results)):
+            needed |= {id(each) for each in tensors_in(call.arguments)}
+            calls.insert(0, call)
+    return calls
 
 
 def _fused(trace):
