@@ -77,8 +77,6 @@ RECURRENT = {
 # Arguments that have to be what is said here.
 REQUIRED = {
     "embedding": {"max_norm": None},
-    "adaptive_max_pool": {"return_indices": False},
-    "max_pool": {"return_indices": False},
     "avg_pool": {"divisor_override": None},
 }
 # Functions of each element that kernels do not have: in the last bit, NumPy's and Numba's may differ.
@@ -149,7 +147,7 @@ class Writer(Movement):
             return self._recurrent(call)
         if name in NUMPY:
             self._keeps_dtype(call)
-            return f"np.{NUMPY[name]}({self.tensor(arguments['input'])})"
+            return self._array(f"np.{NUMPY[name]}({{}})", [self.tensor(arguments["input"])], result)
         found = self.moved(call, result)
         if found is not None:
             return found
@@ -219,7 +217,10 @@ class Writer(Movement):
         values = [call.arguments[key] for key in KERNELS[call.name]]
         if call.name in ("softmax", "log_softmax") and values[1] is None:
             values[1] = 0 if call.results[0].ndim in (0, 1, 3) else 1
-        return self._call(call, values)
+        if call.name == "topk" and call.arguments["dim"] is None:
+            values[2] = -1
+        options = {"return_indices": True} if call.arguments.get("return_indices") else {}
+        return self._call(call, values, **options)
 
     def _call(self, call, values, **options):
         """A call of a kernel: tensors by position, then by keyword what differs from the defaults."""
@@ -286,8 +287,15 @@ class Writer(Movement):
     def _pow(self, call):
         self._keeps_dtype(call)
         base, exponent = call.arguments.get("input"), call.arguments.get("exponent", call.arguments.get("other"))
-        x, y = (self._operand(each, call.results[0].dtype) for each in (base, exponent))
-        return f"{x} ** {y}"
+        operands = [self._operand(each, call.results[0].dtype) for each in (base, exponent)]
+        return self._array("{} ** {}", operands, call.results[0])
+
+    def _array(self, text, operands, result):
+        """An expression of arrays: where they have one element, Numba's is a number."""
+        if result.ndim:
+            return text.format(*operands)
+        known = set(self.names.values())
+        return f"np.full((), {text.format(*(f'{each}.item()' if each in known else each for each in operands))})"
 
     def _operand(self, value, dtype):
         """A tensor, or a number in a dtype."""

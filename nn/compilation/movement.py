@@ -26,11 +26,11 @@ class Movement:
         if name in ORDERED:
             return f"{self.tensor(given['input'])}.transpose({self._order(call)})"
         if name in EXPANDED:
-            return f"np.broadcast_to({self.tensor(given['input'])}, {self._value(result.shape)})"
+            return f"np.broadcast_to({self.tensor(given['input'])}, {result.shape})"
         return None
 
     def _shaped(self, tensor, result):
-        return f"{self.dense(tensor)}.reshape({self._value(result.shape)})"
+        return f"{self.dense(tensor)}.reshape({result.shape})"
 
     def dense(self, tensor):
         """A tensor, copied if it may be a view."""
@@ -96,7 +96,7 @@ class Movement:
         wrapped = f"np.where({name} < 0, {name} + {x.shape[dim]}, {name})"
         if index.ndim == 1:
             return f"index_select({self.tensor(x)}, {dim}, {wrapped})"
-        shape = self._value(call.results[0].shape)
+        shape = call.results[0].shape
         return f"index_select({self.tensor(x)}, {dim}, {wrapped}.reshape(-1)).reshape({shape})"
 
     # --- joined, padded, repeated ------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ class Movement:
         value = literal(given["value"] or 0, result.dtype)
         part = self.tensor(x) + ("" if set(kept) == {":"} else f"[{', '.join(kept)}]")
         return [
-            f"{{out}} = np.full({self._value(result.shape)}, {value}, np.{result.dtype.name})",
+            f"{{out}} = np.full({result.shape}, {value}, np.{result.dtype.name})",
             f"{{out}}[{', '.join(inner)}] = {part}",
         ]
 
@@ -165,8 +165,8 @@ class Movement:
         full = (1,) * (result.ndim - x.ndim) + x.shape
         inner = tuple(n for pair in ((1, n) for n in full) for n in pair)
         outer = tuple(n for m, n in zip(result.shape, full, strict=True) for n in (m // n if n else 0, n))
-        copies = f"np.broadcast_to({self.dense(x)}.reshape({self._value(inner)}), {self._value(outer)})"
-        return f"np.ascontiguousarray({copies}).reshape({self._value(result.shape)})"
+        copies = f"np.broadcast_to({self.dense(x)}.reshape({inner}), {outer})"
+        return f"np.ascontiguousarray({copies}).reshape({result.shape})"
 
     def _triangle(self, call):
         x = call.arguments["input"]
@@ -192,10 +192,11 @@ class Movement:
             text = f"{text}.sum({d})"
         count = int(np.prod([x.shape[d] for d in dims]))
         if len(dims) == x.ndim:
-            text = f"np.full({self._value(result.shape)}, {text}.sum())"
+            text = f"{text}.sum()"
         elif given["keepdim"]:
-            text = f"{text}.reshape({self._value(result.shape)})"
-        return {"sum": text, "any": f"{text} > 0", "all": f"{text} == {count}"}[call.name]
+            text = f"{text}.reshape({result.shape})"
+        text = {"sum": text, "any": f"{text} > 0", "all": f"{text} == {count}"}[call.name]
+        return f"np.full({result.shape}, {text})" if len(dims) == x.ndim else text
 
     _all = _any = _counted
 
@@ -206,7 +207,7 @@ class Movement:
         sign, keep = "-" * (call.name == "amin"), ", keepdim=True" * bool(given["keepdim"])
         if given["dim"] is None or len(dims) in (0, x.ndim):
             text = f"{sign}{self.dense(x)}.reshape(-1)" if sign else f"{self.dense(x)}.reshape(-1)"
-            return f"({sign}max({text}, 0)[0]).reshape({self._value(call.results[0].shape)})"
+            return f"({sign}max({text}, 0)[0]).reshape({call.results[0].shape})"
         if len(dims) != 1 or x.dtype.kind != "f":
             raise CompileError(f"{call.name} at {call.place}: needs one dimension, or all, of floats to be compiled")
         return f"{sign}max({sign}{self.tensor(x)}, {dims[0]}{keep})[0]"

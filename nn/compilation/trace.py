@@ -16,6 +16,7 @@ from types import FunctionType, ModuleType
 import numpy as np
 
 from nn import functional, transformer
+from nn.compilation.definitions import DEFINITIONS
 from nn.functional import multi_head
 from nn.grad_mode import no_grad
 from nn.operations import arithmetic
@@ -68,7 +69,7 @@ class Trace:
         self.inputs, self.calls, self._depth = inputs, [], 0
         # the inputs, parameters and buffers, and what operations made of them
         self.known = {id(each): each for each in (*inputs, *model.parameters(), *model.buffers())}
-        self.constants = {}
+        self.constants, self._changed = {}, set()
         with _tracing, self._replaced(model), no_grad():
             self.result = model(*inputs)
 
@@ -108,15 +109,26 @@ class Trace:
         def noting(*args, **kwargs):
             if self._depth:
                 return function(*args, **kwargs)
-            self._depth += 1
-            try:
-                result = function(*args, **kwargs)
-            finally:
-                self._depth -= 1
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             given = list(tensors_in(bound.arguments))
             known = any(id(each) in self.known for each in given)
+            if known and any(each._memory in self._changed for each in given):
+                raise CompileError(f"{name} at {place()} reads a tensor that was changed in place before")
+            if known and name in DEFINITIONS:
+                result = DEFINITIONS[name](*args, **kwargs)
+                if result is not None:
+                    return result
+            inplace = known and bound.arguments.get("inplace") is True
+            if inplace:
+                bound.arguments["inplace"] = False
+            self._depth += 1
+            try:
+                result = function(*bound.args, **bound.kwargs)
+            finally:
+                self._depth -= 1
+            if inplace and result is not given[0]:
+                self._changed.add(given[0]._memory)
             fixed = all(id(each) in self.constants for each in given) and bool(given)
             if (known or fixed) and (name == "setitem" or (name.endswith("_") and not name.endswith("__"))):
                 raise CompileError(f"{name} at {place()} changes a tensor in place, which cannot be compiled")
