@@ -8,8 +8,10 @@ import textwrap
 
 import numba
 import numpy as np
+from numba.core.errors import TypingError
 
 import kernels
+from nn.compilation.checks import checked
 from nn.compilation.elements import LETTERS, chains, loop
 from nn.compilation.emit import FUSED, Writer
 from nn.compilation.movement import ORDERED, VIEWS
@@ -69,6 +71,34 @@ def compile(model, *inputs, shapes="recompile"):
     return Compiled(model, tuple(map(_as_tensor, inputs)), shapes)
 
 
+def _places(model, read):
+    """Where the weights are: for each its module's attributes and its name there, and the modules on the way."""
+    weights, modules = [], {}
+    owners = {}
+    for path, module in model.named_modules():
+        for name, value in vars(module).items():
+            if isinstance(value, Tensor):
+                owners.setdefault(id(value), (path, vars(module), name))
+    for tensor in read.values():
+        path, attributes, name = owners.get(id(tensor), ("", {"constant": tensor}, "constant"))
+        weights.append((attributes, name))
+        parts, module = path.split(".") if path else (), model
+        for part in parts:
+            child = vars(module)[part]
+            modules[id(child)] = vars(module), part, child
+            module = child
+    return tuple(weights), tuple(modules.values())
+
+
+def _weights(compiled, places):
+    """The arrays of the weights as they are now."""
+    weights, modules = places
+    for attributes, name, module in modules:
+        if attributes.get(name) is not module:
+            raise ValueError(f"{compiled!r}: {name} was replaced; compile the model again")
+    return tuple([attributes[name].array for attributes, name in weights])
+
+
 def _wrapped(result):
     return tuple(map(_wrapped, result)) if isinstance(result, tuple) else None if result is None else wrap(result)
 
@@ -100,23 +130,25 @@ class Compiled:
             raise ValueError("nn.compile: the model must be in evaluation mode; call model.eval()")
         self._add(inputs)
         self._signature = _signature(inputs)
-        self.source, self.function, self._read = self._functions[self._signature]
+        self.source, self.function, self._places = self._functions[self._signature]
 
     def __repr__(self):
         return f"<compiled {type(self.model).__name__}, {len(self._functions)} shapes>"
 
     def __call__(self, *inputs):
         arrays = [each.array if isinstance(each, Tensor) else np.asarray(each) for each in inputs]
-        signature = _signature(inputs)
+        signature = _signature(arrays)
         if signature not in self._functions:
             self._other(inputs, signature)
-        _, function, read = self._functions[signature]
-        result = function(*map(_contiguous, arrays), tuple(each.array for each in read))
-        return _wrapped(result)
+        _, function, places = self._functions[signature]
+        try:
+            return _wrapped(function(*map(_contiguous, arrays), _weights(self, places)))
+        except TypingError as error:
+            raise TypeError(_rule(error)) from None
 
     @property
     def weights(self):
-        return tuple(each.array for each in self._read)
+        return _weights(self, self._places)
 
     def _other(self, inputs, signature):
         """Compile for other inputs, or raise."""
@@ -136,11 +168,19 @@ class Compiled:
         scope = {"np": np, **{name: getattr(kernels, name) for name in _public()}}
         exec(source, scope)
         name = re.match(r"def (\w+)", source)[1]
-        self._functions[_signature(inputs)] = source, numba.njit(error_model="numpy")(scope[name]), read
+        function = numba.njit(error_model="numpy")(scope[name])
+        weights = {key: tensor.array for key, tensor in read.items()}
+        function = checked(function, name, _letters(inputs), [each.array for each in inputs], weights)
+        self._functions[_signature(inputs)] = source, function, _places(self.model, read)
 
 
 def _signature(inputs):
-    return tuple((each.shape, np.dtype(each.dtype).name) for each in inputs)
+    return tuple([(each.shape, each.dtype) for each in inputs])
+
+
+def _rule(error):
+    """The line of a TypingError that says what is wrong, if it is one of ours."""
+    return next((line.partition("TypingError: ")[2] for line in str(error).splitlines() if " must be " in line), error)
 
 
 def _listed(signature):
@@ -157,11 +197,11 @@ def _public():
 
 
 def write(model, inputs):
-    """The source of a model, and the tensors of it that are read, in the order of `weights`."""
+    """The source of a model, and the tensors of it that are read, by name, in the order of `weights`."""
     trace = Trace(model, inputs)
     trace.calls = _needed(trace)
     calls = _fused(trace)
-    letters = ("x",) if len(inputs) == 1 else tuple(f"x{i}" for i in range(1, len(inputs) + 1))
+    letters = _letters(inputs)
     names = dict(zip(map(id, inputs), letters, strict=True))
     own = dict.fromkeys(trace.constants, "constant") | _names_of(model)
     given = [*(tensor for call in calls for tensor in tensors_in(call.arguments)), *tensors_in([trace.result])]
@@ -181,7 +221,12 @@ def write(model, inputs):
         one_line = f"{given[0]}{',' * (len(read) == 1)} = weights"
         lines = [one_line] if len(given) == 1 else ["(", *(f"{INDENT}{line}" for line in given), ") = weights"]
         head += [f"{INDENT}{line}" for line in lines]
-    return "\n".join([*head, *(f"{INDENT}{line}" for line in body), f"{INDENT}return {returned}"]), read
+    source = "\n".join([*head, *(f"{INDENT}{line}" for line in body), f"{INDENT}return {returned}"])
+    return source, {writer.names[id(tensor)]: tensor for tensor in read}
+
+
+def _letters(inputs):
+    return ("x",) if len(inputs) == 1 else tuple(f"x{i}" for i in range(1, len(inputs) + 1))
 
 
 def _body(writer, calls, result):

@@ -148,6 +148,51 @@ def test_weights_are_those_of_now():
     np.testing.assert_array_equal(compiled(x).array, expected)
 
 
+def test_weights_loaded_later_are_used():
+    model, x = made("mlp")
+    compiled = nn.compile(model, x)
+    nn.manual_seed(1)
+    other = mlp().eval()
+    model.load_state_dict(other.state_dict())
+    with nn.no_grad():
+        np.testing.assert_array_equal(compiled(x).array, other(x).array)
+        model.load_state_dict({key: nn.tensor(t.array * 2) for key, t in other.state_dict().items()}, assign=True)
+        np.testing.assert_array_equal(compiled(x).array, model(x).array)
+
+
+def test_weights_that_do_not_fit():
+    model, x = made("mlp")
+    compiled = nn.compile(model, x)
+    compiled(x)
+    model[4].weight.data = nn.zeros(2, 32)
+    with pytest.raises(ValueError, match=r"sequential: layer4_weight must have shape \(2, 64\), got \(2, 32\)"):
+        compiled(x)
+    model[4].weight.data = nn.zeros(2, 64, dtype=nn.float64)
+    with pytest.raises(TypeError, match="sequential: layer4_weight must be an array, 2-d, float32, got 2-d, float64"):
+        compiled(x)
+    model[4] = nn.Linear(64, 2)
+    with pytest.raises(ValueError, match="4 was replaced; compile the model again"):
+        compiled(x)
+
+
+def test_function_with_what_does_not_fit():
+    model, x = made("mlp")
+    compiled = nn.compile(model, x)
+    function, weights, array = compiled.function, compiled.weights, x.array
+    with pytest.raises(ValueError, match=r"sequential: x must have shape \(3, 4\), got \(2, 4\)"):
+        function(array[:2], weights)
+    for inputs, given, message in (
+        (array.astype(np.float64), weights, "x must be an array, 2-d, float32, in C order, got 2-d, float64"),
+        (np.asfortranarray(array), weights, "x must be an array, 2-d, float32, in C order, got .* in Fortran order"),
+        (array, weights[:-1], "weights must be a tuple of 6 arrays, got 5"),
+        (array, (*weights[:-1], weights[0]), "layer4_bias must be an array, 1-d, float32, got 2-d, float32"),
+    ):
+        with pytest.raises(numba.TypingError, match=message):
+            function(inputs, given)
+    with pytest.raises(ValueError, match=r"layer4_bias must have shape \(2,\), got \(1,\)"):
+        function(array, (*weights[:-1], weights[-1][:1]))
+
+
 def test_other_shapes():
     model, _ = made("mlp")
     compiled = nn.compile(model, nn.zeros(1, 4))
