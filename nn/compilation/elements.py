@@ -160,7 +160,7 @@ KERNELS_ALONE = {"relu", "leaky_relu", "hardtanh"}  # alone, the kernel is faste
 def chains(calls, result):
     """For the calls that are written as loops, by identity of their last one: the calls of each, in order.
 
-    A call joins that of the only call that reads its result, if both have the same shape.
+    A call joins the loop that all calls that read its result are in, if both have the same shape.
     """
     readers = {}
     for call in calls:
@@ -172,8 +172,8 @@ def chains(calls, result):
         if element(call) is None:
             continue
         y = call.results[0]
-        found = readers.get(id(y), ())
-        end = ends.get(found[0]) if len(found) == 1 and id(y) not in returned else None
+        found = {ends.get(reader) for reader in readers.get(id(y), ())}
+        end = found.pop() if len(found) == 1 and id(y) not in returned else None
         joins = end is not None and members[end][-1].results[0].shape == y.shape and y.ndim
         ends[id(call)] = end = end if joins else id(call)
         members.setdefault(end, []).insert(0, call)
