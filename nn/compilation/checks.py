@@ -1,5 +1,7 @@
 """The check of what a compiled function is given: its loops would read past the ends of arrays of other shapes."""
 
+import re
+
 import numba
 import numpy as np
 from numba.core import types
@@ -9,44 +11,43 @@ from numba.extending import overload
 from kernels._njit_errors import Value
 
 
-def checked(function, name, letters, inputs, weights):
-    """The jitted `function`, called after a check of its arguments.
+def checked(source, scope, inputs, weights):
+    """The function of a source, compiled with a check of its arguments at its beginning.
 
     Parameters
     ----------
-    function : numba function
-    name : str
-    letters : tuple of str
-        The names of its inputs.
-    inputs : tuple of ndarray
-        As they must be: in C order, of these shapes and dtypes.
+    source : str
+        A Python function of arrays and of a tuple of arrays, ``weights``, which it unpacks first.
+    scope : dict
+        What its names mean.
+    inputs : dict of str to ndarray
+        As its arrays must be: in C order, of these shapes and dtypes.
     weights : dict of str to ndarray
-        As the arrays in the tuple `weights` must be: of these shapes and dtypes.
+        As the arrays in `weights` must be: of these shapes and dtypes.
 
     Returns
     -------
     numba function
-        Where the number of arguments or weights, a dtype, a number of dimensions or the layout of an input is another,
-        calling it is a TypingError; another shape is a ValueError.
+        Where the number of weights, a dtype, a number of dimensions or the layout of an input is another, calling it is
+        a TypingError; another shape is a ValueError.
     """
-    arrays = dict(zip(letters, inputs, strict=True)) | weights
-    given = ", ".join(letters)
-    shapes = "\n".join(_shape_check(name, key, array) for key, array in arrays.items() if array.ndim)
-    unpacked = f"    {', '.join(weights)}, = weights\n" if weights else ""
-    scope = {"function": function, "Value": Value}
-    exec(f"def run({given}, weights):\n{unpacked}{shapes}\n    return function({given}, weights)", scope)
-    run = scope["run"]
+    name, given = re.match(r"def (\w+)\((.*), weights\):\n", source).groups()
 
-    def typed(*given):
-        _check_types(name, letters, inputs, weights, given)
-        return run
+    def expect_types(*given):
+        raise NotImplementedError(f"{name}: exists only in compiled code")
 
-    exec(f"def entry({given}, weights): pass", scope)
-    scope["typed"] = typed
-    exec(f"def by_types({given}, weights): return typed({given}, weights)", scope)
-    overload(scope["entry"])(scope["by_types"])
-    exec(f"def {name}({given}, weights): return entry({given}, weights)", scope)
-    return numba.njit(scope[name])
+    @overload(expect_types)
+    def _expect_types(*given):
+        _check_types(name, inputs, weights, given)
+        return lambda *given: None
+
+    lines = source.split("\n")
+    body = 1 + next((i for i, line in enumerate(lines) if line.endswith("= weights")), 0)
+    lines[body:body] = [_shape_check(name, key, array) for key, array in (inputs | weights).items() if array.ndim]
+    lines.insert(1, f"    expect_types({given}, weights)")
+    exec("\n".join(lines), scope | {"expect_types": expect_types, "Value": Value}, made := {})
+    # other than Python, NumPy divides by 0
+    return numba.njit(error_model="numpy")(made[name])
 
 
 def _shape_check(name, key, array):
@@ -56,9 +57,9 @@ def _shape_check(name, key, array):
     return f'    if {key}.shape != {array.shape}:\n        raise Value("{message}", {values})'
 
 
-def _check_types(name, letters, inputs, weights, given):
+def _check_types(name, inputs, weights, given):
     """TypingError unless the Numba types are those of the arrays."""
-    for letter, array, kind in zip(letters, inputs, given, strict=False):
+    for (letter, array), kind in zip(inputs.items(), given, strict=False):
         if not _fits(kind, array) or (kind.layout != "C" and array.ndim):
             expected = f"{array.ndim}-d, {array.dtype}, in C order"
             raise TypingError(f"{name}: {letter} must be an array, {expected}, got {_described(kind)}")

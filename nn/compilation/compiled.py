@@ -6,7 +6,6 @@ import keyword
 import re
 import textwrap
 
-import numba
 import numpy as np
 from numba.core.errors import TypingError
 
@@ -14,7 +13,7 @@ import kernels
 from nn.compilation.checks import checked
 from nn.compilation.elements import LETTERS, chains, loop
 from nn.compilation.emit import FUSED, Writer
-from nn.compilation.movement import ORDERED, VIEWS
+from nn.compilation.movement import ORDERED, VIEWS, is_dense
 from nn.compilation.trace import CompileError, Trace, tensors_in
 from nn.module import Module
 from nn.storage import Tensor, wrap
@@ -166,11 +165,9 @@ class Compiled:
     def _add(self, inputs):
         source, read = write(self.model, inputs)
         scope = {"np": np, **{name: getattr(kernels, name) for name in _public()}}
-        exec(source, scope)
-        name = re.match(r"def (\w+)", source)[1]
-        function = numba.njit(error_model="numpy")(scope[name])
         weights = {key: tensor.array for key, tensor in read.items()}
-        function = checked(function, name, _letters(inputs), [each.array for each in inputs], weights)
+        arrays = {key: tensor.array for key, tensor in zip(_letters(inputs), inputs, strict=True)}
+        function = checked(source, scope, arrays, weights)
         self._functions[_signature(inputs)] = source, function, _places(self.model, read)
 
 
@@ -264,7 +261,9 @@ def _lines(writer, call, read):
         return [f"{targets} = {text}  # {', '.join(str(each.shape) for each in tensors_in(call.results))}"]
     name = writer.named(call)
     if call.name in VIEWS | ORDERED and "index_select" not in text:
-        writer.strided.add(name)
+        tensor = call.arguments["input"]
+        if not is_dense(call, writer.tensor(tensor) in writer.strided or not tensor.array.flags.c_contiguous):
+            writer.strided.add(name)
     if isinstance(text, list):
         return [line.format(out=name) for line in text]
     return [f"{name} = {text}  # {call.results[0].shape}"]

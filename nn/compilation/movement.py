@@ -15,6 +15,19 @@ PARTS = {"chunk", "split", "split_with_sizes"}
 VIEWS = {"getitem", *EXPANDED, *PARTS}
 
 
+def is_dense(call, strided):
+    """Whether the part that an index names lies in memory without gaps, as Numba knows it: ints, then one slice."""
+    parts = call.arguments.get("index")
+    parts = parts if isinstance(parts, tuple) else (parts,)
+    *first, last = parts or (0,)
+    ints = all(isinstance(part, int) for part in first)
+    return call.name == "getitem" and not strided and ints and (isinstance(last, int) or _is_step_1(last))
+
+
+def _is_step_1(part):
+    return isinstance(part, slice) and part.step is None
+
+
 class Movement:
     """The part of `Writer` for operations that move elements."""
 
