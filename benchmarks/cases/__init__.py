@@ -14,7 +14,7 @@ __all__ = ["CHOSEN", "FAMILIES", "OURS", "Row", "board", "pairs"]
 
 FAMILIES = (
     "gemm", "affine", "mlp", "convolution", "activation", "reduction", "scan", "sorting", "pooling", "normalization",
-    "attention", "recurrent", "loss", "lookup", "update", "njit", "training", "inference", "models",
+    "attention", "recurrent", "loss", "lookup", "update", "njit", "training", "inference", "models", "compiled",
 )  # fmt: skip
 
 # What ``pytest --benchmark-only`` measures, in minutes: of every family the sizes that tell most, and a ladder of each

@@ -1,15 +1,19 @@
 """Models as compiled functions."""
 
+import builtins
 import functools
 import keyword
 import re
 import textwrap
 
-import numba
 import numpy as np
+from numba.core.errors import TypingError
 
 import kernels
-from nn.compilation.emit import FUSED, ORDERED, VIEWS, Writer
+from nn.compilation.checks import checked
+from nn.compilation.elements import LETTERS, chains, loop
+from nn.compilation.emit import FUSED, Writer
+from nn.compilation.movement import ORDERED, VIEWS, is_dense
 from nn.compilation.trace import CompileError, Trace, tensors_in
 from nn.module import Module
 from nn.storage import Tensor, wrap
@@ -66,6 +70,42 @@ def compile(model, *inputs, shapes="recompile"):
     return Compiled(model, tuple(map(_as_tensor, inputs)), shapes)
 
 
+def _places(model, read):
+    """Where the weights are: for each its module's attributes and its name there, and the modules on the way."""
+    weights, modules = [], {}
+    owners = {}
+    for path, module in model.named_modules():
+        for name, value in vars(module).items():
+            if isinstance(value, Tensor):
+                owners.setdefault(id(value), (path, vars(module), name))
+    for tensor in read.values():
+        path, attributes, name = owners.get(id(tensor), ("", {"constant": tensor}, "constant"))
+        weights.append((attributes, name))
+        parts, module = path.split(".") if path else (), model
+        for part in parts:
+            child = vars(module)[part]
+            modules[id(child)] = vars(module), part, child
+            module = child
+    return tuple(weights), tuple(modules.values())
+
+
+def _weights(compiled, places):
+    """The arrays of the weights as they are now."""
+    weights, modules = places
+    for attributes, name, module in modules:
+        if attributes.get(name) is not module:
+            raise ValueError(f"{compiled!r}: {name} was replaced; compile the model again")
+    return tuple([attributes[name].array for attributes, name in weights])
+
+
+def _wrapped(result):
+    return tuple(map(_wrapped, result)) if isinstance(result, tuple) else None if result is None else wrap(result)
+
+
+def _contiguous(array):
+    return array if array.flags.c_contiguous else array.copy()
+
+
 def _as_tensor(value):
     return value if isinstance(value, Tensor) else wrap(np.asarray(value))
 
@@ -89,23 +129,25 @@ class Compiled:
             raise ValueError("nn.compile: the model must be in evaluation mode; call model.eval()")
         self._add(inputs)
         self._signature = _signature(inputs)
-        self.source, self.function, self._read = self._functions[self._signature]
+        self.source, self.function, self._places = self._functions[self._signature]
 
     def __repr__(self):
         return f"<compiled {type(self.model).__name__}, {len(self._functions)} shapes>"
 
     def __call__(self, *inputs):
         arrays = [each.array if isinstance(each, Tensor) else np.asarray(each) for each in inputs]
-        signature = _signature(inputs)
+        signature = _signature(arrays)
         if signature not in self._functions:
             self._other(inputs, signature)
-        _, function, read = self._functions[signature]
-        result = function(*map(np.ascontiguousarray, arrays), tuple(each.array for each in read))
-        return tuple(map(wrap, result)) if isinstance(result, tuple) else wrap(result)
+        _, function, places = self._functions[signature]
+        try:
+            return _wrapped(function(*map(_contiguous, arrays), _weights(self, places)))
+        except TypingError as error:
+            raise TypeError(_rule(error)) from None
 
     @property
     def weights(self):
-        return tuple(each.array for each in self._read)
+        return _weights(self, self._places)
 
     def _other(self, inputs, signature):
         """Compile for other inputs, or raise."""
@@ -123,83 +165,150 @@ class Compiled:
     def _add(self, inputs):
         source, read = write(self.model, inputs)
         scope = {"np": np, **{name: getattr(kernels, name) for name in _public()}}
-        exec(source, scope)
-        name = re.match(r"def (\w+)", source)[1]
-        self._functions[_signature(inputs)] = source, numba.njit(scope[name]), read
-
-
-@functools.cache
-def _public():
-    return tuple(name for name, value in vars(kernels).items() if callable(value) and not name.startswith("_"))
+        weights = {key: tensor.array for key, tensor in read.items()}
+        arrays = {key: tensor.array for key, tensor in zip(_letters(inputs), inputs, strict=True)}
+        function = checked(source, scope, arrays, weights)
+        self._functions[_signature(inputs)] = source, function, _places(self.model, read)
 
 
 def _signature(inputs):
-    return tuple((each.shape, np.dtype(each.dtype).name) for each in inputs)
+    return tuple([(each.shape, each.dtype) for each in inputs])
+
+
+def _rule(error):
+    """The line of a TypingError that says what is wrong, if it is one of ours."""
+    return next((line.partition("TypingError: ")[2] for line in str(error).splitlines() if " must be " in line), error)
 
 
 def _listed(signature):
     return ", ".join(f"{shape} {dtype}" for shape, dtype in signature)
 
 
+@functools.cache
+def _public():
+    """The names of the kernels."""
+    return tuple(name for name, value in vars(kernels).items() if callable(value) and not name.startswith("_"))
+
+
 # --- source ----------------------------------------------------------------------------------------------------------
 
 
 def write(model, inputs):
-    """The source of a model, and the tensors of it that are read, in the order of `weights`."""
+    """The source of a model, and the tensors of it that are read, by name, in the order of `weights`."""
     trace = Trace(model, inputs)
-    letters = ("x",) if len(inputs) == 1 else tuple(f"x{i}" for i in range(1, len(inputs) + 1))
+    trace.calls = _needed(trace)
+    calls = _fused(trace)
+    letters = _letters(inputs)
     names = dict(zip(map(id, inputs), letters, strict=True))
-    own = _names_of(model)
-    given = [tensor for call in trace.calls for tensor in tensors_in(call.arguments)]
+    own = dict.fromkeys(trace.constants, "constant") | _names_of(model)
+    given = [*(tensor for call in calls for tensor in tensors_in(call.arguments)), *tensors_in([trace.result])]
     read = list({id(tensor): tensor for tensor in given if id(tensor) in own}.values())
-    names |= {id(tensor): own[id(tensor)] for tensor in read}
-    writer, lines = Writer(names), []
-    for call in _fused(trace):
-        lines += _lines(writer, call, len(lines))
-    results = trace.result if isinstance(trace.result, (tuple, list)) else (trace.result,)
-    for each in results:
-        if not isinstance(each, Tensor):
-            raise CompileError(f"the model returns {type(each).__name__}; it must return tensors")
-    returned = ", ".join(
-        writer.names[id(each)] if id(each) in writer.names else writer.tensor(each) for each in results
-    )
-    body = [f"{INDENT}{line}" for line in lines]
+    writer = Writer(names, trace.constants, read)
+    writer.reserve(*keyword.kwlist, *dir(builtins), *_public(), *LETTERS, "n", "np", "weights", "x")
+    read[:] = [tensor for tensor in read if not writer.is_number(tensor)]
+    for tensor in read:
+        writer.names[id(tensor)] = writer.unique(own[id(tensor)])
+    body = _body(writer, calls, trace.result)
+    returned = _returned(writer, trace.result)
     name = re.sub(r"(?<!^)(?=[A-Z][a-z])", "_", type(model).__name__).lower()
     name = f"{name}_model" if keyword.iskeyword(name) or name in _public() else name
     head = [f"def {name}({', '.join(letters)}, weights):"]
     if read:
-        given = textwrap.wrap(", ".join(own[id(each)] for each in read), 100, break_long_words=False)
+        given = textwrap.wrap(", ".join(writer.names[id(each)] for each in read), 100, break_long_words=False)
         one_line = f"{given[0]}{',' * (len(read) == 1)} = weights"
         lines = [one_line] if len(given) == 1 else ["(", *(f"{INDENT}{line}" for line in given), ") = weights"]
         head += [f"{INDENT}{line}" for line in lines]
-    return "\n".join([*head, *body, f"{INDENT}return {returned}"]), read
+    source = "\n".join([*head, *(f"{INDENT}{line}" for line in body), f"{INDENT}return {returned}"])
+    return source, {writer.names[id(tensor)]: tensor for tensor in read}
 
 
-def _lines(writer, call, count):
-    parts = writer.parts(call)
-    if parts is None:
-        text = writer.line(call)
-        if text is None:
-            writer.names[id(call.results[0])] = writer.names[id(call.arguments["input"])]
-            return []
-        parts = [text]
+def _letters(inputs):
+    return ("x",) if len(inputs) == 1 else tuple(f"x{i}" for i in range(1, len(inputs) + 1))
+
+
+def _body(writer, calls, result):
+    """The lines of the calls: a loop for each chain of functions of elements, one line for any other call."""
+    loops = chains(calls, result)
+    inside = {id(call) for found in loops.values() for call in found}
+    read = {id(each) for call in calls for each in tensors_in(call.arguments)} | {
+        id(each) for each in tensors_in([result])
+    }
     lines = []
-    for text, result in zip(parts, call.results, strict=True):
-        count += 1
-        name = writer.names[id(result)] = f"{call.name}_{count}"
-        if call.name in VIEWS | ORDERED:
-            writer.strided.add(name)
-        lines.append(f"{name} = {text}  # {result.shape}")
+    for call in calls:
+        if id(call) in loops:
+            lines += loop(writer, loops[id(call)], writer.named(call))
+        elif id(call) not in inside:
+            lines += _lines(writer, call, read)
     return lines
+
+
+def _lines(writer, call, read):
+    parts = writer.parts(call)
+    if parts is not None:
+        lines = []
+        for text, result in zip(parts, call.results, strict=True):
+            if id(result) in read:
+                name = writer.named_result(call, result)
+                writer.strided.add(name)
+                lines.append(f"{name} = {text}  # {result.shape}")
+        return lines
+    text = writer.line(call)
+    if text is None:
+        writer.names[id(call.results[0])] = writer.names[id(call.arguments["input"])]
+        return []
+    if len(call.results) > 1 or not isinstance(call.results[0], Tensor):
+        targets = _targets(writer, call, call.results, read)
+        return [f"{targets} = {text}  # {', '.join(str(each.shape) for each in tensors_in(call.results))}"]
+    name = writer.named(call)
+    if call.name in VIEWS | ORDERED and "index_select" not in text:
+        tensor = call.arguments["input"]
+        if not is_dense(call, writer.tensor(tensor) in writer.strided or not tensor.array.flags.c_contiguous):
+            writer.strided.add(name)
+    if isinstance(text, list):
+        return [line.format(out=name) for line in text]
+    return [f"{name} = {text}  # {call.results[0].shape}"]
+
+
+def _targets(writer, call, results, read):
+    """The names of several results, nested as they are; those that nobody reads are _."""
+    found = []
+    for each in results:
+        if isinstance(each, (tuple, list)):
+            found.append(f"({_targets(writer, call, each, read)})")
+        else:
+            found.append(writer.named_result(call, each) if id(each) in read else "_")
+    return ", ".join(found)
+
+
+def _returned(writer, result):
+    if result is None:
+        return "None"
+    if isinstance(result, (tuple, list)):
+        return f"({', '.join(_returned(writer, each) for each in result)}{',' * (len(result) == 1)})"
+    if not isinstance(result, Tensor):
+        raise CompileError(f"the model returns {type(result).__name__}; it must return tensors")
+    if writer.is_number(result):
+        raise CompileError("the model returns a number that depends on nothing")
+    return writer.tensor(result)
 
 
 def _names_of(model):
     """The names of parameters and buffers in the source, by identity."""
     found = {}
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        name = name.replace(".", "_")
+        name = re.sub(r"\W", "_", name)
         found.setdefault(id(tensor), f"layer{name}" if name[0].isdigit() else name)
     return found
+
+
+def _needed(trace):
+    """The calls on whose results the model's depends."""
+    needed, calls = {id(each) for each in tensors_in([trace.result])}, []
+    for call in reversed(trace.calls):
+        if any(id(each) in needed for each in tensors_in(call.results)):
+            needed |= {id(each) for each in tensors_in(call.arguments)}
+            calls.insert(0, call)
+    return calls
 
 
 def _fused(trace):

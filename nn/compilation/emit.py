@@ -1,10 +1,13 @@
 """The line of source for each operation, in terms of kernels and NumPy functions that Numba knows."""
 
 import inspect
+import math
 
 import numpy as np
 
 import kernels
+from nn.compilation.elements import literal
+from nn.compilation.movement import Movement
 from nn.compilation.trace import CompileError
 from nn.storage import Tensor
 
@@ -39,21 +42,48 @@ KERNELS = {
         for rank in (1, 2, 3)
     },
     **{f"adaptive_{kind}_pool{rank}d": ("input", "output_size") for kind in ("avg", "max") for rank in (1, 2, 3)},
+    "local_response_norm": ("input", "size", "alpha", "beta", "k"),
+    "feed_forward": ("input", "weight1", "bias1", "weight2", "bias2", "activation"),
+    "interpolate": (
+        *("input", "size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"),
+        *("antialias",),
+    ),
+    "grid_sample": ("input", "grid", "mode", "padding_mode", "align_corners"),
+    "unfold": ("input", "kernel_size", "dilation", "padding", "stride"),
+    "fold": ("input", "output_size", "kernel_size", "dilation", "padding", "stride"),
+    "gather": ("input", "dim", "index"),
+    "topk": ("input", "k", "dim", "largest", "sorted"),
+    "sort": ("input", "dim", "descending", "stable"),
+    "argsort": ("input", "dim", "descending", "stable"),
+    "max": ("input", "dim", "keepdim"),
+    "argmax": ("input", "dim", "keepdim"),
+    **{name: ("input", "dim") for name in ("cumprod", "cummax", "cummin", "logcumsumexp")},
+    **{f"lp_pool{rank}d": ("input", "norm_type", "kernel_size", "stride", "ceil_mode") for rank in (1, 2, 3)},
+    **{
+        f"max_unpool{rank}d": ("input", "indices", "kernel_size", "stride", "padding", "output_size")
+        for rank in (1, 2, 3)
+    },
+}
+# The recurrent layers and cells: what a kernel has by position, and by keyword.
+_CELL = ("input", "hx", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
+RECURRENT = {
+    "lstm": ((*_CELL, "weight_hr"), ("reverse",)),
+    "gru": (_CELL, ("reverse",)),
+    "rnn": ((*_CELL, "nonlinearity"), ("reverse",)),
+    "lstm_cell": (_CELL, ()),
+    "gru_cell": (_CELL, ()),
+    "rnn_cell": ((*_CELL, "nonlinearity"), ()),
 }
 # Arguments that have to be what is said here.
 REQUIRED = {
     "embedding": {"max_norm": None},
-    "adaptive_max_pool": {"return_indices": False},
-    "max_pool": {"return_indices": False},
     "avg_pool": {"divisor_override": None},
 }
-OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
-COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
-NUMPY = {"sqrt": "sqrt", "log": "log", "sin": "sin", "cos": "cos", "abs": "abs", "square": "square", "neg": "negative"}
+# Functions of each element that kernels do not have: in the last bit, NumPy's and Numba's may differ.
+NUMPY = {name: name for name in ("log", "log2", "log10", "exp2", "sin", "cos", "tan", "sinh", "cosh")}
+NUMPY |= {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh"}
+NUMPY |= {"atanh": "arctanh"}
 SAME = {"contiguous", "clone", "detach", "cpu", "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout"}
-VIEWS = {"getitem", "expand", "chunk", "split", "split_with_sizes", "unbind", "tensor_split"}
-SHAPED = {"reshape", "view", "flatten", "squeeze", "unsqueeze", "unflatten", "ravel", "reshape_as", "view_as"}
-ORDERED = {"transpose", "swapaxes", "swapdims", "permute", "t", "movedim", "moveaxis"}
 # Activations that a kernel applies while it has the result.
 FUSED = {
     "linear": ("relu", "tanh", "sigmoid", "silu", "gelu"),
@@ -61,38 +91,66 @@ FUSED = {
 }
 
 
-class Writer:
-    """Source of calls; `names` are those of the tensors so far, by their identity."""
+class Writer(Movement):
+    """Source of calls; `names` are those of the tensors so far, by their identity, `constants` the tensors made of
+    numbers alone."""
 
-    def __init__(self, names):
-        self.names = names
+    def __init__(self, names, constants=(), read=None):
+        self.names, self.constants, self.read = names, constants, read
         self.strided = set()  # names of views, whose layout Numba does not know to be contiguous
+        self._taken, self._count = set(names.values()), 0
+
+    def unique(self, name):
+        """A name that nothing else has: this one, or with a number."""
+        found, number = name, 2
+        while found in self._taken:
+            found, number = f"{name}_{number}", number + 1
+        self._taken.add(found)
+        return found
+
+    def reserve(self, *names):
+        """Keep names from being used for anything else."""
+        self._taken.update(names)
+
+    def named(self, call):
+        """The name of a call's first result."""
+        return self.named_result(call, call.results[0])
+
+    def named_result(self, call, result):
+        """The name of one of a call's results."""
+        self._count += 1
+        name = self.names[id(result)] = self.unique(f"{call.name}_{self._count}")
+        return name
+
+    def constant(self, name, array):
+        """The name of an array that is passed with the weights."""
+        tensor = Tensor(array)
+        self.constants[id(tensor)] = tensor
+        self.read.append(tensor)
+        self.names[id(tensor)] = self.unique(name)
+        return self.names[id(tensor)]
+
+    def is_number(self, tensor):
+        """Whether a tensor is written as a number."""
+        return tensor.ndim == 0 and id(tensor) in self.constants
 
     def line(self, call):
-        """The expression of a call, or None where its result is its input."""
+        """The expression of a call, or its lines with ``{out}`` for the result, or None where that is its input."""
         name, arguments, result = call.name, call.arguments, call.results[0]
         if name in SAME:
             self._require(call, training=False)
             copied = name in ("contiguous", "clone") and self.tensor(arguments["input"]) in self.strided
             return f"np.ascontiguousarray({self.tensor(arguments['input'])})" if copied else None
-        if name in KERNELS:
+        if name in KERNELS and all(key in arguments for key in KERNELS[name]):
             return self._kernel(call)
-        if name in OPERATORS:
-            self._require(call, alpha=1, rounding_mode=None)
-            self._keeps_dtype(call)
-            a, b = (self._operand(arguments[key], result) for key in ("input", "other"))
-            return f"{a} {OPERATORS[name]} {b}"
-        if name in COMPARISONS:
-            x = next(each for each in arguments.values() if isinstance(each, Tensor))
-            a, b = (self._operand(arguments[key], x) for key in ("input", "other"))
-            return f"{a} {COMPARISONS[name]} {b}"
+        if name in RECURRENT:
+            return self._recurrent(call)
         if name in NUMPY:
             self._keeps_dtype(call)
-            return f"np.{NUMPY[name]}({self.tensor(arguments['input'])})"
-        if name in SHAPED:
-            return self._shaped(arguments["input"], result)
-        if name in ORDERED:
-            return f"{self.tensor(arguments['input'])}.transpose({self._order(call)})"
+            return self._array(f"np.{NUMPY[name]}({{}})", [self.tensor(arguments["input"])], result)
+        found = self.moved(call, result)
+        if found is not None:
+            return found
         special = getattr(self, f"_{name}", None)
         if special is None:
             raise CompileError(f"{name} at {call.place} is not among the operations that can be compiled")
@@ -109,12 +167,6 @@ class Writer:
             )
         return name
 
-    def _operand(self, value, like):
-        """A tensor, or a number in the dtype of `like`: Numba's numbers would make float64 of float32."""
-        if isinstance(value, Tensor):
-            return self.tensor(value)
-        return f"np.{like.array.dtype.name}({value!r})" if like.array.dtype.kind == "f" else repr(value)
-
     def _value(self, value):
         if isinstance(value, Tensor):
             return self.tensor(value)
@@ -122,6 +174,8 @@ class Writer:
             return f"({', '.join(map(self._value, value))}{',' * (len(value) == 1)})"
         if isinstance(value, str):
             return f'"{value}"'
+        if isinstance(value, float) and not math.isfinite(value):
+            return literal(value, np.float64)
         if value is None or isinstance(value, (bool, int, float)):
             return repr(value)
         raise CompileError(f"an argument {value!r} is neither a tensor nor a number or text")
@@ -130,6 +184,14 @@ class Writer:
         for key, value in values.items():
             if call.arguments.get(key, value) != value:
                 raise CompileError(f"{call.name} at {call.place}: {key} must be {value} to be compiled")
+
+    def _keeps_floats(self, call):
+        """CompileError for a kernel of integers whose result is converted, or that the model computes by NumPy."""
+        x = call.arguments["input"]
+        if x.dtype.kind != "f" and call.name not in ("embedding", "gather", "sort", "argsort", "topk"):
+            raise CompileError(
+                f"{call.name} at {call.place}: input must be floating point to be compiled, got {x.dtype}"
+            )
 
     def _keeps_dtype(self, call):
         """CompileError where tensors have other dtypes than the result: Numba makes float64 of float32 and integers."""
@@ -149,10 +211,16 @@ class Writer:
                 self._require(call, **values)
         if "dtype" in call.arguments:
             self._require(call, dtype=None)
+        if call.name == "sum" and call.arguments["input"].dtype.kind != "f":
+            return self._counted(call)
+        self._keeps_floats(call)
         values = [call.arguments[key] for key in KERNELS[call.name]]
         if call.name in ("softmax", "log_softmax") and values[1] is None:
-            values[1] = -1 if call.results[0].ndim not in (0, 1, 3) else 0
-        return self._call(call, values)
+            values[1] = 0 if call.results[0].ndim in (0, 1, 3) else 1
+        if call.name == "topk" and call.arguments["dim"] is None:
+            values[2] = -1
+        options = {"return_indices": True} if call.arguments.get("return_indices") else {}
+        return self._call(call, values, **options)
 
     def _call(self, call, values, **options):
         """A call of a kernel: tensors by position, then by keyword what differs from the defaults."""
@@ -161,32 +229,18 @@ class Writer:
             options["activation"] = call.arguments["activation"]
         given, by_position = [], True
         for parameter, value in zip(parameters, values, strict=False):
-            if isinstance(value, (tuple, list)) and len(set(value)) == 1 and parameter.name != "normalized_shape":
-                value = value[0]  # the same along each axis
+            if isinstance(value, (tuple, list)) and parameter.name != "normalized_shape":
+                value = _along_each(value)
             default = parameter.default
-            if default is not parameter.empty and type(value) is type(default) and value == default:
+            if _is(value, default):
                 by_position = False
                 continue
             tensor = isinstance(value, Tensor) or default is parameter.empty
             by_position = by_position and tensor
             given.append(self._value(value) if by_position else f"{parameter.name}={self._value(value)}")
-        given += [f"{key}={self._value(value)}" for key, value in options.items() if value]
+        defaults = {parameter.name: parameter.default for parameter in parameters}
+        given += [f"{key}={self._value(value)}" for key, value in options.items() if not _is(value, defaults[key])]
         return f"{call.name}({', '.join(given)})"
-
-    def _shaped(self, tensor, result):
-        x = self.tensor(tensor)
-        if x in self.strided:
-            x = f"np.ascontiguousarray({x})"
-        return f"{x}.reshape({self._value(result.shape)})"
-
-    def _order(self, call):
-        """The permutation of an operation that changes the order of dimensions."""
-        x = call.arguments["input"].array
-        places = np.empty(x.shape, np.bool_)  # its strides tell the dimensions apart, but for those of length 1
-        marked = np.lib.stride_tricks.as_strided(places, x.shape, tuple(2**i for i in range(x.ndim)))
-        rest = {key: value for key, value in call.arguments.items() if key != "input"}
-        strides = _ordered(call.name, Tensor(marked), rest).array.strides
-        return ", ".join(str(stride.bit_length() - 1) for stride in strides)
 
     def _batch_norm(self, call):
         self._require(call, training=False)
@@ -196,63 +250,65 @@ class Writer:
     def _scaled_dot_product_attention(self, call):
         self._require(call, dropout_p=0.0, window=None, alibi=None)
         keys = ("query", "key", "value", "attn_mask")
-        options = {key: call.arguments[key] for key in ("is_causal", "scale", "enable_gqa", "softcap")}
+        options = ("is_causal", "scale", "enable_gqa", "causal_offset", "softcap")
+        options = {key: call.arguments[key] for key in options}
         return self._call(call, [call.arguments[key] for key in keys], **options)
+
+    def _instance_norm(self, call):
+        given = call.arguments
+        if given["use_input_stats"] and given["running_mean"] is not None:
+            raise CompileError(f"instance_norm at {call.place}: running statistics that change cannot be compiled")
+        keys = ("input", "running_mean", "running_var", "weight", "bias")
+        options = {} if given["use_input_stats"] else {"use_input_stats": False}
+        return self._call(call, [given[key] for key in keys], **options, eps=given["eps"])
+
+    def _recurrent(self, call):
+        positional, keywords = RECURRENT[call.name]
+        self._require(call, batch_sizes=None)
+        values = [call.arguments[key] for key in positional]
+        return self._call(call, values, **{key: call.arguments[key] for key in keywords})
+
+    def _embedding_bag(self, call):
+        self._require(call, max_norm=None)
+        given = call.arguments
+        values = [given[key] for key in ("input", "weight", "offsets")]
+        options = {key: given[key] for key in ("mode", "per_sample_weights", "include_last_offset", "padding_idx")}
+        return self._call(call, values, **options)
+
+    def _index_select(self, call):
+        given = call.arguments
+        return self._call(call, [given["input"], given["dim"], given["index"]])
+
+    def _argmin(self, call):
+        given, negative = call.arguments, f"-{self.tensor(call.arguments['input'])}"
+        options = [f"{key}={self._value(given[key])}" for key in ("dim", "keepdim") if given[key] not in (None, False)]
+        return f"argmax({', '.join([negative, *options])})"
 
     def _pow(self, call):
         self._keeps_dtype(call)
         base, exponent = call.arguments.get("input"), call.arguments.get("exponent", call.arguments.get("other"))
-        x = self._operand(base, call.results[0])
-        squared = not isinstance(exponent, Tensor) and exponent == 2
-        return f"{x} * {x}" if squared else f"{x} ** {self._operand(exponent, call.results[0])}"
+        operands = [self._operand(each, call.results[0].dtype) for each in (base, exponent)]
+        return self._array("{} ** {}", operands, call.results[0])
 
-    def _getitem(self, call):
-        index = call.arguments["index"]
-        parts = index if isinstance(index, tuple) else (index,)
-        return f"{self.tensor(call.arguments['input'])}[{', '.join(self._index(part, call) for part in parts)}]"
+    def _array(self, text, operands, result):
+        """An expression of arrays: where they have one element, Numba's is a number."""
+        if result.ndim:
+            return text.format(*operands)
+        known = set(self.names.values())
+        return f"np.full((), {text.format(*(f'{each}.item()' if each in known else each for each in operands))})"
 
-    def _index(self, part, call):
-        if isinstance(part, slice):
-            ends = ["" if each is None else str(int(each)) for each in (part.start, part.stop, part.step)]
-            return ":".join(ends if ends[2] else ends[:2])
-        if part is None or part is Ellipsis or (isinstance(part, (int, np.integer)) and not isinstance(part, bool)):
-            return {None: "None", Ellipsis: "..."}.get(part, str(part))
-        raise CompileError(f"an index {part!r} at {call.place} is neither an int nor a slice")
-
-    def _cat(self, call):
-        tensors = self._value(tuple(call.arguments["tensors"]))
-        return f"np.concatenate({tensors}, {call.arguments['dim'] % call.results[0].ndim})"
-
-    def _stack(self, call):
-        return f"np.stack({self._value(tuple(call.arguments['tensors']))}, {call.arguments['dim']})"
-
-    def _masked_fill(self, call):
-        x, mask = self.tensor(call.arguments["input"]), self.tensor(call.arguments["mask"])
-        return f"np.where({mask}, {self._operand(call.arguments['value'], call.results[0])}, {x})"
-
-    def _expand(self, call):
-        return f"np.broadcast_to({self.tensor(call.arguments['input'])}, {self._value(call.results[0].shape)})"
-
-    def parts(self, call):
-        """The expressions of an operation with several results, each a piece along a dimension; else None."""
-        if call.name not in ("chunk", "split", "split_with_sizes", "unbind", "tensor_split"):
-            return None
-        tensor = call.arguments.get("input", call.arguments.get("tensor"))
-        x, dim, at, found = self.tensor(tensor), call.arguments["dim"] % tensor.ndim, 0, []
-        before = ":, " * dim
-        for each in call.results:
-            if call.name == "unbind":
-                found.append(f"{x}[{before}{at}]")
-                at += 1
-            else:
-                length = each.shape[dim]
-                found.append(f"{x}[{before}{at}:{at + length}]")
-                at += length
-        return found
+    def _operand(self, value, dtype):
+        """A tensor, or a number in a dtype."""
+        if isinstance(value, Tensor) and not self.is_number(value):
+            return self.tensor(value)
+        return literal(value.array.item() if isinstance(value, Tensor) else value, dtype)
 
 
-def _ordered(name, tensor, arguments):
-    from nn.operations import orders
+def _is(value, default):
+    """Whether an argument is the default, so that it need not be written."""
+    return type(value) is type(default) and not isinstance(value, Tensor) and value == default
 
-    more = arguments.pop("more", ())
-    return getattr(orders, name)(tensor, *arguments.values(), *more)
+
+def _along_each(values):
+    """One number where all are the same: that along each axis."""
+    return values[0] if not isinstance(values[0], Tensor) and len(set(values)) == 1 else values

@@ -13,8 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
 
-from nn import functional
+import numpy as np
+
+from nn import functional, transformer
+from nn.compilation.definitions import DEFINITIONS
+from nn.functional import multi_head
 from nn.grad_mode import no_grad
+from nn.operations import arithmetic
 from nn.storage import Tensor
 
 HERE = Path(__file__).parents[1]
@@ -22,7 +27,21 @@ HERE = Path(__file__).parents[1]
 _LAYOUT = {"size", "dim", "numel", "stride", "is_contiguous", "element_size", "get_device", "is_pinned", "ndimension"}
 _LAYOUT |= {"is_floating_point", "is_complex", "is_signed", "nelement", "storage_offset", "data_ptr"}
 # What hands a value to Python, which may decide by it what happens next.
-_READS = ("__bool__", "__float__", "__int__", "__index__", "item", "tolist", "numpy", "__array__", "__iter__")
+_READS = ("__bool__", "__float__", "__int__", "__index__", "item", "tolist", "numpy", "__array__")
+# Functions made of other operations, which are noted in their place.
+_COMPOSED = {"iterate", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "addmm", "addmv", "addr", "baddbmm"}
+_COMPOSED |= {"addbmm", "tensordot", "chain_matmul", "multi_dot", "einsum", "kron", "min", "aminmax", "diff", "cdist"}
+_COMPOSED |= {"narrow", "select", "hsplit", "vsplit", "dsplit", "unbind", "tensor_split", "hstack", "vstack", "dstack"}
+_COMPOSED |= {"row_stack", "column_stack", "concat", "concatenate", "meshgrid", "broadcast_tensors", "atleast_1d"}
+_COMPOSED |= {"atleast_2d", "atleast_3d", "tile", "repeat_interleave", "fliplr", "flipud", "lerp", "addcmul", "addcdiv"}
+_COMPOSED |= {"rsub", "true_divide", "clamp_min", "clamp_max", "float_power", "softsign", "tanhshrink", "softshrink"}
+_COMPOSED |= {"softmin", "relu6", "rrelu", "bilinear", "normalize", "cosine_similarity", "pairwise_distance"}
+_COMPOSED |= {"pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle", "upsample"}
+_COMPOSED |= {"upsample_nearest", "upsample_bilinear", "multi_head_attention_forward", "var_mean", "std_mean"}
+# Functions whose results depend on shapes and numbers alone: constants of the compiled function.
+_CREATED = {"zeros", "ones", "full", "arange", "eye", "linspace", "logspace", "tril_indices", "triu_indices", "tensor"}
+_CREATED |= {"as_tensor", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "new_tensor"}
+_CREATED |= {"generate_square_subsequent_mask"}
 _tracing = threading.Lock()
 
 
@@ -36,64 +55,105 @@ class Call:
 
     name: str
     arguments: dict
-    results: tuple
+    results: tuple  # tensors, in nested tuples where the operation returns these
     place: str
 
 
 class Trace:
-    """The calls that `model` makes of operations, on `inputs`, and its `result`."""
+    """The calls that `model` makes of operations, on `inputs`, and its `result`.
+
+    `constants` are the tensors that the model makes of numbers alone, by their identity.
+    """
 
     def __init__(self, model, inputs):
         self.inputs, self.calls, self._depth = inputs, [], 0
         # the inputs, parameters and buffers, and what operations made of them
         self.known = {id(each): each for each in (*inputs, *model.parameters(), *model.buffers())}
-        with _tracing, self._replaced(), no_grad():
+        self.constants, self._changed = {}, set()
+        with _tracing, self._replaced(model), no_grad():
             self.result = model(*inputs)
 
     @contextlib.contextmanager
-    def _replaced(self):
+    def _replaced(self, model):
         """The operations, replaced by ones that note the calls."""
         undo, doubles = [], {}
+
+        def replace(owner, name, value):
+            undo.append((owner, name, owner[name] if isinstance(owner, dict) else vars(owner)[name]))
+            _put(owner, name, value)
+
         try:
-            for owner, name, function in _operations():
-                undo.append((owner, name, vars(owner)[name]))
-                double = doubles.setdefault(function, self._noting(function))
-                setattr(owner, name, staticmethod(double) if isinstance(vars(owner)[name], staticmethod) else double)
+            for owner, name, function in (*_operations(), *_stored(model)):
+                if function not in doubles:
+                    doubles[function] = self._noting(function)
+                before, double = owner[name] if isinstance(owner, dict) else vars(owner)[name], doubles[function]
+                kind = type(before) if isinstance(before, (staticmethod, property)) else None
+                replace(owner, name, double if kind is None else kind(double))
             for name in _READS:
                 if name in vars(Tensor):
-                    undo.append((Tensor, name, vars(Tensor)[name]))
-                    setattr(Tensor, name, self._refusing(name, vars(Tensor)[name]))
+                    replace(Tensor, name, self._refusing(name, vars(Tensor)[name]))
+            replace(multi_head, "_finite", lambda key, value: True)
+            replace(transformer, "_is_causal", self._is_causal)
+            array = vars(Tensor)["array"]
+            replace(Tensor, "array", property(self._refusing("array", array.__get__), array.__set__))
             yield
         finally:
-            for owner, name, function in reversed(undo):
-                setattr(owner, name, function)
+            for owner, name, value in reversed(undo):
+                _put(owner, name, value)
 
     def _noting(self, function):
         signature, name = inspect.signature(function), function.__name__
+        creates = name in _CREATED
 
         @functools.wraps(function)
         def noting(*args, **kwargs):
             if self._depth:
                 return function(*args, **kwargs)
-            self._depth += 1
-            try:
-                result = function(*args, **kwargs)
-            finally:
-                self._depth -= 1
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            results = result if isinstance(result, (tuple, list)) else (result,)
-            if any(id(each) in self.known for each in tensors_in(bound.arguments)):
-                if name.endswith("_") and not name.endswith("__"):
-                    raise CompileError(f"{name} at {place()} changes a tensor in place, which cannot be compiled")
-                arguments = dict(bound.arguments)
-                if getattr(function, "is_reflected", False):
-                    arguments = {"input": arguments["other"], "other": arguments["input"]}
-                self.calls.append(Call(name, arguments, tuple(results), place()))
-                self.known |= {id(each): each for each in results if isinstance(each, Tensor)}
+            given = list(tensors_in(bound.arguments))
+            known = any(id(each) in self.known for each in given)
+            if known and any(each._memory in self._changed for each in given):
+                raise CompileError(f"{name} at {place()} reads a tensor that was changed in place before")
+            if known and name in DEFINITIONS:
+                result = DEFINITIONS[name](*args, **kwargs)
+                if result is not None:
+                    return result
+            inplace = known and bound.arguments.get("inplace") is True
+            if inplace:
+                bound.arguments["inplace"] = False
+            self._depth += 1
+            try:
+                result = function(*bound.args, **bound.kwargs)
+            finally:
+                self._depth -= 1
+            if inplace and result is not given[0]:
+                self._changed.add(given[0]._memory)
+            fixed = all(id(each) in self.constants for each in given) and bool(given)
+            if (known or fixed) and (name == "setitem" or (name.endswith("_") and not name.endswith("__"))):
+                raise CompileError(f"{name} at {place()} changes a tensor in place, which cannot be compiled")
+            if fixed or (creates and not _holds_values(bound.arguments)):
+                self.constants |= {id(each): each for each in tensors_in(result)}
+            elif known:
+                self._note(name, function, bound.arguments, result)
             return result
 
         return noting
+
+    def _is_causal(self, mask, decided=transformer._is_causal):
+        """Whether a mask of the model's own is the causal one; those that may be another one are read."""
+        return mask is not None and id(mask) in self.constants and decided(mask)
+
+    def _note(self, name, function, arguments, result):
+        made = list(tensors_in(result))
+        if made and all(id(each) in self.known for each in made):
+            return  # the tensor itself, as of contiguous() where it is
+        arguments = dict(arguments)
+        if getattr(function, "is_reflected", False):
+            arguments = {"input": arguments["other"], "other": arguments["input"]}
+        results = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+        self.calls.append(Call(name, arguments, results, place()))
+        self.known |= {id(each): each for each in made}
 
     def _refusing(self, name, function):
         @functools.wraps(function)
@@ -105,6 +165,19 @@ class Trace:
             return function(tensor, *args, **kwargs)
 
         return refusing
+
+
+def _put(owner, name, value):
+    if isinstance(owner, dict):
+        owner[name] = value
+    else:
+        setattr(owner, name, value)
+
+
+def _holds_values(arguments):
+    """Whether the numbers that a tensor is made of may be those of another one."""
+    data = [arguments.get(key) for key in ("data", "fill_value")]
+    return any(isinstance(each, np.ndarray) for each in data) or any(tensors_in(data))
 
 
 @functools.cache
@@ -122,12 +195,15 @@ def _operations():
             for value in vars(module).values()
             if isinstance(value, FunctionType) and value.__module__.startswith(("nn.operations", "nn.functional"))
         }
-    operations = {each for each in operations if each.__name__ not in _LAYOUT}
+    operations |= {arithmetic.reshaped, transformer.Transformer.generate_square_subsequent_mask}
+    operations = {each for each in operations if each.__name__ not in _LAYOUT | _COMPOSED}
     found = [(Tensor, name, value) for name, value in methods.items() if value in operations]
+    for name, value in vars(Tensor).items():
+        if isinstance(value, property) and value.fget.__module__ == "nn.operations.orders":
+            found.append((Tensor, name, value.fget))
     for name, module in sorted(sys.modules.items()):
-        inner = name.startswith(("nn.operations", "nn.autograd", "nn.tape", "nn.tensor"))
-        inside = name.startswith("nn.functional.")
-        if isinstance(module, ModuleType) and (name == "nn" or name.startswith("nn.")) and not inner and not inside:
+        inner = name.startswith(("nn.autograd", "nn.tape", "nn.compilation"))
+        if isinstance(module, ModuleType) and (name == "nn" or name.startswith("nn.")) and not inner:
             layers = [each for each in vars(module).values() if isinstance(each, type) and each is not Tensor]
             for owner in (module, *layers):
                 for attribute, value in vars(owner).items():
@@ -135,6 +211,19 @@ def _operations():
                     if isinstance(value, FunctionType) and value in operations:
                         found.append((owner, attribute, value))
     return tuple(dict.fromkeys(found))
+
+
+def _stored(model):
+    """Where the model and the files of its layers keep operations: (dictionary, name, function)."""
+    operations, places = {function for _, _, function in _operations()}, []
+    for module in model.modules():
+        scope = getattr(type(module).forward, "__globals__", {})
+        ours = scope.get("__name__", "").split(".")[0] == "nn"
+        for owner in (vars(module), *(() if ours else (scope,))):
+            for name, value in owner.items():
+                if isinstance(value, FunctionType) and value in operations:
+                    places.append((owner, name, value))
+    return {(id(owner), name): (owner, name, function) for owner, name, function in places}.values()
 
 
 def tensors_in(value):

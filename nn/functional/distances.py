@@ -27,7 +27,7 @@ def lengths(x, p, dim, keepdim=False):
         return (x * 0 + nonzero).sum(dim, keepdim)
     if p == 2:
         total = (x * x).sum(dim, keepdim)
-        positive = total.array != 0
+        positive = total != 0
         return where(positive, sqrt(where(positive, total, 1)), 0)
     # relative to the largest, the powers neither overflow nor underflow together
     scale = magnitudes.array.max(dim, keepdims=True, initial=0)

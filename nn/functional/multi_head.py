@@ -245,15 +245,15 @@ def _mask(num_heads, key_padding_mask, attn_mask, extra, dtype):
     if not masks:
         return None
     if all(mask.dtype == bool for mask in masks):
-        ignored = masks[0].array if len(masks) == 1 else masks[0].array | masks[1].array
-        return ~np.pad(ignored, [(0, 0)] * (ignored.ndim - 1) + [(0, extra)])
+        ignored = masks[0] if len(masks) == 1 else masks[0] | masks[1]
+        return ~(pad(ignored, (0, extra)) if extra else ignored)
     total = sum(_additive(mask, dtype) for mask in masks)
     return pad(total, (0, extra)) if extra else total
 
 
 def _zero_hidden(heads, key, value, mask):
     """Key and value with zeros where they are visible to no query: 0 * NaN and 0 * inf are NaN."""
-    hidden = _hidden(mask)[..., : key.shape[1 if heads.batch_first else 0]]
+    hidden = _hidden(mask).array[..., : key.shape[1 if heads.batch_first else 0]]
     ignored = hidden.reshape(-1, *hidden.shape[-3:]).all((1, 2)) if hidden.ndim > 2 else hidden.all(0)[None]
     ignored = (ignored if heads.batch_first else ignored.T)[..., None]
     zeroed = key.masked_fill(ignored, 0)
@@ -300,7 +300,7 @@ def _as_tensor(mask):
 
 def _additive(mask, dtype):
     """A mask as numbers added to the scores: -inf for True if it is bool."""
-    return mask if mask.dtype != bool else Tensor(np.where(mask.array, dtype.type(-np.inf), dtype.type(0)))
+    return mask if mask.dtype != bool else zeros((), dtype=dtype).masked_fill(mask, -np.inf)
 
 
 def _finite(key, value):
@@ -310,7 +310,7 @@ def _finite(key, value):
 
 def _hidden(mask):
     """Where a mask for `scaled_dot_product_attention` makes a key invisible to a query."""
-    return ~mask if isinstance(mask, np.ndarray) else mask.array == -np.inf
+    return ~mask if mask.dtype == bool else mask == -np.inf
 
 
 def attention_with_weights(q, k, v, mask, p, finite):
@@ -320,8 +320,8 @@ def attention_with_weights(q, k, v, mask, p, finite):
         weights = scores.softmax(-1)
     else:
         hidden = _hidden(mask)
-        all_hidden = hidden.all(-1, keepdims=True)  # the softmax of such a row would be 0 / 0
-        additive = _additive(Tensor(hidden), q.dtype) if isinstance(mask, np.ndarray) else mask
+        all_hidden = hidden.all(-1, keepdim=True)  # the softmax of such a row would be 0 / 0
+        additive = _additive(hidden, q.dtype) if mask.dtype == bool else mask
         scores = scores + where(all_hidden, 0, additive)
         if not finite:  # NaN - inf is NaN
             scores = scores.masked_fill(hidden & ~all_hidden, -np.inf)

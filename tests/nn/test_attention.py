@@ -406,7 +406,7 @@ def test_the_gradient_of_a_query_ignores_nan_in_keys_that_are_not_visible(rng):
     k[..., 3, :] = v[..., 3, :] = np.nan
     hidden = np.triu(np.ones((4, 4), bool), 1)
     tensors = [nn.tensor(a, requires_grad=True) for a in (q, k, v)]
-    y, _ = attention_with_weights(*tensors, ~hidden, 0.0, False)
+    y, _ = attention_with_weights(*tensors, nn.tensor(~hidden), 0.0, False)
     y[..., :3, :].sum().backward()
     expected = [torch.tensor(a[..., :3, :], requires_grad=True) for a in (q, k, v)]
     torch.nn.functional.scaled_dot_product_attention(*expected, is_causal=True).sum().backward()

@@ -6,6 +6,7 @@ import pytest
 
 import nn
 from nn import functional as F
+from nn.compilation.trace import tensors_in
 
 
 class LeNet(nn.Module):
@@ -61,6 +62,88 @@ class Operators(nn.Module):
         return (-parts).abs().sqrt().mean(1, keepdim=True) * parts
 
 
+class Recurrent(nn.Module):
+    """Layers and cells, with and without states, in both directions."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(4, 5, 2, batch_first=True, bidirectional=True)
+        self.gru, self.rnn = nn.GRU(10, 5), nn.RNN(5, 5, nonlinearity="relu", bias=False)
+        self.cell, self.gru_cell = nn.LSTMCell(5, 5), nn.GRUCell(5, 5)
+
+    def forward(self, x, h):
+        y, (h_n, _) = self.lstm(x)
+        y, last = self.gru(y.transpose(0, 1), h)
+        y, _ = self.rnn(y)
+        h, c = self.cell(y[-1], (h_n[0], h_n[1]))
+        return y, (self.gru_cell(h, c), last)
+
+
+class Attention(nn.Module):
+    """Encoders with masks, the weights of attention, and a mask that is made on the way."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, activation="gelu"), 1)
+        self.attention = nn.MultiheadAttention(8, 2)
+        self.scale = nn.Parameter(nn.ones(8))
+
+    def forward(self, x, ignored):
+        mask = nn.Transformer.generate_square_subsequent_mask(len(x))
+        x = self.encoder(x + nn.arange(8) / 8, mask, ignored)
+        y, weights = self.attention(x, x, x, attn_mask=nn.triu(nn.ones(5, 5, dtype=nn.bool), 1))
+        return F.normalize(y * self.scale, dim=-1), weights
+
+
+class Elements(nn.Module):
+    """Chains of elements, in all ways that operands broadcast, of several dtypes, with NaN and zeros with signs."""
+
+    def forward(self, x, i):
+        a = nn.where(x > 0, x, 0.1 * x).clamp(-0.5, 2) + i
+        b = nn.maximum(x, x[:, :1]) / nn.minimum(x.abs(), x[:1]) - (x > 0).float() * 3
+        c = F.leaky_relu(x - 0.5, 0.2) * F.hardtanh(x * 4) + F.relu(-x, inplace=True)
+        d = (x.masked_fill(i == 3, float("-inf")) - x.mean()) ** 3 + (i * i).to(x.dtype)
+        e = x.reshape(2, 2, -1) * x[:2, :2].unsqueeze(-1) + x[:, 0].reshape(2, 2, 1).square()
+        f = x.T.contiguous() * 2 + x.transpose(0, 1).sqrt()
+        return a, b, c, d, e, f, x.isnan() & ~(x < 0), i // 2 + i % 3, x.var(1), x.std(), x.long(), x.sum() * 2
+
+
+class Pieces(nn.Module):
+    """Elements that are moved, picked, joined and reduced."""
+
+    def forward(self, x, i):
+        a = F.pad(nn.cat([x, x.flip(1), nn.roll(x, 1, 1)], 1), (1, -2, 0, 1), value=2.0)
+        b = F.pad(x[None], (2, 1), mode="reflect")
+        c = nn.stack([each for each in x.repeat(2, 1)[:2]])
+        d = x[:, i[0]] @ nn.einsum("ij,kj->ki", x, x[:2]).mT.repeat_interleave(2, 0)[:4]
+        values, places = x.max(1)
+        e = x.gather(1, i), x.argmin(1), x.amax(), values, places, (x > 0).all(1), i.sum(0), F.one_hot(i, 4), x[0, -1]
+        return a, b, c, d, *e, nn.tril(x, 1), x.topk(2, 1)[0], x.chunk(2, 1)[1] * x[:, ::2]
+
+
+class Images(nn.Module):
+    """What networks on images have besides convolutions."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.own = nn.InstanceNorm2d(4), nn.InstanceNorm2d(4, affine=True, track_running_stats=True)
+        self.pool, self.unpool, self.shuffle = (
+            nn.MaxPool2d(2, return_indices=True),
+            nn.MaxUnpool2d(2),
+            nn.PixelShuffle(2),
+        )
+
+    def forward(self, x):
+        y, places = self.pool(self.own(self.norm(x)))
+        y = self.unpool(y, places)
+        y = F.interpolate(y, scale_factor=2.0, mode="bilinear") + F.interpolate(x, size=(12, 12))
+        return (
+            self.shuffle(F.relu6(y) + F.hardshrink(y, 0.1)),
+            F.lp_pool2d(x, 2, 2),
+            F.embedding_bag(x[0, 0].long().clamp(0, 5), x[0].reshape(-1, 6)),
+        )
+
+
 def mlp():
     return nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 2))
 
@@ -75,14 +158,25 @@ MODELS = {
     "residual": (residual, lambda: nn.randn(2, 3, 12, 12)),
     "operators": (Operators, lambda: nn.randn(3, 4)),
     "gpt": (GPT, lambda: nn.randint(0, 50, (2, 16))),
+    "recurrent": (Recurrent, lambda: (nn.randn(2, 6, 4), nn.randn(1, 2, 5))),
+    "attention": (Attention, lambda: (nn.randn(5, 2, 8), nn.tensor([[False] * 5, [False] * 3 + [True] * 2]))),
+    "elements": (Elements, lambda: (special(), nn.randint(0, 5, (4, 4)))),
+    "pieces": (Pieces, lambda: (nn.randn(4, 4), nn.randint(0, 4, (4, 4)))),
+    "images": (Images, lambda: nn.randn(2, 4, 6, 6)),
 }
+
+
+def special():
+    x = nn.randn(4, 4)
+    x.array[0] = (0.0, -0.0, np.nan, 0.5)
+    return x
 
 
 def made(name):
     nn.manual_seed(0)
     model, inputs = MODELS[name][0](), MODELS[name][1]()
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):  # not the 0 and 1 that they begin with
+        if getattr(module, "running_mean", None) is not None:  # not the 0 and 1 that they begin with
             module.running_mean.array[...] = nn.randn(module.num_features).array
             module.running_var.array[...] = nn.rand(module.num_features).array + 0.5
     return model.eval(), inputs
@@ -90,13 +184,52 @@ def made(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_same_bits_as_the_model(name):
-    model, x = made(name)
-    compiled = nn.compile(model, x)
+    model, inputs = made(name)
+    inputs = inputs if isinstance(inputs, tuple) else (inputs,)
+    compiled = nn.compile(model, *inputs)
     with nn.no_grad():
-        expected = model(x)
-    result = compiled(x)
-    assert result.dtype == expected.dtype
-    np.testing.assert_array_equal(result.array, expected.array)
+        expected = list(tensors_in([model(*inputs)]))
+    for result, y in zip(tensors_in([compiled(*inputs)]), expected, strict=True):
+        assert result.dtype == y.dtype
+        np.testing.assert_array_equal(result.array, y.array)
+        numbers = ~np.isnan(y.array)
+        np.testing.assert_array_equal(np.signbit(result.array)[numbers], np.signbit(y.array)[numbers])
+
+
+class Chain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(nn.ones(3, 1))
+
+    def forward(self, x, y):
+        z = F.relu(x * self.scale + y) - x.mean()
+        return nn.where(z > 1, 1 / z, z * 0.5).exp()
+
+
+def test_source_of_a_chain():
+    assert (
+        nn.compile(Chain().eval(), nn.ones(2, 3, 4), nn.ones(2, 3, 4)).source
+        == """
+def chain(x1, x2, weights):
+    scale, = weights
+    mean_1 = mean(x1)  # ()
+    where_2 = np.empty((2, 3, 4), np.float32)
+    mean_1_item = mean_1.item()
+    for i in range(2):
+        for j in range(3):
+            for k in range(4):
+                n = (i * 3 + j) * 4 + k
+                mul_3 = x1.flat[n] * scale.flat[j]
+                add_4 = mul_3 + x2.flat[n]
+                relu_5 = np.float32(0.0) if add_4 <= np.float32(0.0) else add_4
+                sub_6 = relu_5 - mean_1_item
+                gt_7 = sub_6 > np.float32(1.0)
+                div_8 = np.float32(1.0) / sub_6
+                mul_9 = sub_6 * np.float32(0.5)
+                where_2.flat[n] = div_8 if gt_7 else mul_9
+    exp_10 = exp(where_2)  # (2, 3, 4)
+    return exp_10""".lstrip("\n")
+    )
 
 
 def test_source_of_lenet():
@@ -146,6 +279,51 @@ def test_weights_are_those_of_now():
             parameter.mul_(0.5)
         expected = model(x).array
     np.testing.assert_array_equal(compiled(x).array, expected)
+
+
+def test_weights_loaded_later_are_used():
+    model, x = made("mlp")
+    compiled = nn.compile(model, x)
+    nn.manual_seed(1)
+    other = mlp().eval()
+    model.load_state_dict(other.state_dict())
+    with nn.no_grad():
+        np.testing.assert_array_equal(compiled(x).array, other(x).array)
+        model.load_state_dict({key: nn.tensor(t.array * 2) for key, t in other.state_dict().items()}, assign=True)
+        np.testing.assert_array_equal(compiled(x).array, model(x).array)
+
+
+def test_weights_that_do_not_fit():
+    model, x = made("mlp")
+    compiled = nn.compile(model, x)
+    compiled(x)
+    model[4].weight.data = nn.zeros(2, 32)
+    with pytest.raises(ValueError, match=r"sequential: layer4_weight must have shape \(2, 64\), got \(2, 32\)"):
+        compiled(x)
+    model[4].weight.data = nn.zeros(2, 64, dtype=nn.float64)
+    with pytest.raises(TypeError, match="sequential: layer4_weight must be an array, 2-d, float32, got 2-d, float64"):
+        compiled(x)
+    model[4] = nn.Linear(64, 2)
+    with pytest.raises(ValueError, match="4 was replaced; compile the model again"):
+        compiled(x)
+
+
+def test_function_with_what_does_not_fit():
+    model, x = made("mlp")
+    compiled = nn.compile(model, x)
+    function, weights, array = compiled.function, compiled.weights, x.array
+    with pytest.raises(ValueError, match=r"sequential: x must have shape \(3, 4\), got \(2, 4\)"):
+        function(array[:2], weights)
+    for inputs, given, message in (
+        (array.astype(np.float64), weights, "x must be an array, 2-d, float32, in C order, got 2-d, float64"),
+        (np.asfortranarray(array), weights, "x must be an array, 2-d, float32, in C order, got .* in Fortran order"),
+        (array, weights[:-1], "weights must be a tuple of 6 arrays, got 5"),
+        (array, (*weights[:-1], weights[0]), "layer4_bias must be an array, 1-d, float32, got 2-d, float32"),
+    ):
+        with pytest.raises(numba.TypingError, match=message):
+            function(inputs, given)
+    with pytest.raises(ValueError, match=r"layer4_bias must have shape \(2,\), got \(1,\)"):
+        function(array, (*weights[:-1], weights[-1][:1]))
 
 
 def test_other_shapes():
@@ -199,7 +377,7 @@ def constant(self, x):
 
 
 def unknown(self, x):
-    return nn.topk(x, 2)[0]
+    return nn.median(x)
 
 
 def outside(self, x):
@@ -207,7 +385,12 @@ def outside(self, x):
 
 
 def of_two_dtypes(self, x):
-    return self.linear(x) * (x > 0)
+    return self.linear(x) ** (x > 0)
+
+
+def changed_before(self, x):
+    y = self.linear(x)
+    return F.relu(y, inplace=True) + y
 
 
 def returns_a_number(self, x):
@@ -220,12 +403,13 @@ def returns_a_number(self, x):
         (reading, r"float at test_compilation.py:\d+ reads the value of a tensor"),
         (in_place, r"add_ at test_compilation.py:\d+ changes a tensor in place"),
         (constant, "neither an input, a parameter or a buffer"),
-        (unknown, r"topk at test_compilation.py:\d+ is not among the operations that can be compiled"),
-        (outside, "neither an input, a parameter or a buffer"),
+        (unknown, r"median at test_compilation.py:\d+ is not among the operations that can be compiled"),
+        (outside, r"array at test_compilation.py:\d+ reads the value of a tensor"),
         (
             of_two_dtypes,
-            r"mul at test_compilation.py:\d+: tensors must have the result's dtype float32 here, one is bool",
+            r"pow at test_compilation.py:\d+: tensors must have the result's dtype float32 here, one is bool",
         ),
+        (changed_before, r"add at test_compilation.py:\d+ reads a tensor that was changed in place before"),
         (returns_a_number, "the model returns int; it must return tensors"),
     ],
 )
