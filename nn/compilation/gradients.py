@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from nn.compilation.emit import ORDERED, SHAPED
 from nn.compilation.trace import Call, CompileError
 from nn.compilation.training import KERNELS, Name
@@ -100,18 +102,15 @@ class Gradients:
         whole = f"d_{self.name(tensor)}"
         if before is None:
             self.found[self._key(tensor)] = name, new
-        elif owned:
-            self.lines.append(f"{before} += {name}")
+        elif owned and before not in self.forward.strided:
+            self.lines.append(f"add_to({before}, {self.forward.contiguous(name)})")
         else:
-            self.lines.append(f"{whole} = {before} + {name}")
+            self.lines.append(f"{whole} = add({self.forward.contiguous(before)}, {self.forward.contiguous(name)})")
             self.forward.strided.discard(whole)
             self.found[self._key(tensor)] = whole, True
 
     def shape(self, tensor):
         return Name(self.forward._value(tensor.shape))
-
-    def contiguous(self, name):
-        return f"np.ascontiguousarray({name})" if name in self.forward.strided else name
 
     def added_up(self, text, shape, target):
         """A gradient in the shape of an operand that was broadcast to `shape`."""
@@ -276,7 +275,8 @@ def _sub(g, call, dy):
 @rule("mul")
 def _mul(g, call, dy):
     x, y = (g.forward._operand(call.arguments[key], call.results[0]) for key in ("input", "other"))
-    _operands(g, call, f"{dy} * {y}", f"{dy} * {x}")
+    same = [np.shape(call.arguments[key]) == call.results[0].shape for key in ("other", "input")]
+    _operands(g, call, g.forward.product(dy, y, same[0]), g.forward.product(dy, x, same[1]))
 
 
 @rule("div")
@@ -318,7 +318,8 @@ def _masked_fill(g, call, dy):
 
 @rule("dropout", "dropout1d", "dropout2d", "dropout3d")
 def _dropout(g, call, dy):
-    g.add(call.arguments["input"], f"{dy} * {g.forward.saved[id(call)]['factors']}")
+    x, factors = call.arguments["input"], g.forward.saved[id(call)]["factors"]
+    g.add(x, g.forward.product(dy, factors, call.name == "dropout"))
 
 
 # --- parts and orders -------------------------------------------------------------------------------------------------
@@ -327,7 +328,7 @@ def _dropout(g, call, dy):
 @rule(*SHAPED)
 def _shaped(g, call, dy):
     x = call.arguments["input"]
-    g.add(x, f"{g.contiguous(dy)}.reshape({g.forward._value(x.shape)})", new=False)
+    g.add(x, f"{g.forward.contiguous(dy)}.reshape({g.forward._value(x.shape)})", new=False)
 
 
 @rule(*ORDERED)

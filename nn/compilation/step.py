@@ -8,6 +8,7 @@ from numba.typed import List
 
 import kernels
 from nn.clip import clip_grad_norm_
+from nn.compilation import loops
 from nn.compilation.assembly import Assembly
 from nn.compilation.compiled import _as_tensor, _listed, _public, _signature
 from nn.compilation.trace import CompileError
@@ -182,6 +183,7 @@ class _Step:
     def __init__(self, assembly):
         self.source, self._updates, self._draws = assembly.source, assembly.updates, assembly.draws
         scope = {"np": np, **{name: getattr(kernels, name) for name in _public()}}
+        scope |= {name: getattr(loops, name) for name in ("add", "add_rows", "add_to", "multiply", "dropout_factors")}
         exec(self.source, scope)
         self.function = numba.njit(scope[self.source[4 : self.source.index("(")]])
         self._buffers, self._constants = assembly.buffers, assembly.constants

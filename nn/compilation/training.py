@@ -5,6 +5,7 @@ import math
 from nn.compilation.emit import KERNELS as OF_EVALUATION
 from nn.compilation.emit import ORDERED, VIEWS, Writer
 from nn.compilation.trace import CompileError
+from nn.storage import Tensor
 
 _LOSSES = {
     "cross_entropy": ("input", "target", "weight", "ignore_index", "reduction", "label_smoothing"),
@@ -83,7 +84,29 @@ class Forward(Writer):
         if call.name in KERNELS:
             self.require(call)
             return self.kernel(call)
+        if call.name in ("add", "mul"):
+            text = self._arithmetic(call)
+            if text is not None:
+                return text
         return super().line(call)
+
+    def _arithmetic(self, call):
+        """The call of a loop of `loops`, or None where there is none for operands of these shapes."""
+        self._require(call, alpha=1)
+        a, b = call.arguments["input"], call.arguments["other"]
+        if not (isinstance(a, Tensor) and isinstance(b, Tensor) and a.dtype == b.dtype and a.dtype.kind == "f"):
+            return None
+        if a.shape == b.shape:
+            return f"{'add' if call.name == 'add' else 'multiply'}({self.contiguous(a)}, {self.contiguous(b)})"
+        a, b = (a, b) if a.ndim > b.ndim else (b, a)
+        if call.name == "add" and b.ndim and b.shape == a.shape[-b.ndim :]:
+            return f"add_rows({self.contiguous(a)}, {self.contiguous(b)})"
+        return None
+
+    def contiguous(self, value):
+        """The name of a tensor, or a name, as a contiguous array."""
+        name = self.tensor(value) if isinstance(value, Tensor) else value
+        return f"np.ascontiguousarray({name})" if name in self.strided else name
 
     def require(self, call):
         """CompileError for what no kernel is called with."""
@@ -181,8 +204,11 @@ class Forward(Writer):
         shape = x.shape[: x.ndim - dims] + (1,) * dims if dims else x.shape
         self.draws = True
         self.keep(call, "factors", Name(f"{name}_factors"))
-        self.lines.append(f"{name}_factors = dropout_factors(rng, {shape}, {p!r}, np.{x.dtype}(0))")
-        return f"{self.tensor(x)} * {name}_factors"
+        self.lines.append(f"{name}_factors = dropout_factors(rng, {shape}, {float(p)!r}, {self.tensor(x)})")
+        return self.product(self.tensor(x), f"{name}_factors", x.shape == shape)
+
+    def product(self, a, b, same_shape):
+        return f"multiply({self.contiguous(a)}, {self.contiguous(b)})" if same_shape else f"{a} * {b}"
 
     _save_dropout1d = _save_dropout2d = _save_dropout3d = _save_dropout
 
