@@ -7,6 +7,7 @@ import textwrap
 
 from nn.compilation.compiled import INDENT, _fused, _names_of, _public
 from nn.compilation.gradients import Gradients
+from nn.compilation.loops import LOOPS
 from nn.compilation.trace import CompileError, Trace, tensors_in
 from nn.compilation.training import Forward
 from nn.compilation.updates import updates
@@ -124,6 +125,7 @@ class Assembly:
         body = [*self._head(forward.names), "# forward", *forward.lines[:end], "", "# backward", *forward.lines[end:]]
         body += ["", "# update", *self._update(gradients), f"return {forward.tensor(loss)}"]
         name = f"{_snake(type(self._objective.model).__name__)}_step"
+        body = _without_unused(body)
         parameters = ", ".join(self._arguments)
         lines = [f"def {name}({parameters}):", f"{INDENT}# {self._comment}"]
         self.source = "\n".join(
@@ -169,10 +171,22 @@ class Assembly:
     def _flat(self, p, gradients):
         name, owned = gradients.found[id(p)]
         if name in gradients.forward.strided:
-            name = f"np.ascontiguousarray({name})"
+            name = f"contiguous({name})"
         elif self._clip is not None and not owned:
             name = f"{name}.copy()"  # it may share memory with another gradient
         return name if p.ndim == 1 else f"{name}.reshape(-1)"
+
+
+def _without_unused(lines):
+    """The lines without views that no later line reads."""
+    kept, text = [], ""
+    for line in reversed(lines):
+        name = line.partition(" = ")[0]
+        view = re.fullmatch(r"(split|chunk)\w*_\d+", name) is not None
+        if not view or re.search(rf"\b{name}\b", text):
+            kept.append(line)
+            text += f"{line}\n"
+    return kept[::-1]
 
 
 def _wrapped(line, width=116):
@@ -210,7 +224,7 @@ def _step_names(objective):
     found = _names_of(objective.model)
     if hasattr(objective.loss, "named_parameters"):
         found = {key: f"loss_{name}" for key, name in _names_of(objective.loss).items()} | found
-    taken = _public()
+    taken = {*_public(), *LOOPS}
     clashes = {key for key, name in found.items() if name in taken or _RESERVED.fullmatch(name)}
     return {key: f"{name}_value" if key in clashes else name for key, name in found.items()}
 

@@ -27,6 +27,7 @@ class Gradients:
 
     def __init__(self, forward):
         self.forward, self.lines, self.found = forward, forward.lines, {}  # found: name, and whether it is no view
+        self.in_heads = {}  # the shapes of gradients of parts that have one dimension more, see `Forward._heads`
 
     def of(self, tensor):
         """The name of the gradient that has arrived at a tensor, or None."""
@@ -328,14 +329,18 @@ def _dropout(g, call, dy):
 @rule(*SHAPED)
 def _shaped(g, call, dy):
     x = call.arguments["input"]
-    g.add(x, f"{g.forward.contiguous(dy)}.reshape({g.forward._value(x.shape)})", new=False)
+    if id(call.results[0]) in g.forward.heads and g.of(x) is None:
+        g.add(x, str(dy), new=False)  # as it is: `_split` joins the parts in this shape
+        g.in_heads[g._key(x)] = call.results[0].shape
+    else:
+        g.add(x, f"{g.forward.contiguous(dy)}.reshape({g.forward._value(x.shape)})", new=False)
 
 
 @rule(*ORDERED)
 def _ordered(g, call, dy):
     order = [int(each) for each in g.forward._order(call).split(", ")]
-    inverse = ", ".join(str(order.index(i)) for i in range(len(order)))
-    g.add(call.arguments["input"], f"{dy}.transpose({inverse})", new=False, strided=True)
+    inverse = tuple(order.index(i) for i in range(len(order)))
+    g.add(call.arguments["input"], f"transpose({dy}, {inverse})", new=False, strided=True)
 
 
 @rule("expand")
@@ -347,34 +352,68 @@ def _expand(g, call, dy):
 
 @rule("getitem")
 def _getitem(g, call, dy):
-    x = call.arguments["input"]
-    place = g.forward._getitem(call)
-    _put(g, x, place[place.index("[") :], dy)
+    x, index = call.arguments["input"], call.arguments["index"]
+    starts, steps, lengths = _places(x.shape, index if isinstance(index, tuple) else (index,))
+    _put(g, x, dy, starts, steps, lengths, call.results[0].shape)
 
 
-def _put(g, x, index, dy):
+def _places(shape, index):
+    """Where the elements of a basic index begin, their distances and their numbers, along each dimension."""
+    given = sum(part is not None and part is not Ellipsis for part in index)
+    parts = []
+    for part in index if Ellipsis in index else (*index, Ellipsis):
+        if part is not None:
+            parts += [slice(None)] * (len(shape) - given) if part is Ellipsis else [part]
+    found = []
+    for part, n in zip(parts, shape, strict=True):
+        if isinstance(part, slice):
+            start, stop, step = part.indices(n)
+            found.append((start, step, len(range(start, stop, step))))
+        else:
+            found.append((int(part) % n, 1, 1))
+    return tuple(zip(*found, strict=True)) or ((), (), ())
+
+
+def _put(g, x, dy, starts, steps, lengths, shape):
     """Add a gradient that is 0 but for one part."""
-    name = g._target(x)
-    g.lines.append(f"{name} = np.zeros({g.forward._value(x.shape)}, np.{x.dtype})")
-    g.lines.append(f"{name}{index} = {dy}")
-    g._arrived(x, name, True, False)
+    if lengths != shape:
+        dy = f"{g.forward.contiguous(dy)}.reshape({g.forward._value(lengths)})"
+    if lengths == x.shape and set(steps) <= {1}:
+        g.add(x, str(dy), new=False)
+    else:
+        places = ", ".join(map(g.forward._value, (x.shape, starts, steps)))
+        g.add(x, f"placed({dy}, {places})")
+
+
+@rule("pad")
+def _pad(g, call, dy):
+    x, widths = call.arguments["input"], call.arguments["pad"]
+    starts = (0,) * (x.ndim - len(widths) // 2) + tuple(widths[-2::-2])
+    g.add(x, f"taken({dy}, {', '.join(map(g.forward._value, (x.shape, starts, (1,) * x.ndim)))})")
 
 
 @rule("chunk", "split", "split_with_sizes", "tensor_split")
 def _split(g, call, dys):
     x = call.arguments.get("input", call.arguments.get("tensor"))
-    zeros = [f"np.zeros({g.forward._value(each.shape)}, np.{x.dtype})" for each in call.results]
-    parts = ", ".join(dy or zero for dy, zero in zip(dys, zeros, strict=True))
-    g.add(x, f"np.concatenate(({parts},), {call.arguments['dim'] % x.ndim})")
+    shapes = [g.in_heads.get(g._key(each)) for each in call.results]
+    if all(shapes) and len({(*shape[:-2], shape[-1]) for shape in shapes}) == 1:
+        g.add(x, f"concatenate(({', '.join(dys)}), {x.ndim - 1}).reshape({g.forward._value(x.shape)})")
+        return
+    parts = []
+    for each, dy, shape in zip(call.results, dys, shapes, strict=True):
+        text = dy or f"np.zeros({g.forward._value(each.shape)}, np.{x.dtype})"
+        parts.append(f"contiguous({text}).reshape({g.forward._value(each.shape)})" if shape else text)
+    g.add(x, f"concatenate(({', '.join(parts)},), {call.arguments['dim'] % x.ndim})")
 
 
 @rule("unbind")
 def _unbind(g, call, dys):
-    x = call.arguments["input"]
-    before = ":, " * (call.arguments["dim"] % x.ndim)
+    x, dim = call.arguments["input"], call.arguments["dim"] % call.arguments["input"].ndim
+    lengths = (*x.shape[:dim], 1, *x.shape[dim + 1 :])
     for i, dy in reversed(list(enumerate(dys))):
         if dy:
-            _put(g, x, f"[{before}{i}]", dy)
+            starts = (0,) * dim + (i,) + (0,) * (x.ndim - dim - 1)
+            _put(g, x, dy, starts, (1,) * x.ndim, lengths, call.results[0].shape)
 
 
 @rule("cat")

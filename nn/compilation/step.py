@@ -8,9 +8,9 @@ from numba.typed import List
 
 import kernels
 from nn.clip import clip_grad_norm_
-from nn.compilation import loops
 from nn.compilation.assembly import Assembly
 from nn.compilation.compiled import _as_tensor, _listed, _public, _signature
+from nn.compilation.loops import LOOPS, keep
 from nn.compilation.trace import CompileError
 from nn.grad_mode import enable_grad
 from nn.module import Module
@@ -182,10 +182,10 @@ class _Step:
 
     def __init__(self, assembly):
         self.source, self._updates, self._draws = assembly.source, assembly.updates, assembly.draws
-        scope = {"np": np, **{name: getattr(kernels, name) for name in _public()}}
-        scope |= {name: getattr(loops, name) for name in ("add", "add_rows", "add_to", "multiply", "dropout_factors")}
+        scope = {"__name__": __name__, "np": np, **{name: getattr(kernels, name) for name in _public()}, **LOOPS}
         exec(self.source, scope)
         self.function = numba.njit(scope[self.source[4 : self.source.index("(")]])
+        keep(self.function)
         self._buffers, self._constants = assembly.buffers, assembly.constants
         self._counts, self._changed = [each for each, _ in assembly.counts], assembly.changed
         self._kept, self._lists = [None] * len(self._buffers), []

@@ -47,6 +47,7 @@ class Forward(Writer):
     def __init__(self, names, active):
         super().__init__(names)
         self.active, self.lines, self.saved, self.same, self.draws = active, [], {}, {}, False
+        self.parts_of, self.heads = {}, set()  # name of a part -> name of the whole, first element and shape of it
 
     def write(self, call, name):
         """The lines of a call, whose result is to have this name."""
@@ -54,8 +55,12 @@ class Forward(Writer):
             return  # dropout in evaluation mode
         first, result = call.results[0], call.results
         if len(result) > 1:
+            whole, start = call.arguments.get("input", call.arguments.get("tensor")), 0
             for i, (text, each) in enumerate(zip(self.parts(call) or (), result, strict=True), 1):
                 self._assign(f"{name}_{i}", text, each, call)
+                if call.name != "unbind" and call.arguments["dim"] % whole.ndim == whole.ndim - 1:
+                    self.parts_of[f"{name}_{i}"] = self.tensor(whole), start, whole.shape
+                    start += each.shape[-1]
             return
         text = self._saving(call, name)
         if text is None:
@@ -66,7 +71,7 @@ class Forward(Writer):
 
     def _assign(self, name, text, result, call):
         self.names[id(result)] = name
-        if call.name in VIEWS | ORDERED:
+        if call.name in VIEWS | ORDERED or id(result) in self.heads:
             self.strided.add(name)
         targets = [name, *self.saved.get(id(call), {}).get("results", ())]
         self.lines.append(f"{', '.join(targets)} = {text}  # {result.shape}")
@@ -88,7 +93,22 @@ class Forward(Writer):
             text = self._arithmetic(call)
             if text is not None:
                 return text
+        if call.name in ORDERED:
+            return f"transpose({self.tensor(call.arguments['input'])}, ({self._order(call)}))"
         return super().line(call)
+
+    def _pad(self, call):
+        x, widths = call.arguments["input"], call.arguments["pad"]
+        self._require(call, mode="constant", value=call.arguments["value"] or None)
+        if call.arguments["value"] or min(widths) < 0:
+            raise CompileError(f"pad at {call.place}: only with zeros, and not with negative widths")
+        starts = (0,) * (x.ndim - len(widths) // 2) + tuple(widths[-2::-2])
+        values = map(self._value, (call.results[0].shape, starts, (1,) * x.ndim))
+        return f"placed({self.tensor(x)}, {', '.join(values)})"
+
+    def _cat(self, call):
+        tensors = self._value(tuple(call.arguments["tensors"]))
+        return f"concatenate({tensors}, {call.arguments['dim'] % call.results[0].ndim})"
 
     def _arithmetic(self, call):
         """The call of a loop of `loops`, or None where there is none for operands of these shapes."""
@@ -106,7 +126,26 @@ class Forward(Writer):
     def contiguous(self, value):
         """The name of a tensor, or a name, as a contiguous array."""
         name = self.tensor(value) if isinstance(value, Tensor) else value
-        return f"np.ascontiguousarray({name})" if name in self.strided else name
+        return f"contiguous({name})" if name in self.strided else name
+
+    def _shaped(self, tensor, result):
+        x = self.tensor(tensor)
+        if x not in self.strided:
+            return f"{x}.reshape({self._value(result.shape)})"
+        return self._heads(x, result) or f"contiguous({x}).reshape({self._value(result.shape)})"
+
+    def _heads(self, x, result):
+        """A part along the last dimension, which is split in two: a part of the whole in that shape, without a copy."""
+        if x not in self.parts_of:
+            return None
+        whole, start, shape = self.parts_of[x]
+        *outer, heads, size = result.shape
+        if [*outer, heads * size] != list(shape[:-1]) + [heads * size] or start % size or shape[-1] % size:
+            return None
+        first = start // size
+        split = self._value((*outer, shape[-1] // size, size))
+        self.heads.add(id(result))
+        return f"{whole}.reshape({split})[{':, ' * len(outer)}{first}:{first + heads}]"
 
     def require(self, call):
         """CompileError for what no kernel is called with."""
