@@ -5,6 +5,7 @@ import keyword
 import re
 import textwrap
 
+from nn.compilation import gradients_of_kernels, gradients_of_parts  # noqa: F401 (they add their rules)
 from nn.compilation.compiled import INDENT, _fused, _names_of, _public
 from nn.compilation.gradients import Gradients
 from nn.compilation.loops import LOOPS
@@ -152,21 +153,16 @@ class Assembly:
 
     def _update(self, gradients):
         """The lines from the gradients on: clipping, and the optimiser's."""
-        groups = {}
-        lines, several = [], len(self.updates) > 1
+        lists, lines, places = [], [], {}
         for i, update in enumerate(self.updates, 1):
-            groups[f"gradients_{i}" if several else "gradients"] = [self._flat(p, gradients) for p in update.parameters]
-        for name, items in groups.items():
-            lines += _list(name, items)
+            lists.append(f"gradients_{i}" if len(self.updates) > 1 else "gradients")
+            lines += _list(lists[-1], [self._flat(p, gradients) for p in update.parameters])
+            places |= {id(p): f"{lists[-1]}[{j}]" for j, p in enumerate(update.parameters)}
         if self._clip is not None:
-            together = "gradients"
-            if several:
-                places = {id(p): text for update, items in zip(self.updates, groups.values(), strict=True)
-                          for p, text in zip(update.parameters, items, strict=True)}  # fmt: skip
-                order = [places[id(p)] for p in self._objective.parameters() if id(p) in places]
-                lines += _list(together, order)
-            lines.append(f"clip_grad_norm({together}, {float(self._clip)!r})")
-        return [*lines, *(update.line(name) for update, name in zip(self.updates, groups, strict=True))]
+            if len(lists) > 1:
+                lines += _list("gradients", [places[id(p)] for p in self._objective.parameters() if id(p) in places])
+            lines.append(f"clip_grad_norm(gradients, {float(self._clip)!r})")
+        return [*lines, *(update.line(name) for update, name in zip(self.updates, lists, strict=True))]
 
     def _flat(self, p, gradients):
         name, owned = gradients.found[id(p)]

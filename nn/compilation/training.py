@@ -53,14 +53,9 @@ class Forward(Writer):
         """The lines of a call, whose result is to have this name."""
         if call.results[0] is call.arguments.get("input"):
             return  # dropout in evaluation mode
-        first, result = call.results[0], call.results
-        if len(result) > 1:
-            whole, start = call.arguments.get("input", call.arguments.get("tensor")), 0
-            for i, (text, each) in enumerate(zip(self.parts(call) or (), result, strict=True), 1):
-                self._assign(f"{name}_{i}", text, each, call)
-                if call.name != "unbind" and call.arguments["dim"] % whole.ndim == whole.ndim - 1:
-                    self.parts_of[f"{name}_{i}"] = self.tensor(whole), start, whole.shape
-                    start += each.shape[-1]
+        first = call.results[0]
+        if len(call.results) > 1:
+            self._write_parts(call, name)
             return
         text = self._saving(call, name)
         if text is None:
@@ -68,6 +63,18 @@ class Forward(Writer):
             self.names[id(first)], self.same[id(first)] = self.tensor(given), self.same.get(id(given), id(given))
         else:
             self._assign(name, text, first, call)
+
+    def _write_parts(self, call, name):
+        parts = self.parts(call)
+        if parts is None:
+            raise CompileError(f"{call.name} at {call.place} is not among the operations that can be compiled")
+        whole, start = call.arguments.get("input", call.arguments.get("tensor")), 0
+        last = call.name != "unbind" and call.arguments["dim"] % whole.ndim == whole.ndim - 1
+        for i, (text, each) in enumerate(zip(parts, call.results, strict=True), 1):
+            self._assign(f"{name}_{i}", text, each, call)
+            if last:
+                self.parts_of[f"{name}_{i}"] = self.tensor(whole), start, whole.shape
+                start += each.shape[-1]
 
     def _assign(self, name, text, result, call):
         self.names[id(result)] = name

@@ -33,10 +33,11 @@ class Update:
     """
 
     def __init__(self, optimizer, number, parameters):
-        self.optimizer, self.parameters = optimizer, parameters
-        self.group = optimizer.param_groups[number]
+        self.optimizer, self.parameters, self._number = optimizer, parameters, number
+        group = optimizer.param_groups[number]
+        self._groups = len(optimizer.param_groups), group["params"], len(group["params"])
         self._suffix = f"_{number + 1}" if len(optimizer.param_groups) > 1 else ""
-        options = optimizer._options(self.group)
+        options = optimizer._options(group)
         if type(optimizer) is SGD:
             self.kernel, self.states = "sgd", ("momentum_buffer",) if options["momentum"] != 0 else ()
         else:
@@ -72,7 +73,11 @@ class Update:
 
     def arguments(self):
         """The arrays and options of now; nothing is changed yet."""
-        options = self.optimizer._options(self.group)
+        groups = self.optimizer.param_groups
+        group = groups[self._number]
+        if (len(groups), len(group["params"])) != self._groups[::2] or group["params"] is not self._groups[1]:
+            raise ValueError(f"compiled step: the parameter groups of {self._name} have changed since it was compiled")
+        options = self.optimizer._options(group)
         if options is not self._options:
             self._check(options)
         arrays = [p.array for p in self.parameters]
