@@ -37,7 +37,7 @@ from nn import (
 from nn.activation import *
 from nn.adaptive import AdaptiveLogSoftmaxWithLoss
 from nn.attention import MultiheadAttention
-from nn.compilation import Compiled, CompileError, compile
+from nn.compilation import Compiled, CompiledStep, CompileError, compile, compile_step
 from nn.containers import ModuleDict, ModuleList, Sequential
 from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nn.device import device
@@ -81,6 +81,7 @@ __all__ += ["gradgradcheck", "observe", "DataParallel", "Buffer", "Parameter", "
 __all__ += ["UninitializedParameter", "ParameterDict", "ParameterList", "set_printoptions", "GRU", "LSTM", "RNN"]
 __all__ += ["GRUCell", "LSTMCell", "RNNCell", "load", "save", "Tensor", "can_cast", "finfo", "iinfo"]
 __all__ += ["promote_types", "Compiled", "CompileError", "compile"]
+__all__ += ["CompiledStep", "compile_step"]
 __all__ += ["FractionalMaxPool2d", "FractionalMaxPool3d"]
 __all__ += activation.__all__
 __all__ += dtypes.__all__

@@ -5,6 +5,7 @@ for each operation; `compiled` puts the lines together, compiles the function an
 """
 
 from nn.compilation.compiled import Compiled, compile
+from nn.compilation.step import CompiledStep, compile_step
 from nn.compilation.trace import CompileError
 
-__all__ = ["CompileError", "Compiled", "compile"]
+__all__ = ["CompileError", "Compiled", "CompiledStep", "compile", "compile_step"]
