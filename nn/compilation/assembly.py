@@ -40,16 +40,15 @@ class Assembly:
         self._objective, self._optimizer, self._clip = objective, optimizer, clip
         self._names = _step_names(objective)
         trace = self._traced(inputs)
-        result = trace.result
-        calls, result = _distinct(trace.calls, result)
-        trace.calls, trace.result = calls, result
+        trace.calls, trace.result = _distinct(trace.calls, trace.result)
         calls = _fused(trace)
+        self._names |= {key: f"constant_{i}" for i, key in enumerate(trace.constants, 1)}
         active = self._active(calls, trace.result)
         names = dict(zip(map(id, inputs), _letters(objective.count, len(inputs)), strict=True))
         self._arguments = list(names.values())
         self._comment = ", ".join(f"{names[id(each)]} {each.shape} {each.dtype}" for each in inputs)
-        self._sort(calls, active, names)
-        forward = Forward(names, lambda tensor: id(tensor) in active)
+        self._sort(calls, active, names, trace.constants)
+        forward = Forward(names, lambda tensor: id(tensor) in active, trace.constants)
         self._write(calls, forward, trace.result)
 
     # --- the trace ---------------------------------------------------------------------------------------------------
@@ -96,7 +95,7 @@ class Assembly:
         self.updates = updates(self._optimizer, own.keys() & active)
         return active
 
-    def _sort(self, calls, active, names):
+    def _sort(self, calls, active, names, constants):
         """Parameters and buffers by how they are passed; their names."""
         trained = [p for update in self.updates for p in update.parameters]
         if len({p.dtype for p in trained}) > 1:
@@ -104,7 +103,10 @@ class Assembly:
                 f"all parameters must have one dtype, they have {sorted({str(p.dtype) for p in trained})}"
             )
         self.dtype = trained[0].dtype
-        given = {id(each): each for call in calls for each in tensors_in(call.arguments) if id(each) in self._names}
+        given = [each for call in calls for each in tensors_in(call.arguments) if id(each) in self._names]
+        given = {
+            id(each): each for each in given if not (id(each) in constants and each.ndim == 0)
+        }  # written as numbers
         for tensor in (*trained, *given.values()):
             names[id(tensor)] = self._names[id(tensor)]
         rest = [each for key, each in given.items() if key not in {id(p) for p in trained}]

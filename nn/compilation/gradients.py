@@ -59,6 +59,8 @@ class Gradients:
                 self.found[self._key(tensor)] = text, False
                 return
             name = self._target(tensor)
+            if tensor.ndim == 0 and (" " in text or text.startswith("-")):
+                text = f"np.asarray({text})"  # of arrays with one element Numba makes a number
             self.lines.append(f"{name} = {text}  # {tensor.shape}")
             self._arrived(tensor, name, new, strided)
 

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from nn.compilation.emit import ORDERED, SHAPED
 from nn.compilation.gradients import rule
+from nn.compilation.movement import ORDERED, SHAPED
 from nn.compilation.trace import CompileError
 from nn.storage import Tensor
 
@@ -14,6 +14,7 @@ from nn.storage import Tensor
 
 def _operands(g, call, of_input, of_other):
     """Add the gradients of two operands, texts or None: `dy` itself is not an array of its own."""
+    g.forward._require(call, alpha=1)
     shape = call.results[0].shape
     for key, text in (("input", of_input), ("other", of_other)):
         operand = call.arguments[key]
@@ -34,14 +35,14 @@ def _sub(g, call, dy):
 
 @rule("mul")
 def _mul(g, call, dy):
-    x, y = (g.forward._operand(call.arguments[key], call.results[0]) for key in ("input", "other"))
+    x, y = (g.forward._operand(call.arguments[key], call.results[0].dtype) for key in ("input", "other"))
     same = [np.shape(call.arguments[key]) == call.results[0].shape for key in ("other", "input")]
     _operands(g, call, g.forward.product(dy, y, same[0]), g.forward.product(dy, x, same[1]))
 
 
 @rule("div")
 def _div(g, call, dy):
-    x, y = (g.forward._operand(call.arguments[key], call.results[0]) for key in ("input", "other"))
+    x, y = (g.forward._operand(call.arguments[key], call.results[0].dtype) for key in ("input", "other"))
     _operands(g, call, f"{dy} / {y}", f"-{dy} * ({x} / {y} / {y})")
 
 
@@ -50,7 +51,7 @@ def _pow(g, call, dy):
     x, exponent = call.arguments["input"], call.arguments["exponent"]
     if not (exponent == 2 and isinstance(x, Tensor)):
         raise CompileError(f"pow at {call.place}: only the gradient of squares can be compiled, got {exponent!r}")
-    g.add(x, f"{dy} * ({g.forward._operand(2.0, x)} * {g.name(x)})")
+    g.add(x, f"{dy} * ({g.forward._operand(2.0, x.dtype)} * {g.name(x)})")
 
 
 FORMULAS = {
@@ -72,7 +73,7 @@ def _formula(g, call, dy):
 @rule("masked_fill")
 def _masked_fill(g, call, dy):
     x, mask = call.arguments["input"], g.name(call.arguments["mask"])
-    text = f"np.where({mask}, {g.forward._operand(0, x)}, {dy})"
+    text = f"np.where({mask}, {g.forward._operand(0, x.dtype)}, {dy})"
     g.add(x, g.added_up(text, call.results[0].shape, x.shape))
 
 

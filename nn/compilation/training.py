@@ -2,8 +2,12 @@
 
 import math
 
+import numpy as np
+
+from nn.compilation.elements import CONVERSIONS, element
 from nn.compilation.emit import KERNELS as OF_EVALUATION
-from nn.compilation.emit import ORDERED, VIEWS, Writer
+from nn.compilation.emit import Writer
+from nn.compilation.movement import ORDERED, VIEWS
 from nn.compilation.trace import CompileError
 from nn.storage import Tensor
 
@@ -42,10 +46,12 @@ class Forward(Writer):
         The names of the tensors so far, by their identity.
     active : callable
         Whether a tensor needs a gradient.
+    constants : dict
+        The tensors made of numbers alone, by their identity.
     """
 
-    def __init__(self, names, active):
-        super().__init__(names)
+    def __init__(self, names, active, constants):
+        super().__init__(names, constants)
         self.active, self.lines, self.saved, self.same, self.draws = active, [], {}, {}, False
         self.parts_of, self.heads = {}, set()  # name of a part -> name of the whole, first element and shape of it
 
@@ -54,6 +60,8 @@ class Forward(Writer):
         if call.results[0] is call.arguments.get("input"):
             return  # dropout in evaluation mode
         first = call.results[0]
+        if not all(isinstance(each, Tensor) for each in call.results):
+            raise CompileError(f"{call.name} at {call.place} is not among the operations that can be compiled")
         if len(call.results) > 1:
             self._write_parts(call, name)
             return
@@ -100,6 +108,9 @@ class Forward(Writer):
             text = self._arithmetic(call)
             if text is not None:
                 return text
+        text = None if call.name in KERNELS else self._elements(call)
+        if text is not None:
+            return text
         if call.name in ORDERED:
             return f"transpose({self.tensor(call.arguments['input'])}, ({self._order(call)}))"
         return super().line(call)
@@ -117,10 +128,28 @@ class Forward(Writer):
         tensors = self._value(tuple(call.arguments["tensors"]))
         return f"concatenate({tensors}, {call.arguments['dim'] % call.results[0].ndim})"
 
+    def _elements(self, call):
+        """A function of each element as an expression of arrays, or None for another operation."""
+        made, result = element(call), call.results[0]
+        if made is None:
+            return None
+        operands = []
+        for value, dtype in zip(made.operands, made.dtypes, strict=True):
+            text, other = self._operand(value, dtype), isinstance(value, Tensor) and value.dtype != dtype
+            operands.append(f"{text}.astype(np.{np.dtype(dtype).name})" if other else text)
+        text = {"{1} if {0} else {2}": "np.where({0}, {1}, {2})", "not {0}": "~{0}"}.get(made.text, made.text)
+        if call.name in CONVERSIONS and result.dtype.kind != "b":
+            text = f"{{0}}.astype(np.{result.dtype.name})"
+        if " if " in text:
+            return None
+        text = text.replace("abs(", "np.abs(").format(*operands)
+        return text if result.ndim else f"np.asarray({text})"  # of arrays with one element Numba makes a number
+
     def _arithmetic(self, call):
         """The call of a loop of `loops`, or None where there is none for operands of these shapes."""
-        self._require(call, alpha=1)
         a, b = call.arguments["input"], call.arguments["other"]
+        if call.arguments.get("alpha", 1) != 1:
+            return None
         if not (isinstance(a, Tensor) and isinstance(b, Tensor) and a.dtype == b.dtype and a.dtype.kind == "f"):
             return None
         if a.shape == b.shape:
