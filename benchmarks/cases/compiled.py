@@ -1,7 +1,7 @@
 """Networks compiled by `nn.compile` on one input, beside PyTorch as users call it.
 
-The perceptron is a policy that a simulation asks at each of its steps: a hundred calls in a jitted loop, where PyTorch's
-are called from Python, as they can only be. The others are called from Python on both sides.
+The perceptron is a policy that a simulation asks at each of its steps: a hundred calls in a jitted loop, where
+PyTorch's are called from Python, as they can only be. The others are called from Python on both sides.
 """
 
 import functools

@@ -8,7 +8,7 @@ from numba.core import types
 from numba.core.errors import TypingError
 from numba.extending import overload
 
-from kernels._njit_errors import Value
+NAMES = ("Other", "expect_types", "other", *(f"got_{d}" for d in range(9)))  # of the check's own
 
 
 def checked(source, scope, inputs, weights):
@@ -43,18 +43,39 @@ def checked(source, scope, inputs, weights):
 
     lines = source.split("\n")
     body = 1 + next((i for i, line in enumerate(lines) if line.endswith("= weights")), 0)
-    lines[body:body] = [_shape_check(name, key, array) for key, array in (inputs | weights).items() if array.ndim]
+    lines[body:body] = _shape_checks(name, inputs | weights)
     lines.insert(1, f"    expect_types({given}, weights)")
-    exec("\n".join(lines), scope | {"expect_types": expect_types, "Value": Value}, made := {})
+    exec("\n".join(lines), scope | {"expect_types": expect_types, "Other": Other}, made := {})
     # other than Python, NumPy divides by 0
     return numba.njit(error_model="numpy")(made[name])
 
 
-def _shape_check(name, key, array):
-    got = f"({'{}, ' * array.ndim})".replace(", )", ",)" if array.ndim == 1 else ")")
-    values = ", ".join(f"{key}.shape[{d}]" for d in range(array.ndim))
-    message = f"{name}: {key} must have shape {array.shape}, got {got}"
-    return f'    if {key}.shape != {array.shape}:\n        raise Value("{message}", {values})'
+class Other(ValueError):
+    """Makes the ValueError for an array of another shape.
+
+    Numba compiles a line that raises an error with values into so much code that each array has no such line of its
+    own: `rules` holds a name and a shape for each, `number` is that of the array.
+    """
+
+    def __new__(cls, rules, number, *shape):
+        name, *expected = rules.split("; ")
+        key, ndim, rule = expected[number].split(": ")
+        return ValueError(f"{name}: {key} must have shape {rule}, got {shape[: int(ndim)]}")
+
+
+def _shape_checks(name, arrays):
+    """The lines that raise `Other` for the first array of another shape."""
+    arrays = {key: array for key, array in arrays.items() if array.ndim}
+    most = max((array.ndim for array in arrays.values()), default=0)
+    got = [f"got_{d}" for d in range(most)]
+    lines = [f"    {' = '.join(['other', *got])} = -1"]
+    for number, (key, array) in reversed(list(enumerate(arrays.items()))):
+        values = ", ".join([str(number), *(f"{key}.shape[{d}]" for d in range(array.ndim))])
+        lines.append(f"    if {key}.shape != {array.shape}:")
+        lines.append(f"        {', '.join(['other', *got[: array.ndim]])} = {values}")
+    rules = "; ".join([name, *(f"{key}: {array.ndim}: {array.shape}" for key, array in arrays.items())])
+    raised = f'        raise Other("{rules}", {", ".join(["other", *got])})'
+    return [*lines, "    if other >= 0:", raised] if arrays else []
 
 
 def _check_types(name, inputs, weights, given):

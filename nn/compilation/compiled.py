@@ -10,7 +10,7 @@ import numpy as np
 from numba.core.errors import TypingError
 
 import kernels
-from nn.compilation.checks import checked
+from nn.compilation.checks import NAMES, checked
 from nn.compilation.elements import LETTERS, chains, loop
 from nn.compilation.emit import FUSED, Writer
 from nn.compilation.movement import ORDERED, VIEWS, is_dense
@@ -204,7 +204,7 @@ def write(model, inputs):
     given = [*(tensor for call in calls for tensor in tensors_in(call.arguments)), *tensors_in([trace.result])]
     read = list({id(tensor): tensor for tensor in given if id(tensor) in own}.values())
     writer = Writer(names, trace.constants, read)
-    writer.reserve(*keyword.kwlist, *dir(builtins), *_public(), *LETTERS, "n", "np", "weights", "x")
+    writer.reserve(*keyword.kwlist, *dir(builtins), *_public(), *LETTERS, *NAMES, "n", "np", "weights", "x")
     read[:] = [tensor for tensor in read if not writer.is_number(tensor)]
     for tensor in read:
         writer.names[id(tensor)] = writer.unique(own[id(tensor)])

@@ -188,7 +188,7 @@ def loop(writer, calls, name):
     for operand in (each for made in elements for each in made.operands if isinstance(each, Tensor)):
         if id(operand) not in inside and not writer.is_number(operand):
             (items if operand.array.size == 1 and result.array.size != 1 else arrays)[id(operand)] = operand
-    lines = [f"{name} = np.empty({result.shape}, np.{_named(result.dtype)})"]
+    lines = [f"{name} = np.empty({result.shape}, np.{numpy_name(result.dtype)})"]
     texts = {}
     for key, operand in items.items():
         texts[key] = writer.unique(f"{writer.tensor(operand)}_item")
@@ -213,7 +213,8 @@ def loop(writer, calls, name):
     return lines
 
 
-def _named(dtype):
+def numpy_name(dtype):
+    """What Numba calls a dtype in the module np."""
     return "bool_" if dtype.kind == "b" else dtype.name
 
 

@@ -63,6 +63,14 @@ KERNELS = {
         f"max_unpool{rank}d": ("input", "indices", "kernel_size", "stride", "padding", "output_size")
         for rank in (1, 2, 3)
     },
+    **{name: ("input", "target", "reduction") for name in ("mse_loss", "l1_loss")},
+    "smooth_l1_loss": ("input", "target", "reduction", "beta"),
+    "huber_loss": ("input", "target", "reduction", "delta"),
+    "cross_entropy": ("input", "target", "weight", "ignore_index", "reduction", "label_smoothing"),
+    "nll_loss": ("input", "target", "weight", "ignore_index", "reduction"),
+    "binary_cross_entropy": ("input", "target", "weight", "reduction"),
+    "binary_cross_entropy_with_logits": ("input", "target", "weight", "reduction", "pos_weight"),
+    "kl_div": ("input", "target", "reduction", "log_target"),
 }
 # The recurrent layers and cells: what a kernel has by position, and by keyword.
 _CELL = ("input", "hx", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -78,6 +86,9 @@ RECURRENT = {
 REQUIRED = {
     "embedding": {"max_norm": None},
     "avg_pool": {"divisor_override": None},
+    **{name: {"size_average": None, "reduce": None, "weight": None} for name in ("mse_loss", "l1_loss", "huber_loss")},
+    **{name: {"size_average": None, "reduce": None} for name in ("cross_entropy", "nll_loss", "binary_cross_entropy")},
+    **{name: {"size_average": None, "reduce": None} for name in ("smooth_l1_loss", "kl_div")},
 }
 # Functions of each element that kernels do not have: in the last bit, NumPy's and Numba's may differ.
 NUMPY = {name: name for name in ("log", "log2", "log10", "exp2", "sin", "cos", "tan", "sinh", "cosh")}

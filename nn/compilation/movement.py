@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nn.compilation.elements import literal
+from nn.compilation.elements import LETTERS, literal, numpy_name
 from nn.compilation.trace import CompileError
 from nn.storage import Tensor
 
@@ -134,17 +134,14 @@ class Movement:
         widths += list(zip(given["pad"][::2], given["pad"][1::2], strict=True))[::-1]
         if given["mode"] != "constant":
             return self._pad_by_index(given["mode"], x, widths)
-        kept, inner = [], []
-        for n, (a, b) in zip(x.shape, widths, strict=True):
-            first, last = max(-a, 0), n - max(-b, 0)
-            kept.append(":" if (first, last) == (0, n) else f"{first}:{last}")
-            inner.append(":" if a == b == 0 else f"{max(a, 0)}:{max(a, 0) + last - first}")
         value = literal(given["value"] or 0, result.dtype)
-        part = self.tensor(x) + ("" if set(kept) == {":"} else f"[{', '.join(kept)}]")
-        return [
-            f"{{out}} = np.full({result.shape}, {value}, np.{result.dtype.name})",
-            f"{{out}}[{', '.join(inner)}] = {part}",
-        ]
+        lines, target, source = [f"{{out}} = np.full({result.shape}, {value}, np.{numpy_name(result.dtype)})"], [], []
+        for d, (n, (a, b)) in enumerate(zip(x.shape, widths, strict=True)):
+            letter, first, length = LETTERS[d], max(-a, 0), n - max(-b, 0) - max(-a, 0)
+            lines.append(f"{'    ' * d}for {letter} in range({length}):")
+            target.append(f"{letter} + {a}" if a > 0 else letter)
+            source.append(f"{letter} + {first}" if first else letter)
+        return [*lines, f"{'    ' * x.ndim}{{out}}[{', '.join(target)}] = {self.tensor(x)}[{', '.join(source)}]"]
 
     def _pad_by_index(self, mode, x, widths):
         """Slices by their indices, one dimension after the other."""

@@ -1,5 +1,8 @@
 """Tests of nn.compile: the same bits as the model, the source a person would write, and what cannot be compiled."""
 
+import textwrap
+from pathlib import Path
+
 import numba
 import numpy as np
 import pytest
@@ -252,6 +255,14 @@ def le_net(x, weights):
     linear_8 = linear(linear_7, fc3_weight, fc3_bias)  # (2, 10)
     return linear_8""".lstrip("\n")
     )
+
+
+def test_sources_in_the_docs():
+    text = (Path(__file__).parents[2] / "docs" / "jitted.md").read_text(encoding="utf-8")
+    policy = nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 2))
+    for model, shapes in ((policy, [(1, 4)]), (LeNet(), [(1, 1, 28, 28)]), (Chain(), [(2, 3, 4)] * 2)):
+        source = nn.compile(model.eval(), *map(nn.zeros, shapes)).source
+        assert f"\n\n{textwrap.indent(source, '    ')}\n\n" in text
 
 
 def test_function_in_jitted_code():
