@@ -57,14 +57,25 @@ def compile_step(model, loss, optimizer, input, target, *, clip_grad_norm=None, 
     Examples
     --------
     >>> import nn
-    >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-    >>> optimizer = nn.optim.SGD(net.parameters(), lr=0.1)
+    >>> net = nn.Linear(4, 2)
+    >>> optimizer = nn.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     >>> x, y = nn.zeros(16, 4), nn.zeros(16, dtype=nn.int64)
     >>> step = nn.compile_step(net, nn.CrossEntropyLoss(), optimizer, x, y)
-    >>> print("\\n".join(line for line in step.source.splitlines() if "backward" in line))
-        # backward
-        d_linear_2 = cross_entropy_backward(d_loss, linear_2, y, lse=loss_lse)  # (16, 2)
-        d_linear_1, d_layer2_weight, d_layer2_bias = linear_backward(d_linear_2, linear_1, layer2_weight)
+    >>> print(step.source[step.source.index("# backward") :])
+    # backward
+        d_loss = np.ones((), np.float32)  # ()
+        d_linear_1 = cross_entropy_backward(d_loss, linear_1, y, lse=loss_lse)  # (16, 2)
+        _, d_weight, d_bias = linear_backward(d_linear_1, x, weight, needs=(False, True, True))
+    <BLANKLINE>
+        # update
+        gradients = [d_weight.reshape(-1), d_bias]
+        sgd(
+            weights, gradients, momentum_buffers, lr=lr, momentum=momentum, dampening=dampening,
+            weight_decay=weight_decay, first=first
+        )
+        return loss
+    >>> step(x, y).shape
+    ()
     """
     name = "nn.compile_step"
     if not isinstance(model, Module):
