@@ -141,12 +141,13 @@ class CompiledStep:
         arrays = [each.array if isinstance(each, Tensor) else np.asarray(each) for each in inputs]
         if any(self._hooks) or any(map(_HOOKS_OF, self._parameters)):
             return self._on_tape(arrays)
-        step = self._steps.get((*_signature(arrays), *self._modes()))
+        step = self._steps.get(self._key(arrays))
         return (step or self.add(tuple(map(wrap, arrays))))(arrays)
 
-    def _modes(self):
-        """What the source depends on besides the inputs: which modules train, which parameters require gradients."""
-        return *map(_TRAINING, self._modules), *map(_REQUIRES, self._parameters)
+    def _key(self, arrays):
+        """What the source depends on: shapes, dtypes, which modules train, and which parameters require gradients."""
+        inputs = [(each.shape, each.dtype) for each in arrays]
+        return *inputs, *map(_TRAINING, self._modules), *map(_REQUIRES, self._parameters)
 
     def add(self, inputs):
         """Compile for inputs of these shapes and dtypes, or raise."""
@@ -170,7 +171,7 @@ class CompiledStep:
         step = _Step(Assembly(self._objective, self.optimizer, self._clip, inputs))
         if not self._steps:
             self._first, self._signature = step, signature
-        self._steps[(*signature, *self._modes())] = step
+        self._steps[self._key([each.array for each in inputs])] = step
         return step
 
     def _on_tape(self, arrays):
