@@ -9,7 +9,7 @@ from nn.compilation import gradients_of_kernels, gradients_of_parts  # noqa: F40
 from nn.compilation.compiled import INDENT, _fused, _names_of, _public
 from nn.compilation.gradients import Gradients
 from nn.compilation.loops import LOOPS
-from nn.compilation.trace import CompileError, Trace, tensors_in
+from nn.compilation.trace import Call, CompileError, Trace, tensors_in
 from nn.compilation.training import Forward
 from nn.compilation.updates import updates
 from nn.normalization import _ChannelNorm
@@ -47,6 +47,7 @@ class Assembly:
         names = dict(zip(map(id, inputs), _letters(objective.count, len(inputs)), strict=True))
         self._arguments = list(names.values())
         self._comment = ", ".join(f"{names[id(each)]} {each.shape} {each.dtype}" for each in inputs)
+        calls = _with_sums(calls, active)
         self._sort(calls, active, names, trace.constants)
         forward = Forward(names, lambda tensor: id(tensor) in active, trace.constants)
         self._write(calls, forward, trace.result)
@@ -193,7 +194,8 @@ def _wrapped(line, width=116):
     if len(line) <= width or not code.endswith(")") or code.startswith((" ", "#")):
         return [line]
     start = code.index("(") + 1
-    arguments = textwrap.wrap(code[start:-1], width - 4, break_long_words=False)
+    together = re.sub(r"\([^()]*\)", lambda tuples: tuples[0].replace(" ", "\0"), code[start:-1])
+    arguments = [part.replace("\0", " ") for part in textwrap.wrap(together, width - 12, break_long_words=False)]
     return [code[:start], *(f"{INDENT}{part}" for part in arguments), f"){mark}{comment}"]
 
 
@@ -259,6 +261,31 @@ def _unchanged(objective, optimizer):
                 setattr(module, attribute, tensor)
     if replaced:
         raise CompileError(f"{replaced[0].partition('.')[2]} is replaced by the forward pass, which cannot be compiled")
+
+
+def _with_sums(calls, active):
+    """The calls, sums joined with the layer normalisations that follow them."""
+    joined = []
+    for call in calls:
+        before = joined[-1] if joined else None
+        if (
+            call.name == "layer_norm"
+            and before is not None
+            and before.name == "add"
+            and before.results[0] is call.arguments["input"]
+            and {id(call.results[0]), id(before.results[0])} <= active
+            and _same_shape(*(before.arguments[key] for key in ("input", "other")))
+        ):
+            a, b = (before.arguments[key] for key in ("input", "other"))
+            arguments = call.arguments | {"input": a, "residual": b}
+            joined[-1] = Call("add_layer_norm", arguments, (*call.results, *before.results), call.place)
+        else:
+            joined.append(call)
+    return joined
+
+
+def _same_shape(a, b):
+    return isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape and a.dtype == b.dtype
 
 
 def _distinct(calls, loss):

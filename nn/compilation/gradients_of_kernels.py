@@ -42,6 +42,30 @@ def _layer_norm(g, call, dy):
     g.several(call, f"{call.name}_backward", values, tensors)
 
 
+@rule("add_layer_norm")
+def _add_layer_norm(g, call, dys):
+    (dy, dsum), saved, given = dys, g.forward.saved[id(call)], call.arguments
+    total, name = call.results[1], dsum
+    if dy is not None:
+        tensors = total, None, given["weight"], given["bias"]
+        needs = tuple(isinstance(each, Tensor) and g.forward.active(each) for each in tensors)
+        names = [
+            f"d_{saved['sum']}",
+            "_",
+            *(g._target(each) if need else "_" for each, need in zip(tensors[2:], needs[2:], strict=True)),
+        ]
+        values = dy, total, given["normalized_shape"], saved["mean"], saved["rstd"], given["weight"]
+        text = g.call(call, "add_layer_norm_backward", values, dsum=dsum, needs=needs)
+        g.lines.append(f"{', '.join(names)} = {text}")
+        for each, new, need in zip(tensors[2:], names[2:], needs[2:], strict=True):
+            if need:
+                g._arrived(each, new, True, False)
+        name = names[0]
+        g.forward.strided.discard(name)
+    for key in ("input", "residual"):
+        g.add(given[key], str(name), new=False)
+
+
 @rule("rms_norm")
 def _rms_norm(g, call, dy):
     tensors = [call.arguments[key] for key in ("input", "weight")]

@@ -57,14 +57,25 @@ def compile_step(model, loss, optimizer, input, target, *, clip_grad_norm=None, 
     Examples
     --------
     >>> import nn
-    >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-    >>> optimizer = nn.optim.SGD(net.parameters(), lr=0.1)
+    >>> net = nn.Linear(4, 2)
+    >>> optimizer = nn.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     >>> x, y = nn.zeros(16, 4), nn.zeros(16, dtype=nn.int64)
     >>> step = nn.compile_step(net, nn.CrossEntropyLoss(), optimizer, x, y)
-    >>> print("\\n".join(line for line in step.source.splitlines() if "backward" in line))
-        # backward
-        d_linear_2 = cross_entropy_backward(d_loss, linear_2, y, lse=loss_lse)  # (16, 2)
-        d_linear_1, d_layer2_weight, d_layer2_bias = linear_backward(d_linear_2, linear_1, layer2_weight)
+    >>> print(step.source[step.source.index("# backward") :])
+    # backward
+        d_loss = np.ones((), np.float32)  # ()
+        d_linear_1 = cross_entropy_backward(d_loss, linear_1, y, lse=loss_lse)  # (16, 2)
+        _, d_weight, d_bias = linear_backward(d_linear_1, x, weight, needs=(False, True, True))
+    <BLANKLINE>
+        # update
+        gradients = [d_weight.reshape(-1), d_bias]
+        sgd(
+            weights, gradients, momentum_buffers, lr=lr, momentum=momentum, dampening=dampening,
+            weight_decay=weight_decay, first=first
+        )
+        return loss
+    >>> step(x, y).shape
+    ()
     """
     name = "nn.compile_step"
     if not isinstance(model, Module):
@@ -130,12 +141,13 @@ class CompiledStep:
         arrays = [each.array if isinstance(each, Tensor) else np.asarray(each) for each in inputs]
         if any(self._hooks) or any(map(_HOOKS_OF, self._parameters)):
             return self._on_tape(arrays)
-        step = self._steps.get((*_signature(arrays), *self._modes()))
+        step = self._steps.get(self._key(arrays))
         return (step or self.add(tuple(map(wrap, arrays))))(arrays)
 
-    def _modes(self):
-        """What the source depends on besides the inputs: which modules train, which parameters require gradients."""
-        return *map(_TRAINING, self._modules), *map(_REQUIRES, self._parameters)
+    def _key(self, arrays):
+        """What the source depends on: shapes, dtypes, which modules train, and which parameters require gradients."""
+        inputs = [(each.shape, each.dtype) for each in arrays]
+        return *inputs, *map(_TRAINING, self._modules), *map(_REQUIRES, self._parameters)
 
     def add(self, inputs):
         """Compile for inputs of these shapes and dtypes, or raise."""
@@ -159,7 +171,7 @@ class CompiledStep:
         step = _Step(Assembly(self._objective, self.optimizer, self._clip, inputs))
         if not self._steps:
             self._first, self._signature = step, signature
-        self._steps[(*signature, *self._modes())] = step
+        self._steps[self._key([each.array for each in inputs])] = step
         return step
 
     def _on_tape(self, arrays):

@@ -27,6 +27,7 @@ KERNELS = {
     **_LOSSES,
     "batch_norm": ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
     "embedding": ("input", "weight", "padding_idx"),
+    "add_layer_norm": ("input", "residual", "normalized_shape", "weight", "bias", "eps"),
 }
 _PAIRS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _NEVER = {"size_average": None, "reduce": None, "dtype": None, "max_norm": None, "return_indices": False}
@@ -73,6 +74,12 @@ class Forward(Writer):
             self._assign(name, text, first, call)
 
     def _write_parts(self, call, name):
+        """The lines of a call with several results."""
+        if call.name == "add_layer_norm":
+            total = self._new(call, "sum", name.replace("add_layer_norm", "add"), call.results[1].shape)
+            self.names[id(call.results[1])] = total
+            self._assign(name, self._statistics(call, name, _leading(call), sum=total), call.results[0], call)
+            return
         parts = self.parts(call)
         if parts is None:
             raise CompileError(f"{call.name} at {call.place} is not among the operations that can be compiled")
@@ -220,8 +227,8 @@ class Forward(Writer):
         self.lines.append(f"{name} = np.empty({shape}, np.{dtype})")
         return Name(name)
 
-    def _statistics(self, call, name, shape, keys=("mean", "rstd")):
-        options = {key: self._new(call, key, f"{name}_{key}", shape) for key in keys}
+    def _statistics(self, call, name, shape, keys=("mean", "rstd"), **options):
+        options |= {key: self._new(call, key, f"{name}_{key}", shape) for key in keys}
         return self.kernel(call, **options)
 
     def _save_linear(self, call, name):
