@@ -264,10 +264,12 @@ def arange(
     start, end, step = (
         scalar_of("arange", argument, v) for argument, v in (("start", start), ("end", end), ("step", step))
     )
-    if step == 0:
-        raise ValueError("arange: step must not be 0")
     if not all(map(math.isfinite, (start, end, step))):
         raise ValueError(f"arange: bounds and step must be finite, got {start}, {end} and {step}")
+    if dtype is not None and dtype_of("arange", dtype).kind in "iu":  # of integers, so are bounds and step
+        start, end, step = int(start), int(end), int(step)
+    if step == 0:
+        raise ValueError("arange: step must not be 0")
     if not (start <= end if step > 0 else start >= end):
         raise ValueError(f"arange: a step of {step} does not lead from {start} to {end}")
     whole = not any(isinstance(v, (float, np.floating)) for v in (start, end, step))

@@ -6,7 +6,7 @@ from nn.dtypes import float64
 from nn.operations.arguments import applied, array_of, as_tensor, inexact, operands, record_binary
 from nn.operations.arithmetic import add, div, mul, neg, sub
 from nn.operations.conversion import to
-from nn.operations.elementwise import clamp, exp, pow
+from nn.operations.elementwise import clamp, exp, masked_fill, pow
 from nn.storage import wrap
 from nn.tape import ieee, record, record_linear
 
@@ -16,12 +16,19 @@ __all__ += ["nan_to_num", "positive", "rsub", "true_divide"]
 
 @ieee
 def atan2(input, other):
-    """The angle of the point (`other`, `input`): the inverse tangent of their quotient, in the right quadrant."""
+    """The angle of the point (`other`, `input`): the inverse tangent of their quotient, in the right quadrant.
+
+    The gradient at the origin is 0.
+    """
     a, b, x, y = _inexact("atan2", input, other)
+
+    def squares():
+        square = x * x + y * y
+        return np.where((x == 0) & (y == 0), x.dtype.type(1), square)
 
     def derivative(dy, a, b):
         a, b = as_tensor(x if a is None else a), as_tensor(y if b is None else b)
-        square = add(mul(a, a), mul(b, b))
+        square = masked_fill(add(mul(a, a), mul(b, b)), (x == 0) & (y == 0), 1)
         return mul(dy, div(b, square)), mul(dy, neg(div(a, square)))
 
     return record_binary(
@@ -29,8 +36,8 @@ def atan2(input, other):
         applied("atan2", np.arctan2, x, y),
         a,
         b,
-        lambda dy: dy * (y / (x * x + y * y)),
-        lambda dy: dy * (-x / (x * x + y * y)),
+        lambda dy: dy * (y / squares()),
+        lambda dy: dy * (-x / squares()),
         (a, b),
         derivative=derivative,
     )
@@ -70,20 +77,19 @@ def hypot(input, other):
 def logaddexp(input, other):
     """log(exp(input) + exp(other)), without overflow."""
     a, b, x, y = _inexact("logaddexp", input, other)
-    z = applied("logaddexp", np.logaddexp, x, y)
 
-    def derivative(dy, a, b, z):
-        return (mul(dy, exp(sub(x if a is None else a, z))), mul(dy, exp(sub(y if b is None else b, z))))
+    def derivative(dy, a, b):
+        a, b = as_tensor(x if a is None else a), as_tensor(y if b is None else b)
+        return div(dy, add(exp(sub(b, a)), 1)), div(dy, add(exp(sub(a, b)), 1))
 
     return record_binary(
         "logaddexp",
-        z,
+        applied("logaddexp", np.logaddexp, x, y),
         a,
         b,
-        lambda dy: dy * np.exp(x - z),
-        lambda dy: dy * np.exp(y - z),
+        lambda dy: dy / (np.exp(y - x) + 1),
+        lambda dy: dy / (np.exp(x - y) + 1),
         (a, b),
-        saves_result=True,
         derivative=derivative,
     )
 

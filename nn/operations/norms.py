@@ -177,8 +177,8 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
         Leading dimensions broadcast.
     p : float, default 2
     compute_mode : str
-        From more than 25 rows on, distances for p = 2 are computed from a matrix product: faster, less precise for
-        rows that are near to each other.
+        From more than 25 rows on, distances for p = 2 are computed from a matrix product: faster, unless many rows
+        are near to each other.
 
     Returns
     -------
@@ -207,7 +207,13 @@ def _euclidean(x1, x2):
     """Distances from the squares of both and their product; the gradient of a distance of 0 is 0."""
     x, y = x1.array, x2.array
     squares = kernels.sum(x * x, -1, True) + kernels.sum(y * y, -1, True).swapaxes(-2, -1)
-    distance = np.sqrt(np.maximum(squares - 2 * kernels.matmul(x, y.swapaxes(-2, -1)), 0))
+    square = squares - 2 * kernels.matmul(x, y.swapaxes(-2, -1))
+    near = np.nonzero(square < squares / 16)  # the difference has lost four of its bits: anew from the rows
+    if near[0].size:
+        first, second = (np.broadcast_to(each, (*square.shape[:-2], *each.shape[-2:])) for each in (x, y))
+        difference = first[near[:-1]] - second[(*near[:-2], near[-1])]
+        square[near] = kernels.sum(difference * difference, -1)
+    distance = np.sqrt(square)
 
     def derivative(dy, x1, x2, result):
         zero = distance == 0

@@ -127,7 +127,7 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
     Parameters
     ----------
     prepend, append : Tensor, optional
-        Joined to the tensor along `dim` before.
+        Joined to the tensor along `dim` before; left out where n is 0.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
     if n < 0:
         raise ValueError(f"diff: n must not be negative, got {n}")
     dim = axis_of("diff", dim, input.array.ndim)
-    if prepend is not None or append is not None:
+    if n and (prepend is not None or append is not None):
         input = cat([t for t in (prepend, input, append) if t is not None], dim)
     for _ in range(n):
         length = max(input.array.shape[dim] - 1, 0)
