@@ -3,6 +3,9 @@
 `nn` is thin: the arithmetic is in `kernels`, and the tape that connects it is in `nn.tape`.
 """
 
+from nn import _installation as _installation  # isort: split
+
+from kernels import __version__
 from nn import (
     activation,
     autograd,
@@ -69,6 +72,8 @@ from nn.serialization import load, save
 from nn.tensor import Tensor
 from nn.transformer import *
 from nn.type_info import can_cast, finfo, iinfo, promote_types
+
+__distribution__ = "innerloop"  # by this `kernels` knows that it is ours
 
 __all__ = ["autograd", "backends", "checkpoint", "cuda", "data", "distributions", "functional", "init", "linalg"]
 __all__ += ["models", "observation", "optim", "training", "utils", "AdaptiveLogSoftmaxWithLoss", "MultiheadAttention"]

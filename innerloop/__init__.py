@@ -1,0 +1,47 @@
+"""innerloop's packages under one name: ``innerloop.kernels`` and ``innerloop.nn`` are the modules `kernels` and `nn`.
+
+`kernels` and `nn` are short, and other distributions have packages of these names; whichever was installed last is
+found. ``import innerloop`` says so where it has happened.
+
+>>> import innerloop, kernels
+>>> innerloop.kernels is kernels
+True
+"""
+
+import importlib
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+
+import kernels
+import nn
+from kernels import __version__
+
+for _package in (kernels, nn):
+    if getattr(_package, "__distribution__", None) != "innerloop":
+        _found = getattr(_package, "__file__", None) or list(_package.__path__)
+        raise ImportError(
+            f"innerloop: `import {_package.__name__}` finds {_found}, which is another distribution's: pip uninstall "
+            f"{_package.__name__}, then install innerloop again, or keep the two in different environments"
+        )
+
+
+class _Aliases(MetaPathFinder, Loader):
+    """``innerloop.nn.functional`` and the like are the modules `nn.functional` themselves, not second copies."""
+
+    def find_spec(self, name, path=None, target=None):
+        return ModuleSpec(name, self) if name.startswith(("innerloop.kernels.", "innerloop.nn.")) else None
+
+    def create_module(self, spec):
+        module = importlib.import_module(spec.name.removeprefix("innerloop."))
+        spec.loader_state = module.__spec__  # the machinery is about to replace it
+        return module
+
+    def exec_module(self, module):
+        module.__spec__ = module.__spec__.loader_state
+
+
+sys.meta_path.insert(0, _Aliases())  # before the finders that would search the folders of `nn`
+sys.modules |= {"innerloop.kernels": kernels, "innerloop.nn": nn}
+
+__all__ = ["kernels", "nn"]
