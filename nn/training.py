@@ -186,7 +186,7 @@ class _Means:
 
 def _progress_bar(epochs, train):
     try:
-        from tqdm import tqdm
+        from tqdm.auto import tqdm  # in a notebook, a bar of its own
     except ImportError as error:
-        raise ImportError("a progress bar needs tqdm: pip install innerloop[train], or progress=False") from error
+        raise ImportError("a progress bar needs tqdm: pip install tqdm, or progress=False") from error
     return tqdm(total=epochs * len(train) if hasattr(train, "__len__") else None, unit="batch")

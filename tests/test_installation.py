@@ -34,7 +34,9 @@ def foreign(folder, name):
 
 def test_kernels_of_another_distribution(tmp_path):
     error = imported("import nn", foreign(tmp_path, "kernels")).splitlines()[-1]
-    assert error.startswith(f"ImportError: nn: needs innerloop's package kernels, but `import kernels` finds {tmp_path}")
+    assert error.startswith(
+        f"ImportError: nn: needs innerloop's package kernels, but `import kernels` finds {tmp_path}"
+    )
     assert "pip uninstall kernels" in error and "rename it" in error
 
 

@@ -6,8 +6,12 @@ and the lightness of the colour maps is monotonic, of the diverging one on each 
 
 from contextlib import contextmanager
 
-import matplotlib
 import numpy as np
+
+try:
+    import matplotlib
+except ModuleNotFoundError as error:
+    raise ImportError("nn.plot needs matplotlib: pip install matplotlib") from error
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
