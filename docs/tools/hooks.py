@@ -71,7 +71,9 @@ def on_page_markdown(markdown, page, **_):
 def linked(markdown: str, address: str) -> str:
     """The text of a page with links as they are in the site. What is no page there is named without a link."""
     inside = re.split(r"(^```.*?^```|`[^`\n]*`)", markdown, flags=re.MULTILINE | re.DOTALL)
-    plain = [part if i % 2 else re.sub(r'(<img src=")([^"]+)(")', _image(address), part) for i, part in enumerate(inside)]
+    plain = [
+        part if i % 2 else re.sub(r'(<img src=")([^"]+)(")', _image(address), part) for i, part in enumerate(inside)
+    ]
     text = "".join(plain)
     return LINK.sub(lambda found: _link(found, address), text)
 

@@ -53,7 +53,8 @@ def added(before: list[str], after: list[str]) -> list[int]:
     """The numbers, from 1 on, of the lines of `after` that are not in `before`, compared without indentation."""
     matcher = difflib.SequenceMatcher(None, [x.strip() for x in before], [x.strip() for x in after], autojunk=False)
     kept = {j + k for _, j, size in matcher.get_matching_blocks() for k in range(size)}
-    return [i + 1 for i, line in enumerate(after) if i not in kept and line.strip()]
+    new = (i for i, line in enumerate(after) if i not in kept and line.strip() and not line.startswith("def "))
+    return [i + 1 for i in new]
 
 
 def difference(before: list[str], after: list[str]) -> str:

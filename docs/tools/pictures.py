@@ -1,4 +1,4 @@
-"""Draws what changes in memory from rung to rung, for the pages in ``docs/learn``: ``python docs/tools/pictures.py``."""
+"""Draws what changes in memory from rung to rung, for ``docs/learn``: ``python docs/tools/pictures.py``."""
 
 from pathlib import Path
 
@@ -65,7 +65,10 @@ def painted(rows, columns, colour=PALE):
 def loop_order():
     """Down the columns of B, or along its rows: one cache line an element, or one for sixteen."""
     figure, axes = canvas(9, 3.6, 27, 10.8)
-    for x, title, by_column in ((1, "naive: p innermost, down a column of B", True), (15, "j innermost, along a row", False)):
+    for x, title, by_column in (
+        (1, "naive: p innermost, down a column of B", True),
+        (15, "j innermost, along a row", False),
+    ):
         colours = painted(8, 8)
         for step in range(8):
             i, j = (step, 0) if by_column else (2, step)
@@ -125,7 +128,13 @@ def blocks():
     axes.add_patch(Rectangle((19, 1.5), 0.9, 0.9, facecolor=YELLOW, edgecolor=INK))
     text(axes, 22.7, 3.4, "MC × NC: updated once\nfor each block of K", 10)
     text(axes, 18.85, 1.0, "MR × NR", 8.5, ha="left", color=INK)
-    text(axes, 13.5, 10.2, "jc, pc, ic choose the blocks; jr, ir walk over their tiles; the tile is summed in registers", 10)
+    text(
+        axes,
+        13.5,
+        10.2,
+        "jc, pc, ic choose the blocks; jr, ir walk over their tiles; the tile is summed in registers",
+        10,
+    )
     return figure
 
 
@@ -141,14 +150,24 @@ def packing():
         text(axes, 14, y + 0.5, f"row {i}: address {4096 * i:>5}, L1 set 0", 9.5, ha="left")
     frame(axes, 0.5, 1.2, 1, 4.95, INK)
     text(axes, 0.5, 6.7, "column 0, which one step reads: 4 lines, all in one set, which holds 8 or 12", 9.5, ha="left")
-    text(axes, 0.5, 8.6, "packed: a panel of MR = 4 rows, in the order in which the micro-kernel reads it", 11, ha="left")
+    text(
+        axes, 0.5, 8.6, "packed: a panel of MR = 4 rows, in the order in which the micro-kernel reads it", 11, ha="left"
+    )
     order = [(i, p) for p in range(4) for i in range(4)]
     cells(axes, 0.5, 9.3, [[shades[p] for _, p in order]], [[f"a{i}{p}" for i, p in order]])
     for p in range(4):
         frame(axes, 0.5 + 4 * p, 9.3, 4, 1, INK, 1.6)
         text(axes, 2.5 + 4 * p, 10.9, f"step p = {p}", 9)
     text(axes, 17, 9.8, "… one stream: sets 0, 1, 2, …", 9.5, ha="left")
-    text(axes, 0.5, 12.4, "rows apart: 1 page each (TLB), 1 set (evictions), 4 hardware streams", 10, ha="left", color=PURPLE)
+    text(
+        axes,
+        0.5,
+        12.4,
+        "rows apart: 1 page each (TLB), 1 set (evictions), 4 hardware streams",
+        10,
+        ha="left",
+        color=PURPLE,
+    )
     text(axes, 0.5, 13.5, "panel: 1 page for 1024 elements, all sets in turn, 1 stream", 10, ha="left", color=GREEN)
     text(axes, 0.5, 14.6, "price: one copy of M K elements, used N / NR times", 10, ha="left")
     return figure
@@ -180,7 +199,14 @@ def im2col():
             if label == "22":
                 frame(axes, 12.5 + j, 1.5 + i, 1, 1, PURPLE, 2.4)
     text(axes, 17, 11.4, "framed: the same pixel, once in each column that needs it", 9.5, color=PURPLE)
-    text(axes, 13.5, 13, "in place: the tile reads these elements from x itself; the matrix is never written", 10.5, color=GREEN)
+    text(
+        axes,
+        13.5,
+        13,
+        "in place: the tile reads these elements from x itself; the matrix is never written",
+        10.5,
+        color=GREEN,
+    )
     return figure
 
 
@@ -229,7 +255,13 @@ def online_softmax():
         if i < 2:
             arrow(axes, (16.8, y + 1.4), (16.8, y + 2.4), GREY)
     text(axes, 16, 10, "result: o / l; no score is stored, no exponent positive", 9.5, ha="left", color=GREEN)
-    text(axes, 13.5, 12.4, "tiled: MR queries × a block of keys at a time, the scores in L1; blocks beyond the diagonal are skipped", 10)
+    text(
+        axes,
+        13.5,
+        12.4,
+        "tiled: MR queries × a block of keys at a time, the scores in L1; blocks beyond the diagonal are skipped",
+        10,
+    )
     return figure
 
 
@@ -279,10 +311,24 @@ def batch_norm():
         for part, colour, width in zip(parts, colours, widths, strict=True):
             axes.add_patch(Rectangle((x, y), width - 0.15, 1.2, facecolor=colour, edgecolor="white"))
             ink = "white" if colour == GREEN else INK
-            text(axes, x + width / 2, y + 0.6, part if width > 5 else part.replace(", ", ",\n"), 8.5 if width > 5 else 7, color=ink)
+            text(
+                axes,
+                x + width / 2,
+                y + 0.6,
+                part if width > 5 else part.replace(", ", ",\n"),
+                8.5 if width > 5 else 7,
+                color=ink,
+            )
             x += width
     text(axes, 3.6, 0.8, "time →  (orange: from memory or L2, green: from L1)", 10, ha="left")
-    text(axes, 3.6, 9.2, "moments of planes are merged exactly: M2 = M2a + M2b + (mean_a − mean_b)² · na nb / (na + nb)", 10, ha="left")
+    text(
+        axes,
+        3.6,
+        9.2,
+        "moments of planes are merged exactly: M2 = M2a + M2b + (mean_a − mean_b)² · na nb / (na + nb)",
+        10,
+        ha="left",
+    )
     text(axes, 3.6, 10.3, "never E[x²] − E[x]², which cancels where the mean is large", 10, ha="left", color=PURPLE)
     return figure
 
@@ -302,13 +348,27 @@ def lstm_walk():
     text(axes, 13.5, 0.9, "each step waits for the one before it; all of W and U is read again at every step", 11)
     text(axes, 0.5, 7.4, "weights as PyTorch stores them: four gates, each H rows", 10, ha="left")
     gates = [(BLUE, "i"), (ORANGE, "f"), (GREEN, "g"), (PURPLE, "o")]
-    cells(axes, 0.5, 8, [[colour for colour, _ in gates for _ in range(4)]], [[f"{g}{u}" for _, g in gates for u in range(4)]])
+    cells(
+        axes,
+        0.5,
+        8,
+        [[colour for colour, _ in gates for _ in range(4)]],
+        [[f"{g}{u}" for _, g in gates for u in range(4)]],
+    )
     text(axes, 0.5, 10, "packed once for all steps: for a panel of units, its four gates side by side", 10, ha="left")
     order = [(colour, f"{g}{u}") for pair in (0, 2) for colour, g in gates for u in (pair, pair + 1)]
     cells(axes, 0.5, 10.6, [[colour for colour, _ in order]], [[label for _, label in order]])
     frame(axes, 0.5, 10.6, 8, 1, INK, 2)
     frame(axes, 8.5, 10.6, 8, 1, INK, 2)
-    text(axes, 17, 11.1, "all that units 0 and 1 need: summed and\nactivated while it is in L1", 9.5, ha="left", color=GREEN)
+    text(
+        axes,
+        17,
+        11.1,
+        "all that units 0 and 1 need: summed and\nactivated while it is in L1",
+        9.5,
+        ha="left",
+        color=GREEN,
+    )
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Every public name as Markdown, from signatures and docstrings: a page a family of `kernels`, a page a part of `nn`."""
+"""Every public name as Markdown, from signatures and docstrings: a page a family of kernels, a page a part of `nn`."""
 
 import importlib
 import inspect
@@ -56,9 +56,9 @@ def kernel_pages() -> dict[str, str]:
     for name in kernels.__all__:
         function = getattr(kernels, name)
         family = function.__module__.split(".")[1].strip("_")
-        families.setdefault({"threads": "process", "denormal": "process", "limits": "process"}.get(family, family), []).append(
-            (name, function)
-        )
+        families.setdefault(
+            {"threads": "process", "denormal": "process", "limits": "process"}.get(family, family), []
+        ).append((name, function))
     found = {}
     for family, members in sorted(families.items()):
         if family == "process":
@@ -167,7 +167,7 @@ def listed(text: str) -> str:
         name, colon, kind = head.partition(" : ")
         explained = prose(textwrap.dedent("\n".join(below)).strip("\n"))
         title = f"`{name}`" + (f" : {prose(kind)}" if colon else "")
-        if not below and re.search(r"\s\w+\s", head):  # a sentence, not an entry
+        if not (below or colon) and re.search(r"\s\w+\s", head):  # a sentence, not an entry
             found.append(prose(head))
         else:
             found.append(f"- {title}" + (f"\n\n{textwrap.indent(explained, '    ')}" if explained else ""))
@@ -184,7 +184,9 @@ def prose(text: str) -> str:
             formula = [line.strip().removeprefix(".. math::").strip()]
             i += 1
             while i < len(lines) and (not lines[i].strip() or len(lines[i]) - len(lines[i].lstrip()) > indent):
-                if not lines[i].strip() and (i + 1 == len(lines) or len(lines[i + 1]) - len(lines[i + 1].lstrip()) <= indent):
+                if not lines[i].strip() and (
+                    i + 1 == len(lines) or len(lines[i + 1]) - len(lines[i + 1].lstrip()) <= indent
+                ):
                     break
                 formula.append(lines[i].strip())
                 i += 1
