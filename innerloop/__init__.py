@@ -8,6 +8,8 @@ found. ``import innerloop`` says so where it has happened.
 True
 """
 
+from innerloop import _installation as _installation  # isort: split
+
 import importlib
 import sys
 from importlib.abc import Loader, MetaPathFinder
@@ -16,14 +18,6 @@ from importlib.machinery import ModuleSpec
 import kernels
 import nn
 from kernels import __version__
-
-for _package in (kernels, nn):
-    if getattr(_package, "__distribution__", None) != "innerloop":
-        _found = getattr(_package, "__file__", None) or list(_package.__path__)
-        raise ImportError(
-            f"innerloop: `import {_package.__name__}` finds {_found}, which is another distribution's: pip uninstall "
-            f"{_package.__name__}, then install innerloop again, or keep the two in different environments"
-        )
 
 
 class _Aliases(MetaPathFinder, Loader):

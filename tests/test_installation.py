@@ -28,7 +28,7 @@ def imported(statement, *folders, flags=("-W", "error")):
 
 def foreign(folder, name):
     (folder / name).mkdir(parents=True)
-    (folder / name / "__init__.py").write_text('__version__ = "1.2.3"\n')
+    (folder / name / "__init__.py").write_text("import a_library_that_is_missing\n")  # Hugging Face's needs its hub
     return folder
 
 
@@ -40,10 +40,16 @@ def test_kernels_of_another_distribution(tmp_path):
     assert "pip uninstall kernels" in error and "rename it" in error
 
 
+def test_a_folder_named_kernels(tmp_path):
+    """A folder without ``__init__.py``, as a project of CUDA kernels has one, is not found before a package."""
+    (tmp_path / "kernels").mkdir()
+    assert imported("import nn", tmp_path) == ""
+
+
 @pytest.mark.parametrize("name", ["kernels", "nn"])
 def test_innerloop_says_which_package_is_not_ours(tmp_path, name):
     error = imported("import innerloop", foreign(tmp_path, name)).splitlines()[-1]
-    assert re.match(rf"ImportError: (innerloop|nn): .*{re.escape(str(tmp_path))}.*pip uninstall {name}", error), error
+    assert re.match(rf"ImportError: innerloop: .*{re.escape(str(tmp_path))}.*pip uninstall {name}", error), error
 
 
 def test_overwritten_nn(tmp_path):
