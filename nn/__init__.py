@@ -58,7 +58,7 @@ from nn.loss import *
 from nn.margin_loss import *
 from nn.module import Module
 from nn.normalization import *
-from nn.observation import gradcheck, gradgradcheck, observe
+from nn.observation import gradcheck, gradgradcheck, observe, summary
 from nn.operations import *
 from nn.padding import *
 from nn.parallel import DataParallel
@@ -86,7 +86,7 @@ __all__ += ["gradgradcheck", "observe", "DataParallel", "Buffer", "Parameter", "
 __all__ += ["UninitializedParameter", "ParameterDict", "ParameterList", "set_printoptions", "GRU", "LSTM", "RNN"]
 __all__ += ["GRUCell", "LSTMCell", "RNNCell", "load", "save", "Tensor", "can_cast", "finfo", "iinfo"]
 __all__ += ["promote_types", "Compiled", "CompileError", "compile"]
-__all__ += ["FractionalMaxPool2d", "FractionalMaxPool3d"]
+__all__ += ["FractionalMaxPool2d", "FractionalMaxPool3d", "summary"]
 __all__ += activation.__all__
 __all__ += dtypes.__all__
 __all__ += lazy.__all__

@@ -6,6 +6,7 @@ from io import BytesIO
 import matplotlib.axes
 import matplotlib.figure
 import numpy as np
+from matplotlib.projections import get_projection_class
 
 
 class Figure(matplotlib.figure.Figure):
@@ -33,10 +34,8 @@ class Panels(np.ndarray):
 
 @functools.cache
 def axes_3d():
-    """The same of Axes with three dimensions, whose module is imported where it is needed."""
-    from mpl_toolkits.mplot3d import Axes3D
-
-    return type("Axes3D", (Axes3D,), {"_repr_png_": Axes._repr_png_, "__doc__": Axes.__doc__})
+    """The same of Axes with three dimensions."""
+    return type("Axes3D", (get_projection_class("3d"),), {"_repr_png_": Axes._repr_png_, "__doc__": Axes.__doc__})
 
 
 def axes_class(projection=None):
