@@ -2,10 +2,13 @@
 
 import importlib
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 import warnings
+import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -89,3 +92,27 @@ def test_kernels_lists_its_names():
     public = {name for name, value in vars(kernels).items() if callable(value) and not name.startswith("_")}
     assert len(set(kernels.__all__)) == len(kernels.__all__)
     assert set(kernels.__all__) == public
+
+
+@pytest.mark.skipif(int(version("setuptools").split(".")[0]) < 77, reason="older setuptools cannot read pyproject.toml")
+def test_what_a_wheel_has(tmp_path):
+    """The packages, whole, and nothing else; .ci/wheel installs one and tries it."""
+    source = tmp_path / "source"
+    for name in ("kernels", "nn", "innerloop"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
+        shutil.copy(ROOT / name, source)
+    (source / "tests").mkdir()
+    (source / "tests" / "__init__.py").touch()
+    code = f"import setuptools.build_meta as build; build.build_wheel({str(tmp_path)!r})"
+    run = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stdout + run.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name == f"innerloop-{kernels.__version__}-py3-none-any.whl"
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    expected = {path.relative_to(source).as_posix() for path in source.rglob("*.py") if "build" not in path.parts}
+    expected |= {f"{name}/py.typed" for name in ("kernels", "nn", "innerloop")}
+    assert names == {name for name in expected if not name.startswith("tests/")}
+    metadata = zipfile.ZipFile(wheel).read(f"innerloop-{kernels.__version__}.dist-info/METADATA").decode()
+    for line in ("Author: The innerloop developers", "Classifier: Typing :: Typed", "License-Expression: MIT"):
+        assert line in metadata.splitlines()

@@ -38,6 +38,18 @@ class Site:
 site = Site()
 
 
+def on_config(config):
+    """Puts the pages of the reference into the navigation."""
+    parts = {"kernels": [], "nn": []}
+    for path, text in reference.pages().items():
+        if "/" in path:
+            title = reference.page.title_of(text).removeprefix("kernels.")
+            parts[path.partition("/")[0]].append({title: f"reference/{path}"})
+    section = ["reference/index.md", *({name: pages} for name, pages in parts.items())]
+    config.nav = [{"Reference": section} if "Reference" in part else part for part in config.nav]
+    return config
+
+
 def on_files(files, config):
     """Adds the pages that are no files in ``docs``, and the pictures of all pages."""
     site.__init__()
