@@ -42,15 +42,31 @@ class Ladder(NamedTuple):
     limit: str = "peak_flops"  # in the machine sheet, of the picture
     factor: float = 1.0  # the definition's FLOPs to those that are counted
     sizes: str = ""  # what the first number of a shape is
+    axes: str = ""  # what all of them are
 
 
 LADDERS = {
-    "matmul": Ladder("gemm", "1024-1024-1024", True, sizes="M = N = K"),
+    "matmul": Ladder("gemm", "1024-1024-1024", True, sizes="M = N = K", axes="M × N × K"),
     # the rungs differ in FLOPs: Winograd's, which are counted, are 4/9 of the definition's
-    "conv2d": Ladder("convolution", "56-64-64-3x3", False, factor=9 / 4, sizes="pixels a side (channels: 3584 / side)"),
-    "batch_norm": Ladder("normalization", "32-64-56-56", False, limit="bandwidth"),
-    "scaled_dot_product_attention": Ladder("attention", "512-8-64", True, sizes="T (8 causal heads of 64 channels)"),
-    "lstm": Ladder("recurrent", "128-32-128-256", True, sizes="T (B × I × H: 8 × 32 × 64, then 32 × 128 × 256)"),
+    "conv2d": Ladder(
+        "convolution",
+        "56-64-64-3x3",
+        False,
+        factor=9 / 4,
+        sizes="pixels a side (channels: 3584 / side)",
+        axes="pixels a side × input channels × output channels × taps, of one image",
+    ),
+    "batch_norm": Ladder("normalization", "32-64-56-56", False, limit="bandwidth", axes="N × C × H × W, in training"),
+    "scaled_dot_product_attention": Ladder(
+        "attention", "512-8-64", True, sizes="T (8 causal heads of 64 channels)", axes="T × heads × channels, causal"
+    ),
+    "lstm": Ladder(
+        "recurrent",
+        "128-32-128-256",
+        True,
+        sizes="T (B × I × H: 8 × 32 × 64, then 32 × 128 × 256)",
+        axes="T × B × I × H",
+    ),
 }
 KINDS = {
     "compute": "compute-bound",
@@ -455,7 +471,7 @@ def write_board(paths: list[Path], former: list[Path], board: Path = BOARD) -> N
     for name in LADDERS:
         if ladder_results(results, name):
             picture = f"![The rungs of {name}, with the machine's limit](results/ladder_{name}.png)"
-            parts += [f"### {name}", ladder_table(sheet, results, name), picture]
+            parts += [f"### {name}", f"Shapes are {LADDERS[name].axes}.", ladder_table(sheet, results, name), picture]
     if scaling(results):
         picture = f"![Attention's time against length](results/{SCALING}.png)"
         parts += ["Attention's time goes with the square of the length, for each query meets each key.", picture]
