@@ -4,9 +4,9 @@ import numpy as np
 
 from nn import dtypes
 from nn.device import require_cpu
-from nn.dtypes import cast
-from nn.operations.arguments import array_of, target_of
-from nn.operations.layout import contiguous_format, preserve_format
+from nn.dtypes import cast, checked
+from nn.operations.arguments import array_of, bool_of, target_of
+from nn.operations.layout import check_format, contiguous_format, preserve_format
 from nn.storage import wrap
 from nn.tape import record, record_linear
 
@@ -47,6 +47,9 @@ def to(input, *args, device=None, dtype=None, non_blocking=False, copy=False, me
     elif args or device is not None or dtype is not None:
         dtype, positional = target_of("to", args, device, dtype)
         copy = copy or positional
+    if copy is not False or memory_format is not preserve_format:
+        check_format("to", memory_format)
+        copy = bool_of("to", "copy", copy)
     old = input.array.dtype
     if dtype is None or old == dtype:
         return clone(input) if copy else input
@@ -54,6 +57,11 @@ def to(input, *args, device=None, dtype=None, non_blocking=False, copy=False, me
     if old.kind != "f" or new.dtype.kind != "f":
         return wrap(new)
     return record_linear("to", lambda x: cast(x, dtype), lambda dy: cast(dy, old), input)
+
+
+def as_dtype(name, input, dtype):
+    """The values in the dtype that was given to a function; TypeError if that is none of a tensor."""
+    return to(input, checked(name, dtype))
 
 
 def type(input, dtype=None, non_blocking=False):
@@ -90,11 +98,15 @@ def pin_memory(input):
 
 def clone(input, *, memory_format=preserve_format):
     """A copy; its gradient is passed to the original. `memory_format` changes nothing."""
+    if memory_format is not preserve_format:
+        check_format("clone", memory_format)
     return record("clone", array_of("clone", input).copy(), (input,), _same, derivative=_same)
 
 
 def contiguous(input, memory_format=contiguous_format):
     """The tensor itself if its elements lie in memory in their order, else a copy for which they do."""
+    if memory_format is not contiguous_format:
+        check_format("contiguous", memory_format)
     x = input.array
     if x.flags.c_contiguous:
         return input

@@ -6,7 +6,7 @@ import numpy as np
 
 import kernels
 from nn.grad_mode import enable_grad, mode
-from nn.operations.arguments import array_of, ints_of, sizes_of
+from nn.operations.arguments import array_of, int_of, ints_of, sizes_of
 from nn.operations.in_place import overlaps_itself
 from nn.operations.layout import storage_offset as offset_of
 from nn.operations.layout import storage_start
@@ -48,7 +48,7 @@ def as_strided(input, size, stride, storage_offset=None):
     """
     x = array_of("as_strided", input)
     size, stride = ints_of("as_strided", "size", size), ints_of("as_strided", "stride", stride)
-    first = offset_of(input) if storage_offset is None else storage_offset
+    first = offset_of(input) if storage_offset is None else int_of("as_strided", "storage_offset", storage_offset)
     if len(size) != len(stride) or min((*size, *stride, first)) < 0:
         raise ValueError(
             "as_strided: needs a stride for each size, and no negative number, "
