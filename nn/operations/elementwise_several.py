@@ -144,11 +144,13 @@ def clamp_max(input, max):
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
     """NaN and infinities replaced: by 0, and by the largest and smallest number of the dtype, if nothing is given."""
     name, x = "nan_to_num", array_of("nan_to_num", input)
+    given = {"nan": nan, "posinf": posinf, "neginf": neginf}
+    given = {argument: None if v is None else scalar_of(name, argument, v) for argument, v in given.items()}
     if x.dtype.kind != "f":
         return wrap(x.copy())
     limits = np.finfo(x.dtype)
-    new = {"nan": (nan, 0.0), "posinf": (posinf, limits.max), "neginf": (neginf, limits.min)}
-    y = np.nan_to_num(x, **{k: default if v is None else scalar_of(name, k, v) for k, (v, default) in new.items()})
+    new = {"nan": 0.0, "posinf": limits.max, "neginf": limits.min}
+    y = np.nan_to_num(x, **{argument: new[argument] if v is None else v for argument, v in given.items()})
 
     def masked(dy):
         return np.where(np.isfinite(x), dy, 0)

@@ -55,10 +55,10 @@ def max(input, dim=None, keepdim=False):
     ValueError
         There is no element to take the maximum of.
     """
-    if isinstance(dim, Tensor):
-        return maximum(input, dim)
     if keepdim is not False:
         check_keepdim("max", keepdim)
+    if isinstance(dim, Tensor):
+        return maximum(input, dim)
     x = input.array
     if dim is None:
         if x.dtype.kind != "f":
@@ -98,10 +98,10 @@ def max(input, dim=None, keepdim=False):
 @numpy_names
 def min(input, dim=None, keepdim=False):
     """The smallest element; as `max`."""
-    if isinstance(dim, Tensor):
-        return minimum(input, dim)
     if keepdim is not False:
         check_keepdim("min", keepdim)
+    if isinstance(dim, Tensor):
+        return minimum(input, dim)
     x = input.array
     if x.dtype.kind != "f":
         if dim is None:

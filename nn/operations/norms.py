@@ -61,7 +61,11 @@ def _norm(name, input, p, dim, keepdim, dtype, argument="p"):
     if dtype is not None:
         input = as_dtype(name, input, dtype)
     x, p = floating(name, input), scalar_of(name, argument, p)
-    dims = tuple(range(x.ndim)) if dim is None or dim == () or dim == [] or not x.ndim else axes_of(name, dim, x.ndim)
+    dims = (
+        tuple(range(x.ndim))
+        if dim is None or dim == () or dim == [] or not x.ndim
+        else axes_of(name, dim, x.ndim, "dim")
+    )
     if math.isinf(p):
         return (amax if p > 0 else amin)(abs(input), dims, keepdim)
     if p == 0:
@@ -115,6 +119,8 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     TypeError
         The tensor is not floating point.
     """
+    if keepdim is not False:
+        check_keepdim("matrix_norm", keepdim)
     axes = axes_of("matrix_norm", dim, array_of("matrix_norm", A, "A").ndim, "dim")
     if len(axes) != 2 or A.array.ndim < 2:
         raise ValueError(f"matrix_norm: dim must be two dimensions, got {dim} of {A.array.shape}")

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 import kernels
+from nn.dtypes import checked
 from nn.operations.arguments import axis_of, dims_of, floating, inexact, numpy_names
 from nn.operations.arithmetic import div, mul, reshaped, sub
 from nn.operations.conversion import as_dtype
@@ -76,13 +77,14 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
 @numpy_names
 def nansum(input, dim=None, keepdim=False, *, dtype=None):
     """As `sum`, where NaN counts as 0."""
-    x = input.array
+    x, dtype = input.array, None if dtype is None else checked("nansum", dtype)
     return sum(input if x.dtype.kind != "f" else where(np.isnan(x), 0, input), dim, keepdim, dtype=dtype)
 
 
 @numpy_names
 def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     """As `mean`, of the elements that are not NaN."""
+    dtype = None if dtype is None else checked("nanmean", dtype)
     number = sum(wrap(~np.isnan(floating("nanmean", input))), dim, keepdim)
     return div(nansum(input, dim, keepdim, dtype=dtype), number)
 
