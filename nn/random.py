@@ -7,9 +7,8 @@ import numpy as np
 
 from nn.device import CPU, require_cpu
 from nn.dtypes import checked, int64, uint8
-from nn.operations.arguments import array_of, as_tensor, bool_of, inexact, int_of, scalar_of
+from nn.operations.arguments import array_of, bool_of, inexact, int_of, scalar_of
 from nn.operations.creation import dtype_of, made, size_of
-from nn.operations.indexing import setitem
 from nn.operations.layout import preserve_format, strided
 from nn.storage import Tensor, wrap
 
@@ -145,19 +144,21 @@ def drawer(name, generator):
     return generator
 
 
-def _floats(name, draw, shape, dtype):
+def floats(name, draw, shape, dtype):
     """Draws as an array of floats, by a method of a generator that takes their dtype."""
     if dtype.kind != "f":
         raise TypeError(f"{name}: dtype must be float32 or float64, got {dtype}")
     return np.asarray(draw(shape, dtype=dtype))
 
 
-def _uniform(name, shape, dtype, generator):
-    return _floats(name, drawer(name, generator).random, shape, dtype)
+def uniform_draws(name, shape, dtype, generator):
+    """Draws from [0, 1)."""
+    return floats(name, drawer(name, generator).random, shape, dtype)
 
 
-def _normal(name, shape, dtype, generator):
-    return _floats(name, drawer(name, generator).standard_normal, shape, dtype)
+def normal_draws(name, shape, dtype, generator):
+    """Draws from the normal distribution with mean 0 and variance 1."""
+    return floats(name, drawer(name, generator).standard_normal, shape, dtype)
 
 
 def rand(
@@ -165,7 +166,7 @@ def rand(
     pin_memory=False,
 ):  # fmt: skip
     """A tensor of the given size, drawn uniformly from [0, 1)."""
-    array = _uniform("rand", size_of("rand", sizes, size), dtype_of("rand", dtype), generator)
+    array = uniform_draws("rand", size_of("rand", sizes, size), dtype_of("rand", dtype), generator)
     return made("rand", array, out, device, requires_grad, layout, pin_memory)
 
 
@@ -174,7 +175,7 @@ def randn(
     pin_memory=False,
 ):  # fmt: skip
     """A tensor of the given size, drawn from the normal distribution with mean 0 and variance 1."""
-    array = _normal("randn", size_of("randn", sizes, size), dtype_of("randn", dtype), generator)
+    array = normal_draws("randn", size_of("randn", sizes, size), dtype_of("randn", dtype), generator)
     return made("randn", array, out, device, requires_grad, layout, pin_memory)
 
 
@@ -184,7 +185,7 @@ def rand_like(
 ):  # fmt: skip
     """As `rand`, in the shape and dtype of another tensor."""
     name, x = "rand_like", array_of("rand_like", input)
-    array = _uniform(name, x.shape, x.dtype if dtype is None else checked(name, dtype), generator)
+    array = uniform_draws(name, x.shape, x.dtype if dtype is None else checked(name, dtype), generator)
     return made(name, array, None, device, requires_grad, layout, pin_memory, memory_format)
 
 
@@ -194,11 +195,12 @@ def randn_like(
 ):  # fmt: skip
     """As `randn`, in the shape and dtype of another tensor."""
     name, x = "randn_like", array_of("randn_like", input)
-    array = _normal(name, x.shape, x.dtype if dtype is None else checked(name, dtype), generator)
+    array = normal_draws(name, x.shape, x.dtype if dtype is None else checked(name, dtype), generator)
     return made(name, array, None, device, requires_grad, layout, pin_memory, memory_format)
 
 
-def _bounds(name, low, high):
+def bounds(name, low, high):
+    """Two ints, the first below the second; of one, it is the second, and the first is 0."""
     low, high = (0, low) if high is None else (low, high)
     low, high = (int_of(name, which, scalar_of(name, which, v)) for which, v in (("low", low), ("high", high)))
     if low >= high:
@@ -207,7 +209,7 @@ def _bounds(name, low, high):
 
 
 def _integers(name, low, high, shape, dtype, generator):
-    array = drawer(name, generator).integers(*_bounds(name, low, high), shape)
+    array = drawer(name, generator).integers(*bounds(name, low, high), shape)
     return np.asarray(array).astype(dtype, copy=False)
 
 
@@ -261,7 +263,7 @@ def normal(
         raise ValueError("normal: std must not be negative")
     return made(
         "normal",
-        np.asarray(_normal("normal", shape, dtype, generator) * std + mean, dtype),
+        np.asarray(normal_draws("normal", shape, dtype, generator) * std + mean, dtype),
         out,
         device,
         requires_grad,
@@ -273,11 +275,11 @@ def normal(
 def bernoulli(input, p=None, *, generator=None, out=None):
     """1 with the probability that each element of `input`, or `p`, gives; else 0."""
     array_of("bernoulli", input)
-    draws = _trials("bernoulli", inexact("bernoulli", input) if p is None else p, input.array.shape, generator)
+    draws = trials("bernoulli", inexact("bernoulli", input) if p is None else p, input.array.shape, generator)
     return made("bernoulli", draws.astype(input.array.dtype), out)
 
 
-def _trials(name, p, shape, generator):
+def trials(name, p, shape, generator):
     """Whether each trial of probability `p`, a number or an array, succeeds."""
     p = p if isinstance(p, np.ndarray) else p.array if isinstance(p, Tensor) else scalar_of(name, "p", p)
     if not np.all((p >= 0) & (p <= 1)):
@@ -328,65 +330,3 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     return made(
         "multinomial", np.ascontiguousarray(found.reshape(*weights.shape[:-1], num_samples).astype(np.int64)), out
     )
-
-
-# in place
-
-
-def _fill(input, values):
-    setitem(input, ..., wrap(np.asarray(values).astype(input.array.dtype, copy=False)))
-    return input
-
-
-def uniform_(input, from_=0.0, to=1.0, *, generator=None):
-    """Overwrite with draws from the uniform distribution on [from_, to)."""
-    if from_ > to:
-        raise ValueError(f"uniform_: the bounds are in the wrong order: {from_} and {to}")
-    draws = _uniform("uniform_", input.array.shape, input.array.dtype, generator)
-    return _fill(input, draws * (to - from_) + from_)
-
-
-def normal_(input, mean=0.0, std=1.0, *, generator=None):
-    """Overwrite with draws from the normal distribution."""
-    if std < 0:
-        raise ValueError(f"normal_: std must not be negative, got {std}")
-    draws = _normal("normal_", input.array.shape, input.array.dtype, generator)
-    return _fill(input, draws * std + mean)
-
-
-def log_normal_(input, mean=1.0, std=2.0, *, generator=None):
-    """Overwrite with the exponentials of draws from the normal distribution."""
-    draws = _normal("log_normal_", input.array.shape, input.array.dtype, generator)
-    return _fill(input, np.exp(draws * std + mean))
-
-
-def exponential_(input, lambd=1.0, *, generator=None):
-    """Overwrite with draws from the exponential distribution of rate `lambd`."""
-    draw = drawer("exponential_", generator).standard_exponential
-    return _fill(input, _floats("exponential_", draw, input.array.shape, input.array.dtype) / lambd)
-
-
-def geometric_(input, p, *, generator=None):
-    """Overwrite with the numbers of trials, each of probability `p`, until the first success."""
-    return _fill(input, drawer("geometric_", generator).geometric(p, input.array.shape))
-
-
-def cauchy_(input, median=0.0, sigma=1.0, *, generator=None):
-    """Overwrite with draws from the Cauchy distribution."""
-    return _fill(input, drawer("cauchy_", generator).standard_cauchy(input.array.shape) * sigma + median)
-
-
-def bernoulli_(input, p=0.5, *, generator=None):
-    """Overwrite with 1 with probability `p`, a number or a tensor, else 0."""
-    return _fill(input, _trials("bernoulli_", as_tensor(p).array, input.array.shape, generator))
-
-
-def random_(input, from_=0, to=None, *, generator=None):
-    """Overwrite with whole numbers from `from_` to `to` - 1; with one bound, from 0; with none, all that are exact."""
-    dtype = input.array.dtype
-    if to is None and from_ == 0:
-        bits = {"f": np.finfo(dtype).nmant + 1 if dtype.kind == "f" else 0, "b": 1}
-        low, high = 0, 2 ** bits[dtype.kind] if dtype.kind in bits else np.iinfo(dtype).max
-    else:
-        low, high = _bounds("random_", from_, to)
-    return _fill(input, drawer("random_", generator).integers(low, high, input.array.shape))

@@ -3,8 +3,8 @@
 import numpy as np
 
 from nn.dtypes import checked
-from nn.operations.arguments import array_of
-from nn.operations.creation import made, size_of, tensor, value_of
+from nn.operations.arguments import array_of, as_array
+from nn.operations.creation import made, size_of, value_of
 from nn.operations.layout import preserve_format, strided
 
 __all__ = ["empty_like", "full_like", "ones_like", "zeros_like"]
@@ -151,4 +151,5 @@ def new_full(
 
 def new_tensor(input, data, *, dtype=None, device=None, requires_grad=False, layout=strided, pin_memory=False):
     """A tensor with a copy of `data`, in the dtype of this tensor unless one is given."""
-    return tensor(data, dtype=input.array.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
+    array = as_array(data, input.array.dtype if dtype is None else checked("new_tensor", dtype)).copy()
+    return made("new_tensor", array, None, device, requires_grad, layout, pin_memory)

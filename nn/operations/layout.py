@@ -56,6 +56,8 @@ def stride(input, dim=None):
 
 def is_contiguous(input, memory_format=contiguous_format):
     """Whether the elements lie in memory in their order."""
+    if memory_format is not contiguous_format:
+        check_format("is_contiguous", memory_format)
     return input.array.flags.c_contiguous
 
 
