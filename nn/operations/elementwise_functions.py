@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 import kernels
-from nn.operations.arguments import array_of, inexact
+from nn.operations.arguments import array_of, inexact, scalar_of
 from nn.operations.arithmetic import mul, neg
 from nn.operations.conversion import to
 from nn.operations.elementwise import clamp, exp, masked_fill, sqrt
@@ -135,6 +135,7 @@ def reciprocal(input):
 def logit(input, eps=None):
     """log(x / (1 - x)); with `eps`, elements are first limited to [eps, 1 - eps]."""
     if eps is not None:
+        eps = scalar_of("logit", "eps", eps)
         input = clamp(input, eps, 1 - eps)
 
     def backward(dy, x):

@@ -3,11 +3,11 @@
 import numpy as np
 
 from nn.dtypes import float64
-from nn.operations.arguments import applied, array_of, as_tensor, inexact, operands, record_binary
-from nn.operations.arithmetic import add, div, mul, neg, sub
+from nn.operations.arguments import applied, array_of, as_tensor, inexact, operands, record_binary, scalar_of
+from nn.operations.arithmetic import add, div, mul, neg, sub, times
 from nn.operations.conversion import to
 from nn.operations.elementwise import clamp, exp, masked_fill, pow
-from nn.storage import wrap
+from nn.storage import Tensor, wrap
 from nn.tape import ieee, record, record_linear
 
 __all__ = ["addcdiv", "addcmul", "atan2", "clamp_max", "clamp_min", "float_power", "hypot", "lerp", "logaddexp"]
@@ -101,17 +101,23 @@ def lerp(input, end, weight):
 
 def addcmul(input, tensor1, tensor2, *, value=1):
     """``input + value * tensor1 * tensor2``."""
-    return add(input, mul(tensor1, tensor2), alpha=value)
+    return add(input, _multiple("addcmul", mul(tensor1, tensor2), value))
 
 
 def addcdiv(input, tensor1, tensor2, *, value=1):
     """``input + value * tensor1 / tensor2``."""
-    return add(input, div(tensor1, tensor2), alpha=value)
+    return add(input, _multiple("addcdiv", div(tensor1, tensor2), value))
+
+
+def _multiple(name, product, value):
+    """A product times a number, which for integers is rounded towards 0, as PyTorch does."""
+    value = value if isinstance(value, Tensor) else scalar_of(name, "value", value)
+    return mul(product, value if isinstance(value, Tensor) or product.array.dtype.kind == "f" else int(value))
 
 
 def rsub(input, other, *, alpha=1):
     """``other - alpha * input``."""
-    return sub(other, input, alpha=alpha)
+    return sub(other, input if alpha == 1 else times("rsub", "alpha", input, alpha, other))
 
 
 def true_divide(input, other):
@@ -143,12 +149,14 @@ def clamp_max(input, max):
 
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
     """NaN and infinities replaced: by 0, and by the largest and smallest number of the dtype, if nothing is given."""
-    x = array_of("nan_to_num", input)
+    name, x = "nan_to_num", array_of("nan_to_num", input)
+    given = {"nan": nan, "posinf": posinf, "neginf": neginf}
+    given = {argument: None if v is None else scalar_of(name, argument, v) for argument, v in given.items()}
     if x.dtype.kind != "f":
         return wrap(x.copy())
     limits = np.finfo(x.dtype)
-    new = (0.0 if nan is None else nan, limits.max if posinf is None else posinf)
-    y = np.nan_to_num(x, nan=new[0], posinf=new[1], neginf=limits.min if neginf is None else neginf)
+    new = {"nan": 0.0, "posinf": limits.max, "neginf": limits.min}
+    y = np.nan_to_num(x, **{argument: new[argument] if v is None else v for argument, v in given.items()})
 
     def masked(dy):
         return np.where(np.isfinite(x), dy, 0)
