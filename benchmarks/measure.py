@@ -492,12 +492,12 @@ def load(path: Path) -> tuple[dict, list[Result]]:
 
 
 def published() -> list[Path]:
-    """The files of the machines whose results are in the README."""
+    """The files of the machines whose results are in RESULTS.md and the README."""
     return sorted(RESULTS.glob("*.json"))
 
 
 def publish(path: Path) -> Path:
-    """Copies the results in `path` to where the README's are; ValueError where rows would be lost that way."""
+    """Copies the results in `path` to where those of RESULTS.md are; ValueError where rows would be lost that way."""
     sheet, results = load(path)
     target = RESULTS / f"{file_name(sheet)}.json"
     if target.exists():

@@ -1,12 +1,14 @@
-"""Draws what was published and writes the README's tables: ``python -m benchmarks.report``.
+"""Draws what was published and writes the README's tables and RESULTS.md: ``python -m benchmarks.report``.
 
 The pictures and the ladders are those of the machine that was measured last, and go to ``benchmarks/results``; the
-means are those of each machine. The tables replace what stands between their markers in the README, ``<!-- board -->``
-… ``<!-- /board -->``, ``<!-- ladder:matmul -->`` … and ``<!-- harness -->`` …. ``benchmarks/RESULTS.md`` has every row.
+scores and means are those of each machine. ``benchmarks/RESULTS.md`` has all of it, and every row. In the README, the
+ladder of the matrix product and the scores replace what stands between their markers, ``<!-- score -->`` …
+``<!-- /score -->`` and ``<!-- ladder:matmul -->`` ….
 """
 
 import math
 import re
+import statistics
 import sys
 from collections import defaultdict
 from dataclasses import replace
@@ -28,6 +30,7 @@ from benchmarks.verdict import MEANS, SCALING, STEEPEST, duration, marks, means,
 README = Path(__file__).parent.parent / "README.md"
 BOARD = Path(__file__).parent / "RESULTS.md"
 FORMER = RESULTS / "former"  # what the harness found that let pools fall asleep before each round
+FIRST = "matmul"  # the ladder that the README shows
 
 
 class Ladder(NamedTuple):
@@ -39,16 +42,40 @@ class Ladder(NamedTuple):
     limit: str = "peak_flops"  # in the machine sheet, of the picture
     factor: float = 1.0  # the definition's FLOPs to those that are counted
     sizes: str = ""  # what the first number of a shape is
+    axes: str = ""  # what all of them are
 
 
 LADDERS = {
-    "matmul": Ladder("gemm", "1024-1024-1024", True, sizes="M = N = K"),
+    "matmul": Ladder("gemm", "1024-1024-1024", True, sizes="M = N = K", axes="M × N × K"),
     # the rungs differ in FLOPs: Winograd's, which are counted, are 4/9 of the definition's
-    "conv2d": Ladder("convolution", "56-64-64-3x3", False, factor=9 / 4, sizes="pixels a side (channels: 3584 / side)"),
-    "batch_norm": Ladder("normalization", "32-64-56-56", False, limit="bandwidth"),
-    "scaled_dot_product_attention": Ladder("attention", "512-8-64", True, sizes="T (8 causal heads of 64 channels)"),
-    "lstm": Ladder("recurrent", "128-32-128-256", True, sizes="T (B × I × H: 8 × 32 × 64, then 32 × 128 × 256)"),
+    "conv2d": Ladder(
+        "convolution",
+        "56-64-64-3x3",
+        False,
+        factor=9 / 4,
+        sizes="pixels a side (channels: 3584 / side)",
+        axes="pixels a side × input channels × output channels × taps, of one image",
+    ),
+    "batch_norm": Ladder("normalization", "32-64-56-56", False, limit="bandwidth", axes="N × C × H × W, in training"),
+    "scaled_dot_product_attention": Ladder(
+        "attention", "512-8-64", True, sizes="T (8 causal heads of 64 channels)", axes="T × heads × channels, causal"
+    ),
+    "lstm": Ladder(
+        "recurrent",
+        "128-32-128-256",
+        True,
+        sizes="T (B × I × H: 8 × 32 × 64, then 32 × 128 × 256)",
+        axes="T × B × I × H",
+    ),
 }
+KINDS = {
+    "compute": "compute-bound",
+    "memory": "memory-bound",
+    "small": "small",
+    "training": "training steps",
+    "model": "whole models",
+}
+FURTHEST = 5  # lost rows that a score names
 LIMITS = {"peak_flops": ("GFLOP/s", "measured peak"), "bandwidth": ("GB/s", "measured copy")}
 
 # Okabe and Ito's palette, and a shape for each peer: told apart without colour, too.
@@ -284,6 +311,32 @@ def ladder_table(sheet: dict, results: list[Result], name: str) -> str:
     return f"{unit} at {shape.replace('-', ' × ')}, float32, on {machine_name(sheet)}:\n\n{table}"
 
 
+def score_table(machines: list[tuple[dict, list[Result]]]) -> str:
+    """How many rows of each kind are won and lost against PyTorch on each machine, and which are lost by the most."""
+    lines, sentences = [], []
+    for sheet, results in machines:
+        results = [result for result in results if "torch" in result.ratios]
+        steady = [result for result in results if result.steady(OURS, "torch")]
+        for threads in sorted({result.threads for result in results}):
+            there = [result for result in steady if result.threads == threads]
+            cells = [score([r.ratios["torch"] for r in there if kind in (r.kind, None)]) for kind in (*KINDS, None)]
+            lines.append([machine_name(sheet), str(threads), *cells])
+        lost = sorted((r for r in steady if r.ratios["torch"] < 1), key=lambda r: r.ratios["torch"])
+        furthest = "; ".join(f"{r.id} on {on(r.threads)}, {r.ratios['torch']:.2f}×" for r in lost[:FURTHEST])
+        said = f"lost by the most: {furthest}." if lost else "none is lost."
+        if unsteady := len(results) - len(steady):
+            said += f" {unsteady} of {len(results)} measurements found no steady state and are not counted."
+        sentences.append(f"{machine_name(sheet)}: {said}")
+    header = ["rows won / lost, geometric mean", "threads", *KINDS.values(), "all"]
+    return "\n\n".join([markdown(header, lines), *sentences])
+
+
+def score(ratios: list[float]) -> str:
+    """A cell of the score: won, lost, and the geometric mean."""
+    won = sum(ratio >= 1 for ratio in ratios)
+    return f"{won} / {len(ratios) - won}, {statistics.geometric_mean(ratios):.2f}×" if ratios else ""
+
+
 def means_table(results: list[Result]) -> str:
     """The geometric means of one machine, and how many rows are lost or in no mean."""
     results = [result for result in results if OURS in result.seconds]
@@ -383,12 +436,13 @@ def newest(paths: list[Path]) -> Path:
     return max(paths, key=lambda path: max(result.run for result in load(path)[1]))
 
 
-def write_readme(paths: list[Path], former: list[Path], readme: Path = README) -> None:
-    """Replaces the README's tables by the results of the machines in `paths`, and what the former harness found."""
+def write_readme(paths: list[Path], readme: Path = README) -> None:
+    """Replaces the README's tables by the results of the machines in `paths`."""
     sheet, results = load(newest(paths))
-    bodies = {f"ladder:{name}": ladder_table(sheet, results, name) for name in LADDERS if ladder_results(results, name)}
-    bodies["board"] = "\n\n".join(f"{machine_line(sheet)}\n\n{means_table(rows)}" for sheet, rows in map(load, paths))
-    bodies["harness"] = harness_table(former, paths)
+    bodies = {
+        f"ladder:{FIRST}": ladder_table(sheet, results, FIRST),
+        "score": score_table([load(path) for path in paths]),
+    }
     text = readme.read_text(encoding="utf-8")
     for name, body in bodies.items():
         text = replace_between(text, name, body)
@@ -396,19 +450,48 @@ def write_readme(paths: list[Path], former: list[Path], readme: Path = README) -
 
 
 def write_board(paths: list[Path], former: list[Path], board: Path = BOARD) -> None:
-    """Writes every row of every machine, and those that the former harness saw otherwise."""
+    """Writes all that was measured: the scores, the ladders, every row of every machine, and the rows that the former
+    harness saw otherwise."""
     parts = [
-        "# The board, row by row",
-        "Written by `python -m benchmarks.report`; how it is measured stands in the README. Times are lower quartiles "
-        "in the steady state, medians beside them; *limit* is the share of what the machine's measured peak or "
-        "bandwidth allows (a star: the data fit the cache, and the share may pass 100 %). Then, for each peer, how "
-        "many times as long as innerloop it takes. *Short* is what is below its floor, *unstable* a peer without a "
-        "steady state.",
+        "# Results",
+        "Written by `python -m benchmarks.report`; [how it is measured](../docs/measuring.md). Ratios are of time, a "
+        "peer's to ours, in one run, on the same number of threads, both allocating their results; losses are shown "
+        "like wins. `torch.compile` competes in training steps and inference where there is a C++ compiler, JAX where "
+        "it is installed. *Models* are nine published networks as users run them (ResNet-18, MobileNetV2, "
+        "Inception-v3's layers, ViT-Ti, a U-Net, CREPE, DeepConvLSTM, a speaker encoder, a TCN): one input, eight, and "
+        "a training step.",
+        "![Roofline: every operation of the board against the machine's limit](results/roofline.png)",
+        "## Won and lost against PyTorch",
+        score_table([load(path) for path in paths]),
     ]
     for sheet, results in map(load, paths):
-        parts += [f"## {machine_name(sheet)}", machine_line(sheet), means_table(results), rows_table(results)]
-    parts += ["## Rows that changed sides against PyTorch when pools were no longer timed while they woke"]
-    parts += [changed_sides(former, paths)]
+        parts += [machine_line(sheet), means_table(results)]
+    sheet, results = load(newest(paths))
+    parts += ["## The ladders", "What each rung of an operation bought."]
+    for name in LADDERS:
+        if ladder_results(results, name):
+            picture = f"![The rungs of {name}, with the machine's limit](results/ladder_{name}.png)"
+            parts += [f"### {name}", f"Shapes are {LADDERS[name].axes}.", ladder_table(sheet, results, name), picture]
+    if scaling(results):
+        picture = f"![Attention's time against length](results/{SCALING}.png)"
+        parts += ["Attention's time goes with the square of the length, for each query meets each key.", picture]
+    parts += [
+        "## The board, row by row",
+        "Times are lower quartiles in the steady state, medians beside them; *limit* is the share of what the "
+        "machine's measured peak or bandwidth allows (a star: the data fit the cache, and the share may pass 100 %). "
+        "Then, for each peer, how many times as long as innerloop it takes. *Short* is what is below its floor, "
+        "*unstable* a peer without a steady state.",
+    ]
+    for sheet, results in map(load, paths):
+        parts += [f"### {machine_name(sheet)}", rows_table(results)]
+    parts += [
+        "## What the former harness found",
+        "The harness before this one let all threads fall asleep before each round (see "
+        "[how it is measured](../docs/measuring.md)). What it found, and what is found now:",
+        harness_table(former, paths),
+        "Rows that changed sides against PyTorch when pools were no longer timed while they woke:",
+        changed_sides(former, paths),
+    ]
     board.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
@@ -416,6 +499,6 @@ if __name__ == "__main__":
     measured, before = published(), sorted(FORMER.glob("*.json"))
     for picture in pictures(newest(measured)):
         print(picture)
-    write_readme(measured, before)
+    write_readme(measured)
     write_board(measured, before)
     print(README, BOARD, sep="\n")

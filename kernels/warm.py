@@ -4,6 +4,7 @@ Every public function is called in both dtypes, on arrays of each kind that has 
 small, and large enough to be divided among threads. What is compiled stays in the cache (see `kernels.show_config`).
 """
 
+import argparse
 import sys
 
 import numpy as np
@@ -121,14 +122,13 @@ def scans(ones):
 
 def sorting(ones):
     for x in (ones(SMALL), ones(LARGE), np.ones(SMALL, np.int64)):
-        yield "sort", (x,)
-        yield "argsort", (x,)
+        for name in ("sort", "argsort", "unique"):
+            yield name, (x,)
         yield "topk", (x, 2)
         yield "kthvalue", (x, 2)
         yield "median", (x, 1)
         yield "searchsorted", (x[0], x)
         yield "bucketize", (x, x[0])
-        yield "unique", (x,)
     yield "sort_backward", (ones(SMALL), np.zeros(SMALL, np.int64), SMALL)
 
 
@@ -379,7 +379,7 @@ def calls():
 def progress(items):
     """The items one by one, under a progress bar; without tqdm, a line is printed at each tenth of them."""
     try:
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
     except ImportError:
         for count, item in enumerate(items, 1):
             yield item
@@ -389,11 +389,12 @@ def progress(items):
         yield from tqdm(items, desc="compiling", unit="call")
 
 
-def main():
+def main(arguments=()):
     """Make all the calls."""
+    argparse.ArgumentParser("python -m kernels.warm", description=__doc__).parse_args(arguments)
     for name, arguments, *options in progress(calls()):
         getattr(kernels, name)(*arguments, **(options[0] if options else {}))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -3,6 +3,9 @@
 `nn` is thin: the arithmetic is in `kernels`, and the tape that connects it is in `nn.tape`.
 """
 
+from nn import _installation as _installation  # isort: split
+
+from kernels import __version__
 from nn import (
     activation,
     autograd,
@@ -55,7 +58,7 @@ from nn.loss import *
 from nn.margin_loss import *
 from nn.module import Module
 from nn.normalization import *
-from nn.observation import gradcheck, gradgradcheck, observe
+from nn.observation import gradcheck, gradgradcheck, observe, summary
 from nn.operations import *
 from nn.padding import *
 from nn.parallel import DataParallel
@@ -70,6 +73,8 @@ from nn.tensor import Tensor
 from nn.transformer import *
 from nn.type_info import can_cast, finfo, iinfo, promote_types
 
+__distribution__ = "innerloop"  # by this `kernels` knows that it is ours
+
 __all__ = ["autograd", "backends", "checkpoint", "cuda", "data", "distributions", "functional", "init", "linalg"]
 __all__ += ["models", "observation", "optim", "training", "utils", "AdaptiveLogSoftmaxWithLoss", "MultiheadAttention"]
 __all__ += ["ModuleDict", "ModuleList", "Sequential", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d"]
@@ -82,7 +87,7 @@ __all__ += ["UninitializedParameter", "ParameterDict", "ParameterList", "set_pri
 __all__ += ["GRUCell", "LSTMCell", "RNNCell", "load", "save", "Tensor", "can_cast", "finfo", "iinfo"]
 __all__ += ["promote_types", "Compiled", "CompileError", "compile"]
 __all__ += ["CompiledStep", "compile_step"]
-__all__ += ["FractionalMaxPool2d", "FractionalMaxPool3d"]
+__all__ += ["FractionalMaxPool2d", "FractionalMaxPool3d", "summary"]
 __all__ += activation.__all__
 __all__ += dtypes.__all__
 __all__ += lazy.__all__

@@ -90,7 +90,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         OutputAndLoss
         """
         name, shape = type(self).__name__, checked(type(self).__name__, input_, "input_").shape
-        target = constant(name, target_)
+        target = constant(name, target_, "target_")
         if target.ndim > 1 or shape[:-1] != target.shape or not shape:
             raise ValueError(f"{name}: input_ and target_ do not agree: got {shape} and {target.shape}")
         check_classes(name, "target_", target, self.n_classes)

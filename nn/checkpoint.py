@@ -127,7 +127,7 @@ def safetensors_module():
     try:
         import safetensors.numpy
     except ImportError as error:
-        raise ImportError("checkpoint needs safetensors: pip install innerloop[train]") from error
+        raise ImportError("checkpoint needs safetensors: pip install safetensors") from error
     return safetensors
 
 

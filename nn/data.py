@@ -63,7 +63,7 @@ def _packaged_table(function, distribution, package, *path):
     """Read a table of bytes from a file of an installed package, without the slow import of the package."""
     spec = find_spec(package)
     if spec is None:
-        raise ImportError(f"{function} needs {distribution}: pip install innerloop[dev]")
+        raise ImportError(f"{function} needs {distribution}: pip install {distribution}")
     return np.loadtxt(Path(spec.submodule_search_locations[0], *path), delimiter=",", dtype=np.uint8)
 
 

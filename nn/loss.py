@@ -18,7 +18,7 @@ class Loss(Module):
 
     def __init__(self, size_average=None, reduce=None, reduction="mean"):
         super().__init__()
-        self.reduction = reduction_of(reduction, size_average, reduce)
+        self.reduction = reduction_of(type(self).__name__, reduction, size_average, reduce)
 
     def _register_weights(self, **weights):
         for name, weight in weights.items():

@@ -7,9 +7,8 @@ import numpy as np
 
 from nn.device import CPU, require_cpu
 from nn.dtypes import checked, int64, uint8
-from nn.operations.arguments import array_of, as_tensor, inexact
-from nn.operations.creation import dtype_of, made, scalar_of, size_of
-from nn.operations.indexing import setitem
+from nn.operations.arguments import array_of, bool_of, inexact, int_of, scalar_of
+from nn.operations.creation import dtype_of, made, size_of
 from nn.operations.layout import preserve_format, strided
 from nn.storage import Tensor, wrap
 
@@ -136,51 +135,48 @@ def set_rng_state(new_state):
 # new tensors
 
 
-def _floats(name, draw, shape, dtype):
+def drawer(name, generator):
+    """The generator to draw from, by default that of all draws; TypeError for what is not even a NumPy generator."""
+    if generator is None:
+        return default_generator
+    if not isinstance(generator, np.random.Generator):
+        raise TypeError(f"{name}: generator must be a Generator, got {type(generator).__name__}")
+    return generator
+
+
+def floats(name, draw, shape, dtype):
     """Draws as an array of floats, by a method of a generator that takes their dtype."""
     if dtype.kind != "f":
         raise TypeError(f"{name}: dtype must be float32 or float64, got {dtype}")
     return np.asarray(draw(shape, dtype=dtype))
 
 
-def _uniform(name, shape, dtype, generator):
-    return _floats(name, (generator or default_generator).random, shape, dtype)
+def uniform_draws(name, shape, dtype, generator):
+    """Draws from [0, 1)."""
+    return floats(name, drawer(name, generator).random, shape, dtype)
 
 
-def _normal(name, shape, dtype, generator):
-    return _floats(name, (generator or default_generator).standard_normal, shape, dtype)
+def normal_draws(name, shape, dtype, generator):
+    """Draws from the normal distribution with mean 0 and variance 1."""
+    return floats(name, drawer(name, generator).standard_normal, shape, dtype)
 
 
 def rand(
-    *sizes,
-    size=None,
-    generator=None,
-    out=None,
-    dtype=None,
-    layout=strided,
-    device=None,
-    requires_grad=False,
+    *sizes, size=None, generator=None, out=None, dtype=None, layout=strided, device=None, requires_grad=False,
     pin_memory=False,
-):
+):  # fmt: skip
     """A tensor of the given size, drawn uniformly from [0, 1)."""
-    array = _uniform("rand", size_of("rand", sizes, size), dtype_of("rand", dtype), generator)
-    return made(array, out, device, requires_grad)
+    array = uniform_draws("rand", size_of("rand", sizes, size), dtype_of("rand", dtype), generator)
+    return made("rand", array, out, device, requires_grad, layout, pin_memory)
 
 
 def randn(
-    *sizes,
-    size=None,
-    generator=None,
-    out=None,
-    dtype=None,
-    layout=strided,
-    device=None,
-    requires_grad=False,
+    *sizes, size=None, generator=None, out=None, dtype=None, layout=strided, device=None, requires_grad=False,
     pin_memory=False,
-):
+):  # fmt: skip
     """A tensor of the given size, drawn from the normal distribution with mean 0 and variance 1."""
-    array = _normal("randn", size_of("randn", sizes, size), dtype_of("randn", dtype), generator)
-    return made(array, out, device, requires_grad)
+    array = normal_draws("randn", size_of("randn", sizes, size), dtype_of("randn", dtype), generator)
+    return made("randn", array, out, device, requires_grad, layout, pin_memory)
 
 
 def rand_like(
@@ -188,8 +184,9 @@ def rand_like(
     memory_format=preserve_format,
 ):  # fmt: skip
     """As `rand`, in the shape and dtype of another tensor."""
-    shape, dtype = array_of("rand_like", input).shape, dtype or input.array.dtype
-    return rand(shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
+    name, x = "rand_like", array_of("rand_like", input)
+    array = uniform_draws(name, x.shape, x.dtype if dtype is None else checked(name, dtype), generator)
+    return made(name, array, None, device, requires_grad, layout, pin_memory, memory_format)
 
 
 def randn_like(
@@ -197,16 +194,23 @@ def randn_like(
     memory_format=preserve_format,
 ):  # fmt: skip
     """As `randn`, in the shape and dtype of another tensor."""
-    shape, dtype = array_of("randn_like", input).shape, dtype or input.array.dtype
-    return randn(shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
+    name, x = "randn_like", array_of("randn_like", input)
+    array = normal_draws(name, x.shape, x.dtype if dtype is None else checked(name, dtype), generator)
+    return made(name, array, None, device, requires_grad, layout, pin_memory, memory_format)
 
 
-def _bounds(name, low, high):
+def bounds(name, low, high):
+    """Two ints, the first below the second; of one, it is the second, and the first is 0."""
     low, high = (0, low) if high is None else (low, high)
-    low, high = int(scalar_of(name, "low", low)), int(scalar_of(name, "high", high))
+    low, high = (int_of(name, which, scalar_of(name, which, v)) for which, v in (("low", low), ("high", high)))
     if low >= high:
         raise ValueError(f"{name}: low must be below high, got {low} and {high}")
     return low, high
+
+
+def _integers(name, low, high, shape, dtype, generator):
+    array = drawer(name, generator).integers(*bounds(name, low, high), shape)
+    return np.asarray(array).astype(dtype, copy=False)
 
 
 def randint(
@@ -217,8 +221,8 @@ def randint(
     if size is None:
         low, high, size = low, None, high
     dtype = int64 if dtype is None else checked("randint", dtype)
-    array = (generator or default_generator).integers(*_bounds("randint", low, high), size_of("randint", (size,)))
-    return made(np.asarray(array).astype(dtype, copy=False), out, device, requires_grad)
+    array = _integers("randint", low, high, size_of("randint", (size,)), dtype, generator)
+    return made("randint", array, out, device, requires_grad, layout, pin_memory)
 
 
 def randint_like(
@@ -226,18 +230,18 @@ def randint_like(
     memory_format=preserve_format,
 ):  # fmt: skip
     """As `randint`, in the shape and dtype of another tensor."""
-    shape, dtype = array_of("randint_like", input).shape, dtype or input.array.dtype
-    return randint(*_bounds("randint_like", low, high), shape, generator=generator, dtype=dtype, device=device,
-                   requires_grad=requires_grad)  # fmt: skip
+    name, x = "randint_like", array_of("randint_like", input)
+    array = _integers(name, low, high, x.shape, x.dtype if dtype is None else checked(name, dtype), generator)
+    return made(name, array, None, device, requires_grad, layout, memory_format=memory_format)
 
 
 def randperm(
     n, *, generator=None, out=None, dtype=int64, layout=strided, device=None, requires_grad=False, pin_memory=False
 ):
     """The integers from 0 to n - 1 in random order."""
-    order = (generator or default_generator).permutation(*size_of("randperm", (n,)))
+    order = drawer("randperm", generator).permutation(*size_of("randperm", (n,)))
     array = order.astype(dtype_of("randperm", dtype), copy=False)
-    return made(array, out, device, requires_grad)
+    return made("randperm", array, out, device, requires_grad, layout, pin_memory)
 
 
 # draws from distributions with given parameters
@@ -252,31 +256,42 @@ def normal(
     if size is None and not parameters:
         raise TypeError("normal: needs a size, or a tensor as mean or std")
     shape = size_of("normal", (size,)) if size is not None else np.broadcast_shapes(*(p.shape for p in parameters))
-    dtype = dtype_of("normal", dtype) if not parameters else parameters[0].dtype
-    mean, std = (v.array if isinstance(v, Tensor) else v for v in (mean, std))
+    dtype = dtype_of("normal", dtype) if dtype is not None or not parameters else parameters[0].dtype
+    mean = mean.array if isinstance(mean, Tensor) else scalar_of("normal", "mean", mean)
+    std = std.array if isinstance(std, Tensor) else scalar_of("normal", "std", std)
     if np.any(np.less(std, 0)):
         raise ValueError("normal: std must not be negative")
-    return made(np.asarray(_normal("normal", shape, dtype, generator) * std + mean, dtype), out, device, requires_grad)
+    return made(
+        "normal",
+        np.asarray(normal_draws("normal", shape, dtype, generator) * std + mean, dtype),
+        out,
+        device,
+        requires_grad,
+        layout,
+        pin_memory,
+    )
 
 
 def bernoulli(input, p=None, *, generator=None, out=None):
     """1 with the probability that each element of `input`, or `p`, gives; else 0."""
-    draws = _trials("bernoulli", inexact("bernoulli", input) if p is None else p, input.array.shape, generator)
-    return made(draws.astype(input.array.dtype), out)
+    array_of("bernoulli", input)
+    draws = trials("bernoulli", inexact("bernoulli", input) if p is None else p, input.array.shape, generator)
+    return made("bernoulli", draws.astype(input.array.dtype), out)
 
 
-def _trials(name, p, shape, generator):
+def trials(name, p, shape, generator):
     """Whether each trial of probability `p`, a number or an array, succeeds."""
-    if not np.all((np.asarray(p) >= 0) & (np.asarray(p) <= 1)):
+    p = p if isinstance(p, np.ndarray) else p.array if isinstance(p, Tensor) else scalar_of(name, "p", p)
+    if not np.all((p >= 0) & (p <= 1)):
         raise ValueError(f"{name}: probabilities must be from 0 to 1")
-    return np.asarray((generator or default_generator).random(shape) < p)
+    return np.asarray(drawer(name, generator).random(shape) < p)
 
 
 def poisson(input, generator=None):
     """Draws from the Poisson distributions whose rates are the elements."""
     if not (array_of("poisson", input) >= 0).all():
         raise ValueError("poisson: rates must not be negative")
-    return wrap(np.asarray((generator or default_generator).poisson(input.array)).astype(input.array.dtype))
+    return wrap(np.asarray(drawer("poisson", generator).poisson(input.array)).astype(input.array.dtype))
 
 
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
@@ -300,8 +315,8 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     total = weights.sum(-1, keepdims=True, dtype=np.float64)
     if not (np.isfinite(total).all() and (weights >= 0).all() and (total > 0).all()):
         raise ValueError("multinomial: weights must be finite and not negative, and not all of them 0")
-    draw = generator or default_generator
-    if replacement:
+    draw = drawer("multinomial", generator)
+    if bool_of("multinomial", "replacement", replacement):
         edges = np.cumsum(weights, -1, dtype=np.float64) / total
         u = draw.random((*weights.shape[:-1], num_samples))
         rows = zip(edges.reshape(-1, weights.shape[-1]), u.reshape(-1, num_samples), strict=True)
@@ -312,66 +327,6 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
         # the order of exponential times is that of draws one after the other
         times = draw.standard_exponential(weights.shape) / np.where(weights > 0, weights, 1)
         found = np.argsort(np.where(weights > 0, times, np.inf), -1)[..., :num_samples]
-    return made(np.ascontiguousarray(found.reshape(*weights.shape[:-1], num_samples).astype(np.int64)), out)
-
-
-# in place
-
-
-def _fill(input, values):
-    setitem(input, ..., wrap(np.asarray(values).astype(input.array.dtype, copy=False)))
-    return input
-
-
-def uniform_(input, from_=0.0, to=1.0, *, generator=None):
-    """Overwrite with draws from the uniform distribution on [from_, to)."""
-    if from_ > to:
-        raise ValueError(f"uniform_: the bounds are in the wrong order: {from_} and {to}")
-    draws = _uniform("uniform_", input.array.shape, input.array.dtype, generator)
-    return _fill(input, draws * (to - from_) + from_)
-
-
-def normal_(input, mean=0.0, std=1.0, *, generator=None):
-    """Overwrite with draws from the normal distribution."""
-    if std < 0:
-        raise ValueError(f"normal_: std must not be negative, got {std}")
-    draws = _normal("normal_", input.array.shape, input.array.dtype, generator)
-    return _fill(input, draws * std + mean)
-
-
-def log_normal_(input, mean=1.0, std=2.0, *, generator=None):
-    """Overwrite with the exponentials of draws from the normal distribution."""
-    draws = _normal("log_normal_", input.array.shape, input.array.dtype, generator)
-    return _fill(input, np.exp(draws * std + mean))
-
-
-def exponential_(input, lambd=1.0, *, generator=None):
-    """Overwrite with draws from the exponential distribution of rate `lambd`."""
-    draw = (generator or default_generator).standard_exponential
-    return _fill(input, _floats("exponential_", draw, input.array.shape, input.array.dtype) / lambd)
-
-
-def geometric_(input, p, *, generator=None):
-    """Overwrite with the numbers of trials, each of probability `p`, until the first success."""
-    return _fill(input, (generator or default_generator).geometric(p, input.array.shape))
-
-
-def cauchy_(input, median=0.0, sigma=1.0, *, generator=None):
-    """Overwrite with draws from the Cauchy distribution."""
-    return _fill(input, (generator or default_generator).standard_cauchy(input.array.shape) * sigma + median)
-
-
-def bernoulli_(input, p=0.5, *, generator=None):
-    """Overwrite with 1 with probability `p`, a number or a tensor, else 0."""
-    return _fill(input, _trials("bernoulli_", as_tensor(p).array, input.array.shape, generator))
-
-
-def random_(input, from_=0, to=None, *, generator=None):
-    """Overwrite with whole numbers from `from_` to `to` - 1; with one bound, from 0; with none, all that are exact."""
-    dtype = input.array.dtype
-    if to is None and from_ == 0:
-        bits = {"f": np.finfo(dtype).nmant + 1 if dtype.kind == "f" else 0, "b": 1}
-        low, high = 0, 2 ** bits[dtype.kind] if dtype.kind in bits else np.iinfo(dtype).max
-    else:
-        low, high = _bounds("random_", from_, to)
-    return _fill(input, (generator or default_generator).integers(low, high, input.array.shape))
+    return made(
+        "multinomial", np.ascontiguousarray(found.reshape(*weights.shape[:-1], num_samples).astype(np.int64)), out
+    )

@@ -166,6 +166,10 @@ class Tensor:
         TypeError
             It holds integers.
         """
+        if requires_grad is not True and requires_grad is not False:
+            if not isinstance(requires_grad, np.bool_):
+                raise TypeError(f"requires_grad_: requires_grad must be a bool, got {type(requires_grad).__name__}")
+            requires_grad = bool(requires_grad)
         if self._node is not None and not requires_grad:
             raise RuntimeError(f"requires_grad: this is the result of {self._node.name}, not a leaf; use detach()")
         if requires_grad and self.array.dtype.kind != "f":
@@ -198,6 +202,8 @@ class Tensor:
         RuntimeError
             The tensor requires a gradient, and NumPy's operations would not be recorded: ``detach()`` it first.
         """
+        if force is not False and not isinstance(force, (bool, np.bool_)):
+            raise TypeError(f"numpy: force must be a bool, got {type(force).__name__}")
         if self._requires_grad and not force:
             raise RuntimeError("numpy: the tensor requires a gradient; use detach().numpy()")
         return self.array

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nn import constructors, random
+from nn import constructors, random, random_in_place
 from nn.autograd.gradients import backward_from
 from nn.autograd.hooks import register_hook, retain_grad
 from nn.operations import (
@@ -11,7 +11,7 @@ from nn.operations import (
     comparison,
     conversion,
     counting,
-    creation,
+    creation_like,
     deviations,
     elementwise,
     elementwise_functions,
@@ -35,6 +35,7 @@ from nn.operations import (
     sparse,
     strides,
 )
+from nn.operations.arguments import bool_of
 from nn.operations.in_place import in_place
 from nn.storage import Tensor
 
@@ -104,14 +105,22 @@ SURFACE = (
     *(conversion.short, conversion.char, conversion.byte),
     *(layout.size, layout.dim, layout.numel, layout.stride, layout.is_contiguous, layout.data_ptr),
     *(layout.storage_offset, layout.element_size, layout.get_device, layout.is_pinned),
-    *(creation.new_zeros, creation.new_ones, creation.new_empty, creation.new_full, creation.new_tensor),
+    *(creation_like.new_zeros, creation_like.new_ones, creation_like.new_empty, creation_like.new_full),
+    creation_like.new_tensor,
     *(matrices.diagonal, matrices.diag, matrices.diag_embed, matrices.trace),
     *(comparison.equal, comparison.isclose, comparison.allclose, comparison.isnan, comparison.isinf),
     *(comparison.isfinite, comparison.isposinf, comparison.isneginf, comparison.is_floating_point),
     *(comparison.is_complex, comparison.is_signed, comparison.is_nonzero),
     *(elementwise_rounding.signbit, elementwise_several.positive, elementwise_several.logaddexp),
-    *(random.uniform_, random.normal_, random.log_normal_, random.exponential_, random.geometric_, random.cauchy_),
-    *(random.bernoulli_, random.random_, random.bernoulli, random.multinomial),
+    *(
+        random_in_place.uniform_,
+        random_in_place.normal_,
+        random_in_place.log_normal_,
+        random_in_place.exponential_,
+        random_in_place.geometric_,
+        random_in_place.cauchy_,
+    ),
+    *(random_in_place.bernoulli_, random_in_place.random_, random.bernoulli, random.multinomial),
     *(strides.as_strided, strides.as_strided_, strides.squeeze_, strides.unsqueeze_, strides.t_, strides.transpose_),
     *(strides.swapaxes_, strides.swapdims_, strides.resize_, sorting.mode),
     *(sparse.to_sparse, sparse.to_dense, sparse.coalesce, constructors.new),
@@ -171,6 +180,8 @@ Tensor.nelement, Tensor.ndimension = layout.numel, layout.dim
 
 def copy_(input, src, non_blocking=False):
     """Overwrite with the values of another tensor, which broadcast."""
+    if non_blocking is not False:
+        bool_of("copy_", "non_blocking", non_blocking)
     input[...] = src
     return input
 
@@ -188,14 +199,14 @@ def zero_(input):
 
 def fill_diagonal_(input, fill_value, wrap=False):
     """Overwrite the elements whose indices are all the same; with `wrap`, that of a tall matrix starts again."""
-    mask = np.zeros(input.array.shape, bool)
+    mask, wrap = np.zeros(input.array.shape, bool), bool_of("fill_diagonal_", "wrap", wrap)
     np.fill_diagonal(mask, True, wrap)
     return input.masked_fill_(mask, fill_value)
 
 
 def resize_as_(input, tensor, memory_format=layout.contiguous_format):
     """Change the shape in place to that of another tensor: see `resize_`."""
-    return strides.resize_(input, tensor.array.shape)
+    return strides.resize_(input, tensor.array.shape, memory_format=memory_format)
 
 
 def split(input, split_size, dim=0):

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from contextlib import nullcontext
 
 from nn.grad_mode import no_grad
@@ -186,7 +187,9 @@ class _Means:
 
 def _progress_bar(epochs, train):
     try:
-        from tqdm import tqdm
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # in a notebook without ipywidgets: that the bar will be of text
+            from tqdm.auto import tqdm
     except ImportError as error:
-        raise ImportError("a progress bar needs tqdm: pip install innerloop[train], or progress=False") from error
+        raise ImportError("a progress bar needs tqdm: pip install tqdm, or progress=False") from error
     return tqdm(total=epochs * len(train) if hasattr(train, "__len__") else None, unit="batch")

@@ -13,7 +13,7 @@ import pytest
 import kernels
 
 ROOT = Path(kernels.__file__).parents[1]
-PACKAGES = ("kernels", "nn", "benchmarks", "experiments")
+PACKAGES = ("kernels", "nn", "innerloop", "benchmarks", "experiments")
 
 
 @functools.cache
@@ -44,6 +44,7 @@ ARROWS = {
     "kernels.reference": ("kernels.reference",),
     "kernels": ("kernels",),
     "nn": ("nn", "kernels"),
+    "innerloop": ("innerloop", "nn", "kernels"),
     "benchmarks": ("benchmarks", "nn", "kernels"),
     "experiments": ("experiments", "benchmarks", "nn", "kernels"),
 }

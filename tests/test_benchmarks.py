@@ -493,7 +493,7 @@ def test_machine_names():
 
 
 def test_report(roofline, tmp_path):
-    """Figures are drawn; only the README's tables between their markers are replaced."""
+    """Figures are drawn; of the README only the tables between their markers are replaced; RESULTS.md has the rest."""
     ladder = [row for row in board() if row.kind == "ladder"]
     results = [found(threads=n, torch=1.2, numpy=1.1) for n in (1, 2)]
     results += [found("relu-1000", threads=2, torch=1.5, numpy=20.0)]
@@ -503,7 +503,7 @@ def test_report(roofline, tmp_path):
     measure.save(path, sheet, results)
     measure.save(other, sheet | {"core": "of another machine"}, [found("relu-1000", torch=0.9, run="2025-01-01")])
     assert report.newest([other, path]) == path
-    names = (*(f"ladder:{name}" for name in report.LADDERS), "board", "harness")
+    names = (f"ladder:{report.FIRST}", "score")
     readme.write_text(
         "before\n" + "\nbetween\n".join(f"<!-- {name} -->old<!-- /{name} -->" for name in names) + "\nafter"
     )
@@ -513,16 +513,40 @@ def test_report(roofline, tmp_path):
     drawn = {picture.name for picture in tmp_path.glob("*.png")}
     assert drawn == {"roofline.png", *(f"ladder_{name}.png" for name in report.LADDERS)}
 
-    report.write_readme([path, other], [path], readme)
+    report.write_readme([path, other], readme)
     text = readme.read_text()
     assert "old" not in text
-    assert text.startswith("before\n<!-- ladder:matmul -->\n") and text.endswith("<!-- /harness -->\nafter")
+    assert text.startswith("before\n<!-- ladder:matmul -->\n") and text.endswith("<!-- /score -->\nafter")
     assert text.count("\nbetween\n") == len(names) - 1
     assert "| naive |" in text and "50 (50%)" in text  # 50 GFLOP/s of 100
+    assert f"| {measure.machine_name(sheet)} | 1 |" in text and "(of another machine), " in text
+    report.write_readme([path, other], readme)
+    assert readme.read_text() == text
+
+    report.write_board([path, other], [path], tmp_path / "RESULTS.md")
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert text.count("| naive |") == len(report.LADDERS) and "50 (50%)" in text
+    assert all(f"(results/{picture})" in text for picture in drawn)
     assert f"**{measure.machine_name(sheet)}**: " in text and "(of another machine), " in text
     assert "Of 1 measurements (a row on one number of threads), 1 are below 1.0× PyTorch; 0 found no" in text
-    report.write_readme([path, other], [path], readme)
-    assert readme.read_text() == text
+    assert "| machine | geometric mean | against | 1 thread, former |" in text
+
+
+def test_score(roofline):
+    """Rows won and lost against PyTorch, by kind; what was not steady is counted apart."""
+    results = [found("relu-1000", torch=1.5), found("gelu-1000", torch=0.5), found(torch=2.0)]
+    results += [found("gelu-1000", threads=2, torch=4.0)]
+    results += [dataclasses.replace(found("tanh-1000", torch=0.1), unstable=("torch",))]
+    sheet = measure.machine_sheet([1, 2])
+    name = measure.machine_name(sheet)
+    lines = report.score_table([(sheet, results)]).splitlines()
+    assert lines[2] == f"| {name} | 1 | 1 / 0, 2.00× |  | 1 / 1, 0.87× |  |  | 2 / 1, 1.14× |"
+    assert lines[3] == f"| {name} | 2 |  |  | 1 / 0, 4.00× |  |  | 1 / 0, 4.00× |"
+    assert lines[-1] == (
+        f"{name}: lost by the most: gelu-1000 on 1 thread, 0.50×. "
+        "1 of 5 measurements found no steady state and are not counted."
+    )
+    assert report.score_table([(sheet, results[:1])]).endswith(f"{name}: none is lost.")
 
 
 def test_rungs_that_no_longer_exist(roofline, tmp_path, capsys, monkeypatch):
@@ -571,8 +595,8 @@ def test_former_harness(roofline, tmp_path):
 
 
 def test_missing_marker():
-    with pytest.raises(ValueError, match="README: the markers <!-- board --> and <!-- /board --> must be there"):
-        report.replace_between("no marker", "board", "text")
+    with pytest.raises(ValueError, match="README: the markers <!-- score --> and <!-- /score --> must be there"):
+        report.replace_between("no marker", "score", "text")
 
 
 @pytest.mark.parametrize(("flags", "folder"), [((), "tests/"), (("--benchmark-only",), "benchmarks/")])

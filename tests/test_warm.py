@@ -36,7 +36,7 @@ def test_progress_without_tqdm(capsys, monkeypatch, count):
     original = builtins.__import__
 
     def without(name, *arguments, **options):
-        if name == "tqdm":
+        if name == "tqdm.auto":
             raise ImportError(name)
         return original(name, *arguments, **options)
 
@@ -45,3 +45,10 @@ def test_progress_without_tqdm(capsys, monkeypatch, count):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == min(count, 10)
     assert lines[-1] == f"{count} of {count} calls"
+
+
+def test_help_compiles_nothing(capsys):
+    with pytest.raises(SystemExit) as exit:
+        warm.main(["--help"])
+    assert exit.value.code == 0
+    assert "Compile everything ahead of time" in capsys.readouterr().out

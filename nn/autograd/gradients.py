@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nn.dtypes import as_array
+from nn.operations.arguments import not_a_tensor, numbers_of
 from nn.storage import Tensor, edge, wrap
 from nn.tape import Node, check_usable, plus, propagate
 
@@ -31,12 +31,14 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     ValueError, TypeError
         A gradient differs from its tensor in shape or dtype.
     """
-    ends, dys = _starts("backward", _several(tensors), grad_tensors, create_graph)
+    if retain_graph is not None or create_graph is not False:
+        _check_flags("backward", retain_graph=retain_graph, create_graph=create_graph)
+    ends, dys = _starts("backward", _several("backward", "tensors", tensors), grad_tensors, create_graph)
     retain_graph = create_graph if retain_graph is None else retain_graph
     if inputs is None:
         reached = propagate(ends, dys, retain_graph, create_graph).items()
     else:
-        inputs = _several(inputs)
+        inputs = _several("backward", "inputs", inputs)
         targets = _targets("backward", inputs)
         found = propagate(ends, dys, retain_graph, create_graph, set(targets), between(ends, targets))
         reached = [(t, found[target]) for t, target in zip(inputs, targets, strict=True) if target in found]
@@ -56,6 +58,8 @@ def backward_from(input, gradient=None, retain_graph=None, create_graph=False, i
     """
     if inputs is not None:
         return backward((input,), (gradient,), retain_graph, create_graph, inputs)
+    if retain_graph is not None or create_graph is not False:
+        _check_flags("backward", retain_graph=retain_graph, create_graph=create_graph)
     dy = initial("backward", input, gradient, create_graph)
     reached = propagate((edge(input),), (dy,), create_graph if retain_graph is None else retain_graph, create_graph)
     for leaf, g in reached.items():  # at the end, so that an error leaves every grad unchanged
@@ -112,12 +116,13 @@ def grad(
     >>> first.item(), nn.autograd.grad(first, x)[0].item()
     (27.0, 18.0)
     """
+    _check_flags("grad", retain_graph=retain_graph, create_graph=create_graph, allow_unused=allow_unused)
     if not only_inputs or is_grads_batched:
         raise ValueError("grad: needs only_inputs=True and is_grads_batched=False; other values are not available")
     if materialize_grads and allow_unused is False:
         raise ValueError("grad: materialize_grads=True needs allow_unused=True or None, got False")
-    ends, dys = _starts("grad", _several(outputs), grad_outputs, create_graph)
-    inputs = _several(inputs)
+    ends, dys = _starts("grad", _several("grad", "outputs", outputs), grad_outputs, create_graph)
+    inputs = _several("grad", "inputs", inputs)
     targets = _targets("grad", inputs)
     retain_graph = create_graph if retain_graph is None else retain_graph
     reached = propagate(ends, dys, retain_graph, create_graph, set(targets), between(ends, targets))
@@ -132,15 +137,30 @@ def grad(
     return tuple(gradients)
 
 
-def _several(tensors):
-    return (tensors,) if isinstance(tensors, (Tensor, np.ndarray)) else tuple(tensors)
+def _check_flags(name, **flags):
+    """TypeError unless each flag is None, a bool or an int."""
+    for argument, flag in flags.items():
+        if flag is not None and not isinstance(flag, (int, np.bool_)):
+            raise TypeError(f"{name}: {argument} must be a bool, got {type(flag).__name__}")
+
+
+def _several(name, argument, tensors):
+    """A tensor, or a sequence of them, as a tuple."""
+    if isinstance(tensors, (Tensor, np.ndarray)):
+        return (tensors,)
+    if isinstance(tensors, str) or not hasattr(tensors, "__iter__"):
+        raise TypeError(f"{name}: {argument} must be a Tensor or a sequence of them, got {type(tensors).__name__}")
+    return tuple(tensors)
 
 
 def _starts(name, outputs, gradients, create_graph):
     """The edges of the outputs, and the gradient to start from at each: that of the caller, checked, or 1."""
-    gradients = [None] * len(outputs) if gradients is None else _several(gradients)
+    gradients = [None] * len(outputs) if gradients is None else _several(name, "gradients", gradients)
     if len(gradients) != len(outputs):
         raise ValueError(f"{name}: expected a gradient for each of {len(outputs)} outputs, got {len(gradients)}")
+    for i, y in enumerate(outputs):
+        if not isinstance(y, Tensor):
+            raise not_a_tensor(name, y, f"outputs[{i}]")
     dys = tuple(initial(name, y, dy, create_graph) for y, dy in zip(outputs, gradients, strict=True))
     return tuple(map(edge, outputs)), dys
 
@@ -153,8 +173,10 @@ def initial(name, tensor, gradient, create_graph):
         if tensor.array.size != 1:
             raise RuntimeError(f"{name}: a tensor of shape {tensor.array.shape} is not a scalar; pass its gradient")
         dy = np.ones_like(tensor.array)
+    elif isinstance(gradient, (int, float)):
+        raise not_a_tensor(name, gradient, "gradient")
     else:
-        dy = gradient.array if isinstance(gradient, Tensor) else as_array(gradient)
+        dy = gradient.array if isinstance(gradient, Tensor) else numbers_of(name, "gradient", gradient)
         if dy.shape != tensor.array.shape:
             raise ValueError(f"{name}: shapes differ: the tensor is {tensor.array.shape}, its gradient {dy.shape}")
         if dy.dtype != tensor.array.dtype:
@@ -166,6 +188,8 @@ def initial(name, tensor, gradient, create_graph):
 
 def _targets(name, inputs):
     for i, tensor in enumerate(inputs):
+        if not isinstance(tensor, Tensor):
+            raise not_a_tensor(name, tensor, f"inputs[{i}]")
         if not tensor._requires_grad:
             raise RuntimeError(f"{name}: input {i} does not require a gradient")
     return [edge(tensor) for tensor in inputs]

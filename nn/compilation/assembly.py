@@ -105,9 +105,7 @@ class Assembly:
             )
         self.dtype = trained[0].dtype
         given = [each for call in calls for each in tensors_in(call.arguments) if id(each) in self._names]
-        given = {
-            id(each): each for each in given if not (id(each) in constants and each.ndim == 0)
-        }
+        given = {id(each): each for each in given if not (id(each) in constants and each.ndim == 0)}
         for tensor in (*trained, *given.values()):
             names[id(tensor)] = self._names[id(tensor)]
         rest = [each for key, each in given.items() if key not in {id(p) for p in trained}]

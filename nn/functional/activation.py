@@ -6,8 +6,8 @@ import kernels
 from nn import random
 from nn.autograd.recomposed import recomposed
 from nn.functional import composed
-from nn.functional.arguments import checked, in_place, number
-from nn.operations.arguments import scaled
+from nn.functional.arguments import checked, in_place, probability
+from nn.operations.arguments import scalar_of, scaled
 from nn.operations.elementwise import sigmoid as logistic
 from nn.operations.elementwise import where
 from nn.tape import record, record_linear
@@ -74,7 +74,7 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
     inplace
         As for `relu`.
     """
-    slope = number(negative_slope)
+    slope = scalar_of("leaky_relu", "negative_slope", negative_slope)
     y = _record("leaky_relu", kernels.leaky_relu, kernels.leaky_relu_backward, input, None, slope)
     return in_place(input, y, inplace)
 
@@ -122,7 +122,7 @@ def elu(input, alpha=1.0, inplace=False):
     Reference: Clevert et al., "Fast and Accurate Deep Network Learning by Exponential Linear Units (ELUs)" (2016),
     equation 15.
     """
-    alpha = number(alpha)
+    alpha = scalar_of("elu", "alpha", alpha)
     derivative = recomposed(lambda x: composed.elu(x, 1, alpha, 1))
     y = _record("elu", kernels.elu, kernels.elu_backward, input, derivative, alpha)
     return in_place(input, y, inplace)
@@ -159,7 +159,7 @@ def celu(input, alpha=1.0, inplace=False):
 
     Reference: Barron, "Continuously Differentiable Exponential Linear Units" (2017), equation 2.
     """
-    alpha = number(alpha)
+    alpha = scalar_of("celu", "alpha", alpha)
     derivative = recomposed(lambda x: composed.elu(x, 1, alpha, 1 / alpha))
     y = _record("celu", kernels.celu, kernels.celu_backward, input, derivative, alpha)
     return in_place(input, y, inplace)
@@ -227,7 +227,7 @@ def softplus(input, beta=1.0, threshold=20.0):
     threshold : float, default 20.0
         Where beta · x is larger, the result is x itself.
     """
-    beta, threshold = number(beta), number(threshold)
+    beta, threshold = scalar_of("softplus", "beta", beta), scalar_of("softplus", "threshold", threshold)
 
     def derivative(dy, input):
         product = input * beta
@@ -247,7 +247,7 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     inplace
         As for `relu`.
     """
-    limits = number(min_val), number(max_val)
+    limits = scalar_of("hardtanh", "min_val", min_val), scalar_of("hardtanh", "max_val", max_val)
     y = _record("hardtanh", kernels.hardtanh, kernels.hardtanh_backward, input, None, *limits)
     return in_place(input, y, inplace)
 
@@ -379,14 +379,13 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
 
 def _dropout(name, input, p, training, inplace, dims):
     """Dropout of single elements, or with `dims` of whole channels, which are the last `dims` dimensions."""
-    if not 0 <= p <= 1:
-        raise ValueError(f"{name}: p must be between 0 and 1, got {p}")
+    p = probability(name, p, training)
     x = checked(name, input).array
     if dims is not None and x.ndim not in (dims + 1, dims + 2):
         if x.ndim < 2 or dims == 1:
             raise ValueError(f"{name}: input must have {dims + 1} or {dims + 2} dimensions, got shape {x.shape}")
         dims = x.ndim - 2  # (N, C, ...), as in PyTorch: single elements of (N, C)
-    if not training or p == 0:
+    if p == 0:
         return input
     shape = x.shape[: x.ndim - dims] + (1,) * dims if dims else x.shape
     scale = (random.generator().random(shape, np.float32) >= p).astype(x.dtype)

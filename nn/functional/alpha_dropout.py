@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from nn import random
-from nn.functional.arguments import checked, in_place
+from nn.functional.arguments import checked, in_place, probability
 
 SATURATION = 1.7580993408473766  # scale · alpha of selu, which tends to this, negated, as x goes to -inf
 
@@ -47,9 +47,8 @@ def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
 
 def _alpha_dropout(name, input, shape, p, training, inplace):
     """Alpha dropout of what a mask of the given shape, which broadcasts, selects."""
-    if not 0 <= p <= 1:
-        raise ValueError(f"{name}: p must be between 0 and 1, got {p}")
-    if not training or p == 0:
+    p = probability(name, p, training)
+    if p == 0:
         return input
     if p == 1:
         return in_place(input, input * 0, inplace)

@@ -1,11 +1,9 @@
 """Validation of arguments, and results that replace their input, shared by the functions."""
 
-import operator
-
 import numpy as np
 
 from nn.grad_mode import is_grad_enabled
-from nn.operations.arguments import not_a_tensor
+from nn.operations.arguments import bool_of, not_a_tensor, numbers_of, scalar_of
 from nn.operations.in_place import become
 from nn.tensor import Tensor
 
@@ -24,12 +22,12 @@ def not_tensors(name, **arguments):
     return not_a_tensor(name, value, argument)
 
 
-def constant(name, value):
+def constant(name, value, argument):
     """The array of an argument that has no gradient: a tensor, an array or None; ValueError if it requires one."""
-    if value is None:
-        return None
+    if value is None or isinstance(value, np.ndarray):
+        return value
     if not isinstance(value, Tensor):
-        return np.asarray(value)
+        return numbers_of(name, argument, value)
     if value.requires_grad and is_grad_enabled():
         raise ValueError(
             f"{name}: has a gradient with respect to input only, but another argument requires one; detach() it"
@@ -37,17 +35,22 @@ def constant(name, value):
     return value.array
 
 
-def ignored(name, ignore_index):
-    """The class to ignore, an int; TypeError for anything else but a 0-d tensor of one."""
-    try:
-        return operator.index(number(ignore_index))
-    except TypeError:
-        raise TypeError(f"{name}: ignore_index must be an int, got {type(ignore_index).__name__}") from None
+def weights_of(name, weight, argument="weight"):
+    """As `constant`; TypeError for a single number."""
+    if isinstance(weight, (int, float)):
+        raise not_a_tensor(name, weight, argument)
+    return constant(name, weight, argument)
 
 
-def number(value):
-    """Convert a 0-d tensor to a number: changed in place, it would change what backward computes."""
-    return value.item() if isinstance(value, Tensor) else value
+def probability(name, p, training):
+    """The probability of dropping, 0 unless `training`; ValueError if it is not from 0 to 1."""
+    if type(p) is not float:
+        p = scalar_of(name, "p", p)
+    if not 0 <= p <= 1:
+        raise ValueError(f"{name}: p must be between 0 and 1, got {p}")
+    if training is not True and training is not False:
+        training = bool_of(name, "training", training)
+    return p if training else 0
 
 
 def in_place(input, y, inplace):

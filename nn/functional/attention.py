@@ -7,8 +7,9 @@ from kernels.reference.attention import kept
 from nn import random
 from nn.autograd.recomposed import gradients_of
 from nn.functional import composed
-from nn.functional.arguments import checked, constant, number
+from nn.functional.arguments import checked, weights_of
 from nn.grad_mode import is_grad_enabled
+from nn.operations.arguments import bool_of, int_of, scalar_of
 from nn.tape import record
 from nn.tensor import Tensor
 
@@ -69,21 +70,23 @@ def scaled_dot_product_attention(
         As `kernels.scaled_dot_product_attention`.
     """
     name = "scaled_dot_product_attention"
+    if is_causal is not False or enable_gqa is not False:
+        is_causal, enable_gqa = bool_of(name, "is_causal", is_causal), bool_of(name, "enable_gqa", enable_gqa)
     query, key, value = _broadcast(name, (query, key, value), 3 if enable_gqa else 2)
     q, k, v = query.array, key.array, value.array
     bias = attn_mask if isinstance(attn_mask, Tensor) else None
-    mask = bias.array if bias is not None else attn_mask
+    mask = bias.array if bias is not None else weights_of(name, attn_mask, "attn_mask")
     needs = tuple(t is not None and t.requires_grad for t in (query, key, value, bias))
     options = {
         "attn_mask": mask,
-        "dropout_p": number(dropout_p),
+        "dropout_p": scalar_of(name, "dropout_p", dropout_p),
         "is_causal": is_causal,
-        "scale": number(scale),
+        "scale": None if scale is None else scalar_of(name, "scale", scale),
         "enable_gqa": enable_gqa,
-        "causal_offset": number(causal_offset),
-        "window": None if window is None else tuple(map(number, window)),
-        "softcap": number(softcap),
-        "alibi": constant(name, alibi),
+        "causal_offset": int_of(name, "causal_offset", causal_offset),
+        "window": None if window is None else _window(name, window),
+        "softcap": scalar_of(name, "softcap", softcap),
+        "alibi": weights_of(name, alibi, "alibi"),
         "seed": int(random.generator().integers(2**63)) if dropout_p else 0,
     }
     lse = np.empty((2, *q.shape[:-1]), q.dtype) if any(needs) and is_grad_enabled() else None
@@ -101,6 +104,13 @@ def scaled_dot_product_attention(
 
     inputs = (query, key, value, bias)
     return record(name, out, inputs, backward, (*inputs, alibi), derivative=derivative, saves_result=True)
+
+
+def _window(name, window):
+    """The pair of ints or None; TypeError for anything else."""
+    if not isinstance(window, (tuple, list)) or len(window) != 2:
+        raise TypeError(f"{name}: window must be a pair of ints or None, got {window!r}")
+    return tuple(None if n is None else int_of(name, "window", n) for n in window)
 
 
 def _rules(shape, dtype, length, options):

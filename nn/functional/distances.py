@@ -6,7 +6,7 @@ import numpy as np
 
 from nn.functional.arguments import checked
 from nn.functional.reduction import common_shape
-from nn.operations.arguments import axis_of
+from nn.operations.arguments import axis_of, bool_of, scalar_of
 from nn.operations.arithmetic import matmul
 from nn.operations.elementwise import sqrt, where
 from nn.operations.in_place import become
@@ -61,6 +61,9 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
         `dim` is out of range.
     """
     x = checked("normalize", input)
+    p, eps = scalar_of("normalize", "p", p), scalar_of("normalize", "eps", eps)
+    if out is not None:
+        checked("normalize", out, "out")
     y = x / lengths(x, p, axis_of("normalize", dim, x.ndim), True).clamp(eps)
     return y if out is None else become(out, y)
 
@@ -84,7 +87,7 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """
     checked("cosine_similarity", x1, "x1")
     shape = common_shape("cosine_similarity", x1, checked("cosine_similarity", x2, "x2"))
-    dim = axis_of("cosine_similarity", dim, len(shape))
+    dim, eps = axis_of("cosine_similarity", dim, len(shape)), scalar_of("cosine_similarity", "eps", eps)
     x1, x2 = (x if x.shape == shape else x.expand(shape) for x in (x1, x2))
     return (x1 / lengths(x1, 2, dim, True).clamp(eps) * (x2 / lengths(x2, 2, dim, True).clamp(eps))).sum(dim)
 
@@ -108,13 +111,16 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     """
     checked("pairwise_distance", x1, "x1")
     common_shape("pairwise_distance", x1, checked("pairwise_distance", x2, "x2"))
+    p, eps = scalar_of("pairwise_distance", "p", p), scalar_of("pairwise_distance", "eps", eps)
+    if keepdim is not False:
+        keepdim = bool_of("pairwise_distance", "keepdim", keepdim)
     difference = x1 - x2 + eps
     return lengths(difference, p, difference.ndim - 1, keepdim)
 
 
 def pdist(input, p=2.0):
     """The distances between all pairs of rows of (N, D): (N (N - 1) / 2,), in the order of ``triu_indices``."""
-    x = checked("pdist", input)
+    x, p = checked("pdist", input), scalar_of("pdist", "p", p)
     if x.ndim != 2:
         raise ValueError(f"pdist: input must have 2 dimensions, got shape {x.shape}")
     i, j = np.triu_indices(len(x), 1)
@@ -152,4 +158,4 @@ def bilinear(input1, input2, weight, bias=None):
     columns = weight.permute(1, 0, 2).reshape(size1, outputs * size2)
     rows = matmul(input1.reshape(-1, size1), columns).reshape(-1, outputs, size2)
     y = matmul(rows, input2.reshape(-1, size2, 1)).reshape(*leading, outputs)
-    return y if bias is None else y + bias
+    return y if bias is None else y + checked("bilinear", bias, "bias")

@@ -5,6 +5,7 @@ import numpy as np
 import kernels
 from nn.functional.arguments import check_classes, checked, constant
 from nn.functional.trilinear import record_factor
+from nn.operations.arguments import bool_of, int_of, scalar_of
 from nn.tape import record, record_linear
 from nn.tensor import Tensor
 
@@ -48,7 +49,16 @@ def embedding(
     >>> nn.functional.embedding(nn.tensor([1, 0, 1]), nn.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
     [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
     """
-    ids, table = constant("embedding", input), checked("embedding", weight, "weight").array
+    if padding_idx is not None:
+        padding_idx = int_of("embedding", "padding_idx", padding_idx)
+    if max_norm is not None:
+        max_norm, norm_type = (
+            scalar_of("embedding", "max_norm", max_norm),
+            scalar_of("embedding", "norm_type", norm_type),
+        )
+    if scale_grad_by_freq is not False or sparse is not False:
+        scale_grad_by_freq = _flags("embedding", scale_grad_by_freq, sparse)
+    ids, table = constant("embedding", input, "input"), checked("embedding", weight, "weight").array
     y = kernels.embedding(ids, table, padding_idx, max_norm, norm_type)
     if max_norm is not None:
         weight.mark_changed()
@@ -69,6 +79,12 @@ def embedding(
         return record_linear("embedding", backward, adjoint, dy, (input,))
 
     return record("embedding", y, (weight,), backward, (input,), derivative=derivative)
+
+
+def _flags(name, scale_grad_by_freq, sparse):
+    """`scale_grad_by_freq`; TypeError unless both are bools."""
+    bool_of(name, "sparse", sparse)
+    return bool_of(name, "scale_grad_by_freq", scale_grad_by_freq)
 
 
 def embedding_bag(
@@ -117,7 +133,18 @@ def embedding_bag(
     ValueError
         Invalid shapes or options; offsets that do not begin at 0, or decrease.
     """
-    ids, starts = constant("embedding_bag", input), constant("embedding_bag", offsets)
+    if padding_idx is not None:
+        padding_idx = int_of("embedding_bag", "padding_idx", padding_idx)
+    if max_norm is not None:
+        max_norm, norm_type = (
+            scalar_of("embedding_bag", "max_norm", max_norm),
+            scalar_of("embedding_bag", "norm_type", norm_type),
+        )
+    if scale_grad_by_freq is not False or sparse is not False:
+        scale_grad_by_freq = _flags("embedding_bag", scale_grad_by_freq, sparse)
+    if include_last_offset is not False:
+        include_last_offset = bool_of("embedding_bag", "include_last_offset", include_last_offset)
+    ids, starts = constant("embedding_bag", input, "input"), constant("embedding_bag", offsets, "offsets")
     table = checked("embedding_bag", weight, "weight").array
     factors = per_sample_weights
     if factors is not None:
@@ -195,9 +222,10 @@ def one_hot(input, num_classes=-1):
     >>> nn.functional.one_hot(nn.tensor([2, 0])).tolist()
     [[0, 0, 1], [1, 0, 0]]
     """
-    ids = constant("one_hot", input)
+    ids = constant("one_hot", input, "input")
     if ids is None or ids.dtype not in (np.int64, np.int32):
         raise TypeError(f"one_hot: input must be int64 or int32, got {None if ids is None else ids.dtype}")
+    num_classes = int_of("one_hot", "num_classes", num_classes)
     if num_classes == -1:
         num_classes = int(ids.max()) + 1 if ids.size else 0
     check_classes("one_hot", "input", ids, num_classes)

@@ -15,7 +15,7 @@ import numpy as np
 import kernels
 from nn import random
 from nn.functional.arguments import checked
-from nn.operations.arguments import as_array, floating
+from nn.operations.arguments import floating, int_of, numbers_of, scalar_of
 from nn.storage import wrap
 from nn.tape import record, record_linear
 
@@ -92,7 +92,7 @@ def _pool(name, dims, input, sizes, return_indices, samples):
     leading = (1,) * (dims + 2 - x.ndim) + shape[:-dims]
     if samples is None:
         samples = random.generator().random((*leading, dims), dtype=x.dtype)
-    samples = as_array(samples)
+    samples = numbers_of(name, "_random_samples", samples)
     if samples.shape != (*leading, dims) or samples.dtype != x.dtype:
         raise ValueError(
             f"{name}: _random_samples must be {x.dtype} of shape {(*leading, dims)}, "
@@ -122,12 +122,12 @@ def _sizes(name, plane, kernel_size, output_size, output_ratio):
     """The lengths of the windows and of the result in each dimension."""
     if output_size is None and output_ratio is None:
         raise ValueError(f"{name}: needs output_size or output_ratio, got neither")
-    kernel = _each(name, "kernel_size", kernel_size, len(plane))
+    kernel = _each(name, "kernel_size", kernel_size, len(plane), int_of)
     if output_size is None:
-        ratios = _each(name, "output_ratio", output_ratio, len(plane))
+        ratios = _each(name, "output_ratio", output_ratio, len(plane), scalar_of)
         output = tuple(int(n * ratio) for n, ratio in zip(plane, ratios, strict=True))
     else:
-        output = _each(name, "output_size", output_size, len(plane))
+        output = _each(name, "output_size", output_size, len(plane), int_of)
     for n, k, m in zip(plane, kernel, output, strict=True):
         if k < 1 or m < 1 or m + k - 1 > n:
             raise ValueError(
@@ -137,12 +137,12 @@ def _sizes(name, plane, kernel_size, output_size, output_ratio):
     return kernel, output
 
 
-def _each(name, argument, value, dims):
-    """One number for all dimensions, or one for each, as a tuple."""
+def _each(name, argument, value, dims, kind):
+    """One number for all dimensions, or one for each, as a tuple; each is checked as of a kind."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * dims
     if len(values) != dims:
         raise ValueError(f"{name}: {argument} must be one number or {dims}, got {value}")
-    return values
+    return tuple(kind(name, argument, v) for v in values)
 
 
 def _positions(planes, kernel, output, samples):

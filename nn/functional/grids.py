@@ -6,6 +6,7 @@ import numpy as np
 
 import kernels
 from nn.functional.arguments import checked
+from nn.operations.arguments import bool_of
 from nn.operations.arithmetic import matmul
 from nn.storage import wrap
 from nn.tape import record
@@ -16,7 +17,8 @@ __all__ = ["affine_grid", "grid_sample"]
 def _without_default(name, align_corners):
     if align_corners is None:
         warnings.warn(f"{name}: align_corners is not given and taken to be False", stacklevel=3)
-    return bool(align_corners)
+        return False
+    return bool_of(name, "align_corners", align_corners)
 
 
 def affine_grid(theta, size, align_corners=None):

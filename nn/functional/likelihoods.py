@@ -5,10 +5,10 @@ import math
 import numpy as np
 
 import kernels
-from nn.functional.arguments import checked, constant, number
+from nn.functional.arguments import checked, constant
 from nn.functional.reduction import common_shape, reduced, reduction_of
 from nn.grad_mode import is_grad_enabled
-from nn.operations.arguments import as_tensor
+from nn.operations.arguments import as_tensor, bool_of, int_of, scalar_of
 from nn.operations.elementwise import exp, log, where
 from nn.storage import Tensor
 from nn.tape import record
@@ -36,15 +36,17 @@ def poisson_nll_loss(
         Added to the expected counts before their logarithm, without `log_input`.
     reduction : {"mean", "sum", "none"}
     """
-    reduction = reduction_of(reduction, size_average, reduce)
-    x, t = checked("poisson_nll_loss", input), as_tensor(target)
-    common_shape("poisson_nll_loss", x, t)
-    losses = exp(x) - t * x if log_input else x - t * log(x + number(eps))
+    reduction, name = reduction_of("poisson_nll_loss", reduction, size_average, reduce), "poisson_nll_loss"
+    x, t = checked(name, input), as_tensor(target)
+    common_shape(name, x, t)
+    log_input, full = bool_of(name, "log_input", log_input), bool_of(name, "full", full)
+    eps = scalar_of(name, "eps", eps)
+    losses = exp(x) - t * x if log_input else x - t * log(x + eps)
     if full:
         above = t.array > 1
         t = where(above, t if t.array.dtype.kind == "f" else t.to(x.dtype), 1)
         losses = losses + where(above, t * log(t) - t + log(t * (2 * math.pi)) * 0.5, 0)
-    return reduced("poisson_nll_loss", losses, reduction)
+    return reduced(name, losses, reduction)
 
 
 def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
@@ -82,7 +84,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
             var = var.unsqueeze(-1)
         elif var.ndim != x.ndim or sum(a for a, b in zip(x.shape, var.shape, strict=True) if a != b and b == 1) == 0:
             raise ValueError(f"{name}: the shape of var does not fit: input is {x.shape}, var is {var.shape}")
-    var = var + np.maximum(number(eps) - var.array, 0).astype(var.dtype)
+    var = var + np.maximum(scalar_of(name, "eps", eps) - var.array, 0).astype(var.dtype)
     d = x - t
     losses = (log(var) + d * d / var) * 0.5
     return reduced(name, losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
@@ -120,8 +122,10 @@ def ctc_loss(
     Reference: Graves et al., "Connectionist Temporal Classification" (2006), equations 6 to 16.
     """
     x = checked("ctc_loss", log_probs).array
-    given = tuple(constant("ctc_loss", a) for a in (targets, input_lengths, target_lengths))
-    options, log_alpha = (number(blank), reduction, zero_infinity), None
+    names = ("targets", "input_lengths", "target_lengths")
+    given = tuple(map(constant, ("ctc_loss",) * 3, (targets, input_lengths, target_lengths), names))
+    blank, zero_infinity = int_of("ctc_loss", "blank", blank), bool_of("ctc_loss", "zero_infinity", zero_infinity)
+    options, log_alpha = (blank, reduction, zero_infinity), None
     if log_probs.requires_grad and is_grad_enabled() and x.ndim in (2, 3):
         states = 2 * int(np.max(given[2], initial=0)) + 1
         log_alpha = np.empty((x.shape[1] if x.ndim == 3 else 1, len(x), states), x.dtype)

@@ -5,10 +5,11 @@ import numpy as np
 import kernels
 from nn.autograd.recomposed import gradients_of
 from nn.functional import composed, soft_targets
-from nn.functional.arguments import checked, constant, ignored, not_tensors, number
+from nn.functional.arguments import checked, constant, not_tensors, weights_of
 from nn.functional.reduction import common_shape, reduction_of
 from nn.functional.soft_targets import needs_gradient
 from nn.grad_mode import is_grad_enabled
+from nn.operations.arguments import bool_of, int_of, scalar_of
 from nn.tape import record, record_linear
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div"]
@@ -61,16 +62,17 @@ def cross_entropy(
     >>> nn.functional.cross_entropy(nn.tensor([[0.0, 0.0], [9.0, -9.0]]), nn.tensor([1, 0]))
     tensor(0.3466)
     """
-    reduction = reduction_of(reduction, size_average, reduce)
+    reduction = reduction_of("cross_entropy", reduction, size_average, reduce)
+    ignore_index = int_of("cross_entropy", "ignore_index", ignore_index)
+    label_smoothing = scalar_of("cross_entropy", "label_smoothing", label_smoothing)
     if needs_gradient(target):
         x = checked("cross_entropy", input)
-        return soft_targets.cross_entropy(x, target, weight, ignore_index, reduction, number(label_smoothing))
+        return soft_targets.cross_entropy(x, target, weight, ignore_index, reduction, label_smoothing)
     x, t, w = (
         checked("cross_entropy", input).array,
-        constant("cross_entropy", target),
-        constant("cross_entropy", weight),
+        constant("cross_entropy", target, "target"),
+        weights_of("cross_entropy", weight),
     )
-    ignore_index, label_smoothing = ignored("cross_entropy", ignore_index), number(label_smoothing)
     if t is None:
         raise not_tensors("cross_entropy", target=target)
     if t.dtype.kind == "f" and ignore_index >= 0:
@@ -131,13 +133,13 @@ def linear_cross_entropy(
     for argument, tensor in (("linear_weight", linear_weight), ("linear_bias", linear_bias)):
         if tensor is not None or argument == "linear_weight":
             checked(name, tensor, argument)
-    arrays = checked(name, input).array, linear_weight.array, constant(name, target)
+    arrays = checked(name, input).array, linear_weight.array, constant(name, target, "target")
     options = {
         "linear_bias": None if linear_bias is None else linear_bias.array,
-        "weight": constant(name, weight),
+        "weight": weights_of(name, weight),
         "reduction": reduction,
-        "ignore_index": None if ignore_index is None else ignored(name, ignore_index),
-        "label_smoothing": number(label_smoothing),
+        "ignore_index": None if ignore_index is None else int_of(name, "ignore_index", ignore_index),
+        "label_smoothing": scalar_of("linear_cross_entropy", "label_smoothing", label_smoothing),
     }
     needs = tuple(each is not None and each.requires_grad for each in inputs)
     gradients = None
@@ -192,9 +194,9 @@ def nll_loss(
     TypeError, ValueError, IndexError
         As `cross_entropy`.
     """
-    reduction = reduction_of(reduction, size_average, reduce)
-    x, t, w = checked("nll_loss", input).array, constant("nll_loss", target), constant("nll_loss", weight)
-    ignore_index = ignored("nll_loss", ignore_index)
+    reduction = reduction_of("nll_loss", reduction, size_average, reduce)
+    x, t, w = checked("nll_loss", input).array, constant("nll_loss", target, "target"), weights_of("nll_loss", weight)
+    ignore_index = int_of("nll_loss", "ignore_index", ignore_index)
     y = kernels.nll_loss(x, t, w, ignore_index, reduction)
 
     def backward(dy):
@@ -232,13 +234,13 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     TypeError, ValueError
         Dtypes or shapes do not match, or the reduction is unknown.
     """
-    reduction = reduction_of(reduction, size_average, reduce)
+    reduction = reduction_of("binary_cross_entropy", reduction, size_average, reduce)
     if needs_gradient(target):
         return soft_targets.binary_cross_entropy(checked("binary_cross_entropy", input), target, weight, reduction)
     x, t, w = (
         checked("binary_cross_entropy", input).array,
-        constant("binary_cross_entropy", target),
-        constant("binary_cross_entropy", weight),
+        constant("binary_cross_entropy", target, "target"),
+        weights_of("binary_cross_entropy", weight),
     )
     y = kernels.binary_cross_entropy(x, t, w, reduction)
 
@@ -279,13 +281,15 @@ def binary_cross_entropy_with_logits(
     TypeError, ValueError
         Dtypes or shapes do not match, or the reduction is unknown.
     """
-    reduction = reduction_of(reduction, size_average, reduce)
+    reduction = reduction_of("binary_cross_entropy_with_logits", reduction, size_average, reduce)
     if needs_gradient(target):
         x = checked("binary_cross_entropy_with_logits", input)
         return soft_targets.binary_cross_entropy_with_logits(x, target, weight, reduction, pos_weight)
     x, t, w, p = (
         checked("binary_cross_entropy_with_logits", input).array,
-        *(constant("binary_cross_entropy_with_logits", v) for v in (target, weight, pos_weight)),
+        constant("binary_cross_entropy_with_logits", target, "target"),
+        weights_of("binary_cross_entropy_with_logits", weight),
+        weights_of("binary_cross_entropy_with_logits", pos_weight, "pos_weight"),
     )
     y = kernels.binary_cross_entropy_with_logits(x, t, w, reduction, p)
 
@@ -327,10 +331,12 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     TypeError, ValueError
         Dtypes or shapes do not match, or the reduction is unknown.
     """
-    reduction = reduction_of(reduction, size_average, reduce)
+    reduction = reduction_of("kl_div", reduction, size_average, reduce)
+    if log_target is not False:
+        bool_of("kl_div", "log_target", log_target)
     if needs_gradient(target):
         return soft_targets.kl_div(checked("kl_div", input), target, reduction, log_target)
-    x, t = checked("kl_div", input).array, constant("kl_div", target)
+    x, t = checked("kl_div", input).array, constant("kl_div", target, "target")
     if t is None:
         raise not_tensors("kl_div", target=target)
     if x.shape != t.shape:

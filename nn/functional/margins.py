@@ -9,12 +9,13 @@ import math
 import numpy as np
 
 from nn.functional.activation import logsigmoid
-from nn.functional.arguments import check_classes, checked, number
+from nn.functional.arguments import check_classes, checked, weights_of
 from nn.functional.distances import pairwise_distance
 from nn.functional.reduction import common_shape, reduced, reduction_of
-from nn.operations.arguments import as_array, as_tensor
+from nn.operations.arguments import as_array, as_tensor, bool_of, numbers_of, scalar_of
 from nn.operations.arithmetic import minimum
 from nn.operations.elementwise import sqrt, where
+from nn.storage import Tensor
 
 __all__ = ["cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "multi_margin_loss"]
 __all__ += ["multilabel_margin_loss", "multilabel_soft_margin_loss", "soft_margin_loss", "triplet_margin_loss"]
@@ -38,10 +39,11 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     Tensor
         0-d; for "none", of the shape of `input`.
     """
-    reduction = reduction_of(reduction, size_average, reduce)
+    reduction = reduction_of("hinge_embedding_loss", reduction, size_average, reduce)
     x, t = checked("hinge_embedding_loss", input), as_array(target)
     common_shape("hinge_embedding_loss", x, t)
-    losses = where(t != 1, (number(margin) - x).clamp(0), 0) + where(t != -1, x, 0)
+    margin = scalar_of("hinge_embedding_loss", "margin", margin)
+    losses = where(t != 1, (margin - x).clamp(0), 0) + where(t != -1, x, 0)
     return reduced("hinge_embedding_loss", losses, reduction)
 
 
@@ -62,14 +64,15 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     Tensor
         0-d; for "none", of the shape of `target`.
     """
-    reduction, name = reduction_of(reduction, size_average, reduce), "cosine_embedding_loss"
+    reduction, name = reduction_of("cosine_embedding_loss", reduction, size_average, reduce), "cosine_embedding_loss"
     a, b, t = checked(name, input1, "input1"), checked(name, input2, "input2"), as_array(target)
     if t.ndim not in (0, 1) or a.ndim != t.ndim + 1 or b.ndim != t.ndim + 1:
         raise ValueError(f"{name}: expected (N, D), (N, D) and (N,), got {a.shape}, {b.shape} and {t.shape}")
     common_shape(name, a, b)
     product = ((a * a).sum(t.ndim) + 1e-12) * ((b * b).sum(t.ndim) + 1e-12)
     cosine = (a * b).sum(t.ndim) / sqrt(product)
-    losses = where(t == 1, 1 - cosine, 0) + where(t == -1, (cosine - number(margin)).clamp(0), 0)
+    margin = scalar_of(name, "margin", margin)
+    losses = where(t == 1, 1 - cosine, 0) + where(t == -1, (cosine - margin).clamp(0), 0)
     return reduced(name, losses, reduction)
 
 
@@ -84,17 +87,17 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
     size_average, reduce, reduction
         As described above.
     """
-    reduction, name = reduction_of(reduction, size_average, reduce), "margin_ranking_loss"
+    reduction, name = reduction_of("margin_ranking_loss", reduction, size_average, reduce), "margin_ranking_loss"
     a, b, t = checked(name, input1, "input1"), checked(name, input2, "input2"), as_tensor(target)
     if not a.ndim == b.ndim == t.ndim:
         raise ValueError(f"{name}: numbers of dimensions differ: got {a.shape}, {b.shape} and {t.shape}")
     common_shape(name, a, b, t)
-    return reduced(name, ((b - a) * t + number(margin)).clamp(0), reduction)
+    return reduced(name, ((b - a) * t + scalar_of(name, "margin", margin)).clamp(0), reduction)
 
 
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """log(1 + exp(-target · x)), targets 1 or -1, elementwise; arguments as for `hinge_embedding_loss`."""
-    reduction = reduction_of(reduction, size_average, reduce)
+    reduction = reduction_of("soft_margin_loss", reduction, size_average, reduce)
     x, t = checked("soft_margin_loss", input), as_tensor(target)
     common_shape("soft_margin_loss", x, t)
     return reduced("soft_margin_loss", -logsigmoid(x * t), reduction)
@@ -137,16 +140,16 @@ def multi_margin_loss(
     IndexError
         A class is out of range.
     """
-    reduction, name = reduction_of(reduction, size_average, reduce), "multi_margin_loss"
-    if p not in (1, 2):
+    reduction, name = reduction_of("multi_margin_loss", reduction, size_average, reduce), "multi_margin_loss"
+    if scalar_of(name, "p", p) not in (1, 2):
         raise ValueError(f"{name}: p must be 1 or 2, got {p}")
     x, t = _rows(name, input, target, 0)
     n, classes = x.shape
     check_classes(name, "target", t, classes)
-    differences = (number(margin) - x[np.arange(n), t].reshape(n, 1) + x).clamp(0)
+    differences = (scalar_of(name, "margin", margin) - x[np.arange(n), t].reshape(n, 1) + x).clamp(0)
     losses = differences * differences if p == 2 else differences
     if weight is not None:
-        losses = losses * as_array(weight)[t][:, None]
+        losses = losses * weights_of(name, weight)[t][:, None]
     losses = where(np.arange(classes) == t[:, None], 0, losses).sum(1) / classes
     return reduced(name, losses.reshape(as_array(target).shape), reduction)
 
@@ -169,7 +172,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     IndexError
         A class is out of range.
     """
-    reduction, name = reduction_of(reduction, size_average, reduce), "multilabel_margin_loss"
+    reduction, name = reduction_of("multilabel_margin_loss", reduction, size_average, reduce), "multilabel_margin_loss"
     x, t = _rows(name, input, target, 1)
     n, classes = x.shape
     listed = np.logical_and.accumulate(t != -1, 1)
@@ -196,11 +199,13 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
     size_average, reduce, reduction
         As described above.
     """
-    reduction, name = reduction_of(reduction, size_average, reduce), "multilabel_soft_margin_loss"
+    name = "multilabel_soft_margin_loss"
+    reduction = reduction_of(name, reduction, size_average, reduce)
     x, t = checked(name, input), as_tensor(target)
     common_shape(name, x, t)
     losses = -(t * logsigmoid(x) + (1 - t) * logsigmoid(-x))
-    losses = losses if weight is None else losses * as_tensor(weight)
+    if weight is not None:
+        losses = losses * (weight if isinstance(weight, Tensor) else numbers_of(name, "weight", weight))
     return reduced(name, losses.mean(-1), reduction)
 
 
@@ -235,6 +240,7 @@ def triplet_margin_loss(
     ValueError
         Numbers of dimensions differ, or `margin` is not positive.
     """
+    swap = bool_of("triplet_margin_loss", "swap", swap)
 
     def distance(a, b):
         return pairwise_distance(a, b, p, eps)
@@ -246,7 +252,7 @@ def triplet_margin_loss(
         distance_function=distance,
         margin=margin,
         swap=swap,
-        reduction=reduction_of(reduction, size_average, reduce),
+        reduction=reduction_of("triplet_margin_loss", reduction, size_average, reduce),
     )
 
 
@@ -263,7 +269,8 @@ def triplet_margin_with_distance_loss(
     margin, swap, reduction
         As for `triplet_margin_loss`.
     """
-    if number(margin) <= 0:
+    margin = scalar_of("triplet_margin_loss", "margin", margin)
+    if margin <= 0:
         raise ValueError(f"triplet_margin_loss: margin must be positive, got {margin}")
     for argument, tensor in (("anchor", anchor), ("positive", positive), ("negative", negative)):
         checked("triplet_margin_loss", tensor, argument)
@@ -271,7 +278,9 @@ def triplet_margin_with_distance_loss(
         shapes = f"{anchor.shape}, {positive.shape} and {negative.shape}"
         raise ValueError(f"triplet_margin_loss: numbers of dimensions differ: got {shapes}")
     distance = pairwise_distance if distance_function is None else distance_function
+    if not callable(distance):
+        raise TypeError(f"triplet_margin_loss: distance_function must be callable, got {type(distance).__name__}")
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = minimum(far, distance(positive, negative))
-    return reduced("triplet_margin_loss", (near - far + number(margin)).clamp(0), reduction)
+    return reduced("triplet_margin_loss", (near - far + margin).clamp(0), reduction)

@@ -12,6 +12,7 @@ from nn.functional.affine import linear
 from nn.functional.arguments import checked
 from nn.functional.attention import scaled_dot_product_attention
 from nn.functional.padding import pad
+from nn.operations.arguments import not_a_tensor
 from nn.operations.creation import zeros
 from nn.operations.elementwise import where
 from nn.operations.joining import cat
@@ -209,6 +210,7 @@ def _check_static(heads, N, S):
         if tensor is None:
             lengths.add(S)
             continue
+        checked(heads.name, tensor, argument)
         expected = N * heads.num_heads, heads.embed_dim // heads.num_heads
         if tensor.ndim != 3 or (tensor.shape[0], tensor.shape[2]) != expected:
             raise ValueError(
@@ -227,6 +229,8 @@ def _raise_shapes(name, rule, query, key, value):
 def _check_mask(name, argument, mask, shapes):
     if mask is None:
         return
+    if not isinstance(mask, (Tensor, np.ndarray)):
+        raise not_a_tensor(name, mask, argument)
     if mask.dtype.kind not in "bf":
         raise TypeError(f"{name}: {argument} must be bool or floating point, got {mask.dtype}")
     if mask.shape not in shapes:

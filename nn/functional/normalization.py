@@ -5,9 +5,9 @@ import numpy as np
 import kernels
 from nn.autograd.recomposed import recomposed, summed
 from nn.functional import composed
-from nn.functional.arguments import checked, number
+from nn.functional.arguments import checked
 from nn.grad_mode import is_grad_enabled
-from nn.operations.arguments import array_of
+from nn.operations.arguments import array_of, bool_of, scalar_of
 from nn.storage import edge
 from nn.tape import record, record_several
 
@@ -26,6 +26,10 @@ def _needs(*tensors):
 def _saved(needs, shape, dtype, names=("mean", "rstd")):
     """Arrays, by name, that the forward kernel fills for the backward; empty if nothing needs a gradient."""
     return {name: np.empty(shape, dtype) for name in names} if any(needs) and is_grad_enabled() else {}
+
+
+def _numbers(name, momentum, eps):
+    return scalar_of(name, "momentum", momentum), scalar_of(name, "eps", eps)
 
 
 def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
@@ -61,6 +65,10 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     >>> nn.functional.batch_norm(nn.tensor([[1.0], [4.0]]), nn.tensor([2.0]), nn.tensor([4.0]), eps=0.0).tolist()
     [[-0.5], [1.0]]
     """
+    if training is not True and training is not False:
+        training = bool_of("batch_norm", "training", training)
+    if type(momentum) is not float or type(eps) is not float:
+        momentum, eps = _numbers("batch_norm", momentum, eps)
     x, w, b = checked("batch_norm", input).array, _data("batch_norm", weight), _data("batch_norm", bias, "bias")
     needs = _needs(input, weight, bias)
     saved = _saved(needs, x.shape[1:2], x.dtype)
@@ -117,6 +125,8 @@ def instance_norm(
 
     Reference: Ulyanov et al., "Instance Normalization" (2016), equation 4.
     """
+    use_input_stats = bool_of("instance_norm", "use_input_stats", use_input_stats)
+    momentum, eps = _numbers("instance_norm", momentum, eps)
     name = "instance_norm"
     x, w, b = checked(name, input).array, _data(name, weight), _data(name, bias, "bias")
     needs = _needs(input, weight, bias)
@@ -169,6 +179,8 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     >>> nn.functional.layer_norm(nn.tensor([1.0, 3.0]), (2,), eps=0.0)
     tensor([-1.,  1.])
     """
+    if type(eps) is not float:
+        eps = scalar_of("layer_norm", "eps", eps)
     x, w, b = checked("layer_norm", input).array, _data("layer_norm", weight), _data("layer_norm", bias, "bias")
     needs = _needs(input, weight, bias)
     saved = _saved(needs, _leading(x, normalized_shape), x.dtype)
@@ -204,6 +216,8 @@ def add_layer_norm(input, residual, normalized_shape, weight=None, bias=None, ep
     TypeError, ValueError
         Dtypes or shapes do not match.
     """
+    eps = scalar_of("add_layer_norm", "eps", eps)
+    return_sum = bool_of("add_layer_norm", "return_sum", return_sum)
     name = "add_layer_norm"
     x, r = checked(name, input).array, checked(name, residual, "residual").array
     w, b = _data(name, weight), _data(name, bias, "bias")
@@ -277,6 +291,8 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
 
     Reference: Zhang and Sennrich, "Root Mean Square Layer Normalization" (2019), equation 4.
     """
+    if eps is not None:
+        eps = scalar_of("rms_norm", "eps", eps)
     x, w, needs = checked("rms_norm", input).array, _data("rms_norm", weight), _needs(input, weight)
     saved = _saved(needs, _leading(x, normalized_shape), x.dtype, ("rstd",))
     y = kernels.rms_norm(x, normalized_shape, w, eps, **saved)
@@ -322,6 +338,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
 
     Reference: Wu and He, "Group Normalization" (2018), equation 7.
     """
+    eps = scalar_of("group_norm", "eps", eps)
     x, w, b = checked("group_norm", input).array, _data("group_norm", weight), _data("group_norm", bias, "bias")
     needs = _needs(input, weight, bias)
     saved = _saved(needs, (*x.shape[:1], num_groups), x.dtype) if isinstance(num_groups, int) else {}
@@ -357,7 +374,9 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     Reference: Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks" (2012), section 3.3.
     """
     x = checked("local_response_norm", input).array
-    size, alpha, beta, k = number(size), number(alpha), number(beta), number(k)
+    name = "local_response_norm"
+    alpha, beta = scalar_of(name, "alpha", alpha), scalar_of(name, "beta", beta)
+    size, k = scalar_of(name, "size", size), scalar_of(name, "k", k)
 
     def backward(dy):
         return kernels.local_response_norm_backward(dy, x, size, alpha, beta, k)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from nn.functional.arguments import checked, number
+from nn.functional.arguments import checked
+from nn.operations.arguments import scalar_of, word_of
 from nn.storage import wrap
 from nn.tape import record, record_linear
 
@@ -42,12 +43,11 @@ def pad(input, pad, mode="constant", value=None):
     """
     modes = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
     x, widths = checked("pad", input).array, list(zip(pad[::2], pad[1::2], strict=False))
-    if mode not in modes:
-        raise ValueError(f"pad: mode must be one of {', '.join(modes)}, not {mode!r}")
+    word_of("pad", "mode", mode, modes)
     if len(pad) % 2 or len(widths) > x.ndim:
         raise ValueError(f"pad: needs pairs of widths for at most {x.ndim} dimensions, got {tuple(pad)}")
     if mode == "constant":
-        value = 0 if value is None else number(value)
+        value = 0 if value is None else scalar_of("pad", "value", value)
         return _pad_constant(input, [(0, 0)] * (x.ndim - len(widths)) + widths[::-1], value)
     if value:
         raise ValueError(f"pad: mode {mode!r} takes no value, got {value}")

@@ -8,6 +8,7 @@ import kernels
 from nn.autograd.recomposed import recomposed
 from nn.functional.arguments import checked, constant
 from nn.grad_mode import is_grad_enabled
+from nn.operations.arguments import bool_of, ints_of
 from nn.operations.elementwise import where
 from nn.tape import record, record_linear
 from nn.tensor import Tensor
@@ -70,6 +71,8 @@ def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
 
 def _max_pool(name, dims, pool, pool_backward, input, window, return_indices):
     """Record a pair of kernels on the tape; `window` are the arguments that follow x in both."""
+    if window[4] is not False:
+        bool_of(name, "ceil_mode", window[4])
     x = checked(name, input).array
     shape = x.shape
     if x.dtype.kind in "iu":
@@ -168,6 +171,8 @@ def avg_pool3d(
 
 def _avg_pool(name, pool, pool_backward, input, window):
     """Record a pair of kernels on the tape; `window` are the arguments that follow x, or its shape, in both."""
+    if window[3] is not False or window[4] is not True:
+        bool_of(name, "ceil_mode", window[3]), bool_of(name, "count_include_pad", window[4])
     x = checked(name, input).array
     if x.dtype.kind in "iu":  # rounded towards 0, after removing the rounding error of a mean that is an integer
         return Tensor(np.trunc(pool(_exact(name, x), *window).round(9)).astype(x.dtype))
@@ -225,6 +230,8 @@ def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 
 
 def _lp_pool(name, pool, pool_backward, input, window):
+    if window[3] is not False:
+        bool_of(name, "ceil_mode", window[3])
     x = checked(name, input).array
     y = pool(x, *window)
     p, kernel_size, stride, ceil_mode = window
@@ -382,7 +389,9 @@ def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_siz
 
 def _max_unpool(name, unpool, unpool_backward, input, indices, window):
     checked(name, input)
-    positions = constant(name, indices)
+    positions, output_size = constant(name, indices, "indices"), window[3]
+    if output_size is not None:
+        window = (*window[:3], ints_of(name, "output_size", output_size))
 
     def forward(x):
         return unpool(x, positions, *window)

@@ -2,6 +2,7 @@
 
 import kernels
 from nn.functional.arguments import checked, constant
+from nn.operations.arguments import bool_of
 from nn.tape import record_linear
 
 __all__ = ["rotary_embedding"]
@@ -35,8 +36,9 @@ def rotary_embedding(input, cos, sin, positions=None, interleaved=False):
     Reference: Su et al., "RoFormer" (2021), section 3.2.2.
     """
     given = cos, sin, positions
-    tables = [constant("rotary_embedding", each) for each in given]
+    tables = list(map(constant, ("rotary_embedding",) * 3, given, ("cos", "sin", "positions")))
     checked("rotary_embedding", input)
+    interleaved = bool_of("rotary_embedding", "interleaved", interleaved)
 
     def forward(x):
         return kernels.rotary_embedding(x, *tables, interleaved=interleaved)

@@ -4,11 +4,16 @@ import warnings
 
 import numpy as np
 
+from nn.operations.arguments import bool_of
 
-def reduction_of(reduction, size_average, reduce):
+
+def reduction_of(name, reduction, size_average, reduce):
     """The reduction that the older arguments `size_average` and `reduce` mean, if they are given; they warn."""
     if size_average is None and reduce is None:
         return reduction
+    for argument, flag in (("size_average", size_average), ("reduce", reduce)):
+        if flag is not None:
+            bool_of(name, argument, flag)
     each = reduce is not None and not reduce
     reduction = "none" if each else "mean" if size_average is None or size_average else "sum"
     warnings.warn(

@@ -5,8 +5,9 @@ import warnings
 import kernels
 from nn.autograd.recomposed import recomposed
 from nn.functional import composed
-from nn.functional.arguments import checked, number
+from nn.functional.arguments import checked
 from nn.functional.reduction import common_shape, reduced, reduction_of
+from nn.operations.arguments import scalar_of
 from nn.tape import record
 from nn.tensor import Tensor
 
@@ -24,7 +25,7 @@ def _pair_loss(name, forward, backward_kernel, compose, input, target, *options)
             stacklevel=3,
         )
         input, target = input.expand(shape), target.expand(shape)
-    x, t, options = input.array, target.array, tuple(map(number, options))
+    x, t = input.array, target.array
     needs = (input.requires_grad, target.requires_grad)
 
     def backward(dy):
@@ -77,7 +78,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     >>> nn.functional.mse_loss(nn.tensor([1.0, 2.0]), nn.tensor([1.0, 4.0]))
     tensor(2.)
     """
-    reduction = reduction_of(reduction, size_average, reduce)
+    reduction = reduction_of("mse_loss", reduction, size_average, reduce)
     if weight is not None:
         return _weighted_loss("mse_loss", mse_loss(input, target, reduction="none"), weight, reduction)
     pair = kernels.mse_loss, kernels.mse_loss_backward
@@ -86,7 +87,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
 
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """The absolute difference; arguments as for `mse_loss`."""
-    reduction = reduction_of(reduction, size_average, reduce)
+    reduction = reduction_of("l1_loss", reduction, size_average, reduce)
     if weight is not None:
         return _weighted_loss("l1_loss", l1_loss(input, target, reduction="none"), weight, reduction)
     pair = kernels.l1_loss, kernels.l1_loss_backward
@@ -110,8 +111,9 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
 
     Reference: Girshick, "Fast R-CNN" (2015), equation 3.
     """
-    reduction = reduction_of(reduction, size_average, reduce)
+    reduction = reduction_of("smooth_l1_loss", reduction, size_average, reduce)
     pair = kernels.smooth_l1_loss, kernels.smooth_l1_loss_backward
+    beta = scalar_of("smooth_l1_loss", "beta", beta)
     return _pair_loss("smooth_l1_loss", *pair, composed.smooth_absolute, input, target, reduction, beta)
 
 
@@ -132,6 +134,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     TypeError, ValueError
         As `mse_loss`, or `delta` is not positive.
     """
+    delta = scalar_of("huber_loss", "delta", delta)
     if weight is not None:
         losses = huber_loss(input, target, "none", delta)
         return reduced("huber_loss", losses * _same_size("huber_loss", losses, weight), reduction)

@@ -1,7 +1,9 @@
 """Patches (im2col and col2im), interpolation, and pixel shuffling."""
 
 import kernels
-from nn.functional.arguments import checked, number
+from nn.functional.arguments import checked
+from nn.operations.arguments import bool_of
+from nn.storage import Tensor
 from nn.tape import record_linear
 
 __all__ = ["channel_shuffle", "fold", "interpolate", "native_channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
@@ -101,7 +103,13 @@ def interpolate(
     TypeError, ValueError
         Invalid dtypes, shapes or options.
     """
-    options = size, number(scale_factor), mode, align_corners, recompute_scale_factor, antialias
+    for argument, flag in (("align_corners", align_corners), ("recompute_scale_factor", recompute_scale_factor)):
+        if flag is not None:
+            bool_of("interpolate", argument, flag)
+    if antialias is not False:
+        bool_of("interpolate", "antialias", antialias)
+    scale_factor = scale_factor.item() if isinstance(scale_factor, Tensor) else scale_factor
+    options = size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
     shape = checked("interpolate", input).array.shape
 
     def forward(x):

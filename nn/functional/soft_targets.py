@@ -4,7 +4,7 @@ The functions of these names in `nn.functional.loss` compute everything else by 
 """
 
 from nn.functional.activation import logsigmoid
-from nn.functional.arguments import constant
+from nn.functional.arguments import weights_of
 from nn.functional.reduction import common_shape, reduced
 from nn.grad_mode import is_grad_enabled
 from nn.operations.arguments import as_tensor
@@ -28,7 +28,7 @@ def cross_entropy(input, target, weight, ignore_index, reduction, label_smoothin
     target = target * (1 - label_smoothing) + label_smoothing / input.shape[dim]
     losses = target * log_softmax(input, dim)
     if weight is not None:
-        losses = losses * as_tensor(constant("cross_entropy", weight)).reshape(-1, *(1,) * max(input.ndim - 2, 0))
+        losses = losses * as_tensor(weights_of("cross_entropy", weight)).reshape(-1, *(1,) * max(input.ndim - 2, 0))
     losses = -losses.sum(dim)
     if reduction == "mean" and input.ndim > 1:
         return losses.sum() / losses.array.size
@@ -49,7 +49,7 @@ def kl_div(input, target, reduction, log_target):
 
 
 def _weighted(name, losses, weight, reduction):
-    return reduced(name, losses if weight is None else losses * as_tensor(constant(name, weight)), reduction)
+    return reduced(name, losses if weight is None else losses * as_tensor(weights_of(name, weight)), reduction)
 
 
 def binary_cross_entropy(input, target, weight, reduction):
@@ -63,7 +63,7 @@ def binary_cross_entropy_with_logits(input, target, weight, reduction, pos_weigh
     """The cross-entropy of sigmoid(input) and probabilities."""
     name = "binary_cross_entropy_with_logits"
     target = _of_shape(name, input, target)
-    positive = target if pos_weight is None else target * as_tensor(constant(name, pos_weight))
+    positive = target if pos_weight is None else target * as_tensor(weights_of(name, pos_weight, "pos_weight"))
     losses = -(positive * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     return _weighted(name, losses, weight, reduction)
 

@@ -6,9 +6,11 @@ import numpy as np
 
 from nn import random
 from nn.functional.activation import celu, elu, hardtanh, leaky_relu, relu, selu, softmax
-from nn.functional.arguments import checked, in_place, number
+from nn.functional.arguments import checked, in_place
+from nn.operations.arguments import bool_of, scalar_of
+from nn.operations.conversion import as_dtype
 from nn.operations.elementwise import where
-from nn.storage import wrap
+from nn.storage import Tensor, wrap
 
 __all__ = ["celu_", "elu_", "gumbel_softmax", "hardshrink", "hardtanh_", "leaky_relu_", "relu_", "rrelu", "rrelu_"]
 __all__ += ["selu_", "softmin", "softshrink", "softsign", "tanhshrink", "threshold", "threshold_"]
@@ -17,7 +19,7 @@ __all__ += ["selu_", "softmin", "softshrink", "softsign", "tanhshrink", "thresho
 def softmin(input, dim=None, _stacklevel=3, dtype=None):
     """`softmax` of the negated elements; arguments as for `softmax`."""
     input = -checked("softmin", input)
-    return softmax(input if dtype is None else input.to(dtype), dim)
+    return softmax(input if dtype is None else as_dtype("softmin", input, dtype), dim)
 
 
 def softsign(input):
@@ -32,7 +34,7 @@ def tanhshrink(input):
 
 def softshrink(input, lambd=0.5):
     """x moved towards 0 by `lambd`, and 0 where |x| is at most that, elementwise; ValueError if `lambd` is negative."""
-    lambd = number(lambd)
+    lambd = scalar_of("softshrink", "lambd", lambd)
     if lambd < 0:
         raise ValueError(f"softshrink: lambd must be at least 0, got {lambd}")
     return checked("softshrink", input) - input.clamp(-lambd, lambd)
@@ -40,12 +42,13 @@ def softshrink(input, lambd=0.5):
 
 def hardshrink(input, lambd=0.5):
     """x where |x| is above `lambd`, else 0, elementwise; `input` as for `relu`."""
-    return where(np.abs(checked("hardshrink", input).array) <= number(lambd), 0, input)
+    return where(np.abs(checked("hardshrink", input).array) <= scalar_of("hardshrink", "lambd", lambd), 0, input)
 
 
 def threshold(input, threshold, value, inplace=False):
     """x where x is above `threshold`, else `value`, elementwise; `input` and `inplace` as for `relu`."""
-    y = where(checked("threshold", input).array <= number(threshold), number(value), input)
+    threshold, value = scalar_of("threshold", "threshold", threshold), scalar_of("threshold", "value", value)
+    y = where(checked("threshold", input).array <= threshold, value, input)
     return in_place(input, y, inplace)
 
 
@@ -64,7 +67,8 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
 
     Reference: Xu et al., "Empirical Evaluation of Rectified Activations in Convolutional Network" (2015), section 2.
     """
-    lower, upper = number(lower), number(upper)
+    lower, upper = scalar_of("rrelu", "lower", lower), scalar_of("rrelu", "upper", upper)
+    training = bool_of("rrelu", "training", training)
     if lower > upper:
         raise ValueError(f"rrelu: lower must not be above upper, got {lower} and {upper}")
     if not training:
@@ -98,6 +102,8 @@ def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
     if eps != 1e-10:
         warnings.warn("gumbel_softmax: eps has no effect", stacklevel=2)
     x = checked("gumbel_softmax", logits).array
+    if not isinstance(tau, Tensor):  # which may need a gradient
+        tau = scalar_of("gumbel_softmax", "tau", tau)
     noise = -np.log(random.generator().standard_exponential(x.shape, x.dtype))
     soft = softmax((logits + noise) / tau, dim)
     if not hard:

@@ -13,6 +13,7 @@ import numpy as np
 import kernels
 from nn.functional.arguments import checked, constant, not_tensors
 from nn.grad_mode import is_grad_enabled
+from nn.operations.arguments import bool_of, int_of
 from nn.tape import record_several
 
 
@@ -70,11 +71,15 @@ RNN = _Kind("rnn", 1, 1, {}, *_single(kernels.rnn, kernels.rnn_backward))
 
 def run_layer(kind, input, states, weights, settings, checkpoint_every):
     """Run one layer and record it on the tape; returns the tensors of y and of the final states."""
-    if checkpoint_every is not None and checkpoint_every < 1:
-        raise ValueError(f"{kind.name}: checkpoint_every must be at least 1, got {checkpoint_every}")
+    if checkpoint_every is not None:
+        checkpoint_every = int_of(kind.name, "checkpoint_every", checkpoint_every)
+        if checkpoint_every < 1:
+            raise ValueError(f"{kind.name}: checkpoint_every must be at least 1, got {checkpoint_every}")
+    if settings["reverse"] is not False:
+        bool_of(kind.name, "reverse", settings["reverse"])
     x = np.asarray(checked(kind.name, input).array, order="C")  # one copy for both forward and backward
     sizes = settings["batch_sizes"]
-    settings["batch_sizes"] = constant(kind.name, sizes)
+    settings["batch_sizes"] = constant(kind.name, sizes, "batch_sizes")
     inputs, needs, initial, arrays = _prepared(kind.name, kind, input, states, weights)
     saves = any(needs) and is_grad_enabled()
     biases = ()

@@ -3,6 +3,7 @@
 import numpy as np
 
 from nn.init.filling import check_matrix, fill
+from nn.operations.arguments import int_of
 
 __all__ = ["constant_", "dirac_", "eye_", "ones_", "zeros_"]
 
@@ -94,7 +95,7 @@ def dirac_(tensor, groups=1):
     ValueError
         Another number of dimensions, or `groups` does not divide the output channels.
     """
-    shape = tensor.shape
+    shape, groups = tensor.shape, int_of("dirac_", "groups", groups)
     if len(shape) not in (3, 4, 5):
         raise ValueError(f"dirac_: needs 3, 4 or 5 dimensions, the tensor is {shape}")
     if shape[0] % groups:

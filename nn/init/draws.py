@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from nn.init.filling import fill, normal, uniform
+from nn.operations.arguments import scalar_of
 
 __all__ = ["normal_", "trunc_normal_", "uniform_"]
 
@@ -30,7 +31,8 @@ def uniform_(tensor, a=0.0, b=1.0, generator=None):
     >>> bool((abs(w.array) <= 1).all())
     True
     """
-    return fill(tensor, uniform(tensor.shape, tensor.dtype, generator) * (b - a) + a)
+    a, b = scalar_of("uniform_", "a", a), scalar_of("uniform_", "b", b)
+    return fill(tensor, uniform("uniform_", tensor.shape, tensor.dtype, generator) * (b - a) + a)
 
 
 def normal_(tensor, mean=0.0, std=1.0, generator=None):
@@ -47,7 +49,8 @@ def normal_(tensor, mean=0.0, std=1.0, generator=None):
     Tensor
         `tensor`.
     """
-    return fill(tensor, normal(tensor.shape, tensor.dtype, generator) * std + mean)
+    mean, std = scalar_of("normal_", "mean", mean), scalar_of("normal_", "std", std)
+    return fill(tensor, normal("normal_", tensor.shape, tensor.dtype, generator) * std + mean)
 
 
 def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
@@ -71,6 +74,9 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     ValueError
         `a` is above `b`.
     """
+    name = "trunc_normal_"
+    mean, std = scalar_of(name, "mean", mean), scalar_of(name, "std", std)
+    a, b = scalar_of(name, "a", a), scalar_of(name, "b", b)
     if a > b:
         raise ValueError(f"trunc_normal_: a must not be above b, got a = {a}, b = {b}")
     data = tensor.array
@@ -80,12 +86,12 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     pending = np.arange(data.size)
     while pending.size:
         if inside > 0.3:
-            values[pending] = normal(pending.size, data.dtype, generator) * std + mean
+            values[pending] = normal(name, pending.size, data.dtype, generator) * std + mean
             accepted = (values[pending] >= a) & (values[pending] <= b)
         else:
             # Few normal draws would be inside: draw uniformly, and accept with probability proportional to the density.
-            values[pending] = uniform(pending.size, data.dtype, generator) * (b - a) + a
+            values[pending] = uniform(name, pending.size, data.dtype, generator) * (b - a) + a
             density = np.exp((peak - ((values[pending] - mean) / std) ** 2) / 2)
-            accepted = uniform(pending.size, data.dtype, generator) <= density
+            accepted = uniform(name, pending.size, data.dtype, generator) <= density
         pending = pending[~accepted]
     return fill(tensor, values.reshape(data.shape))

@@ -8,6 +8,7 @@ import math
 import warnings
 
 from nn.init.draws import normal_, uniform_
+from nn.operations.arguments import scalar_of
 
 __all__ = ["calculate_gain", "kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_"]
 
@@ -43,7 +44,7 @@ def calculate_gain(nonlinearity, param=None):
         if isinstance(slope, bool) or not isinstance(slope, (int, float)):
             raise ValueError(f"calculate_gain: the slope of leaky_relu must be a number, got {param!r}")
         return math.sqrt(2 / (1 + slope**2))
-    if nonlinearity not in GAINS:
+    if not isinstance(nonlinearity, str) or nonlinearity not in GAINS:
         raise ValueError(
             f"calculate_gain: nonlinearity must be one of {sorted(GAINS)} or leaky_relu, got {nonlinearity!r}"
         )
@@ -91,7 +92,7 @@ def xavier_uniform_(tensor, gain=1.0, generator=None):
     Reference: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks" (2010),
     equation 16.
     """
-    bound = gain * math.sqrt(6 / sum(_fans(tensor)))
+    bound = scalar_of("xavier_uniform_", "gain", gain) * math.sqrt(6 / sum(_fans(tensor)))
     return uniform_(tensor, -bound, bound, generator)
 
 
@@ -117,12 +118,13 @@ def xavier_normal_(tensor, gain=1.0, generator=None):
 
     Reference: Glorot and Bengio (2010), equation 12.
     """
+    gain = scalar_of("xavier_normal_", "gain", gain)
     return normal_(tensor, 0, gain * math.sqrt(2 / sum(_fans(tensor))), generator)
 
 
-def _kaiming_std(tensor, a, mode, nonlinearity):
+def _kaiming_std(name, tensor, a, mode, nonlinearity):
     if mode not in ("fan_in", "fan_out"):
-        raise ValueError(f"mode must be 'fan_in' or 'fan_out', got {mode!r}")
+        raise ValueError(f"{name}: mode must be 'fan_in' or 'fan_out', got {mode!r}")
     fan_in, fan_out = _fans(tensor)
     return calculate_gain(nonlinearity, a) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
 
@@ -163,7 +165,7 @@ def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", gene
     """
     if _is_empty(tensor):
         return tensor
-    bound = math.sqrt(3) * _kaiming_std(tensor, a, mode, nonlinearity)
+    bound = math.sqrt(3) * _kaiming_std("kaiming_uniform_", tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, generator)
 
 
@@ -189,4 +191,4 @@ def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", gener
     """
     if _is_empty(tensor):
         return tensor
-    return normal_(tensor, 0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
+    return normal_(tensor, 0, _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity), generator)

@@ -10,14 +10,14 @@ def fill(tensor, values):
     return tensor
 
 
-def normal(shape, dtype, generator):
+def normal(name, shape, dtype, generator):
     """Standard normal numbers."""
-    return (generator or random.generator()).standard_normal(shape, dtype=dtype)
+    return random.drawer(name, generator).standard_normal(shape, dtype=dtype)
 
 
-def uniform(shape, dtype, generator):
+def uniform(name, shape, dtype, generator):
     """Uniform numbers on [0, 1)."""
-    return (generator or random.generator()).random(shape, dtype=dtype)
+    return random.drawer(name, generator).random(shape, dtype=dtype)
 
 
 def check_matrix(name, tensor):

@@ -7,6 +7,7 @@ import numpy as np
 from nn import random
 from nn.init.draws import normal_
 from nn.init.filling import check_matrix, fill, normal
+from nn.operations.arguments import scalar_of
 
 __all__ = ["orthogonal_", "sparse_"]
 
@@ -39,8 +40,8 @@ def orthogonal_(tensor, gain=1, generator=None):
         raise ValueError(f"orthogonal_: needs at least 2 dimensions, the tensor is {shape}")
     if 0 in shape:
         return tensor
-    rows, columns = shape[0], math.prod(shape[1:])
-    q, r = np.linalg.qr(normal((max(rows, columns), min(rows, columns)), np.float64, generator))
+    rows, columns, gain = shape[0], math.prod(shape[1:]), scalar_of("orthogonal_", "gain", gain)
+    q, r = np.linalg.qr(normal("orthogonal_", (max(rows, columns), min(rows, columns)), np.float64, generator))
     q *= np.sign(np.diag(r))  # without this, q would not be uniformly distributed (Mezzadri 2007)
     return fill(tensor, gain * (q if rows >= columns else q.T).reshape(shape))
 
@@ -71,7 +72,7 @@ def sparse_(tensor, sparsity, std=0.01, generator=None):
     """
     check_matrix("sparse_", tensor)
     rows, columns = tensor.shape
-    normal_(tensor, 0, std, generator)
-    order = (generator or random.generator()).permuted(np.tile(np.arange(rows), (columns, 1)), axis=1)
+    normal_(tensor, 0, scalar_of("sparse_", "std", std), generator)
+    order = random.drawer("sparse_", generator).permuted(np.tile(np.arange(rows), (columns, 1)), axis=1)
     tensor.array[order[:, : math.ceil(sparsity * rows)].T, np.arange(columns)] = 0
     return tensor

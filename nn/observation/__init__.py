@@ -6,9 +6,11 @@ from nn.observation.landscape import loss_along_line, loss_on_plane, random_dire
 from nn.observation.log import Log
 from nn.observation.parameters import flatten, unflatten
 from nn.observation.recorder import observe
+from nn.observation.summary import Summary, summary
 
 __all__ = [
     "Log",
+    "Summary",
     "flatten",
     "gradcheck",
     "gradgradcheck",
@@ -19,6 +21,7 @@ __all__ = [
     "per_example_gradients",
     "random_directions",
     "sharpness",
+    "summary",
     "top_eigenvalues",
     "unflatten",
 ]

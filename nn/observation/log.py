@@ -1,5 +1,6 @@
 """The log of observations: one row for each sampled step, read as arrays."""
 
+import csv
 import math
 
 import numpy as np
@@ -28,6 +29,19 @@ class Log:
         self._watch = watch
         self._step = 0  # the step that began last
         self._sample_next = False  # whether the next step is sampled whatever its number
+
+    def __repr__(self):
+        steps = (
+            f"steps {self.steps[0]} to {self.steps[-1]}, {len(self.steps)} of them sampled"
+            if self.steps
+            else "no steps"
+        )
+        parts = [steps, f"{len(self.layers)} layers", f"{len(self.parameters)} parameters"]
+        parts += [f"{name} {values[-1]:.4g}" for name, (_, values) in self._scalars.items()]
+        if self.nonfinite:
+            step, name, kind = self.nonfinite[0]
+            parts.append(f"not finite from step {step} on ({kind} {name})")
+        return f"Log({', '.join(parts)})"
 
     def record(self, **scalars):
         """Record scalars of the current step: that of the last forward call.
@@ -125,6 +139,28 @@ class Log:
         parameters = {name.replace("_", " "): values[-1] for name, values in weights.items()}
         tables = [_table("layer", self.layers, layers), _table("parameter", self.parameters, parameters)]
         return "\n\n".join([f"step {self.steps[-1]}", *tables])
+
+    def to_csv(self, path):
+        """Write everything but histograms and quantiles to a CSV file, a number a line.
+
+        Parameters
+        ----------
+        path : path
+            Overwritten. The columns are ``step``, ``kind`` ("activations", "gradients", "weights" or "scalars"),
+            ``name`` (of the layer, parameter or scalar), ``statistic`` (empty for scalars) and ``value``.
+        """
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("step", "kind", "name", "statistic", "value"))
+            for kind in self._rows:
+                names = self.parameters if kind == "weights" else self.layers
+                for statistic, values in self._read(kind).items():
+                    if statistic not in ("histogram", "quantiles"):
+                        for step, row in zip(self.steps, values.tolist(), strict=True):
+                            lines = zip(names, row, strict=True)
+                            writer.writerows((step, kind, name, statistic, value) for name, value in lines)
+            for name, (steps, values) in self._scalars.items():
+                writer.writerows((step, "scalars", name, "", value) for step, value in zip(steps, values, strict=True))
 
     def to_dict(self):
         """Everything as lists, numbers and strings, for JSON."""

@@ -7,6 +7,7 @@ from nn.operations import (
     conversion,
     counting,
     creation,
+    creation_like,
     deviations,
     elementwise,
     elementwise_functions,
@@ -34,6 +35,7 @@ from nn.operations.comparison import *
 from nn.operations.conversion import *
 from nn.operations.counting import *
 from nn.operations.creation import *
+from nn.operations.creation_like import *
 from nn.operations.deviations import *
 from nn.operations.einsum import einsum
 from nn.operations.elementwise import *
@@ -63,6 +65,7 @@ __all__ += comparison.__all__
 __all__ += conversion.__all__
 __all__ += counting.__all__
 __all__ += creation.__all__
+__all__ += creation_like.__all__
 __all__ += deviations.__all__
 __all__ += elementwise.__all__
 __all__ += elementwise_functions.__all__

@@ -198,6 +198,47 @@ def mask_of(name, argument, mask):
     return array
 
 
+def scalar_of(name, argument, value):
+    """A number, Python's or NumPy's, or that of a tensor of one element; TypeError for anything else."""
+    if type(value) is float or type(value) is int:
+        return value
+    if isinstance(value, Tensor) and value.array.size == 1:
+        return value.item()
+    if not isinstance(value, NUMBERS) or isinstance(value, np.flexible):
+        raise TypeError(f"{name}: {argument} must be a number, got {type(value).__name__}")
+    return value
+
+
+def numbers_of(name, argument, value):
+    """The array of a tensor, or of numbers that NumPy converts to one; TypeError for anything else."""
+    try:
+        return as_array(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: {argument} must be a Tensor or numbers, got {type(value).__name__}") from None
+
+
+def int_of(name, argument, value):
+    """An int, also of a tensor of one; TypeError for anything else."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: {argument} must be an int, got {type(value).__name__}") from None
+
+
+def bool_of(name, argument, value):
+    """A flag; TypeError unless it is a bool, as words and lists are true whatever they say."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: {argument} must be a bool, got {type(value).__name__}")
+    return bool(value)
+
+
+def word_of(name, argument, value, words):
+    """One of several words; ValueError for anything else."""
+    if not (isinstance(value, str) and value in words):
+        raise ValueError(f"{name}: {argument} must be one of {', '.join(words)}, got {value!r}")
+    return value
+
+
 def number_of(name, value, dtype):
     """A number as an array of the given dtype, rounded if necessary; ValueError if it is out of range."""
     if not isinstance(value, NUMBERS):

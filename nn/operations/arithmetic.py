@@ -15,10 +15,11 @@ from nn.operations.arguments import (
     mismatch,
     operands,
     record_binary,
+    scalar_of,
     scaled,
     sum_to,
 )
-from nn.storage import wrap
+from nn.storage import Tensor, wrap
 from nn.tape import ieee, record, record_linear
 
 __all__ = ["abs", "add", "div", "floor_divide", "fmod", "matmul", "maximum", "minimum", "mul", "neg", "remainder"]
@@ -28,7 +29,7 @@ __all__ += ["sub"]
 @ieee
 def add(input, other, *, alpha=1):
     """The sum, element by element, of one and `alpha` times the other; tensors and numbers broadcast."""
-    other = other if alpha == 1 else _times(other, alpha)
+    other = other if alpha == 1 else times("add", "alpha", other, alpha, input)
     a, b, x, y = operands("add", input, other)
     try:
         z = x + y
@@ -37,15 +38,23 @@ def add(input, other, *, alpha=1):
     return record_binary("add", z, a, b, lambda dy: dy, lambda dy: dy)
 
 
-def _times(other, alpha):
-    """An operand, a tensor or a number, times a number."""
-    return other * alpha if isinstance(other, NUMBERS) else mul(as_tensor(other), alpha)
+def times(name, argument, other, factor, *others):
+    """An operand, a tensor or a number, times a number; TypeError for a fraction where all operands are integers."""
+    factor = factor if isinstance(factor, Tensor) else scalar_of(name, argument, factor)
+    if isinstance(factor, (float, np.floating)) and not any(map(_has_fractions, (other, *others))):
+        raise TypeError(f"{name}: {argument} must be an int for integers, got {factor}")
+    return other * factor if isinstance(other, NUMBERS) else mul(as_tensor(other), factor)
+
+
+def _has_fractions(value):
+    """Whether an operand, a tensor, an array or a number, is floating point."""
+    return isinstance(value, float) or getattr(getattr(value, "array", value), "dtype", np.dtype(int)).kind == "f"
 
 
 @ieee
 def sub(input, other, *, alpha=1):
     """The difference, element by element, of one and `alpha` times the other; tensors and numbers broadcast."""
-    other = other if alpha == 1 else _times(other, alpha)
+    other = other if alpha == 1 else times("sub", "alpha", other, alpha, input)
     a, b, x, y = operands("sub", input, other)
     if x.dtype.kind == "b":
         raise TypeError("sub: bools have no difference; use != or long()")

@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from nn.operations.arguments import NUMBERS, applied, array_of, match, mismatch, numpy_names
+from nn.operations.arguments import (
+    NUMBERS,
+    applied,
+    array_of,
+    bool_of,
+    match,
+    mismatch,
+    numpy_names,
+    scalar_of,
+)
 from nn.operations.reductions import check_keepdim, reduced
 from nn.storage import Tensor, wrap
 from nn.tape import ieee
@@ -104,17 +113,23 @@ def equal(input, other):
 
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether each element differs from the other's by at most ``atol + rtol * abs(other)``."""
-    x, y = array_of("isclose", input), array_of("isclose", other, "other")
+    return wrap(_isclose("isclose", input, other, rtol, atol, equal_nan))
+
+
+def _isclose(name, input, other, rtol, atol, equal_nan):
+    x, y = array_of(name, input), array_of(name, other, "other")
+    rtol, atol = scalar_of(name, "rtol", rtol), scalar_of(name, "atol", atol)
     if not (rtol >= 0 and atol >= 0):
-        raise ValueError(f"isclose: rtol and atol must not be negative, got {rtol} and {atol}")
+        raise ValueError(f"{name}: rtol and atol must not be negative, got {rtol} and {atol}")
+    equal_nan = bool_of(name, "equal_nan", equal_nan)
     if x.dtype != y.dtype:
-        raise TypeError(f"isclose: dtypes differ: a is {x.dtype}, b is {y.dtype}")
-    return wrap(np.asarray(applied("isclose", lambda x, y: np.isclose(x, y, rtol, atol, equal_nan), x, y)))
+        raise TypeError(f"{name}: dtypes differ: a is {x.dtype}, b is {y.dtype}")
+    return np.asarray(applied(name, lambda x, y: np.isclose(x, y, rtol, atol, equal_nan), x, y))
 
 
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether all elements are close in the sense of `isclose`: True or False."""
-    return isclose(input, other, rtol, atol, equal_nan).array.all().item()
+    return _isclose("allclose", input, other, rtol, atol, equal_nan).all().item()
 
 
 def isnan(input):

@@ -4,9 +4,9 @@ import numpy as np
 
 from nn import dtypes
 from nn.device import require_cpu
-from nn.dtypes import cast
-from nn.operations.arguments import array_of, target_of
-from nn.operations.layout import contiguous_format, preserve_format
+from nn.dtypes import cast, checked
+from nn.operations.arguments import array_of, bool_of, target_of
+from nn.operations.layout import check_format, contiguous_format, preserve_format
 from nn.storage import wrap
 from nn.tape import record, record_linear
 
@@ -47,6 +47,10 @@ def to(input, *args, device=None, dtype=None, non_blocking=False, copy=False, me
     elif args or device is not None or dtype is not None:
         dtype, positional = target_of("to", args, device, dtype)
         copy = copy or positional
+    if copy is not False or non_blocking is not False or memory_format is not preserve_format:
+        check_format("to", memory_format)
+        bool_of("to", "non_blocking", non_blocking)
+        copy = bool_of("to", "copy", copy)
     old = input.array.dtype
     if dtype is None or old == dtype:
         return clone(input) if copy else input
@@ -56,8 +60,14 @@ def to(input, *args, device=None, dtype=None, non_blocking=False, copy=False, me
     return record_linear("to", lambda x: cast(x, dtype), lambda dy: cast(dy, old), input)
 
 
+def as_dtype(name, input, dtype):
+    """The values in the dtype that was given to a function; TypeError if that is none of a tensor."""
+    return to(input, checked(name, dtype))
+
+
 def type(input, dtype=None, non_blocking=False):
     """The name of the tensor's type in PyTorch, as "torch.FloatTensor"; with a dtype or such a name, as `to`."""
+    bool_of("type", "non_blocking", non_blocking)
     if dtype is None:
         return f"torch.{next(name for name, d in TYPES.items() if d == input.array.dtype)}"
     if isinstance(dtype, str):
@@ -75,6 +85,8 @@ def type_as(input, other):
 
 def cpu(input, memory_format=preserve_format):
     """The tensor itself: all tensors are on the CPU."""
+    if memory_format is not preserve_format:
+        check_format("cpu", memory_format)
     return input
 
 
@@ -90,11 +102,15 @@ def pin_memory(input):
 
 def clone(input, *, memory_format=preserve_format):
     """A copy; its gradient is passed to the original. `memory_format` changes nothing."""
+    if memory_format is not preserve_format:
+        check_format("clone", memory_format)
     return record("clone", array_of("clone", input).copy(), (input,), _same, derivative=_same)
 
 
 def contiguous(input, memory_format=contiguous_format):
     """The tensor itself if its elements lie in memory in their order, else a copy for which they do."""
+    if memory_format is not contiguous_format:
+        check_format("contiguous", memory_format)
     x = input.array
     if x.flags.c_contiguous:
         return input
@@ -122,12 +138,12 @@ def detach_(input):
 
 def float(input, memory_format=preserve_format):
     """The values as float32."""
-    return to(input, dtypes.float32)
+    return to(input, dtypes.float32, memory_format=memory_format)
 
 
 def double(input, memory_format=preserve_format):
     """The values as float64."""
-    return to(input, dtypes.float64)
+    return to(input, dtypes.float64, memory_format=memory_format)
 
 
 def half(input, memory_format=preserve_format):
@@ -142,29 +158,29 @@ def bfloat16(input, memory_format=preserve_format):
 
 def long(input, memory_format=preserve_format):
     """The values as int64."""
-    return to(input, dtypes.int64)
+    return to(input, dtypes.int64, memory_format=memory_format)
 
 
 def int(input, memory_format=preserve_format):
     """The values as int32."""
-    return to(input, dtypes.int32)
+    return to(input, dtypes.int32, memory_format=memory_format)
 
 
 def short(input, memory_format=preserve_format):
     """The values as int16."""
-    return to(input, dtypes.int16)
+    return to(input, dtypes.int16, memory_format=memory_format)
 
 
 def char(input, memory_format=preserve_format):
     """The values as int8."""
-    return to(input, dtypes.int8)
+    return to(input, dtypes.int8, memory_format=memory_format)
 
 
 def byte(input, memory_format=preserve_format):
     """The values as uint8."""
-    return to(input, dtypes.uint8)
+    return to(input, dtypes.uint8, memory_format=memory_format)
 
 
 def bool(input, memory_format=preserve_format):
     """Whether the values differ from zero."""
-    return to(input, dtypes.bool)
+    return to(input, dtypes.bool, memory_format=memory_format)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nn.operations.arguments import array_of, floating
+from nn.operations.arguments import array_of, bool_of, floating, int_of, scalar_of
 from nn.storage import wrap
 
 __all__ = ["argwhere", "bincount", "histc", "nonzero"]
@@ -11,7 +11,7 @@ __all__ = ["argwhere", "bincount", "histc", "nonzero"]
 def nonzero(input, *, as_tuple=False):
     """The indices of the elements that are not 0: rows of a matrix, or a tuple of a vector for each dimension."""
     x = array_of("nonzero", input)
-    if as_tuple:
+    if bool_of("nonzero", "as_tuple", as_tuple):
         return tuple(map(wrap, np.nonzero(np.atleast_1d(x))))
     return wrap(np.argwhere(x))
 
@@ -42,6 +42,9 @@ def bincount(input, weights=None, minlength=0):
         raise TypeError(f"bincount: needs integers, got {x.dtype}")
     if x.ndim != 1 or (x.size and x.min() < 0):
         raise ValueError(f"bincount: needs a vector of numbers from 0 on, got shape {x.shape}")
+    minlength = int_of("bincount", "minlength", minlength)
+    if minlength < 0:
+        raise ValueError(f"bincount: minlength must not be negative, got {minlength}")
     if weights is None:
         return wrap(np.bincount(x, minlength=minlength))
     w = array_of("bincount", weights, "weights")
@@ -61,10 +64,10 @@ def histc(input, bins=100, min=0, max=0):
     ValueError
         `bins` is below 1, or the bounds are not finite or not in order.
     """
-    x = floating("histc", input)
+    x, bins = floating("histc", input), int_of("histc", "bins", bins)
     if bins < 1:
         raise ValueError(f"histc: bins must be at least 1, got {bins}")
-    low, high = min, max
+    low, high = scalar_of("histc", "min", min), scalar_of("histc", "max", max)
     if low == high and x.size:
         low, high = float(x.min()), float(x.max())
     if low == high:

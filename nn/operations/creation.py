@@ -11,14 +11,14 @@ import numpy as np
 
 from nn.device import require_cpu
 from nn.dtypes import checked, get_default_dtype
-from nn.operations.arguments import NUMBERS, array_of, as_array, sizes_of
+from nn.operations.arguments import NUMBERS, array_of, as_array, bool_of, scalar_of, sizes_of, word_of
 from nn.operations.conversion import to
 from nn.operations.in_place import become
-from nn.operations.layout import contiguous_format, preserve_format, strided
+from nn.operations.layout import check_format, contiguous_format, preserve_format, strided
 from nn.storage import Tensor, wrap
 
-__all__ = ["arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_dlpack", "from_numpy", "full"]
-__all__ += ["full_like", "linspace", "logspace", "ones", "ones_like", "tensor", "zeros", "zeros_like"]
+__all__ = ["arange", "as_tensor", "asarray", "empty", "eye", "from_dlpack", "from_numpy", "full", "linspace"]
+__all__ += ["logspace", "ones", "tensor", "zeros"]
 
 
 def dtype_of(name, dtype):
@@ -26,13 +26,30 @@ def dtype_of(name, dtype):
     return get_default_dtype() if dtype is None else checked(name, dtype)
 
 
-def made(array, out=None, device=None, requires_grad=False):
+def made(
+    name,
+    array,
+    out=None,
+    device=None,
+    requires_grad=False,
+    layout=strided,
+    pin_memory=False,
+    memory_format=preserve_format,
+):
     """What a creation function returns."""
     require_cpu(device)
+    if requires_grad is not False:
+        requires_grad = bool_of(name, "requires_grad", requires_grad)
+    if layout is not None and layout is not strided:
+        word_of(name, "layout", layout, (strided,))
+    if pin_memory is not False:
+        bool_of(name, "pin_memory", pin_memory)
+    if memory_format is not preserve_format:
+        check_format(name, memory_format)
     if out is None:
         return Tensor(array, requires_grad=requires_grad)
-    if out.array.shape != array.shape:
-        raise ValueError(f"out: the result is {array.shape}, out is {out.array.shape}")
+    if array_of(name, out, "out").shape != array.shape:
+        raise ValueError(f"{name}: the result is {array.shape}, out is {out.array.shape}")
     return become(out, to(wrap(array), out.array.dtype))
 
 
@@ -53,14 +70,6 @@ def size_of(name, sizes, size=None):
     return found
 
 
-def scalar_of(name, argument, value):
-    """A Python or NumPy number, or that of a tensor; TypeError for anything else."""
-    value = value.item() if isinstance(value, Tensor) else value
-    if not isinstance(value, NUMBERS):
-        raise TypeError(f"{name}: {argument} must be a number, got {type(value).__name__}")
-    return value
-
-
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """A tensor with a copy of `data`.
 
@@ -71,21 +80,26 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         By default that of `data`; the default dtype for Python's floats.
     requires_grad : bool, default False
     """
-    return made(as_array(data, dtype).copy(), None, device, requires_grad)
+    dtype = None if dtype is None else checked("tensor", dtype)
+    return made("tensor", as_array(data, dtype).copy(), None, device, requires_grad, pin_memory=pin_memory)
 
 
 def as_tensor(data, *, dtype=None, device=None):
     """The tensor itself, or a tensor on the memory of an array, where the dtype allows; else a tensor with a copy."""
     require_cpu(device)
     if isinstance(data, Tensor):
-        return data if dtype is None else to(data, dtype=dtype)
-    return Tensor(as_array(data, dtype))
+        return data if dtype is None else to(data, checked("as_tensor", dtype))
+    return Tensor(as_array(data, None if dtype is None else checked("as_tensor", dtype)))
 
 
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     """As `as_tensor`, or with `copy` as `tensor`."""
+    dtype = None if dtype is None else checked("asarray", dtype)
+    copy = copy is not None and bool_of("asarray", "copy", copy)
     result = tensor(obj, dtype=dtype, device=device) if copy else as_tensor(obj, dtype=dtype, device=device)
-    return result.requires_grad_() if requires_grad else result
+    if requires_grad is None or not bool_of("asarray", "requires_grad", requires_grad):
+        return result
+    return result.requires_grad_()
 
 
 def from_numpy(ndarray):
@@ -101,17 +115,33 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
     if not hasattr(ext_tensor, "__dlpack__"):
         raise TypeError(f"from_dlpack: expected an object that speaks DLPack, got {type(ext_tensor).__name__}")
     array = np.from_dlpack(ext_tensor)
-    return Tensor(array.copy() if copy else array)
+    return Tensor(array.copy() if copy is not None and bool_of("from_dlpack", "copy", copy) else array)
 
 
 def zeros(*sizes, size=None, out=None, dtype=None, layout=strided, device=None, pin_memory=False, requires_grad=False):
     """A tensor of zeros."""
-    return made(np.zeros(size_of("zeros", sizes, size), dtype_of("zeros", dtype)), out, device, requires_grad)
+    return made(
+        "zeros",
+        np.zeros(size_of("zeros", sizes, size), dtype_of("zeros", dtype)),
+        out,
+        device,
+        requires_grad,
+        layout,
+        pin_memory,
+    )
 
 
 def ones(*sizes, size=None, out=None, dtype=None, layout=strided, device=None, pin_memory=False, requires_grad=False):
     """A tensor of ones."""
-    return made(np.ones(size_of("ones", sizes, size), dtype_of("ones", dtype)), out, device, requires_grad)
+    return made(
+        "ones",
+        np.ones(size_of("ones", sizes, size), dtype_of("ones", dtype)),
+        out,
+        device,
+        requires_grad,
+        layout,
+        pin_memory,
+    )
 
 
 def empty(
@@ -126,16 +156,33 @@ def empty(
     memory_format=contiguous_format,
 ):
     """A tensor whose elements are whatever the memory held."""
-    return made(np.empty(size_of("empty", sizes, size), dtype_of("empty", dtype)), out, device, requires_grad)
+    return made(
+        "empty",
+        np.empty(size_of("empty", sizes, size), dtype_of("empty", dtype)),
+        out,
+        device,
+        requires_grad,
+        layout,
+        pin_memory,
+        memory_format,
+    )
 
 
 def full(size, fill_value, *, out=None, dtype=None, layout=strided, device=None, requires_grad=False, pin_memory=False):
     """A tensor filled with one number, whose kind is the dtype's unless one is given."""
     dtype = None if dtype is None else checked("full", dtype)
-    return made(np.full(size_of("full", (size,)), _value_of("full", fill_value, dtype)), out, device, requires_grad)
+    return made(
+        "full",
+        np.full(size_of("full", (size,)), value_of("full", fill_value, dtype)),
+        out,
+        device,
+        requires_grad,
+        layout,
+        pin_memory,
+    )
 
 
-def _value_of(name, value, dtype):
+def value_of(name, value, dtype):
     """The one number to fill with, an array."""
     if not isinstance(value, (*NUMBERS, np.ndarray, Tensor)):
         raise TypeError(f"{name}: fill_value must be a number, got {type(value).__name__}")
@@ -143,102 +190,6 @@ def _value_of(name, value, dtype):
     if array.ndim:
         raise ValueError(f"{name}: fill_value must be one number, got shape {array.shape}")
     return array
-
-
-def _like(name, input, dtype):
-    x = array_of(name, input)
-    return x.shape, x.dtype if dtype is None else checked(name, dtype)
-
-
-def zeros_like(
-    input,
-    *,
-    dtype=None,
-    layout=None,
-    device=None,
-    pin_memory=False,
-    requires_grad=False,
-    memory_format=preserve_format,
-):
-    """Zeros in the shape and dtype of another tensor."""
-    return made(np.zeros(*_like("zeros_like", input, dtype)), None, device, requires_grad)
-
-
-def ones_like(
-    input,
-    *,
-    dtype=None,
-    layout=None,
-    device=None,
-    pin_memory=False,
-    requires_grad=False,
-    memory_format=preserve_format,
-):
-    """Ones in the shape and dtype of another tensor."""
-    return made(np.ones(*_like("ones_like", input, dtype)), None, device, requires_grad)
-
-
-def empty_like(
-    input,
-    *,
-    dtype=None,
-    layout=None,
-    device=None,
-    pin_memory=False,
-    requires_grad=False,
-    memory_format=preserve_format,
-):
-    """A tensor of the shape and dtype of another one, whose elements are whatever the memory held."""
-    return made(np.empty(*_like("empty_like", input, dtype)), None, device, requires_grad)
-
-
-def full_like(
-    input,
-    fill_value,
-    *,
-    dtype=None,
-    layout=strided,
-    device=None,
-    pin_memory=False,
-    requires_grad=False,
-    memory_format=preserve_format,
-):
-    """One number in the shape and dtype of another tensor."""
-    shape, dtype = _like("full_like", input, dtype)
-    return made(np.full(shape, _value_of("full_like", fill_value, dtype)), None, device, requires_grad)
-
-
-def new_zeros(input, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=strided, pin_memory=False):
-    """Zeros in the dtype of this tensor."""
-    dtype = input.array.dtype if dtype is None else checked("new_zeros", dtype)
-    return made(np.zeros(size_of("new_zeros", sizes, size), dtype), None, device, requires_grad)
-
-
-def new_ones(input, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=strided, pin_memory=False):
-    """Ones in the dtype of this tensor."""
-    dtype = input.array.dtype if dtype is None else checked("new_ones", dtype)
-    return made(np.ones(size_of("new_ones", sizes, size), dtype), None, device, requires_grad)
-
-
-def new_empty(input, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=strided, pin_memory=False):
-    """A tensor in the dtype of this one, whose elements are whatever the memory held."""
-    dtype = input.array.dtype if dtype is None else checked("new_empty", dtype)
-    return made(np.empty(size_of("new_empty", sizes, size), dtype), None, device, requires_grad)
-
-
-def new_full(
-    input, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=strided, pin_memory=False
-):
-    """One number in the dtype of this tensor."""
-    dtype = input.array.dtype if dtype is None else checked("new_full", dtype)
-    return made(
-        np.full(size_of("new_full", (size,)), _value_of("new_full", fill_value, dtype)), None, device, requires_grad
-    )
-
-
-def new_tensor(input, data, *, dtype=None, device=None, requires_grad=False, layout=strided, pin_memory=False):
-    """A tensor with a copy of `data`, in the dtype of this tensor unless one is given."""
-    return tensor(data, dtype=input.array.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
 
 
 def arange(
@@ -264,10 +215,12 @@ def arange(
     start, end, step = (
         scalar_of("arange", argument, v) for argument, v in (("start", start), ("end", end), ("step", step))
     )
-    if step == 0:
-        raise ValueError("arange: step must not be 0")
     if not all(map(math.isfinite, (start, end, step))):
         raise ValueError(f"arange: bounds and step must be finite, got {start}, {end} and {step}")
+    if dtype is not None and dtype_of("arange", dtype).kind in "iu":  # of integers, so are bounds and step
+        start, end, step = int(start), int(end), int(step)
+    if step == 0:
+        raise ValueError("arange: step must not be 0")
     if not (start <= end if step > 0 else start >= end):
         raise ValueError(f"arange: a step of {step} does not lead from {start} to {end}")
     whole = not any(isinstance(v, (float, np.floating)) for v in (start, end, step))
@@ -276,7 +229,7 @@ def arange(
         numbers = np.arange(start, end, step)
     else:  # in float64, each from its index
         numbers = start + np.arange(math.ceil((end - start) / step)) * np.float64(step)
-    return made(numbers.astype(dtype, copy=False), out, device, requires_grad)
+    return made("arange", numbers.astype(dtype, copy=False), out, device, requires_grad, layout, pin_memory)
 
 
 def linspace(
@@ -284,7 +237,15 @@ def linspace(
 ):
     """`steps` numbers at equal distances from `start` to `end`, both included."""
     dtype = dtype_of("linspace", dtype)
-    return made(_equidistant("linspace", start, end, steps, dtype).astype(dtype), out, device, requires_grad)
+    return made(
+        "linspace",
+        _equidistant("linspace", start, end, steps, dtype).astype(dtype),
+        out,
+        device,
+        requires_grad,
+        layout,
+        pin_memory,
+    )
 
 
 def _equidistant(name, start, end, steps, dtype):
@@ -315,11 +276,17 @@ def logspace(
     """`steps` powers of `base` whose exponents are at equal distances from `start` to `end`, both included."""
     dtype = dtype_of("logspace", dtype)
     powers = np.power(float(scalar_of("logspace", "base", base)), _equidistant("logspace", start, end, steps, dtype))
-    return made(powers.astype(dtype), out, device, requires_grad)
+    return made("logspace", powers.astype(dtype), out, device, requires_grad, layout, pin_memory)
 
 
 def eye(n, m=None, *, out=None, dtype=None, layout=strided, device=None, pin_memory=False, requires_grad=False):
     """A matrix of `n` rows and `m` (or `n`) columns with ones on its diagonal and zeros elsewhere."""
     return made(
-        np.eye(*size_of("eye", (n, n if m is None else m)), dtype=dtype_of("eye", dtype)), out, device, requires_grad
+        "eye",
+        np.eye(*size_of("eye", (n, n if m is None else m)), dtype=dtype_of("eye", dtype)),
+        out,
+        device,
+        requires_grad,
+        layout,
+        pin_memory,
     )

@@ -3,7 +3,7 @@
 import numpy as np
 
 import kernels
-from nn.operations.arguments import axis_of, floating, numpy_names
+from nn.operations.arguments import axis_of, floating, numpy_names, scalar_of
 from nn.operations.arithmetic import div, mul, reshaped, sub
 from nn.operations.elementwise import where
 from nn.operations.reductions import check_keepdim, mean
@@ -28,7 +28,7 @@ def _corrected(name, dim, unbiased, keepdim, correction):
 def _deviation(name, tensor, dim, correction):
     """The differences from the mean, the reduced dimensions as a tuple, and the number to divide by."""
     x = floating(name, tensor)
-    correction = 1 if correction is None else correction
+    correction = 1 if correction is None else scalar_of(name, "correction", correction)
     dims = () if dim is None else tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
     dims = tuple(axis_of(name, d, x.ndim) for d in dims)
     if not dims or not x.ndim:

@@ -4,6 +4,7 @@ import numpy as np
 
 import kernels
 from nn.operations.arguments import (
+    NUMBERS,
     applied,
     array_of,
     as_array,
@@ -159,6 +160,9 @@ def clamp(input, min=None, max=None):
     x = array_of("clamp", input)
     low, high = (bound.array if isinstance(bound, Tensor) else bound for bound in (min, max))
     if x.dtype.kind != "f" or not {type(low), type(high)} <= PLAIN_BOUNDS:
+        for argument, bound in (("min", low), ("max", high)):
+            if not isinstance(bound, (np.ndarray, *NUMBERS, type(None))):
+                raise TypeError(f"clamp: {argument} must be a number or a Tensor, got {type(bound).__name__}")
         if low is not None:
             x, low = match("clamp", x, low)
         if high is not None:

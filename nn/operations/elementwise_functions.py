@@ -8,10 +8,10 @@ import math
 import numpy as np
 
 import kernels
-from nn.operations.arguments import array_of, inexact
+from nn.operations.arguments import array_of, inexact, scalar_of
 from nn.operations.arithmetic import mul, neg
 from nn.operations.conversion import to
-from nn.operations.elementwise import clamp, exp, sqrt
+from nn.operations.elementwise import clamp, exp, masked_fill, sqrt
 from nn.tape import ieee, record
 
 __all__ = ["acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "deg2rad", "digamma", "erf", "erfc"]
@@ -135,8 +135,16 @@ def reciprocal(input):
 def logit(input, eps=None):
     """log(x / (1 - x)); with `eps`, elements are first limited to [eps, 1 - eps]."""
     if eps is not None:
+        eps = scalar_of("logit", "eps", eps)
         input = clamp(input, eps, 1 - eps)
-    return _smooth("logit", input, lambda x: np.log(x / (1 - x)), lambda dy, x: dy / (x * (1 - x)))
+
+    def backward(dy, x):
+        return np.where((x >= 0) & (x <= 1), dy / (x * (1 - x)), np.nan)
+
+    def derivative(dy, x):
+        return masked_fill(dy / (x * (1 - x)), ~((x.array >= 0) & (x.array <= 1)), np.nan)
+
+    return _smooth("logit", input, lambda x: np.log(x / (1 - x)), backward, derivative)
 
 
 def square(input):

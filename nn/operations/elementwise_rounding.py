@@ -3,7 +3,7 @@
 import numpy as np
 
 from nn.dtypes import get_default_dtype
-from nn.operations.arguments import applied, array_of, operands, record_binary, scaled
+from nn.operations.arguments import applied, array_of, int_of, operands, record_binary, scaled
 from nn.storage import wrap
 from nn.tape import ieee, record
 
@@ -43,7 +43,7 @@ def trunc(input):
 @ieee
 def round(input, *, decimals=0):
     """The nearest number with `decimals` places, of two the even one; negative places are tens, hundreds …"""
-    x = array_of("round", input)
+    x, decimals = array_of("round", input), int_of("round", "decimals", decimals)
     if x.dtype.kind != "f" and decimals:
         raise TypeError(f"round: decimals={decimals} needs a floating-point tensor, got {x.dtype}")
     return _rounded("round", input, lambda x: np.round(x, decimals))

@@ -3,11 +3,11 @@
 import numpy as np
 
 from nn.dtypes import float64
-from nn.operations.arguments import applied, array_of, as_tensor, inexact, operands, record_binary
-from nn.operations.arithmetic import add, div, mul, neg, sub
+from nn.operations.arguments import applied, array_of, as_tensor, inexact, operands, record_binary, scalar_of
+from nn.operations.arithmetic import add, div, mul, neg, sub, times
 from nn.operations.conversion import to
-from nn.operations.elementwise import clamp, exp, pow
-from nn.storage import wrap
+from nn.operations.elementwise import clamp, exp, masked_fill, pow
+from nn.storage import Tensor, wrap
 from nn.tape import ieee, record, record_linear
 
 __all__ = ["addcdiv", "addcmul", "atan2", "clamp_max", "clamp_min", "float_power", "hypot", "lerp", "logaddexp"]
@@ -16,12 +16,19 @@ __all__ += ["nan_to_num", "positive", "rsub", "true_divide"]
 
 @ieee
 def atan2(input, other):
-    """The angle of the point (`other`, `input`): the inverse tangent of their quotient, in the right quadrant."""
+    """The angle of the point (`other`, `input`): the inverse tangent of their quotient, in the right quadrant.
+
+    The gradient at the origin is 0.
+    """
     a, b, x, y = _inexact("atan2", input, other)
+
+    def squares():
+        square = x * x + y * y
+        return np.where((x == 0) & (y == 0), x.dtype.type(1), square)
 
     def derivative(dy, a, b):
         a, b = as_tensor(x if a is None else a), as_tensor(y if b is None else b)
-        square = add(mul(a, a), mul(b, b))
+        square = masked_fill(add(mul(a, a), mul(b, b)), (x == 0) & (y == 0), 1)
         return mul(dy, div(b, square)), mul(dy, neg(div(a, square)))
 
     return record_binary(
@@ -29,8 +36,8 @@ def atan2(input, other):
         applied("atan2", np.arctan2, x, y),
         a,
         b,
-        lambda dy: dy * (y / (x * x + y * y)),
-        lambda dy: dy * (-x / (x * x + y * y)),
+        lambda dy: dy * (y / squares()),
+        lambda dy: dy * (-x / squares()),
         (a, b),
         derivative=derivative,
     )
@@ -70,20 +77,19 @@ def hypot(input, other):
 def logaddexp(input, other):
     """log(exp(input) + exp(other)), without overflow."""
     a, b, x, y = _inexact("logaddexp", input, other)
-    z = applied("logaddexp", np.logaddexp, x, y)
 
-    def derivative(dy, a, b, z):
-        return (mul(dy, exp(sub(x if a is None else a, z))), mul(dy, exp(sub(y if b is None else b, z))))
+    def derivative(dy, a, b):
+        a, b = as_tensor(x if a is None else a), as_tensor(y if b is None else b)
+        return div(dy, add(exp(sub(b, a)), 1)), div(dy, add(exp(sub(a, b)), 1))
 
     return record_binary(
         "logaddexp",
-        z,
+        applied("logaddexp", np.logaddexp, x, y),
         a,
         b,
-        lambda dy: dy * np.exp(x - z),
-        lambda dy: dy * np.exp(y - z),
+        lambda dy: dy / (np.exp(y - x) + 1),
+        lambda dy: dy / (np.exp(x - y) + 1),
         (a, b),
-        saves_result=True,
         derivative=derivative,
     )
 
@@ -95,17 +101,23 @@ def lerp(input, end, weight):
 
 def addcmul(input, tensor1, tensor2, *, value=1):
     """``input + value * tensor1 * tensor2``."""
-    return add(input, mul(tensor1, tensor2), alpha=value)
+    return add(input, _multiple("addcmul", mul(tensor1, tensor2), value))
 
 
 def addcdiv(input, tensor1, tensor2, *, value=1):
     """``input + value * tensor1 / tensor2``."""
-    return add(input, div(tensor1, tensor2), alpha=value)
+    return add(input, _multiple("addcdiv", div(tensor1, tensor2), value))
+
+
+def _multiple(name, product, value):
+    """A product times a number, which for integers is rounded towards 0, as PyTorch does."""
+    value = value if isinstance(value, Tensor) else scalar_of(name, "value", value)
+    return mul(product, value if isinstance(value, Tensor) or product.array.dtype.kind == "f" else int(value))
 
 
 def rsub(input, other, *, alpha=1):
     """``other - alpha * input``."""
-    return sub(other, input, alpha=alpha)
+    return sub(other, input if alpha == 1 else times("rsub", "alpha", input, alpha, other))
 
 
 def true_divide(input, other):
@@ -137,12 +149,14 @@ def clamp_max(input, max):
 
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
     """NaN and infinities replaced: by 0, and by the largest and smallest number of the dtype, if nothing is given."""
-    x = array_of("nan_to_num", input)
+    name, x = "nan_to_num", array_of("nan_to_num", input)
+    given = {"nan": nan, "posinf": posinf, "neginf": neginf}
+    given = {argument: None if v is None else scalar_of(name, argument, v) for argument, v in given.items()}
     if x.dtype.kind != "f":
         return wrap(x.copy())
     limits = np.finfo(x.dtype)
-    new = (0.0 if nan is None else nan, limits.max if posinf is None else posinf)
-    y = np.nan_to_num(x, nan=new[0], posinf=new[1], neginf=limits.min if neginf is None else neginf)
+    new = {"nan": 0.0, "posinf": limits.max, "neginf": limits.min}
+    y = np.nan_to_num(x, **{argument: new[argument] if v is None else v for argument, v in given.items()})
 
     def masked(dy):
         return np.where(np.isfinite(x), dy, 0)

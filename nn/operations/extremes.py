@@ -55,10 +55,10 @@ def max(input, dim=None, keepdim=False):
     ValueError
         There is no element to take the maximum of.
     """
-    if isinstance(dim, Tensor):
-        return maximum(input, dim)
     if keepdim is not False:
         check_keepdim("max", keepdim)
+    if isinstance(dim, Tensor):
+        return maximum(input, dim)
     x = input.array
     if dim is None:
         if x.dtype.kind != "f":
@@ -98,10 +98,10 @@ def max(input, dim=None, keepdim=False):
 @numpy_names
 def min(input, dim=None, keepdim=False):
     """The smallest element; as `max`."""
-    if isinstance(dim, Tensor):
-        return minimum(input, dim)
     if keepdim is not False:
         check_keepdim("min", keepdim)
+    if isinstance(dim, Tensor):
+        return minimum(input, dim)
     x = input.array
     if x.dtype.kind != "f":
         if dim is None:
@@ -116,6 +116,8 @@ def min(input, dim=None, keepdim=False):
 @numpy_names
 def argmax(input, dim=None, keepdim=False):
     """The index (int64) of the first largest element along `dim`; without `dim`, in the flattened tensor."""
+    if keepdim is not False:
+        check_keepdim("argmax", keepdim)
     if input.array.dtype.kind != "f":
         return reduced("argmax", np.argmax, input.array, dim, keepdim)
     return wrap(kernels.argmax(input.array, dim, keepdim))
@@ -124,6 +126,8 @@ def argmax(input, dim=None, keepdim=False):
 @numpy_names
 def argmin(input, dim=None, keepdim=False):
     """The index of the first smallest element; as `argmax`."""
+    if keepdim is not False:
+        check_keepdim("argmin", keepdim)
     if input.array.dtype.kind != "f":
         return reduced("argmin", np.argmin, input.array, dim, keepdim)
     return wrap(kernels.argmax(-input.array, dim, keepdim))
@@ -160,7 +164,11 @@ def _shared(name, extremum, input, dim, keepdim):
     if keepdim is not False:
         check_keepdim(name, keepdim)
     x = input.array
-    dims = tuple(range(x.ndim)) if dim is None or dim == () or dim == [] or not x.ndim else axes_of(name, dim, x.ndim)
+    dims = (
+        tuple(range(x.ndim))
+        if dim is None or dim == () or dim == [] or not x.ndim
+        else axes_of(name, dim, x.ndim, "dim")
+    )
     kept = tuple(1 if d in dims else n for d, n in enumerate(x.shape))
     if not x.size:
         empty = [d for d in dims if not x.shape[d]]

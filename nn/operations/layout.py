@@ -3,7 +3,7 @@
 import math
 
 from nn.device import CPU
-from nn.operations.arguments import array_of, axis_of
+from nn.operations.arguments import array_of, axis_of, word_of
 
 __all__ = ["Size", "channels_last", "contiguous_format", "numel", "preserve_format", "strided"]
 
@@ -11,6 +11,11 @@ strided = "strided"  # the only layout
 contiguous_format = "contiguous_format"
 preserve_format = "preserve_format"
 channels_last = "channels_last"
+
+
+def check_format(name, memory_format):
+    """ValueError unless it is a memory format; each changes nothing."""
+    word_of(name, "memory_format", memory_format, (contiguous_format, preserve_format, channels_last))
 
 
 class Size(tuple):
@@ -51,6 +56,8 @@ def stride(input, dim=None):
 
 def is_contiguous(input, memory_format=contiguous_format):
     """Whether the elements lie in memory in their order."""
+    if memory_format is not contiguous_format:
+        check_format("is_contiguous", memory_format)
     return input.array.flags.c_contiguous
 
 

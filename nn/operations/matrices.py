@@ -3,7 +3,7 @@
 import numpy as np
 
 from nn.dtypes import int64
-from nn.operations.arguments import array_of, axis_of, tensors_of
+from nn.operations.arguments import array_of, axis_of, int_of, tensors_of
 from nn.operations.creation import dtype_of, made, size_of
 from nn.operations.layout import strided
 from nn.operations.shapes import expand, reshape
@@ -22,27 +22,33 @@ def _at_least(name, input, ndim):
 def tril(input, diagonal=0):
     """The lower triangle of each matrix, up to this diagonal (above the main one if positive); 0 elsewhere."""
     _at_least("tril", input, 2)
+    diagonal = int_of("tril", "diagonal", diagonal)
     return record_linear("tril", lambda x: np.tril(x, diagonal), lambda dy: np.tril(dy, diagonal), input)
 
 
 def triu(input, diagonal=0):
     """The upper triangle of each matrix, from this diagonal on; 0 elsewhere."""
     _at_least("triu", input, 2)
+    diagonal = int_of("triu", "diagonal", diagonal)
     return record_linear("triu", lambda x: np.triu(x, diagonal), lambda dy: np.triu(dy, diagonal), input)
 
 
 def tril_indices(row, col, offset=0, *, dtype=int64, device="cpu", layout=strided):
     """The rows and the columns, a (2, n) tensor, of the lower triangle of a matrix, row by row."""
-    return made(_triangle("tril_indices", np.tril_indices, row, col, offset, dtype), None, device)
+    return made(
+        "tril_indices", _triangle("tril_indices", np.tril_indices, row, col, offset, dtype), None, device, layout=layout
+    )
 
 
 def triu_indices(row, col, offset=0, *, dtype=int64, device="cpu", layout=strided):
     """The rows and the columns, a (2, n) tensor, of the upper triangle of a matrix, row by row."""
-    return made(_triangle("triu_indices", np.triu_indices, row, col, offset, dtype), None, device)
+    return made(
+        "triu_indices", _triangle("triu_indices", np.triu_indices, row, col, offset, dtype), None, device, layout=layout
+    )
 
 
 def _triangle(name, indices, row, col, offset, dtype):
-    row, col = size_of(name, (row, col))
+    (row, col), offset = size_of(name, (row, col)), int_of(name, "offset", offset)
     return np.stack(indices(row, offset, col)).astype(dtype_of(name, dtype))
 
 
@@ -61,7 +67,7 @@ def _diagonal_of(x, offset, axes):
 
 def diagonal(input, offset=0, dim1=0, dim2=1):
     """A view of the diagonals of the matrices along two dimensions: these are replaced by one, the last."""
-    x = array_of("diagonal", input)
+    x, offset = array_of("diagonal", input), int_of("diagonal", "offset", offset)
     axes = axis_of("diagonal", dim1, x.ndim, "dim1"), axis_of("diagonal", dim2, x.ndim, "dim2")
     if axes[0] == axes[1]:
         raise ValueError(f"diagonal: dim1 and dim2 are the same dimension, {axes[0]}")
@@ -78,7 +84,7 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     """Matrices along two new dimensions, with the last dimension of `input` on a diagonal and 0 elsewhere."""
     _at_least("diag_embed", input, 1)
-    x = input.array
+    x, offset = input.array, int_of("diag_embed", "offset", offset)
     ndim = x.ndim + 1
     axes = axis_of("diag_embed", dim1, ndim, "dim1"), axis_of("diag_embed", dim2, ndim, "dim2")
     if axes[0] == axes[1]:
@@ -96,6 +102,7 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
 
 def diag(input, diagonal=0):
     """Of a vector, the matrix with it on a diagonal; of a matrix, a copy of a diagonal."""
+    diagonal = int_of("diag", "diagonal", diagonal)
     if array_of("diag", input).ndim == 1:
         return diag_embed(input, diagonal)
     if input.array.ndim != 2:

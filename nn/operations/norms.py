@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 import kernels
-from nn.operations.arguments import array_of, axes_of, floating, numpy_names, sum_to
+from nn.operations.arguments import array_of, axes_of, floating, numpy_names, scalar_of, sum_to, word_of
 from nn.operations.arithmetic import abs, div, matmul, mul, reshaped, sub
-from nn.operations.conversion import to
+from nn.operations.conversion import as_dtype
 from nn.operations.elementwise import masked_fill, pow, where
 from nn.operations.extremes import amax, amin
 from nn.operations.orders import movedim, transpose
@@ -36,7 +36,7 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     TypeError
         The tensor is not floating point.
     """
-    return _norm("vector_norm", x, ord, dim, keepdim, dtype)
+    return _norm("vector_norm", x, ord, dim, keepdim, dtype, "ord")
 
 
 @numpy_names
@@ -55,13 +55,17 @@ def norm(input, p="fro", dim=None, keepdim=False, *, dtype=None):
     return _norm("norm", input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype)
 
 
-def _norm(name, input, p, dim, keepdim, dtype):
+def _norm(name, input, p, dim, keepdim, dtype, argument="p"):
     if keepdim is not False:
         check_keepdim(name, keepdim)
     if dtype is not None:
-        input = to(input, dtype)
-    x = floating(name, input)
-    dims = tuple(range(x.ndim)) if dim is None or dim == () or dim == [] or not x.ndim else axes_of(name, dim, x.ndim)
+        input = as_dtype(name, input, dtype)
+    x, p = floating(name, input), scalar_of(name, argument, p)
+    dims = (
+        tuple(range(x.ndim))
+        if dim is None or dim == () or dim == [] or not x.ndim
+        else axes_of(name, dim, x.ndim, "dim")
+    )
     if math.isinf(p):
         return (amax if p > 0 else amin)(abs(input), dims, keepdim)
     if p == 0:
@@ -115,6 +119,8 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     TypeError
         The tensor is not floating point.
     """
+    if keepdim is not False:
+        check_keepdim("matrix_norm", keepdim)
     axes = axes_of("matrix_norm", dim, array_of("matrix_norm", A, "A").ndim, "dim")
     if len(axes) != 2 or A.array.ndim < 2:
         raise ValueError(f"matrix_norm: dim must be two dimensions, got {dim} of {A.array.shape}")
@@ -123,7 +129,7 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     if ord not in ("nuc", 1, -1, 2, -2, math.inf, -math.inf):
         raise ValueError(f"matrix_norm: ord must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, got {ord!r}")
     if ord in ("nuc", 2, -2):
-        values = svdvals(movedim(A if dtype is None else to(A, dtype), axes, (-2, -1)))
+        values = svdvals(movedim(A if dtype is None else as_dtype("matrix_norm", A, dtype), axes, (-2, -1)))
         y = sum(values, -1) if ord == "nuc" else (amax if ord > 0 else amin)(values, -1)
         return reshape(y, [1 if d in axes else n for d, n in enumerate(A.array.shape)]) if keepdim else y
     added, compared = axes if ord in (1, -1) else axes[::-1]
@@ -153,7 +159,7 @@ def linalg_norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
         return matrix_norm(A, ord, tuple(dim), keepdim, dtype=dtype)
     if isinstance(ord, str):
         raise ValueError(f"norm: ord {ord!r} is that of a matrix, dim is {dim}")
-    return _norm("norm", A, ord, dim, keepdim, dtype)
+    return _norm("norm", A, ord, dim, keepdim, dtype, "ord")
 
 
 def dist(input, other, p=2):
@@ -177,8 +183,8 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
         Leading dimensions broadcast.
     p : float, default 2
     compute_mode : str
-        From more than 25 rows on, distances for p = 2 are computed from a matrix product: faster, less precise for
-        rows that are near to each other.
+        From more than 25 rows on, distances for p = 2 are computed from a matrix product: faster, unless many rows
+        are near to each other.
 
     Returns
     -------
@@ -191,14 +197,13 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     TypeError
         A tensor is not floating point.
     """
-    x, y = floating("cdist", x1), floating("cdist", x2)
+    x, y, p = floating("cdist", x1), floating("cdist", x2), scalar_of("cdist", "p", p)
     if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-1]:
         raise ValueError(f"cdist: needs rows of equal length, got x1 of {x.shape} and x2 of {y.shape}")
     if p < 0:
         raise ValueError(f"cdist: p must not be negative, got {p}")
-    if compute_mode not in MATRIX_PRODUCT:
-        raise ValueError(f"cdist: compute_mode must be one of {', '.join(MATRIX_PRODUCT)}, got {compute_mode!r}")
-    if p == 2 and x.dtype == y.dtype and MATRIX_PRODUCT[compute_mode](max(x.shape[-2], y.shape[-2])):
+    product = MATRIX_PRODUCT[word_of("cdist", "compute_mode", compute_mode, MATRIX_PRODUCT)]
+    if p == 2 and x.dtype == y.dtype and product(max(x.shape[-2], y.shape[-2])):
         return _euclidean(x1, x2)
     return _norm("cdist", sub(unsqueeze(x1, -2), unsqueeze(x2, -3)), p, -1, False, None)
 
@@ -207,7 +212,13 @@ def _euclidean(x1, x2):
     """Distances from the squares of both and their product; the gradient of a distance of 0 is 0."""
     x, y = x1.array, x2.array
     squares = kernels.sum(x * x, -1, True) + kernels.sum(y * y, -1, True).swapaxes(-2, -1)
-    distance = np.sqrt(np.maximum(squares - 2 * kernels.matmul(x, y.swapaxes(-2, -1)), 0))
+    square = squares - 2 * kernels.matmul(x, y.swapaxes(-2, -1))
+    near = np.nonzero(square < squares / 16)  # the difference has lost four of its bits: anew from the rows
+    if near[0].size:
+        first, second = (np.broadcast_to(each, (*square.shape[:-2], *each.shape[-2:])) for each in (x, y))
+        difference = first[near[:-1]] - second[(*near[:-2], near[-1])]
+        square[near] = kernels.sum(difference * difference, -1)
+    distance = np.sqrt(square)
 
     def derivative(dy, x1, x2, result):
         zero = distance == 0

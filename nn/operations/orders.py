@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from nn.operations.arguments import array_of, axes_of, axis_of, sizes_of
+from nn.operations.arguments import array_of, axes_of, axis_of, int_of, sizes_of
 from nn.operations.shapes import reshape
 from nn.tape import record_linear
 
@@ -175,6 +175,7 @@ def rot90(input, k=1, dims=(0, 1)):
     if not isinstance(dims, (tuple, list)) or len(dims) != 2:
         raise ValueError(f"rot90: dims must be two dimensions, got {dims}")
     axes = axes_of("rot90", tuple(dims), array_of("rot90", input).ndim, "dims")
+    k = int_of("rot90", "k", k)
     return record_linear(
         "rot90", lambda x: np.rot90(x, k, axes).copy(), lambda dy: np.rot90(dy, -k, axes).copy(), input
     )

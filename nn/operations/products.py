@@ -3,7 +3,7 @@
 import itertools
 import math
 
-from nn.operations.arguments import array_of, axis_of, tensors_of
+from nn.operations.arguments import array_of, axis_of, scalar_of, tensors_of
 from nn.operations.arithmetic import add, matmul, mul, reshaped
 from nn.operations.conversion import to
 from nn.operations.orders import permute
@@ -73,9 +73,10 @@ def ger(input, vec2):
     return outer(input, vec2)
 
 
-def _weighted(input, product, beta, alpha):
+def _weighted(name, input, product, beta, alpha):
     """``beta * input + alpha * product``; with a beta of 0, `input` is not used, not even its NaN."""
     dtype = product.array.dtype
+    alpha, beta = scalar_of(name, "alpha", alpha), scalar_of(name, "beta", beta)
     if dtype.kind != "f":  # PyTorch converts the factors, too
         alpha, beta = int(alpha), int(beta)
     product = product if alpha == 1 else mul(product, alpha)
@@ -86,27 +87,27 @@ def _weighted(input, product, beta, alpha):
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     """``beta * input + alpha * (mat1 @ mat2)`` of matrices; `input` broadcasts."""
     _expect("addmm", mat1=(mat1, 2), mat2=(mat2, 2))
-    return _weighted(input, matmul(mat1, mat2), beta, alpha)
+    return _weighted("addmm", input, matmul(mat1, mat2), beta, alpha)
 
 
 def addmv(input, mat, vec, *, beta=1, alpha=1):
     """``beta * input + alpha * (mat @ vec)``; `input` broadcasts."""
-    return _weighted(input, mv(mat, vec), beta, alpha)
+    return _weighted("addmv", input, mv(mat, vec), beta, alpha)
 
 
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """``beta * input + alpha * outer(vec1, vec2)``; `input` broadcasts."""
-    return _weighted(input, outer(vec1, vec2), beta, alpha)
+    return _weighted("addr", input, outer(vec1, vec2), beta, alpha)
 
 
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """``beta * input + alpha * bmm(batch1, batch2)``; `input` broadcasts."""
-    return _weighted(input, bmm(batch1, batch2), beta, alpha)
+    return _weighted("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """``beta * input + alpha * bmm(batch1, batch2).sum(0)``; `input` broadcasts."""
-    return _weighted(input, sum(bmm(batch1, batch2), 0), beta, alpha)
+    return _weighted("addbmm", input, sum(bmm(batch1, batch2), 0), beta, alpha)
 
 
 def tensordot(a, b, dims=2):
@@ -128,6 +129,8 @@ def tensordot(a, b, dims=2):
         if not 0 <= dims <= min(x.ndim, y.ndim):
             raise ValueError(f"tensordot: dims must be from 0 to {min(x.ndim, y.ndim)}, got {dims}")
         dims = range(x.ndim - dims, x.ndim), range(dims)
+    elif not isinstance(dims, (tuple, list)) or len(dims) != 2:
+        raise TypeError(f"tensordot: dims must be an int or a pair of lists of ints, got {type(dims).__name__}")
     mine, theirs = (d if hasattr(d, "__iter__") else [d] for d in dims)
     mine = [axis_of("tensordot", d, x.ndim, "dims of a") for d in mine]
     theirs = [axis_of("tensordot", d, y.ndim, "dims of b") for d in theirs]

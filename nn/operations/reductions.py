@@ -5,9 +5,10 @@ from functools import partial
 import numpy as np
 
 import kernels
+from nn.dtypes import checked
 from nn.operations.arguments import axis_of, dims_of, floating, inexact, numpy_names
 from nn.operations.arithmetic import div, mul, reshaped, sub
-from nn.operations.conversion import to
+from nn.operations.conversion import as_dtype
 from nn.operations.elementwise import exp, where
 from nn.storage import wrap
 from nn.tape import record, record_linear
@@ -29,7 +30,7 @@ def reduced(name, reduction, x, dim, keepdim):
 
 def check_keepdim(name, keepdim):
     """TypeError unless `keepdim` is a bool: a second dimension in its place is a mistake."""
-    if not isinstance(keepdim, bool):
+    if not isinstance(keepdim, (bool, np.bool_)):
         raise TypeError(f"{name}: keepdim must be a bool, got {keepdim}; several dimensions are one tuple")
 
 
@@ -42,7 +43,7 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
     if keepdim is not False:
         check_keepdim("sum", keepdim)
     if dtype is not None:
-        input = to(input, dtype)
+        input = as_dtype("sum", input, dtype)
     x, dim = input.array, dims_of(dim)
     if x.dtype.kind != "f":
         return reduced("sum", partial(np.sum, dtype=np.int64 if dtype is None else dtype), x, dim, keepdim)
@@ -63,7 +64,7 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
     if keepdim is not False:
         check_keepdim("mean", keepdim)
     if dtype is not None:
-        input = to(input, dtype)
+        input = as_dtype("mean", input, dtype)
     x, dim = floating("mean", input), dims_of(dim)
     shape = x.shape
 
@@ -76,13 +77,14 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
 @numpy_names
 def nansum(input, dim=None, keepdim=False, *, dtype=None):
     """As `sum`, where NaN counts as 0."""
-    x = input.array
+    x, dtype = input.array, None if dtype is None else checked("nansum", dtype)
     return sum(input if x.dtype.kind != "f" else where(np.isnan(x), 0, input), dim, keepdim, dtype=dtype)
 
 
 @numpy_names
 def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     """As `mean`, of the elements that are not NaN."""
+    dtype = None if dtype is None else checked("nanmean", dtype)
     number = sum(wrap(~np.isnan(floating("nanmean", input))), dim, keepdim)
     return div(nansum(input, dim, keepdim, dtype=dtype), number)
 
@@ -102,7 +104,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
     if keepdim is not False:
         check_keepdim("prod", keepdim)
     if dtype is not None:
-        input = to(input, dtype)
+        input = as_dtype("prod", input, dtype)
     if input.array.dtype.kind != "f":
         return reduced("prod", partial(np.prod, dtype=np.int64 if dtype is None else dtype), input.array, dim, keepdim)
     if dim is None:
@@ -161,7 +163,7 @@ def logsumexp(input, dim, keepdim=False):
 def softmax(input, dim, dtype=None):
     """exp(x) / sum(exp(x)) along `dim`, of elements converted to `dtype`."""
     if dtype is not None:
-        input = to(input, dtype)
+        input = as_dtype("softmax", input, dtype)
     y = kernels.softmax(input.array, dim)
 
     def backward(dy):
@@ -178,7 +180,7 @@ def softmax(input, dim, dtype=None):
 def log_softmax(input, dim, dtype=None):
     """x - log(sum(exp(x))) along `dim`, of elements converted to `dtype`."""
     if dtype is not None:
-        input = to(input, dtype)
+        input = as_dtype("log_softmax", input, dtype)
     y = kernels.log_softmax(input.array, dim)
 
     def backward(dy):

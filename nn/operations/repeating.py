@@ -3,7 +3,7 @@
 import numpy as np
 
 import kernels
-from nn.operations.arguments import array_of, as_array, axis_of, numpy_names, promoted, sizes_of
+from nn.operations.arguments import array_of, as_array, axis_of, numbers_of, numpy_names, promoted, sizes_of
 from nn.operations.arithmetic import mul, reshaped
 from nn.operations.joining import narrow, stack
 from nn.operations.lookup import index_select
@@ -63,6 +63,8 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
         The numbers are as many as neither 1 nor the slices, a negative one among them, or `output_size` is wrong.
     """
     if repeats is None:
+        if dim is not None:
+            raise TypeError(f"repeat_interleave: dim needs repeats, got dim {dim!r} and no repeats")
         return wrap(np.repeat(np.arange(input.array.size), _counts(input, input.array.size, output_size)))
     if dim is None:
         input, dim = reshape(input, -1), 0
@@ -80,7 +82,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
 
 def _counts(repeats, length, output_size):
     """How often each slice is repeated: 0-d for all, or one number for each."""
-    counts = as_array(repeats)
+    counts = numbers_of("repeat_interleave", "repeats", repeats)
     if counts.dtype.kind not in "iu":
         raise TypeError(f"repeat_interleave: repeats must be integers, got {counts.dtype}")
     if counts.size == 1 and length != 1:

@@ -3,9 +3,9 @@
 import numpy as np
 
 import kernels
-from nn.operations.arguments import axis_of, floating, numpy_names
+from nn.operations.arguments import array_of, axis_of, floating, int_of, numpy_names, scalar_of
 from nn.operations.arithmetic import add, div, mul, reshaped, sub
-from nn.operations.conversion import to
+from nn.operations.conversion import as_dtype
 from nn.operations.elementwise import exp, where
 from nn.operations.extremes import ValuesIndices
 from nn.operations.joining import cat, narrow
@@ -21,7 +21,7 @@ __all__ = ["cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "dif
 def _converted(name, input, dim, dtype):
     """The tensor as `dtype`, the dimension, and its values."""
     if dtype is not None:
-        input = to(input, dtype)
+        input = as_dtype(name, input, dtype)
     return input, axis_of(name, dim, input.array.ndim), input.array
 
 
@@ -127,7 +127,7 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
     Parameters
     ----------
     prepend, append : Tensor, optional
-        Joined to the tensor along `dim` before.
+        Joined to the tensor along `dim` before; left out where n is 0.
 
     Raises
     ------
@@ -136,10 +136,14 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
     """
     if not input.array.ndim:
         raise ValueError("diff: a 0-d tensor has no neighbours")
+    n = int_of("diff", "n", n)
     if n < 0:
         raise ValueError(f"diff: n must not be negative, got {n}")
     dim = axis_of("diff", dim, input.array.ndim)
-    if prepend is not None or append is not None:
+    for argument, tensor in (("prepend", prepend), ("append", append)):
+        if tensor is not None:
+            array_of("diff", tensor, argument)
+    if n and (prepend is not None or append is not None):
         input = cat([t for t in (prepend, input, append) if t is not None], dim)
     for _ in range(n):
         length = max(input.array.shape[dim] - 1, 0)
@@ -158,7 +162,7 @@ def _areas(name, y, x, dx, dim):
     length = max(y.array.shape[dim] - 1, 0)
     sums = add(narrow(y, dim, min(1, y.array.shape[dim]), length), narrow(y, dim, 0, length))
     if x is None:
-        return mul(sums, 0.5 if dx is None else dx / 2), dim
+        return mul(sums, 0.5 if dx is None else scalar_of(name, "dx", dx) / 2), dim
     if x.array.ndim == 1:
         widths = diff(x)
         widths = reshaped(widths, (widths.array.size, *(1,) * (y.array.ndim - dim - 1)))

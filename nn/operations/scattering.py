@@ -3,7 +3,7 @@
 import numpy as np
 
 import kernels
-from nn.operations.arguments import NUMBERS, axis_of, not_a_tensor, numpy_names
+from nn.operations.arguments import NUMBERS, axis_of, bool_of, not_a_tensor, numpy_names, scalar_of
 from nn.operations.arithmetic import div, mul, reshaped
 from nn.operations.lookup import DTYPES, gather, index_of, index_select
 from nn.operations.shapes import expand
@@ -74,6 +74,8 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     IndexError
         There is no such dimension, or an index is out of range.
     """
+    if src is not None and value is not None:
+        raise TypeError("scatter: takes src or value, not both")
     src = value if src is None else src
     x, indices = input.array, index_of("scatter", index)
     if src is None:
@@ -153,6 +155,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
     dim = axis_of("scatter_reduce", dim, x.ndim)
     if not isinstance(src, Tensor):
         raise not_a_tensor("scatter_reduce", src, "src")
+    include_self = bool_of("scatter_reduce", "include_self", include_self)
     source, values = _source("scatter_reduce", src, x)
     y = _wide(kernels.scatter_reduce, x, dim, indices, values, reduce, include_self=include_self)
 
@@ -198,7 +201,7 @@ def index_add(input, dim, index, source, *, alpha=1):
     IndexError
         There is no such dimension, or an index is out of range.
     """
-    x, indices = input.array, index_of("index_add", index)
+    x, indices, alpha = input.array, index_of("index_add", index), scalar_of("index_add", "alpha", alpha)
     dim = axis_of("index_add", dim, x.ndim)
     if not isinstance(source, Tensor):
         raise not_a_tensor("index_add", source, "source")

@@ -13,11 +13,13 @@ Reference: Townsend, "Differentiating the singular value decomposition" (2016).
 import numpy as np
 
 import kernels
-from nn.operations.arguments import floating
+from nn.operations.arguments import floating, word_of
 from nn.operations.arithmetic import matmul, mul
 from nn.operations.shapes import unsqueeze
 from nn.storage import wrap
 from nn.tape import ieee, record, record_several
+
+DRIVERS = ("gesvd", "gesvda", "gesvdj")
 
 
 def svdvals(A, *, driver=None):
@@ -28,7 +30,7 @@ def svdvals(A, *, driver=None):
     Parameters
     ----------
     A : Tensor (*B, M, N)
-    driver : optional
+    driver : {"gesvd", "gesvda", "gesvdj"}, optional
         Chooses among PyTorch's implementations for GPUs; without a meaning here.
 
     Returns
@@ -42,6 +44,8 @@ def svdvals(A, *, driver=None):
     ValueError
         It has fewer than two dimensions, or elements that are not finite.
     """
+    if driver is not None:
+        word_of("svdvals", "driver", driver, DRIVERS)
     u, s, vt = _decomposed("svdvals", A)
 
     def backward(dy):

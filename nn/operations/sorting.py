@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 import kernels
-from nn.operations.arguments import array_of, as_array, axis_of, floating, numpy_names, scaled
+from nn.operations.arguments import array_of, as_array, axis_of, bool_of, floating, numpy_names, scaled, word_of
 from nn.operations.arithmetic import add, mul, sub
 from nn.operations.extremes import ValuesIndices
 from nn.operations.lookup import gather, take_along_dim
@@ -42,6 +42,7 @@ def sort(input, dim=-1, descending=False, *, stable=False):
 
     NaN counts as larger than everything. Equal elements keep their order, with or without `stable`.
     """
+    descending = _order("sort", descending, stable)
     dim = axis_of("sort", dim, input.array.ndim)
     return _chosen("sort", input, *kernels.sort(input.array, dim, descending), dim)
 
@@ -49,7 +50,15 @@ def sort(input, dim=-1, descending=False, *, stable=False):
 @numpy_names
 def argsort(input, dim=-1, descending=False, *, stable=False):
     """The indices of the elements in order along `dim`; as `sort`."""
+    descending = _order("argsort", descending, stable)
     return wrap(kernels.argsort(input.array, axis_of("argsort", dim, input.array.ndim), descending))
+
+
+def _order(name, descending, stable):
+    """Whether to sort in descending order; TypeError for flags that are no bools."""
+    if stable is not False and stable is not None:
+        bool_of(name, "stable", stable)
+    return descending if descending is False else bool_of(name, "descending", descending)
 
 
 def msort(input):
@@ -69,6 +78,7 @@ def topk(input, k, dim=None, largest=True, sorted=True):
     ValueError
         `k` is not from 0 to the length of the dimension.
     """
+    largest, _ = bool_of("topk", "largest", largest), bool_of("topk", "sorted", sorted)
     dim = axis_of("topk", -1 if dim is None else dim, input.array.ndim)
     return _chosen("topk", input, *kernels.topk(input.array, k, dim, largest), dim)
 
@@ -82,6 +92,8 @@ def kthvalue(input, k, dim=None, keepdim=False):
     ValueError
         `k` is not from 1 to the length of the dimension.
     """
+    if keepdim is not False:
+        check_keepdim("kthvalue", keepdim)
     dim = axis_of("kthvalue", -1 if dim is None else dim, input.array.ndim)
     keepdim = keepdim and input.array.ndim > 0
     return _chosen("kthvalue", input, *kernels.kthvalue(input.array, k, dim, keepdim), dim)
@@ -115,6 +127,8 @@ def median(input, dim=None, keepdim=False):
 @numpy_names
 def nanmedian(input, dim=None, keepdim=False):
     """As `median`, of the elements that are not NaN; NaN if there is none."""
+    if keepdim is not False:
+        check_keepdim("nanmedian", keepdim)
     if input.array.dtype.kind != "f" or not input.array.ndim:
         return median(input, dim, keepdim)
     if dim is None:
@@ -197,8 +211,9 @@ def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
 
 def _quantile(name, input, q, dim, keepdim, interpolation):
     x, shape = floating(name, input), input.array.shape
-    if interpolation not in INTERPOLATIONS:
-        raise ValueError(f"{name}: interpolation must be one of {', '.join(INTERPOLATIONS)}, got {interpolation!r}")
+    if keepdim is not False:
+        check_keepdim(name, keepdim)
+    word_of(name, "interpolation", interpolation, INTERPOLATIONS)
     if isinstance(q, Tensor) and q.array.dtype != x.dtype:
         raise TypeError(f"{name}: dtypes differ: input is {x.dtype}, q is {q.array.dtype}")
     wanted = np.asarray(q.array if isinstance(q, Tensor) else q, x.dtype)
@@ -264,9 +279,11 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     ValueError
         Shapes do not fit, or `side` contradicts `right`.
     """
+    right = _flags("searchsorted", out_int32, right)
     if side not in (None, "left", "right") or (side == "left" and right):
         raise ValueError(f"searchsorted: side must be 'left' or 'right' and agree with right={right}, got {side!r}")
     if sorter is not None:
+        array_of("searchsorted", sorter, "sorter")
         sorted_sequence = take_along_dim(sorted_sequence, sorter, -1)
     rows, values = _comparable(array_of("searchsorted", sorted_sequence, "sorted_sequence"), as_array(input))
     y = kernels.searchsorted(rows, values, right or side == "right")
@@ -278,9 +295,16 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
 
     With `right`, a boundary that equals an element lies below it.
     """
+    right = _flags("bucketize", out_int32, right)
     values, rows = _comparable(as_array(input), array_of("bucketize", boundaries, "boundaries"))
     y = kernels.bucketize(values, rows, right)
     return wrap(y.astype(np.int32) if out_int32 else y)
+
+
+def _flags(name, out_int32, right):
+    """`right`; TypeError unless both are bools."""
+    bool_of(name, "out_int32", out_int32)
+    return bool_of(name, "right", right)
 
 
 def _comparable(x, y):
@@ -304,17 +328,20 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     return_counts : bool
         Also return how often each occurs.
     """
+    return_inverse, return_counts = _asked("unique", return_inverse, return_counts)
+    bool_of("unique", "sorted", sorted)
     if dim is None:
         found = kernels.unique(input.array, True, return_inverse, return_counts)
         return tuple(map(wrap, found)) if return_inverse or return_counts else wrap(found)
     axis = axis_of("unique", dim, input.array.ndim)
     values, inverse, counts = np.unique(input.array, return_inverse=True, return_counts=True, axis=axis)
-    return _asked(values, inverse.reshape(-1), counts, return_inverse, return_counts)
+    return _results(values, inverse.reshape(-1), counts, return_inverse, return_counts)
 
 
 @numpy_names
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """As `unique`, without sorting: of equal neighbours, elements or slices along `dim`, the first."""
+    return_inverse, return_counts = _asked("unique_consecutive", return_inverse, return_counts)
     x = input.array if dim is not None else input.array.reshape(-1)
     axis = 0 if dim is None else axis_of("unique_consecutive", dim, x.ndim)
     rows = np.moveaxis(x, axis, 0)
@@ -324,9 +351,14 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     inverse = np.cumsum(first) - 1
     counts = np.diff(np.append(np.flatnonzero(first), len(rows)))
     inverse = inverse.reshape(input.array.shape) if dim is None else inverse
-    return _asked(x.compress(first, axis), inverse, counts, return_inverse, return_counts)
+    return _results(x.compress(first, axis), inverse, counts, return_inverse, return_counts)
 
 
-def _asked(values, inverse, counts, return_inverse, return_counts):
+def _asked(name, return_inverse, return_counts):
+    """Both flags; TypeError unless they are bools."""
+    return bool_of(name, "return_inverse", return_inverse), bool_of(name, "return_counts", return_counts)
+
+
+def _results(values, inverse, counts, return_inverse, return_counts):
     found = [values] + [inverse] * return_inverse + [counts] * return_counts
     return wrap(values) if len(found) == 1 else tuple(map(wrap, found))

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from nn.device import require_cpu
 from nn.dtypes import checked
-from nn.operations.arguments import as_array
+from nn.operations.arguments import as_array, bool_of
+from nn.operations.conversion import as_dtype
+from nn.operations.creation import made
 from nn.operations.products import mm
 from nn.storage import Tensor
 from nn.tape import record_linear
@@ -40,7 +41,6 @@ def sparse_coo_tensor(
     IndexError
         An index is outside `size`.
     """
-    require_cpu(device)
     where, x = as_array(indices), as_array(values, None if dtype is None else checked("sparse_coo_tensor", dtype))
     if where.ndim != 2 or where.shape[1:] != x.shape[:1]:
         raise ValueError(
@@ -58,7 +58,7 @@ def sparse_coo_tensor(
 
     if isinstance(values, Tensor) and values.array is x:
         return record_linear("sparse_coo_tensor", put, lambda dy: dy[places], values)
-    return Tensor(put(x), requires_grad=requires_grad)
+    return made("sparse_coo_tensor", put(x), None, device, requires_grad, pin_memory=pin_memory)
 
 
 def to_sparse(input, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=None):
@@ -68,7 +68,8 @@ def to_sparse(input, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=
 
 def to_dense(input, dtype=None, *, masked_grad=True):
     """The tensor itself, or in another dtype."""
-    return input if dtype is None else input.to(dtype)
+    bool_of("to_dense", "masked_grad", masked_grad)
+    return input if dtype is None else as_dtype("to_dense", input, dtype)
 
 
 def coalesce(input):

@@ -6,10 +6,10 @@ import numpy as np
 
 import kernels
 from nn.grad_mode import enable_grad, mode
-from nn.operations.arguments import array_of, ints_of, sizes_of
+from nn.operations.arguments import array_of, int_of, ints_of, sizes_of
 from nn.operations.in_place import overlaps_itself
+from nn.operations.layout import check_format, contiguous_format, storage_start
 from nn.operations.layout import storage_offset as offset_of
-from nn.operations.layout import storage_start
 from nn.operations.orders import swapaxes, swapdims, t, transpose
 from nn.operations.shapes import squeeze, unsqueeze
 from nn.storage import Memory
@@ -48,7 +48,7 @@ def as_strided(input, size, stride, storage_offset=None):
     """
     x = array_of("as_strided", input)
     size, stride = ints_of("as_strided", "size", size), ints_of("as_strided", "stride", stride)
-    first = offset_of(input) if storage_offset is None else storage_offset
+    first = offset_of(input) if storage_offset is None else int_of("as_strided", "storage_offset", storage_offset)
     if len(size) != len(stride) or min((*size, *stride, first)) < 0:
         raise ValueError(
             "as_strided: needs a stride for each size, and no negative number, "
@@ -126,7 +126,7 @@ as_strided_, squeeze_, unsqueeze_ = _own(as_strided), _own(squeeze), _own(unsque
 t_, transpose_, swapaxes_, swapdims_ = _own(t), _own(transpose), _own(swapaxes), _own(swapdims)
 
 
-def resize_(input, *sizes, memory_format="contiguous_format"):
+def resize_(input, *sizes, memory_format=contiguous_format):
     """Give the tensor itself another shape: with as many elements on the same memory, else on memory of its own, to
     which as many elements as fit are copied; those beyond them are arbitrary.
 
@@ -137,6 +137,8 @@ def resize_(input, *sizes, memory_format="contiguous_format"):
     ValueError
         The elements are not contiguous, and the shape is another one.
     """
+    if memory_format is not contiguous_format:
+        check_format("resize_", memory_format)
     shape, x = tuple(sizes_of(sizes)), input.array
     if input._requires_grad:
         raise RuntimeError("resize_: a tensor that requires a gradient keeps its shape; use reshape()")

@@ -2,7 +2,8 @@
 
 ``from nn import plot`` imports everything; `nn` itself imports without matplotlib. The functions take data (arrays,
 dictionaries, for the tape a tensor), draw into the given Axes or into new ones, and return them. Nothing here uses
-pyplot: a figure has no window and no global state, and ``axes.figure.savefig(path)`` writes it.
+pyplot: a figure has no window and no global state, and ``axes.figure.savefig(path)`` writes it. In Jupyter, what a
+function returns shows itself as a picture.
 """
 
 from nn.plot.appearance import (

@@ -6,10 +6,15 @@ and the lightness of the colour maps is monotonic, of the diverging one on each 
 
 from contextlib import contextmanager
 
-import matplotlib
 import numpy as np
+
+try:
+    import matplotlib
+except ModuleNotFoundError as error:
+    raise ImportError("nn.plot needs matplotlib: pip install matplotlib") from error
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
-from matplotlib.figure import Figure
+
+from nn.plot.display import Figure, Panels, axes_class
 
 INK, GREY = "#22223b", "#b8bfc6"  # text; frames and secondary elements
 BLUE, ORANGE, GREEN = "#22609a", "#ee7f4b", "#3d8b78"
@@ -69,7 +74,7 @@ def style():
 
 
 def figure(width, height, rows=1, columns=1, **options):
-    """A figure and its axes in this style, outside pyplot: no window, no global state.
+    """A figure and its axes in this style, outside pyplot: no window, no global state; Jupyter shows them as pictures.
 
     Parameters
     ----------
@@ -91,10 +96,12 @@ def figure(width, height, rows=1, columns=1, **options):
     """
     with style():
         canvas = Figure(figsize=(width, height), dpi=110, layout="constrained")
-        axes = canvas.subplots(rows, columns, **options)
+        own = dict(options.pop("subplot_kw", {}))
+        own |= axes_class(own.pop("projection", None))
+        axes = canvas.subplots(rows, columns, subplot_kw=own, **options)
         for ax in np.ravel(axes):
             ax.tick_params(which="both", color=GREY, labelcolor=INK)  # for ticks that are created when drawing
-    return canvas, axes
+    return canvas, axes.view(Panels) if isinstance(axes, np.ndarray) else axes
 
 
 def axes_or_new(ax, width, height, **options):

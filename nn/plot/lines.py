@@ -167,7 +167,7 @@ def history(history, *, loss="loss", axes=None, title=None):
     if absent := [name for name in needed if name not in history]:
         raise ValueError(f"history: needs a validation set and the metric accuracy, lacks {', '.join(absent)}")
     with style():
-        left, right = panels("history", axes, 2, 2, 4.6, 3.6)
+        both_axes = left, right = panels("history", axes, 2, 2, 4.6, 3.6)
         epochs = np.arange(1, len(history["loss"]) + 1)
         batches = numbers("history", "batch losses", history["batch_loss"], 1)
         at = np.arange(1, len(batches) + 1) * len(epochs) / len(batches)
@@ -183,7 +183,7 @@ def history(history, *, loss="loss", axes=None, title=None):
         right.set_ylabel("accuracy")
         if title:
             left.figure.suptitle(title)
-    return np.array([left, right])
+    return both_axes
 
 
 def gradient_flow(values, names, *, ax=None, **properties):

@@ -468,6 +468,52 @@ def test_hooks(create_graph):
         agree(ours, theirs)
 
 
+# Hooks by what they make of the gradient g of a tensor t, which is nonlinear in g or depends on t, or both.
+HOOKS = {
+    "square": lambda library: lambda t: lambda g: g * g,
+    "times the tensor": lambda library: lambda t: lambda g: g * t,
+    "of both": lambda library: lambda t: lambda g: library.tanh(g) * library.exp(t) + g**3,
+    "clipped": lambda library: lambda t: lambda g: g.clamp(-1, 1),
+    "normalised": lambda library: lambda t: lambda g: g / (g * g).sum().sqrt(),
+    "cut off": lambda library: lambda t: lambda g: g.detach() * 2,
+    "nothing": lambda library: lambda t: lambda g: None,
+}
+
+
+@pytest.mark.parametrize("of", ["leaf", "result", "both"])
+@pytest.mark.parametrize("name", HOOKS)
+def test_second_derivatives_through_a_hook(name, of):
+    found = []
+    for library in (nn, torch):
+        x, w = leaf(A, library), leaf(B, library)
+        h = library.tanh(x * w) * 2
+        hook = HOOKS[name](library)
+        for t in {"leaf": (x,), "result": (h,), "both": (x, h)}[of]:
+            t.register_hook(hook(t))
+        y = (h**3).sum() + (x * h).sum()
+        gradients = library.autograd.grad(y, (x, w), create_graph=True)
+        loss = sum((g * g).sum() for g in gradients)
+        found.append([*gradients, *library.autograd.grad(loss, (x, w))])
+    for ours, theirs in zip(*found, strict=True):
+        agree(ours, theirs)
+
+
+@pytest.mark.filterwarnings("ignore:Using backward")  # create_graph=True keeps the gradient alive
+def test_backward_through_a_hook_twice():
+    found = []
+    for library in (nn, torch):
+        x = leaf(A, library)
+        h = library.exp(x)
+        handle = h.register_hook(lambda g, h=h: g * h)
+        (h**2).sum().backward(create_graph=True)
+        first = x.grad
+        handle.remove()  # the first gradient keeps what the hook did; the second goes without it
+        (second,) = library.autograd.grad((first**2).sum(), x)
+        found.append([first, second])
+    for ours, theirs in zip(*found, strict=True):
+        agree(ours, theirs)
+
+
 # --- Function ---------------------------------------------------------------------------------------------------------
 
 

@@ -248,7 +248,7 @@ def test_without_safetensors(path, monkeypatch):
     model, _ = make()
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
     for call in (checkpoint.save, checkpoint.load):
-        with pytest.raises(ImportError, match=r"pip install innerloop\[train\]"):
+        with pytest.raises(ImportError, match="pip install safetensors"):
             call(path, model)
 
 

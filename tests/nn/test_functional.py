@@ -245,7 +245,7 @@ def test_bad_padding():
     with pytest.raises(ValueError, match=r"pad: \(-4, 1\) removes more than the 3 elements of a dimension"):
         F.pad(x, (-4, 1))
     with pytest.raises(
-        ValueError, match="pad: mode must be one of constant, reflect, replicate, circular, not 'mirror'"
+        ValueError, match="pad: mode must be one of constant, reflect, replicate, circular, got 'mirror'"
     ):
         F.pad(x, (1, 1), "mirror")
     with pytest.raises(ValueError, match=r"pad: reflect of a dimension of length 3 is at most 2, got \(0, 3\)"):

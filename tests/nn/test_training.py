@@ -194,10 +194,10 @@ def test_progress_bar(problem, capsys):
 
 
 def test_without_tqdm(problem, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     model = network()
     optimizer = nn.optim.SGD(model.parameters())
-    with pytest.raises(ImportError, match=r"pip install innerloop\[train\]"):
+    with pytest.raises(ImportError, match=r"pip install tqdm, or progress=False"):
         fit(model, DataLoader(problem[0], 10), optimizer, loss, epochs=1)
     assert len(fit(model, DataLoader(problem[0], 10), optimizer, loss, epochs=1, progress=False)["loss"]) == 1
 

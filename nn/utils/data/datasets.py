@@ -254,5 +254,5 @@ def random_split(dataset, lengths, generator=None):
         sizes = [int(length) for length in lengths]
     if sum(sizes) != n or min(sizes, default=0) < 0:
         raise ValueError(f"random_split: the lengths must add up to {n}, got {list(lengths)}")
-    order = (generator or random.generator()).permutation(n).tolist()
+    order = random.drawer("random_split", generator).permutation(n).tolist()
     return [Subset(dataset, order[end - size : end]) for end, size in zip(accumulate(sizes), sizes, strict=True)]

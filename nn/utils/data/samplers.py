@@ -88,7 +88,8 @@ class RandomSampler(Sampler):
         return np.concatenate([np.empty(0, np.int64), *self._parts()])
 
     def _parts(self):
-        n, left, generator = len(self.data_source), self.num_samples, self.generator or random.generator()
+        n, left = len(self.data_source), self.num_samples
+        generator = random.drawer("RandomSampler", self.generator)
         while left:
             part = generator.integers(n, size=min(left, PART)) if self.replacement else generator.permutation(n)[:left]
             left -= len(part)
@@ -117,7 +118,7 @@ class SubsetRandomSampler(Sampler):
         self.indices, self.generator = indices, generator
 
     def __iter__(self):
-        order = (self.generator or random.generator()).permutation(len(self.indices))
+        order = random.drawer("SubsetRandomSampler", self.generator).permutation(len(self.indices))
         return iter([self.indices[i] for i in order.tolist()])
 
     def __len__(self):

@@ -1,5 +1,6 @@
 """The log of observations."""
 
+import csv
 import json
 import math
 
@@ -55,6 +56,30 @@ def test_to_json_and_back(log):
             else:
                 np.testing.assert_array_equal(np.array(content[kind][name]), values)
     assert content["scalars"]["loss"] == [[0, 1, 2, 3, 4], log.scalars["loss"][1].tolist()]
+
+
+def test_to_csv(log, tmp_path):
+    """A number a line: every statistic of every layer and parameter on every sampled step, and the scalars."""
+    log.to_csv(tmp_path / "log.csv")
+    with open(tmp_path / "log.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = {(int(r["step"]), r["kind"], r["name"], r["statistic"]): float(r["value"]) for r in rows}
+    assert len(found) == len(rows)
+    for kind, names in (("activations", log.layers), ("gradients", log.layers), ("weights", log.parameters)):
+        for statistic, values in getattr(log, kind).items():
+            if statistic not in ("histogram", "quantiles"):
+                read = [[found.pop((step, kind, name, statistic)) for name in names] for step in log.steps]
+                np.testing.assert_array_equal(read, values)
+    for name, (steps, values) in log.scalars.items():
+        assert [found.pop((step, "scalars", name, "")) for step in steps] == values.tolist()
+    assert not found
+
+
+def test_repr(log):
+    assert repr(log).startswith("Log(steps 0 to 4, 3 of them sampled, 5 layers, 6 parameters, ")
+    with nn.observe(perceptron()) as empty:
+        empty.record(loss=math.nan)
+    assert repr(empty) == "Log(no steps, 5 layers, 6 parameters, loss nan, not finite from step 0 on (loss loss))"
 
 
 def test_first_nonfinite():

@@ -122,7 +122,7 @@ def test_requires_grad_and_out():
         assert getattr(nn, name)(*arguments, requires_grad=True).requires_grad
     out = nn.ones(3)
     assert nn.arange(3, out=out) is out and out.tolist() == [0, 1, 2]
-    with pytest.raises(ValueError, match=r"out: the result is \(2,\), out is \(3,\)"):
+    with pytest.raises(ValueError, match=r"zeros: the result is \(2,\), out is \(3,\)"):
         nn.zeros(2, out=out)
 
 

@@ -263,3 +263,21 @@ def test_powers_by_constants(exponent, dtype, rng):
         results.append((y.detach().numpy(), t.grad.numpy()))
     for mine, theirs in zip(*results, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=5 * np.finfo(dtype).eps, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("atan2", ([0.0, 1e-3], [0.0, -2.0])),
+        ("logaddexp", ([np.inf, -np.inf, 3.0], [1.0, 2.0, 4.0])),
+        ("logit", ([-0.5, 0.25, 1.5],)),
+    ],
+)
+def test_gradients_at_the_borders(name, arguments):
+    """Where the usual formula divides by 0 or takes infinities from each other, and outside of the domain."""
+    ours = [nn.tensor(each, dtype=nn.float64, requires_grad=True) for each in arguments]
+    theirs = [torch.tensor(each, dtype=torch.float64, requires_grad=True) for each in arguments]
+    for tensors, library in ((ours, nn), (theirs, torch)):
+        getattr(library, name)(*tensors).sum().backward()
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one.grad.numpy(), other.grad.numpy(), rtol=1e-14)

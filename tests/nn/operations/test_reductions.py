@@ -237,7 +237,7 @@ REFUSED = {
     "var": (TypeError, lambda x: x.var(0, 1), "var: unbiased must be a bool, got 1"),
     "mean": (TypeError, lambda x: x.long().mean(), "mean: needs a floating-point tensor, got int64"),
     "amax nothing": (ValueError, lambda x: x[:0].amax(0), "amax: nothing to reduce: dimension 0"),
-    "amax": (ValueError, lambda x: x.amax((0, 0)), "amax: dims must name each dimension once"),
+    "amax": (ValueError, lambda x: x.amax((0, 0)), "amax: dim must name each dimension once"),
     "norm": (ValueError, lambda x: x.norm("two"), "norm: p must be a number, 'fro' or 'nuc', got 'two'"),
     "norm integers": (TypeError, lambda x: x.long().norm(), "norm: needs a floating-point tensor"),
     "matrix_norm": (ValueError, lambda x: nn.linalg.matrix_norm(x, 3), "matrix_norm: ord must be 'fro', 'nuc', 1"),
