@@ -1,5 +1,7 @@
 """The lines of source of a backward pass: for each operation those of its gradients, in the tape's order."""
 
+import re
+
 from nn.compilation.trace import Call, CompileError
 from nn.compilation.training import Name
 from nn.storage import Tensor
@@ -59,7 +61,7 @@ class Gradients:
                 self.found[self._key(tensor)] = text, False
                 return
             name = self._target(tensor)
-            if tensor.ndim == 0 and (" " in text or text.startswith("-")):
+            if tensor.ndim == 0 and re.search(r"^-| [*/] ", text):
                 text = f"np.asarray({text})"  # of arrays with one element Numba makes a number
             self.lines.append(f"{name} = {text}  # {tensor.shape}")
             self._arrived(tensor, name, new, strided)
