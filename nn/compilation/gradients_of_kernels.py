@@ -90,7 +90,8 @@ def _attention(g, call, dy):
     saved, given = g.forward.saved[id(call)], call.arguments
     tensors = [given[key] for key in ("query", "key", "value", "attn_mask")]
     more = [given[key] for key in ("dropout_p", "is_causal", "scale", "enable_gqa")]
-    options = {key: given[key] for key in ("causal_offset", "softcap")} | {"seed": saved.get("seed")}
+    options = {key: given[key] for key in ("causal_offset", "softcap")}
+    options |= {key: saved[key] for key in ("seed",) if key in saved}
     needs = tuple(isinstance(each, Tensor) and g.forward.active(each) for each in tensors)
     names = [g._target(each) if need else "_" for each, need in zip(tensors, needs, strict=True)]
     if needs != (True, True, True, False):

@@ -56,6 +56,7 @@ def _pow(g, call, dy):
 
 FORMULAS = {
     "neg": "-{dy}",
+    "square": "{dy} * ({x} + {x})",
     "log": "{dy} / {x}",
     "sqrt": "{dy} / ({y} + {y})",
     "sin": "{dy} * np.cos({x})",

@@ -155,7 +155,7 @@ class Forward(Writer):
     def _arithmetic(self, call):
         """The call of a loop of `loops`, or None where there is none for operands of these shapes."""
         a, b = call.arguments["input"], call.arguments["other"]
-        if call.arguments.get("alpha", 1) != 1:
+        if call.arguments.get("alpha", 1) != 1 or any(isinstance(x, Tensor) and self.is_number(x) for x in (a, b)):
             return None
         if not (isinstance(a, Tensor) and isinstance(b, Tensor) and a.dtype == b.dtype and a.dtype.kind == "f"):
             return None
