@@ -91,6 +91,19 @@ def same_state(one, other):
         np.testing.assert_array_equal(np.asarray(value), np.asarray(theirs[name]), err_msg=str(name))
 
 
+def channels():
+    return nn.Sequential(
+        nn.Conv1d(4, 8, 3, padding=1),
+        nn.GroupNorm(2, 8),
+        nn.SiLU(),
+        nn.Dropout1d(0.4),
+        nn.AvgPool1d(2),
+        nn.Flatten(),
+        nn.Dropout(0.3),
+        nn.Linear(24, CLASSES),
+    )
+
+
 def classes(n=4):
     return lambda: nn.randint(0, CLASSES, (n,))
 
@@ -105,6 +118,7 @@ MODELS = {
     "residual": (residual, momentum, nn.CrossEntropyLoss(), lambda: nn.randn(4, 3, 12, 12), classes(), 0.5),
     "gpt": (gpt, adamw, of_tokens, tokens, tokens, 0.5),
     "gpt with dropout": (lambda: gpt(0.1), adamw, of_tokens, tokens, tokens, None),
+    "channels": (channels, adam, nn.CrossEntropyLoss(label_smoothing=0.1), lambda: nn.randn(4, 4, 6), classes(), None),
     "operators": (Operators, adam, nn.MSELoss(), lambda: nn.randn(3, 4), lambda: nn.randn(3, 3), None),
 }
 
