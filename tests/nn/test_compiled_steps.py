@@ -167,6 +167,18 @@ def test_functions_of_numba_are_close_to_those_of_numpy():
     np.testing.assert_allclose(values[1], values[0], rtol=1e-6)
 
 
+def test_one_tensor_as_several_arguments():
+    x, y, results = nn.randn(5, 4), nn.randn(1, 1, 5, 4), []
+    for compiled in (False, True):
+        nn.manual_seed(0)
+        model = Body(lambda self, y: F.scaled_dot_product_attention(*[y.reshape(1, 1, 5, 4)] * 3) + (y + y) * y)
+        optimizer, loss = nn.optim.SGD(model.parameters(), lr=0.1), nn.MSELoss()
+        step = nn.compile_step(model, loss, optimizer, x, y)
+        values = [step(x, y).item() if compiled else on_tape(model, loss, optimizer, x, y) for _ in range(3)]
+        results.append((values, model.linear.weight.tolist()))
+    assert results[0] == results[1]
+
+
 def test_source_of_the_mlp():
     models, optimizers, loss, batches, _ = made("mlp", 1)
     source = nn.compile_step(models[1], loss, optimizers[1], *batches[0]).source
