@@ -66,12 +66,13 @@ class Gradients:
             self.lines.append(f"{name} = {text}  # {tensor.shape}")
             self._arrived(tensor, name, new, strided)
 
-    def several(self, call, kernel, values, tensors, **options):
-        """A kernel that returns a gradient for each of `tensors`, and takes which are needed."""
+    def several(self, call, kernel, values, tensors, *, usual=None, strided=False, **options):
+        """A kernel that returns a gradient for each of `tensors`, and takes which are needed: `usual` by default, or
+        all."""
         needs = tuple(isinstance(each, Tensor) and self.forward.active(each) for each in tensors)
         if not any(needs):
             return
-        if not all(needs):
+        if needs != (usual or (True,) * len(needs)):
             options["needs"] = needs
         names = []
         for tensor, need in zip(tensors, needs, strict=True):
@@ -79,7 +80,7 @@ class Gradients:
         self.lines.append(f"{', '.join(names)} = {self.call(call, kernel, values, **options)}")
         for tensor, name, need in zip(tensors, names, needs, strict=True):
             if need:
-                self._arrived(tensor, name, True, False)
+                self._arrived(tensor, name, True, strided)
 
     def call(self, call, kernel, values, **options):
         """The call of a kernel, positional arguments first."""
@@ -90,8 +91,10 @@ class Gradients:
 
     def _target(self, tensor, taken=()):
         """A name for what is to be added to the gradient of a tensor."""
-        name = f"d_{self.name(tensor)}"
-        return name if self.of(tensor) is None and name not in taken else f"{name}_more"
+        name = f"d_{self.name(tensor)}" if self.of(tensor) is None else f"d_{self.name(tensor)}_more"
+        while name in taken:
+            name += "_more"
+        return name
 
     def _arrived(self, tensor, name, new, strided):
         if strided:

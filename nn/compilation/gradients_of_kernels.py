@@ -92,16 +92,9 @@ def _attention(g, call, dy):
     more = [given[key] for key in ("dropout_p", "is_causal", "scale", "enable_gqa")]
     options = {key: given[key] for key in ("causal_offset", "softcap")}
     options |= {key: saved[key] for key in ("seed",) if key in saved}
-    needs = tuple(isinstance(each, Tensor) and g.forward.active(each) for each in tensors)
-    names = [g._target(each) if need else "_" for each, need in zip(tensors, needs, strict=True)]
-    if needs != (True, True, True, False):
-        options["needs"] = needs
     values = (dy, *tensors[:3], call.results[0], saved["lse"], tensors[3], *more)
-    text = g.call(call, "scaled_dot_product_attention_backward", values, **options)
-    g.lines.append(f"{', '.join(names)} = {text}")
-    for tensor, name, need in zip(tensors, names, needs, strict=True):
-        if need:
-            g._arrived(tensor, name, True, strided=True)
+    options |= {"usual": (True, True, True, False), "strided": True}
+    g.several(call, "scaled_dot_product_attention_backward", values, tensors, **options)
 
 
 @rule("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")

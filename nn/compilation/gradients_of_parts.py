@@ -81,7 +81,7 @@ def _masked_fill(g, call, dy):
 @rule("dropout", "dropout1d", "dropout2d", "dropout3d")
 def _dropout(g, call, dy):
     x, factors = call.arguments["input"], g.forward.saved[id(call)]["factors"]
-    g.add(x, g.forward.product(dy, factors, call.name == "dropout"))
+    g.add(x, g.forward.product(dy, factors, True))
 
 
 # --- parts and orders -------------------------------------------------------------------------------------------------

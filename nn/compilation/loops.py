@@ -111,14 +111,16 @@ def _taken(whole, shape, starts, steps):
 
 @jit(fastmath=False)
 def _dropout_factors(rng, shape, p, x):
-    """What dropout multiplies elements by: 0 with probability p, else 1 / (1 - p)."""
-    draws, factors = rng.random(shape, np.float32), np.zeros(shape, x.dtype)
-    flat, out, scale = draws.reshape(-1), factors.reshape(-1), x.dtype.type(1)
+    """What dropout multiplies the elements of x by: 0 with probability p, else 1 / (1 - p). There is one draw for each
+    element of an array of `shape`, whose last dimensions may be 1 where x has more."""
+    draws, factors, scale = rng.random(shape, np.float32).reshape(-1), np.zeros(x.shape, x.dtype), x.dtype.type(1)
     if p < 1:
         scale = x.dtype.type(1) / x.dtype.type(1 - p)
-    for i in range(flat.size):
-        if flat[i] >= p:
-            out[i] = scale
+    each = factors.size // max(draws.size, 1)
+    rows = factors.reshape((draws.size, each))
+    for i in range(draws.size):
+        if draws[i] >= p:
+            rows[i] = scale
     return factors
 
 

@@ -287,7 +287,7 @@ class Forward(Writer):
         self.draws = True
         self.keep(call, "factors", Name(f"{name}_factors"))
         self.lines.append(f"{name}_factors = dropout_factors(rng, {shape}, {float(p)!r}, {self.tensor(x)})")
-        return self.product(self.tensor(x), f"{name}_factors", x.shape == shape)
+        return self.product(self.tensor(x), f"{name}_factors", True)
 
     def product(self, a, b, same_shape):
         return f"multiply({self.contiguous(a)}, {self.contiguous(b)})" if same_shape else f"{a} * {b}"
