@@ -136,30 +136,30 @@ def likelihood(values, latents, noise=None):
     return -(d * math.log(2 * math.pi) + np.log(used).sum() + quadratic) / 2, float(noise)
 
 
-def autoencoder(library, encoder, decoder):
-    """x -> W V x, for `nn` or ``torch.nn``; the arrays are the initial weights, (k, d) and (d, k)."""
+def autoencoder(library, latents, size):
+    """x -> W V x, for `nn` or ``torch.nn``."""
 
     class Autoencoder(library.Module):
         def __init__(self):
             super().__init__()
-            self.encoder = library.Linear(encoder.shape[1], len(encoder), bias=False)
-            self.decoder = library.Linear(len(encoder), encoder.shape[1], bias=False)
+            self.encoder = library.Linear(size, latents, bias=False)
+            self.decoder = library.Linear(latents, size, bias=False)
 
         def forward(self, x):
             return self.decoder(self.encoder(x))
 
-    return started(library, Autoencoder(), encoder, decoder)
+    return Autoencoder()
 
 
-def variational(library, encoder, decoder, zeros, draw=None):
+def variational(library, latents, size, zeros, draw=None):
     """x -> its negative ELBO, the mean of the rows; a function `draw` (rows) -> normal numbers makes it sampled."""
 
     class Variational(library.Module):
         def __init__(self):
             super().__init__()
-            self.encoder = library.Linear(encoder.shape[1], len(encoder), bias=False)
-            self.decoder = library.Linear(len(encoder), encoder.shape[1], bias=False)
-            self.log_variance = library.Parameter(zeros(len(encoder)))  # ln D
+            self.encoder = library.Linear(size, latents, bias=False)
+            self.decoder = library.Linear(latents, size, bias=False)
+            self.log_variance = library.Parameter(zeros(latents))  # ln D
             self.log_noise = library.Parameter(zeros(1))  # ln σ²
 
         def parts(self, x):
@@ -180,14 +180,12 @@ def variational(library, encoder, decoder, zeros, draw=None):
             noise = (self.log_noise + math.log(2 * math.pi)).sum() * (x.shape[1] / 2)
             return noise + (square * (-self.log_noise).exp()).sum() * 0.5 + divergence.sum()
 
-    return started(library, Variational(), encoder, decoder)
+    return Variational()
 
 
-def started(library, network, encoder, decoder):
-    """The network with these weights, if it is ours; PyTorch's takes them from ours."""
-    if library is nn:
-        network = network.double()
-        network.encoder.weight.array[:], network.decoder.weight.array[:] = encoder, decoder
+def started(network, encoder, decoder):
+    """The network of `nn` with these weights, (k, d) and (d, k)."""
+    network.encoder.weight.array[:], network.decoder.weight.array[:] = encoder, decoder
     return network
 
 
@@ -211,15 +209,15 @@ def train(network, parameters, loss, steps, rate):
 def fit(config, rows, latents, generator, noise=None, steps=None, draws=None):
     """A trained linear VAE: ELBO (in closed form), σ², the divergences of its latents, its decoder (d, k)."""
     draw = None if draws is None else lambda shape: nn.Tensor(draws.standard_normal(shape))
-    start = weights(latents, rows.shape[1], generator)
-    network = variational(nn, *start, np.zeros, draw)
+    d = rows.shape[1]
+    network = started(variational(nn, latents, d, np.zeros, draw).double(), *weights(latents, d, generator))
     parameters = list(network.parameters())
     if noise is not None:
         network.log_noise.array[:] = math.log(noise)
         parameters = [one for one in parameters if one is not network.log_noise]
     x = nn.Tensor(rows)
     train(network, parameters, lambda one: one(x), steps or config["steps"], config["rate"])
-    exact = variational(nn, *start, np.zeros)
+    exact = variational(nn, latents, d, np.zeros).double()
     exact.load_state_dict(network.state_dict())
     with nn.no_grad():
         return {
@@ -248,7 +246,7 @@ def run(config, seed):
     values, vectors, rows = spectrum(config, data)
     few, latents, x = config["few"], config["latents"], nn.Tensor(rows)
 
-    plain = autoencoder(nn, *weights(few, len(values), start))
+    plain = started(autoencoder(nn, few, len(values)).double(), *weights(few, len(values), start))
     plain = train(plain, plain.parameters(), lambda one: F.mse_loss(one(x), x), config["steps"], config["rate"])
     columns = plain.decoder.weight.array
     best = values[few:].sum()
@@ -307,10 +305,13 @@ def compare(config, seed):
 
     data, start, _ = lab.streams(seed)
     *_, rows = spectrum(config, data)
-    arrays = weights(config["few"], rows.shape[1], start)
+    few, d = config["few"], rows.shape[1]
+    arrays = weights(few, d, start)
 
     def build(library):
-        return variational(library, *arrays, np.zeros if library is nn else torch.zeros)
+        if library is nn:
+            return started(variational(nn, few, d, lambda n: np.zeros(n, np.float32)), *arrays)
+        return variational(library, few, d, torch.zeros)
 
     x = nn.Tensor(rows.astype(np.float32))
     return side_by_side.compare(

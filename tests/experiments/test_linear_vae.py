@@ -19,7 +19,8 @@ def optimum(values, vectors, latents, noise):
     used = np.maximum(values[:latents] - noise, 0)
     decoder = vectors[:, :latents] * np.sqrt(used)
     encoder = (decoder / np.maximum(values[:latents], noise)).T
-    network = linear_vae.variational(nn, encoder, decoder, np.zeros)
+    network = linear_vae.variational(nn, latents, len(values), np.zeros).double()
+    linear_vae.started(network, encoder, decoder)
     network.log_variance.array[:] = np.log(noise / np.maximum(values[:latents], noise))
     network.log_noise.array[:] = math.log(noise)
     return network
