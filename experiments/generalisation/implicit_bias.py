@@ -42,6 +42,12 @@ if __name__ == "__main__":
     lab.show(study)
     lab.show(lab.load("implicit_bias").draw_angle(study.results))
 
+# %% [markdown]
+# Left: with the logistic loss the angle falls and falls, more slowly all the time; after a million steps between 3 and 17
+# degrees are left. With squared error it settles, at 21 to 42 degrees. Right: the same descent (thick) and its flow beyond
+# (thin), on logarithmic axes, to $t = e^{10000}$. All lines end parallel to $1/\ln t$, though some do not before
+# $\ln t = 100$. On a computer that does a million steps a second, $\ln t = 100$ is $10^{30}$ years away.
+
 # %%
 CARD = lab.Card(
     title="Implicit bias: which of many solutions gradient descent chooses",
@@ -355,7 +361,8 @@ def grid(config, z):
                 optimizer.zero_grad()
                 function(layer(inputs)).backward()
                 optimizer.step()
-            result[f"{loss}, {label}"] = float(angles(layer.weight.array, w_hat)[0])
+            angle = float(angles(layer.weight.array, w_hat)[0])
+            result[f"{loss}, {label}"] = angle if math.isfinite(angle) else None  # it diverged
     return result
 
 
@@ -500,7 +507,8 @@ def draw_grid(results):
     """Angle to the SVM after some steps, median of the seeds."""
     figure, axes = plot.figure(5.5, 2.8)
     runs = [result["grid"] for result in results if "grid" in result]
-    cells = [[np.median([one[f"{loss}, {name}"] for one in runs]) for name in OPTIMIZERS] for loss in LOSSES]
+    found = [[[one[f"{loss}, {name}"] for one in runs] for name in OPTIMIZERS] for loss in LOSSES]
+    cells = np.median(np.array(found, float), axis=2)
     plot.grid(cells, list(LOSSES), list(OPTIMIZERS), ax=axes, fmt="{:.1f}", label="degrees")
     axes.set_title("Angle to the support vector machine at the end")
     return figure
@@ -511,7 +519,17 @@ if __name__ == "__main__":
     lab.show(draw_grid(study.results))
 
 # %% [markdown]
+# Logistic and exponential loss go to the same place, with and without momentum. Adam has another bias (its steps have
+# equal length in every coordinate, which favours the largest margin in another norm), and after 3,000 steps is a little
+# further away. The dash stands for a divergence: the rate of 0.5 is too large for squared error.
+#
 # ## Compare, interpret
 #
 # Logistic regression on the same flowers takes the same steps in PyTorch, in float64; the last line under the table says
 # how well the losses agree.
+#
+# What the verdict means: an optimiser is part of the model. Nothing in the loss asks for a large margin, short weights or
+# a penalty, and yet they are what one gets. What it does not mean: that real training is near the limit. The law is exact
+# and so slow that its constant says more than its exponent: what one sees after a million steps is still shaped by
+# $\rho$, that is, by the flowers outside the margin and by the rate. And the statement on dropout is exact for
+# squared error and linear models only; elsewhere it is the first term of a series.
