@@ -41,13 +41,19 @@ if __name__ == "__main__":
     lab.show(study)
     lab.show(lab.load("information_plane").draw_planes(study.results))
 
+# %% [markdown]
+# Left: with tanh the last hidden layer goes up, then turns to the left: the "compression" of 2017. Middle: with ReLU
+# it goes to the right and stays. Right: the same trainings, measured with other bins. With a million of them the fall of tanh
+# is exactly 0. But there is something else to see, which nobody had registered: with narrow bins ReLU *does* fall, by
+# 13 %, on most of the seeds. That fall is real.
+
 # %%
 CARD = lab.Card(
     title="The information plane: compression, or bins?",
     claim="binned I(X;T) falls ≥ 10 % from its maximum with tanh, ≤ 3 % with ReLU; the fall goes to ≤ 1 % as bins narrow",
     paper="Shwartz-Ziv and Tishby (2017); Saxe, Bansal, Dapello et al. (2018)",
     grade="C",
-    seconds=200,
+    seconds=40,
 )
 FULL = {
     "seeds": 20,
@@ -324,7 +330,22 @@ if __name__ == "__main__":
     lab.show(draw_grid(study.results))
 
 # %% [markdown]
+# The fall is in the layers next to the output, whose units saturate: at the end 42 % of the last hidden layer's
+# activations are beyond 0.9. Without the noise of SGD it is *larger*, so that noise does not cause it (these nets were trained
+# with a larger rate, and 61 % of their activations are saturated).
+#
 # ## Compare, interpret
 #
 # The tanh network in PyTorch, from the same weights on the same batches, has the same losses, as the last line under the
 # table says.
+#
+# What the verdict means: a number that depends on the bins by a factor of infinity says nothing about the network.
+# Both papers measured correctly; the dispute is about the word. In a deterministic tanh network no information is ever
+# lost, and what falls is how evenly the activations fill the range.
+#
+# What it does not mean is "ReLU does not compress". With 100 bins over the whole training its fall is 0.9 %, as registered
+# and as the paper has it; with a million bins, where the measure is nearly exact, it is 13 % on average, since units that
+# are zero for two inputs make them equal for good (57 % of the last layer's activations are zero at the end). So it is
+# the other way round from what the usual bins show: tanh keeps everything, and ReLU forgets. This observation was made
+# after the run, on the seeds of the run, and is no registered claim. Both networks generalise alike (94.8 and
+# 95.1 % on held-out patterns), so neither kind of fall is needed for that.
