@@ -34,7 +34,8 @@ from nn import plot
 # %% [markdown]
 # ## The result
 #
-# The first three rows are the paper's claims, the fourth is its control; rows that begin with "extra" are ours.
+# The first three rows are the paper's claims, the next three the control, one layer beside two; rows that begin with
+# "extra" are ours.
 
 # %%
 if __name__ == "__main__":

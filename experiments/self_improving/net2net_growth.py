@@ -350,10 +350,9 @@ COLOURS = {
 def draw_growth(results):
     """Held-out accuracy after the growth: median of the seeds, every seed thin; and steps to each target."""
     figure, (left, right) = plot.figure(10, 4, columns=2)
-    every = FULL["every"] if len(results[0]["arms"]["Net2Net"]["accuracy"]) > 10 else 1
     for name, colour in COLOURS.items():
         curves = 100 * np.array([result["arms"][name]["accuracy"] for result in results])
-        steps = every * np.arange(curves.shape[1])
+        steps = FULL["every"] * np.arange(curves.shape[1])
         left.plot(steps, np.median(curves, axis=0), color=colour, lw=1.8, label=name)
         left.fill_between(steps, *np.quantile(curves, [0.25, 0.75], axis=0), color=colour, alpha=0.15, lw=0)
         means = [steps_of(results, name, margin).mean() for margin in results[0]["margins"]]
