@@ -435,7 +435,7 @@ def check(results, mode):
                   at_most=0.01),
         lab.check("extra, fewer examples than weights: distance to the shortest solution, relative",
                   max(result["shortest"]["zero"] for result in results), at_most=1e-6),
-        lab.check("extra, from random weights: the same, least", min(result["shortest"]["random"] for result in results),
+        lab.check("extra, from random weights: distance to the shortest solution, relative, least", min(result["shortest"]["random"] for result in results),
                   at_least=0.1),
         lab.check("extra, from random weights: distance to X⁺y + (1 − X⁺X) w₀, relative",
                   max(result["shortest"]["theory"] for result in results), at_most=1e-6),

@@ -382,7 +382,7 @@ def check(results, mode):
         lab.check("extra, σ² fixed: furthest of a latent's KL from ½ ln(λ/σ²), nats", max(law), at_most=0.1),
         lab.check("extra, VAE: angle of a column to its principal axis, degrees, median",
                   np.median([one["axes"] for one in learned]), at_most=5),
-        lab.check("extra, autoencoder: the same", np.median([r["autoencoder"]["axes"] for r in results]), at_least=20),
+        lab.check("extra, autoencoder: angle of a column to its principal axis, degrees, median", np.median([r["autoencoder"]["axes"] for r in results]), at_least=20),
     ]  # fmt: skip
 
 

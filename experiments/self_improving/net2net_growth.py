@@ -11,7 +11,7 @@
 # | :--- | :--- | :--- |
 # | data, net | ImageNet, Inception with $\sqrt{0.3}$ of the channels, grown to all of them | scikit-learn's digits, each shown shifted by at most a pixel; 64–72–10, grown to 64–128–128–10 |
 # | wider | new units are copies; outgoing weights divided equally, plus a little noise | divided in random proportions: different from the start, and exact |
-# | deeper | a layer that is the identity, behind a ReLU | the same |
+# | deeper | a layer that is the identity, after a ReLU | the same |
 # | baselines | from scratch; *random pad*: new units with random weights | the same; and copies divided equally without noise |
 # | target | accuracy over time, as curves | a quarter of a point above the small net's held-out accuracy; extra: a whole point |
 # | learning rate | a tenth of the first rate for the grown net | the best of 0.01, 0.02, 0.03 of each arm, on pilot seeds |
@@ -138,7 +138,7 @@ def widen(layers, i, width, generator, equal=False):
 
 
 def deepen(layers, i):
-    """A new layer behind layer i: the identity."""
+    """A new layer after layer i: the identity."""
     units, dtype = len(layers[i][0]), layers[i][0].dtype
     return [*layers[: i + 1], (np.eye(units, dtype=dtype), np.zeros(units, dtype)), *layers[i + 1 :]]
 
@@ -310,10 +310,12 @@ def check(results, mode):
     extras = [
         lab.check("extra, ReLU: max |Δf| of a new layer", max(r["grid"]["ReLU"][1] for r in results), at_most=1e-12),
         lab.check(
-            "extra, tanh: the same, least of the seeds", min(r["grid"]["Tanh"][1] for r in results), at_least=0.1
+            "extra, tanh: max |Δf| of a new layer, least of the seeds",
+            min(r["grid"]["Tanh"][1] for r in results),
+            at_least=0.1,
         ),
         lab.check("extra, equal halves: share of units that differ, most", max(units[1]) / width, at_most=0.75),
-        lab.check("extra, random proportions: the same, least", min(units[0]) / width, at_least=0.99),
+        lab.check("extra, random proportions: share of units that differ, least", min(units[0]) / width, at_least=0.99),
     ]
     if mode == "fast":
         return exact + extras
@@ -325,7 +327,7 @@ def check(results, mode):
         lab.check("steps to a quarter of a point above the small net, over scratch's, mean of the seeds' ratios",
                   np.mean(grown / scratch), at_most=0.5),
         exact[1],
-        lab.check("control: the same over random units', ratio of the means", grown.mean() / padded.mean(), at_most=0.9),
+        lab.check("control: steps to that target over random units', ratio of the means", grown.mean() / padded.mean(), at_most=0.9),
         *extras,
         lab.check("extra: steps over scratch's, greatest of the seeds", np.max(grown / scratch), at_most=1),
         lab.check("extra: with the small network's training counted, mean of the ratios",
