@@ -51,7 +51,8 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # The loss during training, for linear attention and for softmax attention, over the loss of predicting 0. Dashed: one
-# step of gradient descent with the best rate. Linear attention falls to it and stays there.
+# step of gradient descent with the best rate. After a plateau of chance length linear
+# attention falls to it and stays there.
 #
 # ## Derive
 #
@@ -333,7 +334,7 @@ def draw_curves(results):
 
 def draw_predictions(results):
     """The layer's predictions against the step's, for tasks of the first seed."""
-    figure, panels = plot.figure(8.5, 4.2, columns=2, sharex=True, sharey=True)
+    figure, panels = plot.figure(8.5, 5, columns=2, sharex=True, sharey=True)
     for axes, name in zip(panels, ("linear", "softmax"), strict=True):
         step, prediction = np.array(results[0][name]["points"])
         axes.plot([-5, 5], [-5, 5], color=plot.GREY, lw=1)
