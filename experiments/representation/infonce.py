@@ -28,6 +28,7 @@ import math
 
 import numpy as np
 
+import kernels
 import nn
 from experiments import lab, side_by_side
 from nn import functional as F
@@ -261,11 +262,13 @@ def contrastive(config, x, changes, steps, initialisation, order):
 def probe(features, sets):
     """Test accuracy of a linear classifier on features of the signals, standardised."""
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     (x, y), (x_test, y_test) = sets
     train, test = features(x), features(x_test)
     mean, scale = train.mean(axis=0), train.std(axis=0) + 1e-6
-    classifier = LogisticRegression(max_iter=300).fit((train - mean) / scale, y)
+    with threadpool_limits(1):  # products so small that threads wait for each other
+        classifier = LogisticRegression(max_iter=300).fit((train - mean) / scale, y)
     return float(classifier.score((test - mean) / scale, y_test))
 
 
@@ -304,6 +307,7 @@ def views(config, seed):
 
 def run(config, seed):
     """The critics for every K; the encoders."""
+    kernels.set_num_threads(1)
     seed += config["first_seed"]
     generators = lab.streams(seed)
     return {
@@ -422,7 +426,7 @@ def draw_grid(results):
     names, sizes = (list(dict.fromkeys(key[i] for key in keys)) for i in (0, 1))
     cells = [[100 * np.mean([run[f"{name}, {K}"] for run in runs]) for K in sizes] for name in names]
     figure, axes = plot.figure(5, 3)
-    plot.grid(cells, names, sizes, ax=axes, fmt="{:.0f}", label="probe, %", xlabel="pairs a batch", title="Change")
+    plot.grid(cells, names, sizes, ax=axes, fmt="{:.0f}", label="probe, %", xlabel="pairs a batch", ylabel="changed")
     return figure
 
 
@@ -431,9 +435,9 @@ if __name__ == "__main__":
     lab.show(draw_grid(study.results))
 
 # %% [markdown]
-# Random encoders are at 50 %. After this short training only shifts alone help, or all changes together; changes of
-# size or slope alone leave the easiest task, to recognise the signal by what was not changed. More candidates help when
-# the changes are hard enough. Two seeds and 300 steps: a hint, not a claim.
+# Random encoders are at 50 %. After this short training all changes together and 128 pairs help clearly (62 %), a
+# single change hardly: it leaves an easy task, to recognise the signal by what was not changed. More candidates help
+# when the changes are hard enough. Two seeds and 300 steps: a hint, not a claim.
 #
 # ## Compare, interpret
 #
