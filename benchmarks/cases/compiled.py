@@ -1,9 +1,10 @@
-"""Networks compiled by `nn.compile` on one input, beside PyTorch as users call it.
+"""Networks compiled by `nn.compile` on one input, and training steps by `nn.compile_step`, beside PyTorch.
 
-The perceptron is a policy that a simulation asks at each of its steps: a hundred calls in a jitted loop, where
+The first perceptron is a policy that a simulation asks at each of its steps: a hundred calls in a jitted loop, where
 PyTorch's are called from Python, as they can only be. The others are called from Python on both sides.
 """
 
+import dataclasses
 import functools
 from importlib import import_module
 
@@ -11,9 +12,9 @@ import numba
 import numpy as np
 import torch
 
-from benchmarks.cases import networks
-from benchmarks.cases.row import FLOAT, OURS, Calls, Row
-from benchmarks.cases.training import images, initial
+from benchmarks.cases import networks, training
+from benchmarks.cases.row import FLOAT, JAX, OURS, Calls, Row
+from benchmarks.cases.training import LEARNING_RATE, STEPS, images, initial, texts, user_steps
 
 CALLS = 100
 POLICY = (4, 64, 64, 2)
@@ -29,6 +30,10 @@ def rows():
     scores = 4 * GPT_LAYERS * CONTEXT**2 * GPT_WIDTH
     flops = 2 * CONTEXT * GPT_PARAMETERS + scores
     yield row("gpt", f"b1-t{CONTEXT}", flops, FLOAT * GPT_PARAMETERS, gpt_calls, 1.0)
+    yield step(training.mlp(), networks.mlp, lambda: images(training.MLP_BATCH, networks.MLP[0]))
+    yield step(training.lenet5(), networks.lenet5, lambda: images(training.LENET_BATCH, 1, 28, 28))
+    yield step(training.resnet20(), networks.resnet20, lambda: images(training.RESNET_BATCH, *training.RESNET_IMAGE))
+    yield step(training.gpt(), networks.gpt, texts)
 
 
 def row(network, shape, flops, size, build, floor):
@@ -43,6 +48,28 @@ def row(network, shape, flops, size, build, floor):
         peers=(OURS, "torch"),
         floor=floor,
     )
+
+
+def step(row, build, data):
+    """The row of a training step, with ours compiled."""
+
+    def calls():
+        made = user_steps(build, initial(build), *data())
+        return made | {OURS: compiled_step(build, *data())}
+
+    peers = (OURS, "torch", *JAX, *STEPS)
+    return dataclasses.replace(row, family="compiled", operation=f"compiled_{row.operation}", build=calls, peers=peers)
+
+
+def compiled_step(build, x, target):
+    nn = import_module("nn")
+    model = build(nn)
+    for parameter, value in zip(model.parameters(), initial(build), strict=True):
+        parameter.data = nn.tensor(value)
+    optimizer = nn.optim.Adam(model.parameters(), lr=LEARNING_RATE)
+    x, target = nn.tensor(x), nn.tensor(target)
+    compiled = nn.compile_step(model, nn.CrossEntropyLoss(), optimizer, x, target)
+    return lambda: compiled(x, target).item()
 
 
 def policy(library):

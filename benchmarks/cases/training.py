@@ -223,10 +223,13 @@ def gpt() -> Row:
 
 
 def gpt_calls() -> Calls:
-    generator = np.random.default_rng(0)
-    ids = generator.integers(0, SYMBOLS, (GPT_BATCH, GPT_CONTEXT + 1))
-    x, target = np.ascontiguousarray(ids[:, :-1]), ids[:, 1:].ravel()
-    return user_steps(networks.gpt, initial(networks.gpt), x, target)
+    return user_steps(networks.gpt, initial(networks.gpt), *texts())
+
+
+def texts() -> tuple[np.ndarray, np.ndarray]:
+    """A batch of texts, and of their next tokens."""
+    ids = np.random.default_rng(0).integers(0, SYMBOLS, (GPT_BATCH, GPT_CONTEXT + 1))
+    return np.ascontiguousarray(ids[:, :-1]), ids[:, 1:].ravel()
 
 
 @functools.cache
