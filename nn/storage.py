@@ -15,6 +15,16 @@ from nn.printing import formatted
 np.empty(2**25 - 2**13, np.uint8)
 
 
+class _Reference(weakref.ref):
+    """A weak reference that equals those to the same tensor: tensors compare their elements."""
+
+    __slots__ = ()
+    __hash__ = weakref.ref.__hash__
+
+    def __eq__(self, other):
+        return self is other or (self() is not None and self() is other())
+
+
 class Memory:
     """The state shared by all tensors on the same memory, to detect changes in place."""
 
@@ -28,8 +38,8 @@ class Memory:
         """Make `other` a tensor on this memory, that of `owner`."""
         if self.tensors is None:
             self.tensors = set()
-            self.tensors.add(weakref.ref(owner, self.tensors.discard))
-        self.tensors.add(weakref.ref(other, self.tensors.discard))
+            self.tensors.add(_Reference(owner, self.tensors.discard))
+        self.tensors.add(_Reference(other, self.tensors.discard))
         other._memory = self
 
     def is_shared(self):

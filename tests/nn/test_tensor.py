@@ -737,6 +737,16 @@ def test_data_in_augmented_assignments():
     np.testing.assert_array_equal(*results, strict=True)
 
 
+def test_data_given_back():
+    p, other = nn.zeros(2, 3), nn.ones(2, 3)
+    data = p.data
+    p.data = other
+    p.data = data
+    assert p._memory is data._memory is not other._memory
+    p.add_(1)
+    assert data.tolist() == other.tolist()
+
+
 def test_a_tensor_with_other_data_has_left_its_memory():
     w = nn.tensor([2.0, 3.0, 4.0], requires_grad=True)
     a = nn.ones(3)
