@@ -52,3 +52,8 @@ def test_vector_field_is_learned(monkeypatch):
     error, radius, true_radius = vector_field.main()
     assert error < 1
     assert abs(radius / true_radius - 1) < 0.1
+
+
+def test_printed_steps_are_what_is_compiled():
+    steps = program("steps")
+    assert steps.PAGE.read_text(encoding="utf-8") == steps.page()
