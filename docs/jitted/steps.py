@@ -1,6 +1,6 @@
 """Writes `steps.md`: the source of compiled training steps of LeNet-5 and of the board's GPT.
 
-    python docs/jitted/steps.py
+python docs/jitted/steps.py
 """
 
 from pathlib import Path
