@@ -3,6 +3,7 @@
 python docs/jitted/steps.py
 """
 
+import textwrap
 from pathlib import Path
 
 import nn
@@ -30,7 +31,7 @@ def page():
         "LeNet-5": source(networks.lenet5, *images(LENET_BATCH, 1, 28, 28)),
         "GPT": source(networks.gpt, *texts()),
     }
-    return "\n".join([HEAD, *(f"## {name}\n\n```python\n{text}\n```\n" for name, text in steps.items())])
+    return "\n".join([HEAD, *(f"## {name}\n\n{textwrap.indent(text, '    ')}\n" for name, text in steps.items())])
 
 
 if __name__ == "__main__":
