@@ -16,6 +16,13 @@ hypothesis.settings.load_profile("suite")
 torch.set_num_threads(1)
 
 
+def pytest_configure(config):
+    """Files go to xdist's workers in the order of their names: by the number of tests, files with one long test would
+    be the last, one after the other."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
 @pytest.fixture
 def rng(request):
     """A random generator seeded with the test's name."""
