@@ -40,7 +40,6 @@ from nn import (
 from nn.activation import *
 from nn.adaptive import AdaptiveLogSoftmaxWithLoss
 from nn.attention import MultiheadAttention
-from nn.compilation import Compiled, CompiledStep, CompileError, compile, compile_step
 from nn.containers import ModuleDict, ModuleList, Sequential
 from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nn.device import device
@@ -85,9 +84,7 @@ __all__ += ["is_grad_enabled", "no_grad", "set_grad_enabled", "Identity", "Linea
 __all__ += ["gradgradcheck", "observe", "DataParallel", "Buffer", "Parameter", "UninitializedBuffer"]
 __all__ += ["UninitializedParameter", "ParameterDict", "ParameterList", "set_printoptions", "GRU", "LSTM", "RNN"]
 __all__ += ["GRUCell", "LSTMCell", "RNNCell", "load", "save", "Tensor", "can_cast", "finfo", "iinfo"]
-__all__ += ["promote_types", "Compiled", "CompileError", "compile"]
-__all__ += ["CompiledStep", "compile_step"]
-__all__ += ["FractionalMaxPool2d", "FractionalMaxPool3d", "summary"]
+__all__ += ["promote_types", "FractionalMaxPool2d", "FractionalMaxPool3d", "summary"]
 __all__ += activation.__all__
 __all__ += dtypes.__all__
 __all__ += lazy.__all__
@@ -99,3 +96,19 @@ __all__ += padding.__all__
 __all__ += pooling.__all__
 __all__ += random.__all__
 __all__ += transformer.__all__
+_COMPILATION = {"Compiled", "CompileError", "CompiledStep", "compile", "compile_step"}
+__all__ += _COMPILATION
+
+
+def __getattr__(name):
+    """The names of `nn.compilation`, which needs Numba's compiler: loaded when they are used."""
+    if name not in _COMPILATION:
+        raise AttributeError(f"module 'nn' has no attribute {name!r}")
+    from nn import compilation
+
+    globals().update({each: getattr(compilation, each) for each in _COMPILATION})
+    return globals()[name]
+
+
+def __dir__():
+    return sorted({*globals(), *_COMPILATION})

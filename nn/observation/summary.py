@@ -51,8 +51,8 @@ class Summary:
             title = "  " * depth + (f"{label}: {layer.kind}" if label else layer.kind)
             outputs = ", ".join(str(shape) for shape in layer.outputs) if layer.calls else "not called"
             outputs += f" × {layer.calls}" if layer.calls > 1 else ""
-            lines.append((title, outputs, f"{layer.parameters:,}" if layer.parameters else "", scaled(layer.flops)))
-        lines.append(("total", "", f"{self.parameters:,}", scaled(self.flops)))
+            lines.append((title, outputs, f"{layer.parameters:,}" if layer.parameters else "", shortened(layer.flops)))
+        lines.append(("total", "", f"{self.parameters:,}", shortened(self.flops)))
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         table = [
             f"{a.ljust(widths[0])}  {b.ljust(widths[1])}  {c.rjust(widths[2])}  {d.rjust(widths[3])}".rstrip()
@@ -62,7 +62,7 @@ class Summary:
         return "\n".join([*table, f"{self.trainable:,} parameters are trained, {fixed:,} are not"])
 
 
-def scaled(flops):
+def shortened(flops):
     """Three digits and a power of 1000: ``1.23 M``; nothing for 0."""
     if not flops:
         return ""

@@ -163,7 +163,7 @@ def _options(function, given):
 
 def functions():
     """The functions that have optional arguments, by name, and the methods of tensors that are not among them."""
-    found = {name: function for name, (function, _) in FUNCTIONS.items() if name != "nn.compile"}
+    found = {name: function for name, (function, _) in FUNCTIONS.items() if not name.startswith("nn.compile")}
     found |= {f"nn.init.{name}": getattr(nn.init, name) for name in nn.init.__all__}
     methods = {name: f for name, f in inspect.getmembers(nn.Tensor, inspect.isfunction) if not name.startswith("_")}
     known = {*found.values()}
