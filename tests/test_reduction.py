@@ -1,6 +1,10 @@
 """Tests of kernels.reduction."""
 
+import itertools
+import os
 import re
+import subprocess
+import sys
 import tracemalloc
 
 import hypothesis
@@ -11,6 +15,7 @@ from hypothesis import strategies as st
 
 import kernels
 import kernels.reduction
+from kernels import machine
 from tests.checking import LAYOUTS, Operation, absolute_scale, assert_close, check, check_finite_differences, guarded
 
 # Arguments are (x, dim, keepdim) or (x, dim); the backward of each takes what `saved` makes of them.
@@ -396,3 +401,25 @@ def test_indices_of_max_are_checked(index):
     x = np.ones((3, 4))
     with pytest.raises(IndexError, match=rf"^max_backward: .*{index}"):
         kernels.max_backward(np.ones(3), x, 1, indices=np.array([0, index, 1]))
+
+
+def compare_rows():
+    """Sums and means of 37 rows, together and one by one."""
+    for dtype, n in itertools.product((np.float32, np.float64), (1, 3, 16, 100, 511, 700)):
+        x = np.random.default_rng(n).standard_normal((37, n)).astype(dtype)
+        for function in (kernels.sum, kernels.mean):
+            alone = np.concatenate([function(row[None], 1) for row in x])
+            np.testing.assert_array_equal(function(x, 1), alone)
+
+
+@pytest.mark.parametrize("lanes", sorted({4, machine.lanes(np.float32)}))
+def test_rows_do_not_depend_on_their_number(lanes):
+    """Also not on whether they are added in groups; with narrow vectors, too, where the compiler chooses otherwise."""
+    if lanes == machine.lanes(np.float32):
+        compare_rows()
+    else:
+        command = [sys.executable, "-c", "from tests.test_reduction import compare_rows; compare_rows()"]
+        run = subprocess.run(
+            command, env=os.environ | {machine.LANES_VARIABLE: str(lanes)}, capture_output=True, text=True, timeout=600
+        )
+        assert run.returncode == 0, run.stderr[-3000:]

@@ -45,10 +45,18 @@ def _itself(x, z, p):
 sum_range, _lanes_of_row = sum_of(_itself, ahead=AHEAD), lanes_of_block(_itself, 0.0, AHEAD)
 
 
+@jit(fastmath=False, inline=True)
+def _quotient(total, divisor):
+    """Without `arcp`, by which the compiler multiplies by the reciprocal where it has several totals at once: the mean
+    of a row must not depend on how many rows there are."""
+    return total / divisor
+
+
 @jit
 def _short_rows(x, first, last, n, y, divisor):
-    """``y[row] = sum(x[row]) / divisor`` for rows shorter than a chain: as `sum_range`, but as many rows as a vector
-    has lanes are added across the lanes together, so that none waits for the one before."""
+    """``y[row] = sum(x[row]) / divisor`` for rows shorter than a chain, from `first` on, as many at once as a vector
+    has lanes; returns the first row that is left. The sums are those of `sum_range`, but the lanes of all these rows
+    are added together, so that no row waits for the one before."""
     lanes, elements = lane_count(x), flat(x)
     partial = np.empty(lanes * lanes, x.dtype)  # a vector for each row
     row = first
@@ -56,17 +64,14 @@ def _short_rows(x, first, last, n, y, divisor):
         for r in range(lanes):
             start = (row + r) * n
             store(partial, r * lanes, _lanes_of_row(elements, elements, 0.0, start, start + n))
-        sums = square_sums(square_load(strided(flat(partial), lanes, 1)))
-        store(partial, 0, sums)
+        store(partial, 0, square_sums(square_load(strided(flat(partial), lanes, 1))))
         for r in range(lanes):
             total = np.float64(partial[r])
             if not np.isfinite(total):  # perhaps only the sum in the array's dtype is too large
                 total = sum_range(x, x, 0.0, (row + r) * n, (row + r + 1) * n)
-            y[row + r] = total / divisor
+            y[row + r] = _quotient(total, divisor)
         row += lanes
-    while row < last:
-        y[row] = sum_range(x, x, 0.0, row * n, (row + 1) * n) / divisor
-        row += 1
+    return row
 
 
 # x stays an array with offsets here: the compiler may reorder the additions of a group (`reassoc`), and orders those of
@@ -160,12 +165,12 @@ def _axis_task(task, x, y, totals, split):
     """Task number `task`: some rows, or some rows of a block of columns."""
     n, inner, tasks, divisor = split
     grain = _rows_per_task(n, inner)
-    if inner == 1 and n < CHAIN:
-        _short_rows(x, task * grain, min((task + 1) * grain, y.size), n, y, divisor)
-        return
     if inner == 1:
-        for row in range(task * grain, min((task + 1) * grain, y.size)):
-            y[row] = sum_range(x, x, 0.0, row * n, (row + 1) * n) / divisor
+        first, last = task * grain, min((task + 1) * grain, y.size)
+        if n < CHAIN:
+            first = _short_rows(x, first, last, n, y, divisor)
+        for row in range(first, last):
+            y[row] = _quotient(sum_range(x, x, 0.0, row * n, (row + 1) * n), divisor)
         return
     blocks = (inner + COLUMNS - 1) // COLUMNS
     block, part, o = task % blocks, task // blocks % tasks, task // (blocks * tasks)

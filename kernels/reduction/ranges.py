@@ -142,7 +142,7 @@ def _block_of(term, fill, ahead, added):
 
 
 def lanes_of_block(term, fill, ahead, added=_added):
-    """The same as a vector, whose lanes are to be added."""
+    """Jitted function of the same arguments: the sum of a block as a vector, whose lanes are still to be added up."""
 
     @jit(inline=True)
     def chain(x, z, p, first, steps):
