@@ -96,7 +96,7 @@ __all__ += padding.__all__
 __all__ += pooling.__all__
 __all__ += random.__all__
 __all__ += transformer.__all__
-_COMPILATION = {"Compiled", "CompileError", "CompiledStep", "compile", "compile_step"}
+_COMPILATION = ("Compiled", "CompileError", "CompiledStep", "compile", "compile_step")
 __all__ += _COMPILATION
 
 
