@@ -304,3 +304,14 @@ def _unpickled(kind):
 def edge(tensor):
     """Where the gradient of a tensor is sent: to its node, to the tensor itself if it is a leaf, or nowhere (None)."""
     return (tensor._node or tensor) if tensor._requires_grad else None
+
+
+def tensors_in(value):
+    """All tensors in nested tuples, lists and dictionaries."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        yield from tensors_in(list(value.values()))
+    elif isinstance(value, (tuple, list)):
+        for each in value:
+            yield from tensors_in(each)

@@ -9,12 +9,12 @@ from nn.compilation import gradients_of_kernels, gradients_of_parts  # noqa: F40
 from nn.compilation.compiled import INDENT, _fused, _names_of, _public
 from nn.compilation.gradients import Gradients
 from nn.compilation.loops import LOOPS
-from nn.compilation.trace import Call, CompileError, Trace, tensors_in
+from nn.compilation.trace import Call, CompileError, Trace
 from nn.compilation.training import Forward
 from nn.compilation.updates import updates
 from nn.normalization import _ChannelNorm
 from nn.random import default_generator
-from nn.storage import Tensor, wrap
+from nn.storage import Tensor, tensors_in, wrap
 
 _RESERVED = re.compile(r"(x|y)\d*|loss|rng|np|weights|gradients|buffers|constants|counts|options\w*|d_.*|_|.*_\d+")
 

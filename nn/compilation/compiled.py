@@ -14,9 +14,9 @@ from nn.compilation.checks import NAMES, checked
 from nn.compilation.elements import LETTERS, chains, loop
 from nn.compilation.emit import FUSED, Writer
 from nn.compilation.movement import ORDERED, VIEWS, is_dense
-from nn.compilation.trace import CompileError, Trace, tensors_in
+from nn.compilation.trace import CompileError, Trace
 from nn.module import Module
-from nn.storage import Tensor, wrap
+from nn.storage import Tensor, tensors_in, wrap
 
 INDENT = "    "
 

@@ -9,8 +9,7 @@ import math
 
 import numpy as np
 
-from nn.compilation.trace import tensors_in
-from nn.storage import Tensor
+from nn.storage import Tensor, tensors_in
 
 LETTERS = "ijklmpqrst"  # of loops; n is the number of an element
 ARITHMETIC = {

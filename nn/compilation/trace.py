@@ -20,7 +20,7 @@ from nn.compilation.definitions import DEFINITIONS
 from nn.functional import multi_head
 from nn.grad_mode import no_grad
 from nn.operations import arithmetic
-from nn.storage import Tensor
+from nn.storage import Tensor, tensors_in
 
 HERE = Path(__file__).parents[1]
 # Not operations on values: what asks a tensor for its shape or puts it elsewhere.
@@ -224,17 +224,6 @@ def _stored(model):
                 if isinstance(value, FunctionType) and value in operations:
                     places.append((owner, name, value))
     return {(id(owner), name): (owner, name, function) for owner, name, function in places}.values()
-
-
-def tensors_in(value):
-    """All tensors in nested tuples, lists and dictionaries."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict):
-        yield from tensors_in(list(value.values()))
-    elif isinstance(value, (tuple, list)):
-        for each in value:
-            yield from tensors_in(each)
 
 
 def _is_ours():

@@ -10,8 +10,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from nn.grad_mode import no_grad
-from nn.storage import Tensor
-from nn.tensor import Tensor as Own
+from nn.storage import Tensor, tensors_in
 
 
 class Layer(NamedTuple):
@@ -106,7 +105,7 @@ def summary(model, *inputs):
     """
     if not inputs:
         raise TypeError("summary: needs what the model is called with, such as nn.zeros(1, 3, 224, 224)")
-    inputs = [each if isinstance(each, Tensor) else Own(each) for each in inputs]
+    inputs = [each if isinstance(each, Tensor) else Tensor(each) for each in inputs]
     outputs, flops, calls, running = {}, defaultdict(int), defaultdict(int), []
 
     def enter(module, arguments):
@@ -115,7 +114,7 @@ def summary(model, *inputs):
     def leave(module, arguments, output):
         running.pop()
         calls[module] += 1
-        outputs.setdefault(module, tuple(tensor.shape for tensor in _tensors(output)))
+        outputs.setdefault(module, tuple(tensor.shape for tensor in tensors_in(output)))
 
     def add(found):
         flops[running[-1]] += found
@@ -137,17 +136,6 @@ def summary(model, *inputs):
         layers.append(Layer(name, type(module).__name__, outputs.get(module, ()), count, flops[module], calls[module]))
     trainable = sum(each.numel() for each in model.parameters() if each.requires_grad)
     return Summary(layers, sum(each.numel() for each in model.parameters()), trainable)
-
-
-def _tensors(value):
-    """The tensors in what a module returns."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for each in value:
-            yield from _tensors(each)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
 
 
 # --- FLOPs of one call, from its arguments by name and its result ----------------------------------------------------
