@@ -124,8 +124,8 @@ def code_digest(name):
     """The digest of what an experiment computes: its code without comments, docstrings and what is only shown.
 
     Card, pictures, checks and exercises do not count: a text or a picture can be improved without training anew, and
-    `check` is applied to the stored results again. What it imports from further modules of this package counts; the
-    laboratory itself does not. It is taken of the text, not of the syntax tree, which differs between versions of Python.
+    `check` is applied to the stored results again. What it imports from further modules of this package counts, the
+    laboratory itself does not. It is taken of the text: the syntax tree differs between versions of Python.
     """
     source = file(name, ".py").read_text(encoding="utf-8")
     imports = [node.module or "" for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
@@ -207,7 +207,8 @@ class Study:
         if self.mode != "full":
             raise ValueError(f"save: only full mode is kept, not {self.mode!r}")
         checks = self.checks
-        stored = {"digest": code_digest(self.name), "root_seed": SEED, "verdict": verdicts.verdict(checks)} | asdict(self)
+        stored = {"digest": code_digest(self.name), "root_seed": SEED, "verdict": verdicts.verdict(checks)}
+        stored |= asdict(self)
         stored["checks"] = [{**check._asdict(), "holds": check.holds} for check in checks]
         lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in _strict(stored).items()]
         file(self.name, ".json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
