@@ -30,6 +30,7 @@ import inspect
 import json
 import os
 import platform
+import re
 import sys
 import tokenize
 from dataclasses import asdict, dataclass
@@ -366,6 +367,10 @@ def pytorch_line(pytorch):
     return line + "."
 
 
+# Cells that Jupyter and the site show folded: pictures, configurations, checks, answers.
+FOLDED = re.compile(r"^(def (draw_|check\b|answer_)|FULL = |CARD = |EXERCISES = )", re.MULTILINE)
+
+
 class Page(str):
     """A text in Markdown, for `show`."""
 
@@ -485,6 +490,8 @@ def render(name):
     }
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
+        if FOLDED.search(cell.source):
+            cell.metadata["jupyter"] = {"source_hidden": True}
     NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder(name)}}
     ).execute()

@@ -140,7 +140,9 @@ def notebook(path: str, files, config) -> str:
             parts.append(text)
             continue
         if text:
-            parts.append(f"```python\n{text}\n```")
+            code = f"```python\n{text}\n```"
+            folded = cell["metadata"].get("jupyter", {}).get("source_hidden")
+            parts.append(f"<details><summary>Code</summary>\n\n{code}\n\n</details>" if folded else code)
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:
@@ -156,4 +158,5 @@ def notebook(path: str, files, config) -> str:
                 printed = "".join(output.get("text", data.get("text/plain", []))).rstrip()
                 if printed:
                     parts.append(f"```text\n{printed}\n```")
-    return "\n\n".join(parts) + "\n"
+    text = "\n\n".join(parts) + "\n"
+    return text.replace("<details>", '<details markdown="1">')  # else what is folded stays raw
