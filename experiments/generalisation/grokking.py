@@ -370,6 +370,8 @@ def draw_grid(results):
     rows = [result["grid"] for result in results if result["grid"]]
 
     def cell(name, decay, part):
+        if not rows:  # fast mode has no grid
+            return 0.0
         values = [row[f"{name}; {decay}"][part] for row in rows]
         return math.log10(np.median(values)) if values and None not in values else np.nan
 
@@ -393,7 +395,7 @@ if __name__ == "__main__":
 #
 # <details><summary>The predictions</summary>
 #
-# 1. $9 (p - 1) / 2 = 261$; three phases for each of two angles, for every frequency. 2. Its weights shrink and gather in
+# 1. $9 (p - 1) / 2 = 261$; three phases for each of two angles, for every frequency. 2. Its weights gather in
 # waves, while the outputs for the seen pairs hardly change. 3. PREDICTION
 # </details>
 #
