@@ -78,7 +78,7 @@ if __name__ == "__main__":
 # own would beat *constant* SGD by this alone. So every rule, the baselines too, is tuned over 10 rates, each
 # constant *and* falling to zero.
 #
-# **Why the best is overrated.** The best of 800 noisy fitness values is picked partly for its luck. Twelve
+# **Why the best is overrated.** The best of 2,000 noisy fitness values is picked partly for its luck. Twelve
 # finalists are evaluated again on new instances of the search's tasks, with 200 steps in place of 60, and what is claimed is measured on other tasks.
 
 # %% [markdown]
@@ -904,7 +904,7 @@ EXERCISES = [
 FULL = {
     "seeds": 6,
     "first_seed": 0,
-    "evaluations": 800,
+    "evaluations": 2000,
     "population": 100,
     "tournament": 6,
     "nodes": 15,
@@ -952,10 +952,10 @@ def check(results, mode):
     return [
         lab.check("evolved rule: share of held-out tasks on which it ends below tuned SGD",
                   [share_won(result, "evolved", "SGD") for result in results], at_least=0.75),
-        lab.check("evolved rule minus random search's: advantage over SGD on held-out tasks, ln loss",
-                  differences(mean_advantage), at_least=0),
         lab.check("evolved rule: share of held-out tasks on which it ends below random search's",
-                  [share_won(result, "evolved", "random search") for result in results], at_least=0.5, extra=True),
+                  [share_won(result, "evolved", "random search") for result in results], at_least=0.5, origin="pilot"),
+        lab.check("evolved rule minus random search's: advantage over SGD on held-out tasks, ln loss",
+                  differences(mean_advantage), at_least=0, extra=True),
         *lab.paired("evolved minus random: best fitness in the search", differences(lambda result, name: result[name]["fitness"]),
                     at_least=0, extra=True),
         lab.check("evolved minus random: score on new instances of the search's tasks",
