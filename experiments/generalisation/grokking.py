@@ -19,7 +19,7 @@
 #
 # **Predict first.**
 # 1. How many hidden units does an *exact* network for addition modulo 59 need, if it works with waves?
-# 2. The training loss is almost zero after 50 steps. What does training change in the 1,000 steps after that?
+# 2. The seen part is known by heart after 20 steps. What does training change in the 1,000 steps after that?
 # 3. Twice the weight decay: is the delay half as long?
 
 # %%
@@ -51,7 +51,7 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # Left: accuracy on the part of the table that is trained on, and on the rest; each seed thin, their median thick. Right:
-# meanwhile the hidden units turn into waves, slowly and long before the accuracy shows it.
+# meanwhile the hidden units turn into waves, slowly and long before the accuracy shows it. A training ends a little after 95 %.
 #
 # ## Derive
 #
@@ -285,17 +285,17 @@ def draw_delay(results):
     longest = max((run["step"] for run in runs), key=len)
 
     def draw(axes, key, colour, label, factor=1.0):
-        padded = np.full((len(runs), len(longest)), np.nan)
+        padded = np.empty((len(runs), len(longest)))
         for row, run in zip(padded, runs, strict=True):
-            row[: len(run[key])] = factor * np.array(run[key])
-            axes.plot(run["step"], factor * np.array(run[key]), color=colour, lw=0.5, alpha=0.6)
-        shortest = min(len(run["step"]) for run in runs)
-        axes.plot(longest[:shortest], np.median(padded[:, :shortest], axis=0), color=colour, lw=2.2, label=label)
+            values = factor * np.array(run[key])
+            row[: len(values)], row[len(values) :] = values, values[-1]
+            axes.plot(run["step"], values, color=colour, lw=0.5, alpha=0.6)
+        axes.plot(longest, np.median(padded, axis=0), color=colour, lw=2.2, label=label)
 
     draw(accuracy, "train", plot.GREY, "seen", 100)
     draw(accuracy, "test", plot.BLUE, "not seen", 100)
     accuracy.set(xscale="log", xlabel="step", ylabel="accuracy, %", title="First by heart, then understood")
-    accuracy.legend(title="part of the table", loc="center left")
+    accuracy.legend(title="part of the table", loc="center", bbox_to_anchor=(0.55, 0.5))
     draw(progress, "wave", plot.ORANGE, None)
     progress.set(xscale="log", xlabel="step", ylabel="power at a unit's strongest frequency / all", ylim=(0, 1))
     progress.set_title("Meanwhile the units become waves")
@@ -324,7 +324,7 @@ def draw_decay(results):
         )
     axes.set(xscale="log", yscale="log", xlabel="weight decay λ", ylabel="steps")
     axes.set_title("More weight decay shortens the delay, until it is too much")
-    axes.legend(loc="center left")
+    axes.legend(loc="center", bbox_to_anchor=(0.6, 0.3))
     return figure
 
 
@@ -366,7 +366,7 @@ if __name__ == "__main__":
 # %%
 def draw_grid(results):
     """Steps to 95 % of the part not seen: median of the seeds of the grid."""
-    figure, axes = plot.figure(7, 3.4)
+    figure, axes = plot.figure(8, 3.6)
     rows = [result["grid"] for result in results if result["grid"]]
 
     def cell(name, decay, part):
@@ -376,9 +376,9 @@ def draw_grid(results):
         return math.log10(np.median(values)) if values and None not in values else np.nan
 
     cells = [[cell(name, decay, part) for part in (0, 1) for decay in (0, 1)] for name in GRID]
-    columns = [f"{what}, λ = {d}" for what in ("seen 99 %", "rest 95 %") for d in (0, 1)]
+    columns = [f"{what}, λ={d}" for what in ("seen", "rest") for d in (0, 1)]
     plot.grid(cells, list(GRID), columns, ax=axes, fmt="{:.1f}", limits=(0, 4), label="log₁₀ of the steps")
-    axes.set_title("log₁₀ of the steps to an accuracy; a dash: not reached on every seed")
+    axes.set_title("Steps to 99 % of the seen part, 95 % of the rest; a dash: not reached", fontsize=10)
     return figure
 
 
@@ -387,16 +387,34 @@ if __name__ == "__main__":
     lab.show(draw_grid(study.results))
 
 # %% [markdown]
-# GRIDTEXT
+# Median of two seeds, at most 3,000 steps; no claim is made about these. Every network learns the seen part by heart, plain
+# gradient descent with momentum last. Without weight decay none understands the rest in this time. With it, squares do,
+# with either loss; ReLU does not, which cannot form the products of waves of the derivation exactly. Gradient descent without
+# weight decay, for which the paper shows grokking, has about half of the table there.
 #
 # ## Compare, interpret
 #
-# COMPARETEXT
+# PyTorch takes the same 20 steps from the same weights; in float64 the losses agree to the last digits.
+#
+# What the verdict means: on every seed the rest is understood 44 to 88 times later than the seen part is known by heart, far
+# beyond the five that were asked for. Weight decay sets the delay: a third of the steps for twice the decay. Without any, the
+# rest is not understood in 5,000 steps (at most 4 % right, on any seed), and with 30 all weights end at zero, after a quarter of
+# the rest had been right for a while.
+#
+# What it does not mean. (1) The delay depends on the share of the table: pilots with 0.5 had a ratio of 2.6, without weight
+# decay 78 at 0.35. We chose 0.3 for a wide delay. (2) "By heart" is a matter of the largest output: at that step the
+# loss has only fallen by a quarter, and of the rest 0.05 % are right, fewer than the 1.7 % of guessing. The loss is small
+# after some 200 steps. (3) The best known explanation, that weight decay leads from a solution of large norm to one of
+# small norm, is not what we see: the norm of all weights *grows* while the rest is learned, from 20 when the seen part is known
+# by heart to 47, and without weight decay it ends at 45. What changes is where the power is: the share of the strongest
+# frequency of each unit rises from 0.15 to 0.50 with weight decay 1, and to 0.19 without. It has risen by 0.13 when only a tenth
+# of the rest is right: progress is steady, the accuracy hides it.
 #
 # <details><summary>The predictions</summary>
 #
 # 1. $9 (p - 1) / 2 = 261$; three phases for each of two angles, for every frequency. 2. Its weights gather in
-# waves, while the outputs for the seen pairs hardly change. 3. PREDICTION
+# waves, while the outputs for the seen pairs hardly change. 3. It is a third: 0.33 of
+# the steps from 1 to 2, and 0.36 from 2 to 5.
 # </details>
 #
 # ## Exercises
