@@ -387,10 +387,10 @@ if __name__ == "__main__":
     lab.show(draw_grid(study.results))
 
 # %% [markdown]
-# Median of two seeds, at most 3,000 steps; no claim is made about these. Every network learns the seen part by heart, plain
-# gradient descent with momentum last. Without weight decay none understands the rest in this time. With it, squares do,
-# with either loss; ReLU does not, which cannot form the products of waves of the derivation exactly. Gradient descent without
-# weight decay, for which the paper shows grokking, has about half of the table there.
+# Median of two seeds, at most 3,000 steps; no claim is made about these. Every network learns the seen part by heart, but
+# for gradient descent (momentum 0.9) with weight decay, which has not learned it yet. Without weight decay none understands
+# the rest in this time. With it, squares do, with either loss; ReLU does not, which cannot form the products of waves of the
+# derivation exactly. The paper shows grokking for gradient descent without weight decay, with about half of the table.
 #
 # ## Compare, interpret
 #
@@ -456,8 +456,8 @@ EXERCISES = [
     lab.Exercise(
         "Build the exact network with *two* phases an angle in place of three. How many of fast mode's checks fall?",
         answer_two_phases,
-        "Only that of the construction: training does not know it. With two phases the terms $2\\phi$ and $2\\psi$ survive, "
-        "and the outputs are no longer those derived.",
+        "The two about the construction, its error and its accuracy. With two phases the terms $2\\phi$ and $2\\psi$ survive, and "
+        "the answer no longer stands out everywhere. Training does not know the construction.",
     ),
     lab.Exercise(
         "Weight decay 2 in place of 1: by which factor are 95 % of the rest reached sooner?",
