@@ -40,7 +40,7 @@ CARD = lab.Card(
     claim="the evolved rule beats equally tuned SGD on ≥ 3/4 of held-out tasks, and random search of equal budget",
     paper="Bello et al. 2017, Neural optimizer search; Chen et al. 2023, Symbolic discovery of optimization algorithms",
     grade="C",
-    seconds=300,
+    seconds=400,
 )
 
 # %%
@@ -53,6 +53,8 @@ if __name__ == "__main__":
     lab.show(lab.load("optimiser_search").draw_search(study.results))
 
 # %% [markdown]
+# The second claim holds by a hair, and its interval includes much less than its bound: see below.
+#
 # Left: the best fitness so far, each search thin, their median thick; both have the same number of evaluations. Right: the
 # advantage over SGD on the tasks that the search never saw, in $\ln$ loss, mean of the tasks; a dot for each search.
 #
@@ -790,7 +792,11 @@ if __name__ == "__main__":
     lab.show(draw_held_out(study.results))
 
 # %% [markdown]
-# GRIDTEXT
+# Rows name the activation and the loss, columns the rule: the grid of this notebook. Stochastic, many-dimensional tasks are won
+# by everything that evens out the sizes of the steps, and by Muon most of all. On the last two rows, without a net, plain SGD is
+# hard to beat: near a smooth minimum without noise its steps shrink by themselves, those of sign do not. Lion's mean is negative
+# for this reason alone. (Wine is won by 3 or lost by 3: the tuned rate is at the edge of stability, and on a new instance it may
+# be beyond.) Muon is Adam where there is no matrix.
 
 
 # %%
@@ -836,11 +842,36 @@ if __name__ == "__main__":
     lab.show(lab.Page("| search | evolved | best of random search |\n| ---: | :--- | :--- |\n" + found))
 
 # %% [markdown]
-# FORMULATEXT
+# None of the formulas contains $w$. Each of the evolved ones adds the gradient to its running mean, as Nesterov's momentum and Lion
+# do, and five of six take a root, which brings large and small steps nearer to each other: between SGD, which keeps their
+# ratio, and Lion, which forgets it. Four shrink a part of the step with the decay. Random search found **Adam** in search 0, $m / (v + v)$, and four
+# times a form of $\pm\sqrt{|m|}$. Parts that can be replaced by 1 without loss stay in the trees: each node costs 0.005 only.
 #
 # ## Compare, interpret
 #
-# COMPARETEXT
+# The tree $m / v$ in our interpreter takes the steps of PyTorch's Adam, to the last digits of float64.
+#
+# Both claims hold as registered, and the second hardly means anything. Evolution's rules end below tuned SGD on 0.81 of the
+# tasks, on every search on at least nine of twelve. But so do those of random search, on 0.82: *many* rules beat plain SGD,
+# and the first claim does not show that evolution is needed. Between the two, evolution wins 0.51 of the tasks, where the bound was a half
+# and the interval goes from 0.30 to 0.72. From these six searches one cannot tell them apart on held-out tasks.
+#
+# In what it was selected for, evolution is better on every search, by 0.12 to 0.6 in fitness. The failed extra says where this
+# goes: on new instances of the *same* tasks, with 200 steps in place of 60, nothing is left of it ($-0.08$, from $-0.50$ to 0.34). Searches 0
+# and 5 fitted the ten instances, their length and the constant rates. A pilot without random gradient scales was worse: its rule won two thirds of the
+# tasks against SGD and a quarter against random search. Chen et al. meet the same problem with a funnel of larger and larger tasks;
+# ours has one stage.
+#
+# Its place: the mean advantage over SGD is 0.94 for evolution, 0.93 for Adam, 1.14 for Muon (which uses the matrices that trees
+# do not see), 0.78 for random search, 0.46 for momentum, $-0.14$ for Lion. Evolution wins 0.49 of the tasks against Adam, 0.25 against
+# Muon, 0.74 against Lion. All of this is about the training loss of small problems after 200 steps; about generalisation,
+# and about long training, it says nothing.
+#
+# <details><summary>The predictions</summary>
+#
+# 1. Adam and Lion: they are homogeneous of degree zero. 2. Some 80 %. 3. Evolution found no rule with a name on these six seeds (a pilot
+# found $(0.1 g + m) / v$, Adam with Nesterov's momentum); random search found Adam.
+# </details>
 #
 # ## Exercises
 
@@ -905,6 +936,9 @@ EXERCISES = [
 
 # %% [markdown]
 # ## Configurations and checks
+#
+# The first bound is the plan's. The second was set after pilots of the seeds 202 and 203, in which evolution won 0.67 and 0.92 of
+# the tasks against random search; the history of this file has the settings of all pilots.
 
 # %%
 FULL = {
