@@ -12,7 +12,8 @@ from experiments import lab
 README = """# The experiments
 
 Each states a claim from a paper as an inequality that a program can check: derive → implement → visualise → compare →
-interpret. The verdict is the program's: *reproduced* if every check holds, *partial* if at least the headline does.
+interpret. The verdict is the program's: *reproduced* if every check of the paper's claim holds, *partial* if at least
+the first does. Checks of our own, the *extras*, are counted beside it. [All checks with their values](VERDICTS.md).
 The notebooks open in Jupyter as they are (`pip install -e '.[dev]'`); their pictures come from the results beside them.
 
 ```sh
@@ -27,26 +28,51 @@ This page is written anew by each full run, and by `python -m experiments render
 """
 
 
+VERDICTS = """# All verdicts
+
+The checks of each experiment, in full mode: those of the paper's *claim*, which give the verdict, and *extras* of ours.
+The interval is the 95 % t-interval of a mean over seeds. *Bound set*: "before any run", by the paper, by theory or in a
+commit; "after pilot seeds", which the full run does not use; "after the results" of the full run were seen.
+"""
+
+
+def seconds(card, study):
+    """How long full mode takes: measured, or as the card supposes."""
+    return f"{study.seconds:.0f} s" if study else f"about {card.seconds} s"
+
+
 def list_experiments():
     chapter = None
-    for title, name, card, result in lab.index():
+    for title, name, card, study in lab.index():
         if title != chapter:
             print(f"\n{title}")
             chapter = title
-        print(f"  {name:<22}{card.seconds:>4} s  {result:<16}{card.claim}")
+        print(f"  {name:<22}{study.summary if study else 'not run':<60}{seconds(card, study):>12}  {card.claim}")
 
 
 def index_page():
     """The text of ``experiments/README.md``, from the cards and the stored verdicts."""
     parts, chapter = [README], None
-    for title, name, card, result in lab.index():
+    for title, name, card, study in lab.index():
         if title != chapter:
             parts.append(f"\n## {title}\n\n| | experiment | verdict |\n| :--- | :--- | :--- |\n")
             chapter = title
         path = f"{lab.folder(name).name}/{name}"
         picture = f'<img src="{path}.png" width="220" alt="{card.title}">'
         text = f"**[{card.title}]({path}.ipynb)** ([source]({path}.py))<br>{card.claim}<br>*{card.paper}*"
-        parts.append(f"| {picture} | {text} | {result}<br>{card.seconds} s |\n")
+        parts.append(f"| {picture} | {text} | {study.summary if study else 'not run'}<br>{seconds(card, study)} |\n")
+    return "".join(parts)
+
+
+def verdicts_page():
+    """The text of ``experiments/VERDICTS.md``: every check of every experiment."""
+    parts, chapter = [VERDICTS], None
+    for title, name, card, study in lab.index():
+        if title != chapter:
+            parts.append(f"\n## {title}\n")
+            chapter = title
+        parts.append(f"\n### [{card.title}]({lab.folder(name).name}/{name}.ipynb)\n\n")
+        parts.append(f"{study.table()}\n" if study else "Not run.\n")
     return "".join(parts)
 
 
@@ -62,6 +88,7 @@ def run(name, mode):
 def render(name):
     lab.render(name)
     (lab.ROOT / "README.md").write_text(index_page(), encoding="utf-8")
+    (lab.ROOT / "VERDICTS.md").write_text(verdicts_page(), encoding="utf-8")
     print(f"{lab.file(name, '.ipynb').relative_to(lab.ROOT.parent)}")
 
 

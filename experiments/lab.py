@@ -7,12 +7,14 @@ An experiment is a module ``experiments/<chapter>/<name>.py``, written as a note
 - ``run(config, seed)``: one seed; returns a dict of numbers, strings, lists and arrays;
 - ``check(results, mode)``: the list of checks (`check`, `paired`) that the results of all seeds, in order, must pass;
   the first is the headline. In the mode "fast" only what must hold there, too;
+- ``EXERCISES``: three questions (`Exercise`) whose answers are computed by functions named ``answer_…``;
 - ``compare(config, seed)``: the same steps in PyTorch, as `experiments.side_by_side.compare` returns them;
 - ``draw_<picture>(results)``: a figure each; the first one also stands in the index.
 
 Beside it lie its results in full mode (``<name>.json``), its executed notebook (``<name>.ipynb``) and its first picture
 (``<name>.png``). The results carry a digest of the code that made them, the notebook one of the whole file: a stale one
-fails a test.
+fails a test. They also carry the losses of the steps that fast mode compares with PyTorch, which a test repeats: so a
+change in `nn` or `kernels` that changes what is learned is seen.
 
     python -m experiments run edge_of_stability --full
 
@@ -24,6 +26,7 @@ Seeds run side by side in processes, through joblib; on a cluster it is the same
 import ast
 import hashlib
 import importlib
+import inspect
 import json
 import os
 import platform
@@ -34,9 +37,14 @@ from importlib.metadata import version
 from io import BytesIO, StringIO
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
 
 import numpy as np
+
+from experiments import exercises as _exercises
+from experiments import verdicts
+from experiments.exercises import Exercise as Exercise
+from experiments.verdicts import check as check
+from experiments.verdicts import paired as paired
 
 ROOT = Path(__file__).parent
 CHAPTERS = {  # folder -> title, in the order of reading
@@ -68,7 +76,7 @@ class Card:
     grade : str
         "A": exact or closed form; "B": a robust effect; "C": may weaken at this scale.
     seconds : int
-        About how long full mode takes on two cores.
+        About how long full mode takes on two cores, until it is measured.
     """
 
     title: str
@@ -76,89 +84,6 @@ class Card:
     paper: str
     grade: str
     seconds: int
-
-
-# --- checks -----------------------------------------------------------------------------------------------------------
-
-
-class Check(NamedTuple):
-    """A claim about a measured value, as an inequality; NaN never holds."""
-
-    claim: str
-    value: float
-    at_least: float
-    at_most: float
-
-    @property
-    def holds(self):
-        """Whether the value lies within its bounds."""
-        return bool(self.at_least <= self.value <= self.at_most)
-
-    @property
-    def bounds(self):
-        """The inequality in words."""
-        if np.isneginf(self.at_least):
-            return f"≤ {self.at_most:.4g}"
-        if np.isposinf(self.at_most):
-            return f"≥ {self.at_least:.4g}"
-        return f"{self.at_least:.4g} to {self.at_most:.4g}"
-
-
-def check(claim, value, *, at_least=-np.inf, at_most=np.inf):
-    """A check that a value lies within bounds.
-
-    Parameters
-    ----------
-    claim : str
-        What the value is.
-    value : float
-    at_least, at_most : float
-        One of them at least is finite.
-
-    Returns
-    -------
-    Check
-
-    Raises
-    ------
-    ValueError
-        Neither bound is given: such a check could not fail.
-    """
-    if at_least == -np.inf and at_most == np.inf:
-        raise ValueError(f"check: {claim!r} has no bound")
-    return Check(claim, float(value), float(at_least), float(at_most))
-
-
-def paired(claim, differences, *, at_least):
-    """The two checks of a paired comparison: the mean over seeds is large enough, and no seed has the other sign.
-
-    Parameters
-    ----------
-    claim : str
-        What is subtracted from what.
-    differences : sequence of float
-        One a seed; positive where the claim holds.
-    at_least : float
-        Threshold of the mean.
-
-    Returns
-    -------
-    list of Check
-    """
-    n = len(differences)
-    return [
-        check(f"{claim}, mean of {n} seed{'s' if n > 1 else ''}", np.mean(differences), at_least=at_least),
-        check(f"{claim}, least of them", np.min(differences), at_least=0),
-    ]
-
-
-def verdict(checks):
-    """*reproduced* if every check holds, *partial* if at least the first, the headline, else *not reproduced*."""
-    if not checks:
-        raise ValueError("verdict: there is no check")
-    if all(check.holds for check in checks):
-        return "reproduced"
-    return "partial" if checks[0].holds else "not reproduced"
 
 
 # --- experiments and their files --------------------------------------------------------------------------------------
@@ -196,9 +121,9 @@ def file_digest(name):
 
 
 def code_digest(name):
-    """The digest of what an experiment computes: its code without comments, docstrings, card, pictures and checks.
+    """The digest of what an experiment computes: its code without comments, docstrings and what is only shown.
 
-    So a text can be improved, or a picture, without training anew; `check` is applied to the stored results again.
+    The root of all seeds counts, too; card, pictures, checks and exercises do not. So a text can be improved, or a picture, without training anew; `check` is applied to the stored results again.
     What it imports from further modules of this package counts, too; the laboratory itself does not. It is taken of the
     text, not of the syntax tree, which differs between versions of Python.
     """
@@ -206,7 +131,7 @@ def code_digest(name):
     imports = [node.module or "" for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
     helpers = sorted({module.split(".")[1] for module in imports if module.startswith("experiments.")})
     sources = [source, *((ROOT / f"{helper}.py").read_text(encoding="utf-8") for helper in helpers)]
-    return hashlib.sha256("\n".join(map(_computation, sources)).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join([str(SEED), *map(_computation, sources)]).encode()).hexdigest()[:16]
 
 
 def _computation(source):
@@ -229,11 +154,11 @@ def _computation(source):
 
 
 def _is_presentation(node):
-    """Whether a statement of a module only says or shows something: docstring, card, checks, pictures, cells."""
+    """Whether a statement only says or shows something: docstring, card, checks, pictures, exercises, cells."""
     if isinstance(node, ast.FunctionDef):
-        return node.name == "check" or node.name.startswith("draw_")
+        return node.name == "check" or node.name.startswith(("draw_", "answer_"))
     if isinstance(node, ast.Assign):
-        return ast.unparse(node.targets[0]) == "CARD"
+        return ast.unparse(node.targets[0]) in ("CARD", "EXERCISES")
     return isinstance(node, ast.Expr) or (isinstance(node, ast.If) and "__name__" in ast.unparse(node.test))
 
 
@@ -251,21 +176,28 @@ class Study:
     seconds: float
     pytorch: dict | None = None
     environment: dict | None = None
+    replay: list | None = None
 
     @property
     def checks(self):
         """What `check` of the experiment finds in the results."""
         return load(self.name).check(self.results, self.mode)
 
+    @property
+    def summary(self):
+        """The verdict in a few words; of fast mode only whether its checks hold."""
+        checks = self.checks
+        if self.mode == "fast":
+            failed = sum(not check.holds for check in checks)
+            return f"{failed} of {len(checks)} exact checks fail" if failed else "exact checks hold"
+        claim, extras = (verdicts.tally(checks, extra) for extra in (False, True))
+        return f"{verdicts.verdict(checks)} (claim: {claim}; extras: {extras})"
+
     def table(self):
         """The verdict as a table in Markdown."""
-        checks = self.checks
         count = f"{len(self.results)} seed{'s' if len(self.results) > 1 else ''}"
-        lines = [f"**Verdict: {verdict(checks)}** ({self.mode} mode, {count}, {self.seconds:.0f} s)", ""]
-        lines += ["| claim | measured | must be | holds |", "| :--- | ---: | :--- | :--- |"]
-        for c in checks:
-            claim = c.claim.replace("|", "\\|")  # else it would end the cell
-            lines.append(f"| {claim} | {c.value:.4g} | {c.bounds} | {'yes' if c.holds else '**no**'} |")
+        title = "Verdict" if self.mode == "full" else "Fast mode"
+        lines = [f"**{title}: {self.summary}**, {count}, {self.seconds:.0f} s", "", *verdicts.table(self.checks)]
         if self.pytorch:
             lines += ["", pytorch_line(self.pytorch)]
         return "\n".join(lines)
@@ -275,9 +207,9 @@ class Study:
         if self.mode != "full":
             raise ValueError(f"save: only full mode is kept, not {self.mode!r}")
         checks = self.checks
-        stored = {"digest": code_digest(self.name), "verdict": verdict(checks)} | asdict(self)
+        stored = {"digest": code_digest(self.name), "verdict": verdicts.verdict(checks)} | asdict(self)
         stored["checks"] = [{**check._asdict(), "holds": check.holds} for check in checks]
-        lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in _plain(stored).items()]
+        lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in _strict(stored).items()]
         file(self.name, ".json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
@@ -320,7 +252,13 @@ def study(name, mode=None):
     results = _run_seeds(name, config)
     seconds = perf_counter() - start
     pytorch = load(name).compare(config, seed=0)
-    return Study(name, mode, _plain(config), results, round(seconds, 1), _plain(pytorch), environment())
+    again = replay(name) if mode == "full" else pytorch["ours"]
+    return Study(name, mode, _plain(config), results, round(seconds, 1), _plain(pytorch), environment(), _plain(again))
+
+
+def replay(name):
+    """Our losses of the steps that fast mode compares with PyTorch: cheap to make again, and to compare."""
+    return load(name).compare(configuration(name, "fast"), seed=0)["ours"]
 
 
 def stored(name):
@@ -331,7 +269,7 @@ def stored(name):
     FileNotFoundError
         It was never run.
     """
-    content = json.loads(file(name, ".json").read_text(encoding="utf-8"))
+    content = _loose(json.loads(file(name, ".json").read_text(encoding="utf-8")))
     return Study(**{field: content[field] for field in Study.__dataclass_fields__})
 
 
@@ -375,6 +313,29 @@ def _plain(value):
     raise TypeError(f"results: {type(value).__name__} is no number, string, list, dict or array")
 
 
+NON_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}  # JSON has no words for them: strings stand
+
+
+def _strict(value):
+    """A plain value as JSON can hold it."""
+    if isinstance(value, dict):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(item) for item in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def _loose(value):
+    """The inverse of `_strict`."""
+    if isinstance(value, dict):
+        return {key: _loose(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_loose(item) for item in value]
+    return NON_FINITE.get(value, value) if isinstance(value, str) else value
+
+
 def environment():
     """The machine and the versions that results come from."""
     from kernels import machine
@@ -401,15 +362,83 @@ def pytorch_line(pytorch):
     return line + "."
 
 
+class Page(str):
+    """A text in Markdown, for `show`."""
+
+
 def show(what):
-    """Show a figure or a study's verdict in a notebook; elsewhere do nothing for figures and print the verdict."""
+    """Show a figure, a page or a study's verdict in a notebook; elsewhere print it, but for figures."""
+    if isinstance(what, Study):
+        what = Page(what.table())
     notebook = "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None
     if notebook:
         from IPython.display import Image, Markdown, display
 
-        display(Markdown(what.table()) if isinstance(what, Study) else Image(png(what)))
-    elif isinstance(what, Study):
-        print(what.table())
+        display(Markdown(what) if isinstance(what, Page) else Image(png(what)))
+    elif isinstance(what, Page):
+        print(what)
+
+
+def source(function):
+    """The source of a function or class of this project, as a page: a jitted one as it is written.
+
+    Its first line, a comment that Markdown hides, names the function; the notebook's copy is compared with the source by
+    a test.
+    """
+    function = getattr(function, "py_func", function)
+    path = Path(inspect.getsourcefile(function)).relative_to(ROOT.parent).as_posix()
+    mark = f"<!-- source of {function.__module__}:{function.__qualname__} -->"
+    text = inspect.cleandoc("\n" + inspect.getsource(function))
+    return Page(f"{mark}\n[`{path}`](../../{path}):\n\n```python\n{text}\n```")
+
+
+def exercises(name):
+    """The exercises of an experiment as a page, answers folded: from the stored results of full mode."""
+    return Page(_exercises.sheet(name, load(name).EXERCISES, stored(name).results))
+
+
+def grade(name, number, guess):
+    """Say whether an answer to an exercise is right, and why.
+
+    Parameters
+    ----------
+    name : str
+        Of the experiment.
+    number : int
+        Of the exercise, from 1.
+    guess : str, int or float
+        One of its choices, or a number.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    IndexError, ValueError, TypeError
+        There is no such exercise; the answer is none of the choices; it is not a number.
+    """
+    all_of_them, results = load(name).EXERCISES, stored(name).results
+    if not 1 <= number <= len(all_of_them):
+        raise IndexError(f"grade: {name} has exercises 1 to {len(all_of_them)}, not {number}")
+    exercise = all_of_them[number - 1]
+    right = exercise.is_right(guess, results)
+    show(Page(f"Right. {exercise.why}" if right else f"No: {exercise.shown(results)}. {exercise.why}"))
+    return right
+
+
+def fallen(name, change=None, **replacements):
+    """The claims of the checks that fail in fast mode after a change: what an exercise breaks.
+
+    Parameters
+    ----------
+    name : str
+    change : dict, optional
+        Entries of the configuration ``FAST`` to change.
+    **replacements
+        Attributes of the module to replace while it runs.
+    """
+    return _exercises.fallen(load(name), configuration(name, "fast") | (change or {}), replacements)
 
 
 def png(figure, dpi=96):
@@ -465,10 +494,8 @@ def render(name):
 
 
 def index():
-    """The rows of the index: (chapter, name, card, verdict), with "not run" where no results are stored."""
-    rows = []
-    for name in names():
-        path = file(name, ".json")
-        result = json.loads(path.read_text(encoding="utf-8"))["verdict"] if path.exists() else "not run"
-        rows.append((CHAPTERS[folder(name).name], name, load(name).CARD, result))
-    return rows
+    """The rows of the index: (chapter, name, card, study), with None where no results are stored."""
+    return [
+        (CHAPTERS[folder(name).name], name, load(name).CARD, stored(name) if file(name, ".json").exists() else None)
+        for name in names()
+    ]

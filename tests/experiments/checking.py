@@ -1,6 +1,7 @@
 """The check of an experiment: it runs, its claims hold at a small size, PyTorch agrees, its figures are complete."""
 
 import matplotlib.figure
+import numpy as np
 
 from experiments import lab
 
@@ -13,6 +14,8 @@ def check_experiment(name):
         assert check.holds, f"{check.claim}: {check.value} must be {check.bounds}"
     assert study.pytorch["steps"] >= 20
     assert study.pytorch["difference"] <= study.pytorch["tolerance"] <= 1e-4
+    # What nn learns is what it learned when the results were made, up to the rounding of another CPU.
+    np.testing.assert_allclose(study.replay, lab.stored(name).replay, rtol=10 * study.pytorch["tolerance"])
     figures = lab.pictures(name, study.results)
     assert figures, "there is no picture"
     for picture, figure in figures.items():

@@ -1,4 +1,4 @@
-"""The laboratory: seeds, checks, verdicts, digests, and the same call on a cluster."""
+"""The laboratory: seeds, digests, files, pages, and the same call on a cluster."""
 
 import json
 import math
@@ -31,6 +31,13 @@ def draw_value(results):
     return None
 
 
+def answer_value(results):
+    return 1
+
+
+EXERCISES = []
+
+
 if __name__ == "__main__":
     draw_value([])
 '''
@@ -46,39 +53,6 @@ def project(tmp_path, monkeypatch):
     return source
 
 
-# --- checks -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_check_holds_within_its_bounds():
-    assert lab.check("x", 1.0, at_least=1.0).holds
-    assert lab.check("x", 1.0, at_most=1.0).holds
-    assert not lab.check("x", 1.1, at_least=0.0, at_most=1.0).holds
-    assert not lab.check("x", -0.1, at_least=0.0).holds
-    assert not lab.check("x", math.nan, at_least=0.0).holds
-    assert lab.check("x", 1, at_least=0).bounds == "≥ 0"
-    assert lab.check("x", 1, at_most=2).bounds == "≤ 2"
-    assert lab.check("x", 1, at_least=0, at_most=2).bounds == "0 to 2"
-    with pytest.raises(ValueError, match="'x' has no bound"):
-        lab.check("x", 1.0)
-
-
-def test_a_paired_comparison_needs_the_mean_and_every_seed():
-    mean, least = lab.paired("a - b", [0.1, 0.3], at_least=0.2)
-    assert mean.value == pytest.approx(0.2) and least.value == pytest.approx(0.1)
-    assert mean.claim == "a - b, mean of 2 seeds"
-    mean, least = lab.paired("a - b", [-0.01, 0.9], at_least=0.2)
-    assert mean.holds and not least.holds
-
-
-def test_verdicts():
-    good, bad = lab.check("good", 1, at_least=0), lab.check("bad", 1, at_most=0)
-    assert lab.verdict([good, good]) == "reproduced"
-    assert lab.verdict([good, bad]) == "partial"
-    assert lab.verdict([bad, good]) == "not reproduced"
-    with pytest.raises(ValueError, match="there is no check"):
-        lab.verdict([])
-
-
 # --- digests and files ------------------------------------------------------------------------------------------------
 
 
@@ -91,6 +65,8 @@ def test_verdicts():
         ('"a card"', '"another"'),
         ("return []", "return [1]"),
         ("return None", "return 1"),
+        ("return 1", "return 2"),
+        ("EXERCISES = []", "EXERCISES = [answer_value]"),
         ("draw_value([])", "draw_value([1])"),
     ],
 )
@@ -119,6 +95,12 @@ def test_a_helper_counts(project):
     helper.write_text("value = 1  # a comment")
     assert lab.code_digest("sample") == code
     helper.write_text("value = 2")
+    assert lab.code_digest("sample") != code
+
+
+def test_the_root_of_the_seeds_counts(project, monkeypatch):
+    code = lab.code_digest("sample")
+    monkeypatch.setattr(lab, "SEED", lab.SEED + 1)
     assert lab.code_digest("sample") != code
 
 
@@ -162,6 +144,32 @@ def test_results_are_plain():
     assert json.loads(json.dumps(lab._plain(given))) == plain
     with pytest.raises(TypeError, match="set is no number"):
         lab._plain({"a": {1}})
+
+
+def test_results_are_kept_as_strict_json():
+    given = {"a": [math.nan, math.inf, 1.5], "b": {"c": -math.inf}, "d": "text"}
+    text = json.dumps(lab._strict(given), allow_nan=False)
+    np.testing.assert_equal(lab._loose(json.loads(text)), given)
+    for name in lab.names():
+        json.loads(lab.file(name, ".json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+
+def test_fast_mode_gives_no_verdict():
+    fast = lab.Study("sgd_noise", "fast", {}, [], 1.0)
+    fast.__class__ = type("Fast", (lab.Study,), {"checks": [lab.check("x", 1, at_least=0)]})
+    assert fast.summary == "exact checks hold" and "erdict" not in fast.table()
+    fast.__class__ = type("Fast", (lab.Study,), {"checks": [lab.check("x", 1, at_least=2)]})
+    assert fast.summary == "1 of 1 exact checks fail"
+
+
+def test_a_source_is_shown_as_it_is_written():
+    page = lab.source(lab.streams)
+    assert "[`experiments/lab.py`](../../experiments/lab.py)" in page
+    assert "```python\ndef streams(seed):" in page and page.endswith("]\n```")
+    assert page.startswith("<!-- source of experiments.lab:streams -->")
 
 
 def test_processes_and_a_dask_cluster_give_the_same_results():

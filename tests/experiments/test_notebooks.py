@@ -1,14 +1,16 @@
 """The committed results and notebooks belong to the current source; two notebooks run from top to bottom."""
 
+import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 from experiments import __main__ as command
-from experiments import lab
+from experiments import lab, verdicts
 
 RUN = ["perceptron", "quadratics_saddles"]  # through nbmake, in fast mode
 
@@ -19,7 +21,7 @@ def test_results(name):
     content = json.loads(lab.file(name, ".json").read_text(encoding="utf-8"))
     study = lab.stored(name)
     assert study.mode == "full" and len(study.results) == study.config["seeds"]
-    assert content["verdict"] == lab.verdict(study.checks), f"stale: python -m experiments render {name}"
+    assert content["verdict"] == verdicts.verdict(study.checks), f"stale: python -m experiments render {name}"
     assert study.pytorch["difference"] <= study.pytorch["tolerance"]
 
 
@@ -35,23 +37,28 @@ def test_notebook(name):
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     drawing = [item for item in vars(lab.load(name)) if item.startswith("draw_")]
     assert len(pictures) == len(drawing) > 0
-    verdicts = [text for output in outputs for text in output.get("data", {}).get("text/markdown", [])]
-    assert any("Verdict:" in line for line in verdicts)
+    pages = [text for output in outputs for text in output.get("data", {}).get("text/markdown", [])]
+    assert any("Verdict:" in line for line in pages)
+    shown = re.findall(r"<!-- source of (\S+):(\S+) -->", "".join(pages))
+    for module, function in shown:
+        page = lab.source(getattr(importlib.import_module(module), function))
+        assert page in "".join(pages), f"{function} has changed: python -m experiments render {name}"
     assert lab.file(name, ".png").stat().st_size > 1000
 
 
-def test_the_index_is_of_the_stored_verdicts():
-    written = (lab.ROOT / "README.md").read_text(encoding="utf-8")
-    assert written == command.index_page(), "stale: python -m experiments render NAME"
+@pytest.mark.parametrize("page, text", [("README.md", command.index_page), ("VERDICTS.md", command.verdicts_page)])
+def test_the_pages_are_of_the_stored_verdicts(page, text):
+    written = (lab.ROOT / page).read_text(encoding="utf-8")
+    assert written == text(), "stale: python -m experiments render NAME"
     assert all(f"{name}.ipynb" in written for name in lab.names())
 
 
 def test_the_table_names_every_experiment(capsys):
     command.list_experiments()
     printed = capsys.readouterr().out
-    for _, name, card, verdict in lab.index():
+    for _, name, card, study in lab.index():
         line = next(line for line in printed.splitlines() if line.split()[:1] == [name])
-        assert card.claim in line and f"{card.seconds} s" in line and verdict in line
+        assert card.claim in line and f"{study.seconds:.0f} s" in line and study.summary in line
 
 
 def test_notebooks_run_from_top_to_bottom(tmp_path):
