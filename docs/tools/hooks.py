@@ -19,6 +19,7 @@ import reference  # noqa: E402
 DOCUMENTS = {
     "benchmarks/RESULTS.md": "results.md",
     "experiments/README.md": "experiments/index.md",
+    "experiments/VERDICTS.md": "experiments/verdicts.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
 }
