@@ -6,7 +6,7 @@
 # about $\varepsilon^{p/(p+1)}$, at a step of about $\varepsilon^{1/(p+1)}$. (2) With the central difference at
 # $h = \varepsilon^{1/3}$, **every** differentiable function of `nn.functional` and every operation of `Tensor` has the
 # gradient that its finite differences say, to $10^{-7}$. (3) The backward of each takes at most 4 times the arithmetic
-# of its forward, however many inputs it has: the cheap-gradient principle.
+# of its forward, if that does any, however many inputs it has: the cheap-gradient principle.
 #
 # **Papers.** W. Baur and V. Strassen (1983), *The complexity of partial derivatives*; A. Griewank and A. Walther
 # (2008), *Evaluating Derivatives*; W. Squire and G. Trapp (1998), *Using complex variables to estimate derivatives of
@@ -493,9 +493,9 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # Blue: what central differences can say at all, about $10^{-10}$, the floor of theory; no operation stands out. Orange:
-# two libraries, two sets of formulas, and equal to the last bit or two. The one orange point far above the others is a
+# two libraries, two sets of formulas, and equal to the last bit or two. The one orange point far from the others is a
 # find: in float64 the gradient of PyTorch's `hardsigmoid` is off by almost $10^{-8}$, as its slope of 1/6 passes through
-# a float32. The blue point below it says which of the two is right. The usual tolerance of $10^{-7}$ would have let the
+# a float32. The blue point beside it says which of the two is right. The usual tolerance of $10^{-7}$ would have let the
 # other pass, too: a bound is only worth the distance at which the right ones lie from it.
 
 # %% [markdown]
@@ -594,7 +594,7 @@ EXERCISES = [
     lab.Exercise(
         "Central differences in float32, $\\varepsilon = 1.2\\cdot10^{-7}$. What is $\\log_{10}$ of the best step?",
         answer_step,
-        "$\\varepsilon^{1/3} = 5\\cdot10^{-3}$, so $-2.3$; the constants of this function move it by half a power of ten.",
+        "$\\varepsilon^{1/3} = 5\\cdot10^{-3}$, so $-2.3$; the constants of this function move it by a third of a power of ten.",
         within=0.35,
     ),
     lab.Exercise(
@@ -747,7 +747,15 @@ def draw_v(results):
         for (p, _), colour in zip(FORMULAS.values(), plot.COLOURS, strict=False):
             eps = np.finfo(dtype).eps
             ax.plot(eps ** (1 / (p + 1)), eps ** (p / (p + 1)), "o", ms=9, mfc="none", mec=colour, mew=2)
-        ax.set(xscale="log", yscale="log", ylim=(1e-17, 1e3), xlabel="step h", title=f"{dtype}; circles: theory's best")
+        ax.set(
+            xscale="log",
+            yscale="log",
+            ylim=(1e-17, 1e3),
+            xlabel="step h",
+            title=f"{dtype}; circles: theory's best; bold: median",
+        )
+        for text in ax.get_legend().get_texts():
+            text.set_text(text.get_text().split(", median")[0])
     panels[0].set_ylabel("relative error of the slope")
     return figure
 
@@ -780,50 +788,45 @@ def draw_functions(results):
 
 def draw_operations(results):
     """Every case by name: the largest distance over seeds from central differences, and from PyTorch."""
-    figure, panels = plot.figure(13, 13, rows=5)
+    figure, panels = plot.figure(13, 8, columns=4)
     names = {n: "functions" for n in results[0]["functions"]} | {n: "tensors" for n in results[0]["tensors"]}
-    for ax, part in zip(panels, np.array_split(list(names), 5), strict=True):
-        for what, colour, label in (
-            ("differences", plot.BLUE, "from central differences"),
-            ("torch", plot.ORANGE, "from PyTorch"),
-        ):
+    for axes, part in zip(panels, np.array_split(list(names), 4), strict=True):
+        places = np.arange(len(part))
+        for what, colour in (("differences", plot.BLUE), ("torch", plot.ORANGE)):
             values = [max(result[names[name]][name][what] for result in results) for name in part]
-            ax.plot(range(len(part)), np.maximum(values, 1e-17), "o", ms=4, color=colour, label=label)
-        ax.axhline(1e-7, color=plot.INK, lw=0.8, ls=":")
-        ax.set(yscale="log", ylim=(3e-18, 1e-6), xlim=(-1, len(part)), ylabel="distance")
-        ax.set_xticks(
-            range(len(part)), [str(n).replace("scaled_dot_product_", "") for n in part], rotation=90, fontsize=9
-        )
-    panels[0].set_title(
-        "Distance of each gradient, relative to its largest element (0 is drawn at 1e-17; dotted: 1e-7)"
+            axes.plot(np.maximum(values, 1e-17), places, "o", ms=4, color=colour)
+        axes.axvline(1e-7, color=plot.INK, lw=0.8, ls=":")
+        axes.set(xscale="log", xlim=(3e-18, 1e-6), ylim=(len(part), -1), xticks=[1e-17, 1e-12, 1e-7])
+        axes.set_yticks(places, [str(name).replace("scaled_dot_product_", "") for name in part], fontsize=9)
+    figure.suptitle(
+        "Distance of each gradient from central differences (blue) and PyTorch (orange); 0 is drawn at 1e-17"
     )
-    panels[0].legend(loc="upper left", ncols=2, fontsize=9)
     return figure
 
 
 def draw_costs(results):
     """Backward over forward of the functions that compute something, and of whole networks."""
-    figure, (left, right, bottom) = plot.figure(13, 11, rows=3, height_ratios=(1, 1, 0.8))
+    figure, panels = plot.figure(13, 6.5, columns=4)
     table = ratios(results[0])
-    order = sorted(table, key=table.get)
-    for axes, part in zip((left, right), np.array_split(order, 2), strict=True):
-        axes.bar(range(len(part)), [table[name] for name in part], color=plot.BLUE, width=0.7)
-        axes.axhline(4, color=plot.ORANGE, lw=1.5)
+    order = sorted(table, key=table.get, reverse=True)
+    for axes, part in zip(panels, np.array_split(order, 3), strict=False):
+        axes.barh(range(len(part)), [table[name] for name in part], color=plot.BLUE, height=0.7)
         names = [str(name).replace("scaled_dot_product_", "") for name in part]
-        axes.set_xticks(range(len(part)), names, rotation=90, fontsize=9)
-        axes.set(ylabel="backward / forward", xlim=(-1, len(part)), ylim=(0, 4.4))
-    left.set_title(f"No backward costs more than 4 forwards: {len(order)} functions that compute something")
+        axes.set_yticks(range(len(part)), names, fontsize=9)
+        axes.set(xlabel="backward / forward", ylim=(len(part), -1))
     networks = {
-        name: [r["networks"][name][1] / r["networks"][name][0] for r in results] for name in results[0]["networks"]
+        name: np.mean([r["networks"][name][1] / r["networks"][name][0] for r in results])
+        for name in results[0]["networks"]
     }
-    plot.bars(
-        {name: float(np.mean(v)) for name, v in networks.items()},
-        ax=bottom,
-        xlim=(0, 4.4),
-        title="whole networks, gradients of all parameters",
-        xlabel="backward / forward",
+    panels[-1].barh(range(len(networks)), networks.values(), color=plot.GREEN, height=0.7)
+    panels[-1].set_yticks(range(len(networks)), networks, fontsize=9)
+    panels[-1].set(xlabel="backward / forward", title="Whole networks", ylim=(28, -1))
+    for axes in panels:
+        axes.axvline(4, color=plot.ORANGE, lw=1.5)
+        axes.set_xlim(0, 4.4)
+    figure.suptitle(
+        f"No backward costs more than 4 forwards: {len(order)} functions that compute something, 4 networks"
     )
-    bottom.axvline(4, color=plot.ORANGE, lw=1.5)
     return figure
 
 
@@ -840,7 +843,7 @@ def draw_growth(results):
         yscale="log",
         xlabel="parameters P",
         ylabel="forwards",
-        title="A gradient costs 2P forwards, or about three",
+        title="A gradient costs 2P forwards, or two to three",
     )
     ax.legend()
     return figure
