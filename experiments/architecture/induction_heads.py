@@ -659,4 +659,6 @@ def draw_long_block(results):
         "ylim": (-0.03, 1.03),
     }
     plot.curves(series, runs[0]["steps"], ax=right, band=None, **words)
+    for text in right.get_legend().get_texts():
+        text.set_text(text.get_text().split(", median")[0])
     return figure

@@ -533,7 +533,8 @@ def answer_plane(results):
         u = w / np.linalg.norm(w)
         return u, (z @ u).min(), largest(z)[2]
 
-    return lab.fallen("perceptron", {"splits": 1, "passes": 50, "margins": [0.3]}, largest_margin=own)[0]
+    small = {"orders": 2, "margins": [0.3], "margin_orders": 1, "passes": 50, "splits": 1, "split_passes": 1}
+    return lab.fallen("perceptron", small, largest_margin=own)[0]
 
 
 def answer_appended(results):

@@ -517,7 +517,10 @@ def draw_risk(results):
         ylabel="norm; ratio",
         title="There the weights are long, a singular value small",
     )
+    figure.suptitle("Thin lines: five seeds; bold: their median")
     for axes in (left, right):
+        for text in axes.get_legend().get_texts():
+            text.set_text(text.get_text().split(", median")[0])
         axes.axvline(1, color=plot.GREY, lw=1, ls="--", zorder=0)
         axes.set_xticks([0.1, 0.3, 1, 3], ["0.1", "0.3", "1", "3"])
         axes.minorticks_off()
@@ -541,6 +544,8 @@ def draw_parts(results):
     axes.set_xticks([0.1, 0.3, 1, 3], ["0.1", "0.3", "1", "3"])
     axes.minorticks_off()
     axes.legend()
+    for text in axes.get_legend().get_texts():
+        text.set_text(text.get_text().split(", median")[0])
     return figure
 
 
@@ -578,6 +583,8 @@ def draw_gaussian(results):
     panels[3].set_xticks([0.1, 1, 5], ["0.1", "1", "5"])
     panels[3].minorticks_off()
     panels[3].legend(loc="upper left")
+    for text in panels[3].get_legend().get_texts():
+        text.set_text(text.get_text().split(", median")[0])
     return figure
 
 
