@@ -267,6 +267,7 @@ def compare(config, seed):
     features = problem.features(config["features"])[0][:, :n] / math.sqrt(n)
     batch = nn.Tensor(features.astype(np.float32)), nn.Tensor(problem.noisy(0, config["noise"]).astype(np.float32))
     rate = 10 * n / 2 / np.linalg.norm(features, 2) ** 2  # half of what is stable
+    nn.manual_seed(seed)
     return side_by_side.compare(
         lambda library: library.Linear(n, 10, bias=False),
         ("SGD", {"lr": rate}),
