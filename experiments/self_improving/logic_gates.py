@@ -882,9 +882,9 @@ FULL = {
     "decay_depth": 6,
     "decay_width": 256,
     "decay_nets": 40,
-    "grid_seeds": 3,
+    "grid_seeds": 2,
     "grid_depths": [2, 4, 6],
-    "digit_seeds": 3,
+    "digit_seeds": 2,
     "digits": {
         "optimizer": "Adam",
         "rate": 0.01,
