@@ -53,6 +53,10 @@ CARD = lab.Card(
 )
 
 # %% [markdown]
+# Left: how many samples of the score function are worth one of the reparametrised estimator. Without a baseline the
+# number grows as $d^2/4$ and is 1122 in 64 dimensions; with the mean of $f$ as baseline, or the best constant, as $d/2$.
+# Right: each seed's million samples against theory, with the error that is derived below.
+#
 # ## Derive
 #
 # **Two estimators.** Wanted is the gradient with respect to $\mu$ of $J = \mathbb E\, f(x)$, $x = \mu + \varepsilon$,
@@ -517,7 +521,7 @@ def draw_variances(results):
         ]
         right.plot(dimensions, ratios, "o", color=plot.ORANGE, mfc="none")
     right.axhline(100, color=plot.INK, lw=1)
-    right.set(xscale="log", xlabel="dimension d", ylabel="measured / derived, %", ylim=(96, 104))
+    right.set(xscale="log", xlabel="dimension d", ylabel="measured / derived, %", ylim=(98, 102))
     right.set_xticks(dimensions, [str(d) for d in dimensions])
     right.minorticks_off()
     right.set_title("No baseline: each seed's ratio, of the derived one")
@@ -553,6 +557,13 @@ def draw_waves(results):
 # %%
 if __name__ == "__main__":
     lab.show(draw_waves(study.results))
+
+# %% [markdown]
+# Left: at $k \approx 1.1$ the order turns. Right: a baseline need not be exact, but it has to be near; the larger $d$, the
+# wider the valley (its width is that of $f$'s own spread, $\sqrt{2d}$ and more). Adding 1000 to $f$ is a step of 1000 to
+# the left.
+#
+# ## CartPole
 
 # %%
 ARM_COLOURS = dict(zip(ARMS, (plot.ORANGE, plot.PURPLE, plot.SKY, plot.BLUE), strict=True))
@@ -617,8 +628,8 @@ def draw_grid(results):
         return [result["until"]["; ".join((arm, *pair))][which] for result in results]
 
     def middle(values):
-        ordered = sorted(np.inf if value is None else value for value in values)
-        return ordered[len(ordered) // 2] if np.isfinite(ordered[len(ordered) // 2]) else np.nan
+        found = np.median([np.inf if value is None else value for value in values])
+        return found if np.isfinite(found) else np.nan
 
     names = [",\n".join(pair) for pair in pairs]
     first = [[middle(until(arm, pair, 0)) for pair in pairs] for arm in ARMS]
@@ -637,11 +648,31 @@ if __name__ == "__main__":
     lab.show(draw_grid(study.results))
 
 # %% [markdown]
-# TEXT_GRID
+# Left: a baseline is worth a factor of three in one dimension and of 33 in 64, the mean nearly as much as the best; what
+# remains is a factor that grows with the dimension. Then CartPole, each column with rates tuned for each of its rows. Plain
+# gradient descent solves it only with a baseline; Adam does without, later. The order of the rows is that of the
+# variances. The activation matters little.
 #
 # ## Compare, interpret
 #
-# TEXT_INTERPRET
+# The policy's loss on recorded episodes of a random policy, weighted by their returns to go, is trained in both libraries
+# from the same weights, in float64; the losses agree as the line under the table says.
+#
+# **What the verdict means.** The formula is derived and the measurement is the check of it: the score function pays twice.
+# It pays for what it does not subtract, which a baseline repays, and for not knowing which coordinate was responsible,
+# which no baseline repays.
+#
+# **CartPole** has no formula, but the same two terms. With the whole return as the weight of every action and no baseline,
+# every action of a batch is made more likely, the good ones more. The variance of the gradient at the start is three times
+# that with a baseline, and six times that with the returns to go and a baseline, where an action is not credited with
+# what came before it. The medians of the episodes until the last hundred have a mean length of 475 are 2300, 370, 595 and
+# 340 in the order of the picture, until 195 they are 840, 230, 335 and 210; two of ten seeds without a baseline never came
+# to 475 in 3,000 episodes. So six times fewer episodes at a third of the variance: rates are tuned for each row, and less
+# noise also allows larger ones.
+#
+# **What it does not mean.** The reparametrised estimator needs the derivative of $f$, which a game does not give. The
+# function $\lVert x \rVert^2$ is as smooth as functions are; the control shows a function that is not, and turns the order
+# round. And CartPole is an easy game: a random search over linear policies is known to solve it, too.
 #
 # <details><summary>The predictions</summary>
 #
@@ -703,7 +734,7 @@ EXERCISES = [
         "For $f = \\sin kx$ in one dimension at $\\mu = 0$: from which $k$ on has the score function the smaller variance?",
         answer_even,
         "The variances are $\\tfrac12$ and $k^2/2$ but for terms in $e^{-k^2}$, which would make it 1; these terms are "
-        "what moves it to 1.34. One dimension, no baseline: it is $f$ that decides.",
+        "what moves it to 1.11. One dimension, no baseline: it is $f$ that decides.",
         within=0.1,
     ),
 ]
