@@ -13,6 +13,12 @@ class DataParallel(Module):
     module : Module
     device_ids, output_device, dim
         Have no effect.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.DataParallel(nn.Linear(3, 2))(nn.zeros(4, 3)).shape
+    (4, 2)
     """
 
     def __init__(self, module, device_ids=None, output_device=None, dim=0):

@@ -75,10 +75,19 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, **_):
-    """Fills in the ladders; lets links to the repository's files lead to their pages."""
+    """Fills in the ladders and stored results; lets links to the repository's files lead to their pages."""
     markdown = re.sub(r"<!-- rungs:(\w+) -->", lambda found: ladders.markdown(found[1]), markdown)
+    markdown = re.sub(r"<!-- results:(\w+):([\w,]+) -->", lambda found: results(*found.groups()), markdown)
     address = page.file.src_uri
     return linked(markdown, address) if site.origins.get(address, "").startswith("docs/") else markdown
+
+
+def results(name: str, keys: str) -> str:
+    """Stored results of an experiment's first seed, for the scripts of a page."""
+    path = next((ROOT / "experiments").glob(f"*/{name}.json"))
+    first = json.loads(path.read_text(encoding="utf-8"))["results"][0]
+    chosen = json.dumps({key: first[key] for key in keys.split(",")})
+    return f'<script type="application/json" id="results-{name}">{chosen}</script>'
 
 
 def linked(markdown: str, address: str) -> str:
