@@ -93,8 +93,9 @@ CARD = lab.Card(
 #
 # > a layer of undecided gates lets 4 % of the squared gradient through.
 #
-# After six layers that is $10^{-7}$: Adam, which divides by the gradient's size, can live with it, plain gradient descent
-# cannot. A start near the gate "$a$" (pass-through), as later work by the same authors has it, avoids it.
+# From the sixth layer back to the first that is $10^{-7}$: Adam, which divides by the gradient's size, can live with it,
+# plain gradient descent cannot. A start near the gate "$a$" (pass-through), as later work by the same authors has it,
+# avoids it.
 
 # %%
 TRUTH = np.array([[k >> 3 & 1, k >> 2 & 1, k >> 1 & 1, k & 1] for k in range(16)])  # g(0,0), g(0,1), g(1,0), g(1,1)
@@ -890,7 +891,7 @@ EXERCISES = [
 # training examples, the wiring and the initial logits. Size, optimiser and rate are the paper's; $\tau = 3$ (of 1 and 3),
 # the rate 0.01 (of 0.01 and 0.05) and the 4,000 steps were chosen on the pilot seeds 200 to 205, all of which came to
 # 100 % (with $\tau = 1$: 97.4 % on average); four and two layers, tried there, too, do worse. The full run takes 0 to 19.
-# The controls' bound of 10 points was set before they were run; that of unseen robots after a look at the pilots.
+# The extras are ours; all their bounds were committed after pilots that had measured them, on the seeds 200 to 203.
 
 # %%
 FULL = {
@@ -952,12 +953,14 @@ def check(results, mode):
             max(row["certain"] for row in rows),
             at_most=1e-5,
             extra=True,
+            origin="pilot",
         ),
         lab.check(
             "simplified and pruned circuit: largest change of the accuracy",
             max(abs(share - row["hard"]) for row in rows for share in row["simplified"]),
             at_most=0,
             extra=True,
+            origin="pilot",
         ),
         lab.check(
             "squared gradient, factor of a layer over the derived one: furthest from 1",
@@ -965,6 +968,7 @@ def check(results, mode):
             at_least=0.9,
             at_most=1.1,
             extra=True,
+            origin="pilot",
         ),
     ]
     if mode == "fast":
@@ -982,6 +986,7 @@ def check(results, mode):
                 [row["hard"] - row[name] for row in rows],
                 at_least=0.1,
                 extra=True,
+                origin="pilot",
             )
         ),
         lab.check(
@@ -994,11 +999,13 @@ def check(results, mode):
             at_least=-0.02,
             at_most=0.02,
             extra=True,
+            origin="pilot",
         ),
         lab.check(
             "digits: hardened minus random gates with a trained read-out, mean",
             np.mean([row["hard"] - row[CONTROLS[0]] for row in digit_rows]),
             at_least=0.0,
             extra=True,
+            origin="pilot",
         ),
     ]
