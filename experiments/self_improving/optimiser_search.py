@@ -765,7 +765,7 @@ def draw_search(results):
         x = np.linspace(1, FULL["evaluations"], curves.shape[1])
         left.plot(x, curves.T, color=colour, lw=0.6, alpha=0.6)
         left.plot(x, np.median(curves, axis=0), color=colour, lw=2.2, label=name)
-    left.set(xlabel="evaluations", ylabel="best fitness so far", title="Evolution climbs on after chance is exhausted")
+    left.set(xlabel="evaluations", ylabel="best fitness so far", title="Evolution reaches a higher fitness")
     left.set_ylim(max(-1.0, left.get_ylim()[0]), None)
     left.legend(loc="lower right")
     values = {name: [mean_advantage(result, name) for result in results] for name in NAMES if name != "SGD"}
@@ -781,7 +781,7 @@ def draw_held_out(results):
     rules = [name for name in NAMES if name != "SGD"]
     tasks = list(results[0]["held out"])
     cells = [[np.median([advantage(result, rule, task) for result in results]) for rule in rules] for task in tasks]
-    plot.grid(cells, tasks, rules, ax=axes, fmt="{:z.2f}", limits=(-2, 2), cmap=plot.DIVERGING.reversed(),
+    plot.grid(cells, tasks, rules, ax=axes, fmt="{:z.2f}", limits=(-2, 2), cmap=plot.DIVERGING,
               label="ln loss of SGD minus that of the rule")  # fmt: skip
     axes.set_title("Blue: ends below tuned SGD (median of the searches)")
     return figure
@@ -792,11 +792,12 @@ if __name__ == "__main__":
     lab.show(draw_held_out(study.results))
 
 # %% [markdown]
-# Rows name the activation and the loss, columns the rule: the grid of this notebook. Stochastic, many-dimensional tasks are won
-# by everything that evens out the sizes of the steps, and by Muon most of all. On the last two rows, without a net, plain SGD is
-# hard to beat: near a smooth minimum without noise its steps shrink by themselves, those of sign do not. Lion's mean is negative
-# for this reason alone. (Wine is won by 3 or lost by 3: the tuned rate is at the edge of stability, and on a new instance it may
-# be beyond.) Muon is Adam where there is no matrix.
+# Rows name the activation and the loss, columns the rule: the grid of this notebook. Stochastic, many-dimensional tasks
+# are won by everything that evens out the sizes of the steps, and by Muon most of all. On the last two rows, without a
+# net, plain SGD is hard to beat: near a smooth minimum its steps shrink by themselves, those of sign do not. Lion's
+# mean is negative for this reason, and for the matrix factors, where all batches agree at the minimum. (Wine is won by
+# 3 or lost by 3: the tuned rate is at the edge of stability, and on a new instance it may be beyond.) Muon is Adam
+# where there is no matrix.
 
 
 # %%
@@ -895,13 +896,13 @@ def answer_scaled(results):
 
 
 def answer_blind(results):
-    """On which of the search's tasks the rule u = w, without a gradient, ends below tuned SGD."""
+    """On which of the search's tasks the rule u = w, without a gradient, ends below tuned SGD: mean of five instances."""
     generator, won = np.random.default_rng(0), []
     for name, kind in SEARCH_TASKS.items():
-        task, reference = with_reference(instance(kind, 60, generator))
-        if log_losses(task, ("w",)).min() < reference:
+        pairs = [with_reference(instance(kind, 60, generator)) for _ in range(5)]
+        if np.mean([reference - log_losses(task, ("w",)).min() for task, reference in pairs]) > 0:
             won.append(name)
-    return {0: "none", 1: won[0] if won else "none"}.get(len(won), "several")
+    return won[0] if len(won) == 1 else "several" if won else "none"
 
 
 def answer_chance(results):
@@ -918,7 +919,7 @@ EXERCISES = [
         ("SGD and momentum", "Adam and Lion", "none", "SGD and momentum and Adam and Lion"),
     ),
     lab.Exercise(
-        "The rule $u = w$ never sees a gradient. On which of the search's tasks does it end below tuned SGD?",
+        "The rule $u = w$ never sees a gradient. On which of the search's tasks does it end below tuned SGD, on average?",
         answer_blind,
         "At rate 1 it sets all parameters to zero, and that is the quadratic's minimum: the operand $w$ knows the answer. A "
         "search finds such leaks, if there are any; look for $w$ in the formulas before you believe a result.",
