@@ -343,7 +343,7 @@ def is_current(name):
 
 def _run_seeds(name, config):
     from joblib import Parallel, delayed
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     class Progress(Parallel):
         def print_progress(self):

@@ -21,6 +21,8 @@ PARTS = {
     "data": ("Data", "nn.utils.data"),
     "datasets": ("Datasets", "nn.data"),
     "training": ("Training", "nn.training"),
+    "metrics": ("Metrics", "nn.metrics"),
+    "callbacks": ("Callbacks", "nn.callbacks"),
     "checkpoint": ("Checkpoints", "nn.checkpoint"),
     "models": ("Models", "nn.models"),
     "observation": ("Observation", "nn.observation"),
