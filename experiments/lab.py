@@ -16,6 +16,9 @@ fails a test.
 
     python -m experiments run edge_of_stability --full
 
+This package is not installed with the others: it lies in the repository. The notebooks find it by their first cell
+(`SETUP`).
+
 Seeds run side by side in processes, through joblib; on a cluster it is the same call in another context, for instance
 ``with joblib.parallel_config(backend="dask"): lab.study("superposition", "full")`` with a `dask.distributed.Client`, or
 ``backend="ray"`` after ``ray.util.joblib.register_ray()``. The workers must be able to import this package.
@@ -30,7 +33,8 @@ import platform
 import sys
 import tokenize
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from io import BytesIO, StringIO
 from pathlib import Path
 from time import perf_counter
@@ -51,6 +55,15 @@ CHAPTERS = {  # folder -> title, in the order of reading
 }
 ORDER = ["tensors", "perceptron", "activation_functions", "mlp_from_scratch", "neural_network", "gradient_check"]
 MODE = "INNERLOOP_EXPERIMENT_MODE"  # environment: "fast" makes an opened notebook run in seconds, from scratch
+SETUP = """\
+# Set-up: finds `experiments` in the repository around this notebook. Libraries: pip install '.[experiments]' there.
+# On Colab, copy the repository first, install it, and change into the notebook's folder (%cd).
+import sys
+from pathlib import Path
+
+above = [folder for folder in [Path.cwd(), *Path.cwd().parents] if (folder / "experiments" / "lab.py").exists()]
+assert above, f"the repository with the folder experiments is not around {Path.cwd()}"
+sys.path.append(str(above[0]))"""
 SEED = 20261123  # the root of all seeds: `streams`
 
 
@@ -274,6 +287,8 @@ class Study:
         """Write the results of full mode beside the experiment."""
         if self.mode != "full":
             raise ValueError(f"save: only full mode is kept, not {self.mode!r}")
+        if self.pytorch is None:
+            raise ValueError("save: results are kept with those of PyTorch beside them: pip install torch")
         checks = self.checks
         stored = {"digest": code_digest(self.name), "verdict": verdict(checks)} | asdict(self)
         stored["checks"] = [{**check._asdict(), "holds": check.holds} for check in checks]
@@ -307,6 +322,8 @@ def study(name, mode=None):
         Without it: what the environment's INNERLOOP_EXPERIMENT_MODE says, or "full"; and the stored results, where they
         are of the present code. This is how the notebook calls it.
 
+    Where PyTorch is not installed, there is no comparison with it.
+
     Returns
     -------
     Study
@@ -319,7 +336,7 @@ def study(name, mode=None):
     start = perf_counter()
     results = _run_seeds(name, config)
     seconds = perf_counter() - start
-    pytorch = load(name).compare(config, seed=0)
+    pytorch = load(name).compare(config, seed=0) if find_spec("torch") else None
     return Study(name, mode, _plain(config), results, round(seconds, 1), _plain(pytorch), environment())
 
 
@@ -379,13 +396,13 @@ def environment():
     """The machine and the versions that results come from."""
     from kernels import machine
 
-    packages = ("numpy", "numba", "torch", "scikit-learn")
-    return {
-        "machine": machine.cpu_name(),
-        "cores": machine.cores(),
-        "python": platform.python_version(),
-        **{package: version(package) for package in packages},
-    }
+    found = {"machine": machine.cpu_name(), "cores": machine.cores(), "python": platform.python_version()}
+    for package in ("numpy", "numba", "torch", "scikit-learn"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
 
 
 # --- showing ----------------------------------------------------------------------------------------------------------
@@ -435,6 +452,7 @@ def render(name):
     """
     import jupytext
     from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell
 
     if not is_current(name):
         raise ValueError(f"render: the results of {name} are not of its present code; run it with --full first")
@@ -451,6 +469,7 @@ def render(name):
     }
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
+    notebook.cells.insert(1, new_code_cell(SETUP, id="set-up"))
     NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder(name)}}
     ).execute()

@@ -138,7 +138,7 @@ def notebook(path: str, files, config) -> str:
         if cell["cell_type"] == "markdown":
             parts.append(text)
             continue
-        if text:
+        if text and cell["id"] != "set-up":
             parts.append(f"```python\n{text}\n```")
         for output in cell.get("outputs", []):
             data = output.get("data", {})
