@@ -6,6 +6,7 @@ of parameters or submodules.
 """
 
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class Module(Tree, Hooks, State):
         """What the module computes; defined by subclasses, and called by calling the module."""
         raise NotImplementedError(f"{type(self).__name__}: a module needs forward")
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args, **kwargs) -> Any:
         try:
             if self._forward_pre_hooks or self._forward_hooks or self._backward_hooks:
                 return self._call_with_hooks(*args, **kwargs)

@@ -1,5 +1,7 @@
 """Pooling and resampling as modules: each applies the function of its name in `nn.functional`."""
 
+from typing import Any
+
 from nn import functional as F
 from nn.module import Module
 
@@ -14,7 +16,9 @@ def _each(value, dims):
 
 
 class _MaxPool(Module):
-    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
+    def __init__(
+        self, kernel_size, stride=None, padding: Any = 0, dilation: Any = 1, return_indices=False, ceil_mode=False
+    ):
         super().__init__()
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.dilation = padding, dilation
@@ -73,7 +77,7 @@ class MaxUnpool1d(Module):
 
     _dims, _unpool = 1, staticmethod(F.max_unpool1d)
 
-    def __init__(self, kernel_size, stride=None, padding=0):
+    def __init__(self, kernel_size, stride=None, padding: Any = 0):
         super().__init__()
         self.kernel_size = _each(kernel_size, self._dims)
         self.stride = _each(kernel_size if stride is None else stride, self._dims)
@@ -101,7 +105,7 @@ class MaxUnpool3d(MaxUnpool1d):
 class AvgPool1d(Module):
     """The average of each window; see `AvgPool2d`."""
 
-    def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    def __init__(self, kernel_size, stride=None, padding: Any = 0, ceil_mode=False, count_include_pad=True):
         super().__init__()
         self.kernel_size = _each(kernel_size, 1)
         self.stride = _each(kernel_size if stride is None else stride, 1)
@@ -141,7 +145,7 @@ class AvgPool2d(Module):
     _pool = staticmethod(F.avg_pool2d)
 
     def __init__(
-        self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+        self, kernel_size, stride=None, padding: Any = 0, ceil_mode=False, count_include_pad=True, divisor_override=None
     ):
         super().__init__()
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
@@ -272,7 +276,7 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool):
 class Unfold(Module):
     """The patch of each window as a column: (N, C, H, W) becomes (N, C · KH · KW, L)."""
 
-    def __init__(self, kernel_size, dilation=1, padding=0, stride=1):
+    def __init__(self, kernel_size, dilation: Any = 1, padding: Any = 0, stride: Any = 1):
         super().__init__()
         self.kernel_size, self.dilation, self.padding, self.stride = kernel_size, dilation, padding, stride
 
@@ -286,7 +290,7 @@ class Unfold(Module):
 class Fold(Module):
     """Sum patches at the positions from which `Unfold` takes them: (N, C · KH · KW, L) becomes (N, C, *output_size)."""
 
-    def __init__(self, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    def __init__(self, output_size, kernel_size, dilation: Any = 1, padding: Any = 0, stride: Any = 1):
         super().__init__()
         self.output_size = output_size
         self.kernel_size, self.dilation, self.padding, self.stride = kernel_size, dilation, padding, stride

@@ -120,6 +120,7 @@ def test_what_a_wheel_has(tmp_path):
     assert Path(wheel.filename).name == f"innerloop-{kernels.__version__}-py3-none-any.whl"
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     expected = {path.relative_to(source).as_posix() for path in source.rglob("*.py") if "build" not in path.parts}
+    expected |= {path.relative_to(source).as_posix() for path in source.rglob("*.pyi") if "build" not in path.parts}
     expected |= {f"{name}/py.typed" for name in ("kernels", "nn", "innerloop")}
     assert names == {name for name in expected if not name.startswith(("tests/", "experiments/", "benchmarks/"))}
     metadata = wheel.read(f"innerloop-{kernels.__version__}.dist-info/METADATA").decode()

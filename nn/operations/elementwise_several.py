@@ -1,5 +1,7 @@
 """Functions of several operands, element by element; tensors and numbers broadcast."""
 
+from typing import Any
+
 import numpy as np
 
 from nn.dtypes import float64
@@ -99,12 +101,12 @@ def lerp(input, end, weight):
     return add(input, mul(sub(end, input), weight))
 
 
-def addcmul(input, tensor1, tensor2, *, value=1):
+def addcmul(input, tensor1, tensor2, *, value: Any = 1):
     """``input + value * tensor1 * tensor2``."""
     return add(input, _multiple("addcmul", mul(tensor1, tensor2), value))
 
 
-def addcdiv(input, tensor1, tensor2, *, value=1):
+def addcdiv(input, tensor1, tensor2, *, value: Any = 1):
     """``input + value * tensor1 / tensor2``."""
     return add(input, _multiple("addcdiv", div(tensor1, tensor2), value))
 
@@ -115,7 +117,7 @@ def _multiple(name, product, value):
     return mul(product, value if isinstance(value, Tensor) or product.array.dtype.kind == "f" else int(value))
 
 
-def rsub(input, other, *, alpha=1):
+def rsub(input, other, *, alpha: Any = 1):
     """``other - alpha * input``."""
     return sub(other, input if alpha == 1 else times("rsub", "alpha", input, alpha, other))
 

@@ -1,5 +1,7 @@
 """Diagonals, triangles and grids."""
 
+from typing import Any
+
 import numpy as np
 
 from nn.dtypes import int64
@@ -33,14 +35,14 @@ def triu(input, diagonal=0):
     return record_linear("triu", lambda x: np.triu(x, diagonal), lambda dy: np.triu(dy, diagonal), input)
 
 
-def tril_indices(row, col, offset=0, *, dtype=int64, device="cpu", layout=strided):
+def tril_indices(row, col, offset=0, *, dtype: Any = int64, device: Any = "cpu", layout=strided):
     """The rows and the columns, a (2, n) tensor, of the lower triangle of a matrix, row by row."""
     return made(
         "tril_indices", _triangle("tril_indices", np.tril_indices, row, col, offset, dtype), None, device, layout=layout
     )
 
 
-def triu_indices(row, col, offset=0, *, dtype=int64, device="cpu", layout=strided):
+def triu_indices(row, col, offset=0, *, dtype: Any = int64, device: Any = "cpu", layout=strided):
     """The rows and the columns, a (2, n) tensor, of the upper triangle of a matrix, row by row."""
     return made(
         "triu_indices", _triangle("triu_indices", np.triu_indices, row, col, offset, dtype), None, device, layout=layout

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 from nn.operations.arguments import array_of, axis_of, scalar_of, tensors_of
 from nn.operations.arithmetic import add, matmul, mul, reshaped
@@ -84,33 +85,33 @@ def _weighted(name, input, product, beta, alpha):
     return to(result, dtype) if dtype.kind == "b" else result
 
 
-def addmm(input, mat1, mat2, *, beta=1, alpha=1):
+def addmm(input, mat1, mat2, *, beta: Any = 1, alpha: Any = 1):
     """``beta * input + alpha * (mat1 @ mat2)`` of matrices; `input` broadcasts."""
     _expect("addmm", mat1=(mat1, 2), mat2=(mat2, 2))
     return _weighted("addmm", input, matmul(mat1, mat2), beta, alpha)
 
 
-def addmv(input, mat, vec, *, beta=1, alpha=1):
+def addmv(input, mat, vec, *, beta: Any = 1, alpha: Any = 1):
     """``beta * input + alpha * (mat @ vec)``; `input` broadcasts."""
     return _weighted("addmv", input, mv(mat, vec), beta, alpha)
 
 
-def addr(input, vec1, vec2, *, beta=1, alpha=1):
+def addr(input, vec1, vec2, *, beta: Any = 1, alpha: Any = 1):
     """``beta * input + alpha * outer(vec1, vec2)``; `input` broadcasts."""
     return _weighted("addr", input, outer(vec1, vec2), beta, alpha)
 
 
-def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
+def baddbmm(input, batch1, batch2, *, beta: Any = 1, alpha: Any = 1):
     """``beta * input + alpha * bmm(batch1, batch2)``; `input` broadcasts."""
     return _weighted("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
-def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
+def addbmm(input, batch1, batch2, *, beta: Any = 1, alpha: Any = 1):
     """``beta * input + alpha * bmm(batch1, batch2).sum(0)``; `input` broadcasts."""
     return _weighted("addbmm", input, sum(bmm(batch1, batch2), 0), beta, alpha)
 
 
-def tensordot(a, b, dims=2):
+def tensordot(a, b, dims: Any = 2):
     """The sums of products over several dimensions of two tensors: one matrix product.
 
     Parameters
