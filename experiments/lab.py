@@ -30,6 +30,7 @@ import inspect
 import json
 import os
 import platform
+import re
 import sys
 import tokenize
 from dataclasses import asdict, dataclass
@@ -123,15 +124,15 @@ def file_digest(name):
 def code_digest(name):
     """The digest of what an experiment computes: its code without comments, docstrings and what is only shown.
 
-    The root of all seeds counts, too; card, pictures, checks and exercises do not. So a text can be improved, or a picture, without training anew; `check` is applied to the stored results again.
-    What it imports from further modules of this package counts, too; the laboratory itself does not. It is taken of the
-    text, not of the syntax tree, which differs between versions of Python.
+    Card, pictures, checks and exercises do not count: a text or a picture can be improved without training anew, and
+    `check` is applied to the stored results again. What it imports from further modules of this package counts, the
+    laboratory itself does not. It is taken of the text: the syntax tree differs between versions of Python.
     """
     source = file(name, ".py").read_text(encoding="utf-8")
     imports = [node.module or "" for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
     helpers = sorted({module.split(".")[1] for module in imports if module.startswith("experiments.")})
     sources = [source, *((ROOT / f"{helper}.py").read_text(encoding="utf-8") for helper in helpers)]
-    return hashlib.sha256("\n".join([str(SEED), *map(_computation, sources)]).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(map(_computation, sources)).encode()).hexdigest()[:16]
 
 
 def _computation(source):
@@ -207,7 +208,8 @@ class Study:
         if self.mode != "full":
             raise ValueError(f"save: only full mode is kept, not {self.mode!r}")
         checks = self.checks
-        stored = {"digest": code_digest(self.name), "verdict": verdicts.verdict(checks)} | asdict(self)
+        stored = {"digest": code_digest(self.name), "root_seed": SEED, "verdict": verdicts.verdict(checks)}
+        stored |= asdict(self)
         stored["checks"] = [{**check._asdict(), "holds": check.holds} for check in checks]
         lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in _strict(stored).items()]
         file(self.name, ".json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
@@ -270,13 +272,16 @@ def stored(name):
         It was never run.
     """
     content = _loose(json.loads(file(name, ".json").read_text(encoding="utf-8")))
-    return Study(**{field: content[field] for field in Study.__dataclass_fields__})
+    return Study(**{field: content.get(field) for field in Study.__dataclass_fields__})
 
 
 def is_current(name):
-    """Whether results of the present code are stored."""
+    """Whether results of the present code, from the present root of all seeds, are stored."""
     path = file(name, ".json")
-    return path.exists() and json.loads(path.read_text(encoding="utf-8"))["digest"] == code_digest(name)
+    if not path.exists():
+        return False
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return content["digest"] == code_digest(name) and content.get("root_seed", SEED) == SEED
 
 
 def _run_seeds(name, config):
@@ -358,8 +363,12 @@ def pytorch_line(pytorch):
     line += f"{pytorch['difference']:.1e} (at most {pytorch['tolerance']:g})"
     if pytorch.get("ours_seconds"):
         ours, theirs = pytorch["ours_seconds"] * 1e3, pytorch["torch_seconds"] * 1e3
-        line += f"; {ours:.3g} ms a step for PyTorch's {theirs:.3g}"
+        line += f"; a step takes {ours:.3g} ms, PyTorch's {theirs:.3g} ms"
     return line + "."
+
+
+# Cells that Jupyter and the site show folded: pictures, configurations, checks, answers.
+FOLDED = re.compile(r"^(def (draw_|check\b|answer_)|FULL = |CARD = |EXERCISES = )", re.MULTILINE)
 
 
 class Page(str):
@@ -382,10 +391,9 @@ def show(what):
 def source(function):
     """The source of a function or class of this project, as a page: a jitted one as it is written.
 
-    Its first line, a comment that Markdown hides, names the function; the notebook's copy is compared with the source by
-    a test.
+    Its first line, which Markdown hides, names the function; a test compares the notebook's copy with the source.
     """
-    function = getattr(function, "py_func", function)
+    function = inspect.unwrap(getattr(function, "py_func", function))
     path = Path(inspect.getsourcefile(function)).relative_to(ROOT.parent).as_posix()
     mark = f"<!-- source of {function.__module__}:{function.__qualname__} -->"
     text = inspect.cleandoc("\n" + inspect.getsource(function))
@@ -436,7 +444,8 @@ def fallen(name, change=None, **replacements):
     change : dict, optional
         Entries of the configuration ``FAST`` to change.
     **replacements
-        Attributes of the module to replace while it runs.
+        Attributes of the module to replace while it runs. What calls the original must hold it, for instance as the
+        default of an argument.
     """
     return _exercises.fallen(load(name), configuration(name, "fast") | (change or {}), replacements)
 
@@ -468,6 +477,7 @@ def render(name):
     if not is_current(name):
         raise ValueError(f"render: the results of {name} are not of its present code; run it with --full first")
     study = stored(name)
+    study.replay = study.replay or _plain(replay(name))
     study.save()
     first = next(iter(pictures(name, study.results).values()))
     file(name, ".png").write_bytes(png(first, dpi=80))
@@ -480,6 +490,8 @@ def render(name):
     }
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
+        if FOLDED.search(cell.source):
+            cell.metadata["jupyter"] = {"source_hidden": True}
     NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder(name)}}
     ).execute()
