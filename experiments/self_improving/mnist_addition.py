@@ -446,7 +446,12 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # The rule given or learned, one net or two: the right panel holds the two main effects (averages over the other factor)
-# and the interaction, what sharing is worth where the rule is known minus what it is worth where it is not.
+# and the interaction, what sharing is worth where the rule is known minus what it is worth where it is not. From 2,000
+# pairs the adder is 25 points ahead of the 19 classes. Of these 18 lie between the corners of the design: 12 are the
+# rule's and 6 are sharing's. The other 7 are between two nets with a perceptron and the baseline, which is another
+# architecture: it sees both images side by side. The two effects are not independent. Sharing is worth 10 points where
+# the rule has to be learned, and 2 where it is known: the rule itself tells both nets what a digit is. From 500 pairs
+# nearly everything is the rule (57 points, sharing 9).
 #
 # ## What the labels say
 
@@ -460,8 +465,10 @@ if __name__ == "__main__":
 # *Odd sums*: circle or diamond, one of them is at the top and the other at the bottom. Which it is, chance decides:
 # where the diamond is at the top, the net reads every 0 as 1 and every 1 as 0, 2 as 3 and so on, and has nothing
 # wrong. *Last digits*: the same with adding five, but not for every seed. The first gradient says nothing in
-# expectation; a batch of 32 is no expectation, and the random start is not quite uniform. Whether that is enough to
-# leave the saddle within 1,500 steps is a matter of chance, too: a seed with both marks low has not left it.
+# expectation; a batch of 32 is no expectation, and the random start is not quite uniform. But that is not enough to
+# leave the saddle for certain: within 1,500 steps three of the eight seeds read the digits rightly and one reads two
+# thirds of them, all increased by five; the other four, with both marks low, have not left it, or not for a reading that
+# fits. None of three pilot seeds had, three of five had in the first form of this experiment.
 # *Squared error*: the means are right and some digits are not; a digit that hides
 # between its neighbours to the left and to the right costs nothing, as the derivation says. It is the likelihood that
 # asks for certainty.
@@ -480,7 +487,7 @@ if __name__ == "__main__":
 # <details><summary>The predictions</summary>
 #
 # 1. No: every pair of equal digits says $\delta = 0$. 2. Then there are two. 3. Two again, and the first gradient is
-# zero. 4. See the picture of the four nets.
+# zero. 4. The rule, twice as much: 12 points against 6.
 # </details>
 #
 # ## Exercises
@@ -704,7 +711,8 @@ def draw_readings(results):
         axes.plot(jitter, [accuracy(c) for c in counts], "o", color=plot.BLUE, label="as it is" if i == 0 else None)
         if other:
             label = "the other reading" if i == 1 else None
-            axes.plot(jitter, [accuracy(c, other) for c in counts], "D", color=plot.ORANGE, label=label)
+            aside = np.add(jitter, 0.02)  # so that no mark lies exactly on another
+            axes.plot(aside, [accuracy(c, other) for c in counts], "D", color=plot.ORANGE, ms=5, label=label)
     axes.set_xticks(range(len(SUPERVISION)), list(SUPERVISION))
     axes.set(ylabel="digit accuracy", ylim=(-0.03, 1.03), title="Each seed, under both readings that its labels allow")
     axes.figure.legend(loc="outside lower center", ncols=2)
