@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from nn import checkpoint
+from nn import checkpoint, distributed
 
 
 class Progress:
@@ -33,7 +33,7 @@ class Progress:
         self.batches = 0
 
     def epoch_ended(self):
-        """Keep the weights if they are the best, stop if none has been for long, and write the checkpoint."""
+        """Keep the weights if they are the best, stop if none has been for long, and write the checkpoint (rank 0)."""
         run = self.run
         self.batches = len(run.history["batch_loss"])
         if self.patience is not None:
@@ -43,7 +43,7 @@ class Progress:
                 self.best_weights = copy.deepcopy(run.model.state_dict())
             elif run.epoch - self.best_epoch >= self.patience:
                 run.stop = True
-        if self.path is not None:
+        if self.path is not None and not (distributed.is_initialized() and distributed.get_rank()):
             self._save()
 
     def _save(self):

@@ -148,7 +148,7 @@ def fit(
         With the methods that `nn.callbacks` names, such as `nn.callbacks.CSVLog`.
     checkpoint : path, optional
         Written after each epoch, atomically: a file of `nn.checkpoint` with everything that the training needs to go
-        on, random state included.
+        on, random state included. In a process group rank 0 writes it.
     resume : bool, default False
         Go on from `checkpoint` if the file exists. The run ends with the same bits as one that was never stopped,
         provided that `train` draws its numbers from the generator of `nn`, its own ``generator``, NumPy's global one or
@@ -197,6 +197,8 @@ def fit(
         try:
             for epoch in range(start, start if run.stop else epochs):
                 run.epoch = epoch
+                if hasattr(getattr(train, "sampler", None), "set_epoch"):  # a DistributedSampler's order
+                    train.sampler.set_epoch(epoch)
                 _call(events["on_epoch_begin"], run)
                 results = _train_epoch(run, train, loss, metrics, by_batch, events, bar)
                 if validation is not None:

@@ -597,3 +597,29 @@ def test_checkpoints_of_fit_are_ordinary_ones(problem, tmp_path):
         fit(model, train, optimizer, loss, epochs=2, progress=False, checkpoint=path, resume=True)
     with pytest.raises(ValueError, match="fit: resume needs a checkpoint"):
         fit(model, train, optimizer, loss, epochs=2, resume=True)
+
+
+def test_a_sampler_is_told_the_epoch():
+    class Sampler(list):
+        epochs = []
+
+        def set_epoch(self, epoch):
+            self.epochs.append(epoch)
+
+    data = nn.utils.data.TensorDataset(nn.ones(8, 2), nn.zeros(8, 1))
+    loader = nn.utils.data.DataLoader(data, 4, sampler=Sampler(range(8)))
+    model = nn.Linear(2, 1)
+    optimizer = nn.optim.SGD(model.parameters(), lr=0.1)
+    nn.training.fit(model, loader, optimizer, nn.functional.mse_loss, epochs=3, progress=False)
+    assert Sampler.epochs == [0, 1, 2]
+
+
+def test_only_rank_0_writes_the_checkpoint(tmp_path, monkeypatch):
+    model, data = nn.Linear(2, 1), (nn.ones(8, 2), nn.zeros(8, 1))
+    monkeypatch.setattr(nn.distributed, "is_initialized", lambda: True)
+    for rank in (1, 0):
+        monkeypatch.setattr(nn.distributed, "get_rank", lambda rank=rank: rank)
+        path = tmp_path / f"{rank}.safetensors"
+        optimizer = nn.optim.SGD(model.parameters(), lr=0.1)
+        nn.training.fit(model, data, optimizer, nn.functional.mse_loss, epochs=1, progress=False, checkpoint=path)
+        assert path.exists() == (rank == 0)
