@@ -845,11 +845,11 @@ if __name__ == "__main__":
 
 # %%
 if __name__ == "__main__":
-    found = "\n".join(
-        f"| {i} | `{r['evolved']['formula']}` | `{r['random search']['formula']}` |"
+    rows = [
+        " | ".join(["", str(i), *(f"`{r[name]['formula']}`".replace("|", "\\|") for name in COLOURS), ""]).strip()
         for i, r in enumerate(study.results)
-    )
-    lab.show(lab.Page("| search | evolved | best of random search |\n| ---: | :--- | :--- |\n" + found))
+    ]
+    lab.show(lab.Page("\n".join(["| search | evolved | best of random search |", "| ---: | :--- | :--- |", *rows])))
 
 # %% [markdown]
 # None of the formulas contains $w$. Each of the evolved ones adds the gradient to its running mean, as Nesterov's
