@@ -252,8 +252,20 @@ def test_form(kind):
     assert not found, f"{len(found)} {kind}:\n" + "\n".join(found)
 
 
+def lines_of_docstrings(tree):
+    """How many lines of a module are docstrings."""
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef
+    nodes = [node.body[0] for node in ast.walk(tree) if isinstance(node, documented) and ast.get_docstring(node)]
+    return sum(node.end_lineno - node.lineno + 1 for node in nodes)
+
+
 def test_files_of_nn_are_short():
-    lengths = {name: text.count("\n") for name, text in sources().items() if within(name, "nn")}
+    """Without docstrings, of which a module of many small functions has more lines than code."""
+    lengths = {
+        name: text.count("\n") - lines_of_docstrings(trees()[name])
+        for name, text in sources().items()
+        if within(name, "nn")
+    }
     assert not {name: length for name, length in lengths.items() if length > MAX_FILE_LINES}
 
 
