@@ -36,8 +36,10 @@ def _sub(g, call, dy):
 @rule("mul")
 def _mul(g, call, dy):
     x, y = (g.forward._operand(call.arguments[key], call.results[0].dtype) for key in ("input", "other"))
+    if not call.results[0].ndim:  # numbers: Numba makes one of arrays without dimensions
+        return _operands(g, call, f"np.asarray({dy} * {y})", f"np.asarray({dy} * {x})")
     same = [np.shape(call.arguments[key]) == call.results[0].shape for key in ("other", "input")]
-    _operands(g, call, g.forward.product(dy, y, same[0]), g.forward.product(dy, x, same[1]))
+    return _operands(g, call, g.forward.product(dy, y, same[0]), g.forward.product(dy, x, same[1]))
 
 
 @rule("div")

@@ -159,7 +159,7 @@ class Forward(Writer):
             return None
         if not (isinstance(a, Tensor) and isinstance(b, Tensor) and a.dtype == b.dtype and a.dtype.kind == "f"):
             return None
-        if a.shape == b.shape:
+        if a.shape == b.shape and a.ndim:  # numbers are Numba's own
             return f"{'add' if call.name == 'add' else 'multiply'}({self.contiguous(a)}, {self.contiguous(b)})"
         a, b = (a, b) if a.ndim > b.ndim else (b, a)
         if call.name == "add" and b.ndim and b.shape == a.shape[-b.ndim :]:

@@ -167,6 +167,26 @@ def test_functions_of_numba_are_close_to_those_of_numpy():
     np.testing.assert_allclose(values[1], values[0], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda y, t: F.mse_loss(y, t) * 10,
+        lambda y, t: 0.5 * F.mse_loss(y, t) + F.l1_loss(y, t) * 0.25,
+        lambda y, t: F.mse_loss(y, t) * F.l1_loss(y, t),
+    ],
+    ids=["a number", "weighted sum", "product"],
+)
+def test_arithmetic_of_losses(loss):
+    models = [nn.Linear(2, 1) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    optimizers = [nn.optim.SGD(model.parameters(), lr=0.1) for model in models]
+    x, t = nn.randn(4, 2), nn.randn(4, 1)
+    step = nn.compile_step(models[1], loss, optimizers[1], x, t)
+    for _ in range(3):
+        assert step(x, t).item() == on_tape(models[0], loss, optimizers[0], x, t)
+    same_state(*models)
+
+
 def test_one_tensor_as_several_arguments():
     x, y, results = nn.randn(5, 4), nn.randn(1, 1, 5, 4), []
     for compiled in (False, True):
