@@ -57,8 +57,8 @@ if __name__ == "__main__":
 # %% [markdown]
 # Top: the derivative of a net's output with respect to its only input, before any training. Bottom: the cosine between
 # the gradients at two inputs (at the output of the first block). In a plain net of 24 layers neighbours on the grid have
-# nothing to do with each other: a gradient step for one input is a random step for the next. The residual net is
-# twice as deep, has the same kind of layers, and keeps the structure.
+# little to do with each other: a gradient step for one input is nearly a random step for the next. The residual net is
+# twice as deep and made of the same layers, and neighbours are still related.
 #
 # ## Derive
 #
@@ -259,7 +259,7 @@ def shattering(config, x, initialisation):
     return result
 
 
-PICTURES = {"plain, 1 block": (1, False), "plain, 24 blocks": (24, False), "residual, 50 blocks": (50, True)}
+PICTURES = {"plain, 2 blocks": (2, False), "plain, 24 blocks": (24, False), "residual, 50 blocks": (50, True)}
 
 
 def portrait(config, initialisation):
@@ -271,9 +271,9 @@ def portrait(config, initialisation):
         generator = np.random.default_rng([initialisation, 0])
         initialise(net, generator)
         _, grads, slope = gradients(net, x, generator)
-        some = grads[1 if blocks > 1 else 0][::8]
+        some = grads[1][::8]
         some = some / np.linalg.norm(some, axis=1, keepdims=True)
-        result[name] = {"slope": slope[:, 0] / slope.std(), "cosines": np.round(some @ some.T, 3)}
+        result[name] = {"slope": slope[:, 0] / math.sqrt(np.mean(slope**2)), "cosines": np.round(some @ some.T, 3)}
     return result
 
 
@@ -385,7 +385,7 @@ def draw_gradients(results):
         picture = lower.imshow(one["cosines"], vmin=-1, vmax=1, cmap=plot.DIVERGING, extent=(-2, 2, 2, -2))
         lower.set(xlabel="input")
         lower.grid(False)
-    panels[0, 0].set_ylabel("derivative / its std")
+    panels[0, 0].set_ylabel("derivative / its RMS")
     panels[1, 0].set_ylabel("input")
     figure.colorbar(picture, ax=panels[1, :], label="cosine of the gradients", shrink=0.9)
     return figure
