@@ -132,14 +132,13 @@ def tally(checks, extra):
 
 
 def table(checks):
-    """The checks as lines of a table in Markdown: the claim's first, then the extras."""
-    lines = ["| | check | measured | 95 % interval | must be | holds | bound set |"]
-    lines += ["| :--- | :--- | ---: | :--- | :--- | :--- | :--- |"]
+    """The checks as lines of a table in Markdown, the claim's first; with intervals if there are any."""
+    intervals = any(check.interval for check in checks)
+    lines = ["| | check | measured | " + "95 % interval | " * intervals + "must be | holds | bound set |"]
+    lines += ["| :--- | :--- | ---: | " + ":--- | " * intervals + ":--- | :--- | :--- |"]
     for c in sorted(checks, key=lambda check: check.extra):
         claim = c.claim.replace("|", "\\|")  # else it would end the cell
         interval = "{:.4g} to {:.4g}".format(*c.interval) if c.interval else ""
-        holds = "yes" if c.holds else "**no**"
-        lines.append(
-            f"| {c.kind} | {claim} | {c.value:.4g} | {interval} | {c.bounds} | {holds} | {ORIGINS[c.origin]} |"
-        )
+        cells = [c.kind, claim, f"{c.value:.4g}", *([interval] * intervals), c.bounds, "yes" if c.holds else "**no**"]
+        lines.append("| " + " | ".join([*cells, ORIGINS[c.origin]]) + " |")
     return lines

@@ -25,7 +25,14 @@ class _Activation(Module):
 
 
 class ReLU(_Activation):
-    """max(0, x)."""
+    """max(0, x).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.ReLU()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([0., 0., 0., 1.])
+    """
 
     def __init__(self, inplace=False):
         super().__init__()
@@ -36,7 +43,14 @@ class ReLU(_Activation):
 
 
 class ReLU6(_Activation):
-    """min(max(0, x), 6)."""
+    """min(max(0, x), 6).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.ReLU6()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([0., 0., 0., 1.])
+    """
 
     def __init__(self, inplace=False):
         super().__init__()
@@ -47,7 +61,14 @@ class ReLU6(_Activation):
 
 
 class LeakyReLU(_Activation):
-    """x where x > 0, else negative_slope · x."""
+    """x where x > 0, else negative_slope · x.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.LeakyReLU()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-0.0200, -0.0050,  0.0000,  1.0000])
+    """
 
     _shown = ("negative_slope",)
 
@@ -72,6 +93,12 @@ class PReLU(_Activation):
     Attributes
     ----------
     weight : Parameter (num_parameters,)
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.PReLU()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-0.5000, -0.1250,  0.0000,  1.0000], grad_fn=<prelu>)
     """
 
     _shown = ("num_parameters",)
@@ -88,7 +115,14 @@ class PReLU(_Activation):
 
 
 class ELU(_Activation):
-    """x where x > 0, else alpha · (exp(x) - 1)."""
+    """x where x > 0, else alpha · (exp(x) - 1).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.ELU()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-0.8647, -0.3935,  0.0000,  1.0000])
+    """
 
     _shown = ("alpha",)
 
@@ -101,7 +135,14 @@ class ELU(_Activation):
 
 
 class SELU(_Activation):
-    """scale · (x where x > 0, else alpha · (exp(x) - 1)), with the constants that keep mean 0 and variance 1."""
+    """scale · (x where x > 0, else alpha · (exp(x) - 1)), with the constants that keep mean 0 and variance 1.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.SELU()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-1.5202, -0.6918,  0.0000,  1.0507])
+    """
 
     def __init__(self, inplace=False):
         super().__init__()
@@ -112,7 +153,14 @@ class SELU(_Activation):
 
 
 class CELU(_Activation):
-    """x where x > 0, else alpha · (exp(x / alpha) - 1)."""
+    """x where x > 0, else alpha · (exp(x / alpha) - 1).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.CELU()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-0.8647, -0.3935,  0.0000,  1.0000])
+    """
 
     _shown = ("alpha",)
 
@@ -125,7 +173,14 @@ class CELU(_Activation):
 
 
 class GELU(_Activation):
-    """x · Φ(x), Φ the normal distribution function; ``approximate="tanh"`` for the approximation by tanh."""
+    """x · Φ(x), Φ the normal distribution function; ``approximate="tanh"`` for the approximation by tanh.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.GELU()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-0.0455, -0.1543,  0.0000,  0.8413])
+    """
 
     _shown = ("approximate",)
 
@@ -138,7 +193,14 @@ class GELU(_Activation):
 
 
 class SiLU(_Activation):
-    """x · sigmoid(x)."""
+    """x · sigmoid(x).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.SiLU()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-0.2384, -0.1888,  0.0000,  0.7311])
+    """
 
     def __init__(self, inplace=False):
         super().__init__()
@@ -149,7 +211,14 @@ class SiLU(_Activation):
 
 
 class Mish(_Activation):
-    """x · tanh(softplus(x))."""
+    """x · tanh(softplus(x)).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Mish()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-0.2525, -0.2207,  0.0000,  0.8651])
+    """
 
     def __init__(self, inplace=False):
         super().__init__()
@@ -160,21 +229,42 @@ class Mish(_Activation):
 
 
 class Sigmoid(_Activation):
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Sigmoid()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([0.1192, 0.3775, 0.5000, 0.7311])
+    """
 
     def forward(self, input):
         return F.sigmoid(input)
 
 
 class Tanh(_Activation):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Tanh()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-0.9640, -0.4621,  0.0000,  0.7616])
+    """
 
     def forward(self, input):
         return F.tanh(input)
 
 
 class Softplus(_Activation):
-    """log(1 + exp(beta · x)) / beta; x itself where beta · x > threshold."""
+    """log(1 + exp(beta · x)) / beta; x itself where beta · x > threshold.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Softplus()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([0.1269, 0.4741, 0.6931, 1.3133])
+    """
 
     _shown = (
         "beta",
@@ -193,6 +283,12 @@ class Hardtanh(_Activation):
     """x limited to [min_val, max_val]; ValueError unless max_val is the larger.
 
     `min_value` and `max_value` are older names of the limits.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Hardtanh()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-1.0000, -0.5000,  0.0000,  1.0000])
     """
 
     _shown = (
@@ -215,7 +311,14 @@ class Hardtanh(_Activation):
 
 
 class Hardswish(_Activation):
-    """x · relu6(x + 3) / 6."""
+    """x · relu6(x + 3) / 6.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Hardswish()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-0.3333, -0.2083,  0.0000,  0.6667])
+    """
 
     def __init__(self, inplace=False):
         super().__init__()
@@ -226,7 +329,14 @@ class Hardswish(_Activation):
 
 
 class Hardsigmoid(_Activation):
-    """relu6(x + 3) / 6."""
+    """relu6(x + 3) / 6.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Hardsigmoid()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([0.1667, 0.4167, 0.5000, 0.6667])
+    """
 
     def __init__(self, inplace=False):
         super().__init__()
@@ -237,7 +347,14 @@ class Hardsigmoid(_Activation):
 
 
 class GLU(_Activation):
-    """a · sigmoid(b), a and b the halves of x along `dim`."""
+    """a · sigmoid(b), a and b the halves of x along `dim`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.GLU()(nn.tensor([1.0, 2.0, 0.0, 100.0]))
+    tensor([0.5000, 2.0000])
+    """
 
     _shown = ("dim",)
 
@@ -250,14 +367,28 @@ class GLU(_Activation):
 
 
 class LogSigmoid(_Activation):
-    """log(sigmoid(x))."""
+    """log(sigmoid(x)).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.LogSigmoid()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-2.1269, -0.9741, -0.6931, -0.3133])
+    """
 
     def forward(self, input):
         return F.logsigmoid(input)
 
 
 class Softmax(_Activation):
-    """exp(x) / sum(exp(x)) along `dim`."""
+    """exp(x) / sum(exp(x)) along `dim`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Softmax(0)(nn.tensor([0.0, 1.0, 2.0]))
+    tensor([0.0900, 0.2447, 0.6652])
+    """
 
     _shown = ("dim",)
 
@@ -270,7 +401,14 @@ class Softmax(_Activation):
 
 
 class LogSoftmax(_Activation):
-    """x - log(sum(exp(x))) along `dim`."""
+    """x - log(sum(exp(x))) along `dim`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.LogSoftmax(0)(nn.tensor([0.0, 1.0, 2.0]))
+    tensor([-2.4076, -1.4076, -0.4076])
+    """
 
     _shown = ("dim",)
 
@@ -283,7 +421,14 @@ class LogSoftmax(_Activation):
 
 
 class Softmin(_Activation):
-    """`Softmax` of the negated elements."""
+    """`Softmax` of the negated elements.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Softmin(0)(nn.tensor([0.0, 1.0, 2.0]))
+    tensor([0.6652, 0.2447, 0.0900])
+    """
 
     _shown = ("dim",)
 
@@ -296,7 +441,14 @@ class Softmin(_Activation):
 
 
 class Softmax2d(_Activation):
-    """`Softmax` over the channels of (N, C, H, W) or (C, H, W)."""
+    """`Softmax` over the channels of (N, C, H, W) or (C, H, W).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Softmax2d()(nn.zeros(2, 4, 5, 5))[0, 0, 0, 0].item()
+    0.25
+    """
 
     def forward(self, input):
         if input.ndim not in (3, 4):
@@ -305,21 +457,42 @@ class Softmax2d(_Activation):
 
 
 class Softsign(_Activation):
-    """x / (1 + |x|)."""
+    """x / (1 + |x|).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Softsign()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-0.6667, -0.3333,  0.0000,  0.5000])
+    """
 
     def forward(self, input):
         return F.softsign(input)
 
 
 class Tanhshrink(_Activation):
-    """x - tanh(x)."""
+    """x - tanh(x).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Tanhshrink()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-1.0360, -0.0379,  0.0000,  0.2384])
+    """
 
     def forward(self, input):
         return F.tanhshrink(input)
 
 
 class Softshrink(_Activation):
-    """x moved towards 0 by `lambd`, and 0 where |x| is at most that."""
+    """x moved towards 0 by `lambd`, and 0 where |x| is at most that.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Softshrink()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-1.5000,  0.0000,  0.0000,  0.5000])
+    """
 
     def __init__(self, lambd=0.5):
         super().__init__()
@@ -333,7 +506,14 @@ class Softshrink(_Activation):
 
 
 class Hardshrink(_Activation):
-    """x where |x| is above `lambd`, else 0."""
+    """x where |x| is above `lambd`, else 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Hardshrink()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-2.,  0.,  0.,  1.])
+    """
 
     def __init__(self, lambd=0.5):
         super().__init__()
@@ -347,7 +527,14 @@ class Hardshrink(_Activation):
 
 
 class Threshold(_Activation):
-    """x where x is above `threshold`, else `value`."""
+    """x where x is above `threshold`, else `value`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Threshold(0.5, 9.0)(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([9., 9., 9., 1.])
+    """
 
     _shown = ("threshold", "value")
 
@@ -360,7 +547,14 @@ class Threshold(_Activation):
 
 
 class RReLU(_Activation):
-    """x where x > 0, else a · x; in training, a is drawn from [lower, upper] for each element, else it is the mean."""
+    """x where x > 0, else a · x; in training, a is drawn from [lower, upper] for each element, else it is the mean.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.RReLU().eval()(nn.tensor([-2.0, -0.5, 0.0, 1.0]))
+    tensor([-0.4583, -0.1146,  0.0000,  1.0000])
+    """
 
     _shown = ("lower", "upper")
 

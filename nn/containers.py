@@ -153,6 +153,13 @@ class ModuleList(_OrderedModules):
     ----------
     modules : iterable of (Module or None), optional
         None takes the place of a module that is left out.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layers = nn.ModuleList([nn.Linear(4, 8), nn.Linear(8, 2)])
+    >>> len(layers), len(list(layers.parameters()))
+    (2, 4)
     """
 
     def __init__(self, modules=None):
@@ -200,6 +207,13 @@ class ModuleDict(Module):
     ------
     KeyError
         A name is empty, contains a dot, or is that of an attribute, such as ``keys``.
+
+    Examples
+    --------
+    >>> import nn
+    >>> heads = nn.ModuleDict({'class': nn.Linear(4, 10), 'box': nn.Linear(4, 2)})
+    >>> heads['box'](nn.zeros(1, 4)).shape
+    (1, 2)
     """
 
     def __init__(self, modules=None):

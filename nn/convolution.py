@@ -136,7 +136,14 @@ class _Conv(_Convolution):
 
 
 class Conv1d(_Conv):
-    """Convolution of sequences (N, C, L); see `Conv2d`."""
+    """Convolution of sequences (N, C, L); see `Conv2d`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Conv1d(3, 8, 5, padding=2)(nn.zeros(2, 3, 40)).shape
+    (2, 8, 40)
+    """
 
     ndim, _convolve = 1, staticmethod(F.conv1d)
 
@@ -181,7 +188,14 @@ class Conv2d(_Conv):
 
 
 class Conv3d(_Conv):
-    """Convolution of volumes (N, C, D, H, W); see `Conv2d`."""
+    """Convolution of volumes (N, C, D, H, W); see `Conv2d`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Conv3d(1, 4, 3)(nn.zeros(2, 1, 8, 8, 8)).shape
+    (2, 4, 6, 6, 6)
+    """
 
     ndim, _convolve = 3, staticmethod(F.conv3d)
 
@@ -245,7 +259,14 @@ class _ConvTranspose(_Convolution):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    """Transposed convolution of sequences (N, C, L); see `ConvTranspose2d`."""
+    """Transposed convolution of sequences (N, C, L); see `ConvTranspose2d`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.ConvTranspose1d(3, 8, 4, stride=2, padding=1)(nn.zeros(2, 3, 20)).shape
+    (2, 8, 40)
+    """
 
     ndim, _convolve = 1, staticmethod(F.conv_transpose1d)
 
@@ -290,6 +311,13 @@ class ConvTranspose2d(_ConvTranspose):
 
 
 class ConvTranspose3d(_ConvTranspose):
-    """Transposed convolution of volumes (N, C, D, H, W); see `ConvTranspose2d`."""
+    """Transposed convolution of volumes (N, C, D, H, W); see `ConvTranspose2d`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.ConvTranspose3d(1, 4, 2, stride=2)(nn.zeros(2, 1, 4, 4, 4)).shape
+    (2, 4, 8, 8, 8)
+    """
 
     ndim, _convolve = 3, staticmethod(F.conv_transpose3d)

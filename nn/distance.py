@@ -12,7 +12,14 @@ from nn.parameter import Parameter
 
 
 class CosineSimilarity(Module):
-    """The cosine of the angle between vectors along `dim`; lengths below `eps` count as that."""
+    """The cosine of the angle between vectors along `dim`; lengths below `eps` count as that.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.CosineSimilarity(dim=0)(nn.tensor([1.0, 0.0]), nn.tensor([1.0, 1.0]))
+    tensor(0.7071)
+    """
 
     def __init__(self, dim=1, eps=1e-8):
         super().__init__()
@@ -23,7 +30,14 @@ class CosineSimilarity(Module):
 
 
 class PairwiseDistance(Module):
-    """The p-norm of the difference of vectors, to which `eps` is added, along the last dimension."""
+    """The p-norm of the difference of vectors, to which `eps` is added, along the last dimension.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.PairwiseDistance()(nn.tensor([[0.0, 0.0]]), nn.tensor([[3.0, 4.0]]))
+    tensor([5.0000])
+    """
 
     def __init__(self, p=2.0, eps=1e-6, keepdim=False):
         super().__init__()
@@ -50,6 +64,12 @@ class Bilinear(Module):
     ------
     TypeError, ValueError
         A number of features is not an int, or negative; `in1_features` is 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Bilinear(3, 4, 5)(nn.zeros(2, 3), nn.zeros(2, 4)).shape
+    (2, 5)
     """
 
     def __init__(self, in1_features, in2_features, out_features, bias=True, device=None, dtype=None):

@@ -49,7 +49,15 @@ class Dropout(_Dropout):
 
 
 class Dropout1d(_Dropout):
-    """`Dropout` of whole channels of (N, C, L) or (C, L)."""
+    """`Dropout` of whole channels of (N, C, L) or (C, L).
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer, x = nn.Dropout1d(0.5), nn.ones(2, 3, 4)
+    >>> layer(x).shape, bool((layer.eval()(x) == x).all())
+    ((2, 3, 4), True)
+    """
 
     _dropout = staticmethod(F.dropout1d)
 
@@ -58,13 +66,28 @@ class Dropout2d(_Dropout):
     """`Dropout` of whole channels of (N, C, H, W) or (C, H, W), whose neighbouring pixels are correlated.
 
     Reference: Tompson et al., "Efficient object localization using convolutional networks" (2015), section 3.2.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer, x = nn.Dropout2d(0.5), nn.ones(2, 3, 4, 4)
+    >>> layer(x).shape, bool((layer.eval()(x) == x).all())
+    ((2, 3, 4, 4), True)
     """
 
     _dropout = staticmethod(F.dropout2d)
 
 
 class Dropout3d(_Dropout):
-    """`Dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+    """`Dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W).
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer, x = nn.Dropout3d(0.5), nn.ones(2, 3, 4, 4, 4)
+    >>> layer(x).shape, bool((layer.eval()(x) == x).all())
+    ((2, 3, 4, 4, 4), True)
+    """
 
     _dropout = staticmethod(F.dropout3d)
 
@@ -73,12 +96,27 @@ class AlphaDropout(_Dropout):
     """Dropout that keeps mean and variance: elements become the negative saturation of `SELU`.
 
     Reference: Klambauer et al., "Self-Normalizing Neural Networks" (2017), section 2.3.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer, x = nn.AlphaDropout(0.5), nn.ones(2, 3, 4)
+    >>> layer(x).shape, bool((layer.eval()(x) == x).all())
+    ((2, 3, 4), True)
     """
 
     _dropout = staticmethod(F.alpha_dropout)
 
 
 class FeatureAlphaDropout(_Dropout):
-    """`AlphaDropout` of whole channels of (N, C, ...)."""
+    """`AlphaDropout` of whole channels of (N, C, ...).
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer, x = nn.FeatureAlphaDropout(0.5), nn.ones(2, 3, 4)
+    >>> layer(x).shape, bool((layer.eval()(x) == x).all())
+    ((2, 3, 4), True)
+    """
 
     _dropout = staticmethod(F.feature_alpha_dropout)

@@ -20,7 +20,14 @@ _default = float32
 
 
 def get_default_dtype():
-    """The dtype of Python's floats, of new tensors and of the parameters of new layers: float32, unless it was set."""
+    """The dtype of Python's floats, of new tensors and of the parameters of new layers: float32, unless it was set.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.get_default_dtype()
+    dtype('float32')
+    """
     return _default
 
 

@@ -13,6 +13,12 @@ class Flatten(Module):
     Parameters
     ----------
     start_dim, end_dim : int, default 1 and -1
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Flatten()(nn.zeros(2, 3, 4)).shape
+    (2, 12)
     """
 
     def __init__(self, start_dim=1, end_dim=-1):
@@ -34,6 +40,12 @@ class Unflatten(Module):
     dim : int
     unflattened_size : tuple of int
         The lengths of the new dimensions; one may be -1, and follows from the others.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Unflatten(1, (3, 4))(nn.zeros(2, 12)).shape
+    (2, 3, 4)
     """
 
     def __init__(self, dim, unflattened_size):
@@ -57,7 +69,14 @@ class Unflatten(Module):
 
 
 class ChannelShuffle(Module):
-    """Rearrange the channels of (N, C, ...): from `groups` groups in turn, one of each."""
+    """Rearrange the channels of (N, C, ...): from `groups` groups in turn, one of each.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.ChannelShuffle(2)(nn.arange(4.0).reshape(1, 4, 1, 1)).flatten()
+    tensor([0., 2., 1., 3.])
+    """
 
     def __init__(self, groups):
         super().__init__()

@@ -58,6 +58,13 @@ class FractionalMaxPool2d(_FractionalMaxPool):
 
 
 class FractionalMaxPool3d(_FractionalMaxPool):
-    """As `FractionalMaxPool2d`, over three dimensions; `_random_samples` is (N, C, 3)."""
+    """As `FractionalMaxPool2d`, over three dimensions; `_random_samples` is (N, C, 3).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.FractionalMaxPool3d(2, output_size=3)(nn.zeros(1, 2, 6, 6, 6)).shape
+    (1, 2, 3, 3, 3)
+    """
 
     _dims = 3

@@ -27,7 +27,15 @@ class _Switch(ContextDecorator):
 
 
 class set_grad_enabled(_Switch):
-    """Switch the tape of this thread on or off: at once, and as a context manager or decorator only within it."""
+    """Switch the tape of this thread on or off: at once, and as a context manager or decorator only within it.
+
+    Examples
+    --------
+    >>> import nn
+    >>> with nn.set_grad_enabled(False):
+    ...     print(nn.is_grad_enabled())
+    False
+    """
 
     def __init__(self, mode):
         super().__init__(mode)
@@ -66,7 +74,17 @@ class no_grad(_Switch):
 
 
 class enable_grad(_Switch):
-    """Context manager and decorator: record again, within `no_grad`."""
+    """Context manager and decorator: record again, within `no_grad`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> w = nn.ones(2).requires_grad_()
+    >>> with nn.no_grad(), nn.enable_grad():
+    ...     y = w * 2
+    >>> y.requires_grad
+    True
+    """
 
     def __init__(self):
         super().__init__(True)
@@ -76,6 +94,15 @@ class inference_mode(_Switch):
     """Context manager and decorator: as `no_grad`, or with ``mode=False`` as `enable_grad`.
 
     In PyTorch, tensors made within it cannot be recorded later; here they can.
+
+    Examples
+    --------
+    >>> import nn
+    >>> w = nn.ones(2).requires_grad_()
+    >>> with nn.inference_mode():
+    ...     y = w * 2
+    >>> y.requires_grad
+    False
     """
 
     def __init__(self, mode=True):
@@ -83,5 +110,13 @@ class inference_mode(_Switch):
 
 
 def is_grad_enabled():
-    """Whether operations are recorded in this thread."""
+    """Whether operations are recorded in this thread.
+
+    Examples
+    --------
+    >>> import nn
+    >>> with nn.no_grad():
+    ...     print(nn.is_grad_enabled())
+    False
+    """
     return mode.enabled

@@ -116,19 +116,43 @@ class _LazyConv(_LazyConvolution):
 
 
 class LazyConv1d(_LazyConv, Conv1d):
-    """A `Conv1d` layer that takes the number of its channels from the first input."""
+    """A `Conv1d` layer that takes the number of its channels from the first input.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer = nn.LazyConv1d(4, 3)
+    >>> layer(nn.zeros(2, 3, 8)).shape, layer.in_channels
+    ((2, 4, 6), 3)
+    """
 
     cls_to_become = Conv1d
 
 
 class LazyConv2d(_LazyConv, Conv2d):
-    """A `Conv2d` layer that takes the number of its channels from the first input."""
+    """A `Conv2d` layer that takes the number of its channels from the first input.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer = nn.LazyConv2d(4, 3)
+    >>> layer(nn.zeros(2, 3, 8, 8)).shape, layer.in_channels
+    ((2, 4, 6, 6), 3)
+    """
 
     cls_to_become = Conv2d
 
 
 class LazyConv3d(_LazyConv, Conv3d):
-    """A `Conv3d` layer that takes the number of its channels from the first input."""
+    """A `Conv3d` layer that takes the number of its channels from the first input.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer = nn.LazyConv3d(4, 3)
+    >>> layer(nn.zeros(2, 3, 8, 8, 8)).shape, layer.in_channels
+    ((2, 4, 6, 6, 6), 3)
+    """
 
     cls_to_become = Conv3d
 
@@ -158,19 +182,43 @@ class _LazyConvTranspose(_LazyConvolution):
 
 
 class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
-    """A `ConvTranspose1d` layer that takes the number of its channels from the first input."""
+    """A `ConvTranspose1d` layer that takes the number of its channels from the first input.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer = nn.LazyConvTranspose1d(4, 2, stride=2)
+    >>> layer(nn.zeros(2, 3, 8)).shape, layer.in_channels
+    ((2, 4, 16), 3)
+    """
 
     cls_to_become = ConvTranspose1d
 
 
 class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
-    """A `ConvTranspose2d` layer that takes the number of its channels from the first input."""
+    """A `ConvTranspose2d` layer that takes the number of its channels from the first input.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer = nn.LazyConvTranspose2d(4, 2, stride=2)
+    >>> layer(nn.zeros(2, 3, 8, 8)).shape, layer.in_channels
+    ((2, 4, 16, 16), 3)
+    """
 
     cls_to_become = ConvTranspose2d
 
 
 class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
-    """A `ConvTranspose3d` layer that takes the number of its channels from the first input."""
+    """A `ConvTranspose3d` layer that takes the number of its channels from the first input.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer = nn.LazyConvTranspose3d(4, 2, stride=2)
+    >>> layer(nn.zeros(2, 3, 8, 8, 8)).shape, layer.in_channels
+    ((2, 4, 16, 16, 16), 3)
+    """
 
     cls_to_become = ConvTranspose3d
 
@@ -196,19 +244,43 @@ class _LazyNorm(_Lazy):
 
 
 class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
-    """A `BatchNorm1d` layer that takes the number of its features from the first input."""
+    """A `BatchNorm1d` layer that takes the number of its features from the first input.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer = nn.LazyBatchNorm1d()
+    >>> layer(nn.zeros(2, 3, 8)).shape, layer.num_features
+    ((2, 3, 8), 3)
+    """
 
     cls_to_become = BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
-    """A `BatchNorm2d` layer that takes the number of its features from the first input."""
+    """A `BatchNorm2d` layer that takes the number of its features from the first input.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer = nn.LazyBatchNorm2d()
+    >>> layer(nn.zeros(2, 3, 8, 8)).shape, layer.num_features
+    ((2, 3, 8, 8), 3)
+    """
 
     cls_to_become = BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
-    """A `BatchNorm3d` layer that takes the number of its features from the first input."""
+    """A `BatchNorm3d` layer that takes the number of its features from the first input.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer = nn.LazyBatchNorm3d()
+    >>> layer(nn.zeros(2, 3, 8, 8, 8)).shape, layer.num_features
+    ((2, 3, 8, 8, 8), 3)
+    """
 
     cls_to_become = BatchNorm3d
 
@@ -219,18 +291,42 @@ class _LazyInstanceNorm(_LazyNorm):
 
 
 class LazyInstanceNorm1d(_LazyInstanceNorm, InstanceNorm1d):
-    """An `InstanceNorm1d` layer that takes the number of its features from the first input."""
+    """An `InstanceNorm1d` layer that takes the number of its features from the first input.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer = nn.LazyInstanceNorm1d()
+    >>> layer(nn.zeros(2, 3, 8)).shape, layer.num_features
+    ((2, 3, 8), 3)
+    """
 
     cls_to_become = InstanceNorm1d
 
 
 class LazyInstanceNorm2d(_LazyInstanceNorm, InstanceNorm2d):
-    """An `InstanceNorm2d` layer that takes the number of its features from the first input."""
+    """An `InstanceNorm2d` layer that takes the number of its features from the first input.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer = nn.LazyInstanceNorm2d()
+    >>> layer(nn.zeros(2, 3, 8, 8)).shape, layer.num_features
+    ((2, 3, 8, 8), 3)
+    """
 
     cls_to_become = InstanceNorm2d
 
 
 class LazyInstanceNorm3d(_LazyInstanceNorm, InstanceNorm3d):
-    """An `InstanceNorm3d` layer that takes the number of its features from the first input."""
+    """An `InstanceNorm3d` layer that takes the number of its features from the first input.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer = nn.LazyInstanceNorm3d()
+    >>> layer(nn.zeros(2, 3, 8, 8, 8)).shape, layer.num_features
+    ((2, 3, 8, 8, 8), 3)
+    """
 
     cls_to_become = InstanceNorm3d

@@ -12,7 +12,14 @@ from nn.parameter import Parameter
 
 
 class Identity(Module):
-    """Returns its input; takes any arguments and ignores them."""
+    """Returns its input; takes any arguments and ignores them.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Identity(54, unused=True)(nn.tensor([1.0, 2.0]))
+    tensor([1., 2.])
+    """
 
     def __init__(self, *args, **kwargs):
         super().__init__()

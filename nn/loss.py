@@ -26,21 +26,42 @@ class Loss(Module):
 
 
 class L1Loss(Loss):
-    """The absolute difference of input and target."""
+    """The absolute difference of input and target.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.L1Loss()(nn.tensor([1.0, 2.0]), nn.tensor([1.5, 4.0]))
+    tensor(1.2500)
+    """
 
     def forward(self, input, target):
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
 class MSELoss(Loss):
-    """The squared difference of input and target."""
+    """The squared difference of input and target.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.MSELoss()(nn.tensor([1.0, 2.0]), nn.tensor([1.5, 4.0]))
+    tensor(2.1250)
+    """
 
     def forward(self, input, target):
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
 class SmoothL1Loss(Loss):
-    """d² / (2 beta) where |d| < beta, else |d| - beta / 2; d is the difference of input and target."""
+    """d² / (2 beta) where |d| < beta, else |d| - beta / 2; d is the difference of input and target.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.SmoothL1Loss()(nn.tensor([1.0, 2.0]), nn.tensor([1.5, 4.0]))
+    tensor(0.8125)
+    """
 
     def __init__(self, size_average=None, reduce=None, reduction="mean", beta=1.0):
         super().__init__(size_average, reduce, reduction)
@@ -51,7 +72,14 @@ class SmoothL1Loss(Loss):
 
 
 class HuberLoss(Loss):
-    """d² / 2 where |d| < delta, else delta · (|d| - delta / 2); d is the difference of input and target."""
+    """d² / 2 where |d| < delta, else delta · (|d| - delta / 2); d is the difference of input and target.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.HuberLoss()(nn.tensor([1.0, 2.0]), nn.tensor([1.5, 4.0]))
+    tensor(0.8125)
+    """
 
     def __init__(self, reduction="mean", delta=1.0):
         super().__init__(reduction=reduction)
@@ -109,6 +137,12 @@ class NLLLoss(Loss):
     ignore_index : int, default -100
         Targets of this class do not count.
     reduction : {"mean", "sum", "none"}
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.NLLLoss()(nn.tensor([[0.7, 0.3], [0.4, 0.6]]).log(), nn.tensor([0, 1]))
+    tensor(0.4338)
     """
 
     def __init__(self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
@@ -128,6 +162,12 @@ class BCELoss(Loss):
     weight : Tensor or array, optional
         Factor on each loss; broadcasts.
     reduction : {"mean", "sum", "none"}
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.BCELoss()(nn.tensor([0.2, 0.9]), nn.tensor([0.0, 1.0]))
+    tensor(0.1643)
     """
 
     def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean"):
@@ -148,6 +188,12 @@ class BCEWithLogitsLoss(Loss):
     reduction : {"mean", "sum", "none"}
     pos_weight : Tensor or array, optional
         Factor on the losses of positive targets; broadcasts.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.BCEWithLogitsLoss()(nn.tensor([-1.0, 2.0]), nn.tensor([0.0, 1.0]))
+    tensor(0.2201)
     """
 
     def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None):
@@ -169,6 +215,12 @@ class KLDivLoss(Loss):
         "batchmean", the sum divided by the first dimension, is the mathematical definition.
     log_target : bool, default False
         Whether the target holds log-probabilities, too.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.KLDivLoss(reduction='sum')(nn.tensor([0.5, 0.5]).log(), nn.tensor([0.25, 0.75]))
+    tensor(0.1308)
     """
 
     def __init__(self, size_average=None, reduce=None, reduction="mean", log_target=False):
@@ -192,6 +244,12 @@ class PoissonNLLLoss(Loss):
         Added to the expected counts before their logarithm, without `log_input`.
     size_average, reduce, reduction
         As for all losses.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.PoissonNLLLoss()(nn.tensor([0.0, 1.0]), nn.tensor([1.0, 3.0]))
+    tensor(0.3591)
     """
 
     def __init__(self, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"):
@@ -214,6 +272,12 @@ class GaussianNLLLoss(Loss):
     eps : float, default 1e-6
         The least variance.
     reduction : {"mean", "sum", "none"}
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.GaussianNLLLoss()(nn.tensor([1.0, 2.0]), nn.tensor([1.5, 4.0]), nn.tensor([1.0, 4.0]))
+    tensor(0.6591)
     """
 
     def __init__(self, *, full=False, eps=1e-6, reduction="mean"):
@@ -236,6 +300,13 @@ class CTCLoss(Loss):
         Whether infinite losses, of inputs too short for their targets, and their gradients are 0.
 
     Reference: Graves et al., "Connectionist Temporal Classification" (2006), equations 6 to 16.
+
+    Examples
+    --------
+    >>> import nn
+    >>> x = nn.zeros(5, 1, 3).log_softmax(2)
+    >>> nn.CTCLoss()(x, nn.tensor([[1, 2]]), nn.tensor([5]), nn.tensor([2]))
+    tensor(0.9689)
     """
 
     def __init__(self, blank=0, reduction="mean", zero_infinity=False):

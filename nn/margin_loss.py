@@ -18,7 +18,14 @@ class _MarginLoss(Loss):
 
 
 class HingeEmbeddingLoss(_MarginLoss):
-    """Distances x of similar pairs (target 1), and max(0, margin - x) of others (target -1)."""
+    """Distances x of similar pairs (target 1), and max(0, margin - x) of others (target -1).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.HingeEmbeddingLoss()(nn.tensor([0.3, 0.4]), nn.tensor([1.0, -1.0]))
+    tensor(0.4500)
+    """
 
     def __init__(self, margin=1.0, size_average=None, reduce=None, reduction="mean"):
         super().__init__(margin, size_average, reduce, reduction)
@@ -28,7 +35,14 @@ class HingeEmbeddingLoss(_MarginLoss):
 
 
 class CosineEmbeddingLoss(_MarginLoss):
-    """1 - cos(input1, input2) of similar pairs (target 1), and max(0, cos - margin) of others (target -1)."""
+    """1 - cos(input1, input2) of similar pairs (target 1), and max(0, cos - margin) of others (target -1).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.CosineEmbeddingLoss()(nn.tensor([[1.0, 0.0]]), nn.tensor([[1.0, 1.0]]), nn.tensor([1.0]))
+    tensor(0.2929)
+    """
 
     def __init__(self, margin=0.0, size_average=None, reduce=None, reduction="mean"):
         super().__init__(margin, size_average, reduce, reduction)
@@ -38,7 +52,14 @@ class CosineEmbeddingLoss(_MarginLoss):
 
 
 class MarginRankingLoss(_MarginLoss):
-    """max(0, margin - target · (input1 - input2))."""
+    """max(0, margin - target · (input1 - input2)).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.MarginRankingLoss(margin=0.5)(nn.tensor([1.0]), nn.tensor([0.8]), nn.tensor([1.0]))
+    tensor(0.3000)
+    """
 
     def __init__(self, margin=0.0, size_average=None, reduce=None, reduction="mean"):
         super().__init__(margin, size_average, reduce, reduction)
@@ -48,7 +69,14 @@ class MarginRankingLoss(_MarginLoss):
 
 
 class SoftMarginLoss(Loss):
-    """log(1 + exp(-target · x)), targets 1 or -1."""
+    """log(1 + exp(-target · x)), targets 1 or -1.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.SoftMarginLoss()(nn.tensor([1.0, -2.0]), nn.tensor([1.0, -1.0]))
+    tensor(0.2201)
+    """
 
     def forward(self, input, target):
         return F.soft_margin_loss(input, target, reduction=self.reduction)
@@ -70,6 +98,12 @@ class MultiMarginLoss(_MarginLoss):
     ------
     ValueError
         `p` is neither 1 nor 2, or `weight` not one-dimensional.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.MultiMarginLoss()(nn.tensor([[0.1, 0.2, 0.8]]), nn.tensor([2]))
+    tensor(0.2333)
     """
 
     def __init__(self, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
@@ -86,14 +120,28 @@ class MultiMarginLoss(_MarginLoss):
 
 
 class MultiLabelMarginLoss(Loss):
-    """The sum of max(0, 1 - x[i] + x[j]) over target classes i and other classes j, divided by their number."""
+    """The sum of max(0, 1 - x[i] + x[j]) over target classes i and other classes j, divided by their number.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.MultiLabelMarginLoss()(nn.tensor([[0.1, 0.2, 0.4, 0.8]]), nn.tensor([[3, 0, -1, 1]]))
+    tensor(0.8500)
+    """
 
     def forward(self, input, target):
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
 class MultiLabelSoftMarginLoss(Loss):
-    """The mean over the classes of the cross-entropy of sigmoid(input) and a target, 1 or 0 for each class."""
+    """The mean over the classes of the cross-entropy of sigmoid(input) and a target, 1 or 0 for each class.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.MultiLabelSoftMarginLoss()(nn.tensor([[1.0, -1.0]]), nn.tensor([[1.0, 0.0]]))
+    tensor(0.3133)
+    """
 
     def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean"):
         super().__init__(size_average, reduce, reduction)
@@ -119,6 +167,12 @@ class TripletMarginLoss(_MarginLoss):
 
     Reference: Balntas et al., "Learning shallow convolutional feature descriptors with triplet losses" (2016),
     equation 3.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.TripletMarginLoss()(nn.tensor([[0.0, 0.0]]), nn.tensor([[0.0, 1.0]]), nn.tensor([[0.0, 1.5]]))
+    tensor(0.5000)
     """
 
     def __init__(
@@ -144,6 +198,13 @@ class TripletMarginWithDistanceLoss(Loss):
         Takes two tensors; that of `PairwiseDistance` by default.
     margin, swap, reduction
         As for `TripletMarginLoss`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> loss = nn.TripletMarginWithDistanceLoss(distance_function=lambda x, y: (x - y).abs().sum(1))
+    >>> loss(nn.tensor([[0.0, 0.0]]), nn.tensor([[0.0, 1.0]]), nn.tensor([[0.0, 1.5]]))
+    tensor(0.5000)
     """
 
     def __init__(self, *, distance_function=None, margin=1.0, swap=False, reduction="mean"):

@@ -134,13 +134,27 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """`BatchNorm1d` of images (N, C, H, W)."""
+    """`BatchNorm1d` of images (N, C, H, W).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.BatchNorm2d(3)(nn.randn(8, 3, 4, 4)).mean((0, 2, 3)).abs().max().item() < 1e-6
+    True
+    """
 
     _dimensions = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
-    """`BatchNorm1d` of volumes (N, C, D, H, W)."""
+    """`BatchNorm1d` of volumes (N, C, D, H, W).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.BatchNorm3d(3)(nn.randn(8, 3, 2, 2, 2)).shape
+    (8, 3, 2, 2, 2)
+    """
 
     _dimensions = (5,)
 
@@ -211,13 +225,27 @@ class InstanceNorm1d(_InstanceNorm):
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """`InstanceNorm1d` of images (N, C, H, W) or (C, H, W)."""
+    """`InstanceNorm1d` of images (N, C, H, W) or (C, H, W).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.InstanceNorm2d(3)(nn.randn(8, 3, 4, 4)).mean((2, 3)).abs().max().item() < 1e-6
+    True
+    """
 
     _dimensions = (3, 4)
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """`InstanceNorm1d` of volumes (N, C, D, H, W) or (C, D, H, W)."""
+    """`InstanceNorm1d` of volumes (N, C, D, H, W) or (C, D, H, W).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.InstanceNorm3d(3)(nn.randn(8, 3, 2, 2, 2)).shape
+    (8, 3, 2, 2, 2)
+    """
 
     _dimensions = (4, 5)
 
@@ -372,6 +400,12 @@ class LocalResponseNorm(Module):
     size : int
         Number of channels in the window.
     alpha, beta, k : float, default 1e-4, 0.75, 1.0
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.LocalResponseNorm(3)(nn.ones(1, 4, 2, 2)).shape
+    (1, 4, 2, 2)
     """
 
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1.0):

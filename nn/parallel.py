@@ -1,5 +1,6 @@
-"""Modules of programs that are written for several GPUs."""
+"""Modules of programs that are written for several GPUs, or for several processes."""
 
+from nn.distributed.data_parallel import DistributedDataParallel  # noqa: F401
 from nn.module import Module
 
 
@@ -13,6 +14,12 @@ class DataParallel(Module):
     module : Module
     device_ids, output_device, dim
         Have no effect.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.DataParallel(nn.Linear(3, 2))(nn.zeros(4, 3)).shape
+    (4, 2)
     """
 
     def __init__(self, module, device_ids=None, output_device=None, dim=0):
@@ -21,17 +28,3 @@ class DataParallel(Module):
 
     def forward(self, *inputs, **kwargs):
         return self.module(*inputs, **kwargs)
-
-
-class DistributedDataParallel(Module):
-    """RuntimeError: there is one process; programs make it only where there are several.
-
-    Parameters
-    ----------
-    module : Module
-    **options
-        PyTorch's.
-    """
-
-    def __init__(self, module, **options):
-        raise RuntimeError("DistributedDataParallel: there is one process here, and no group of processes")

@@ -39,6 +39,16 @@ class Buffer(Tensor):
         Empty by default.
     persistent : bool, default True
         Whether it is part of the ``state_dict``.
+
+    Examples
+    --------
+    >>> import nn
+    >>> class Counter(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.steps = nn.Buffer(nn.zeros(()))
+    >>> list(Counter().state_dict())
+    ['steps']
     """
 
     def __init__(self, data=None, *, persistent=True):

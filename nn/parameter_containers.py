@@ -36,6 +36,13 @@ class ParameterList(_Parameters):
     ----------
     values : iterable, optional
         Tensors become parameters; other values are kept as they are.
+
+    Examples
+    --------
+    >>> import nn
+    >>> weights = nn.ParameterList([nn.Parameter(nn.zeros(2, 3)) for _ in range(4)])
+    >>> len(weights), weights[0].shape
+    (4, (2, 3))
     """
 
     def __init__(self, values=None):
@@ -90,6 +97,13 @@ class ParameterDict(_Parameters):
     ----------
     parameters : mapping of str, or iterable of pairs, optional
         Tensors become parameters; other values are kept as they are.
+
+    Examples
+    --------
+    >>> import nn
+    >>> scales = nn.ParameterDict({'left': nn.Parameter(nn.ones(2))})
+    >>> list(scales)
+    ['left']
     """
 
     def __init__(self, parameters=None):

@@ -33,7 +33,14 @@ class _MaxPool(Module):
 
 
 class MaxPool1d(_MaxPool):
-    """The largest element of each window; see `MaxPool2d`."""
+    """The largest element of each window; see `MaxPool2d`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.MaxPool1d(2)(nn.tensor([[[1.0, 3.0, 2.0, 0.0]]]))
+    tensor([[[3., 2.]]])
+    """
 
     _pool = staticmethod(F.max_pool1d)
 
@@ -63,13 +70,28 @@ class MaxPool2d(_MaxPool):
 
 
 class MaxPool3d(_MaxPool):
-    """The largest element of each window; see `MaxPool2d`."""
+    """The largest element of each window; see `MaxPool2d`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.MaxPool3d(2)(nn.zeros(1, 3, 8, 8, 8)).shape
+    (1, 3, 4, 4, 4)
+    """
 
     _pool = staticmethod(F.max_pool3d)
 
 
 class MaxUnpool1d(Module):
-    """The inverse of `MaxPool1d`; see `MaxUnpool2d`."""
+    """The inverse of `MaxPool1d`; see `MaxUnpool2d`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> pool = nn.MaxPool1d(2, return_indices=True)
+    >>> nn.MaxUnpool1d(2)(*pool(nn.randn(1, 3, 8))).shape
+    (1, 3, 8)
+    """
 
     _dims, _unpool = 1, staticmethod(F.max_unpool1d)
 
@@ -87,19 +109,42 @@ class MaxUnpool1d(Module):
 
 
 class MaxUnpool2d(MaxUnpool1d):
-    """Put each maximum back at its index in a plane that is 0 elsewhere; the arguments are those of `MaxPool2d`."""
+    """Put each maximum back at its index in a plane that is 0 elsewhere; the arguments are those of `MaxPool2d`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> pool = nn.MaxPool2d(2, return_indices=True)
+    >>> nn.MaxUnpool2d(2)(*pool(nn.randn(1, 3, 8, 8))).shape
+    (1, 3, 8, 8)
+    """
 
     _dims, _unpool = 2, staticmethod(F.max_unpool2d)
 
 
 class MaxUnpool3d(MaxUnpool1d):
-    """The inverse of `MaxPool3d`; see `MaxUnpool2d`."""
+    """The inverse of `MaxPool3d`; see `MaxUnpool2d`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> pool = nn.MaxPool3d(2, return_indices=True)
+    >>> nn.MaxUnpool3d(2)(*pool(nn.randn(1, 3, 8, 8, 8))).shape
+    (1, 3, 8, 8, 8)
+    """
 
     _dims, _unpool = 3, staticmethod(F.max_unpool3d)
 
 
 class AvgPool1d(Module):
-    """The average of each window; see `AvgPool2d`."""
+    """The average of each window; see `AvgPool2d`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.AvgPool1d(2)(nn.tensor([[[1.0, 3.0, 2.0, 0.0]]]))
+    tensor([[[2., 1.]]])
+    """
 
     def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
         super().__init__()
@@ -164,7 +209,14 @@ class AvgPool2d(Module):
 
 
 class AvgPool3d(AvgPool2d):
-    """The average of each window; see `AvgPool2d`."""
+    """The average of each window; see `AvgPool2d`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.AvgPool3d(2)(nn.zeros(1, 3, 8, 8, 8)).shape
+    (1, 3, 4, 4, 4)
+    """
 
     _pool = staticmethod(F.avg_pool3d)
 
@@ -185,19 +237,40 @@ class _LPPool(Module):
 
 
 class LPPool1d(_LPPool):
-    """Power-average pooling: the `norm_type`-norm of each window."""
+    """Power-average pooling: the `norm_type`-norm of each window.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.LPPool1d(2, 2)(nn.ones(1, 3, 8)).shape
+    (1, 3, 4)
+    """
 
     _pool = staticmethod(F.lp_pool1d)
 
 
 class LPPool2d(_LPPool):
-    """Power-average pooling: the `norm_type`-norm of each window."""
+    """Power-average pooling: the `norm_type`-norm of each window.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.LPPool2d(2, 2)(nn.ones(1, 3, 8, 8)).shape
+    (1, 3, 4, 4)
+    """
 
     _pool = staticmethod(F.lp_pool2d)
 
 
 class LPPool3d(_LPPool):
-    """Power-average pooling: the `norm_type`-norm of each window."""
+    """Power-average pooling: the `norm_type`-norm of each window.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.LPPool3d(2, 2)(nn.ones(1, 3, 8, 8, 8)).shape
+    (1, 3, 4, 4, 4)
+    """
 
     _pool = staticmethod(F.lp_pool3d)
 
@@ -215,7 +288,14 @@ class _AdaptiveAvgPool(Module):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """The averages of `output_size` windows that cover the input."""
+    """The averages of `output_size` windows that cover the input.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.AdaptiveAvgPool1d(2)(nn.zeros(1, 3, 8)).shape
+    (1, 3, 2)
+    """
 
     _pool = staticmethod(F.adaptive_avg_pool1d)
 
@@ -234,7 +314,14 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
-    """The averages of `output_size` windows that cover each volume."""
+    """The averages of `output_size` windows that cover each volume.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.AdaptiveAvgPool3d(2)(nn.zeros(1, 3, 8, 8, 8)).shape
+    (1, 3, 2, 2, 2)
+    """
 
     _pool = staticmethod(F.adaptive_avg_pool3d)
 
@@ -252,25 +339,53 @@ class _AdaptiveMaxPool(Module):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """The largest elements of `output_size` windows that cover the input."""
+    """The largest elements of `output_size` windows that cover the input.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.AdaptiveMaxPool1d(2)(nn.zeros(1, 3, 8)).shape
+    (1, 3, 2)
+    """
 
     _pool = staticmethod(F.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """The largest elements of `output_size` windows that cover each plane."""
+    """The largest elements of `output_size` windows that cover each plane.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.AdaptiveMaxPool2d(2)(nn.zeros(1, 3, 8, 8)).shape
+    (1, 3, 2, 2)
+    """
 
     _pool = staticmethod(F.adaptive_max_pool2d)
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
-    """The largest elements of `output_size` windows that cover each volume."""
+    """The largest elements of `output_size` windows that cover each volume.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.AdaptiveMaxPool3d(2)(nn.zeros(1, 3, 8, 8, 8)).shape
+    (1, 3, 2, 2, 2)
+    """
 
     _pool = staticmethod(F.adaptive_max_pool3d)
 
 
 class Unfold(Module):
-    """The patch of each window as a column: (N, C, H, W) becomes (N, C · KH · KW, L)."""
+    """The patch of each window as a column: (N, C, H, W) becomes (N, C · KH · KW, L).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Unfold(2, stride=2)(nn.ones(1, 1, 4, 4)).shape
+    (1, 4, 4)
+    """
 
     def __init__(self, kernel_size, dilation=1, padding=0, stride=1):
         super().__init__()
@@ -284,7 +399,14 @@ class Unfold(Module):
 
 
 class Fold(Module):
-    """Sum patches at the positions from which `Unfold` takes them: (N, C · KH · KW, L) becomes (N, C, *output_size)."""
+    """Sum patches at the positions from which `Unfold` takes them: (N, C · KH · KW, L) becomes (N, C, *output_size).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.Fold((4, 4), 2, stride=2)(nn.ones(1, 4, 4)).shape
+    (1, 1, 4, 4)
+    """
 
     def __init__(self, output_size, kernel_size, dilation=1, padding=0, stride=1):
         super().__init__()
@@ -329,14 +451,28 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2d(Upsample):
-    """Resample planes by nearest-neighbour interpolation."""
+    """Resample planes by nearest-neighbour interpolation.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.UpsamplingNearest2d(scale_factor=2)(nn.zeros(1, 3, 4, 4)).shape
+    (1, 3, 8, 8)
+    """
 
     def __init__(self, size=None, scale_factor=None):
         super().__init__(size, scale_factor, "nearest")
 
 
 class UpsamplingBilinear2d(Upsample):
-    """Resample planes by bilinear interpolation with aligned corners."""
+    """Resample planes by bilinear interpolation with aligned corners.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.UpsamplingBilinear2d(scale_factor=2)(nn.zeros(1, 3, 4, 4)).shape
+    (1, 3, 8, 8)
+    """
 
     def __init__(self, size=None, scale_factor=None):
         super().__init__(size, scale_factor, "bilinear", True)
@@ -347,6 +483,12 @@ class PixelShuffle(Module):
 
     Reference: Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional
     neural network" (2016), section 3.2.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.PixelShuffle(2)(nn.zeros(1, 4, 3, 3)).shape
+    (1, 1, 6, 6)
     """
 
     def __init__(self, upscale_factor):
@@ -361,7 +503,14 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """The inverse of `PixelShuffle`."""
+    """The inverse of `PixelShuffle`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.PixelUnshuffle(2)(nn.zeros(1, 1, 6, 6)).shape
+    (1, 4, 3, 3)
+    """
 
     def __init__(self, downscale_factor):
         super().__init__()

@@ -24,6 +24,12 @@ class Generator(np.random.Generator):
     ----------
     device : str or device, default "cpu"
         The CPU.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.rand(2, generator=nn.Generator().manual_seed(0)).shape
+    (2,)
     """
 
     def __init__(self, device="cpu"):
@@ -44,7 +50,14 @@ class Generator(np.random.Generator):
         return self
 
     def seed(self):
-        """Seed the generator by the system; return the seed."""
+        """Seed the generator by the system; return the seed.
+
+        Examples
+        --------
+        >>> import nn
+        >>> nn.seed() == nn.initial_seed()
+        True
+        """
         self.manual_seed(np.random.SeedSequence().entropy % 2**64)
         return self._seed
 
@@ -113,22 +126,57 @@ def generator():
 
 
 def seed():
-    """Seed the generator by the system; return the seed."""
+    """Seed the generator by the system; return the seed.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.seed() == nn.initial_seed()
+    True
+    """
     return default_generator.seed()
 
 
 def initial_seed():
-    """The seed that was last set."""
+    """The seed that was last set.
+
+    Examples
+    --------
+    >>> import nn
+    >>> _ = nn.manual_seed(7)
+    >>> nn.initial_seed()
+    7
+    """
     return default_generator.initial_seed()
 
 
 def get_rng_state():
-    """The state of the generator, a tensor of bytes."""
+    """The state of the generator, a tensor of bytes.
+
+    Examples
+    --------
+    >>> import nn
+    >>> state = nn.get_rng_state()
+    >>> a = nn.rand(3)
+    >>> nn.set_rng_state(state)
+    >>> nn.equal(a, nn.rand(3))
+    True
+    """
     return default_generator.get_state()
 
 
 def set_rng_state(new_state):
-    """Return to a state that `get_rng_state` returned."""
+    """Return to a state that `get_rng_state` returned.
+
+    Examples
+    --------
+    >>> import nn
+    >>> state = nn.get_rng_state()
+    >>> a = nn.rand(3)
+    >>> nn.set_rng_state(state)
+    >>> nn.equal(a, nn.rand(3))
+    True
+    """
     default_generator.set_state(new_state)
 
 
@@ -165,7 +213,14 @@ def rand(
     *sizes, size=None, generator=None, out=None, dtype=None, layout=strided, device=None, requires_grad=False,
     pin_memory=False,
 ):  # fmt: skip
-    """A tensor of the given size, drawn uniformly from [0, 1)."""
+    """A tensor of the given size, drawn uniformly from [0, 1).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.rand(2, 3).shape
+    (2, 3)
+    """
     array = uniform_draws("rand", size_of("rand", sizes, size), dtype_of("rand", dtype), generator)
     return made("rand", array, out, device, requires_grad, layout, pin_memory)
 
@@ -174,7 +229,14 @@ def randn(
     *sizes, size=None, generator=None, out=None, dtype=None, layout=strided, device=None, requires_grad=False,
     pin_memory=False,
 ):  # fmt: skip
-    """A tensor of the given size, drawn from the normal distribution with mean 0 and variance 1."""
+    """A tensor of the given size, drawn from the normal distribution with mean 0 and variance 1.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.randn(2, 3).shape
+    (2, 3)
+    """
     array = normal_draws("randn", size_of("randn", sizes, size), dtype_of("randn", dtype), generator)
     return made("randn", array, out, device, requires_grad, layout, pin_memory)
 
@@ -183,7 +245,14 @@ def rand_like(
     input, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False,
     memory_format=preserve_format,
 ):  # fmt: skip
-    """As `rand`, in the shape and dtype of another tensor."""
+    """As `rand`, in the shape and dtype of another tensor.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.rand_like(nn.zeros(2, 3)).shape
+    (2, 3)
+    """
     name, x = "rand_like", array_of("rand_like", input)
     array = uniform_draws(name, x.shape, x.dtype if dtype is None else checked(name, dtype), generator)
     return made(name, array, None, device, requires_grad, layout, pin_memory, memory_format)
@@ -193,7 +262,14 @@ def randn_like(
     input, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False,
     memory_format=preserve_format,
 ):  # fmt: skip
-    """As `randn`, in the shape and dtype of another tensor."""
+    """As `randn`, in the shape and dtype of another tensor.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.randn_like(nn.zeros(2, 3)).shape
+    (2, 3)
+    """
     name, x = "randn_like", array_of("randn_like", input)
     array = normal_draws(name, x.shape, x.dtype if dtype is None else checked(name, dtype), generator)
     return made(name, array, None, device, requires_grad, layout, pin_memory, memory_format)
@@ -217,7 +293,14 @@ def randint(
     low, high=None, size=None, *, generator=None, out=None, dtype=None, layout=strided, device=None,
     requires_grad=False, pin_memory=False,
 ):  # fmt: skip
-    """Integers from `low` (0 if only one bound is given) to `high` - 1: ``randint(high, size)``, too."""
+    """Integers from `low` (0 if only one bound is given) to `high` - 1: ``randint(high, size)``, too.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.randint(5, (100,)).max().item() <= 4
+    True
+    """
     if size is None:
         low, high, size = low, None, high
     dtype = int64 if dtype is None else checked("randint", dtype)
@@ -229,7 +312,14 @@ def randint_like(
     input, low, high=None, *, generator=None, dtype=None, layout=strided, device=None, requires_grad=False,
     memory_format=preserve_format,
 ):  # fmt: skip
-    """As `randint`, in the shape and dtype of another tensor."""
+    """As `randint`, in the shape and dtype of another tensor.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.randint_like(nn.zeros(2), 5).shape
+    (2,)
+    """
     name, x = "randint_like", array_of("randint_like", input)
     array = _integers(name, low, high, x.shape, x.dtype if dtype is None else checked(name, dtype), generator)
     return made(name, array, None, device, requires_grad, layout, memory_format=memory_format)
@@ -238,7 +328,14 @@ def randint_like(
 def randperm(
     n, *, generator=None, out=None, dtype=int64, layout=strided, device=None, requires_grad=False, pin_memory=False
 ):
-    """The integers from 0 to n - 1 in random order."""
+    """The integers from 0 to n - 1 in random order.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.randperm(5).sort().values
+    tensor([0, 1, 2, 3, 4])
+    """
     order = drawer("randperm", generator).permutation(*size_of("randperm", (n,)))
     array = order.astype(dtype_of("randperm", dtype), copy=False)
     return made("randperm", array, out, device, requires_grad, layout, pin_memory)
@@ -251,7 +348,14 @@ def normal(
     mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, layout=strided, device=None, pin_memory=False,
     requires_grad=False,
 ):  # fmt: skip
-    """Draws from normal distributions: with tensors of means or deviations, or numbers and a `size`."""
+    """Draws from normal distributions: with tensors of means or deviations, or numbers and a `size`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.normal(0.0, 1.0, (2, 3)).shape
+    (2, 3)
+    """
     parameters = [v.array for v in (mean, std) if isinstance(v, Tensor)]
     if size is None and not parameters:
         raise TypeError("normal: needs a size, or a tensor as mean or std")
@@ -273,7 +377,14 @@ def normal(
 
 
 def bernoulli(input, p=None, *, generator=None, out=None):
-    """1 with the probability that each element of `input`, or `p`, gives; else 0."""
+    """1 with the probability that each element of `input`, or `p`, gives; else 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.bernoulli(nn.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
     array_of("bernoulli", input)
     draws = trials("bernoulli", inexact("bernoulli", input) if p is None else p, input.array.shape, generator)
     return made("bernoulli", draws.astype(input.array.dtype), out)
@@ -288,7 +399,14 @@ def trials(name, p, shape, generator):
 
 
 def poisson(input, generator=None):
-    """Draws from the Poisson distributions whose rates are the elements."""
+    """Draws from the Poisson distributions whose rates are the elements.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.poisson(nn.zeros(2))
+    tensor([0., 0.])
+    """
     if not (array_of("poisson", input) >= 0).all():
         raise ValueError("poisson: rates must not be negative")
     return wrap(np.asarray(drawer("poisson", generator).poisson(input.array)).astype(input.array.dtype))
@@ -308,6 +426,12 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     Returns
     -------
     Tensor of int64, (num_samples,) or (rows, num_samples)
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.multinomial(nn.tensor([0.0, 1.0, 0.0]), 1)
+    tensor([1])
     """
     weights = array_of("multinomial", input)
     if weights.ndim not in (1, 2) or weights.dtype.kind != "f":

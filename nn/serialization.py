@@ -95,6 +95,13 @@ def load(f, map_location=None, *, weights_only=True):
         There is no such file.
     ValueError
         The file is damaged or of another kind, or it contains something else than tensors, containers and numbers.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.save({'step': nn.tensor(3)}, 'state.pt')
+    >>> nn.load('state.pt')
+    {'step': tensor(3)}
     """
     _check_file("load", f, "read")
     content = Path(f).read_bytes() if isinstance(f, (str, os.PathLike)) else f.read()

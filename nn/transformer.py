@@ -191,6 +191,13 @@ class TransformerEncoder(Module):
         Applied to the result.
     enable_nested_tensor, mask_check : bool
         Accepted for compatibility and ignored: in PyTorch they select its fast path.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    >>> nn.TransformerEncoder(layer, 2)(nn.zeros(1, 5, 8)).shape
+    (1, 5, 8)
     """
 
     def __init__(self, encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True):
@@ -216,6 +223,13 @@ class TransformerDecoder(Module):
     num_layers : int
     norm : Module, optional
         Applied to the result.
+
+    Examples
+    --------
+    >>> import nn
+    >>> layer = nn.TransformerDecoderLayer(8, 2, 16, batch_first=True)
+    >>> nn.TransformerDecoder(layer, 2)(nn.zeros(1, 5, 8), nn.zeros(1, 3, 8)).shape
+    (1, 5, 8)
     """
 
     def __init__(self, decoder_layer, num_layers, norm=None):

@@ -30,7 +30,14 @@ class IntegerLimits(NamedTuple):
 
 
 def finfo(type=None):
-    """The limits of a floating-point dtype (the default one without an argument), as Python's numbers."""
+    """The limits of a floating-point dtype (the default one without an argument), as Python's numbers.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.finfo(nn.float32).eps
+    1.1920928955078125e-07
+    """
     found = get_default_dtype() if type is None else checked("finfo", type)
     if found.kind != "f":
         raise TypeError(f"finfo: needs a floating-point dtype, got {found}")
@@ -40,7 +47,14 @@ def finfo(type=None):
 
 
 def iinfo(type):
-    """The limits of an integer dtype."""
+    """The limits of an integer dtype.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.iinfo(nn.int64).max
+    9223372036854775807
+    """
     found = checked("iinfo", type)
     if found.kind not in "iu":
         raise TypeError(f"iinfo: needs a dtype of integers, got {found}")
@@ -52,6 +66,12 @@ def can_cast(from_, to):
     """Whether PyTorch's rules allow a result of the first dtype to be stored as the second.
 
     Floating-point numbers are not stored as integers, nor numbers as bools.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.can_cast(nn.float32, nn.int64)
+    False
     """
     order = "b", "iu", "f"
     first, second = (
@@ -61,7 +81,14 @@ def can_cast(from_, to):
 
 
 def promote_types(type1, type2):
-    """The dtype of results of operands of two dtypes, by PyTorch's rules: floats before integers before bools."""
+    """The dtype of results of operands of two dtypes, by PyTorch's rules: floats before integers before bools.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.promote_types(nn.int64, nn.float32)
+    dtype('float32')
+    """
     first, second = checked("promote_types", type1), checked("promote_types", type2)
     floats = [d for d in (first, second) if d.kind == "f"]
     return floats[0] if len(floats) == 1 else np.promote_types(first, second)

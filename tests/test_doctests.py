@@ -59,3 +59,14 @@ def test_a_wrong_example_fails():
     report = []
     doctest.DocTestRunner(optionflags=FLAGS).run(test, out=report.append)
     assert "Got:\n    2" in "".join(report)
+
+
+# What needs a program around it, or is no function of its own; the guides show them.
+WITHOUT = {"CompileError", "Compiled", "CompiledStep", "Size", "UninitializedBuffer", "UninitializedParameter"}
+WITHOUT |= {"generator", "set_default_dtype", "set_printoptions"}
+
+
+@pytest.mark.parametrize("package", [kernels, nn], ids=["kernels", "nn"])
+def test_every_public_name_has_an_example(package):
+    names = [name for name in package.__all__ if callable(getattr(package, name)) and name not in WITHOUT]
+    assert not [name for name in names if ">>>" not in (getattr(package, name).__doc__ or "")]

@@ -7,6 +7,7 @@
   };
   const prepare = (table) => {
     const body = table.tBodies[0];
+    if (table.tHead?.rows[0].cells[1]?.textContent === "check") table.dataset.kind = "checks";
     if (!body || body.rows.length < 12) return;
     const filter = Object.assign(document.createElement("input"), { type: "search", className: "filter" });
     filter.placeholder = "Filter rows";

@@ -32,6 +32,18 @@ LADDERS = {
     "batch_norm": Ladder("kernels.normalization", "32-64-56-56", "bandwidth", "GB/s"),
     "lstm": Ladder("kernels.recurrent", "128-32-128-256", "peak_flops", "GFLOP/s"),
 }
+# Families whose rungs are shown without bars: the board measures their last rung against the peers.
+UNMEASURED = {
+    "softmax": "kernels.reduction",
+    "layer_norm": "kernels.normalization",
+    "gelu": "kernels.activation",
+    "cross_entropy": "kernels.loss",
+    "max_pool": "kernels.pooling",
+    "embedding": "kernels.lookup",
+    "adam": "kernels.update",
+    "sort": "kernels.sorting",
+    "cumsum": "kernels.scan",
+}
 
 
 def source(function) -> str:
@@ -46,7 +58,7 @@ def without_docstring(text: str) -> list[str]:
 
 def idea(function) -> str:
     """What a rung adds: the first paragraph of its docstring."""
-    return " ".join(inspect.getdoc(getattr(function, "py_func", function)).split("\n\n")[0].split())
+    return " ".join((inspect.getdoc(getattr(function, "py_func", function)) or "").split("\n\n")[0].split())
 
 
 def added(before: list[str], after: list[str]) -> list[int]:
@@ -98,7 +110,7 @@ def rates(name: str) -> tuple[dict[str, float], float, str]:
 
 def bars(name: str, this: str) -> str:
     """The measured rates as bars, whose full width is the largest of them and the limit; this rung's stands out."""
-    found, limit, machine = rates(name)
+    found, limit, machine = rates(name) if name in LADDERS else ({}, 0.0, "")
     if this not in found:
         return ""
     widest = max(limit, *found.values())
@@ -126,7 +138,8 @@ def fenced(language: str, text: str, lines: list[int] = ()) -> str:
 
 def markdown(name: str) -> str:
     """The rungs of an operation, one section each."""
-    rungs = importlib.import_module(LADDERS[name].module).VARIANTS[name]
+    module = LADDERS[name].module if name in LADDERS else UNMEASURED[name]
+    rungs = importlib.import_module(module).VARIANTS[name]
     path = inspect.getsourcefile(getattr(rungs["naive"], "py_func", rungs["naive"]))
     parts = ["## The ladder", f"From `{Path(path).relative_to(ROOT).as_posix()}`; marked lines are new."]
     before, shown = None, set()

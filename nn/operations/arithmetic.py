@@ -28,7 +28,14 @@ __all__ += ["sub"]
 
 @ieee
 def add(input, other, *, alpha=1):
-    """The sum, element by element, of one and `alpha` times the other; tensors and numbers broadcast."""
+    """The sum, element by element, of one and `alpha` times the other; tensors and numbers broadcast.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.add(nn.tensor([5, -5]), nn.tensor([3, 3]))
+    tensor([ 8, -2])
+    """
     other = other if alpha == 1 else times("add", "alpha", other, alpha, input)
     a, b, x, y = operands("add", input, other)
     try:
@@ -53,7 +60,14 @@ def _has_fractions(value):
 
 @ieee
 def sub(input, other, *, alpha=1):
-    """The difference, element by element, of one and `alpha` times the other; tensors and numbers broadcast."""
+    """The difference, element by element, of one and `alpha` times the other; tensors and numbers broadcast.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.sub(nn.tensor([5, -5]), nn.tensor([3, 3]))
+    tensor([ 2, -8])
+    """
     other = other if alpha == 1 else times("sub", "alpha", other, alpha, input)
     a, b, x, y = operands("sub", input, other)
     if x.dtype.kind == "b":
@@ -67,7 +81,14 @@ def sub(input, other, *, alpha=1):
 
 @ieee
 def mul(input, other):
-    """The product, element by element; tensors and numbers broadcast."""
+    """The product, element by element; tensors and numbers broadcast.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.mul(nn.tensor([5, -5]), nn.tensor([3, 3]))
+    tensor([ 15, -15])
+    """
     a, b, x, y = operands("mul", input, other)
     try:
         z = x * y
@@ -85,6 +106,12 @@ def div(input, other, *, rounding_mode=None):
     """The quotient, element by element, a floating-point number; tensors and numbers broadcast.
 
     With `rounding_mode`, it is rounded: "trunc" towards 0, "floor" down; quotients of integers are then integers.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.div(nn.tensor([5, -5]), nn.tensor([3, 3]))
+    tensor([ 1.6667, -1.6667])
     """
     if rounding_mode is not None:
         return _quotient("div", input, other, rounding_mode)
@@ -114,13 +141,27 @@ def _divisible(name, y):
 
 @ieee
 def fmod(input, other):
-    """The remainder of a division rounded towards 0: with the sign of `input`."""
+    """The remainder of a division rounded towards 0: with the sign of `input`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.fmod(nn.tensor([5, -5]), nn.tensor([3, 3]))
+    tensor([ 2, -2])
+    """
     return _remainder("fmod", np.fmod, np.trunc, input, other)
 
 
 @ieee
 def remainder(input, other):
-    """The remainder of a division rounded down: with the sign of `other`, as Python's ``%``."""
+    """The remainder of a division rounded down: with the sign of `other`, as Python's ``%``.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.remainder(nn.tensor([5, -5]), nn.tensor([3, 3]))
+    tensor([2, 1])
+    """
     return _remainder("remainder", np.remainder, np.floor, input, other)
 
 
@@ -158,19 +199,40 @@ def _truncated(x, y):
 
 
 def floor_divide(input, other):
-    """The quotient, rounded down, as Python's ``//``; its gradient is 0."""
+    """The quotient, rounded down, as Python's ``//``; its gradient is 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.floor_divide(nn.tensor([5, -5]), nn.tensor([3, 3]))
+    tensor([ 1, -2])
+    """
     return _quotient("floor_divide", input, other, "floor")
 
 
 def neg(input):
-    """The negated elements."""
+    """The negated elements.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.neg(nn.tensor([-1.7, 0.5, 2.5]))
+    tensor([ 1.7000, -0.5000, -2.5000])
+    """
     if array_of("neg", input).dtype.kind == "b":
         raise TypeError("neg: bools have no negative; use ~")
     return record_linear("neg", np.negative, np.negative, input)
 
 
 def abs(input):
-    """The magnitudes of the elements; the gradient at 0 is 0."""
+    """The magnitudes of the elements; the gradient at 0 is 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.abs(nn.tensor([-1.7, 0.5, 2.5]))
+    tensor([1.7000, 0.5000, 2.5000])
+    """
     x = array_of("abs", input)
 
     def backward(dy):
@@ -183,7 +245,14 @@ def abs(input):
 
 
 def matmul(input, other):
-    """The matrix product, as ``torch.matmul``: vectors, matrices, and stacks of matrices, which broadcast."""
+    """The matrix product, as ``torch.matmul``: vectors, matrices, and stacks of matrices, which broadcast.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.matmul(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), nn.tensor([1.0, 1.0]))
+    tensor([3., 7.])
+    """
     a, b = as_tensor(input), as_tensor(other)
     x, y = a.array, b.array
     if x.dtype.kind in "iu" and x.dtype == y.dtype:
@@ -254,6 +323,12 @@ def maximum(input, other):
     """The larger of two tensors, element by element; equal elements share the gradient.
 
     NaN if either is, and both get the gradient.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.maximum(nn.tensor([5, -5]), nn.tensor([3, 3]))
+    tensor([5, 3])
     """
     return _extremum("maximum", np.maximum, input, other, np.less)
 
@@ -262,5 +337,11 @@ def minimum(input, other):
     """The smaller of two tensors, element by element; equal elements share the gradient.
 
     NaN if either is, and both get the gradient.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.minimum(nn.tensor([5, -5]), nn.tensor([3, 3]))
+    tensor([ 3, -5])
     """
     return _extremum("minimum", np.minimum, input, other, np.greater)

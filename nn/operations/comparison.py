@@ -42,7 +42,14 @@ def _comparison(name, ufunc, meaning):
         return result
 
     compare.__name__ = compare.__qualname__ = operator.__name__ = name
-    compare.__doc__ = f"Whether each element {meaning}; tensors and numbers broadcast."
+    compare.__doc__ = f"""Whether each element {meaning}; tensors and numbers broadcast.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.{name}(nn.tensor([6, 3]), nn.tensor([3, 3]))
+    {wrap(ufunc(np.array([6, 3]), 3))!r}
+    """
     compare.operator = operator  # which lets Python ask an operand of another type
     return compare
 
@@ -64,7 +71,14 @@ logical_xor = _comparison("logical_xor", np.logical_xor, "or the other is true (
 
 
 def logical_not(input):
-    """Whether each element is false (zero)."""
+    """Whether each element is false (zero).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.logical_not(nn.tensor([True, False]))
+    tensor([False,  True])
+    """
     return wrap(np.asarray(np.logical_not(array_of("logical_not", input))))
 
 
@@ -76,23 +90,51 @@ def _shift(name, ufunc, input, other):
 
 
 def bitwise_left_shift(input, other):
-    """Integers with their bits moved to the left by as many places as `other` says."""
+    """Integers with their bits moved to the left by as many places as `other` says.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.bitwise_left_shift(nn.tensor([1, 5]), nn.tensor([2, 1]))
+    tensor([ 4, 10])
+    """
     return _shift("bitwise_left_shift", np.left_shift, input, other)
 
 
 def bitwise_right_shift(input, other):
-    """Integers with their bits moved to the right by as many places as `other` says."""
+    """Integers with their bits moved to the right by as many places as `other` says.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.bitwise_right_shift(nn.tensor([8, 5]), nn.tensor([2, 1]))
+    tensor([2, 2])
+    """
     return _shift("bitwise_right_shift", np.right_shift, input, other)
 
 
 def bitwise_not(input):
-    """Not: of bools, whether each is false; of integers, each bit flipped."""
+    """Not: of bools, whether each is false; of integers, each bit flipped.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.bitwise_not(nn.tensor([0, 5]))
+    tensor([-1, -6])
+    """
     return wrap(np.asarray(~array_of("bitwise_not", input)))
 
 
 @numpy_names
 def all(input, dim=None, keepdim=False):
-    """Whether all elements are true (not zero)."""
+    """Whether all elements are true (not zero).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.all(nn.tensor([[True, False], [True, True]]), 1)
+    tensor([False,  True])
+    """
     if keepdim is not False:
         check_keepdim("all", keepdim)
     return reduced("all", np.all, input.array, dim, keepdim)
@@ -100,19 +142,40 @@ def all(input, dim=None, keepdim=False):
 
 @numpy_names
 def any(input, dim=None, keepdim=False):
-    """Whether any element is true (not zero)."""
+    """Whether any element is true (not zero).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.any(nn.tensor([[True, False], [True, True]]), 1)
+    tensor([True, True])
+    """
     if keepdim is not False:
         check_keepdim("any", keepdim)
     return reduced("any", np.any, input.array, dim, keepdim)
 
 
 def equal(input, other):
-    """Whether two tensors have one shape and equal elements: True or False."""
+    """Whether two tensors have one shape and equal elements: True or False.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.equal(nn.tensor([1, 2]), nn.tensor([1, 2]))
+    True
+    """
     return np.array_equal(array_of("equal", input), array_of("equal", other, "other"))
 
 
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Whether each element differs from the other's by at most ``atol + rtol * abs(other)``."""
+    """Whether each element differs from the other's by at most ``atol + rtol * abs(other)``.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.isclose(nn.tensor([1.0, 2.0]), nn.tensor([1.0 + 1e-7, 2.1]))
+    tensor([ True, False])
+    """
     return wrap(_isclose("isclose", input, other, rtol, atol, equal_nan))
 
 
@@ -128,57 +191,134 @@ def _isclose(name, input, other, rtol, atol, equal_nan):
 
 
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Whether all elements are close in the sense of `isclose`: True or False."""
+    """Whether all elements are close in the sense of `isclose`: True or False.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.allclose(nn.tensor([1.0]), nn.tensor([1.0 + 1e-7]))
+    True
+    """
     return _isclose("allclose", input, other, rtol, atol, equal_nan).all().item()
 
 
 def isnan(input):
-    """Whether each element is NaN."""
+    """Whether each element is NaN.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.isnan(nn.tensor([1.0, float('inf'), -float('inf'), float('nan')]))
+    tensor([False, False, False,  True])
+    """
     return wrap(np.asarray(np.isnan(array_of("isnan", input))))
 
 
 def isinf(input):
-    """Whether each element is infinite."""
+    """Whether each element is infinite.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.isinf(nn.tensor([1.0, float('inf'), -float('inf'), float('nan')]))
+    tensor([False,  True,  True, False])
+    """
     return wrap(np.asarray(np.isinf(array_of("isinf", input))))
 
 
 def isfinite(input):
-    """Whether each element is neither infinite nor NaN."""
+    """Whether each element is neither infinite nor NaN.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.isfinite(nn.tensor([1.0, float('inf'), -float('inf'), float('nan')]))
+    tensor([ True, False, False, False])
+    """
     return wrap(np.asarray(np.isfinite(array_of("isfinite", input))))
 
 
 def isposinf(input):
-    """Whether each element is plus infinity."""
+    """Whether each element is plus infinity.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.isposinf(nn.tensor([1.0, float('inf'), -float('inf'), float('nan')]))
+    tensor([False,  True, False, False])
+    """
     return wrap(np.asarray(array_of("isposinf", input) == np.inf))
 
 
 def isneginf(input):
-    """Whether each element is minus infinity."""
+    """Whether each element is minus infinity.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.isneginf(nn.tensor([1.0, float('inf'), -float('inf'), float('nan')]))
+    tensor([False, False,  True, False])
+    """
     return wrap(np.asarray(array_of("isneginf", input) == -np.inf))
 
 
 def is_tensor(obj):
-    """Whether an object is a Tensor."""
+    """Whether an object is a Tensor.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.is_tensor(nn.zeros(1))
+    True
+    """
     return isinstance(obj, Tensor)
 
 
 def is_floating_point(input):
-    """Whether the dtype is float32 or float64."""
+    """Whether the dtype is float32 or float64.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.is_floating_point(nn.zeros(1))
+    True
+    """
     return array_of("is_floating_point", input).dtype.kind == "f"
 
 
 def is_complex(input):
-    """Whether the dtype is complex: never, there are no complex tensors."""
+    """Whether the dtype is complex: never, there are no complex tensors.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.is_complex(nn.zeros(1))
+    False
+    """
     return array_of("is_complex", input).dtype.kind == "c"
 
 
 def is_signed(input):
-    """Whether the dtype has negative numbers."""
+    """Whether the dtype has negative numbers.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.is_signed(nn.tensor([1]))
+    True
+    """
     return array_of("is_signed", input).dtype.kind in "fi"
 
 
 def is_nonzero(input):
-    """Whether the only element is not zero; ValueError if there is not exactly one."""
+    """Whether the only element is not zero; ValueError if there is not exactly one.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.is_nonzero(nn.tensor([2.0]))
+    True
+    """
     x = array_of("is_nonzero", input)
     if x.size != 1:
         raise ValueError(f"is_nonzero: needs a tensor of one element, this one is {x.shape}")
@@ -186,5 +326,12 @@ def is_nonzero(input):
 
 
 def result_type(tensor1, tensor2):
-    """The dtype of arithmetic on two tensors or numbers."""
+    """The dtype of arithmetic on two tensors or numbers.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.result_type(nn.tensor([1]), 2.0)
+    dtype('float32')
+    """
     return match("result_type", *(v.array if isinstance(v, Tensor) else v for v in (tensor1, tensor2)))[0].dtype

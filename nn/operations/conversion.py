@@ -101,7 +101,14 @@ def pin_memory(input):
 
 
 def clone(input, *, memory_format=preserve_format):
-    """A copy; its gradient is passed to the original. `memory_format` changes nothing."""
+    """A copy; its gradient is passed to the original. `memory_format` changes nothing.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.clone(nn.tensor([1.0, 2.0]))
+    tensor([1., 2.])
+    """
     if memory_format is not preserve_format:
         check_format("clone", memory_format)
     return record("clone", array_of("clone", input).copy(), (input,), _same, derivative=_same)
@@ -122,7 +129,14 @@ def _same(dy):
 
 
 def detach(input):
-    """The same values on the same memory, without history."""
+    """The same values on the same memory, without history.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.detach(nn.ones(2).requires_grad_()).requires_grad
+    False
+    """
     result = wrap(array_of("detach", input))
     input._memory.share(input, result)
     return result

@@ -9,7 +9,15 @@ __all__ = ["argwhere", "bincount", "histc", "nonzero"]
 
 
 def nonzero(input, *, as_tuple=False):
-    """The indices of the elements that are not 0: rows of a matrix, or a tuple of a vector for each dimension."""
+    """The indices of the elements that are not 0: rows of a matrix, or a tuple of a vector for each dimension.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.nonzero(nn.tensor([0, 3, 4]))
+    tensor([[1],
+            [2]])
+    """
     x = array_of("nonzero", input)
     if bool_of("nonzero", "as_tuple", as_tuple):
         return tuple(map(wrap, np.nonzero(np.atleast_1d(x))))
@@ -17,7 +25,15 @@ def nonzero(input, *, as_tuple=False):
 
 
 def argwhere(input):
-    """The indices of the elements that are not 0, rows of a matrix."""
+    """The indices of the elements that are not 0, rows of a matrix.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.argwhere(nn.tensor([0, 3, 4]))
+    tensor([[1],
+            [2]])
+    """
     return wrap(np.argwhere(array_of("argwhere", input)))
 
 
@@ -36,6 +52,12 @@ def bincount(input, weights=None, minlength=0):
     ------
     TypeError, ValueError
         `input` does not hold integers from 0 on in one dimension; another number of weights.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.bincount(nn.tensor([0, 2, 2]))
+    tensor([1, 0, 2])
     """
     x = array_of("bincount", input)
     if x.dtype.kind not in "iu":
@@ -63,6 +85,12 @@ def histc(input, bins=100, min=0, max=0):
     ------
     ValueError
         `bins` is below 1, or the bounds are not finite or not in order.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.histc(nn.tensor([0.1, 0.2, 0.9]), bins=2, min=0, max=1)
+    tensor([2., 1.])
     """
     x, bins = floating("histc", input), int_of("histc", "bins", bins)
     if bins < 1:

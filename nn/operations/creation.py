@@ -79,13 +79,27 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     dtype : numpy.dtype, optional
         By default that of `data`; the default dtype for Python's floats.
     requires_grad : bool, default False
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.tensor([[1, 2], [3, 4]], dtype=nn.float64)
+    tensor([[1., 2.],
+            [3., 4.]], dtype=float64)
     """
     dtype = None if dtype is None else checked("tensor", dtype)
     return made("tensor", as_array(data, dtype).copy(), None, device, requires_grad, pin_memory=pin_memory)
 
 
 def as_tensor(data, *, dtype=None, device=None):
-    """The tensor itself, or a tensor on the memory of an array, where the dtype allows; else a tensor with a copy."""
+    """The tensor itself, or a tensor on the memory of an array, where the dtype allows; else a tensor with a copy.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.as_tensor([1.0, 2.0])
+    tensor([1., 2.])
+    """
     require_cpu(device)
     if isinstance(data, Tensor):
         return data if dtype is None else to(data, checked("as_tensor", dtype))
@@ -93,7 +107,14 @@ def as_tensor(data, *, dtype=None, device=None):
 
 
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
-    """As `as_tensor`, or with `copy` as `tensor`."""
+    """As `as_tensor`, or with `copy` as `tensor`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.asarray([1.0, 2.0])
+    tensor([1., 2.])
+    """
     dtype = None if dtype is None else checked("asarray", dtype)
     copy = copy is not None and bool_of("asarray", "copy", copy)
     result = tensor(obj, dtype=dtype, device=device) if copy else as_tensor(obj, dtype=dtype, device=device)
@@ -103,14 +124,33 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
 
 
 def from_numpy(ndarray):
-    """A tensor that shares the memory of an array: a change of one is a change of the other."""
+    """A tensor that shares the memory of an array: a change of one is a change of the other.
+
+    Examples
+    --------
+    >>> import nn
+    >>> import numpy as np
+    >>> a = np.zeros(2)
+    >>> t = nn.from_numpy(a)
+    >>> a[0] = 1
+    >>> t
+    tensor([1., 0.], dtype=float64)
+    """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"from_numpy: expected an ndarray, got {type(ndarray).__name__}")
     return Tensor(ndarray)
 
 
 def from_dlpack(ext_tensor, *, device=None, copy=None):
-    """A tensor on the memory of an object that speaks DLPack, such as an array of another library; or on a copy."""
+    """A tensor on the memory of an object that speaks DLPack, such as an array of another library; or on a copy.
+
+    Examples
+    --------
+    >>> import nn
+    >>> import numpy as np
+    >>> nn.from_dlpack(np.ones(2))
+    tensor([1., 1.], dtype=float64)
+    """
     require_cpu(device)
     if not hasattr(ext_tensor, "__dlpack__"):
         raise TypeError(f"from_dlpack: expected an object that speaks DLPack, got {type(ext_tensor).__name__}")
@@ -119,7 +159,15 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
 
 
 def zeros(*sizes, size=None, out=None, dtype=None, layout=strided, device=None, pin_memory=False, requires_grad=False):
-    """A tensor of zeros."""
+    """A tensor of zeros.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.zeros(2, 3)
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
+    """
     return made(
         "zeros",
         np.zeros(size_of("zeros", sizes, size), dtype_of("zeros", dtype)),
@@ -132,7 +180,15 @@ def zeros(*sizes, size=None, out=None, dtype=None, layout=strided, device=None, 
 
 
 def ones(*sizes, size=None, out=None, dtype=None, layout=strided, device=None, pin_memory=False, requires_grad=False):
-    """A tensor of ones."""
+    """A tensor of ones.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.ones(2, 3)
+    tensor([[1., 1., 1.],
+            [1., 1., 1.]])
+    """
     return made(
         "ones",
         np.ones(size_of("ones", sizes, size), dtype_of("ones", dtype)),
@@ -155,7 +211,14 @@ def empty(
     pin_memory=False,
     memory_format=contiguous_format,
 ):
-    """A tensor whose elements are whatever the memory held."""
+    """A tensor whose elements are whatever the memory held.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.empty(2, 3).shape
+    (2, 3)
+    """
     return made(
         "empty",
         np.empty(size_of("empty", sizes, size), dtype_of("empty", dtype)),
@@ -169,7 +232,15 @@ def empty(
 
 
 def full(size, fill_value, *, out=None, dtype=None, layout=strided, device=None, requires_grad=False, pin_memory=False):
-    """A tensor filled with one number, whose kind is the dtype's unless one is given."""
+    """A tensor filled with one number, whose kind is the dtype's unless one is given.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.full((2, 2), 7.0)
+    tensor([[7., 7.],
+            [7., 7.]])
+    """
     dtype = None if dtype is None else checked("full", dtype)
     return made(
         "full",
@@ -210,6 +281,12 @@ def arange(
     ------
     ValueError
         `step` is 0, or leads away from `end`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.arange(0, 1, 0.25)
+    tensor([0.0000, 0.2500, 0.5000, 0.7500])
     """
     start, end = (0, start) if end is None else (start, end)
     start, end, step = (
@@ -235,7 +312,14 @@ def arange(
 def linspace(
     start, end, steps, *, out=None, dtype=None, layout=strided, device=None, pin_memory=False, requires_grad=False
 ):
-    """`steps` numbers at equal distances from `start` to `end`, both included."""
+    """`steps` numbers at equal distances from `start` to `end`, both included.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.linspace(0, 1, 5)
+    tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+    """
     dtype = dtype_of("linspace", dtype)
     return made(
         "linspace",
@@ -273,14 +357,29 @@ def logspace(
     pin_memory=False,
     requires_grad=False,
 ):
-    """`steps` powers of `base` whose exponents are at equal distances from `start` to `end`, both included."""
+    """`steps` powers of `base` whose exponents are at equal distances from `start` to `end`, both included.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
     dtype = dtype_of("logspace", dtype)
     powers = np.power(float(scalar_of("logspace", "base", base)), _equidistant("logspace", start, end, steps, dtype))
     return made("logspace", powers.astype(dtype), out, device, requires_grad, layout, pin_memory)
 
 
 def eye(n, m=None, *, out=None, dtype=None, layout=strided, device=None, pin_memory=False, requires_grad=False):
-    """A matrix of `n` rows and `m` (or `n`) columns with ones on its diagonal and zeros elsewhere."""
+    """A matrix of `n` rows and `m` (or `n`) columns with ones on its diagonal and zeros elsewhere.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     return made(
         "eye",
         np.eye(*size_of("eye", (n, n if m is None else m)), dtype=dtype_of("eye", dtype)),

@@ -25,7 +25,15 @@ def zeros_like(
     requires_grad=False,
     memory_format=preserve_format,
 ):
-    """Zeros in the shape and dtype of another tensor."""
+    """Zeros in the shape and dtype of another tensor.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.zeros_like(nn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[0., 0.],
+            [0., 0.]])
+    """
     return made(
         "zeros_like",
         np.zeros(*_like("zeros_like", input, dtype)),
@@ -48,7 +56,15 @@ def ones_like(
     requires_grad=False,
     memory_format=preserve_format,
 ):
-    """Ones in the shape and dtype of another tensor."""
+    """Ones in the shape and dtype of another tensor.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.ones_like(nn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[1., 1.],
+            [1., 1.]])
+    """
     return made(
         "ones_like",
         np.ones(*_like("ones_like", input, dtype)),
@@ -71,7 +87,14 @@ def empty_like(
     requires_grad=False,
     memory_format=preserve_format,
 ):
-    """A tensor of the shape and dtype of another one, whose elements are whatever the memory held."""
+    """A tensor of the shape and dtype of another one, whose elements are whatever the memory held.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.empty_like(nn.tensor([[1.0, 2.0], [3.0, 4.0]])).shape
+    (2, 2)
+    """
     return made(
         "empty_like",
         np.empty(*_like("empty_like", input, dtype)),
@@ -95,7 +118,15 @@ def full_like(
     requires_grad=False,
     memory_format=preserve_format,
 ):
-    """One number in the shape and dtype of another tensor."""
+    """One number in the shape and dtype of another tensor.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.full_like(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 7)
+    tensor([[7., 7.],
+            [7., 7.]])
+    """
     shape, dtype = _like("full_like", input, dtype)
     return made(
         "full_like",

@@ -50,6 +50,12 @@ def var(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
 
     `unbiased`, also alone in the place of `dim`, is a correction of 1 or 0. For an empty `dim`, PyTorch's gradient is
     wrong; here it is that of the variance of all elements.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.var(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([0.5000, 0.5000])
     """
     dim, correction = _corrected("var", dim, unbiased, keepdim, correction)
     deviation, dim, divisor = _deviation("var", input, dim, correction)
@@ -69,7 +75,14 @@ def var(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
 @numpy_names
 @ieee
 def std(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
-    """The square root of `var`, also where that overflows or underflows; its gradient is 0 where it is 0."""
+    """The square root of `var`, also where that overflows or underflows; its gradient is 0 where it is 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.std(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([0.7071, 0.7071])
+    """
     dim, correction = _corrected("std", dim, unbiased, keepdim, correction)
     deviation, dim, divisor = _deviation("std", input, dim, correction)
     # squares relative to the largest neither overflow nor underflow to a sum of 0
@@ -93,13 +106,27 @@ def std(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
 
 @numpy_names
 def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
-    """The pair of `var` and `mean`."""
+    """The pair of `var` and `mean`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.var_mean(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    (tensor([0.5000, 0.5000]), tensor([1.5000, 3.5000]))
+    """
     return _with_mean(var, input, dim, unbiased, keepdim, correction)
 
 
 @numpy_names
 def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
-    """The pair of `std` and `mean`."""
+    """The pair of `std` and `mean`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.std_mean(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    (tensor([0.7071, 0.7071]), tensor([1.5000, 3.5000]))
+    """
     return _with_mean(std, input, dim, unbiased, keepdim, correction)
 
 

@@ -31,7 +31,14 @@ PLAIN_BOUNDS = {int, float, type(None)}  # bounds that NumPy converts to the arr
 
 @ieee
 def pow(input, exponent):
-    """`input` to the power of `exponent`, element by element; tensors and numbers broadcast."""
+    """`input` to the power of `exponent`, element by element; tensors and numbers broadcast.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.pow(nn.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    """
     a, b, x, y = operands("pow", input, exponent)
     function = _integer_power if y.dtype.kind == "i" and (y < 0).any() else _power
     z = applied("pow", function, x, y)
@@ -86,13 +93,27 @@ def _integer_power(x, y):
 
 
 def exp(input):
-    """e to the power of each element."""
+    """e to the power of each element.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.exp(nn.tensor([0.25, 0.5, 1.0]))
+    tensor([1.2840, 1.6487, 2.7183])
+    """
     y = kernels.exp(inexact("exp", input))
     return record("exp", y, (input,), lambda dy: kernels.exp_backward(dy, y), derivative=mul, saves_result=True)
 
 
 def relu(input):
-    """The larger of each element and 0."""
+    """The larger of each element and 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.relu(nn.tensor([-1.7, 0.5, 2.5]))
+    tensor([0.0000, 0.5000, 2.5000])
+    """
     x = array_of("relu", input)
     if x.dtype.kind in "iu":
         return wrap(np.maximum(x, 0))
@@ -108,7 +129,14 @@ def relu(input):
 
 
 def sigmoid(input):
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)).
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.sigmoid(nn.tensor([0.25, 0.5, 1.0]))
+    tensor([0.5622, 0.6225, 0.7311])
+    """
     y = kernels.sigmoid(inexact("sigmoid", input))
 
     def derivative(dy, y):
@@ -120,7 +148,14 @@ def sigmoid(input):
 
 
 def tanh(input):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.tanh(nn.tensor([0.25, 0.5, 1.0]))
+    tensor([0.2449, 0.4621, 0.7616])
+    """
     y = kernels.tanh(inexact("tanh", input))
 
     def derivative(dy, y):
@@ -133,14 +168,28 @@ def tanh(input):
 
 @ieee
 def log(input):
-    """The natural logarithm; NaN below 0."""
+    """The natural logarithm; NaN below 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.log(nn.tensor([0.25, 0.5, 1.0]))
+    tensor([-1.3863, -0.6931,  0.0000])
+    """
     x = inexact("log", input)
     return record("log", np.log(x), (input,), lambda dy: dy / x, (input,), derivative=div)
 
 
 @ieee
 def sqrt(input):
-    """The square root; NaN below 0."""
+    """The square root; NaN below 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.sqrt(nn.tensor([0.25, 0.5, 1.0]))
+    tensor([0.5000, 0.7071, 1.0000])
+    """
     y = np.sqrt(inexact("sqrt", input))
 
     def derivative(dy, y):
@@ -154,6 +203,12 @@ def clamp(input, min=None, max=None):
     """Each element limited to [`min`, `max`]: numbers, or tensors that broadcast.
 
     The gradient of an element outside is that of the bound that replaces it, if that is a tensor that needs one.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.clamp(nn.tensor([-1.7, 0.5, 2.5]), min=-1, max=1)
+    tensor([-1.0000,  0.5000,  1.0000])
     """
     if min is None and max is None:
         raise ValueError("clamp: needs min or max")
@@ -213,6 +268,12 @@ def where(condition, input=None, other=None):
     ------
     TypeError
         `condition` does not hold bools, or `input` and `other` are float32 and float64.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.where(nn.tensor([True, False]), nn.tensor([1.0, 2.0]), 0.0)
+    tensor([1., 0.])
     """
     if input is None and other is None:
         return tuple(wrap(indices) for indices in np.nonzero(np.atleast_1d(as_array(condition))))
@@ -232,7 +293,14 @@ def where(condition, input=None, other=None):
 
 
 def masked_fill(input, mask, value):
-    """`value`, a number or a 0-d tensor, where `mask` is true, else the element; the dtype does not change."""
+    """`value`, a number or a 0-d tensor, where `mask` is true, else the element; the dtype does not change.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.masked_fill(nn.tensor([1.0, 2.0]), nn.tensor([True, False]), 0)
+    tensor([0., 2.])
+    """
     m, x = mask_of("masked_fill", "mask", mask), array_of("masked_fill", input)
     value = to(value, x.dtype) if isinstance(value, Tensor) else wrap(number_of("masked_fill", value, x.dtype))
     if value.array.ndim:

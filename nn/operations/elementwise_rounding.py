@@ -26,23 +26,51 @@ def _rounded(name, input, ufunc):
 
 
 def floor(input):
-    """The largest whole number that is not above each element."""
+    """The largest whole number that is not above each element.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.floor(nn.tensor([-1.7, 0.5, 2.5]))
+    tensor([-2.,  0.,  2.])
+    """
     return _rounded("floor", input, np.floor)
 
 
 def ceil(input):
-    """The smallest whole number that is not below each element."""
+    """The smallest whole number that is not below each element.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.ceil(nn.tensor([-1.7, 0.5, 2.5]))
+    tensor([-1.,  1.,  3.])
+    """
     return _rounded("ceil", input, np.ceil)
 
 
 def trunc(input):
-    """The whole part: rounded towards 0."""
+    """The whole part: rounded towards 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.trunc(nn.tensor([-1.7, 0.5, 2.5]))
+    tensor([-1.,  0.,  2.])
+    """
     return _rounded("trunc", input, np.trunc)
 
 
 @ieee
 def round(input, *, decimals=0):
-    """The nearest number with `decimals` places, of two the even one; negative places are tens, hundreds …"""
+    """The nearest number with `decimals` places, of two the even one; negative places are tens, hundreds …
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.round(nn.tensor([-1.7, 0.5, 2.5]))
+    tensor([-2.,  0.,  2.])
+    """
     x, decimals = array_of("round", input), int_of("round", "decimals", decimals)
     if x.dtype.kind != "f" and decimals:
         raise TypeError(f"round: decimals={decimals} needs a floating-point tensor, got {x.dtype}")
@@ -51,7 +79,14 @@ def round(input, *, decimals=0):
 
 @ieee
 def frac(input):
-    """What `trunc` cuts off: the part after the decimal point."""
+    """What `trunc` cuts off: the part after the decimal point.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.frac(nn.tensor([-1.7, 0.5, 2.5]))
+    tensor([-0.7000,  0.5000,  0.5000])
+    """
     x = array_of("frac", input)
     if x.dtype.kind != "f":
         raise TypeError(f"frac: needs a floating-point tensor, got {x.dtype}")
@@ -64,19 +99,40 @@ def _same(dy):
 
 @ieee
 def sign(input):
-    """-1, 0 or 1, the sign of each element; of NaN, 0."""
+    """-1, 0 or 1, the sign of each element; of NaN, 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.sign(nn.tensor([-1.7, 0.5, 2.5]))
+    tensor([-1.,  1.,  1.])
+    """
     x = array_of("sign", input)
     return _step("sign", input, x.copy() if x.dtype.kind == "b" else np.where(x == x, np.sign(x), x.dtype.type(0)))
 
 
 def signbit(input):
-    """Whether the sign of each element is negative, that of -0.0 included."""
+    """Whether the sign of each element is negative, that of -0.0 included.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.signbit(nn.tensor([-1.7, 0.5, 2.5]))
+    tensor([ True, False, False])
+    """
     x = array_of("signbit", input)
     return wrap(np.asarray(np.signbit(x) if x.dtype.kind == "f" else x < 0))
 
 
 def copysign(input, other):
-    """The magnitudes of `input` with the signs of `other`."""
+    """The magnitudes of `input` with the signs of `other`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.copysign(nn.tensor([1.0, 2.0]), nn.tensor([-1.0, 1.0]))
+    tensor([-1.,  2.])
+    """
     a, b, x, y = operands("copysign", input, other)
     if x.dtype.kind != "f":
         x, y = x.astype(get_default_dtype()), y.astype(get_default_dtype())
@@ -99,7 +155,14 @@ def copysign(input, other):
 
 
 def heaviside(input, values):
-    """0 for negative elements, 1 for positive ones, and `values` where the element is 0."""
+    """0 for negative elements, 1 for positive ones, and `values` where the element is 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.heaviside(nn.tensor([-1.0, 0.0, 2.0]), nn.tensor(0.5))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
     a, b, x, y = operands("heaviside", input, values)
     z = applied("heaviside", lambda x, y: np.where(x == 0, y, (x > 0).astype(x.dtype)), x, y)
     return record_binary("heaviside", z, a, b, np.zeros_like, lambda dy: np.where(x == 0, dy, 0), (a,))

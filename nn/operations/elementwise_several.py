@@ -19,6 +19,12 @@ def atan2(input, other):
     """The angle of the point (`other`, `input`): the inverse tangent of their quotient, in the right quadrant.
 
     The gradient at the origin is 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.atan2(nn.tensor([1.0, -1.0]), nn.tensor([1.0, 0.0]))
+    tensor([ 0.7854, -1.5708])
     """
     a, b, x, y = _inexact("atan2", input, other)
 
@@ -53,7 +59,14 @@ def _inexact(name, input, other):
 
 @ieee
 def hypot(input, other):
-    """√(input² + other²), without overflow."""
+    """√(input² + other²), without overflow.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.hypot(nn.tensor([3.0]), nn.tensor([4.0]))
+    tensor([5.])
+    """
     a, b, x, y = _inexact("hypot", input, other)
     z = applied("hypot", np.hypot, x, y)
 
@@ -75,7 +88,14 @@ def hypot(input, other):
 
 @ieee
 def logaddexp(input, other):
-    """log(exp(input) + exp(other)), without overflow."""
+    """log(exp(input) + exp(other)), without overflow.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.logaddexp(nn.tensor([0.0]), nn.tensor([0.0]))
+    tensor([0.6931])
+    """
     a, b, x, y = _inexact("logaddexp", input, other)
 
     def derivative(dy, a, b):
@@ -95,17 +115,38 @@ def logaddexp(input, other):
 
 
 def lerp(input, end, weight):
-    """``input + weight * (end - input)``: between `input` and `end`, which are tensors of one dtype."""
+    """``input + weight * (end - input)``: between `input` and `end`, which are tensors of one dtype.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.lerp(nn.tensor([0.0]), nn.tensor([10.0]), 0.25)
+    tensor([2.5000])
+    """
     return add(input, mul(sub(end, input), weight))
 
 
 def addcmul(input, tensor1, tensor2, *, value=1):
-    """``input + value * tensor1 * tensor2``."""
+    """``input + value * tensor1 * tensor2``.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.addcmul(nn.ones(2), nn.tensor([1.0, 2.0]), nn.tensor([2.0, 2.0]), value=10)
+    tensor([21., 41.])
+    """
     return add(input, _multiple("addcmul", mul(tensor1, tensor2), value))
 
 
 def addcdiv(input, tensor1, tensor2, *, value=1):
-    """``input + value * tensor1 / tensor2``."""
+    """``input + value * tensor1 / tensor2``.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.addcdiv(nn.ones(2), nn.tensor([1.0, 2.0]), nn.tensor([2.0, 2.0]), value=10)
+    tensor([ 6., 11.])
+    """
     return add(input, _multiple("addcdiv", div(tensor1, tensor2), value))
 
 
@@ -116,39 +157,88 @@ def _multiple(name, product, value):
 
 
 def rsub(input, other, *, alpha=1):
-    """``other - alpha * input``."""
+    """``other - alpha * input``.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.rsub(nn.tensor([5, -5]), nn.tensor([3, 3]))
+    tensor([-2,  8])
+    """
     return sub(other, input if alpha == 1 else times("rsub", "alpha", input, alpha, other))
 
 
 def true_divide(input, other):
-    """The quotient, a floating-point number: `div` without rounding."""
+    """The quotient, a floating-point number: `div` without rounding.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.true_divide(nn.tensor([5, -5]), nn.tensor([3, 3]))
+    tensor([ 1.6667, -1.6667])
+    """
     return div(input, other)
 
 
 def float_power(input, exponent):
-    """The power, computed and returned as float64."""
+    """The power, computed and returned as float64.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.float_power(nn.tensor([1, 2]), 2)
+    tensor([1., 4.], dtype=float64)
+    """
     return pow(to(as_tensor(input), float64), to(as_tensor(exponent), float64))
 
 
 def positive(input):
-    """The tensor itself; TypeError for bools."""
+    """The tensor itself; TypeError for bools.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.positive(nn.tensor([-1.7, 0.5, 2.5]))
+    tensor([-1.7000,  0.5000,  2.5000])
+    """
     if array_of("positive", input).dtype.kind == "b":
         raise TypeError("positive: not defined for bools")
     return input
 
 
 def clamp_min(input, min):
-    """Each element, or `min` where that is larger."""
+    """Each element, or `min` where that is larger.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.clamp_min(nn.tensor([-1.7, 0.5, 2.5]), 0)
+    tensor([0.0000, 0.5000, 2.5000])
+    """
     return clamp(input, min)
 
 
 def clamp_max(input, max):
-    """Each element, or `max` where that is smaller."""
+    """Each element, or `max` where that is smaller.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.clamp_max(nn.tensor([-1.7, 0.5, 2.5]), 1)
+    tensor([-1.7000,  0.5000,  1.0000])
+    """
     return clamp(input, None, max)
 
 
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
-    """NaN and infinities replaced: by 0, and by the largest and smallest number of the dtype, if nothing is given."""
+    """NaN and infinities replaced: by 0, and by the largest and smallest number of the dtype, if nothing is given.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.nan_to_num(nn.tensor([1.0, float('inf'), -float('inf'), float('nan')]))
+    tensor([ 1.0000e+00,  3.4028e+38, -3.4028e+38,  0.0000e+00])
+    """
     name, x = "nan_to_num", array_of("nan_to_num", input)
     given = {"nan": nan, "posinf": posinf, "neginf": neginf}
     given = {argument: None if v is None else scalar_of(name, argument, v) for argument, v in given.items()}

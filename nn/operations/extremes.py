@@ -54,6 +54,12 @@ def max(input, dim=None, keepdim=False):
     ------
     ValueError
         There is no element to take the maximum of.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.max(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    ValuesIndices(values=tensor([2., 4.]), indices=tensor([1, 1]))
     """
     if keepdim is not False:
         check_keepdim("max", keepdim)
@@ -97,7 +103,14 @@ def max(input, dim=None, keepdim=False):
 
 @numpy_names
 def min(input, dim=None, keepdim=False):
-    """The smallest element; as `max`."""
+    """The smallest element; as `max`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.min(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    ValuesIndices(values=tensor([1., 3.]), indices=tensor([0, 0]))
+    """
     if keepdim is not False:
         check_keepdim("min", keepdim)
     if isinstance(dim, Tensor):
@@ -115,7 +128,14 @@ def min(input, dim=None, keepdim=False):
 
 @numpy_names
 def argmax(input, dim=None, keepdim=False):
-    """The index (int64) of the first largest element along `dim`; without `dim`, in the flattened tensor."""
+    """The index (int64) of the first largest element along `dim`; without `dim`, in the flattened tensor.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.argmax(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([1, 1])
+    """
     if keepdim is not False:
         check_keepdim("argmax", keepdim)
     if input.array.dtype.kind != "f":
@@ -125,7 +145,14 @@ def argmax(input, dim=None, keepdim=False):
 
 @numpy_names
 def argmin(input, dim=None, keepdim=False):
-    """The index of the first smallest element; as `argmax`."""
+    """The index of the first smallest element; as `argmax`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.argmin(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([0, 0])
+    """
     if keepdim is not False:
         check_keepdim("argmin", keepdim)
     if input.array.dtype.kind != "f":
@@ -141,13 +168,26 @@ def amax(input, dim=None, keepdim=False):
     ------
     ValueError
         There is no element to take the maximum of.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.amax(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([2., 4.])
     """
     return _shared("amax", np.max, input, dim, keepdim)
 
 
 @numpy_names
 def amin(input, dim=None, keepdim=False):
-    """The smallest element over `dim`; as `amax`."""
+    """The smallest element over `dim`; as `amax`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.amin(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([1., 3.])
+    """
     if input.array.dtype.kind != "f":
         return _shared("amin", np.min, input, dim, keepdim)
     return neg(_shared("amin", np.max, neg(input), dim, keepdim))
@@ -155,7 +195,14 @@ def amin(input, dim=None, keepdim=False):
 
 @numpy_names
 def aminmax(input, *, dim=None, keepdim=False):
-    """The smallest and the largest element, of all or along one dimension; equal elements share the gradient."""
+    """The smallest and the largest element, of all or along one dimension; equal elements share the gradient.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.aminmax(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
+    MinMax(min=tensor([1., 3.]), max=tensor([2., 4.]))
+    """
     return MinMax(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 

@@ -35,6 +35,12 @@ def split(tensor, split_size_or_sections, dim=0):
         A negative length, 0 for a dimension that is not empty, lengths with another sum; a 0-d tensor.
     IndexError
         There is no such dimension.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.split(nn.arange(5), 2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
     axis, length = _split_axis(tensor, "split", dim)
     split_size = split_size_or_sections
@@ -54,7 +60,14 @@ def split(tensor, split_size_or_sections, dim=0):
 
 
 def split_with_sizes(input, split_sizes, dim=0):
-    """As `split`, into parts of listed lengths."""
+    """As `split`, into parts of listed lengths.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.split_with_sizes(nn.arange(5), [1, 4])
+    (tensor([0]), tensor([1, 2, 3, 4]))
+    """
     return split(input, ints_of("split_with_sizes", "split_sizes", split_sizes), dim)
 
 
@@ -71,6 +84,12 @@ def tensor_split(input, indices_or_sections, dim=0):
     ------
     ValueError
         The number of parts is below 1; a 0-d tensor.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.tensor_split(nn.arange(5), 3)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
     axis, length = _split_axis(input, "tensor_split", dim)
     sections = indices_or_sections
@@ -85,17 +104,38 @@ def tensor_split(input, indices_or_sections, dim=0):
 
 
 def hsplit(input, indices_or_sections):
-    """Split into columns as `tensor_split`: along dimension 1, or 0 of a vector; an int must divide the length."""
+    """Split into columns as `tensor_split`: along dimension 1, or 0 of a vector; an int must divide the length.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.hsplit(nn.arange(4), 2)
+    (tensor([0, 1]), tensor([2, 3]))
+    """
     return _evenly("hsplit", input, indices_or_sections, 1 if array_of("hsplit", input).ndim > 1 else 0, 1)
 
 
 def vsplit(input, indices_or_sections):
-    """Split into rows as `tensor_split`: along dimension 0; an int must divide the length."""
+    """Split into rows as `tensor_split`: along dimension 0; an int must divide the length.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.vsplit(nn.arange(4).reshape(2, 2), 2)
+    (tensor([[0, 1]]), tensor([[2, 3]]))
+    """
     return _evenly("vsplit", input, indices_or_sections, 0, 2)
 
 
 def dsplit(input, indices_or_sections):
-    """Split along dimension 2 as `tensor_split`; an int must divide the length."""
+    """Split along dimension 2 as `tensor_split`; an int must divide the length.
+
+    Examples
+    --------
+    >>> import nn
+    >>> [part.shape for part in nn.dsplit(nn.zeros(1, 2, 4), 2)]
+    [(1, 2, 2), (1, 2, 2)]
+    """
     return _evenly("dsplit", input, indices_or_sections, 2, 3)
 
 
@@ -118,6 +158,12 @@ def chunk(input, chunks, dim=0):
     ------
     ValueError
         `chunks` is below 1; a 0-d tensor.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.chunk(nn.arange(5), 2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
     """
     axis, length = _split_axis(input, "chunk", dim)
     if chunks < 1:
@@ -133,6 +179,12 @@ def narrow(input, dim, start, length):
     ------
     ValueError
         `length` is negative, or the part is not within the dimension; a 0-d tensor.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.narrow(nn.arange(5), 0, 1, 3)
+    tensor([1, 2, 3])
     """
     axis, whole = _split_axis(input, "narrow", dim)
     if isinstance(start, Tensor) and (start.array.ndim or start.array.dtype.kind not in "iu"):
@@ -152,6 +204,12 @@ def select(input, dim, index):
     ------
     IndexError
         There is no such dimension or no such index.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.select(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1, 0)
+    tensor([1., 3.])
     """
     if not input.array.ndim:
         raise IndexError("select: a 0-d tensor has no dimension to select from")
@@ -178,7 +236,14 @@ def _parts(input, sizes, axis):
 
 @numpy_names
 def unbind(input, dim=0):
-    """A tuple of the slices along `dim`, without that dimension."""
+    """A tuple of the slices along `dim`, without that dimension.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.unbind(nn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    (tensor([1., 2.]), tensor([3., 4.]))
+    """
     axis, length = _split_axis(input, "unbind", dim)
     before = (slice(None),) * axis
     return tuple(getitem(input, (*before, i)) for i in range(length))
@@ -201,6 +266,12 @@ def cat(tensors, dim=0):
         Shapes differ, or float32 and float64 are mixed, a tensor has no dimension, or there is no tensor.
     IndexError
         There is no such dimension.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.cat([nn.tensor([1, 2]), nn.tensor([3, 4])])
+    tensor([1, 2, 3, 4])
     """
     tensors = sequence_of("cat", tensors)
     arrays = promoted("cat", tensors)
@@ -249,6 +320,13 @@ def stack(tensors, dim=0):
         Shapes differ, or float32 and float64 are mixed, or there is no tensor.
     IndexError
         The result has no such dimension.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.stack([nn.tensor([1, 2]), nn.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
     """
     tensors = sequence_of("stack", tensors)
     arrays = promoted("stack", tensors)
@@ -266,38 +344,91 @@ def stack(tensors, dim=0):
 
 
 def concat(tensors, dim=0):
-    """As `cat`."""
+    """As `cat`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.concat([nn.tensor([1, 2]), nn.tensor([3, 4])])
+    tensor([1, 2, 3, 4])
+    """
     return cat(tensors, dim)
 
 
 def concatenate(tensors, axis=0):
-    """As `cat`."""
+    """As `cat`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.concatenate([nn.tensor([1, 2]), nn.tensor([3, 4])])
+    tensor([1, 2, 3, 4])
+    """
     return cat(tensors, axis)
 
 
 def hstack(tensors):
-    """Join columns: along dimension 1, vectors along dimension 0."""
+    """Join columns: along dimension 1, vectors along dimension 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.hstack([nn.tensor([1, 2]), nn.tensor([3, 4])])
+    tensor([1, 2, 3, 4])
+    """
     tensors = atleast_1d(tensors_of("hstack", tensors))
     return cat(tensors, 1 if tensors and tensors[0].array.ndim > 1 else 0)
 
 
 def vstack(tensors):
-    """Join rows: along dimension 0, a vector as a row."""
+    """Join rows: along dimension 0, a vector as a row.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.vstack([nn.tensor([1, 2]), nn.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     return cat(atleast_2d(tensors_of("vstack", tensors)), 0)
 
 
 def row_stack(tensors):
-    """As `vstack`."""
+    """As `vstack`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.row_stack([nn.tensor([1, 2]), nn.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     return vstack(tensors)
 
 
 def dstack(tensors):
-    """Join along dimension 2, which vectors and matrices get."""
+    """Join along dimension 2, which vectors and matrices get.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.dstack([nn.tensor([1, 2]), nn.tensor([3, 4])])
+    tensor([[[1, 3],
+             [2, 4]]])
+    """
     return cat(atleast_3d(tensors_of("dstack", tensors)), 2)
 
 
 def column_stack(tensors):
-    """Join columns: along dimension 1, a vector as a column."""
+    """Join columns: along dimension 1, a vector as a column.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.column_stack([nn.tensor([1, 2]), nn.tensor([3, 4])])
+    tensor([[1, 3],
+            [2, 4]])
+    """
     return cat(
         [t if t.array.ndim > 1 else reshape(t, (t.array.size, 1)) for t in tensors_of("column_stack", tensors)], 1
     )

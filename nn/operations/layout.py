@@ -43,7 +43,14 @@ def dim(input):
 
 
 def numel(input):
-    """The number of elements."""
+    """The number of elements.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.numel(nn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    4
+    """
     return array_of("numel", input).size
 
 

@@ -38,6 +38,13 @@ def index_select(input, dim, index):
     ------
     IndexError
         There is no such dimension, or an index is out of range: negative ones do not count from the end.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.index_select(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 0, nn.tensor([1, 1]))
+    tensor([[3., 4.],
+            [3., 4.]])
     """
     x, indices = input.array, index_of("index_select", index)
     dim, shape = axis_of("index_select", dim, x.ndim), x.shape
@@ -68,6 +75,13 @@ def gather(input, dim, index, *, sparse_grad=False):
         Shapes do not fit.
     IndexError
         There is no such dimension, or an index is out of range.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.gather(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1, nn.tensor([[0, 0], [1, 0]]))
+    tensor([[1., 1.],
+            [4., 3.]])
     """
     if sparse_grad:
         raise ValueError("gather: sparse_grad=True is not supported: gradients are dense")
@@ -85,7 +99,15 @@ def gather(input, dim, index, *, sparse_grad=False):
 
 @numpy_names
 def take_along_dim(input, indices, dim=None):
-    """As `gather`, where the other dimensions broadcast; without `dim`, of all elements in one row."""
+    """As `gather`, where the other dimensions broadcast; without `dim`, of all elements in one row.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.take_along_dim(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), nn.tensor([[1], [0]]), 1)
+    tensor([[2.],
+            [3.]])
+    """
     if dim is None:
         return gather(reshape(input, -1), 0, reshape(indices, -1))
     x, places = input.array, index_of("take_along_dim", indices)
@@ -98,7 +120,14 @@ def take_along_dim(input, indices, dim=None):
 
 
 def take(input, index):
-    """The elements at places in the row of all elements, in the shape of `index`; negative ones count from the end."""
+    """The elements at places in the row of all elements, in the shape of `index`; negative ones count from the end.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.take(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), nn.tensor([0, 3]))
+    tensor([1., 4.])
+    """
     places, size = index_of("take", index), array_of("take", input).size
     if places.size and not (places.min() >= -size and places.max() < size):
         outside = places[(places < -size) | (places >= size)].flat[0]
@@ -108,7 +137,14 @@ def take(input, index):
 
 
 def masked_select(input, mask):
-    """The elements where `mask` is true, in one row; both broadcast."""
+    """The elements where `mask` is true, in one row; both broadcast.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.masked_select(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), nn.tensor([[1.0, 2.0], [3.0, 4.0]]) > 2)
+    tensor([3., 4.])
+    """
     shape = broadcast_shapes(array_of("masked_select", input).shape, _mask("masked_select", mask).shape)
     return getitem(expand(input, shape), wrap(np.broadcast_to(_mask("masked_select", mask), shape).copy()))
 
@@ -120,6 +156,12 @@ def masked_scatter(input, mask, source):
     ------
     ValueError
         `source` has fewer elements than the mask has true ones.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.masked_scatter(nn.zeros(3), nn.tensor([True, False, True]), nn.tensor([1.0, 2.0]))
+    tensor([1., 0., 2.])
     """
     x, y = array_of("masked_scatter", input), array_of("masked_scatter", source, "source")
     shape = broadcast_shapes(x.shape, as_array(mask).shape)
@@ -145,7 +187,15 @@ def _mask(name, mask):
 
 @numpy_names
 def index_fill(input, dim, index, value):
-    """`value`, a number or a 0-d tensor, in the slices along `dim` that `index` names."""
+    """`value`, a number or a 0-d tensor, in the slices along `dim` that `index` names.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.index_fill(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1, nn.tensor([0]), -1)
+    tensor([[-1.,  2.],
+            [-1.,  4.]])
+    """
     axis, indices = axis_of("index_fill", dim, input.array.ndim), index_of("index_fill", index)
     shape = input.array.shape or (1,)
     mask = np.zeros(shape[axis], np.bool_)

@@ -20,28 +20,60 @@ def _at_least(name, input, ndim):
 
 
 def tril(input, diagonal=0):
-    """The lower triangle of each matrix, up to this diagonal (above the main one if positive); 0 elsewhere."""
+    """The lower triangle of each matrix, up to this diagonal (above the main one if positive); 0 elsewhere.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.tril(nn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[1., 0.],
+            [3., 4.]])
+    """
     _at_least("tril", input, 2)
     diagonal = int_of("tril", "diagonal", diagonal)
     return record_linear("tril", lambda x: np.tril(x, diagonal), lambda dy: np.tril(dy, diagonal), input)
 
 
 def triu(input, diagonal=0):
-    """The upper triangle of each matrix, from this diagonal on; 0 elsewhere."""
+    """The upper triangle of each matrix, from this diagonal on; 0 elsewhere.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.triu(nn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[1., 2.],
+            [0., 4.]])
+    """
     _at_least("triu", input, 2)
     diagonal = int_of("triu", "diagonal", diagonal)
     return record_linear("triu", lambda x: np.triu(x, diagonal), lambda dy: np.triu(dy, diagonal), input)
 
 
 def tril_indices(row, col, offset=0, *, dtype=int64, device="cpu", layout=strided):
-    """The rows and the columns, a (2, n) tensor, of the lower triangle of a matrix, row by row."""
+    """The rows and the columns, a (2, n) tensor, of the lower triangle of a matrix, row by row.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.tril_indices(2, 2)
+    tensor([[0, 1, 1],
+            [0, 0, 1]])
+    """
     return made(
         "tril_indices", _triangle("tril_indices", np.tril_indices, row, col, offset, dtype), None, device, layout=layout
     )
 
 
 def triu_indices(row, col, offset=0, *, dtype=int64, device="cpu", layout=strided):
-    """The rows and the columns, a (2, n) tensor, of the upper triangle of a matrix, row by row."""
+    """The rows and the columns, a (2, n) tensor, of the upper triangle of a matrix, row by row.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.triu_indices(2, 2)
+    tensor([[0, 0, 1],
+            [0, 1, 1]])
+    """
     return made(
         "triu_indices", _triangle("triu_indices", np.triu_indices, row, col, offset, dtype), None, device, layout=layout
     )
@@ -66,7 +98,14 @@ def _diagonal_of(x, offset, axes):
 
 
 def diagonal(input, offset=0, dim1=0, dim2=1):
-    """A view of the diagonals of the matrices along two dimensions: these are replaced by one, the last."""
+    """A view of the diagonals of the matrices along two dimensions: these are replaced by one, the last.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.diagonal(nn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([1., 4.])
+    """
     x, offset = array_of("diagonal", input), int_of("diagonal", "offset", offset)
     axes = axis_of("diagonal", dim1, x.ndim, "dim1"), axis_of("diagonal", dim2, x.ndim, "dim2")
     if axes[0] == axes[1]:
@@ -82,7 +121,14 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
 
 
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
-    """Matrices along two new dimensions, with the last dimension of `input` on a diagonal and 0 elsewhere."""
+    """Matrices along two new dimensions, with the last dimension of `input` on a diagonal and 0 elsewhere.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.diag_embed(nn.tensor([[1.0, 2.0]])).shape
+    (1, 2, 2)
+    """
     _at_least("diag_embed", input, 1)
     x, offset = input.array, int_of("diag_embed", "offset", offset)
     ndim = x.ndim + 1
@@ -101,7 +147,15 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
 
 
 def diag(input, diagonal=0):
-    """Of a vector, the matrix with it on a diagonal; of a matrix, a copy of a diagonal."""
+    """Of a vector, the matrix with it on a diagonal; of a matrix, a copy of a diagonal.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.diag(nn.tensor([1.0, 2.0]))
+    tensor([[1., 0.],
+            [0., 2.]])
+    """
     diagonal = int_of("diag", "diagonal", diagonal)
     if array_of("diag", input).ndim == 1:
         return diag_embed(input, diagonal)
@@ -114,7 +168,14 @@ _diagonal = diagonal
 
 
 def trace(input):
-    """The sum of the diagonal of a matrix."""
+    """The sum of the diagonal of a matrix.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.trace(nn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor(5.)
+    """
     if array_of("trace", input).ndim != 2:
         raise ValueError(f"trace: needs a matrix, got {input.array.shape}")
     return diagonal(input).sum()
@@ -124,6 +185,13 @@ def meshgrid(*tensors, indexing=None):
     """The coordinates of a grid: for each vector, a tensor that repeats it along the dimensions of the others.
 
     With `indexing` "ij", the default, dimension i is that of vector i; with "xy", the first two are swapped.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.meshgrid(nn.arange(2), nn.arange(3), indexing='ij')[0]
+    tensor([[0, 0, 0],
+            [1, 1, 1]])
     """
     if len(tensors) == 1 and not isinstance(tensors[0], Tensor):
         tensors = tensors_of("meshgrid", tensors[0])

@@ -47,6 +47,12 @@ def norm(input, p="fro", dim=None, keepdim=False, *, dtype=None):
     ------
     ValueError
         `p` is another word; with "nuc", `dim` are not two dimensions.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.norm(nn.tensor([3.0, 4.0]))
+    tensor(5.)
     """
     if isinstance(p, str) and p == "nuc":
         return matrix_norm(input, p, tuple(range(input.array.ndim)) if dim is None else dim, keepdim, dtype=dtype)
@@ -163,7 +169,14 @@ def linalg_norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
 
 
 def dist(input, other, p=2):
-    """The p-norm of the difference of two tensors, which broadcast."""
+    """The p-norm of the difference of two tensors, which broadcast.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.dist(nn.tensor([0.0, 0.0]), nn.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
     return _norm("dist", sub(input, other), p, None, False, None)
 
 
@@ -196,6 +209,12 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
         Shapes do not fit, p is negative, or the mode is unknown.
     TypeError
         A tensor is not floating point.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.cdist(nn.tensor([[0.0, 0.0]]), nn.tensor([[3.0, 4.0], [1.0, 0.0]]))
+    tensor([[5., 1.]])
     """
     x, y, p = floating("cdist", x1), floating("cdist", x2), scalar_of("cdist", "p", p)
     if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-1]:

@@ -13,7 +13,14 @@ __all__ += ["transpose"]
 
 
 def transpose(input, dim0, dim1):
-    """Swap two dimensions."""
+    """Swap two dimensions.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.transpose(nn.zeros(2, 3, 4), 0, 2).shape
+    (4, 3, 2)
+    """
     x = array_of("transpose", input)
     try:
         x.swapaxes(dim0, dim1)
@@ -25,12 +32,26 @@ def transpose(input, dim0, dim1):
 
 
 def swapaxes(input, axis0, axis1):
-    """As `transpose`."""
+    """As `transpose`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.swapaxes(nn.zeros(2, 3, 4), 0, 2).shape
+    (4, 3, 2)
+    """
     return transpose(input, axis0, axis1)
 
 
 def swapdims(input, dim0, dim1):
-    """As `transpose`."""
+    """As `transpose`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.swapdims(nn.zeros(2, 3, 4), 0, 2).shape
+    (4, 3, 2)
+    """
     return transpose(input, dim0, dim1)
 
 
@@ -41,6 +62,13 @@ def t(input):
     ------
     ValueError
         There are more than two dimensions.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.t(nn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[1., 3.],
+            [2., 4.]])
     """
     if array_of("t", input).ndim > 2:
         raise ValueError(f"t: needs at most 2 dimensions, the tensor is {input.array.shape}; use mT")
@@ -48,7 +76,14 @@ def t(input):
 
 
 def permute(input, dims, *more):
-    """Put the dimensions into another order, a tuple or several ints."""
+    """Put the dimensions into another order, a tuple or several ints.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.permute(nn.zeros(2, 3, 4), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     dims, ndim = sizes_of((dims, *more)), array_of("permute", input).ndim
     order = [axis_of("permute", d, ndim) for d in dims]
     if sorted(order) != list(range(ndim)):
@@ -91,6 +126,12 @@ def movedim(input, source, destination):
     ------
     ValueError
         There are not as many places as dimensions, or some are named twice.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.movedim(nn.zeros(2, 3, 4), 0, 2).shape
+    (3, 4, 2)
     """
     ndim = array_of("movedim", input).ndim
     start = axes_of("movedim", source, ndim, "source")
@@ -106,12 +147,27 @@ def movedim(input, source, destination):
 
 
 def moveaxis(input, source, destination):
-    """As `movedim`."""
+    """As `movedim`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.moveaxis(nn.zeros(2, 3, 4), 0, 2).shape
+    (3, 4, 2)
+    """
     return movedim(input, source, destination)
 
 
 def flip(input, dims, *more):
-    """Reverse the order of the elements along dimensions, a tuple or several ints."""
+    """Reverse the order of the elements along dimensions, a tuple or several ints.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.flip(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), (0,))
+    tensor([[3., 4.],
+            [1., 2.]])
+    """
     reverse = partial(np.flip, axis=axes_of("flip", sizes_of((dims, *more)), array_of("flip", input).ndim))
     if not input.array.ndim:
         return record_linear("flip", np.copy, np.copy, input)
@@ -119,14 +175,30 @@ def flip(input, dims, *more):
 
 
 def fliplr(input):
-    """Reverse the order of the columns, of dimension 1; ValueError for fewer than two dimensions."""
+    """Reverse the order of the columns, of dimension 1; ValueError for fewer than two dimensions.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.fliplr(nn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[2., 1.],
+            [4., 3.]])
+    """
     if array_of("fliplr", input).ndim < 2:
         raise ValueError(f"fliplr: needs at least 2 dimensions, the tensor is {input.array.shape}")
     return flip(input, 1)
 
 
 def flipud(input):
-    """Reverse the order of the rows, of dimension 0; ValueError for a 0-d tensor."""
+    """Reverse the order of the rows, of dimension 0; ValueError for a 0-d tensor.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.flipud(nn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[3., 4.],
+            [1., 2.]])
+    """
     if not array_of("flipud", input).ndim:
         raise ValueError("flipud: needs at least 1 dimension, the tensor is 0-d")
     return flip(input, 0)
@@ -145,6 +217,12 @@ def roll(input, shifts, dims=None):
     ------
     ValueError
         There are not as many shifts as dimensions.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.roll(nn.arange(4), 1)
+    tensor([3, 0, 1, 2])
     """
     array_of("roll", input)
     shifts = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
@@ -171,6 +249,13 @@ def rot90(input, k=1, dims=(0, 1)):
     ------
     ValueError
         `dims` are not two different dimensions.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.rot90(nn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[2., 4.],
+            [1., 3.]])
     """
     if not isinstance(dims, (tuple, list)) or len(dims) != 2:
         raise ValueError(f"rot90: dims must be two dimensions, got {dims}")

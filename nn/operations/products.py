@@ -22,13 +22,28 @@ def _expect(name, **operands):
 
 
 def mm(input, mat2):
-    """The product of two matrices."""
+    """The product of two matrices.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.mm(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), nn.eye(2))
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
     _expect("mm", input=(input, 2), mat2=(mat2, 2))
     return matmul(input, mat2)
 
 
 def bmm(input, mat2):
-    """The products of the matrices of two stacks of equal length."""
+    """The products of the matrices of two stacks of equal length.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.bmm(nn.zeros(5, 2, 3), nn.zeros(5, 3, 4)).shape
+    (5, 2, 4)
+    """
     _expect("bmm", input=(input, 3), mat2=(mat2, 3))
     if input.array.shape[0] != mat2.array.shape[0]:
         raise ValueError(f"bmm: lengths of stacks differ: input is {input.array.shape}, mat2 is {mat2.array.shape}")
@@ -36,24 +51,52 @@ def bmm(input, mat2):
 
 
 def mv(input, vec):
-    """The product of a matrix and a vector."""
+    """The product of a matrix and a vector.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.mv(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), nn.ones(2))
+    tensor([3., 7.])
+    """
     _expect("mv", input=(input, 2), vec=(vec, 1))
     return matmul(input, vec)
 
 
 def dot(input, tensor):
-    """The sum of the products of the elements of two vectors."""
+    """The sum of the products of the elements of two vectors.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.dot(nn.tensor([1.0, 2.0]), nn.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
     _expect("dot", input=(input, 1), tensor=(tensor, 1))
     return matmul(input, tensor)
 
 
 def vdot(input, other):
-    """As `dot`, which of real numbers it is."""
+    """As `dot`, which of real numbers it is.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.vdot(nn.tensor([1.0, 2.0]), nn.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
     return dot(input, other)
 
 
 def inner(input, other):
-    """The sums of products over the last dimensions of both; of a number, the product with it."""
+    """The sums of products over the last dimensions of both; of a number, the product with it.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.inner(nn.tensor([1.0, 2.0]), nn.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
     x, y = array_of("inner", input), array_of("inner", other, "other")
     if not (x.ndim and y.ndim):
         return mul(input, other)
@@ -63,13 +106,29 @@ def inner(input, other):
 
 
 def outer(input, vec2):
-    """The products of each element of one vector with each of another: a matrix."""
+    """The products of each element of one vector with each of another: a matrix.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.outer(nn.tensor([1.0, 2.0]), nn.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
+    """
     _expect("outer", input=(input, 1), vec2=(vec2, 1))
     return mul(reshaped(input, (input.array.size, 1)), vec2)
 
 
 def ger(input, vec2):
-    """As `outer`."""
+    """As `outer`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.ger(nn.tensor([1.0, 2.0]), nn.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
+    """
     return outer(input, vec2)
 
 
@@ -85,28 +144,65 @@ def _weighted(name, input, product, beta, alpha):
 
 
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
-    """``beta * input + alpha * (mat1 @ mat2)`` of matrices; `input` broadcasts."""
+    """``beta * input + alpha * (mat1 @ mat2)`` of matrices; `input` broadcasts.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.addmm(nn.ones(2, 2), nn.tensor([[1.0, 2.0], [3.0, 4.0]]), nn.eye(2))
+    tensor([[2., 3.],
+            [4., 5.]])
+    """
     _expect("addmm", mat1=(mat1, 2), mat2=(mat2, 2))
     return _weighted("addmm", input, matmul(mat1, mat2), beta, alpha)
 
 
 def addmv(input, mat, vec, *, beta=1, alpha=1):
-    """``beta * input + alpha * (mat @ vec)``; `input` broadcasts."""
+    """``beta * input + alpha * (mat @ vec)``; `input` broadcasts.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.addmv(nn.ones(2), nn.tensor([[1.0, 2.0], [3.0, 4.0]]), nn.ones(2))
+    tensor([4., 8.])
+    """
     return _weighted("addmv", input, mv(mat, vec), beta, alpha)
 
 
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
-    """``beta * input + alpha * outer(vec1, vec2)``; `input` broadcasts."""
+    """``beta * input + alpha * outer(vec1, vec2)``; `input` broadcasts.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.addr(nn.ones(2, 2), nn.ones(2), nn.ones(2))
+    tensor([[2., 2.],
+            [2., 2.]])
+    """
     return _weighted("addr", input, outer(vec1, vec2), beta, alpha)
 
 
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
-    """``beta * input + alpha * bmm(batch1, batch2)``; `input` broadcasts."""
+    """``beta * input + alpha * bmm(batch1, batch2)``; `input` broadcasts.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.baddbmm(nn.ones(5, 2, 4), nn.zeros(5, 2, 3), nn.zeros(5, 3, 4)).shape
+    (5, 2, 4)
+    """
     return _weighted("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
-    """``beta * input + alpha * bmm(batch1, batch2).sum(0)``; `input` broadcasts."""
+    """``beta * input + alpha * bmm(batch1, batch2).sum(0)``; `input` broadcasts.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.addbmm(nn.ones(2, 4), nn.zeros(5, 2, 3), nn.zeros(5, 3, 4)).shape
+    (2, 4)
+    """
     return _weighted("addbmm", input, sum(bmm(batch1, batch2), 0), beta, alpha)
 
 
@@ -123,6 +219,12 @@ def tensordot(a, b, dims=2):
     ------
     ValueError
         Lengths differ, or one list is longer.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.tensordot(nn.zeros(2, 3, 4), nn.zeros(3, 4, 5), 2).shape
+    (2, 5)
     """
     x, y = array_of("tensordot", a, "a"), array_of("tensordot", b, "b")
     if isinstance(dims, int):
@@ -175,7 +277,14 @@ def multi_dot(tensors):
 
 
 def chain_matmul(*matrices):
-    """The product of several matrices, in the order that multiplies least; as `multi_dot`."""
+    """The product of several matrices, in the order that multiplies least; as `multi_dot`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.chain_matmul(nn.zeros(2, 3), nn.zeros(3, 4), nn.zeros(4, 5)).shape
+    (2, 5)
+    """
     tensors_of("chain_matmul", matrices)
     return matrices[0] if len(matrices) == 1 else _chained("chain_matmul", matrices)
 

@@ -39,6 +39,12 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum over `dim`: an int, several, or None for all. An empty sum is 0.
 
     With `dtype` of elements converted to it; without, integers and bools are added up in int64.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.sum(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([3., 7.])
     """
     if keepdim is not False:
         check_keepdim("sum", keepdim)
@@ -60,6 +66,12 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
     """The average over `dim`: an int, several, or None for all. The average of no elements is NaN.
 
     With `dtype` of elements converted to it, which integers need.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.mean(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([1.5000, 3.5000])
     """
     if keepdim is not False:
         check_keepdim("mean", keepdim)
@@ -76,14 +88,28 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
 
 @numpy_names
 def nansum(input, dim=None, keepdim=False, *, dtype=None):
-    """As `sum`, where NaN counts as 0."""
+    """As `sum`, where NaN counts as 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.nansum(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([3., 7.])
+    """
     x, dtype = input.array, None if dtype is None else checked("nansum", dtype)
     return sum(input if x.dtype.kind != "f" else where(np.isnan(x), 0, input), dim, keepdim, dtype=dtype)
 
 
 @numpy_names
 def nanmean(input, dim=None, keepdim=False, *, dtype=None):
-    """As `mean`, of the elements that are not NaN."""
+    """As `mean`, of the elements that are not NaN.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.nanmean(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([1.5000, 3.5000])
+    """
     dtype = None if dtype is None else checked("nanmean", dtype)
     number = sum(wrap(~np.isnan(floating("nanmean", input))), dim, keepdim)
     return div(nansum(input, dim, keepdim, dtype=dtype), number)
@@ -91,7 +117,14 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
 
 @numpy_names
 def count_nonzero(input, dim=None):
-    """How many elements are not 0, over `dim`: an int, several, or None for all."""
+    """How many elements are not 0, over `dim`: an int, several, or None for all.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.count_nonzero(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([2, 2])
+    """
     return sum(wrap(np.asarray(input.array != 0)), dim)
 
 
@@ -100,6 +133,12 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
     """The product over `dim`, or of all elements. An empty product is 1.
 
     With `dtype` of elements converted to it; without, integers and bools are multiplied in int64.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.prod(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([ 2., 12.])
     """
     if keepdim is not False:
         check_keepdim("prod", keepdim)
@@ -138,7 +177,14 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
 
 @numpy_names
 def logsumexp(input, dim, keepdim=False):
-    """log(sum(exp(x))) over `dim`, without overflow."""
+    """log(sum(exp(x))) over `dim`, without overflow.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.logsumexp(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([2.3133, 4.3133])
+    """
     if keepdim is not False:
         check_keepdim("logsumexp", keepdim)
     if not input.array.ndim:
@@ -161,7 +207,15 @@ def logsumexp(input, dim, keepdim=False):
 
 @numpy_names
 def softmax(input, dim, dtype=None):
-    """exp(x) / sum(exp(x)) along `dim`, of elements converted to `dtype`."""
+    """exp(x) / sum(exp(x)) along `dim`, of elements converted to `dtype`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.softmax(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([[0.2689, 0.7311],
+            [0.2689, 0.7311]])
+    """
     if dtype is not None:
         input = as_dtype("softmax", input, dtype)
     y = kernels.softmax(input.array, dim)
@@ -178,7 +232,15 @@ def softmax(input, dim, dtype=None):
 
 @numpy_names
 def log_softmax(input, dim, dtype=None):
-    """x - log(sum(exp(x))) along `dim`, of elements converted to `dtype`."""
+    """x - log(sum(exp(x))) along `dim`, of elements converted to `dtype`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.log_softmax(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([[-1.3133, -0.3133],
+            [-1.3133, -0.3133]])
+    """
     if dtype is not None:
         input = as_dtype("log_softmax", input, dtype)
     y = kernels.log_softmax(input.array, dim)

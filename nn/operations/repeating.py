@@ -38,7 +38,14 @@ def repeat(input, repeats, *more):
 
 
 def tile(input, dims, *more):
-    """As `repeat`; fewer numbers than dimensions are those of the last dimensions."""
+    """As `repeat`; fewer numbers than dimensions are those of the last dimensions.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.tile(nn.tensor([1, 2]), (2,))
+    tensor([1, 2, 1, 2])
+    """
     dims = sizes_of((dims, *more))
     return repeat(input, (*(1,) * (array_of("tile", input).ndim - len(dims)), *dims))
 
@@ -61,6 +68,12 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     ------
     ValueError
         The numbers are as many as neither 1 nor the slices, a negative one among them, or `output_size` is wrong.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.repeat_interleave(nn.tensor([1, 2]), 2)
+    tensor([1, 1, 2, 2])
     """
     if repeats is None:
         if dim is not None:
@@ -96,7 +109,15 @@ def _counts(repeats, length, output_size):
 
 
 def kron(input, other):
-    """The Kronecker product: each element of one times the whole of the other; missing leading dimensions are 1."""
+    """The Kronecker product: each element of one times the whole of the other; missing leading dimensions are 1.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.kron(nn.eye(2), nn.ones(1, 2))
+    tensor([[1., 1., 0., 0.],
+            [0., 0., 1., 1.]])
+    """
     shapes = array_of("kron", input).shape, array_of("kron", other, "other").shape
     ndim = max(map(len, shapes))
     a, b = ((1,) * (ndim - len(shape)) + shape for shape in shapes)
@@ -112,6 +133,15 @@ def cartesian_prod(*tensors):
     ------
     ValueError
         A tensor has not one dimension.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.cartesian_prod(nn.arange(2), nn.arange(2))
+    tensor([[0, 0],
+            [0, 1],
+            [1, 0],
+            [1, 1]])
     """
     promoted("cartesian_prod", tensors)
     if any(t.array.ndim != 1 for t in tensors):
@@ -130,6 +160,13 @@ def block_diag(*tensors):
     ------
     ValueError
         A tensor has more than two dimensions.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.block_diag(nn.ones(1, 2), nn.ones(1, 1))
+    tensor([[1., 1., 0.],
+            [0., 0., 1.]])
     """
     tensors = tuple(t if isinstance(t, Tensor) else wrap(as_array(t)) for t in tensors)
     arrays = promoted("block_diag", tensors)

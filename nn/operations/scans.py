@@ -27,7 +27,15 @@ def _converted(name, input, dim, dtype):
 
 @numpy_names
 def cumsum(input, dim, *, dtype=None):
-    """The sums of all elements up to each along `dim`, of elements converted to `dtype`; of integers in int64."""
+    """The sums of all elements up to each along `dim`, of elements converted to `dtype`; of integers in int64.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.cumsum(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([[1., 3.],
+            [3., 7.]])
+    """
     input, dim, x = _converted("cumsum", input, dim, dtype)
     if x.dtype.kind != "f":
         return wrap(kernels.cumsum(x, dim).astype(np.int64 if dtype is None else dtype, copy=False))
@@ -40,7 +48,15 @@ def cumsum(input, dim, *, dtype=None):
 
 @numpy_names
 def cumprod(input, dim, *, dtype=None):
-    """The products of all elements up to each along `dim`; as `cumsum`."""
+    """The products of all elements up to each along `dim`; as `cumsum`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.cumprod(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([[ 1.,  2.],
+            [ 3., 12.]])
+    """
     input, dim, x = _converted("cumprod", input, dim, dtype)
     y = kernels.cumprod(x, dim)
     if x.dtype.kind != "f":
@@ -68,13 +84,31 @@ def _sums_of_products(dy, input, dim):
 
 @numpy_names
 def cummax(input, dim):
-    """The largest elements up to each along `dim`, and their indices, of equal elements the last; NaN is largest."""
+    """The largest elements up to each along `dim`, and their indices, of equal elements the last; NaN is largest.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.cummax(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    ValuesIndices(values=tensor([[1., 2.],
+            [3., 4.]]), indices=tensor([[0, 1],
+            [0, 1]]))
+    """
     return _extremes("cummax", kernels.cummax, kernels.cummax_backward, input, dim)
 
 
 @numpy_names
 def cummin(input, dim):
-    """The smallest elements up to each along `dim`, and their indices; as `cummax`."""
+    """The smallest elements up to each along `dim`, and their indices; as `cummax`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.cummin(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    ValuesIndices(values=tensor([[1., 1.],
+            [3., 3.]]), indices=tensor([[0, 0],
+            [0, 0]]))
+    """
     return _extremes("cummin", kernels.cummin, kernels.cummin_backward, input, dim)
 
 
@@ -100,6 +134,13 @@ def logcumsumexp(input, dim):
     """The logarithms of the sums of the exponentials of all elements up to each, along `dim`.
 
     The second derivative of n elements takes the memory of n².
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.logcumsumexp(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([[1.0000, 2.3133],
+            [3.0000, 4.3133]])
     """
     x = floating("logcumsumexp", input)
     axis = axis_of("logcumsumexp", dim, x.ndim)
@@ -133,6 +174,12 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
     ------
     ValueError
         `n` is negative; a 0-d tensor.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.diff(nn.tensor([1.0, 4.0, 9.0]))
+    tensor([3., 5.])
     """
     if not input.array.ndim:
         raise ValueError("diff: a 0-d tensor has no neighbours")
@@ -181,6 +228,12 @@ def trapezoid(y, x=None, *, dx=None, dim=-1):
         Where the values are; of one dimension, or of those of `y`.
     dx : float, optional
         Their distance, 1 by default.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.trapezoid(nn.tensor([0.0, 1.0, 4.0]))
+    tensor(3.)
     """
     areas, dim = _areas("trapezoid", y, x, dx, dim)
     return sum(areas, dim)
@@ -188,6 +241,13 @@ def trapezoid(y, x=None, *, dx=None, dim=-1):
 
 @numpy_names
 def cumulative_trapezoid(y, x=None, *, dx=None, dim=-1):
-    """The integrals up to each place but the first; arguments as of `trapezoid`."""
+    """The integrals up to each place but the first; arguments as of `trapezoid`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.cumulative_trapezoid(nn.tensor([0.0, 1.0, 4.0]))
+    tensor([0.5000, 3.0000])
+    """
     areas, dim = _areas("cumulative_trapezoid", y, x, dx, dim)
     return cumsum(areas, dim)

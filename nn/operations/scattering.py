@@ -73,6 +73,12 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
         Shapes do not fit, or `reduce` is another word.
     IndexError
         There is no such dimension, or an index is out of range.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.scatter(nn.zeros(3), 0, nn.tensor([2]), nn.ones(1))
+    tensor([0., 0., 1.])
     """
     if src is not None and value is not None:
         raise TypeError("scatter: takes src or value, not both")
@@ -114,6 +120,12 @@ def scatter_add(input, dim, index, src):
     """A copy to which elements are added along a dimension: ``y[index[i, j], j] += src[i, j]`` for dimension 0 of two.
 
     Arguments and errors are those of `scatter`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.scatter_add(nn.zeros(3), 0, nn.tensor([0, 0]), nn.ones(2))
+    tensor([2., 0., 0.])
     """
     x, indices = input.array, index_of("scatter_add", index)
     dim = axis_of("scatter_add", dim, x.ndim)
@@ -150,6 +162,12 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
         `reduce` is another word; or as `scatter`.
     RuntimeError
         In the second derivative of "prod", an element is 0.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.scatter_reduce(nn.zeros(3), 0, nn.tensor([0, 0]), nn.tensor([1.0, 4.0]), 'amax')
+    tensor([4., 0., 0.])
     """
     x, indices = input.array, index_of("scatter_reduce", index)
     dim = axis_of("scatter_reduce", dim, x.ndim)
@@ -200,6 +218,12 @@ def index_add(input, dim, index, source, *, alpha=1):
         Shapes do not fit.
     IndexError
         There is no such dimension, or an index is out of range.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.index_add(nn.zeros(3), 0, nn.tensor([0, 0]), nn.ones(2))
+    tensor([2., 0., 0.])
     """
     x, indices, alpha = input.array, index_of("index_add", index), scalar_of("index_add", "alpha", alpha)
     dim = axis_of("index_add", dim, x.ndim)
@@ -223,7 +247,14 @@ def index_add(input, dim, index, source, *, alpha=1):
 
 @numpy_names
 def index_copy(input, dim, index, source):
-    """A copy with slices replaced: ``y[index[i]] = source[i]`` for dimension 0; errors are those of `index_add`."""
+    """A copy with slices replaced: ``y[index[i]] = source[i]`` for dimension 0; errors are those of `index_add`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.index_copy(nn.zeros(3), 0, nn.tensor([2]), nn.ones(1))
+    tensor([0., 0., 1.])
+    """
     x, indices = input.array, index_of("index_copy", index)
     axis, given = axis_of("index_copy", dim, x.ndim), source.array.shape
     whole = (*x.shape[:axis], indices.size, *x.shape[axis + 1 :])

@@ -39,6 +39,13 @@ def reshape(input, shape, *more):
     ------
     ValueError
         The shape has another number of elements, or more than one -1.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.reshape(nn.arange(4), (2, 2))
+    tensor([[0, 1],
+            [2, 3]])
     """
     return _reshaped("reshape", input, _in_shape("reshape", array_of("reshape", input), sizes_of((shape, *more))))
 
@@ -80,6 +87,12 @@ def flatten(input, start_dim=0, end_dim=-1):
         There is no such dimension.
     ValueError
         `start_dim` comes after `end_dim`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.flatten(nn.zeros(2, 3, 4), 1).shape
+    (2, 12)
     """
     shape = array_of("flatten", input).shape or (1,)
     start = axis_of("flatten", start_dim, len(shape), "start_dim")
@@ -91,7 +104,14 @@ def flatten(input, start_dim=0, end_dim=-1):
 
 
 def ravel(input):
-    """All elements in one dimension."""
+    """All elements in one dimension.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.ravel(nn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([1., 2., 3., 4.])
+    """
     return reshape(input, -1)
 
 
@@ -105,6 +125,12 @@ def unflatten(input, dim, sizes):
         There is no such dimension.
     ValueError
         The product of `sizes` is not the length of the dimension.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.unflatten(nn.zeros(2, 12), 1, (3, 4)).shape
+    (2, 3, 4)
     """
     shape = input.array.shape
     if not shape:
@@ -120,7 +146,14 @@ def unflatten(input, dim, sizes):
 
 @numpy_names
 def squeeze(input, dim=None):
-    """Remove dimensions of length 1: those in `dim`, or all."""
+    """Remove dimensions of length 1: those in `dim`, or all.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.squeeze(nn.zeros(1, 2, 1)).shape
+    (2,)
+    """
     shape = input.array.shape
     if dim is None:
         return _reshaped("squeeze", input, input.array.squeeze())
@@ -130,7 +163,14 @@ def squeeze(input, dim=None):
 
 @numpy_names
 def unsqueeze(input, dim):
-    """Insert a dimension of length 1 before dimension `dim`."""
+    """Insert a dimension of length 1 before dimension `dim`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.unsqueeze(nn.zeros(2), 0).shape
+    (1, 2)
+    """
     return _reshaped("unsqueeze", input, np.expand_dims(input.array, axis_of("unsqueeze", dim, input.array.ndim + 1)))
 
 
@@ -166,7 +206,15 @@ def expand_as(input, other):
 
 
 def broadcast_to(input, size):
-    """As `expand`, to a shape."""
+    """As `expand`, to a shape.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.broadcast_to(nn.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     return expand(input, ints_of("broadcast_to", "size", size))
 
 
@@ -177,6 +225,12 @@ def broadcast_shapes(*shapes):
     ------
     ValueError
         They do not broadcast: lengths other than 1 differ.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.broadcast_shapes((2, 1), (1, 3))
+    (2, 3)
     """
     try:
         return np.broadcast_shapes(*(s if isinstance(s, (tuple, list)) else (operator.index(s),) for s in shapes))
@@ -187,7 +241,14 @@ def broadcast_shapes(*shapes):
 
 
 def broadcast_tensors(*tensors):
-    """The tensors, each expanded to the shape that all broadcast to: a tuple."""
+    """The tensors, each expanded to the shape that all broadcast to: a tuple.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.broadcast_tensors(nn.zeros(2, 1), nn.zeros(1, 3))[0].shape
+    (2, 3)
+    """
     tensors = _several("broadcast_tensors", tensors)
     shape = broadcast_shapes(*(t.array.shape for t in tensors))
     return tuple(expand(t, shape) for t in tensors)
@@ -206,17 +267,38 @@ def _each(name, function, tensors):
 
 
 def atleast_1d(*tensors):
-    """A 0-d tensor with one dimension, others as they are; a tuple for several tensors."""
+    """A 0-d tensor with one dimension, others as they are; a tuple for several tensors.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.atleast_1d(nn.tensor(1.0)).shape
+    (1,)
+    """
     return _each("atleast_1d", lambda t: t if t.array.ndim else reshape(t, 1), tensors)
 
 
 def atleast_2d(*tensors):
-    """Tensors of fewer dimensions with two, the new ones in front; a tuple for several tensors."""
+    """Tensors of fewer dimensions with two, the new ones in front; a tuple for several tensors.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.atleast_2d(nn.tensor(1.0)).shape
+    (1, 1)
+    """
     return _each("atleast_2d", lambda t: t if t.array.ndim > 1 else reshape(t, (1, t.array.size)), tensors)
 
 
 def atleast_3d(*tensors):
-    """Tensors of fewer dimensions with three, a matrix with the new one at the end; a tuple for several tensors."""
+    """Tensors of fewer dimensions with three, a matrix with the new one at the end; a tuple for several tensors.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.atleast_3d(nn.tensor(1.0)).shape
+    (1, 1, 1)
+    """
 
     def deepened(t):
         shape = t.array.shape

@@ -41,6 +41,14 @@ def sort(input, dim=-1, descending=False, *, stable=False):
     """The elements in ascending or descending order along `dim`, and their indices.
 
     NaN counts as larger than everything. Equal elements keep their order, with or without `stable`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.sort(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    ValuesIndices(values=tensor([[1., 2.],
+            [3., 4.]]), indices=tensor([[0, 1],
+            [0, 1]]))
     """
     descending = _order("sort", descending, stable)
     dim = axis_of("sort", dim, input.array.ndim)
@@ -49,7 +57,15 @@ def sort(input, dim=-1, descending=False, *, stable=False):
 
 @numpy_names
 def argsort(input, dim=-1, descending=False, *, stable=False):
-    """The indices of the elements in order along `dim`; as `sort`."""
+    """The indices of the elements in order along `dim`; as `sort`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.argsort(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([[0, 1],
+            [0, 1]])
+    """
     descending = _order("argsort", descending, stable)
     return wrap(kernels.argsort(input.array, axis_of("argsort", dim, input.array.ndim), descending))
 
@@ -62,7 +78,14 @@ def _order(name, descending, stable):
 
 
 def msort(input):
-    """The elements in ascending order along the first dimension."""
+    """The elements in ascending order along the first dimension.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.msort(nn.tensor([3.0, 1.0, 2.0]))
+    tensor([1., 2., 3.])
+    """
     array_of("msort", input)
     return sort(input, 0).values
 
@@ -77,6 +100,12 @@ def topk(input, k, dim=None, largest=True, sorted=True):
     ------
     ValueError
         `k` is not from 0 to the length of the dimension.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.topk(nn.tensor([3.0, 1.0, 2.0]), 2)
+    ValuesIndices(values=tensor([3., 2.]), indices=tensor([0, 2]))
     """
     largest, _ = bool_of("topk", "largest", largest), bool_of("topk", "sorted", sorted)
     dim = axis_of("topk", -1 if dim is None else dim, input.array.ndim)
@@ -91,6 +120,12 @@ def kthvalue(input, k, dim=None, keepdim=False):
     ------
     ValueError
         `k` is not from 1 to the length of the dimension.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.kthvalue(nn.tensor([3.0, 1.0, 2.0]), 2)
+    ValuesIndices(values=tensor(2.), indices=tensor(2))
     """
     if keepdim is not False:
         check_keepdim("kthvalue", keepdim)
@@ -104,6 +139,12 @@ def median(input, dim=None, keepdim=False):
     """The median of all elements, or the medians along `dim` and their indices: of two middle elements the smaller.
 
     NaN where an element is. Without `dim`, equal elements share the gradient.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.median(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    ValuesIndices(values=tensor([1., 3.]), indices=tensor([0, 0]))
     """
     if keepdim is not False:
         check_keepdim("median", keepdim)
@@ -126,7 +167,14 @@ def median(input, dim=None, keepdim=False):
 
 @numpy_names
 def nanmedian(input, dim=None, keepdim=False):
-    """As `median`, of the elements that are not NaN; NaN if there is none."""
+    """As `median`, of the elements that are not NaN; NaN if there is none.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.nanmedian(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    ValuesIndices(values=tensor([1., 3.]), indices=tensor([0, 0]))
+    """
     if keepdim is not False:
         check_keepdim("nanmedian", keepdim)
     if input.array.dtype.kind != "f" or not input.array.ndim:
@@ -150,6 +198,12 @@ def mode(input, dim=-1, keepdim=False):
     ------
     ValueError
         The dimension is empty.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.mode(nn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    ValuesIndices(values=tensor([1., 3.]), indices=tensor([0, 0]))
     """
     if keepdim is not False:
         check_keepdim("mode", keepdim)
@@ -199,13 +253,26 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
         The tensor is not floating point, or `q` of another dtype.
     ValueError
         `q` is not from 0 to 1 or has several dimensions; there is no element; another interpolation.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.quantile(nn.tensor([1.0, 2.0, 3.0]), 0.25)
+    tensor(1.5000)
     """
     return _quantile("quantile", input, q, dim, keepdim, interpolation)
 
 
 @numpy_names
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
-    """As `quantile`, of the elements that are not NaN; NaN if there is none."""
+    """As `quantile`, of the elements that are not NaN; NaN if there is none.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.nanquantile(nn.tensor([1.0, 2.0, 3.0]), 0.25)
+    tensor(1.5000)
+    """
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation)
 
 
@@ -278,6 +345,12 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     ------
     ValueError
         Shapes do not fit, or `side` contradicts `right`.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.searchsorted(nn.tensor([1.0, 2.0, 3.0]), nn.tensor([0.5, 3.0]), right=True)
+    tensor([0, 3])
     """
     right = _flags("searchsorted", out_int32, right)
     if side not in (None, "left", "right") or (side == "left" and right):
@@ -294,6 +367,12 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
     """The number of the bucket of each element: how many of the boundaries, a vector in ascending order, lie below it.
 
     With `right`, a boundary that equals an element lies below it.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.bucketize(nn.tensor([0.5, 3.0]), nn.tensor([1.0, 2.0, 3.0]))
+    tensor([0, 2])
     """
     right = _flags("bucketize", out_int32, right)
     values, rows = _comparable(as_array(input), array_of("bucketize", boundaries, "boundaries"))
@@ -327,6 +406,12 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
         Also return the place among the distinct ones of each.
     return_counts : bool
         Also return how often each occurs.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.unique(nn.tensor([3, 1, 3]), return_counts=True)
+    (tensor([1, 3]), tensor([1, 2]))
     """
     return_inverse, return_counts = _asked("unique", return_inverse, return_counts)
     bool_of("unique", "sorted", sorted)
@@ -340,7 +425,14 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
 
 @numpy_names
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
-    """As `unique`, without sorting: of equal neighbours, elements or slices along `dim`, the first."""
+    """As `unique`, without sorting: of equal neighbours, elements or slices along `dim`, the first.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.unique_consecutive(nn.tensor([3, 3, 1, 3]))
+    tensor([3, 1, 3])
+    """
     return_inverse, return_counts = _asked("unique_consecutive", return_inverse, return_counts)
     x = input.array if dim is not None else input.array.reshape(-1)
     axis = 0 if dim is None else axis_of("unique_consecutive", dim, x.ndim)

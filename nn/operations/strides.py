@@ -45,6 +45,13 @@ def as_strided(input, size, stride, storage_offset=None):
     ValueError
         `size` and `stride` differ in length, a number is negative, the view is not within the memory of the tensor (of
         a view, that of the tensor that it is a view of), or `input` requires a gradient and has overlapping elements.
+
+    Examples
+    --------
+    >>> import nn
+    >>> nn.as_strided(nn.arange(4), (2, 2), (1, 1))
+    tensor([[0, 1],
+            [1, 2]])
     """
     x = array_of("as_strided", input)
     size, stride = ints_of("as_strided", "size", size), ints_of("as_strided", "stride", stride)

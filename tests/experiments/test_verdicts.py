@@ -55,3 +55,4 @@ def test_the_table_says_what_is_of_the_claim_and_when_its_bound_was_set():
     lines = verdicts.table([extra, lab.check("y", 1, at_least=0)])
     assert lines[2] == "| claim | y | 1 |  | ≥ 0 | yes | before any run |"
     assert lines[3].startswith("| extra | \\|x\\| | 1.5 | -4.853 to 7.853 | ≤ 1 | **no** | after pilot seeds |")
+    assert verdicts.table([lab.check("y", 1, at_least=0)])[2] == "| claim | y | 1 | ≥ 0 | yes | before any run |"
