@@ -14,7 +14,10 @@ README = """# The experiments
 Each states a claim from a paper as an inequality that a program can check: derive → implement → visualise → compare →
 interpret. The verdict is the program's: *reproduced* if every check of the paper's claim holds, *partial* if at least
 the first does. Checks of our own, the *extras*, are counted beside it. [All checks with their values](VERDICTS.md).
-The notebooks open in Jupyter as they are (`pip install -e '.[dev]'`); their pictures come from the results beside them.
+The notebooks open in Jupyter as they are, in a copy of the repository (`pip install -e '.[experiments]'` there); their
+pictures come from the results beside them. This folder is not installed with `kernels` and `nn`: it lies in the
+repository, where the first cell of each notebook finds it. Running an experiment anew compares it with PyTorch, too,
+where `torch` is installed.
 
 ```sh
 python -m experiments                          # this list

@@ -18,6 +18,9 @@ change in `nn` or `kernels` that changes what is learned is seen.
 
     python -m experiments run edge_of_stability --full
 
+This package is not installed with the others: it lies in the repository. The notebooks find it by their first cell
+(`SETUP`).
+
 Seeds run side by side in processes, through joblib; on a cluster it is the same call in another context, for instance
 ``with joblib.parallel_config(backend="dask"): lab.study("superposition", "full")`` with a `dask.distributed.Client`, or
 ``backend="ray"`` after ``ray.util.joblib.register_ray()``. The workers must be able to import this package.
@@ -34,7 +37,8 @@ import re
 import sys
 import tokenize
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from io import BytesIO, StringIO
 from pathlib import Path
 from time import perf_counter
@@ -60,6 +64,15 @@ CHAPTERS = {  # folder -> title, in the order of reading
 }
 ORDER = ["tensors", "perceptron", "activation_functions", "mlp_from_scratch", "neural_network", "gradient_check"]
 MODE = "INNERLOOP_EXPERIMENT_MODE"  # environment: "fast" makes an opened notebook run in seconds, from scratch
+SETUP = """\
+# Set-up: finds `experiments` in the repository around this notebook. Libraries: pip install '.[experiments]' there.
+# On Colab, copy the repository first, install it, and change into the notebook's folder (%cd).
+import sys
+from pathlib import Path
+
+above = [folder for folder in [Path.cwd(), *Path.cwd().parents] if (folder / "experiments" / "lab.py").exists()]
+assert above, f"the repository with the folder experiments is not around {Path.cwd()}"
+sys.path.append(str(above[0]))"""
 SEED = 20261123  # the root of all seeds: `streams`
 
 
@@ -207,6 +220,8 @@ class Study:
         """Write the results of full mode beside the experiment."""
         if self.mode != "full":
             raise ValueError(f"save: only full mode is kept, not {self.mode!r}")
+        if self.pytorch is None:
+            raise ValueError("save: results are kept with those of PyTorch beside them: pip install torch")
         checks = self.checks
         stored = {"digest": code_digest(self.name), "root_seed": SEED, "verdict": verdicts.verdict(checks)}
         stored |= asdict(self)
@@ -241,6 +256,8 @@ def study(name, mode=None):
         Without it: what the environment's INNERLOOP_EXPERIMENT_MODE says, or "full"; and the stored results, where they
         are of the present code. This is how the notebook calls it.
 
+    Where PyTorch is not installed, there is no comparison with it.
+
     Returns
     -------
     Study
@@ -253,8 +270,9 @@ def study(name, mode=None):
     start = perf_counter()
     results = _run_seeds(name, config)
     seconds = perf_counter() - start
-    pytorch = load(name).compare(config, seed=0)
-    again = replay(name) if mode == "full" else pytorch["ours"]
+    compared = find_spec("torch") is not None
+    pytorch = load(name).compare(config, seed=0) if compared else None
+    again = (replay(name) if mode == "full" else pytorch["ours"]) if compared else None
     return Study(name, mode, _plain(config), results, round(seconds, 1), _plain(pytorch), environment(), _plain(again))
 
 
@@ -286,7 +304,7 @@ def is_current(name):
 
 def _run_seeds(name, config):
     from joblib import Parallel, delayed
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     class Progress(Parallel):
         def print_progress(self):
@@ -345,13 +363,13 @@ def environment():
     """The machine and the versions that results come from."""
     from kernels import machine
 
-    packages = ("numpy", "numba", "torch", "scikit-learn")
-    return {
-        "machine": machine.cpu_name(),
-        "cores": machine.cores(),
-        "python": platform.python_version(),
-        **{package: version(package) for package in packages},
-    }
+    found = {"machine": machine.cpu_name(), "cores": machine.cores(), "python": platform.python_version()}
+    for package in ("numpy", "numba", "torch", "scikit-learn"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
 
 
 # --- showing ----------------------------------------------------------------------------------------------------------
@@ -473,6 +491,7 @@ def render(name):
     """
     import jupytext
     from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell
 
     if not is_current(name):
         raise ValueError(f"render: the results of {name} are not of its present code; run it with --full first")
@@ -492,6 +511,7 @@ def render(name):
         cell.id = f"cell-{number}"
         if FOLDED.search(cell.source):
             cell.metadata["jupyter"] = {"source_hidden": True}
+    notebook.cells.insert(1, new_code_cell(SETUP, id="set-up"))
     NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder(name)}}
     ).execute()

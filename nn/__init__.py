@@ -10,6 +10,7 @@ from nn import (
     activation,
     autograd,
     backends,
+    callbacks,
     checkpoint,
     compiler,
     cuda,
@@ -24,6 +25,7 @@ from nn import (
     linalg,
     loss,
     margin_loss,
+    metrics,
     models,
     normalization,
     observation,
@@ -84,7 +86,7 @@ __all__ += ["is_grad_enabled", "no_grad", "set_grad_enabled", "Identity", "Linea
 __all__ += ["gradgradcheck", "observe", "DataParallel", "Buffer", "Parameter", "UninitializedBuffer"]
 __all__ += ["UninitializedParameter", "ParameterDict", "ParameterList", "set_printoptions", "GRU", "LSTM", "RNN"]
 __all__ += ["GRUCell", "LSTMCell", "RNNCell", "load", "save", "Tensor", "can_cast", "finfo", "iinfo"]
-__all__ += ["promote_types", "FractionalMaxPool2d", "FractionalMaxPool3d", "summary"]
+__all__ += ["promote_types", "FractionalMaxPool2d", "FractionalMaxPool3d", "summary", "callbacks", "metrics"]
 __all__ += activation.__all__
 __all__ += dtypes.__all__
 __all__ += lazy.__all__

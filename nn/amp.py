@@ -5,6 +5,7 @@ PyTorch switches both off, with a warning, where they are made for a GPU and the
 
 from collections import defaultdict
 from contextlib import ContextDecorator
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ class GradScaler:
 
     def __init__(
         self,
-        device="cuda",
+        device: Any = "cuda",
         init_scale=2.0**16,
         growth_factor=2.0,
         backoff_factor=0.5,

@@ -1,6 +1,7 @@
 """Convolutional layers: `Conv1d` to `Conv3d`, and the transposed ones, which reverse their change of size."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -86,9 +87,9 @@ class _Conv(_Convolution):
         in_channels,
         out_channels,
         kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
         groups=1,
         bias=True,
         padding_mode="zeros",
@@ -206,12 +207,12 @@ class _ConvTranspose(_Convolution):
         in_channels,
         out_channels,
         kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
         groups=1,
         bias=True,
-        dilation=1,
+        dilation: Any = 1,
         padding_mode="zeros",
         device=None,
         dtype=None,

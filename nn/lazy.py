@@ -1,5 +1,7 @@
 """Lazy layers: the number of inputs is known at the first call, which makes each the layer of its plain name."""
 
+from typing import Any
+
 from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nn.linear import Linear
 from nn.module import Module
@@ -97,9 +99,9 @@ class _LazyConv(_LazyConvolution):
         self,
         out_channels,
         kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
         groups=1,
         bias=True,
         padding_mode="zeros",
@@ -162,12 +164,12 @@ class _LazyConvTranspose(_LazyConvolution):
         self,
         out_channels,
         kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
         groups=1,
         bias=True,
-        dilation=1,
+        dilation: Any = 1,
         padding_mode="zeros",
         device=None,
         dtype=None,

@@ -1,5 +1,7 @@
 """Losses that are 0 from a margin on, as modules: each applies the function of its name in `nn.functional`."""
 
+from typing import Any
+
 from nn import functional as F
 from nn.distance import PairwiseDistance
 from nn.loss import Loss
@@ -106,7 +108,7 @@ class MultiMarginLoss(_MarginLoss):
     tensor(0.2333)
     """
 
-    def __init__(self, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
+    def __init__(self, p: Any = 1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
         super().__init__(margin, size_average, reduce, reduction)
         if p not in (1, 2):
             raise ValueError(f"MultiMarginLoss: p must be 1 or 2, got {p}")

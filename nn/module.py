@@ -6,6 +6,7 @@ of parameters or submodules.
 """
 
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -50,10 +51,25 @@ class Module(Tree, Hooks, State):
         """What the module computes; defined by subclasses, and called by calling the module."""
         raise NotImplementedError(f"{type(self).__name__}: a module needs forward")
 
-    def __call__(self, *args, **kwargs):
-        if self._forward_pre_hooks or self._forward_hooks or self._backward_hooks:
-            return self._call_with_hooks(*args, **kwargs)
-        return self.forward(*args, **kwargs)
+    def __call__(self, *args, **kwargs) -> Any:
+        try:
+            if self._forward_pre_hooks or self._forward_hooks or self._backward_hooks:
+                return self._call_with_hooks(*args, **kwargs)
+            return self.forward(*args, **kwargs)
+        except TypeError as error:
+            self._explain(error, args)
+            raise
+
+    def _explain(self, error, inputs):
+        """Add what to do to an error about float64 inputs of a float32 module: NumPy and scikit-learn make float64."""
+        if getattr(error, "__notes__", None) or "float64" not in str(error):
+            return
+        own = {parameter.dtype for parameter in self.parameters()}
+        if own == {np.dtype(np.float32)} and any(isinstance(x, Tensor) and x.dtype == np.float64 for x in inputs):
+            error.add_note(
+                f"{type(self).__name__}: the input is float64, as NumPy and scikit-learn make it, and the parameters "
+                "are float32: convert the array by .astype(np.float32), or the module by .double()"
+            )
 
     def __setattr__(self, name, value):
         attributes = self.__dict__

@@ -1,5 +1,7 @@
 """Pooling and resampling as modules: each applies the function of its name in `nn.functional`."""
 
+from typing import Any
+
 from nn import functional as F
 from nn.module import Module
 
@@ -14,7 +16,9 @@ def _each(value, dims):
 
 
 class _MaxPool(Module):
-    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
+    def __init__(
+        self, kernel_size, stride=None, padding: Any = 0, dilation: Any = 1, return_indices=False, ceil_mode=False
+    ):
         super().__init__()
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.dilation = padding, dilation
@@ -95,7 +99,7 @@ class MaxUnpool1d(Module):
 
     _dims, _unpool = 1, staticmethod(F.max_unpool1d)
 
-    def __init__(self, kernel_size, stride=None, padding=0):
+    def __init__(self, kernel_size, stride=None, padding: Any = 0):
         super().__init__()
         self.kernel_size = _each(kernel_size, self._dims)
         self.stride = _each(kernel_size if stride is None else stride, self._dims)
@@ -146,7 +150,7 @@ class AvgPool1d(Module):
     tensor([[[2., 1.]]])
     """
 
-    def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    def __init__(self, kernel_size, stride=None, padding: Any = 0, ceil_mode=False, count_include_pad=True):
         super().__init__()
         self.kernel_size = _each(kernel_size, 1)
         self.stride = _each(kernel_size if stride is None else stride, 1)
@@ -186,7 +190,7 @@ class AvgPool2d(Module):
     _pool = staticmethod(F.avg_pool2d)
 
     def __init__(
-        self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+        self, kernel_size, stride=None, padding: Any = 0, ceil_mode=False, count_include_pad=True, divisor_override=None
     ):
         super().__init__()
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
@@ -387,7 +391,7 @@ class Unfold(Module):
     (1, 4, 4)
     """
 
-    def __init__(self, kernel_size, dilation=1, padding=0, stride=1):
+    def __init__(self, kernel_size, dilation: Any = 1, padding: Any = 0, stride: Any = 1):
         super().__init__()
         self.kernel_size, self.dilation, self.padding, self.stride = kernel_size, dilation, padding, stride
 
@@ -408,7 +412,7 @@ class Fold(Module):
     (1, 1, 4, 4)
     """
 
-    def __init__(self, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    def __init__(self, output_size, kernel_size, dilation: Any = 1, padding: Any = 0, stride: Any = 1):
         super().__init__()
         self.output_size = output_size
         self.kernel_size, self.dilation, self.padding, self.stride = kernel_size, dilation, padding, stride

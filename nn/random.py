@@ -3,6 +3,8 @@
 The numbers are NumPy's, not PyTorch's: of one distribution, but not the same ones for the same seed.
 """
 
+from typing import Any
+
 import numpy as np
 
 from nn.device import CPU, require_cpu
@@ -32,7 +34,7 @@ class Generator(np.random.Generator):
     (2,)
     """
 
-    def __init__(self, device="cpu"):
+    def __init__(self, device: Any = "cpu"):
         require_cpu(device)
         super().__init__(np.random.PCG64())
         self.device = CPU
@@ -326,7 +328,15 @@ def randint_like(
 
 
 def randperm(
-    n, *, generator=None, out=None, dtype=int64, layout=strided, device=None, requires_grad=False, pin_memory=False
+    n,
+    *,
+    generator=None,
+    out=None,
+    dtype: Any = int64,
+    layout=strided,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
 ):
     """The integers from 0 to n - 1 in random order.
 
@@ -345,8 +355,8 @@ def randperm(
 
 
 def normal(
-    mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, layout=strided, device=None, pin_memory=False,
-    requires_grad=False,
+    mean, std: Any = 1.0, size=None, *, generator=None, out=None, dtype=None, layout=strided, device=None,
+    pin_memory=False, requires_grad=False,
 ):  # fmt: skip
     """Draws from normal distributions: with tensors of means or deviations, or numbers and a `size`.
 

@@ -6,6 +6,7 @@ Reference: Vaswani et al., "Attention is all you need" (2017), section 3.
 """
 
 import copy
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +86,7 @@ class TransformerEncoderLayer(_Layer):
         nhead,
         dim_feedforward=2048,
         dropout=0.1,
-        activation="relu",
+        activation: Any = "relu",
         layer_norm_eps=1e-5,
         batch_first=False,
         norm_first=False,
@@ -133,7 +134,7 @@ class TransformerDecoderLayer(_Layer):
         nhead,
         dim_feedforward=2048,
         dropout=0.1,
-        activation="relu",
+        activation: Any = "relu",
         layer_norm_eps=1e-5,
         batch_first=False,
         norm_first=False,
@@ -287,7 +288,7 @@ class Transformer(Module):
         num_decoder_layers=6,
         dim_feedforward=2048,
         dropout=0.1,
-        activation="relu",
+        activation: Any = "relu",
         custom_encoder=None,
         custom_decoder=None,
         layer_norm_eps=1e-5,
@@ -340,7 +341,7 @@ class Transformer(Module):
         return self.decoder(tgt, memory, *masks, tgt_is_causal, memory_is_causal)
 
     @staticmethod
-    def generate_square_subsequent_mask(sz, dtype=np.float32):
+    def generate_square_subsequent_mask(sz, dtype: Any = np.float32):
         """The causal mask (sz, sz): -inf above the diagonal, 0 elsewhere."""
         return Tensor(np.triu(np.full((sz, sz), -np.inf, dtype), 1))
 

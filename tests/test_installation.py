@@ -1,5 +1,6 @@
 """Tests of what other distributions can do to an installed copy: `kernels` and `nn` are names that others use, too."""
 
+import ast
 import importlib
 import re
 import shutil
@@ -94,25 +95,41 @@ def test_kernels_lists_its_names():
     assert set(kernels.__all__) == public
 
 
+def built(source, folder, name):
+    """The file that a function of the build backend makes."""
+    folder.mkdir()
+    code = f"import setuptools.build_meta as build; build.{name}({str(folder)!r})"
+    run = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stdout + run.stderr
+    (found,) = folder.glob("*.whl")
+    return zipfile.ZipFile(found)
+
+
 @pytest.mark.skipif(int(version("setuptools").split(".")[0]) < 77, reason="older setuptools cannot read pyproject.toml")
 def test_what_a_wheel_has(tmp_path):
-    """The packages, whole, and nothing else; .ci/wheel installs one and tries it."""
+    """The packages, whole, and nothing else; .ci/wheel installs one and tries it. An editable one maps these three."""
     source = tmp_path / "source"
     for name in ("kernels", "nn", "innerloop"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
         shutil.copy(ROOT / name, source)
-    (source / "tests").mkdir()
-    (source / "tests" / "__init__.py").touch()
-    code = f"import setuptools.build_meta as build; build.build_wheel({str(tmp_path)!r})"
-    run = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run.stdout + run.stderr
-    (wheel,) = tmp_path.glob("*.whl")
-    assert wheel.name == f"innerloop-{kernels.__version__}-py3-none-any.whl"
-    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    for name in ("tests", "experiments", "benchmarks"):
+        (source / name).mkdir()
+        (source / name / "__init__.py").touch()
+    wheel = built(source, tmp_path / "wheel", "build_wheel")
+    assert Path(wheel.filename).name == f"innerloop-{kernels.__version__}-py3-none-any.whl"
+    names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     expected = {path.relative_to(source).as_posix() for path in source.rglob("*.py") if "build" not in path.parts}
+    expected |= {path.relative_to(source).as_posix() for path in source.rglob("*.pyi") if "build" not in path.parts}
     expected |= {f"{name}/py.typed" for name in ("kernels", "nn", "innerloop")}
-    assert names == {name for name in expected if not name.startswith("tests/")}
-    metadata = zipfile.ZipFile(wheel).read(f"innerloop-{kernels.__version__}.dist-info/METADATA").decode()
+    assert names == {name for name in expected if not name.startswith(("tests/", "experiments/", "benchmarks/"))}
+    metadata = wheel.read(f"innerloop-{kernels.__version__}.dist-info/METADATA").decode()
     for line in ("Author: The innerloop developers", "Classifier: Typing :: Typed", "License-Expression: MIT"):
         assert line in metadata.splitlines()
+
+    editable = built(source, tmp_path / "editable", "build_editable")
+    (start,) = (editable.read(name).decode() for name in editable.namelist() if name.endswith(".pth"))
+    assert start.startswith("import ") and str(source) not in start  # a hook, not a folder with whatever lies in it
+    (finder,) = (editable.read(name).decode() for name in editable.namelist() if name.endswith("_finder.py"))
+    (mapping,) = re.findall(r"^MAPPING.*= (\{.*\})$", finder, re.MULTILINE)
+    assert ast.literal_eval(mapping) == {name: str(source / name) for name in ("innerloop", "kernels", "nn")}

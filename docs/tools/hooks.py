@@ -148,7 +148,7 @@ def notebook(path: str, files, config) -> str:
         if cell["cell_type"] == "markdown":
             parts.append(text)
             continue
-        if text:
+        if text and cell["id"] != "set-up":
             code = f"```python\n{text}\n```"
             folded = cell["metadata"].get("jupyter", {}).get("source_hidden")
             parts.append(f"<details><summary>Code</summary>\n\n{code}\n\n</details>" if folded else code)

@@ -21,6 +21,8 @@ PARTS = {
     "data": ("Data", "nn.utils.data"),
     "datasets": ("Datasets", "nn.data"),
     "training": ("Training", "nn.training"),
+    "metrics": ("Metrics", "nn.metrics"),
+    "callbacks": ("Callbacks", "nn.callbacks"),
     "checkpoint": ("Checkpoints", "nn.checkpoint"),
     "models": ("Models", "nn.models"),
     "observation": ("Observation", "nn.observation"),
@@ -106,7 +108,9 @@ def tensor_page() -> str:
 def entry(name: str, member) -> str:
     """A heading, the signature, and the docstring."""
     try:
-        signature = str(inspect.signature(member))
+        found = inspect.signature(member)
+        named = [each.replace(annotation=each.empty) for each in found.parameters.values()]
+        signature = str(found.replace(parameters=named, return_annotation=found.empty))  # the text says the types
     except (TypeError, ValueError):
         signature = "(…)"
     text = inspect.getdoc(member) or ""

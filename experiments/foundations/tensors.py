@@ -37,6 +37,7 @@ from numba import njit
 
 import nn
 from experiments import lab, side_by_side
+from kernels.reference.gemm import sum_to
 from nn import plot
 
 CARD = lab.Card(
@@ -46,24 +47,21 @@ CARD = lab.Card(
     grade="A",
     seconds=20,
 )
-FULL = {
-    "seeds": 5,
-    "chains": 300,
-    "operations": 8,
-    "largest_rank": 4,  # of the shapes that are broadcast against each other
-    "sides": [10, 30, 100, 300, 1000],
-    "cache_lines": 64,
-    "walked": [16, 32, 64, 128, 256],
-    "timed": [64, 128, 256, 512, 1024, 2048],
-}
-FAST = FULL | {
-    "seeds": 1,
-    "chains": 60,
-    "largest_rank": 3,
-    "sides": [10, 100, 300],
-    "walked": [16, 64, 128],
-    "timed": [64, 256],
-}
+
+# %%
+if __name__ == "__main__":
+    study = lab.study("tensors")
+    lab.show(study)
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.load("tensors").draw_layouts(study.results))
+
+# %% [markdown]
+# Five tensors and 24 numbers. The transpose reads the same cells in another order by swapping two
+# strides. The slice starts at offset 6 and steps over every second column. The expanded row has four rows that are one:
+# the stride 0 in its first dimension makes every row index land on the same six cells, and so a write into cell 12
+# is seen in all four.
 
 # %% [markdown]
 # ## Derive
@@ -125,6 +123,13 @@ FAST = FULL | {
 # %% [markdown]
 # ## Implement
 #
+# The gradient of broadcasting as the reference of `kernels` has it, from its source: the sum over what was stretched.
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.source(sum_to))
+
+# %% [markdown]
 # The rules of the table as code, on tuples only: no array is touched here.
 
 
@@ -508,6 +513,51 @@ def view_grid():
     return {"shares": grid, "differing": differing}
 
 
+def write_element(y):
+    y[0, 0] = 1
+
+
+def write_row(y):
+    y[0] = 1
+
+
+def write_column(y):
+    y[:, 0] = 1
+
+
+def add_in_place(y):
+    y += 1
+
+
+WRITES = {"y[0, 0] = 1": write_element, "y[0] = 1": write_row, "y[:, 0] = 1": write_column, "y += 1": add_in_place}
+
+
+def writes():
+    """For each library: how many of the 6 elements of y, a row of 3 expanded to 2 rows, each way of writing changes."""
+    import torch
+
+    expanded = {
+        "nn": lambda: nn.zeros(3).expand(2, 3),
+        "NumPy": lambda: np.broadcast_to(np.zeros(3), (2, 3)),
+        "PyTorch": lambda: torch.zeros(3).expand(2, 3),
+    }
+    changed = {}
+    for library, make in expanded.items():
+        changed[library] = []
+        for write in WRITES.values():
+            y = make()
+            attempt(write, y)
+            changed[library].append(int(np.count_nonzero(np.asarray(y))))
+    return changed
+
+
+def expected_misses(result):
+    """Theory: the lines that each walk fetches."""
+    columns = [n * n if n > result["cache_lines"] else n * n // 8 for n in result["walked"]]
+    rows = [n * n // 8 for n in result["walked"]]
+    return {"rows": rows, "columns": columns, "columns, in blocks": rows}
+
+
 # %%
 def run(config, seed):
     """Count the exceptions to every rule above."""
@@ -536,6 +586,7 @@ def run(config, seed):
         "timed": config["timed"],
         "times": [time_layouts(n) for n in config["timed"]],
         "grid": view_grid(),
+        "writes": writes(),
     }
 
 
@@ -555,7 +606,7 @@ def patch_model(library, images, targets, weights, rate):
     def step():
         x = images * scale + shift  # (N, C, H, W), (C, 1, 1), (C, 1, 1)
         patches = x.reshape(N, C, H // 2, 2, W // 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(N, -1, C * 4)
-        error = patches @ w - targets.unsqueeze(1)  # (N, patches, outputs) less (N, 1, outputs)
+        error = patches @ w - targets.unsqueeze(1)  # (N, patches, outputs) minus (N, 1, outputs)
         loss = (error * error).mean()
         loss.backward()
         with library.no_grad():
@@ -579,69 +630,178 @@ def compare(config, seed):
 
 
 # %% [markdown]
-# ## The claims, as inequalities
-#
-# Exceptions are counted, so the only bound is 0. A counter that is always 0 proves nothing, hence two controls: a wrong
-# broadcasting rule (aligned at the left) must be caught, and the chains must have met merges that need a copy. No time
-# is judged.
-
-
-# %%
-def check(results, mode):
-    """What must hold."""
-    chains = total(result["chains"] for result in results)
-    pairs = total(result["broadcasting"] for result in results)
-    cost = results[0]["cost"]
-    sides = np.array(results[0]["sides"])
-    views = np.array([bytes for result in results for bytes in result["cost"]["views"].values()])
-    copies = np.array([bytes for result in results for bytes in result["cost"]["copies"].values()])
-    predicted = expected_misses(results[0])
-    wrong_misses = sum(np.sum(np.array(predicted[name]) != counted) for name, counted in results[0]["fetched"].items())
-    return [
-        lab.check(f"elements not at o + Σ i·s, of {chains['elements']:,}", chains["wrong_elements"], at_most=0),
-        lab.check(
-            f"offsets, shapes or strides not as derived, of {3 * chains['views']:,}",
-            chains["wrong_layouts"],
-            at_most=0,
-        ),
-        lab.check("views that copied, copies that shared", chains["wrong_sharing"], at_most=0),
-        lab.check("elements that a write to one cell wrongly changed or missed", chains["wrong_writes"], at_most=0),
-        lab.check(
-            f"shapes on which rule and library disagree, of {results[0]['pairs']:,} pairs",
-            pairs["wrong_shapes"],
-            at_most=0,
-        ),
-        lab.check("broadcast values other than those read with stride 0", pairs["wrong_values"], at_most=0),
-        lab.check("gradients other than the sum over stretched axes", pairs["wrong_gradients"], at_most=0),
-        lab.check(
-            "control: pairs on which a rule aligned at the left is wrong", results[0]["aligned_left"], at_least=1
-        ),
-        lab.check("control: merges that needed a copy", chains["copies"], at_least=1),
-        lab.check(f"bytes a view allocates, most of {', '.join(cost['views'])}", views.max(), at_most=2048),
-        lab.check("bytes a view allocates: largest matrix less smallest", np.ptp(views, axis=1).max(), at_most=64),
-        lab.check("bytes a copy allocates beyond 8 n², least", (copies - 8 * sides**2).min(), at_least=0),
-        lab.check("bytes a copy allocates beyond 8 n², most", (copies - 8 * sides**2).max(), at_most=2048),
-        lab.check("lines fetched by the simulated cache, other than derived", wrong_misses, at_most=0),
-        lab.check("view or copy: cases of the grid where PyTorch differs", results[0]["grid"]["differing"], at_most=0),
-    ]
-
-
-def expected_misses(result):
-    """Theory: the lines that each walk fetches."""
-    columns = [n * n if n > result["cache_lines"] else n * n // 8 for n in result["walked"]]
-    rows = [n * n // 8 for n in result["walked"]]
-    return {"rows": rows, "columns": columns, "columns, in blocks": rows}
-
+# ## Writing, broadcasting, bytes and walks
 
 # %%
 if __name__ == "__main__":
-    study = lab.study("tensors")
+    lab.show(lab.load("tensors").draw_writes(study.results))
 
 # %% [markdown]
-# ## Visualise
+# `y` is a row of three numbers expanded to two rows. `nn` and NumPy make such a view read-only. PyTorch refuses a write
+# only where the *written* view meets itself: `y += 1` would add twice to each cell, and `y[:, 0] = 1` would write one cell
+# twice. But `y[0, 0] = 1` and `y[0] = 1` name each cell once, and are done, and then the other row has changed, too.
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.load("tensors").draw_broadcasting(study.results))
+
+# %% [markdown]
+# A dash is an error in all three libraries. A number is $|z|/|x|$, how often each element of the first operand is read,
+# and so its gradient in $\partial \sum z/\partial x$ for $z = x + y$: the answer to the second question is the row
+# (3,1), where a partner of length 4 would give 4. The picture is not symmetric: the gradient of the *smaller* operand
+# collects more. It also shows the trap of the rule, (3,) with (3,1) gives (3, 3), in silence: a loss of predictions (N,
+# 1) against targets (N,) becomes an average over N² pairs.
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.load("tensors").draw_bytes(study.results))
+
+# %% [markdown]
+# The flat lines are Python objects: a tensor, an array header, and where the tape records, a node. A view takes a
+# few hundred bytes, for 100 elements and for a million. The rising lines are 8 bytes an element. Flattening the
+# transpose is among them: its strides do not merge, so `reshape` has to copy, silently.
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.load("tensors").draw_traversal(study.results))
+
+# %% [markdown]
+# On the left the simulated counts lie on the derived lines, and the jump is where it should be: a walk along columns
+# costs eight times the memory traffic as soon as a column has more lines than the cache holds, and walking in blocks
+# takes it back. On the right one compiled loop sums n × n elements; only the strides of what it is given differ. For
+# small matrices they do not matter, for everything is in the cache. How much they matter beyond depends on machine and
+# load, so this is a picture and no claim; real caches have several levels, few places for each address (powers of two
+# are the worst strides), and fetch ahead.
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.load("tensors").draw_libraries(study.results))
+
+# %% [markdown]
+# A sum over all elements may take them in any order, and NumPy and PyTorch use that: they sort the dimensions by
+# stride, and the transpose costs what the original does. The plain loop, and our kernel (which copies what is not
+# contiguous once), take the order they are given. Every 8th column is the case that no order helps: each element needs
+# a line of its own, so eight times the memory is moved.
+#
+# ## Compare
+#
+# Below, the same lines of code run with `nn` and `torch` as `library`: images scaled and shifted by channel
+# (broadcasting), cut into patches by split, permute and merge, and fitted by gradient descent. The last merge needs a
+# copy, and its gradient has to find the way back through all five operations.
+#
+# ## Interpret: operation × layout
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.load("tensors").draw_grid(study.results))
+
+# %% [markdown]
+# The grid is the merge rule at work. Slicing rows leaves a gap after each row, so $s_0 = 8 \neq 4 \cdot 1$ and
+# flattening copies; slicing columns keeps $s_0 = n_1 s_1$ ($4 = 2 \cdot 2$), so it is a view still. One row expanded
+# has strides $(0, 1)$: $0 \neq 4 \cdot 1$, a copy; one *number* expanded has $(0, 0)$, and $0 = 4 \cdot 0$: a view of a
+# single cell in any shape. Nobody had to decide these cases: they follow from one equation.
+#
+# What the verdict means: over these random chains and all small shapes the three libraries *are* the address formula.
+# What it does not mean: that they agree in everything. NumPy also has negative strides (`x[::-1]` is a view there and
+# in `nn`), PyTorch refuses them and `flip` copies. And a view is free to make, not free to use: it may be slow to walk,
+# it keeps the whole memory alive for one small slice, and what is written through one name is seen under the other.
+#
+# <details><summary>The predictions</summary>
+#
+# 1. Some hundred bytes; 8 MB, as the strides of the transpose do not merge; some hundred bytes. 2. (3, 4), and 4: each
+# element of the first is read four times. 3. Those whose column has no more lines than the cache holds, and those
+# that are walked in blocks.
+# </details>
+#
+# ## Exercises
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.exercises("tensors"))
 
 
 # %%
+def answer_merge(results):
+    """The check that falls if `merge` forgets that a dimension of length 1 imposes nothing."""
+
+    class Strict(Layout):
+        __slots__ = ()
+
+        def merge(self, k):
+            return super().merge(k) if self.strides[k] == self.shape[k + 1] * self.strides[k + 1] else None
+
+    small = {"chains": 60, "largest_rank": 2, "sides": [10], "walked": [16], "timed": [64]}
+    return lab.fallen("tensors", small, Layout=Strict)[0]
+
+
+def answer_reads(results):
+    """How often each element of the second operand is read."""
+    first, second = (2, 3, 1), (4,)
+    return prod(broadcast(first, second)) / prod(second)
+
+
+def answer_row(results):
+    """What PyTorch does with y[0] = 1."""
+    changed = results[0]["writes"]["PyTorch"][list(WRITES).index("y[0] = 1")]
+    return {0: "it refuses", 3: "it changes one row", 6: "it changes both rows"}[changed]
+
+
+EXERCISES = [
+    lab.Exercise(
+        "In `Layout.merge`, leave out `n > 1 and m > 1`, so that the strides must fit even where a dimension has length 1. "
+        "Which check falls?",
+        answer_merge,
+        "Such a merge is then said to need a copy, and all three libraries return a view: with one index there is nothing "
+        "that the stride could be wrong for. Addresses and layouts stay right, as nothing wrong is ever computed.",
+        choices=(
+            "views that copied, copies that shared",
+            "elements that a write to one cell wrongly changed or missed",
+            "broadcast values other than those read with stride 0",
+        ),
+    ),
+    lab.Exercise(
+        "Shapes (2, 3, 1) and (4,) are added. What is the gradient of the sum of the result with respect to one element "
+        "of the *second* operand?",
+        answer_reads,
+        "The result has 24 elements and the second operand 4: each is read 6 times, and the gradient counts the reads.",
+    ),
+    lab.Exercise(
+        "`y = torch.zeros(3).expand(2, 3)`. What does `y[0] = 1` do?",
+        answer_row,
+        "The written view `y[0]` has three different cells, so PyTorch finds nothing to refuse; the second row reads the "
+        "same cells.",
+        choices=("it refuses", "it changes one row", "it changes both rows"),
+    ),
+]
+
+# %% [markdown]
+# ## Configurations and checks
+#
+# Exceptions are counted, so most bounds are 0. A counter that is always 0 proves nothing, hence two controls: a wrong
+# broadcasting rule (aligned at the left) must be caught, and the chains must have met merges that need a copy. No time
+# is judged. The claim is about addresses, views and broadcasting; the rest is ours.
+
+# %%
+FULL = {
+    "seeds": 5,
+    "chains": 300,
+    "operations": 8,
+    "largest_rank": 4,  # of the shapes that are broadcast against each other
+    "sides": [10, 30, 100, 300, 1000],
+    "cache_lines": 64,
+    "walked": [16, 32, 64, 128, 256],
+    "timed": [64, 128, 256, 512, 1024, 2048],
+}
+FAST = FULL | {
+    "seeds": 1,
+    "chains": 60,
+    "largest_rank": 3,
+    "sides": [10, 100, 300],
+    "walked": [16, 64, 128],
+    "timed": [64, 256],
+}
+
+
 PICTURED = {
     "x = arange(24), 4 × 6": [],
     "x.T": [("permute", ([1, 0],))],
@@ -651,6 +811,69 @@ PICTURED = {
 }
 
 
+def check(results, mode):
+    """What must hold, in both modes."""
+    chains = total(result["chains"] for result in results)
+    pairs = total(result["broadcasting"] for result in results)
+    cost = results[0]["cost"]
+    sides = np.array(results[0]["sides"])
+    views = np.array([bytes for result in results for bytes in result["cost"]["views"].values()])
+    copies = np.array([bytes for result in results for bytes in result["cost"]["copies"].values()])
+    predicted = expected_misses(results[0])
+    wrong_misses = sum(np.sum(np.array(predicted[name]) != counted) for name, counted in results[0]["fetched"].items())
+    pilot = {"extra": True, "origin": "pilot"}
+    theirs = results[0]["writes"]["PyTorch"]
+    one, added = theirs[0], theirs[-1]
+    ours = max(results[0]["writes"]["nn"] + results[0]["writes"]["NumPy"])
+    return [
+        lab.check(f"elements not at o + Σ i·s, of {chains['elements']:,}", chains["wrong_elements"], at_most=0),
+        lab.check(
+            f"offsets, shapes or strides not as derived, of {3 * chains['views']:,}",
+            chains["wrong_layouts"],
+            at_most=0,
+        ),
+        lab.check("views that copied, copies that shared", chains["wrong_sharing"], at_most=0),
+        lab.check(
+            "elements that a write to one cell wrongly changed or missed", chains["wrong_writes"], at_most=0, extra=True
+        ),
+        lab.check(
+            f"shapes on which rule and library disagree, of {results[0]['pairs']:,} pairs",
+            pairs["wrong_shapes"],
+            at_most=0,
+        ),
+        lab.check("broadcast values other than those read with stride 0", pairs["wrong_values"], at_most=0),
+        lab.check("gradients other than the sum over stretched axes", pairs["wrong_gradients"], at_most=0),
+        lab.check(
+            "control: pairs on which a rule aligned at the left is wrong",
+            results[0]["aligned_left"],
+            at_least=1,
+            extra=True,
+        ),
+        lab.check("control: merges that needed a copy", chains["copies"], at_least=1, extra=True),
+        lab.check(f"bytes a view allocates, most of {', '.join(cost['views'])}", views.max(), at_most=2048, **pilot),
+        lab.check(
+            "bytes a view allocates: largest matrix minus smallest", np.ptp(views, axis=1).max(), at_most=64, **pilot
+        ),
+        lab.check("bytes a copy allocates beyond 8 n², least", (copies - 8 * sides**2).min(), at_least=0, extra=True),
+        lab.check("bytes a copy allocates beyond 8 n², most", (copies - 8 * sides**2).max(), at_most=2048, **pilot),
+        lab.check("lines fetched by the simulated cache, other than derived", wrong_misses, at_most=0, extra=True),
+        lab.check(
+            "view or copy: cases of the grid where PyTorch differs",
+            results[0]["grid"]["differing"],
+            at_most=0,
+            extra=True,
+        ),
+        lab.check("y[0, 0] = 1 on an expanded y: elements that PyTorch changes", one, at_least=2, **pilot),
+        lab.check("y += 1 on an expanded y: elements that PyTorch changes", added, at_most=0, **pilot),
+        lab.check("any write to an expanded y: elements that nn and NumPy change", ours, at_most=0, **pilot),
+    ]
+
+
+# %% [markdown]
+# ## Drawing
+
+
+# %%
 def draw_layouts(results):
     """The addresses of five tensors on the same 24 cells: the number in a box is where that element lies."""
     figure, panels = plot.figure(10, 3.4, columns=len(PICTURED), width_ratios=[6, 4, 3, 6, 6])
@@ -670,18 +893,16 @@ def draw_layouts(results):
     return figure
 
 
-# %%
-if __name__ == "__main__":
-    lab.show(draw_layouts(study.results))
+def draw_writes(results):
+    """How many elements of an expanded tensor each way of writing changes, in each library."""
+    figure, axes = plot.figure(7.5, 2.6)
+    cells = np.array(list(results[0]["writes"].values()), float)
+    cells[cells == 0] = np.nan
+    plot.grid(cells, list(results[0]["writes"]), list(WRITES), ax=axes, fmt="{:.0f}", limits=(0, 6))
+    axes.set_title("Writing through a stride of 0: elements of y (2 × 3) that change; –: refused")
+    return figure
 
-# %% [markdown]
-# What is seen: five tensors and 24 numbers. The transpose reads the same cells in another order by swapping two
-# strides. The slice starts at offset 6 and steps over every second column. The expanded row has four rows that are one:
-# the stride 0 in its first dimension makes every row index land on the same six cells, and so a write into cell 12
-# would be seen in all four. (All three libraries refuse to write *through* such a view for that reason.)
 
-
-# %%
 def draw_broadcasting(results):
     """Which shapes up to rank 2 fit, and how often an element of the first is read."""
     names = shapes(2)
@@ -702,19 +923,6 @@ def draw_broadcasting(results):
     return figure
 
 
-# %%
-if __name__ == "__main__":
-    lab.show(draw_broadcasting(study.results))
-
-# %% [markdown]
-# A dash is an error in all three libraries. A number is $|z|/|x|$, how often each element of the first operand is read,
-# and so its gradient in $\partial \sum z/\partial x$ for $z = x + y$: the answer to the second question is the row
-# (3,1), where a partner of length 4 would give 4. The picture is not symmetric: the gradient of the *smaller* operand
-# collects more. It also shows the trap of the rule, (3,) with (3,1) gives (3, 3), in silence: a loss of predictions (N,
-# 1) against targets (N,) becomes an average over N² pairs.
-
-
-# %%
 def draw_bytes(results):
     """What views and copies allocate, by size."""
     figure, axes = plot.figure(7, 3.8)
@@ -730,17 +938,6 @@ def draw_bytes(results):
     return figure
 
 
-# %%
-if __name__ == "__main__":
-    lab.show(draw_bytes(study.results))
-
-# %% [markdown]
-# The flat lines are Python objects: a tensor, an array header, and where the tape records, a node. Every view is the
-# same few hundred bytes for 100 elements and for a million. The rising lines are 8 bytes an element. Flattening the
-# transpose is among them: its strides do not merge, so `reshape` has to copy, silently.
-
-
-# %%
 def draw_traversal(results):
     """Lines fetched by walks through a matrix: simulated, derived; and what a walk took on this machine."""
     result = results[0]
@@ -770,20 +967,6 @@ def draw_traversal(results):
     return figure
 
 
-# %%
-if __name__ == "__main__":
-    lab.show(draw_traversal(study.results))
-
-# %% [markdown]
-# On the left the simulated counts lie on the derived lines, and the jump is where it should be: a walk along columns
-# costs eight times the memory traffic as soon as a column has more lines than the cache holds, and walking in blocks
-# takes it back. On the right one compiled loop sums n × n elements; only the strides of what it is given differ. For
-# small matrices they do not matter, for everything is in the cache. How much they matter beyond depends on machine and
-# load, so this is a picture and no claim; real caches have several levels, few places for each address (powers of two
-# are the worst strides), and fetch ahead.
-
-
-# %%
 def draw_libraries(results):
     """ns for each element of a sum, by library and layout, at the largest size."""
     result = results[0]
@@ -796,26 +979,6 @@ def draw_libraries(results):
     return figure
 
 
-# %%
-if __name__ == "__main__":
-    lab.show(draw_libraries(study.results))
-
-# %% [markdown]
-# A sum over all elements may take them in any order, and NumPy and PyTorch use that: they sort the dimensions by
-# stride, and the transpose costs what the original does. The plain loop, and our kernel (which copies what is not
-# contiguous once), take the order they are given. Every 8th column is the case that no order helps: each element needs
-# a line of its own, so eight times the memory is moved.
-#
-# ## Compare
-#
-# Below, the same lines of code run with `nn` and `torch` as `library`: images scaled and shifted by channel
-# (broadcasting), cut into patches by split, permute and merge, and fitted by gradient descent. The last merge needs a
-# copy, and its gradient has to find the way back through all five operations.
-#
-# ## Interpret: operation × layout
-
-
-# %%
 def draw_grid(results):
     """Which operations on which layouts are views."""
     figure, axes = plot.figure(8, 3.8)
@@ -824,20 +987,3 @@ def draw_grid(results):
     axes.tick_params(axis="x", rotation=25)
     axes.set_title("x is 6 × 4: what does each operation do to each layout?")
     return figure
-
-
-# %%
-if __name__ == "__main__":
-    lab.show(draw_grid(study.results))
-    lab.show(study)
-
-# %% [markdown]
-# The grid is the merge rule at work. Slicing rows leaves a gap after each row, so $s_0 = 8 \neq 4 \cdot 1$ and
-# flattening copies; slicing columns keeps $s_0 = n_1 s_1$ ($4 = 2 \cdot 2$), so it is a view still. One row expanded
-# has strides $(0, 1)$: $0 \neq 4 \cdot 1$, a copy; one *number* expanded has $(0, 0)$, and $0 = 4 \cdot 0$: a view of a
-# single cell in any shape. Nobody had to decide these cases: they follow from one equation.
-#
-# What the verdict means: over these random chains and all small shapes the three libraries *are* the address formula.
-# What it does not mean: that they agree in everything. NumPy also has negative strides (`x[::-1]` is a view there and
-# in `nn`), PyTorch refuses them and `flip` copies. And a view is free to make, not free to use: it may be slow to walk,
-# it keeps the whole memory alive for one small slice, and what is written through one name is seen under the other.

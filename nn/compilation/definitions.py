@@ -1,5 +1,7 @@
 """Operations that no kernel computes, by others that one does: with the same results, to the last bit."""
 
+from typing import Any
+
 import numpy as np
 
 from nn.operations import arithmetic, comparison, conversion, creation, elementwise, extremes, reductions, shapes
@@ -24,14 +26,14 @@ def _deviation(name, x, dim, unbiased, keepdim, correction):
     return arithmetic.sub(x, reductions.mean(x, dims, True)), dims, float(max(count - (correction or 0), 0))
 
 
-def var(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
+def var(input, dim=None, unbiased=None, keepdim=False, *, correction: Any = 1):
     """`nn.var`."""
     difference, dims, divisor = _deviation("var", input, dim, unbiased, keepdim, correction)
     total = reductions.sum(arithmetic.mul(difference, difference), dims, True)
     return _without(arithmetic.div(total, divisor), dims, keepdim)
 
 
-def std(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
+def std(input, dim=None, unbiased=None, keepdim=False, *, correction: Any = 1):
     """`nn.std`."""
     difference, dims, divisor = _deviation("std", input, dim, unbiased, keepdim, correction)
     largest = extremes.amax(arithmetic.abs(difference), dims, True)
@@ -43,7 +45,7 @@ def std(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
     return _without(arithmetic.mul(scale, root), dims, keepdim)
 
 
-def norm(input, p="fro", dim=None, keepdim=False, *, dtype=None):
+def norm(input, p: Any = "fro", dim=None, keepdim=False, *, dtype=None):
     """`nn.norm` for the lengths in use, or None."""
     if p not in ("fro", None, 1, 2, np.inf) or dtype is not None:
         return None

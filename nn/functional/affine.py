@@ -1,6 +1,7 @@
 """The affine map, and the feed-forward block: two affine maps with an activation between them."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def linear(input, weight, bias=None):
     return record("linear", y, (input, weight, bias), backward, (input, weight), derivative=derivative)
 
 
-def feed_forward(input, weight1, bias1, weight2, bias2, activation="gelu"):
+def feed_forward(input, weight1, bias1, weight2, bias2, activation: Any = "gelu"):
     """``linear(f(linear(input, weight1, bias1)), weight2, bias2)``, a block of rows of the hidden layer at a time.
 
     Parameters

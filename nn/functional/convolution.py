@@ -1,5 +1,7 @@
 """Convolution and transposed convolution."""
 
+from typing import Any
+
 import kernels
 from nn.functional.arguments import not_tensors
 from nn.functional.trilinear import record_factor
@@ -9,14 +11,14 @@ from nn.tape import record
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 
-def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv1d(input, weight, bias=None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups=1):
     """Slide a kernel over sequences; see `conv2d`."""
     return _record(
         "conv1d", kernels.conv1d, kernels.conv1d_backward, input, weight, bias, (stride, padding, dilation, groups)
     )
 
 
-def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv2d(input, weight, bias=None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups=1):
     """Slide a kernel over images.
 
     Parameters
@@ -39,14 +41,16 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     )
 
 
-def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv3d(input, weight, bias=None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups=1):
     """Slide a kernel over volumes; see `conv2d`."""
     return _record(
         "conv3d", kernels.conv3d, kernels.conv3d_backward, input, weight, bias, (stride, padding, dilation, groups)
     )
 
 
-def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+def conv_transpose1d(
+    input, weight, bias=None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups=1, dilation: Any = 1
+):
     """The gradient of `conv1d` with respect to its input, as an operation; see `conv_transpose2d`."""
     geometry = stride, padding, output_padding, groups, dilation
     return _record(
@@ -54,7 +58,9 @@ def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_paddi
     )
 
 
-def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+def conv_transpose2d(
+    input, weight, bias=None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups=1, dilation: Any = 1
+):
     """The gradient of `conv2d` with respect to its input, as an operation: each input element adds a scaled kernel.
 
     Parameters
@@ -78,7 +84,9 @@ def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_paddi
     )
 
 
-def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+def conv_transpose3d(
+    input, weight, bias=None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups=1, dilation: Any = 1
+):
     """The gradient of `conv3d` with respect to its input, as an operation; see `conv_transpose2d`."""
     geometry = stride, padding, output_padding, groups, dilation
     return _record(

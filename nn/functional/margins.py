@@ -5,6 +5,7 @@ older programs give instead of it.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     return reduced("hinge_embedding_loss", losses, reduction)
 
 
-def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
+def cosine_embedding_loss(input1, input2, target, margin: float = 0, size_average=None, reduce=None, reduction="mean"):
     """1 - cos(input1, input2) of similar pairs (target 1), and max(0, cos - margin) of others (target -1).
 
     Parameters
@@ -76,7 +77,7 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     return reduced(name, losses, reduction)
 
 
-def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
+def margin_ranking_loss(input1, input2, target, margin: float = 0, size_average=None, reduce=None, reduction="mean"):
     """max(0, margin - target · (input1 - input2)): the target is 1 where `input1` is to be the larger, else -1.
 
     Parameters
@@ -117,7 +118,7 @@ def _rows(name, input, target, target_dims):
 
 
 def multi_margin_loss(
-    input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
+    input, target, p: Any =1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
 ):  # fmt: skip
     """The mean over the classes of max(0, margin - x[target] + x[class]) ** p, without the target.
 
@@ -214,7 +215,7 @@ def triplet_margin_loss(
     positive,
     negative,
     margin=1.0,
-    p=2,
+    p: Any = 2,
     eps=1e-6,
     swap=False,
     size_average=None,

@@ -1,12 +1,14 @@
 """Pooling and its inverse."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 import kernels
 from nn.autograd.recomposed import recomposed
 from nn.functional.arguments import checked, constant
+from nn.functional.places import in_plane, taken
 from nn.grad_mode import is_grad_enabled
 from nn.operations.arguments import bool_of, ints_of
 from nn.operations.elementwise import where
@@ -19,13 +21,17 @@ __all__ += ["lp_pool2d", "lp_pool3d", "max_pool1d", "max_pool2d", "max_pool3d", 
 __all__ += ["max_unpool3d"]
 
 
-def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+def max_pool1d(
+    input, kernel_size, stride=None, padding: Any = 0, dilation: Any = 1, ceil_mode=False, return_indices=False
+):
     """`max_pool2d` over the last dimension of (N, C, L) or (C, L)."""
     window = kernel_size, stride, padding, dilation, ceil_mode
     return _max_pool("max_pool1d", 1, kernels.max_pool1d, kernels.max_pool1d_backward, input, window, return_indices)
 
 
-def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+def max_pool2d(
+    input, kernel_size, stride=None, padding: Any = 0, dilation: Any = 1, ceil_mode=False, return_indices=False
+):
     """The largest element of each window.
 
     Parameters
@@ -63,7 +69,9 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     return _max_pool("max_pool2d", 2, kernels.max_pool2d, kernels.max_pool2d_backward, input, window, return_indices)
 
 
-def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+def max_pool3d(
+    input, kernel_size, stride=None, padding: Any = 0, dilation: Any = 1, ceil_mode=False, return_indices=False
+):
     """`max_pool2d` over the last three dimensions of (N, C, D, H, W) or (C, D, H, W)."""
     window = kernel_size, stride, padding, dilation, ceil_mode
     return _max_pool("max_pool3d", 3, kernels.max_pool3d, kernels.max_pool3d_backward, input, window, return_indices)
@@ -91,30 +99,11 @@ def _max_pool(name, dims, pool, pool_backward, input, window, return_indices):
         return pool_backward(dy, shape, positions, *window)
 
     def derivative(dy, indices):
-        flat = positions if positions.dtype == np.int64 else _in_plane(positions, shape[-dims:], window)
-        return record_linear(name, backward, lambda d: _taken(d, flat, dims), dy, (indices,))
+        flat = positions if positions.dtype == np.int64 else in_plane(positions, shape[-dims:], window)
+        return record_linear(name, backward, lambda d: taken(d, flat, dims), dy, (indices,))
 
     result = record(name, y, (input,), backward, (indices,), derivative=derivative)
     return (result, indices) if return_indices else result
-
-
-def _taken(x, indices, dims):
-    """The elements at indices in their planes, of `dims` dimensions."""
-    planes, rows = (a.reshape(*a.shape[:-dims], -1) for a in (x, indices))
-    return np.take_along_axis(planes, rows, -1).reshape(indices.shape)
-
-
-def _in_plane(numbers, sizes, window):
-    """The indices in the plane of elements, from their numbers in their windows."""
-    dims = len(sizes)
-    kernel_size, stride, padding, dilation, _ = window
-    lengths = [(v,) * dims if isinstance(v, int) else tuple(v) for v in (kernel_size, padding, dilation)]
-    steps = lengths[0] if stride is None else (stride,) * dims if isinstance(stride, int) else tuple(stride)
-    index = 0
-    for d, offset in enumerate(np.unravel_index(numbers, lengths[0])):
-        starts = np.arange(numbers.shape[d - dims]) * steps[d] - lengths[1][d]
-        index = index * sizes[d] + starts.reshape(-1, *(1,) * (dims - 1 - d)) + offset * lengths[2][d]
-    return index
 
 
 def _exact(name, x):
@@ -124,14 +113,14 @@ def _exact(name, x):
     return x.astype(np.float64)
 
 
-def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+def avg_pool1d(input, kernel_size, stride=None, padding: Any = 0, ceil_mode=False, count_include_pad=True):
     """`avg_pool2d` over the last dimension of (N, C, L) or (C, L)."""
     window = kernel_size, stride, padding, ceil_mode, count_include_pad
     return _avg_pool("avg_pool1d", kernels.avg_pool1d, kernels.avg_pool1d_backward, input, window)
 
 
 def avg_pool2d(
-    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+    input, kernel_size, stride=None, padding: Any = 0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
     """The average of each window.
 
@@ -162,7 +151,7 @@ def avg_pool2d(
 
 
 def avg_pool3d(
-    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+    input, kernel_size, stride=None, padding: Any = 0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
     """`avg_pool2d` over the last three dimensions of (N, C, D, H, W) or (C, D, H, W)."""
     window = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
@@ -341,19 +330,19 @@ def _adaptive_max_pool(name, pool, pool_backward, input, output_size, return_ind
         return pool_backward(dy, shape, positions)
 
     def derivative(dy, indices):
-        return record_linear(name, backward, lambda d: _taken(d, positions, int(name[-2])), dy, (indices,))
+        return record_linear(name, backward, lambda d: taken(d, positions, int(name[-2])), dy, (indices,))
 
     result = record(name, y, (input,), backward, (indices,), derivative=derivative)
     return (result, indices) if return_indices else result
 
 
-def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+def max_unpool1d(input, indices, kernel_size, stride=None, padding: Any = 0, output_size=None):
     """`max_unpool2d` over the last dimension of (N, C, L) or (C, L)."""
     window = kernel_size, stride, padding, output_size
     return _max_unpool("max_unpool1d", kernels.max_unpool1d, kernels.max_unpool1d_backward, input, indices, window)
 
 
-def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+def max_unpool2d(input, indices, kernel_size, stride=None, padding: Any = 0, output_size=None):
     """Partial inverse of `max_pool2d`: each element at its index in a larger plane, which is 0 elsewhere.
 
     Parameters
@@ -381,7 +370,7 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
     return _max_unpool("max_unpool2d", kernels.max_unpool2d, kernels.max_unpool2d_backward, input, indices, window)
 
 
-def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+def max_unpool3d(input, indices, kernel_size, stride=None, padding: Any = 0, output_size=None):
     """`max_unpool2d` over the last three dimensions of (N, C, D, H, W) or (C, D, H, W)."""
     window = kernel_size, stride, padding, output_size
     return _max_unpool("max_unpool3d", kernels.max_unpool3d, kernels.max_unpool3d_backward, input, indices, window)

@@ -1,5 +1,7 @@
 """Pooling that returns the places of the largest elements, under the names that PyTorch has for it."""
 
+from typing import Any
+
 from nn.functional.pooling import (
     adaptive_max_pool1d,
     adaptive_max_pool2d,
@@ -14,21 +16,21 @@ __all__ += ["max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_wi
 
 
 def max_pool1d_with_indices(
-    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+    input, kernel_size, stride=None, padding: Any = 0, dilation: Any = 1, ceil_mode=False, return_indices=False
 ):
     """`max_pool1d` with ``return_indices=True``."""
     return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def max_pool2d_with_indices(
-    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+    input, kernel_size, stride=None, padding: Any = 0, dilation: Any = 1, ceil_mode=False, return_indices=False
 ):
     """`max_pool2d` with ``return_indices=True``."""
     return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def max_pool3d_with_indices(
-    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+    input, kernel_size, stride=None, padding: Any = 0, dilation: Any = 1, ceil_mode=False, return_indices=False
 ):
     """`max_pool3d` with ``return_indices=True``."""
     return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)

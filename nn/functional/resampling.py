@@ -1,5 +1,7 @@
 """Patches (im2col and col2im), interpolation, and pixel shuffling."""
 
+from typing import Any
+
 import kernels
 from nn.functional.arguments import checked
 from nn.operations.arguments import bool_of
@@ -10,7 +12,7 @@ __all__ = ["channel_shuffle", "fold", "interpolate", "native_channel_shuffle", "
 __all__ += ["unfold", "upsample", "upsample_bilinear", "upsample_nearest"]
 
 
-def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
+def unfold(input, kernel_size, dilation: Any = 1, padding: Any = 0, stride: Any = 1):
     """The patch of each window as a column (im2col).
 
     Parameters
@@ -41,7 +43,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     return record_linear("unfold", forward, lambda dy: kernels.unfold_backward(dy, shape, *window), input)
 
 
-def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
+def fold(input, output_size, kernel_size, dilation: Any = 1, padding: Any = 0, stride: Any = 1):
     """Sum patches at the positions from which `unfold` takes them (col2im).
 
     Parameters

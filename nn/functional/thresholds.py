@@ -78,7 +78,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     return in_place(input, input * np.where(x <= 0, slopes, x.dtype.type(1)), inplace)
 
 
-def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
+def gumbel_softmax(logits, tau: float = 1, hard=False, eps=1e-10, dim=-1):
     """A sample of a category for each row, as a distribution that depends on the logits differentiably.
 
     Parameters

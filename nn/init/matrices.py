@@ -12,7 +12,7 @@ from nn.operations.arguments import scalar_of
 __all__ = ["orthogonal_", "sparse_"]
 
 
-def orthogonal_(tensor, gain=1, generator=None):
+def orthogonal_(tensor, gain: float = 1, generator=None):
     """Fill with a random matrix of orthonormal rows or columns, times `gain`; dimensions after the first are flattened.
 
     Parameters

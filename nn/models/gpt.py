@@ -9,6 +9,7 @@ Reference: Radford et al., "Language models are unsupervised multitask learners"
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -166,7 +167,7 @@ class KeyValueCache:
         The number of tokens in it; set it to a smaller number to discard the last ones.
     """
 
-    def __init__(self, layers, batch, heads, capacity, width, dtype=np.float32):
+    def __init__(self, layers, batch, heads, capacity, width, dtype: Any = np.float32):
         self.keys, self.values = np.zeros((2, layers, batch, heads, capacity, width), dtype)
         self.length = 0
 

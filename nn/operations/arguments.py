@@ -51,7 +51,8 @@ def as_tensor(data):
 
 def not_a_tensor(name, value, argument="input"):
     """The TypeError for an argument that should be a Tensor."""
-    return TypeError(f"{name}: {argument} must be a Tensor, got {type(value).__name__}")
+    hint = ": nn.tensor makes one of it" if isinstance(value, np.ndarray) else ""
+    return TypeError(f"{name}: {argument} must be a Tensor, got {type(value).__name__}{hint}")
 
 
 def array_of(name, tensor, argument="input"):

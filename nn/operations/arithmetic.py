@@ -3,6 +3,8 @@
 Each takes two tensors, arrays or numbers, at least one of them a tensor; `nn.tensor` makes them operators.
 """
 
+from typing import Any
+
 import numpy as np
 
 import kernels
@@ -27,7 +29,7 @@ __all__ += ["sub"]
 
 
 @ieee
-def add(input, other, *, alpha=1):
+def add(input, other, *, alpha: Any = 1):
     """The sum, element by element, of one and `alpha` times the other; tensors and numbers broadcast.
 
     Examples
@@ -59,7 +61,7 @@ def _has_fractions(value):
 
 
 @ieee
-def sub(input, other, *, alpha=1):
+def sub(input, other, *, alpha: Any = 1):
     """The difference, element by element, of one and `alpha` times the other; tensors and numbers broadcast.
 
     Examples

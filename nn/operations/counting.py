@@ -1,5 +1,7 @@
 """Where elements are not 0, and how often values occur; none of them has a gradient."""
 
+from typing import Any
+
 import numpy as np
 
 from nn.operations.arguments import array_of, bool_of, floating, int_of, scalar_of
@@ -76,7 +78,7 @@ def bincount(input, weights=None, minlength=0):
     return wrap(y.astype(np.float32) if w.dtype == np.float32 else y)
 
 
-def histc(input, bins=100, min=0, max=0):
+def histc(input, bins: Any = 100, min: Any = 0, max: Any = 0):
     """How many elements are in each of `bins` intervals of equal length from `min` to `max`; others do not count.
 
     With both bounds equal, they are the smallest and the largest element.

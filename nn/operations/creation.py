@@ -6,6 +6,7 @@ is written to it.
 
 import math
 import operator
+from typing import Any
 
 import numpy as np
 
@@ -266,7 +267,7 @@ def value_of(name, value, dtype):
 def arange(
     start,
     end=None,
-    step=1,
+    step: Any = 1,
     *,
     out=None,
     dtype=None,

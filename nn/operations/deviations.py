@@ -1,5 +1,7 @@
 """Variances and standard deviations, over all elements or along dimensions."""
 
+from typing import Any
+
 import numpy as np
 
 import kernels
@@ -45,7 +47,7 @@ def _squeezed(y, dims, keepdim):
 
 @numpy_names
 @ieee
-def var(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
+def var(input, dim=None, unbiased=None, keepdim=False, *, correction: Any = 1):
     """The variance over `dim`: squared deviations, summed and divided by their number minus `correction`.
 
     `unbiased`, also alone in the place of `dim`, is a correction of 1 or 0. For an empty `dim`, PyTorch's gradient is
@@ -74,7 +76,7 @@ def var(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
 
 @numpy_names
 @ieee
-def std(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
+def std(input, dim=None, unbiased=None, keepdim=False, *, correction: Any = 1):
     """The square root of `var`, also where that overflows or underflows; its gradient is 0 where it is 0.
 
     Examples
@@ -105,7 +107,7 @@ def std(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
 
 
 @numpy_names
-def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
+def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction: Any = 1):
     """The pair of `var` and `mean`.
 
     Examples
@@ -118,7 +120,7 @@ def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
 
 
 @numpy_names
-def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
+def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction: Any = 1):
     """The pair of `std` and `mean`.
 
     Examples

@@ -1,5 +1,7 @@
 """Functions of several operands, element by element; tensors and numbers broadcast."""
 
+from typing import Any
+
 import numpy as np
 
 from nn.dtypes import float64
@@ -126,7 +128,7 @@ def lerp(input, end, weight):
     return add(input, mul(sub(end, input), weight))
 
 
-def addcmul(input, tensor1, tensor2, *, value=1):
+def addcmul(input, tensor1, tensor2, *, value: Any = 1):
     """``input + value * tensor1 * tensor2``.
 
     Examples
@@ -138,7 +140,7 @@ def addcmul(input, tensor1, tensor2, *, value=1):
     return add(input, _multiple("addcmul", mul(tensor1, tensor2), value))
 
 
-def addcdiv(input, tensor1, tensor2, *, value=1):
+def addcdiv(input, tensor1, tensor2, *, value: Any = 1):
     """``input + value * tensor1 / tensor2``.
 
     Examples
@@ -156,7 +158,7 @@ def _multiple(name, product, value):
     return mul(product, value if isinstance(value, Tensor) or product.array.dtype.kind == "f" else int(value))
 
 
-def rsub(input, other, *, alpha=1):
+def rsub(input, other, *, alpha: Any = 1):
     """``other - alpha * input``.
 
     Examples

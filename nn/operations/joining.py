@@ -2,6 +2,7 @@
 
 import itertools
 import operator
+from typing import Any
 
 import numpy as np
 
@@ -355,7 +356,7 @@ def concat(tensors, dim=0):
     return cat(tensors, dim)
 
 
-def concatenate(tensors, axis=0):
+def concatenate(tensors, axis: Any = 0):
     """As `cat`.
 
     Examples

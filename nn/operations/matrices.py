@@ -1,5 +1,7 @@
 """Diagonals, triangles and grids."""
 
+from typing import Any
+
 import numpy as np
 
 from nn.dtypes import int64
@@ -49,7 +51,7 @@ def triu(input, diagonal=0):
     return record_linear("triu", lambda x: np.triu(x, diagonal), lambda dy: np.triu(dy, diagonal), input)
 
 
-def tril_indices(row, col, offset=0, *, dtype=int64, device="cpu", layout=strided):
+def tril_indices(row, col, offset=0, *, dtype: Any = int64, device: Any = "cpu", layout=strided):
     """The rows and the columns, a (2, n) tensor, of the lower triangle of a matrix, row by row.
 
     Examples
@@ -64,7 +66,7 @@ def tril_indices(row, col, offset=0, *, dtype=int64, device="cpu", layout=stride
     )
 
 
-def triu_indices(row, col, offset=0, *, dtype=int64, device="cpu", layout=strided):
+def triu_indices(row, col, offset=0, *, dtype: Any = int64, device: Any = "cpu", layout=strided):
     """The rows and the columns, a (2, n) tensor, of the upper triangle of a matrix, row by row.
 
     Examples

@@ -1,6 +1,7 @@
 """Norms of vectors and matrices, and distances."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ __all__ = ["cdist", "dist", "norm"]
 
 
 @numpy_names
-def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
+def vector_norm(x, ord: Any = 2, dim=None, keepdim=False, *, dtype=None):
     """(Σ |x|ᵖ)^(1/p) over `dim`, an int, several, or None for all; its gradient is 0 where it is 0.
 
     Parameters
@@ -40,7 +41,7 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
 
 
 @numpy_names
-def norm(input, p="fro", dim=None, keepdim=False, *, dtype=None):
+def norm(input, p: Any = "fro", dim=None, keepdim=False, *, dtype=None):
     """As `vector_norm`, of all elements or over `dim`; "fro" is 2, "nuc" the sum of a matrix's singular values.
 
     Raises
@@ -108,7 +109,7 @@ def _power_norm(input, p, dims, keepdim):
     return record("norm", y, (input,), backward, (input,), derivative=derivative, saves_result=True)
 
 
-def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
+def matrix_norm(A, ord: Any = "fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     """The norm of matrices, which two dimensions hold.
 
     Parameters
@@ -168,7 +169,7 @@ def linalg_norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
     return _norm("norm", A, ord, dim, keepdim, dtype, "ord")
 
 
-def dist(input, other, p=2):
+def dist(input, other, p: Any = 2):
     """The p-norm of the difference of two tensors, which broadcast.
 
     Examples

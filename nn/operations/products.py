@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 from nn.operations.arguments import array_of, axis_of, scalar_of, tensors_of
 from nn.operations.arithmetic import add, matmul, mul, reshaped
@@ -143,7 +144,7 @@ def _weighted(name, input, product, beta, alpha):
     return to(result, dtype) if dtype.kind == "b" else result
 
 
-def addmm(input, mat1, mat2, *, beta=1, alpha=1):
+def addmm(input, mat1, mat2, *, beta: Any = 1, alpha: Any = 1):
     """``beta * input + alpha * (mat1 @ mat2)`` of matrices; `input` broadcasts.
 
     Examples
@@ -157,7 +158,7 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     return _weighted("addmm", input, matmul(mat1, mat2), beta, alpha)
 
 
-def addmv(input, mat, vec, *, beta=1, alpha=1):
+def addmv(input, mat, vec, *, beta: Any = 1, alpha: Any = 1):
     """``beta * input + alpha * (mat @ vec)``; `input` broadcasts.
 
     Examples
@@ -169,7 +170,7 @@ def addmv(input, mat, vec, *, beta=1, alpha=1):
     return _weighted("addmv", input, mv(mat, vec), beta, alpha)
 
 
-def addr(input, vec1, vec2, *, beta=1, alpha=1):
+def addr(input, vec1, vec2, *, beta: Any = 1, alpha: Any = 1):
     """``beta * input + alpha * outer(vec1, vec2)``; `input` broadcasts.
 
     Examples
@@ -182,7 +183,7 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
     return _weighted("addr", input, outer(vec1, vec2), beta, alpha)
 
 
-def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
+def baddbmm(input, batch1, batch2, *, beta: Any = 1, alpha: Any = 1):
     """``beta * input + alpha * bmm(batch1, batch2)``; `input` broadcasts.
 
     Examples
@@ -194,7 +195,7 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     return _weighted("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
-def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
+def addbmm(input, batch1, batch2, *, beta: Any = 1, alpha: Any = 1):
     """``beta * input + alpha * bmm(batch1, batch2).sum(0)``; `input` broadcasts.
 
     Examples
@@ -206,7 +207,7 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     return _weighted("addbmm", input, sum(bmm(batch1, batch2), 0), beta, alpha)
 
 
-def tensordot(a, b, dims=2):
+def tensordot(a, b, dims: Any = 2):
     """The sums of products over several dimensions of two tensors: one matrix product.
 
     Parameters

@@ -1,5 +1,7 @@
 """Elements put, added or reduced at places along a dimension that an array of indices names."""
 
+from typing import Any
+
 import numpy as np
 
 import kernels
@@ -207,7 +209,7 @@ def getitem_part(src, shape):
 
 
 @numpy_names
-def index_add(input, dim, index, source, *, alpha=1):
+def index_add(input, dim, index, source, *, alpha: Any = 1):
     """A copy to which slices are added: ``y[index[i]] += alpha * source[i]`` for dimension 0.
 
     Raises

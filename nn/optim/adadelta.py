@@ -1,5 +1,7 @@
 """Adadelta."""
 
+from typing import Any
+
 import numpy as np
 
 from nn.optim.updates import ArrayOptimizer, decayed
@@ -33,10 +35,10 @@ class Adadelta(ArrayOptimizer):
     def __init__(
         self,
         params,
-        lr=1.0,
+        lr: Any = 1.0,
         rho=0.9,
         eps=1e-6,
-        weight_decay=0,
+        weight_decay: float = 0,
         foreach=None,
         *,
         capturable=False,

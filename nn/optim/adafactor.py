@@ -1,6 +1,7 @@
 """Adafactor."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class Adafactor(ArrayOptimizer):
     def __init__(
         self,
         params,
-        lr=1e-2,
+        lr: Any = 1e-2,
         beta2_decay=-0.8,
         eps=(None, 1e-3),
         d=1.0,

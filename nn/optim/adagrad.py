@@ -1,6 +1,7 @@
 """Adagrad."""
 
 from functools import partial
+from typing import Any
 
 import kernels
 from nn.optim.batches import KernelOptimizer
@@ -36,10 +37,10 @@ class Adagrad(KernelOptimizer):
     def __init__(
         self,
         params,
-        lr=1e-2,
-        lr_decay=0,
-        weight_decay=0,
-        initial_accumulator_value=0,
+        lr: Any = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
         eps=1e-10,
         foreach=None,
         *,

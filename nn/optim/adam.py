@@ -1,6 +1,7 @@
 """Adam and AdamW."""
 
 from functools import partial
+from typing import Any
 
 import kernels
 from nn.optim.batches import KernelOptimizer
@@ -39,10 +40,10 @@ class Adam(KernelOptimizer):
     def __init__(
         self,
         params,
-        lr=1e-3,
+        lr: Any = 1e-3,
         betas=(0.9, 0.999),
         eps=1e-8,
-        weight_decay=0,
+        weight_decay: float = 0,
         amsgrad=False,
         *,
         foreach=None,
@@ -112,7 +113,7 @@ class AdamW(Adam):
     def __init__(
         self,
         params,
-        lr=1e-3,
+        lr: Any = 1e-3,
         betas=(0.9, 0.999),
         eps=1e-8,
         weight_decay=1e-2,

@@ -1,5 +1,7 @@
 """Adamax."""
 
+from typing import Any
+
 import numpy as np
 
 from nn.optim.updates import ArrayOptimizer, decayed
@@ -33,10 +35,10 @@ class Adamax(ArrayOptimizer):
     def __init__(
         self,
         params,
-        lr=2e-3,
+        lr: Any = 2e-3,
         betas=(0.9, 0.999),
         eps=1e-8,
-        weight_decay=0,
+        weight_decay: float = 0,
         foreach=None,
         *,
         maximize=False,

@@ -1,5 +1,7 @@
 """Averaged stochastic gradient descent."""
 
+from typing import Any
+
 import numpy as np
 
 from nn.optim.updates import ArrayOptimizer, decayed
@@ -36,11 +38,11 @@ class ASGD(ArrayOptimizer):
     def __init__(
         self,
         params,
-        lr=1e-2,
+        lr: Any = 1e-2,
         lambd=1e-4,
         alpha=0.75,
         t0=1e6,
-        weight_decay=0,
+        weight_decay: float = 0,
         foreach=None,
         maximize=False,
         differentiable=False,

@@ -1,5 +1,7 @@
 """L-BFGS."""
 
+from typing import Any
+
 import numpy as np
 
 from nn.optim.line_search import Point, dot, strong_wolfe
@@ -53,7 +55,7 @@ class LBFGS(CheckedOptimizer):
     def __init__(
         self,
         params,
-        lr=1,
+        lr: Any = 1,
         max_iter=20,
         max_eval=None,
         tolerance_grad=1e-7,

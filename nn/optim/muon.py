@@ -1,6 +1,7 @@
 """Muon."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Muon(ArrayOptimizer):
     def __init__(
         self,
         params,
-        lr=1e-3,
+        lr: Any = 1e-3,
         weight_decay=0.1,
         momentum=0.95,
         nesterov=True,

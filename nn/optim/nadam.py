@@ -1,5 +1,7 @@
 """NAdam."""
 
+from typing import Any
+
 import numpy as np
 
 from nn.optim.updates import ArrayOptimizer, decayed
@@ -39,10 +41,10 @@ class NAdam(ArrayOptimizer):
     def __init__(
         self,
         params,
-        lr=2e-3,
+        lr: Any = 2e-3,
         betas=(0.9, 0.999),
         eps=1e-8,
-        weight_decay=0,
+        weight_decay: float = 0,
         momentum_decay=4e-3,
         decoupled_weight_decay=False,
         *,

@@ -1,5 +1,7 @@
 """RAdam."""
 
+from typing import Any
+
 import numpy as np
 
 from nn.optim.updates import ArrayOptimizer, decayed
@@ -35,10 +37,10 @@ class RAdam(ArrayOptimizer):
     def __init__(
         self,
         params,
-        lr=1e-3,
+        lr: Any = 1e-3,
         betas=(0.9, 0.999),
         eps=1e-8,
-        weight_decay=0,
+        weight_decay: float = 0,
         decoupled_weight_decay=False,
         *,
         foreach=None,

@@ -1,6 +1,7 @@
 """RMSprop."""
 
 from functools import partial
+from typing import Any
 
 import kernels
 from nn.optim.batches import KernelOptimizer
@@ -37,11 +38,11 @@ class RMSprop(KernelOptimizer):
     def __init__(
         self,
         params,
-        lr=1e-2,
+        lr: Any = 1e-2,
         alpha=0.99,
         eps=1e-8,
-        weight_decay=0,
-        momentum=0,
+        weight_decay: float = 0,
+        momentum: float = 0,
         centered=False,
         capturable=False,
         foreach=None,

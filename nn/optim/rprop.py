@@ -1,5 +1,7 @@
 """Resilient propagation."""
 
+from typing import Any
+
 import numpy as np
 
 from nn.optim.updates import ArrayOptimizer
@@ -33,7 +35,7 @@ class Rprop(ArrayOptimizer):
     def __init__(
         self,
         params,
-        lr=1e-2,
+        lr: Any = 1e-2,
         etas=(0.5, 1.2),
         step_sizes=(1e-6, 50),
         *,

@@ -1,6 +1,7 @@
 """Stochastic gradient descent."""
 
 from functools import partial
+from typing import Any
 
 import kernels
 from nn.optim.batches import KernelOptimizer
@@ -44,10 +45,10 @@ class SGD(KernelOptimizer):
     def __init__(
         self,
         params,
-        lr=1e-3,
-        momentum=0,
-        dampening=0,
-        weight_decay=0,
+        lr: Any = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
         nesterov=False,
         *,
         maximize=False,

@@ -5,6 +5,7 @@ and the lightness of the colour maps is monotonic, of the diverging one on each 
 """
 
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def style():
         yield
 
 
-def figure(width, height, rows=1, columns=1, **options):
+def figure(width, height, rows=1, columns=1, **options) -> tuple[Figure, Any]:
     """A figure and its axes in this style, outside pyplot: no window, no global state; Jupyter shows them as pictures.
 
     Parameters
@@ -104,7 +105,7 @@ def figure(width, height, rows=1, columns=1, **options):
     return canvas, axes.view(Panels) if isinstance(axes, np.ndarray) else axes
 
 
-def axes_or_new(ax, width, height, **options):
+def axes_or_new(ax, width, height, **options) -> Any:
     """The given Axes, or the Axes of a new figure of this size."""
     return figure(width, height, **options)[1] if ax is None else ax
 

@@ -142,15 +142,15 @@ def key(ax):
 
 
 def history(history, *, loss="loss", axes=None, title=None):
-    """Loss and accuracy of a training run: of every batch, of every epoch, and on held-out data.
+    """The loss of a training run, and a panel for each metric: of batches, of epochs, and on held-out data.
 
     Parameters
     ----------
     history : dict
-        What `nn.training.fit` returns, with a validation set and the metric "accuracy".
+        What `nn.training.fit` returns, or has filled until it was interrupted. What it lacks is not drawn.
     loss : str, default "loss"
         The label of the loss, with its unit.
-    axes : two Axes, optional
+    axes : as many Axes as there are panels, optional
     title : str, optional
         The title, for example the model and the data.
 
@@ -161,29 +161,46 @@ def history(history, *, loss="loss", axes=None, title=None):
     Raises
     ------
     ValueError
-        The history has no validation or no accuracy.
+        The history has no loss.
+
+    Examples
+    --------
+    >>> from nn import plot
+    >>> axes = plot.history({"loss": [2.0, 1.0, 0.7], "validation_loss": [1.9, 1.2, 1.1], "accuracy": [0.3, 0.6, 0.7]})
+    >>> [ax.get_title() for ax in axes]
+    ['Loss', 'Accuracy']
     """
-    needed = ("loss", "batch_loss", "validation_loss", "accuracy", "validation_accuracy")
-    if absent := [name for name in needed if name not in history]:
-        raise ValueError(f"history: needs a validation set and the metric accuracy, lacks {', '.join(absent)}")
+    batch = history.get("batch_loss", ())
+    if not len(batch) and "loss" not in history:
+        raise ValueError(f"history: there is no loss, only {', '.join(history) or 'an empty history'}")
+    apart = ("loss", "batch_loss", "batch_lr", "lr", "unfinished")
+    bare_names = dict.fromkeys(name.removeprefix("validation_") for name in history)
+    names = ["loss", *(name for name in bare_names if name not in apart)]
+    epochs = np.arange(1, len(history.get("loss", ())) + 1)
     with style():
-        both_axes = left, right = panels("history", axes, 2, 2, 4.6, 3.6)
-        epochs = np.arange(1, len(history["loss"]) + 1)
-        batches = numbers("history", "batch losses", history["batch_loss"], 1)
-        at = np.arange(1, len(batches) + 1) * len(epochs) / len(batches)
-        left.plot(at, batches, color=GREY, lw=0.6, label="batch")
-        for ax, what in ((left, "loss"), (right, "accuracy")):
-            both = {"training, mean of the epoch": history[what], "held out": history[f"validation_{what}"]}
-            curves(both, epochs, ax=ax, marker="o", xlabel="epoch", title=what.capitalize())
+        all_axes = panels("history", axes, len(names), 2, 4.6, 3.6)
+        if len(batch):
+            losses = numbers("history", "batch losses", batch, 1)
+            each = (len(losses) - history.get("unfinished", 0)) / max(len(epochs), 1)  # batches of an epoch
+            at = np.arange(1, len(losses) + 1) / (each or len(losses))
+            all_axes[0].plot(at, losses, color=GREY, lw=0.6, label="batch")
+        for ax, name in zip(all_axes, names, strict=True):
+            what = name.replace("_", " ")
+            ax.set(xlabel="epoch", title=what.capitalize(), ylabel=loss if name == "loss" else what)
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        last = history["validation_accuracy"][-1]
-        right.annotate(f"{last:.1%}", (epochs[-1], last), (0, -14), textcoords="offset points", ha="center", c=ORANGE)
-        right.yaxis.set_major_formatter("{x:.0%}")
-        left.set_ylabel(loss)
-        right.set_ylabel("accuracy")
+            kinds = ("training, mean of the epoch", name, BLUE), ("held out", f"validation_{name}", ORANGE)
+            kinds = [kind for kind in kinds if kind[1] in history]
+            if kinds:
+                told = {label: history[key] for label, key, _ in kinds}
+                curves(told, epochs, ax=ax, marker="o", colours=[colour for _, _, colour in kinds])
+            if kinds and name.endswith("accuracy"):
+                _, last, colour = kinds[-1]
+                at = epochs[-1], history[last][-1]
+                ax.annotate(f"{at[1]:.1%}", at, (0, -14), textcoords="offset points", ha="center", c=colour)
+                ax.yaxis.set_major_formatter("{x:.0%}")
         if title:
-            left.figure.suptitle(title)
-    return both_axes
+            all_axes[0].figure.suptitle(title)
+    return all_axes
 
 
 def gradient_flow(values, names, *, ax=None, **properties):

@@ -7,6 +7,7 @@ import nn
 from experiments.counting import Counted, counted_flops, counted_kernels
 from experiments.operations import normal
 from nn import functional as F
+from nn.functional import recurrent
 
 
 def counted(function, *inputs, result):
@@ -40,9 +41,30 @@ def test_a_gradient_that_is_not_needed_costs_nothing():
     assert counted(F.linear, fixed, normal(5, 4), result=(3, 5)) == [2 * 3 * 4 * 5, 2 * 3 * 4 * 5]
 
 
+def test_recurrent_layers_are_counted():
+    T, B, K, H = 3, 2, 4, 5
+    inputs = normal(T, B, K), normal(B, H), normal(H, K), normal(H, H)
+    forward, backward = counted(lambda *x: F.rnn(*x)[0], *inputs, result=(T, B, H))
+    products = 2 * T * B * H * (K + H)
+    assert products <= forward < 2 * products and 2 * products <= backward < 4 * products
+
+
+def test_a_fused_loss_is_counted_as_the_reference_computes_it():
+    rng, target = np.random.default_rng(0), np.array([0, 2, 1])
+    x, w = (nn.tensor(rng.standard_normal(shape), requires_grad=True) for shape in ((3, 4), (5, 4)))
+    with counted_kernels():
+        start = Counted.total
+        loss = F.linear_cross_entropy(x, w, nn.tensor(target))
+        forward, start = Counted.total - start, Counted.total
+        loss.backward()
+        backward = Counted.total - start
+    product = 2 * 3 * 4 * 5
+    assert product < forward < 2 * product and 3 * product < backward < 4 * forward
+
+
 def test_kernels_return():
-    before = kernels.relu
+    before, layer = kernels.relu, recurrent.RNN
     with counted_kernels():
         assert kernels.relu is not before
         assert type(nn.ones(2).relu().array) is np.ndarray
-    assert kernels.relu is before
+    assert kernels.relu is before and recurrent.RNN is layer

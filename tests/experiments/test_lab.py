@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -124,6 +126,25 @@ def test_names():
 def test_only_full_mode_is_kept():
     with pytest.raises(ValueError, match="only full mode"):
         lab.Study("init_variance", "fast", {}, [], 0.0).save()
+    with pytest.raises(ValueError, match="save: results are kept with those of PyTorch beside them: pip install torch"):
+        lab.Study("init_variance", "full", {}, [], 0.0).save()
+
+
+def test_without_pytorch_there_is_no_comparison(monkeypatch):
+    monkeypatch.setattr(lab, "find_spec", lambda name: None)
+    monkeypatch.setattr(lab, "_run_seeds", lambda name, config: [])
+    assert lab.study("init_variance", "fast").pytorch is None
+
+
+def test_the_set_up_cell_finds_the_repository(tmp_path):
+    chapter = tmp_path / "copy" / "experiments" / "foundations"
+    chapter.mkdir(parents=True)
+    (chapter.parent / "lab.py").touch()
+    command = [sys.executable, "-c", f"{lab.SETUP}\nprint(sys.path[-1])"]
+    found = subprocess.run(command, cwd=chapter, capture_output=True, text=True, timeout=60)
+    assert found.stdout.strip() == str(tmp_path / "copy"), found.stderr
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert f"the repository with the folder experiments is not around {tmp_path}" in found.stderr
 
 
 # --- seeds ------------------------------------------------------------------------------------------------------------

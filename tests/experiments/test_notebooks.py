@@ -35,6 +35,7 @@ def test_notebook(name):
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
     assert not [output for output in outputs if output["output_type"] == "error"]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    assert "".join(notebook["cells"][1]["source"]) == lab.SETUP
     drawing = [item for item in vars(lab.load(name)) if item.startswith("draw_")]
     assert len(pictures) == len(drawing) > 0
     pages = [text for output in outputs for text in output.get("data", {}).get("text/markdown", [])]

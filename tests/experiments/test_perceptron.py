@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from experiments.foundations.perceptron import certificate, largest_margin, learn, learn_worst_first, orthogonal, signed
+from experiments.foundations.perceptron import (
+    by_scikit_learn,
+    by_tape,
+    certificate,
+    largest_margin,
+    learn,
+    learn_worst_first,
+    orthogonal,
+    signed,
+)
 
 
 @pytest.mark.parametrize("n", [2, 9])
@@ -32,3 +41,12 @@ def test_learn_by_hand():
     assert squares.tolist() == [1, 4, 5]
     assert w.tolist() == pocket.tolist() == [1, 2]
     np.testing.assert_allclose(mean, [5 / 6, 10 / 6])
+
+
+def test_at_a_tie_scikit_learn_moves_and_the_tape_does_not():
+    x, y, orders = np.array([[0.0, 1.0], [1.0, -1.0]]), np.array([1.0, -1.0]), np.array([[0], [1]])
+    z = signed(x, y)  # after (0, 1, 1) the second, (-1, 1, -1), is a tie
+    ours = [learn(z, orders[: number + 1], 1.0, z[0])[3] for number in range(2)]
+    np.testing.assert_array_equal(ours, [[0, 1, 1], [-1, 2, 0]])
+    np.testing.assert_array_equal(by_scikit_learn(x, np.array([1.0, -1.0]), [[0, 1]])[-1], ours[-1])
+    np.testing.assert_array_equal(by_tape(z, orders, np.zeros(3)), np.zeros((2, 3)))

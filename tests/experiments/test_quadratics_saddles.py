@@ -34,3 +34,23 @@ def test_descending_does_not_change_the_start():
     iterates = experiment.descend(A, start, ("SGD", {"lr": 0.5}), 3)
     assert np.array_equal(start, before) and np.array_equal(iterates[0], before)
     np.testing.assert_allclose(iterates[1], before - 0.5 * A @ before, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "sides"), [("theorem", (0.46, 0.48)), ("experiment", (0.9995, 0.9996))])
+def test_the_drift_changes_its_sign_where_the_text_says(name, sides):
+    slopes, beta1 = experiment.SLOPES[name], experiment.BETA1[name]
+    assert experiment.drift(slopes, beta1, sides[0]) > 0 > experiment.drift(slopes, beta1, sides[1])
+
+
+def test_the_drift_of_the_theorem_is_that_of_the_derivation():
+    v1 = (0.9 * 9 + 0.1 * 0.9 + 0.01 * 0.9) / (1 - 0.001)
+    v2 = 0.1 * v1 + 0.9
+    v3 = 0.1 * v2 + 0.9
+    expected = -3 / math.sqrt(v1) + 1 / math.sqrt(v2) + 1 / math.sqrt(v3)
+    assert experiment.drift([3, -1, -1], 0.0, 0.1) == pytest.approx(expected, rel=1e-12)
+
+
+def test_adagrad_ends_as_gradient_descent_with_its_last_rates():
+    A, start = experiment.quadratic(np.array([0.5, 1.0]), np.random.default_rng(0))
+    row = experiment.frozen(A, experiment.descend(A, start, ("Adagrad", {"lr": 0.5}), 60), 0.5)
+    assert row["measured"] == pytest.approx(row["predicted"], rel=1e-2)

@@ -2,7 +2,16 @@
 
 import pytest
 
-from experiments.foundations.tensors import Layout, aligned_left, broadcast, contiguous, expected_misses, misses, walks
+from experiments.foundations.tensors import (
+    Layout,
+    aligned_left,
+    broadcast,
+    contiguous,
+    expected_misses,
+    misses,
+    walks,
+    writes,
+)
 
 
 def test_contiguous():
@@ -50,3 +59,9 @@ def test_misses(n):
     result = {"walked": [n], "cache_lines": 16}
     for name, addresses in walks(n, 16).items():
         assert misses(addresses.tolist(), 16) == expected_misses(result)[name][0]
+
+
+def test_writes_through_an_expanded_tensor():
+    changed = writes()
+    assert changed["nn"] == changed["NumPy"] == [0, 0, 0, 0]
+    assert changed["PyTorch"] == [2, 6, 0, 0]

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import random
 import sys
 
 import numpy as np
@@ -79,6 +80,61 @@ def test_training_continues_bit_for_bit(optimizer, path):
         train_step(model, first)
         train_step(other, second)
     assert state(model, first) == state(other, second)
+
+
+KINDS = [np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_random_numbers_continue(kind, path):
+    model, optimizer = make()
+    generators = np.random.Generator(kind(3)), nn.Generator().manual_seed(4)
+    schedule = nn.optim.lr_scheduler.CosineAnnealingLR(optimizer, 7)
+
+    def draw():
+        return nn.rand(1).item(), np.random.normal(), random.gauss(0, 1), *(g.normal() for g in generators)
+
+    def further():
+        return [draw() for _ in range(3)], schedule.state_dict(), optimizer.param_groups[0]["lr"]
+
+    draw()
+    generators[0].integers(3, dtype=np.int32)  # half of a word is left
+    schedule.step()
+    checkpoint.save(path, model, optimizer, scheduler=schedule, generators=generators)
+    expected = further()
+    schedule.step()
+    checkpoint.load(path, model, optimizer, scheduler=schedule, generators=generators)
+    assert further() == expected
+    checkpoint.load(path, model, optimizer, random_state=False)
+    assert draw() != expected[0][0]
+    before = nn.get_rng_state().tolist()
+    checkpoint.load(path, model)
+    assert nn.get_rng_state().tolist() == before
+
+
+def test_states_that_are_absent(path):
+    model, optimizer = make()
+    schedule = nn.optim.lr_scheduler.CosineAnnealingLR(optimizer, 7)
+    checkpoint.save(path, model, optimizer)
+    with pytest.raises(ValueError, match=f"checkpoint {path}: has no scheduler state"):
+        checkpoint.load(path, model, optimizer, scheduler=schedule)
+    with pytest.raises(ValueError, match=f"checkpoint {path}: has the state of 0 generators, and 1 are given"):
+        checkpoint.load(path, model, optimizer, generators=[nn.Generator()])
+    for options in ({"scheduler": schedule}, {"generators": [nn.Generator()]}):
+        with pytest.raises(ValueError, match="is of use beside that of the optimiser"):
+            checkpoint.save(path, model, **options)
+
+
+def test_a_failed_load_restores_everything(path):
+    model, optimizer = make(width=5)
+    schedule = nn.optim.lr_scheduler.CosineAnnealingLR(optimizer, 7)
+    checkpoint.save(path, model, optimizer, scheduler=schedule)
+    other, second = make(seed=1)
+    mine = nn.optim.lr_scheduler.CosineAnnealingLR(second, 9)
+    before = nn.get_rng_state().tolist(), mine.state_dict(), copy.deepcopy(state(other, second))
+    with pytest.raises(ValueError):
+        checkpoint.load(path, other, second, scheduler=mine)
+    assert (nn.get_rng_state().tolist(), mine.state_dict(), state(other, second)) == before
 
 
 def test_dtypes_and_shapes_survive(path):
@@ -239,7 +295,7 @@ def test_hyperparameters_that_are_not_json(path):
 def test_a_name_that_would_clash_with_the_optimisers(path):
     model = nn.Sequential({"optimizer/0": nn.Linear(1, 1)})
     with pytest.raises(
-        ValueError, match=r"must not begin with 'optimizer/', got \['optimizer/0.weight', 'optimizer/0.bias'\]"
+        ValueError, match=r"begin with 'optimizer/' or 'training/', got \['optimizer/0.weight', 'optimizer/0.bias'\]"
     ):
         checkpoint.save(path, model)
 

@@ -1,13 +1,22 @@
-"""The training loop: history, validation, metrics, schedules, early stopping, the progress bar."""
+"""The training loop: history, metrics, arrays, schedules, early stopping, callbacks, checkpoints, the progress bar."""
 
+import csv
+import os
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import nn
+from nn import checkpoint, metrics
+from nn.callbacks import CSVLog, TensorBoardLog
 from nn.data import DataLoader, TensorDataset
-from nn.training import accuracy, evaluate, fit
+from nn.training import accuracy, evaluate, fit, predict
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -253,3 +262,364 @@ def test_fit_reports_a_rate_that_is_a_tensor(problem):
     schedule = nn.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
     history = fit(model, DataLoader(train, 50), optimizer, loss, epochs=3, scheduler=schedule, progress=False)
     assert history["lr"] == [0.5, 0.25, 0.125]
+
+
+# --- metrics and arrays -----------------------------------------------------------------------------------------------
+
+
+def test_metrics_by_name(problem):
+    _, held_out = problem
+    model, batches = network(), DataLoader(held_out, 20)
+    expected = evaluate(model, batches, loss, {"accuracy": accuracy})
+    assert evaluate(model, batches, loss, "accuracy") == evaluate(model, batches, loss, ["accuracy"]) == expected
+    assert evaluate(model, batches, loss, [accuracy, "top_5_accuracy"]) == expected | {"top_5_accuracy": 1.0}
+    with pytest.raises(ValueError, match="metrics: there is none named 'acuracy'; there are accuracy, binary_accuracy"):
+        evaluate(model, batches, loss, ["acuracy"])
+    with pytest.raises(TypeError, match="metrics: must be names or functions .*, got int"):
+        evaluate(model, batches, loss, [3])
+
+
+def test_metrics():
+    assert set(metrics.__all__) == {"METRICS", *metrics.METRICS}
+    scores = nn.tensor(np.arange(14.0).reshape(2, 7))
+    assert metrics.top_5_accuracy(scores, nn.tensor([2, 1])) == 0.5
+    logits, target = nn.tensor([[1.0], [-2.0], [0.5], [-1.0]]), nn.tensor([[1.0], [0.0], [0.0], [0.0]])
+    assert metrics.binary_accuracy(logits, target) == 0.75
+    assert metrics.mean_absolute_error(logits, target) == (0 + 2 + 0.5 + 1) / 4
+    assert metrics.mean_squared_error(logits, target) == (0 + 4 + 0.25 + 1) / 4
+    with pytest.raises(ValueError, match=r"mean_squared_error: shapes differ: output is \(4, 1\), target is \(4,\)"):
+        metrics.mean_squared_error(logits, target[:, 0])
+
+
+def test_predict(problem):
+    _, held_out = problem
+    model, (x, y) = network(), held_out.tensors
+    expected = model.eval()(x).tolist()
+    model.train()
+    for inputs in (x, x.numpy(), held_out, DataLoader(held_out, 7), [x.numpy()[:20], x[20:]], [(x, y)]):
+        found = predict(model, inputs)
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
+        assert not found.requires_grad and model.training
+    with pytest.raises(ValueError, match="predict: there are no batches"):
+        predict(model, [])
+    with pytest.raises(TypeError, match="predict: the output must be a Tensor, got tuple"):
+        predict(nn.LSTM(2, 3), x)
+
+
+def test_arrays_are_taken_for_tensors(problem):
+    train, held_out = problem
+    arrays = [[t.numpy() for t in part.tensors] for part in (train, held_out)]
+    results = []
+    for data, validation in (
+        (tuple(arrays[0]), tuple(arrays[1])),
+        (train, held_out),
+        (DataLoader(train, 16, shuffle=True), [(x, y) for x, y in [arrays[1]]]),
+    ):
+        model = network()
+        options = {"epochs": 2, "validation": validation, "progress": False, "batch_size": 16}
+        results.append(fit(model, data, nn.optim.SGD(model.parameters(), lr=0.1), loss, **options))
+    for name in ("batch_loss", "loss"):
+        assert results[0][name] == results[1][name] == results[2][name]
+    with pytest.raises(TypeError, match="fit: needs batches, a dataset or a pair"):
+        fit(model, arrays[0][0], nn.optim.SGD(model.parameters()), loss, epochs=1, progress=False)
+
+
+def test_float64_says_what_to_do():
+    x, y = np.zeros((8, 2)), np.zeros((8, 2))
+    model = network()
+    options = {"epochs": 1, "progress": False}
+    hint = r"Linear: the input is float64.*\.astype\(np\.float32\).*\.double\(\)"
+    with pytest.raises(TypeError, match=hint) as caught:
+        fit(model, (x, y), nn.optim.SGD(model.parameters()), nn.functional.mse_loss, **options)
+    assert len(caught.value.__notes__) == 1
+    with pytest.raises(TypeError, match=hint):
+        predict(model, x)
+    with pytest.raises(TypeError, match=hint):
+        model(nn.tensor(x))
+    with pytest.raises(TypeError, match=r"the target is float64.*\.astype\(np\.float32\)"):
+        fit(model, (x.astype("f"), y), nn.optim.SGD(model.parameters()), nn.functional.mse_loss, **options)
+    fit(model.double(), (x, y), nn.optim.SGD(model.parameters()), nn.functional.mse_loss, **options)
+    with pytest.raises(TypeError) as caught:
+        model(nn.tensor(x.astype("f")))
+    assert not hasattr(caught.value, "__notes__")
+    with pytest.raises(TypeError, match="got ndarray: nn.tensor makes one of it"):
+        model(x)
+
+
+# --- schedules and callbacks ------------------------------------------------------------------------------------------
+
+
+def test_a_schedule_of_batches(problem):
+    train, _ = problem
+    model = network()
+    optimizer = nn.optim.SGD(model.parameters(), lr=0.8)
+    options = {"epochs": 2, "progress": False, "scheduler_interval": "batch"}
+    schedule = nn.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    history = fit(model, DataLoader(train, 50), optimizer, loss, scheduler=schedule, **options)
+    assert history["batch_lr"] == [0.8, 0.4, 0.2, 0.1] and schedule.last_epoch == 4
+    with pytest.raises(ValueError, match='scheduler_interval must be "epoch" or "batch", got "step"|got \'step\''):
+        fit(model, train, optimizer, loss, epochs=1, scheduler_interval="step")
+    plateau = nn.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+    with pytest.raises(ValueError, match="ReduceLROnPlateau looks at the validation loss"):
+        fit(model, train, optimizer, loss, scheduler=plateau, validation=train, **options)
+
+
+class Recorder:
+    def __init__(self):
+        self.seen = []
+
+    def on_train_begin(self, run):
+        self.seen.append("begin")
+
+    def on_epoch_begin(self, run):
+        self.seen.append(f"epoch {run.epoch}")
+
+    def on_backward_end(self, run):
+        nn.utils.clip_grad_norm_(run.model.parameters(), 1e-3)
+
+    def on_batch_end(self, run):
+        norm = sum(float((p.grad**2).sum()) for p in run.model.parameters()) ** 0.5
+        self.seen.append((run.batch, len(run.history["batch_loss"]), norm < 1.1e-3))
+
+    def on_epoch_end(self, run):
+        self.seen.append(len(run.history["loss"]))
+        run.stop = run.epoch == 1
+
+    def on_train_end(self, run):
+        self.seen.append("end")
+
+
+def test_callbacks(problem):
+    train, _ = problem
+    model, recorder = network(), Recorder()
+    history = fit(
+        model, DataLoader(train, 50), nn.optim.SGD(model.parameters()), loss, epochs=9, progress=False,
+        callbacks=[recorder],
+    )  # fmt: skip
+    first = ["epoch 0", (0, 1, True), (1, 2, True), 1]
+    assert recorder.seen == ["begin", *first, "epoch 1", (0, 3, True), (1, 4, True), 2, "end"]
+    assert len(history["loss"]) == 2
+
+
+def test_callbacks_that_would_never_be_called(problem):
+    class Misspelt:
+        def on_epoch_ends(self, run):
+            pass
+
+    for callback, message in ((Misspelt(), "has on_epoch_ends"), (print, "has none")):
+        with pytest.raises(TypeError, match=f"fit: a callback has some of the methods on_train_begin.*{message}"):
+            fit(network(), problem[0], None, loss, epochs=1, callbacks=[callback])
+
+
+class Interrupter:
+    """Ctrl-C, or another error, after some batches."""
+
+    def __init__(self, batches, error=KeyboardInterrupt):
+        self.batches, self.error = batches, error
+
+    def on_batch_end(self, run):
+        if len(run.history["batch_loss"]) == self.batches:
+            raise self.error
+
+
+def test_ctrl_c_keeps_the_history(problem):
+    train, _ = problem
+    model, recorder, given = network(), Recorder(), {}
+    arguments = model, DataLoader(train, 25), nn.optim.SGD(model.parameters()), loss
+    options = {"epochs": 5, "progress": False, "metrics": ["accuracy"], "history": given}
+    with pytest.raises(KeyboardInterrupt, match="fit: interrupted in epoch 2; the error's attribute history") as caught:
+        fit(*arguments, **options, callbacks=[recorder, Interrupter(6)])
+    assert caught.value.history is given
+    assert [len(given[name]) for name in ("batch_loss", "loss", "accuracy")] == [6, 1, 1] and given["unfinished"] == 2
+    assert recorder.seen[-1] == "end"
+    with pytest.raises(ValueError, match="fit: history must be an empty dict, has batch_loss, loss"):
+        fit(*arguments, **options)
+
+
+def test_csv_log(problem, tmp_path):
+    train, held_out = problem
+    log = CSVLog(tmp_path / "log.csv")
+    options = {"validation": held_out, "metrics": "accuracy", "progress": False, "callbacks": [log]}
+
+    def run(epochs, **more):
+        model = network()
+        return fit(model, train, nn.optim.SGD(model.parameters()), loss, epochs=epochs, **options, **more)
+
+    def content():
+        with open(log.path, newline="") as file:
+            return list(csv.DictReader(file))
+
+    def expected(history):
+        names = ("loss", "accuracy", "validation_loss", "validation_accuracy", "lr")
+        rows = zip(*(history[name] for name in names), strict=True)
+        return [dict(zip(("epoch", *names), map(str, (i, *row)), strict=True)) for i, row in enumerate(rows, start=1)]
+
+    path = tmp_path / "run.safetensors"
+    assert expected(run(2, checkpoint=path)) == content()
+    log.path.write_text("broken,by a crash\n1,")
+    history = run(3, checkpoint=path, resume=True)
+    assert expected(history) == content() and len(content()) == 3
+
+
+class Writer:
+    def __init__(self):
+        self.scalars, self.closed = [], False
+
+    def add_scalar(self, tag, value, step):
+        self.scalars.append((tag, value, step))
+
+    def close(self):
+        self.closed = True
+
+
+def test_tensorboard_log(problem, monkeypatch, tmp_path):
+    train, held_out = problem
+    model, writer = network(), Writer()
+    optimizer = nn.optim.SGD(model.parameters())
+    arguments = model, DataLoader(train, 25), optimizer, loss
+    options = {"epochs": 1, "progress": False}
+    log = TensorBoardLog(writer, every=2)
+    history = fit(*arguments, validation=held_out, metrics=["accuracy"], callbacks=[log], **options)
+    assert writer.closed and writer.scalars == [
+        *(("batch/loss", history["batch_loss"][i - 1], i) for i in (2, 4)),
+        ("epoch/loss", history["loss"][0], 1),
+        ("epoch/accuracy", history["accuracy"][0], 1),
+        ("validation/loss", history["validation_loss"][0], 1),
+        ("validation/accuracy", history["validation_accuracy"][0], 1),
+        ("epoch/lr", history["lr"][0], 1),
+    ]
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(ImportError, match="pip install tensorboardX"):
+        fit(*arguments, callbacks=[TensorBoardLog(tmp_path)], **options)
+
+
+def test_tensorboard_files(problem, tmp_path):
+    pytest.importorskip("tensorboardX")
+    model = network()
+    options = {"epochs": 1, "progress": False, "callbacks": [TensorBoardLog(tmp_path / "runs")]}
+    fit(model, problem[0], nn.optim.SGD(model.parameters()), loss, **options)
+    (file,) = (tmp_path / "runs").iterdir()
+    assert file.name.startswith("events.out.tfevents") and b"validation" not in file.read_bytes()
+    assert b"epoch/loss" in file.read_bytes()
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------------------
+
+RUN = """
+import os, random, signal, sys
+import numpy as np
+import nn
+from nn.data import DataLoader, TensorDataset
+from nn.training import fit
+
+path, result, kill_at, epochs = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+
+class Kill:
+    def on_batch_end(self, run):
+        random.random(), np.random.rand()
+        if len(run.history["batch_loss"]) == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+nn.manual_seed(0)
+random.seed(0)
+np.random.seed(0)
+data = np.random.default_rng(0)
+x = data.standard_normal((60, 4), dtype=np.float32)
+y = (x[:, 0] > 0).astype(np.int64)
+model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 2))
+optimizer = nn.optim.Adam(model.parameters(), lr=0.01)
+schedule = nn.optim.lr_scheduler.OneCycleLR(optimizer, 0.05, epochs=epochs, steps_per_epoch=6)
+loader = DataLoader(TensorDataset(x[:48], y[:48]), 8, shuffle=True, generator=np.random.default_rng(7))
+history = fit(
+    model, loader, optimizer, nn.functional.cross_entropy, epochs=epochs, validation=(x[48:], y[48:]), patience=3,
+    scheduler=schedule, scheduler_interval="batch", metrics=["accuracy"], progress=False, callbacks=[Kill()],
+    checkpoint=path, resume=True,
+)
+with open(result, "w") as file:
+    print(repr(history), file=file)
+    print({name: t.array.tobytes().hex() for name, t in model.state_dict().items()}, file=file)
+    states = optimizer.state_dict()["state"].values()
+    print([[np.asarray(value).tobytes().hex() for value in state.values()] for state in states], file=file)
+    print(nn.rand(1).item(), random.random(), np.random.rand(), schedule.last_epoch, file=file)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_a_killed_run_resumes_with_the_same_bits(tmp_path, monkeypatch):
+    """Killed in the middle of the third epoch, in a process of its own; dropout, shuffling and schedule go on."""
+
+    def arguments(name, kill_at=-1):
+        return [str(tmp_path / f"{name}.safetensors"), str(tmp_path / name), str(kill_at), "5"]
+
+    def run(*options):
+        command = [sys.executable, "-c", RUN, *arguments(*options)]
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        return found.returncode, found.stderr
+
+    monkeypatch.setattr(sys, "argv", ["", *arguments("whole")])
+    exec(RUN, {"__name__": "whole"})
+    assert run("killed", 15)[0] == -signal.SIGKILL
+    assert not (tmp_path / "killed").exists()
+    assert run("killed") == (0, "")
+    assert (tmp_path / "killed").read_text() == (tmp_path / "whole").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        ["killed", "killed.safetensors", "whole", "whole.safetensors"]
+    )
+
+
+@pytest.mark.parametrize("patience", [None, 2])
+def test_a_finished_run_is_not_trained_on(problem, tmp_path, patience):
+    train, held_out = problem
+    path = tmp_path / "run.safetensors"
+
+    def run():
+        model = network()
+        optimizer = nn.optim.SGD(model.parameters(), lr=30.0)  # it diverges: early stopping ends it
+        options = {"validation": held_out, "patience": patience, "progress": False, "checkpoint": path, "resume": True}
+        history = fit(model, train, optimizer, loss, epochs=6, **options)
+        return len(history["loss"]), repr((history, [p.tolist() for p in model.parameters()]))
+
+    first = run()
+    assert run() == first
+    assert first[0] == (6 if patience is None else 3)
+
+
+def test_checkpoints_of_fit_are_ordinary_ones(problem, tmp_path):
+    train, _ = problem
+    model, path = network(), tmp_path / "run.safetensors"
+    optimizer = nn.optim.SGD(model.parameters(), momentum=0.9)
+    fit(model, train, optimizer, loss, epochs=1, progress=False, checkpoint=path)
+    other = network()
+    assert checkpoint.load(path, other, nn.optim.SGD(other.parameters(), momentum=0.9)) == {}
+    assert [p.tolist() for p in other.parameters()] == [p.tolist() for p in model.parameters()]
+    checkpoint.save(path, model, optimizer)
+    with pytest.raises(ValueError, match="fit: .* is a checkpoint, but none that fit wrote"):
+        fit(model, train, optimizer, loss, epochs=2, progress=False, checkpoint=path, resume=True)
+    with pytest.raises(ValueError, match="fit: resume needs a checkpoint"):
+        fit(model, train, optimizer, loss, epochs=2, resume=True)
+
+
+def test_a_sampler_is_told_the_epoch():
+    class Sampler(list):
+        epochs = []
+
+        def set_epoch(self, epoch):
+            self.epochs.append(epoch)
+
+    data = nn.utils.data.TensorDataset(nn.ones(8, 2), nn.zeros(8, 1))
+    loader = nn.utils.data.DataLoader(data, 4, sampler=Sampler(range(8)))
+    model = nn.Linear(2, 1)
+    optimizer = nn.optim.SGD(model.parameters(), lr=0.1)
+    nn.training.fit(model, loader, optimizer, nn.functional.mse_loss, epochs=3, progress=False)
+    assert Sampler.epochs == [0, 1, 2]
+
+
+def test_only_rank_0_writes_the_checkpoint(tmp_path, monkeypatch):
+    model, data = nn.Linear(2, 1), (nn.ones(8, 2), nn.zeros(8, 1))
+    monkeypatch.setattr(nn.distributed, "is_initialized", lambda: True)
+    for rank in (1, 0):
+        monkeypatch.setattr(nn.distributed, "get_rank", lambda rank=rank: rank)
+        path = tmp_path / f"{rank}.safetensors"
+        optimizer = nn.optim.SGD(model.parameters(), lr=0.1)
+        nn.training.fit(model, data, optimizer, nn.functional.mse_loss, epochs=1, progress=False, checkpoint=path)
+        assert path.exists() == (rank == 0)

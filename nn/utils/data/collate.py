@@ -1,6 +1,7 @@
 """Samples made batches."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from nn.operations.joining import stack
 from nn.tensor import Tensor
 
 
-def default_collate(batch):
+def default_collate(batch) -> Any:
     """Stack samples into a batch, field by field.
 
     Parameters
@@ -57,7 +58,7 @@ def default_collate(batch):
     )
 
 
-def default_convert(data):
+def default_convert(data) -> Any:
     """A sample with its arrays as tensors, field by field; what is not an array stays as it is."""
     if isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind in "biuf":
         return Tensor(np.asarray(data))

@@ -5,9 +5,11 @@ number of workers.
 """
 
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from types import GenericAlias
+from typing import Any
 
 import numpy as np
 
@@ -116,7 +118,7 @@ class DataLoader:
         n, size = len(self.dataset), self.batch_size or 1
         return n // size if self.drop_last else -(-n // size)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         if self._is_stream:
             items = iter(self.dataset)
             if self.batch_size is not None:

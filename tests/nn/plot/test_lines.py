@@ -109,7 +109,8 @@ def test_a_diverging_run_ends_in_a_gap(training):
         (lambda: plot.bars({"a": 1}, fmt="%d"), "got '%d'"),
         (lambda: plot.bars({"a": [1, np.nan]}), "'a' are not finite"),
         (lambda: plot.bars({"a": 1}, errors={"b": 1}), "without a value: b"),
-        (lambda: plot.history({"loss": [1]}), "lacks batch_loss, validation_loss"),
+        (lambda: plot.history({}), "history: there is no loss, only an empty history"),
+        (lambda: plot.history({"accuracy": [1.0]}), "history: there is no loss, only accuracy"),
     ],
 )
 def test_errors(call, message):
@@ -140,6 +141,23 @@ def test_history(given, readable):
     assert [text.get_text() for text in right.texts] == ["75.0%"]
     own = given(2)
     assert list(plot.history(told, axes=own)) == list(own)
+
+
+def test_history_of_whatever_there_is(readable):
+    (ax,) = readable(plot.history({"loss": [2.0, 1.0], "lr": [0.1, 0.1]}))
+    assert len(ax.lines) == 1 and ax.get_title() == "Loss"
+    told = {"loss": [2.0, 1.0], "mean_absolute_error": [0.5, 0.4], "validation_loss": [2.1, 1.2]}
+    left, right = plot.history(told)
+    assert [len(left.lines), len(right.lines)] == [2, 1]
+    assert right.get_title() == "Mean absolute error" and right.get_ylabel() == "mean absolute error"
+    assert len(plot.history(told | {"f": [1, 2], "validation_g": [3, 4]})) == 4
+
+
+def test_history_of_an_interrupted_run():
+    (ax,) = plot.history({"loss": [2.0], "batch_loss": [3.0, 2.0, 1.5, 1.4, 1.3, 1.2], "unfinished": 2})
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), np.arange(1, 7) / 4)
+    (ax,) = plot.history({"batch_loss": [3.0, 2.0], "unfinished": 2})
+    assert list(ax.lines[0].get_xdata()) == [0.5, 1.0]
 
 
 def test_gradient_flow(training, given, readable):
