@@ -16,7 +16,7 @@
 # | where the skip goes | He et al.: around two layers, with a ReLU after the sum | around norm, ReLU, linear (twice); nothing after the sum |
 # | data | CIFAR-10, padded and cropped at random | scikit-learn's digits, shifted by at most a pixel at random |
 # | steps | 64,000 | 400 |
-# | rate | 0.1 for all nets, divided twice by 10 | the best of a grid for each arm on pilot seeds, falling linearly to 0 |
+# | rate | 0.1 for all nets, divided twice by 10 | for each arm the best of a grid on pilot seeds (see the end), falling linearly to 0 |
 # | gradients | of fully connected nets of 200 units on a grid of 256 numbers, and of convolutional nets | on such a grid, and on the digits |
 # | correlation | derived: $2^{-L}$ plain; with skips and norm sublinear decay | derived below without the paper's simplifications, then measured |
 #
@@ -57,8 +57,9 @@ if __name__ == "__main__":
 # %% [markdown]
 # Top: the derivative of a net's output with respect to its only input, before any training. Bottom: the cosine between
 # the gradients at two inputs (at the output of the first block). In a plain net of 24 layers neighbours on the grid have
-# little to do with each other: a gradient step for one input is nearly a random step for the next. The residual net is
-# twice as deep and made of the same layers, and neighbours are still related.
+# nothing to do with each other (between inputs 1/8 apart the cosine is -0.01 on average): a gradient step for one input is
+# a random step for the next. The residual net is twice as deep and made of the same layers, and neighbours are still
+# related (0.53).
 #
 # ## Derive
 #
@@ -120,7 +121,7 @@ if __name__ == "__main__":
 
 # %%
 if __name__ == "__main__":
-    from kernels import rectified
+    from kernels.activation import rectified
 
     lab.show(lab.source(rectified.relu_naive))
 
@@ -407,15 +408,15 @@ def draw_depth(results):
         depths = np.array(results[0]["depths"])
         for name, colour in COLOURS.items():
             measured, theory = np.mean([result["correlation"][kind][name] for result in results], axis=0)
-            seen = measured > 1e-3  # below, the mean over pairs is as often negative
+            seen = np.logical_and.accumulate(measured > 1e-3)  # from there on the mean over pairs is as often negative
             axes.plot(depths[seen], measured[seen], "o", color=colour, mfc="none", label=name)
             axes.plot(depths, theory, color=colour, lw=1.3)
         axes.plot(depths, 0.5**depths, ":", color=plot.INK, lw=1.2, label="2⁻ᴸ")
         axes.set(xscale="log", yscale="log", ylim=(1e-3, 1.3), xlabel="blocks passed by the gradient, L")
         axes.set_xticks(depths, [str(depth) for depth in depths])
         axes.minorticks_off()
-        axes.set_title({"digits": "Digits", "grid": "A grid on a line"}[kind] + ": circles measured, lines derived")
-    panels[0].set_ylabel("correlation of the gradients")
+        axes.set_title({"digits": "Gradients of digits", "grid": "Gradients of numbers on a line"}[kind])
+    panels[0].set_ylabel("correlation: circles measured, lines derived")
     panels[1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
 
@@ -425,11 +426,18 @@ if __name__ == "__main__":
     lab.show(draw_depth(study.results))
 
 # %% [markdown]
-# Mean of the seeds. On digits the plain net with norm follows $2^{-L}$ closely: most pairs have
-# $c \approx 0$. On the grid neighbours are alike, and it takes the norm a few layers to set them apart. With skips a
-# power is left, a straight line here. The plain net *without* norm (grey) keeps more correlation than any net with norm:
-# its units are active for all inputs alike. High correlation is thus not a merit by itself: that net's
-# inputs have become indistinguishable. A skip with norm keeps the inputs apart and the gradients related.
+# Mean of the seeds. On digits the plain net with norm follows $2^{-L}$ closely (a factor of 0.497 per layer): most pairs
+# have $c \approx 0$. On the line neighbours are alike, and it takes the norm a few layers to set them apart. With skips
+# and norm a power is left, a straight line here: from 8 to 64 blocks $p = 0.71$ is measured on digits ($0.73$ in the limit),
+# and $1.40$ with two layers in a block ($1.61$ in the limit). The plain net *without* norm (grey) needs no skip to keep
+# $10^8$ times more than $2^{-L}$ after 32 layers, since its units are active for all inputs alike. Correlation is thus not
+# a merit by itself: that net's inputs have become indistinguishable. A skip with norm keeps the inputs apart and the
+# gradients related.
+#
+# **Where the derivation is off.** Without norm the measured correlation of deep nets is larger than derived: 1.8 times on
+# average at 32 layers (plain), and this check fails. The ten seeds alone cannot tell why: their quotients range from
+# 0.2 to 4.4, and the interval of their mean holds 1. LOOK
+# On the line the residual net with norm is a quarter *below* its curve at 16 and 32 blocks; we do not know why.
 
 
 # %%
@@ -442,16 +450,15 @@ ARM_COLOURS = {
 
 
 def draw_training(results):
-    """Training loss of the four nets, and the ratio of 56 layers to 20, every seed."""
+    """Training loss of the four nets, and the quotient of 56 layers and 20, every seed."""
     figure, (left, right) = plot.figure(10.5, 4, columns=2, width_ratios=(1.6, 1))
     for name, colour in ARM_COLOURS.items():
         curves = np.array([result["losses"][name] for result in results])
         steps = (np.arange(curves.shape[1]) + 0.5) * (FULL["steps"] // 20)
         left.plot(steps, curves.T, color=colour, lw=0.5, alpha=0.5)
         left.plot(steps, np.median(curves, axis=0), color=colour, lw=2)
-        left.annotate(
-            name, (steps[-1], np.median(curves[:, -1])), (6, 0), textcoords="offset points", color=colour, va="center"
-        )
+        end, shift = (steps[-1], np.median(curves[:, -1])), {"residual-20": -6, "residual-56": 6}.get(name, 0)
+        left.annotate(name, end, (6, shift), textcoords="offset points", color=colour, va="center")
     left.set(yscale="log", xlabel="step", ylabel="training loss", title="Loss over training")
     left.set_xlim(0, FULL["steps"] * 1.25)
     for i, kind in enumerate(("plain", "residual")):
@@ -460,26 +467,31 @@ def draw_training(results):
         right.plot(np.full(len(values), i) + np.linspace(-0.15, 0.15, len(values)), values, "o", color=colour)
     for level, i in ((2, 0), (1.1, 1)):
         right.plot([i - 0.3, i + 0.3], [level, level], color=plot.INK, lw=1.5)
-    right.set(yscale="log", xlim=(-0.6, 1.6), ylabel="loss of 56 layers / of 20", title="Line: the bound of the claim")
+    right.set(yscale="log", xlim=(-0.6, 1.6), ylim=(0.7, 12), ylabel="loss of 56 layers / loss of 20 layers")
+    right.set_title("At the end. Lines: the claim's bounds")
+    right.set_yticks([1, 1.1, 2, 4, 8], ["1", "1.1", "2", "4", "8"])
+    right.minorticks_off()
     right.set_xticks([0, 1], ["plain", "residual"])
     return figure
 
 
 # %%
 if __name__ == "__main__":
-    lab.show(draw_training(study.results))
+    lab.show(lab.load("residual_shattering").draw_training(study.results))
 
 # %% [markdown]
-# Thin: every seed; thick: the median. On the pilot seeds the plain net of 56 layers learned nothing in 400 steps, with any of
-# five rates from 0.001 to 0.1: it does not overfit, it does not fit. The residual nets of both depths learned at nearly the
-# same pace, with a rate of 0.4. The dots at "residual" say whether "nearly" is within the claim's ten per cent.
+# Thin: every seed; thick: the median. At the end the plain net of 56 layers has the loss 2.23, close to the 2.30 of
+# guessing among ten classes, the one of 20 layers 0.31: it does not overfit, it does not fit. None of five rates from
+# 0.001 to 0.1 helped on pilot seeds. The residual nets have 0.0178 and 0.0161. Their quotient is 1.104 on average (95 %
+# interval 1.02 to 1.18) where at most 1.1 was registered: **this part of the claim fails**, if by little. On nine of ten
+# seeds the net of 56 layers is above that of 20, on six by more than a tenth.
 #
 # ## The grid: skip × norm × layers in a block
 
 
 # %%
 def draw_grid(results):
-    """Correlation of the gradients of digits below the deepest nets' further blocks."""
+    """Correlation of the gradients of digits that have passed 2, 8 and 32 blocks."""
     figure, axes = plot.figure(6.5, 3.4)
     names, depths = list(ARMS), results[0]["depths"]
     cells = [np.mean([r["correlation"]["digits"][name][0] for r in results], axis=0)[1::2] for name in names]
@@ -504,17 +516,23 @@ if __name__ == "__main__":
 # The net of 20 layers with skips trains in PyTorch from the same weights on the same batches; the
 # losses agree as the line under the table says.
 #
-# The two halves of the experiment are apart. That plain deep nets do not *train* is one measurement, that their gradients are
-# uncorrelated before training is another. A skip repairs both, with the same parameters; that the one causes the other
-# is made plausible by this, not shown. The net without norm warns against a shortcut: it keeps much correlation.
+# **What is reproduced, what is not.** The skip makes 56 layers trainable: 0.018 in place of 2.23, from the same parameters.
+# The correlations behave as derived with norm, halved per layer without skips and a power with them. What fails is that
+# depth is *nearly free* with skips: 56 layers end 10.4 % above 20 layers, and 10 % were allowed. The interval holds the
+# bound, so that ten seeds do not decide it. The quotient of two small losses is also a fickle measure: they differ by
+# 0.0017, the plain ones by 1.9. It depends on when one stops, too: on pilot seeds, with batches of 256, it was between 0.94
+# and 1.77 for 100, 200, 400, 500 and 1,000 steps, and 400 was chosen knowing this. So "about 1.1" is a statement about 400
+# steps, no law. In the paper the deep residual net has the *lower* error; that is a task on which 20 layers are too few, and
+# digits of 8 × 8 pixels are no such task.
 #
-# The derivation says more than the slogans. $2^{-L}$ is a statement about nets with batch norm; "sublinear" is one
-# about blocks of a single layer. The blocks of two layers that are used in practice lose correlation like $L^{-1.6}$ in the
-# limit, faster than linearly, and train well. What matters then is not the exponent but that it is a power.
+# **Cause and effect.** That plain deep nets do not *train* is one measurement, that their gradients are uncorrelated before
+# training is another. A skip repairs both, with the same parameters; that the one causes the other is made plausible by
+# this, not shown. The net without norm warns against a shortcut: it keeps correlation without any skip, at the price
+# that its inputs look alike.
 #
-# The bound of 1.1 for residual nets asks more of 56 layers than is clear from the mechanism, since the training loss after
-# few steps is small, and its ratio sensitive to noise. In the paper the deep residual net has the *lower* error;
-# this is a statement about a task on which 20 layers are too few. Digits of 8 × 8 pixels are no such task.
+# **What the derivation adds.** $2^{-L}$ is a statement about nets with batch norm; "sublinear" is one about blocks of
+# a single layer. The blocks of two layers that are used in practice (and trained above) lose correlation like $L^{-1.6}$ in
+# the limit, faster than linearly, and train well. What matters is not the exponent but that it is a power.
 #
 # <details><summary>The predictions</summary>
 #
@@ -567,8 +585,9 @@ EXERCISES = [
     lab.Exercise(
         "Which of the three nets of 65 blocks has the most correlated gradients at the output of its first block?",
         answer_deepest,
-        "Without norm all inputs become alike (their angle falls like $3\\pi/l$), the same units are active for all, and "
-        "$\\rho$ tends to 1. Nothing is shattered; but nothing can be told apart either.",
+        "With skips and norm the correlation falls like $L^{-0.73}$. Without norm the rectifiers agree more and more, "
+        "$\\rho \\approx 1 - 3/l$, but the product of these factors falls like $L^{-3}$ in the limit: a power too, and a "
+        "steeper one. With norm and no skip it is $2^{-L}$.",
         ("plain, norm", "residual, norm", "plain"),
     ),
     lab.Exercise(
@@ -583,12 +602,18 @@ EXERCISES = [
 # %% [markdown]
 # ## Configurations and claims
 #
-# Registered before the full run, which takes the seeds 0 to 9. Rates, batch and number of steps were chosen on pilots of the
-# seeds 200 to 203. Rates of the plain nets: 0.01 to 0.3 (20 layers) and 0.001 to 0.1 (56 layers, where no rate learns); of
-# the residual nets 0.1 to 0.4, where 0.4 is best for both depths. With batches of 64 the pilots gave residual ratios of
-# 1.1 to 1.3: each of 55 norms adds the noise of its batch's statistics, which convolutional nets, with their many
-# positions, hardly have. Batches of 256 gave 1.09 on average at 400 steps, so near to the bound of 1.1 that this claim
-# may well fail. The bounds of the claim are the papers' and the plan's; halving is taken as within 30 %.
+# Registered before the full run, which takes the seeds 0 to 9. Rates, batch and number of steps were searched on pilots of
+# the seeds 200 to 203:
+#
+# - *Rates.* Plain nets, tuned at 500 steps (not at the 400 that are run): 0.01 to 0.3 (20 layers) and 0.001 to 0.1 (56 layers,
+#   where no rate learns). Residual nets: 0.1 to 0.4, where 0.4 was best for both depths. That is the edge of the grid;
+#   larger rates were not tried.
+# - *Batch.* Batches of 64 gave residual quotients of 1.1 to 1.3. A likely reason: each of 55 norms adds the noise of
+#   its batch's statistics, which convolutional nets, with their many positions, hardly have.
+# - *Steps.* With batches of 256, 100, 200, 400, 500 and 1,000 steps gave residual quotients of 0.94 to 1.77. 400 was chosen,
+#   with 1.09 on average: so near to the bound of 1.1 that the claim was expected to be in doubt.
+#
+# The bounds of the claim are the papers' and the plan's; halving is taken as within 30 %.
 
 # %%
 FULL = {
