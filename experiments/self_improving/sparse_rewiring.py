@@ -52,10 +52,10 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # How many of the 300 hidden units each pixel is connected to, on the first seed. All begin with the same random
-# connections, 12 a unit. RigL moves them to the middle, where the digits are: at step 200, after a single rewiring, a pixel
-# of the middle (10 × 10) has 9.2 connections in place of 4.9, along the strokes that the gradient of one batch asks for.
-# SET finds out by trial and gets to 5.9 by the end. Random drops with growth by gradient gather still more there
-# (13.4); where both are random nothing moves (4.8).
+# connections, 12 a unit. RigL moves them to the middle, where the digits are: at step 200, after a single rewiring, a
+# pixel of the middle (10 × 10) has 9.2 connections in place of 4.9, along the strokes that the gradient of one batch
+# asks for. SET finds out by trial and gets to 5.9 by the end. Random drops with growth by gradient gather still more
+# there (13.4); where both are random nothing moves (4.8).
 #
 # ## Derive
 #
@@ -70,17 +70,18 @@ if __name__ == "__main__":
 # $$ \Delta L = -\eta \Big(\frac{\partial L}{\partial w_{ij}}\Big)^2, \qquad
 #    \frac{\partial L}{\partial w_{ij}} = \frac1B \sum_b \delta_i^{(b)} x_j^{(b)} . $$
 #
-# RigL takes the largest of these. It costs one dense backward pass every 100 steps. The gradient of a blank pixel is zero:
-# RigL *never* connects to it, SET does so as often as to any other.
+# RigL takes the largest of these. It costs one dense backward pass every 100 steps. The gradient of a blank pixel is
+# zero: RigL *never* connects to it, SET does so as often as to any other.
 #
 # **What a present connection is worth.** Without it the loss changes by $-w\,\partial L/\partial w + \tfrac12 w^2
 # \partial^2 L/\partial w^2$; near a minimum the first term is gone, and the second grows with $w^2$: hence "drop the
 # smallest $|w|$". The estimate leaves the curvature out, and the input's size with it. A useless connection also drops
-# itself: one that is grown to a blank pixel stays at its initial value, zero, and is the first to go at the next rewiring.
-# **So SET too learns where the digits are**, by trial and error: of its random trials it keeps those
-# that grew: with $k$ trials a rewiring and a share $u$ of useful places, about $uk$. (Its weights on blank pixels from the
-# *beginning* are another matter: they are not zero, they do not change either, and the large ones are never dropped. The
-# same holds for RigL.)
+# itself: one that is grown to a blank pixel stays at its initial value, zero, and is the first to go at the next
+# rewiring.
+# **So SET too learns where the digits are**, by trial and error: of its random trials it keeps those that grew: with
+# $k$ trials a rewiring and a share $u$ of useful places, about $uk$. (Its weights on blank pixels from the *beginning*
+# are another matter: they are not zero, they do not change either, and the large ones are never dropped. The same holds
+# for RigL.)
 #
 # **Random drops** remove good and bad connections alike: what was learned is lost with the weight. The control says
 # whether the magnitude matters, or whether fresh connections alone would do.
@@ -325,9 +326,9 @@ if __name__ == "__main__":
     lab.show(lab.load("sparse_rewiring").draw_accuracy(study.results))
 
 # %% [markdown]
-# Dots: every seed; strokes: the mean. All sparse nets have 5,324 connections at any time, begin with the same ones, and see
-# the same batches. On average RigL ends at 91.4 %, SET at 91.1 %, static at 90.0 %, the dense net at 94.6 %. RigL is
-# below SET at first and passes it at step 800.
+# Dots: every seed; strokes: the mean. All sparse nets have 5,324 connections at any time, begin with the same ones, and
+# see the same batches. On average RigL ends at 91.4 %, SET at 91.1 %, static at 90.0 %, the dense net at 94.6 %. RigL
+# is below SET at first and passes it at step 800.
 #
 # ## The grid: what is dropped × what is grown
 
@@ -351,48 +352,50 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # Left: the four ways to rewire; static has 90.0 %. Either half alone saves most: RigL loses 0.4 points if it grows at
-# random (95 % interval -0.2 to 1.0), 0.8 if it drops at random (0.2 to 1.5), and 3.6 if both are left to chance. That is
-# *worse* than not to rewire, on every seed: what was learned is thrown away for nothing better.
+# random (95 % interval -0.2 to 1.0), 0.8 if it drops at random (0.2 to 1.5), and 3.6 if both are left to chance. That
+# is *worse* than not to rewire, on every seed: what was learned is thrown away for nothing better.
 #
 # Right: where the connections of the first layer ended. "Blank" are pixels that are brighter than one half in less than
-# 1 % of the training images; they are 41 % of all, and random connections have that share. Growth by gradient hardly ever
-# returns to them. Dropping the smallest clears them only in part (26 % remain with RigL): a weight on a blank pixel has no
-# gradient and keeps its *initial* value, so that the large ones look important for ever. Eleven random drops spare 18 % of
-# the first connections, wherever they are, and 7.5 % of the inputs are left on blank pixels. That such a net, with the most inputs where
-# the digits are, is *less* accurate than RigL says that the places are not all: the learned weights count as well.
+# 1 % of the training images; they are 41 % of all, and random connections have that share. Growth by gradient hardly
+# ever returns to them. Dropping the smallest clears them only in part (26 % remain with RigL): a weight on a blank
+# pixel has no gradient and keeps its *initial* value, so that the large ones look important for ever. Eleven random
+# drops spare 18 % of the first connections, wherever they are, and 7.5 % of the inputs are left on blank pixels. That
+# such a net, with the most inputs where the digits are, is *less* accurate than RigL says that the places are not all:
+# the learned weights count as well.
 #
 # ## Compare, interpret
 #
-# The static sparse net in PyTorch, masked after every step, has the same losses from the same weights on the same batches,
-# as the line under the table says.
+# The static sparse net in PyTorch, masked after every step, has the same losses from the same weights on the same
+# batches, as the line under the table says.
 #
 # The mechanism is in the masks: rewiring moves inputs to where the digits are. The claim holds, but its parts are not
 # equally sure.
 #
-# - *Rewiring helps* is sure: SET is above static on every seed, by at least 0.45 points, by 1.1 on average (95 % interval
-#   0.9 to 1.3).
+# - *Rewiring helps* is sure: SET is above static on every seed, by at least 0.45 points, by 1.1 on average (95 %
+#   interval 0.9 to 1.3).
 # - *RigL above static on every seed* holds by the narrowest margin there is: 0.05 points on one seed, **a single one of
-#   2,000 test images**, where chance alone moves an accuracy by more than half a point. On the other nine it is 0.9 to 2.2
-#   points. Another ten seeds may well contain a negative one, as one of the three pilot seeds did. The mean, 1.4 points, is
-#   sure.
-# - *RigL at least as good as SET* holds on average only: by 0.36 points, with an interval from -0.25 to 0.98. RigL is above
-#   SET on six seeds, equal on one, below on three. That growth by gradient is better than growth at random is *not* shown
-#   here.
+#   2,000 test images**, where chance alone moves an accuracy by more than half a point. On the other nine it is 0.9 to
+#   2.2 points. Another ten seeds may well contain a negative one, as one of the three pilot seeds did. The mean, 1.4
+#   points, is sure.
+# - *RigL at least as good as SET* holds on average only: by 0.36 points, with an interval from -0.25 to 0.98. RigL is
+#   above SET on six seeds, equal on one, below on three. That growth by gradient is better than growth at random is
+#   *not* shown here.
 #
 # Why are the differences small? Between static and dense there are 4.6 points to gain in all, and RigL gains a third of
-# them. A static net wastes the two fifths of its inputs that are on blank pixels, but its other inputs are random samples of
-# strokes, and with 300 hidden units such samples are good features. With 1,500 steps there are only eleven
-# rewirings, and what is grown starts from zero and has to catch up. In the papers nets are larger, and training is longer by
-# orders of magnitude. Which of these matters most was not measured.
+# them. A static net wastes the two fifths of its inputs that are on blank pixels, but its other inputs are random
+# samples of strokes, and with 300 hidden units such samples are good features. With 1,500 steps there are only eleven
+# rewirings, and what is grown starts from zero and has to catch up. In the papers nets are larger, and training is
+# longer by orders of magnitude. Which of these matters most was not measured.
 #
-# Nothing is faster here: the masks are multiplied into dense weights, as in the papers' own experiments. At 2 % a loop over the
-# connections alone would do a fiftieth of the work.
+# Nothing is faster here: the masks are multiplied into dense weights, as in the papers' own experiments. At 2 % a loop
+# over the connections alone would do a fiftieth of the work.
 #
 # <details><summary>The predictions</summary>
 #
-# 1. Its gradient: it has 100 steps to grow, and what does not grow is the first to be dropped. 2. Static keeps them, RigL
-# leaves them, SET as well, more slowly; with random drops and random growth they stay. 3. Either does most of it alone. On
-# average the drops matter more (0.8 points against 0.4), but the ten seeds hardly tell the two apart.
+# 1. Its gradient: it has 100 steps to grow, and what does not grow is the first to be dropped. 2. Static keeps them,
+#    RigL
+# leaves them, SET as well, more slowly; with random drops and random growth they stay. 3. Either does most of it alone.
+# On average the drops matter more (0.8 points against 0.4), but the ten seeds hardly tell the two apart.
 # </details>
 #
 # ## Exercises
@@ -431,7 +434,7 @@ EXERCISES = [
     lab.Exercise(
         "Which of these arms has, at the end, the *smallest* share of its inputs on pixels that are blank in nearly all images?",
         answer_blank,
-        "Both that grow by gradient never connect to a blank pixel again. But a weight on a blank pixel has no gradient, "
+        "Both that grow by gradient hardly ever connect to a blank pixel again. But a weight on a blank pixel has no gradient, "
         "so it keeps its initial value, and where this was large, dropping the smallest keeps it for ever. Random drops do not.",
         ("SET", "RigL", "random drop, gradient"),
     ),
@@ -448,11 +451,11 @@ EXERCISES = [
 # %% [markdown]
 # ## Configurations and claims
 #
-# Registered before the full run, which takes the seeds 0 to 9. The rates were chosen on pilots of the seeds 200 to 202, with
-# 1,000 test images: 0.3 was best for every sparse arm. There, RigL, SET and static had 92.7, 92.0 and 91.5 % on average,
-# but RigL was *below* static on one of the three seeds, by 0.4 points. An accuracy on 1,000 images is known to no
-# better than 0.8 points, so 2,000 are kept for the test. "On every seed" remains the weakest part of the claim. The order of
-# the means is asked for without a margin, as in the plan; the intervals say how sure it is.
+# Registered before the full run, which takes the seeds 0 to 9. The rates were chosen on pilots of the seeds 200 to 202,
+# with 1,000 test images: 0.3 was best for every sparse arm. There, RigL, SET and static had 92.7, 92.0 and 91.5 % on
+# average, but RigL was *below* static on one of the three seeds, by 0.4 points. An accuracy on 1,000 images is known to
+# no better than 0.8 points, so 2,000 are kept for the test. "On every seed" remains the weakest part of the claim. The
+# order of the means is asked for without a margin, as in the plan; the intervals say how sure it is.
 
 # %%
 FULL = {
