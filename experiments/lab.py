@@ -30,6 +30,7 @@ import inspect
 import json
 import os
 import platform
+import re
 import sys
 import tokenize
 from dataclasses import asdict, dataclass
@@ -362,8 +363,12 @@ def pytorch_line(pytorch):
     line += f"{pytorch['difference']:.1e} (at most {pytorch['tolerance']:g})"
     if pytorch.get("ours_seconds"):
         ours, theirs = pytorch["ours_seconds"] * 1e3, pytorch["torch_seconds"] * 1e3
-        line += f"; {ours:.3g} ms a step for PyTorch's {theirs:.3g}"
+        line += f"; a step takes {ours:.3g} ms, PyTorch's {theirs:.3g} ms"
     return line + "."
+
+
+# Cells that Jupyter and the site show folded: pictures, configurations, checks, answers.
+FOLDED = re.compile(r"^(def (draw_|check\b|answer_)|FULL = |CARD = |EXERCISES = )", re.MULTILINE)
 
 
 class Page(str):
@@ -388,7 +393,7 @@ def source(function):
 
     Its first line, which Markdown hides, names the function; a test compares the notebook's copy with the source.
     """
-    function = getattr(function, "py_func", function)
+    function = inspect.unwrap(getattr(function, "py_func", function))
     path = Path(inspect.getsourcefile(function)).relative_to(ROOT.parent).as_posix()
     mark = f"<!-- source of {function.__module__}:{function.__qualname__} -->"
     text = inspect.cleandoc("\n" + inspect.getsource(function))
@@ -439,7 +444,8 @@ def fallen(name, change=None, **replacements):
     change : dict, optional
         Entries of the configuration ``FAST`` to change.
     **replacements
-        Attributes of the module to replace while it runs.
+        Attributes of the module to replace while it runs. What calls the original must hold it, for instance as the
+        default of an argument.
     """
     return _exercises.fallen(load(name), configuration(name, "fast") | (change or {}), replacements)
 
@@ -484,6 +490,8 @@ def render(name):
     }
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
+        if FOLDED.search(cell.source):
+            cell.metadata["jupyter"] = {"source_hidden": True}
     NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder(name)}}
     ).execute()

@@ -9,7 +9,7 @@
     const body = table.tBodies[0];
     if (!body || body.rows.length < 12) return;
     const filter = Object.assign(document.createElement("input"), { type: "search", className: "filter" });
-    filter.placeholder = "Filter rows: conv2d, short, gather …";
+    filter.placeholder = "Filter rows";
     filter.setAttribute("aria-label", "Filter rows");
     filter.addEventListener("input", () => {
       const wanted = filter.value.toLowerCase();

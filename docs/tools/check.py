@@ -28,6 +28,8 @@ KINDS = (
     "reference/nn/layers/",
     "experiments/",
     "experiments/optimisation/edge_of_stability/",
+    "experiments/verdicts/",
+    "sliders/",
     "glossary/",
     "jitted/",
 )

@@ -75,10 +75,19 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, **_):
-    """Fills in the ladders; lets links to the repository's files lead to their pages."""
+    """Fills in the ladders and stored results; lets links to the repository's files lead to their pages."""
     markdown = re.sub(r"<!-- rungs:(\w+) -->", lambda found: ladders.markdown(found[1]), markdown)
+    markdown = re.sub(r"<!-- results:(\w+):([\w,]+) -->", lambda found: results(*found.groups()), markdown)
     address = page.file.src_uri
     return linked(markdown, address) if site.origins.get(address, "").startswith("docs/") else markdown
+
+
+def results(name: str, keys: str) -> str:
+    """Stored results of an experiment's first seed, for the scripts of a page."""
+    path = next((ROOT / "experiments").glob(f"*/{name}.json"))
+    first = json.loads(path.read_text(encoding="utf-8"))["results"][0]
+    chosen = json.dumps({key: first[key] for key in keys.split(",")})
+    return f'<script type="application/json" id="results-{name}">{chosen}</script>'
 
 
 def linked(markdown: str, address: str) -> str:
@@ -140,7 +149,9 @@ def notebook(path: str, files, config) -> str:
             parts.append(text)
             continue
         if text:
-            parts.append(f"```python\n{text}\n```")
+            code = f"```python\n{text}\n```"
+            folded = cell["metadata"].get("jupyter", {}).get("source_hidden")
+            parts.append(f"<details><summary>Code</summary>\n\n{code}\n\n</details>" if folded else code)
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:
@@ -156,4 +167,5 @@ def notebook(path: str, files, config) -> str:
                 printed = "".join(output.get("text", data.get("text/plain", []))).rstrip()
                 if printed:
                     parts.append(f"```text\n{printed}\n```")
-    return "\n\n".join(parts) + "\n"
+    text = "\n\n".join(parts) + "\n"
+    return text.replace("<details>", '<details markdown="1">')  # else what is folded stays raw

@@ -12,8 +12,8 @@
 #
 # | | the paper (settings as we remember its code) | here |
 # | :--- | :--- | :--- |
-# | tasks | $w \sim N(0, 1)$, $x$ uniform in $[-1, 1]^{10}$, ten examples | the same |
-# | model | one layer of linear self-attention, one head, 11 × 11 matrices for query, key, value and output | the same; keys and values from the examples only |
+# | tasks | $w \sim N(0, 1)$, $x$ uniform in $[-1, 1]^{10}$, ten examples | these tasks |
+# | model | one layer of linear self-attention, one head, 11 × 11 matrices for query, key, value and output | this layer; keys and values from the examples only |
 # | training | Adam, 2,048 tasks a step, clipped gradients | Adam, rate 0.005 falling along a cosine, 256 tasks a step, 3,000 steps |
 # | the step | its rate found by search | its rate in closed form |
 # | beside | several layers, tasks other than linear | softmax attention; inputs of unequal variance |
@@ -95,6 +95,14 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Implement
+#
+# Attention with its softmax, as a loop; linear attention leaves the exponential and the sum out.
+
+# %%
+if __name__ == "__main__":
+    from kernels.attention import ladder
+
+    lab.show(lab.source(ladder.attention_naive))
 
 
 # %%
@@ -457,11 +465,63 @@ if __name__ == "__main__":
 # 1. By half, from 3.33 to 1.65. 2. Ignore them: only the label is passed on. 3. No; the preconditioned step is better,
 #    and the layer finds it.
 # </details>
-#
+
+# %% [markdown]
+# ## Exercises
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.exercises("icl_is_gd"))
+
+
+# %%
+def answer_error(results):
+    """The best step's squared error over that of predicting 0, for 10 unknowns and 10 examples."""
+    return best_step(FULL)[1] / (FULL["dimensions"] / 3)
+
+
+def answer_rate(results):
+    """The best rate for very many examples."""
+    return best_step(FULL | {"examples": 10**9})[0]
+
+
+def answer_unequal(results):
+    """Which step the trained layer is nearer to when variances differ: by the losses."""
+    nearer = [
+        abs(r["unequal"]["loss"] - r["unequal"]["preconditioned"]) < abs(r["unequal"]["loss"] - r["unequal"]["step"])
+        for r in results
+    ]
+    return "the preconditioned step" if np.mean(nearer) > 0.5 else "the plain step"
+
+
+EXERCISES = [
+    lab.Exercise(
+        "Ten examples, ten unknowns, inputs uniform in $[-1, 1]$. Which share of the squared error is left after the best single "
+        "step from 0?",
+        answer_error,
+        "$1 - s^2/m$: about half, because ten examples estimate $\\Lambda$ poorly.",
+        within=0.05,
+    ),
+    lab.Exercise(
+        "With very many examples $\\hat S$ is $\\Lambda = \\tfrac13$. Which rate is the best then?",
+        answer_rate,
+        "$\\eta^* = s/m$ with $m \\to s^2$: the step goes all the way, $\\eta = 1/s$.",
+        within=0.01,
+    ),
+    lab.Exercise(
+        "The inputs have unequal variances. Which step does trained linear attention come nearer to?",
+        answer_unequal,
+        "The layer has a matrix where gradient descent has a number, and training uses it: it is no plain gradient descent "
+        "any more.",
+        ("the plain step", "the preconditioned step"),
+    ),
+]
+
+# %% [markdown]
 # ## Configurations and claims
 #
-# The first two checks are the paper's; the next two are controls: softmax attention of the same size stays behind, and
-# with the labels of the context exchanged the trained layer is no better than predicting 0. Marked *extra*: the
+# The claim's checks are the paper's two and two controls: softmax attention of the same size stays behind, and
+# with the labels of the context exchanged the trained layer is no better than predicting 0. The extras: the
 # prediction itself, and unequal variances, where the layer must come near the preconditioned step and beat the best
 # plain one on every seed. For the first and the second the worst seed counts.
 
@@ -511,7 +571,10 @@ def check(results, mode):
             at_least=0.98 if mode == "full" else 0.95,
         ),
         lab.check(
-            "control, softmax: loss over the best step's, least", min(over("softmax", "loss", "step")), at_least=1.2
+            "control, softmax: loss over the best step's, least",
+            min(over("softmax", "loss", "step")),
+            at_least=1.2,
+            origin="pilot",
         ),
         lab.check(
             "control, labels exchanged: loss over that of 0, least",
@@ -525,14 +588,20 @@ def check(results, mode):
     return [
         *checks,
         lab.check(
-            "extra: squared difference of the predictions over the step's, largest",
+            "squared difference of the predictions over the step's, largest",
             max(result["linear"]["difference"] for result in results),
             at_most=0.02,
+            extra=True,
+            origin="pilot",
         ),
         lab.check(
-            "extra: unequal variances: loss over the preconditioned step's, largest",
+            "unequal variances: loss over the preconditioned step's, largest",
             max(over("unequal", "loss", "preconditioned")),
             at_most=1.05,
+            extra=True,
+            origin="pilot",
         ),
-        *lab.paired("extra: unequal variances: gain over the best plain step", gains, at_least=0.04),
+        *lab.paired(
+            "unequal variances: gain over the best plain step", gains, at_least=0.04, extra=True, origin="pilot"
+        ),
     ]

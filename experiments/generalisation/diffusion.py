@@ -99,7 +99,13 @@ if __name__ == "__main__":
 # ## Implement
 #
 # The net predicts the noise. The answer for a standard normal distribution, $\sigma x$, is built in; what is learned is
-# the rest.
+# the rest, by the mean of squares:
+
+# %%
+if __name__ == "__main__":
+    from kernels.reference import loss
+
+    lab.show(lab.source(loss.mse_loss))
 
 
 # %%
@@ -454,14 +460,63 @@ if __name__ == "__main__":
 # 1. On one of the 200 points. 2. See the orange line: it must average over all levels of noise. 3. See the last panel
 #    above.
 # </details>
-#
+
+# %% [markdown]
+# ## Exercises
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.exercises("diffusion"))
+
+
+# %%
+def answer_returned(results):
+    """The share of samples with the exact score of 200 points that are training points, lowest seed."""
+    return float(min(result["near"]["exact, 200 points"] for result in results))
+
+
+def answer_blind(results):
+    """The error without the time over that with it, mean of the seeds."""
+    return float(np.mean([result["error"]["without time"] / result["error"]["learned"] for result in results]))
+
+
+def answer_two_points(results):
+    """The best denoiser's x̂₀ of the noisy x = 0.5 from the points 0 and 2, at α = 1, σ = 1: in the plane, on a line."""
+    points = np.array([[0.0, 0.0], [2.0, 0.0]])
+    q = np.exp(-np.square(0.5 - points[:, 0]) / 2)
+    return float(q @ points[:, 0] / q.sum())
+
+
+EXERCISES = [
+    lab.Exercise(
+        "2,000 samples are drawn with the exact score of 200 points. Which share of them is one of the 200 points (lowest seed)?",
+        answer_returned,
+        "$\\hat x_0$ is an average of training points that becomes the nearest one as $\\sigma \\to 0$.",
+        within=0.01,
+    ),
+    lab.Exercise(
+        "The training points are 0 and 2 on a line; the noisy example is $x = 0.5$ with $\\alpha = \\sigma = 1$. Which $\\hat x_0$ "
+        "does the *perfect* denoiser answer?",
+        answer_two_points,
+        "$q_k \\propto e^{-(x - x_k)^2/2}$: the mean of both points, weighted by 0.73 and 0.27. No training point, and not $x$.",
+        within=0.02,
+    ),
+    lab.Exercise(
+        "How many times as large is the error of a net that is not told the time?",
+        answer_blind,
+        "It must guess from the position how much noise there is, and far from the data it cannot.",
+        within=0.4,
+    ),
+]
+
+# %% [markdown]
 # ## Configurations and claims
 #
 # The error is the root of $E\lVert\hat\varepsilon - \varepsilon^*\rVert^2 / E\lVert\varepsilon^*\rVert^2$ over noisy
 # examples with $t$ uniform from 0.02 to 0.98: that is, of the score weighted by $\sigma^2$, as in the loss. The worst
-# seed counts. The first two checks are the claim. Controls: without the time the error is at least three times as
+# seed counts. The claim's controls: without the time the error is at least three times as
 # large; of fresh examples, and of samples with the learned score, few are within the distance that counts as returned.
-# Marked *extra*: the learned score draws every component as often as the mixture does.
+# The extra: the learned score draws every component as often as the mixture does.
 
 # %%
 FULL = {
@@ -514,15 +569,28 @@ def check(results, mode):
             "exact score of 200 points: share of training points, least", min(near("exact, 200 points")), at_least=0.99
         ),
         lab.check(
-            "control, not told the time: error over the learned one's, least", worse.min(), at_least=3 if full else 1.3
+            "control, not told the time: error over the learned one's, least",
+            worse.min(),
+            at_least=3 if full else 1.3,
+            origin="pilot",
         ),
         lab.check(
-            "control, fresh examples: share of training points, largest", max(near("fresh examples")), at_most=0.1
+            "control, fresh examples: share of training points, largest",
+            max(near("fresh examples")),
+            at_most=0.1,
+            origin="pilot",
         ),
-        lab.check("control, learned score: share of training points, largest", max(near("learned")), at_most=0.1),
         lab.check(
-            "extra: learned score: total variation of the components' shares",
+            "control, learned score: share of training points, largest",
+            max(near("learned")),
+            at_most=0.1,
+            origin="pilot",
+        ),
+        lab.check(
+            "learned score: total variation of the components' shares",
             max(apart),
             at_most=0.08 if full else 0.25,
+            extra=True,
+            origin="pilot",
         ),
     ]

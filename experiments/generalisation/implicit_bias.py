@@ -34,7 +34,7 @@ from nn import plot
 # %% [markdown]
 # ## The result
 #
-# The first two rows are the papers' claims, the next three their controls; rows that begin with "extra" are ours.
+# The claim's checks are the papers' two and their three controls.
 
 # %%
 if __name__ == "__main__":
@@ -421,27 +421,74 @@ def check(results, mode):
     slopes = np.array([slope(result) for result in results])
     last = [abs(part["squared"][-1] - part["squared"][-4]) for part in parts]
     return [
-        lab.check("slope of ln(angle) on ln ln t, median of the seeds", np.median(slopes),
-                  at_least=-1.1 if wide else -1.05, at_most=-0.9 if wide else -0.95),
-        lab.check("dropout: weights from ridge's, relative, greatest of all", max(row["apart"] for row in rows),
-                  at_most=0.02),
-        lab.check("control, squared error: angle to the SVM at the end, degrees, least",
-                  min(part["squared"][-1] for part in parts), at_least=3),
-        lab.check("control, squared error: its change over the last factor of four in t, degrees", max(last), at_most=0.01),
-        lab.check("control, no dropout: weights from ridge's, relative, least",
-                  min(row["plain_apart"] for row in rows), at_least=0.05),
-        lab.check("extra: share of the seeds with a slope within 0.1 of −1", np.mean(np.abs(slopes + 1) < 0.1), at_least=0.7),
-        lab.check("extra: gradient descent from its flow in ln t, relative", max(part["apart"] for part in parts),
-                  at_most=0.01),
-        lab.check("extra, fewer examples than weights: distance to the shortest solution, relative",
-                  max(result["shortest"]["zero"] for result in results), at_most=1e-6),
-        lab.check("extra, from random weights: distance to the shortest solution, relative, least", min(result["shortest"]["random"] for result in results),
-                  at_least=0.1),
-        lab.check("extra, from random weights: distance to X⁺y + (1 − X⁺X) w₀, relative",
-                  max(result["shortest"]["theory"] for result in results), at_most=1e-6),
-        lab.check("extra, dropout: expectation over all 1,024 masks over the closed form, from 1",
-                  max(row["identity"] for row in rows), at_most=1e-12),
-    ]  # fmt: skip
+        lab.check(
+            "slope of ln(angle) on ln ln t, median of the seeds",
+            np.median(slopes),
+            at_least=-1.1 if wide else -1.05,
+            at_most=-0.9 if wide else -0.95,
+            origin="pilot",
+        ),
+        lab.check(
+            "dropout: weights from ridge's, relative, greatest of all", max(row["apart"] for row in rows), at_most=0.02
+        ),
+        lab.check(
+            "control, squared error: angle to the SVM at the end, degrees, least",
+            min(part["squared"][-1] for part in parts),
+            at_least=3,
+            origin="pilot",
+        ),
+        lab.check(
+            "control, squared error: its change over the last factor of four in t, degrees",
+            max(last),
+            at_most=0.01,
+            origin="pilot",
+        ),
+        lab.check(
+            "control, no dropout: weights from ridge's, relative, least",
+            min(row["plain_apart"] for row in rows),
+            at_least=0.05,
+            origin="pilot",
+        ),
+        lab.check(
+            "share of the seeds with a slope within 0.1 of −1",
+            np.mean(np.abs(slopes + 1) < 0.1),
+            at_least=0.7,
+            extra=True,
+            origin="pilot",
+        ),
+        lab.check(
+            "gradient descent from its flow in ln t, relative",
+            max(part["apart"] for part in parts),
+            at_most=0.01,
+            extra=True,
+            origin="pilot",
+        ),
+        lab.check(
+            "fewer examples than weights: distance to the shortest solution, relative",
+            max(result["shortest"]["zero"] for result in results),
+            at_most=1e-6,
+            extra=True,
+        ),
+        lab.check(
+            "from random weights: distance to the shortest solution, relative, least",
+            min(result["shortest"]["random"] for result in results),
+            at_least=0.1,
+            extra=True,
+            origin="pilot",
+        ),
+        lab.check(
+            "from random weights: distance to X⁺y + (1 − X⁺X) w₀, relative",
+            max(result["shortest"]["theory"] for result in results),
+            at_most=1e-6,
+            extra=True,
+        ),
+        lab.check(
+            "dropout: expectation over all 1,024 masks over the closed form, from 1",
+            max(row["identity"] for row in rows),
+            at_most=1e-12,
+            extra=True,
+        ),
+    ]
 
 
 # %% [markdown]
@@ -533,3 +580,54 @@ if __name__ == "__main__":
 # and so slow that its constant says more than its exponent: what one sees after a million steps is still shaped by
 # $\rho$, that is, by the flowers outside the margin and by the rate. And the statement on dropout is exact for
 # squared error and linear models only; elsewhere it is the first term of a series.
+
+# %% [markdown]
+# ## Exercises
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.exercises("implicit_bias"))
+
+
+# %%
+def answer_wait(results):
+    """How many times ln t must grow for a tenth of the angle, where the law holds: from the median of the flows."""
+    slopes = [slope(result) for result in results]
+    return float(10 ** (-1 / np.median(slopes)))
+
+
+def answer_keep(results):
+    """Dropout's λ over N at a keep rate of one half, from the rows' ridge: by the formula that the checks confirm."""
+    keep = 0.5
+    return (1 - keep) / keep
+
+
+def answer_start(results):
+    """What of the start survives gradient descent with fewer examples than weights."""
+    theory = max(result["shortest"]["theory"] for result in results)
+    return "its part outside the examples' span" if theory < 1e-6 else "nothing"
+
+
+EXERCISES = [
+    lab.Exercise(
+        "At some late step the angle to the support vector machine is 0.1 degrees. By which factor must $\\ln t$ grow for 0.01 "
+        "degrees?",
+        answer_wait,
+        "The angle is proportional to $1/\\ln t$: ten times $\\ln t$, that is, $t$ to the tenth power.",
+        within=0.1,
+    ),
+    lab.Exercise(
+        "Dropout keeps each standardised input with probability $q = \\tfrac12$. Which ridge penalty $\\lambda / N$ gives the "
+        "same weights?",
+        answer_keep,
+        "$\\lambda_j = \\tfrac{1-q}{q}\\lVert x_j\\rVert^2$, and a standardised input has $\\lVert x_j\\rVert^2 = N$.",
+        within=0.01,
+    ),
+    lab.Exercise(
+        "Four examples, ten weights, squared error, a *random* start. What of the start is still in the weights at the end?",
+        answer_start,
+        "Every gradient is a combination of the examples, so nothing else can change: the end is "
+        "$X^+y + (1 - X^+X)\\,w_0$, and only the start 0 gives the shortest solution.",
+        ("nothing", "its part in the examples' span", "its part outside the examples' span"),
+    ),
+]

@@ -10,10 +10,10 @@
 #
 # | | the paper | here |
 # | :--- | :--- | :--- |
-# | theory | gradient noise normal and constant, steps small: an Ornstein–Uhlenbeck process | the same, and an exact equation for least squares, without either assumption |
+# | theory | gradient noise normal and constant, steps small: an Ornstein–Uhlenbeck process | this theory, and an exact equation for least squares, without either assumption |
 # | problems | regression on wine, protein and skin data | least squares, 128 examples, 5 weights; noise that depends on $x$, so that $C$ is no multiple of $A$ |
 # | measured | one long chain | 256 chains at once |
-# | sampling | with replacement | the same; as a contrast, shuffled epochs |
+# | sampling | with replacement | with replacement; as a contrast, shuffled epochs |
 # | further | momentum, preconditioning, the best rate as a posterior | momentum |
 #
 # **Predict first.**
@@ -92,7 +92,13 @@ if __name__ == "__main__":
 # ## Implement
 #
 # All chains are one computation: the weights are (chains, d, 1), a batch (chains, B, d), and the losses are summed, so
-# that each chain has its own gradient.
+# that each chain has its own gradient. What moves them is this loop:
+
+# %%
+if __name__ == "__main__":
+    from kernels.update import loops
+
+    lab.show(lab.source(loops.sgd_naive))
 
 
 # %%
@@ -379,11 +385,68 @@ if __name__ == "__main__":
 #    variance at the same rate: momentum averages gradients, but it takes ten times the step. 3. Very much: the noise of
 #    an epoch sums to zero.
 # </details>
-#
+
+# %% [markdown]
+# ## Exercises
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.exercises("sgd_noise"))
+
+
+# %%
+def answer_scaling(results):
+    """tr Σ by Lyapunov's equation at twice the rate and four times the batch, over that before."""
+    task = problem(FAST, lab.streams(0)[0])
+    wide, narrow = (np.trace(lyapunov(*task, rate, batch)) for rate, batch in ((0.02, 8), (0.04, 32)))
+    return narrow / wide
+
+
+def answer_furthest(results):
+    """The setting whose covariance is furthest from Lyapunov's, mean of the seeds."""
+    names = ("rate 0.5", "batch 2", "batch 32", "momentum")
+    return max(names, key=lambda name: np.mean([distance(result, name, "lyapunov") for result in results]))
+
+
+def answer_epochs(results):
+    """How many checks of fast mode fall if every setting shuffles in place of drawing with replacement."""
+
+    def shuffled(sampling, *rest, draw=batches):
+        return draw("epochs" if sampling == "replacement" else sampling, *rest)
+
+    small = {"time": 20, "rates": [0.1], "batches": [], "chains": 64, "grid_steps": 2}
+    return len(lab.fallen("sgd_noise", small, batches=shuffled))
+
+
+EXERCISES = [
+    lab.Exercise(
+        "You double the rate and take four times the batch. By which factor does $\\mathrm{tr}\\,\\Sigma$ change, as long as "
+        "the rate is small?",
+        answer_scaling,
+        "Only $\\eta/B$ matters: $2/4$.",
+        within=0.02,
+    ),
+    lab.Exercise(
+        "Which setting's measured covariance is furthest from Lyapunov's equation?",
+        answer_furthest,
+        "The equation leaves out $\\eta A\\Sigma A$ and the noise that grows with the distance. Both are of the order of the "
+        "*rate*; the batch only scales the cloud, and momentum acts through a rate of 0.05.",
+        ("rate 0.5", "batch 2", "batch 32", "momentum"),
+    ),
+    lab.Exercise(
+        "Let `batches` shuffle epochs where it should draw with replacement. How many of fast mode's three checks fall (the "
+        "control with the full batch, the exact equation, momentum)?",
+        answer_epochs,
+        "The full batch has no order, so the control stands. Both equations assume independent noise at every step; "
+        "over an epoch the noise of shuffled batches adds up to zero, and the cloud is far too small for them.",
+    ),
+]
+
+# %% [markdown]
 # ## Configurations and claims
 #
 # The first three checks are the paper's: the covariance at the small rate, its control without noise, and the
-# scaling with the batch. The others, marked *extra*, are the exact equation at all rates, the failure of
+# scaling with the batch. The extras are the exact equation at all rates, the failure of
 # Lyapunov's at the largest, momentum, and shuffled epochs. Distances are Frobenius norms of the
 # difference over that of the theory's; the largest of the seeds counts.
 
@@ -444,12 +507,13 @@ def check(results, mode):
     control = lab.check("control, full batch: tr Σ over that of SGD", full, at_most=1e-6)
     extras = [
         lab.check(
-            "extra: distance from the exact equation's, all rates", exact, at_most=0.05 if mode == "full" else 0.1
+            "distance from the exact equation's, all rates", exact, at_most=0.05 if mode == "full" else 0.1, extra=True
         ),
         lab.check(
-            "extra: momentum 0.9: distance from Lyapunov's with η/(1 − β)",
+            "momentum 0.9: distance from Lyapunov's with η/(1 − β)",
             worst("momentum", "lyapunov"),
             at_most=0.05 if mode == "full" else 0.15,
+            extra=True,
         ),
     ]
     if mode == "fast":
@@ -471,6 +535,12 @@ def check(results, mode):
         control,
         lab.check("η = 0.02: slope of ln tr Σ against ln 1/B", furthest, at_least=0.95, at_most=1.05),
         *extras,
-        lab.check("extra: η = 0.5: distance from Lyapunov's", least, at_least=0.15),
-        lab.check("extra: shuffled epochs, η = 0.02: tr Σ over that with replacement", epochs, at_most=0.25),
+        lab.check("η = 0.5: distance from Lyapunov's", least, at_least=0.15, extra=True, origin="pilot"),
+        lab.check(
+            "shuffled epochs, η = 0.02: tr Σ over that with replacement",
+            epochs,
+            at_most=0.25,
+            extra=True,
+            origin="pilot",
+        ),
     ]

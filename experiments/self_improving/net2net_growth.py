@@ -11,8 +11,8 @@
 # | :--- | :--- | :--- |
 # | data, net | ImageNet, Inception with $\sqrt{0.3}$ of the channels, grown to all of them | scikit-learn's digits, each shown shifted by at most a pixel; 64–72–10, grown to 64–128–128–10 |
 # | wider | new units are copies; outgoing weights divided equally, plus a little noise | divided in random proportions: different from the start, and exact |
-# | deeper | a layer that is the identity, after a ReLU | the same |
-# | baselines | from scratch; *random pad*: new units with random weights | the same; and copies divided equally without noise |
+# | deeper | a layer that is the identity, after a ReLU | this layer |
+# | baselines | from scratch; *random pad*: new units with random weights | both; and copies divided equally without noise |
 # | target | accuracy over time, as curves | a quarter of a point above the small net's held-out accuracy; extra: a whole point |
 # | learning rate | a tenth of the first rate for the grown net | the best of 0.01, 0.02, 0.03 of each arm, on pilot seeds |
 #
@@ -32,7 +32,7 @@ from nn import plot
 # %% [markdown]
 # ## The result
 #
-# The first four rows are the paper's claims with its control; rows that begin with "extra" are ours.
+# The claim's checks are the paper's with their controls.
 
 # %%
 if __name__ == "__main__":
@@ -107,7 +107,13 @@ FAST = FULL | {
 # %% [markdown]
 # ## Implement
 #
-# A network is a list of (weight, bias); growing maps such a list to another.
+# A network is a list of (weight, bias); growing maps such a list to another. Each pair is a linear layer:
+
+# %%
+if __name__ == "__main__":
+    from kernels import affine
+
+    lab.show(lab.source(affine.linear_naive))
 
 
 # %%
@@ -305,17 +311,38 @@ def check(results, mode):
     width = max(units[0])
     exact = [
         lab.check("grown wider and deeper: max |Δf|, greatest of the seeds", max(changes("Net2Net")), at_most=1e-12),
-        lab.check("control, random units: max |Δf|, least of the seeds", min(changes("random units")), at_least=1),
+        lab.check(
+            "control, random units: max |Δf|, least of the seeds",
+            min(changes("random units")),
+            at_least=1,
+            origin="pilot",
+        ),
     ]
     extras = [
-        lab.check("extra, ReLU: max |Δf| of a new layer", max(r["grid"]["ReLU"][1] for r in results), at_most=1e-12),
         lab.check(
-            "extra, tanh: max |Δf| of a new layer, least of the seeds",
+            "ReLU: max |Δf| of a new layer", max(r["grid"]["ReLU"][1] for r in results), at_most=1e-12, extra=True
+        ),
+        lab.check(
+            "tanh: max |Δf| of a new layer, least of the seeds",
             min(r["grid"]["Tanh"][1] for r in results),
             at_least=0.1,
+            extra=True,
+            origin="pilot",
         ),
-        lab.check("extra, equal halves: share of units that differ, most", max(units[1]) / width, at_most=0.75),
-        lab.check("extra, random proportions: share of units that differ, least", min(units[0]) / width, at_least=0.99),
+        lab.check(
+            "equal halves: share of units that differ, most",
+            max(units[1]) / width,
+            at_most=0.75,
+            extra=True,
+            origin="pilot",
+        ),
+        lab.check(
+            "random proportions: share of units that differ, least",
+            min(units[0]) / width,
+            at_least=0.99,
+            extra=True,
+            origin="pilot",
+        ),
     ]
     if mode == "fast":
         return exact + extras
@@ -324,16 +351,37 @@ def check(results, mode):
     cost = results[0]["cost"]
     return [
         exact[0],
-        lab.check("steps to a quarter of a point above the small net, over scratch's, mean of the seeds' ratios",
-                  np.mean(grown / scratch), at_most=0.5),
+        lab.check(
+            "steps to a quarter of a point above the small net, over scratch's, mean of the seeds' ratios",
+            grown / scratch,
+            at_most=0.5,
+        ),
         exact[1],
-        lab.check("control: steps to that target over random units', ratio of the means", grown.mean() / padded.mean(), at_most=0.9),
+        lab.check(
+            "control: steps to that target over random units', ratio of the means",
+            grown.mean() / padded.mean(),
+            at_most=0.9,
+            origin="pilot",
+        ),
         *extras,
-        lab.check("extra: steps over scratch's, greatest of the seeds", np.max(grown / scratch), at_most=1),
-        lab.check("extra: with the small network's training counted, mean of the ratios",
-                  np.mean((grown + cost) / scratch), at_most=1),
-        lab.check("extra: a whole point above the small net, ratio of the means", late, at_least=0.8),
-    ]  # fmt: skip
+        lab.check(
+            "steps over scratch's, greatest of the seeds",
+            np.max(grown / scratch),
+            at_most=1,
+            extra=True,
+            origin="pilot",
+        ),
+        lab.check(
+            "with the small network's training counted, mean of the ratios",
+            (grown + cost) / scratch,
+            at_most=1,
+            extra=True,
+            origin="pilot",
+        ),
+        lab.check(
+            "a whole point above the small net, ratio of the means", late, at_least=0.8, extra=True, origin="pilot"
+        ),
+    ]
 
 
 # %% [markdown]
@@ -406,3 +454,54 @@ if __name__ == "__main__":
 # warm starts in general (J. Ash and R. Adams 2020). Nor does exactness matter as much as one might think: random units,
 # which destroy the function at first, are back after some 400 steps, and in the long run slightly ahead of copies.
 # (The row on equal halves counts a group of three equal units as one and a half; 72 units really differ.)
+
+# %% [markdown]
+# ## Exercises
+
+# %%
+if __name__ == "__main__":
+    lab.show(lab.exercises("net2net_growth"))
+
+
+# %%
+def answer_breaks(results):
+    """The activation with which inserting an identity changes the function most."""
+    return max(ACTIVATIONS, key=lambda name: max(result["grid"][name][1] for result in results))
+
+
+def answer_halves(results):
+    """How many of 128 units really differ, with equal halves: three equal ones count as one."""
+    generator = np.random.default_rng(0)
+    layers = widen(initial([64, FULL["small"], 10], generator), 0, FULL["large"], generator, equal=True)
+    return len(np.unique(layers[0][0], axis=0))
+
+
+def answer_end(results):
+    """Which network ends higher, median of the seeds."""
+    ends = {
+        name: np.median([r["arms"][name]["accuracy"][-5:] for r in results]) for name in ("Net2Net", "from scratch")
+    }
+    return max(ends, key=ends.get)
+
+
+EXERCISES = [
+    lab.Exercise(
+        "The new layer is the identity, followed by the activation. With which activation does the function change most?",
+        answer_breaks,
+        "Nothing changes where $\\phi(\\phi(a)) = \\phi(a)$. ReLU has this property; tanh squeezes what it has squeezed already, "
+        "and GELU hardly changes large values.",
+        tuple(ACTIVATIONS),
+    ),
+    lab.Exercise(
+        "72 units grow to 128 and the outgoing weights are divided into *equal* parts. After 2,000 steps, how many different "
+        "units are there?",
+        answer_halves,
+        "Copies with equal outgoing weights have equal gradients, at every step: they never part.",
+    ),
+    lab.Exercise(
+        "After all 2,000 steps, which of the two networks of 128 units is more accurate?",
+        answer_end,
+        "The grown network has a head start, not a better place: it stays near where the small one ended.",
+        ("Net2Net", "from scratch"),
+    ),
+]

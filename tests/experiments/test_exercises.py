@@ -23,7 +23,7 @@ def test_an_answer_is_graded():
 def test_the_answers_are_folded():
     page = exercises.sheet("sample", [WORD, NUMBER], [0])
     assert page.count("<details>") == 2 and "`lab.grade('sample', 2, …)`: a number, within 10%" in page
-    assert "\n\nb. Because.\n\n</details>" in page and "\n\n10. Ten each." in page
+    assert "\n\n**b.** Because.\n\n</details>" in page and "\n\n**10.** Ten each." in page
 
 
 def test_what_falls_after_a_change():
