@@ -61,14 +61,16 @@ if __name__ == "__main__":
     lab.show(lab.load("rnn_horizon").draw_errors(study.results))
 
 # %% [markdown]
-# Thin: the seeds, thick: their median, each network at the better of two learning rates (by the median). Dotted: the constant guess,
-# $\tfrac16$, and knowing one of the two numbers, $\tfrac1{12}$.
+# Thin: the seeds, thick: their median, each network at the better of two learning rates (by the median). Dotted: the
+# constant guess, $\tfrac16$, and knowing one of the two numbers, $\tfrac1{12}$. (One line of the ReLU network leaves
+# the picture for a moment, up to $10^6$.)
 #
 # Left, the task of the claim: the networks find the constant at once and rest on that plateau until they see further.
 # The LSTMs leave it, the one with a forget bias by $T$ first, and so does a ReLU network that begins with the identity;
 # the tanh networks stay. Right, the control: over ten steps the tanh networks learn it, so that it is the distance
 # that defeats them, not the sum. In the middle both marks lie at least 80 steps back, and no sequence can be learned
-# from its last steps. Now the LSTMs with a forget bias of 0 or 1 stay on the plateau, too.
+# from its last steps. Now the LSTMs with a forget bias of 0 or 1 stay on the plateau, too; the one with a bias by $T$
+# and the ReLU network still learn.
 #
 # ## Derive
 #
@@ -114,10 +116,10 @@ if __name__ == "__main__":
 # No matrix is multiplied with itself, and nothing squashes: a unit's error decays by its own mean $\log f$ per step. In
 # 1997 there was no forget gate, $f = 1$: the error stayed constant, hence the name, and the rest of the gradient,
 # through the gates, was cut off. This is checked for every unit and step: by the tape, with the gates detached, against
-# the product of the gates that the LSTM's kernel computed. Over several units, with $S_j = \sum_t \log f_{t,j}$ and weights $w_j$ the shares of
-# $\lVert \partial L/\partial c_T \rVert^2$, the norm changes by $\tfrac12 \log \sum_j w_j e^{2 S_j} \ge \sum_j w_j S_j$
-# (Jensen): the slowest units dominate. The rate per step is the mean of $\log f$ where all units have about the same
-# $f$, as before training with one bias for all, and nearer to zero where they differ.
+# the product of the gates that the LSTM's kernel computed. Over several units, with $S_j = \sum_t \log f_{t,j}$ and
+# weights $w_j$ the shares of $\lVert \partial L/\partial c_T \rVert^2$, the norm changes by $\tfrac12 \log \sum_j w_j
+# e^{2 S_j} \ge \sum_j w_j S_j$ (Jensen): the slowest units dominate. The rate per step is the mean of $\log f$ where
+# all units have about the same $f$, as before training with one bias for all, and nearer to zero where they differ.
 #
 # **LSTMs vanish, too.** At initialisation $f \approx \sigma(b_f)$, the logistic function of the forget bias. For
 # $b_f = 0$ that is $2^{-100} \approx 10^{-30}$ over 100 steps, for $b_f = 1$ it is $0.73^{100} \approx 10^{-14}$. For a
@@ -375,12 +377,13 @@ if __name__ == "__main__":
 # The gradient's norm over the steps of a sequence (across) and of training (downwards), relative to that at the last
 # step; the first seed, marks anywhere. Read each row from right to left: the gradient starts at the last step and goes
 # back. White means less than $10^{-10}$ of it. The tanh network's horizon is some forty steps at the beginning, and
-# stays near that. With an orthogonal $W$ the whole sequence is in sight before training, and *training* closes it. The
-# LSTM with a forget bias of 0 begins no better than tanh, and here is the first answer to the second question: for a
-# long time nothing seems to happen; then, from one measurement to the next, the whole sequence lies open. The marks are
-# sometimes near the end, and the short horizon suffices to learn from *those* sequences that what is marked should be
-# kept. That opens the forget gates, which lengthens the horizon, which brings more of the marks within reach: a process
-# that feeds itself. With a bias by $T$ the sequence is in sight from the first step.
+# stays near that. With an orthogonal $W$ the whole sequence is in sight before training; the first steps of *training*
+# close it, and later it opens again in part, without any effect on the error. The LSTM with a forget bias of 0 begins
+# no better than tanh, and here is the first answer to the second question: for a long time nothing seems to happen;
+# then, from one measurement to the next, the whole sequence lies open. The marks are sometimes near the end, and the
+# short horizon suffices to learn from *those* sequences that what is marked should be kept. That opens the forget
+# gates, which lengthens the horizon, which brings more of the marks within reach: a process that feeds itself. With a
+# bias by $T$ the sequence is in sight from the first step.
 
 # %%
 if __name__ == "__main__":
@@ -388,10 +391,10 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # Does the gradient at the start decide? Each point is a network of one seed. On the left it does not: LSTMs whose first
-# step gets $10^{-19}$ of the gradient learn, orthogonal tanh networks with about $10^{-4}$ do not. On the right, with no mark
-# near the end, a horizon that is short at the start cannot grow, and the LSTMs are told apart by it; but the orthogonal
-# tanh networks still fail. So a gradient that arrives is needed where nothing nearer can be learned first; it is not
-# enough.
+# step gets $10^{-19}$ of the gradient learn, orthogonal tanh networks with about $10^{-4}$ do not. On the right, with
+# no mark near the end, a horizon that is short at the start cannot grow, and the LSTMs are told apart by it; but the
+# orthogonal tanh networks still fail. So a gradient that arrives is needed where nothing nearer can be learned first;
+# it is not enough.
 
 # %%
 if __name__ == "__main__":
@@ -399,16 +402,16 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # Left: along the cell, by the tape, the norm changes by little more than the mean of $\log f$, as Jensen's inequality
-# has it (where all units have about the same $f$; the exact statement, unit by unit, is in the verdict). But the *whole*
-# gradient decays more slowly, at a bias of 1 about half as fast: the paths through $h$ and the gates, which Hochreiter
-# and Schmidhuber cut off, carry a good share of it. "The gradient of an LSTM decays as its forget gate says" is true of
-# the cell, and too gloomy for the network. At the largest biases the whole gradient even grows a little: the carousel
-# holds, and the other paths add to it.
+# has it (where all units have about the same $f$; the exact statement, unit by unit, is in the verdict). But the
+# *whole* gradient decays more slowly, at a bias of 1 about half as fast: the paths through $h$ and the gates, which
+# Hochreiter and Schmidhuber cut off, carry a good share of it. "The gradient of an LSTM decays as its forget gate says"
+# is true of the cell, and too gloomy for the network. At the largest biases the whole gradient even grows a little: the
+# carousel holds, and the other paths add to it.
 #
 # Right: what is left of the gradient halfway back, in powers of two, during training. Below the dotted line, $2^{-24}$,
 # what the first half of a sequence adds to a weight's gradient is smaller than float32's rounding of what the last step
-# adds. The tanh network stays below it nearly all the time, the orthogonal one comes near it during training, and the
-# LSTMs arrive at zero as they learn.
+# adds. The tanh network stays below it nearly all the time; the orthogonal one falls to it at once and then stays above
+# it, in most seeds; the LSTMs arrive at zero as they learn.
 #
 # ## The grid: network and initialisation × task × learning rate
 
@@ -418,7 +421,8 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # The ReLU network needs the lower rate: at the higher one it is thrown off, as nothing bounds its state; and even at
-# the lower one its error jumps now and then.
+# the lower one its error jumps now and then. At the lower rate one of the five LSTMs with a forget bias of 0, and one
+# with 1, is still on the plateau after these 3,000 steps; at the higher rate all have left it.
 #
 # ## Compare, interpret
 #
@@ -429,11 +433,11 @@ if __name__ == "__main__":
 # initialisation does *not* have a horizon of a hundred steps; it can learn one if the task also has short-range
 # examples. Where every mark lies far back, the forget bias decides. Second, the decay at the start explains the LSTMs'
 # failures there, but not who learns in general: a tanh network with an orthogonal $W$ starts with a gradient that
-# arrives, and does not learn either. Its horizon closes while it is trained; whether that is the cause, or whether a
-# squashed state, which every step's input disturbs, cannot hold a number for so long, this experiment does not tell.
-# Third, it is not the gates as such: a ReLU network with $W = 1$ is a carousel, too. What a tanh network lacks is a path
-# along which a state is handed on unchanged. That these numbers hold for 32 units, 3,000 steps and Adam is all that is
-# shown: with much longer training, or a more careful initialisation, tanh networks have been taught such tasks.
+# arrives, and does not learn either. Training shortens its horizon at first, but not for good; perhaps a squashed
+# state, which every step's input disturbs, cannot hold a number for so long. This experiment does not tell. Third, it
+# is not the gates as such: a ReLU network with $W = 1$ is a carousel, too. What a tanh network lacks is a path along
+# which a state is handed on unchanged. That these numbers hold for 32 units, 3,000 steps and Adam is all that is shown:
+# with much longer training, or a more careful initialisation, tanh networks have been taught such tasks.
 #
 # <details><summary>The predictions</summary>
 #
@@ -492,14 +496,16 @@ EXERCISES = [
         "At which forget bias, the same for all units, is half of the gradient along the cell left after 100 steps "
         "(other inputs of the gate neglected)?",
         answer_bias,
-        "$\\sigma(b)^{100} = \\tfrac12$, so $b = \\log\\frac{f}{1 - f}$ with $f = 2^{-1/100} \\approx 0.9931$. A bias of 1 "
+        "$\\sigma(b)^{100} = \\tfrac12$, so $b = \\log\\frac{f}{1 - f}$ with $f = 2^{-1/100} \\approx 0.9931$. "
+        "A bias of 1 "
         "is far from it; $\\log(T - 1) = 4.6$ leaves $e^{-1}$.",
         within=0.03,
     ),
     lab.Exercise(
         "In `along_the_cell` the gates are no longer detached. Which check falls?",
         answer_attached,
-        "The tape then also follows the paths from $c_t$ through $h_t$ into the next gates, as the whole gradient does. "
+        "The tape then also follows the paths from $c_t$ through $h_t$ into the next gates, as the whole "
+        "gradient does. "
         "They add to $\\prod f$ even before training.",
         (
             "tanh and ReLU: fastest growth of the gradient per step minus log σmax(W), largest",
@@ -511,7 +517,8 @@ EXERCISES = [
         "All three LSTMs learn the task with the marks anywhere. Which of them still learn it if both marks lie in the "
         "first 20 of 100 steps?",
         answer_first_steps,
-        "With a forget bias of 0 or 1 almost no gradient comes from 80 steps back, and there are no sequences with nearer "
+        "With a forget bias of 0 or 1 almost no gradient comes from 80 steps back, and there are no sequences "
+        "with nearer "
         "marks from which the forget gates could learn to open.",
         ("all three", "b = 1 and b by T", "only b by T", "none"),
     ),
@@ -719,7 +726,7 @@ def draw_errors(results):
             lines(axes, steps, errors, COLOURS[arm], arm, ls=styles.get(arm, "-"))
         for height in (1 / 6, 1 / 12):
             axes.axhline(height, color=plot.INK, lw=0.8, ls=":")
-        axes.set(yscale="log", xlabel="step of training", title=title)
+        axes.set(yscale="log", ylim=(1e-5, 30), xlabel="step of training", title=title)
     panels[0].set_ylabel("squared error")
     panels[-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=9)
     return figure
