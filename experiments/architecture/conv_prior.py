@@ -544,9 +544,9 @@ EXERCISES = [
         "because it *has* fewer, 5,210 against 30,710? A control that this experiment does not run would tell: a "
         "convolutional net with as many weights as the untied one. How many channels does it need?",
         answer_channels,
-        "With c channels there are 6c + (3c² + c) · 2 + 50c + 10 = 6c² + 58c + 10 weights. If that net does no better on "
-        "shuffled positions than with 25 channels, it is the sharing. (On shuffled signals 25 channels do not fit even "
-        "the training set completely.)",
+        "With c channels there are 6c + (3c² + c) · 2 + 50c + 10 = 6c² + 58c + 10 weights. If that net "
+        "does no better on shuffled positions than with 25 channels, it is the sharing. (On shuffled signals 25 "
+        "channels do not fit even the training set completely.)",
         within=0.03,
     ),
 ]

@@ -497,16 +497,14 @@ EXERCISES = [
         "(other inputs of the gate neglected)?",
         answer_bias,
         "$\\sigma(b)^{100} = \\tfrac12$, so $b = \\log\\frac{f}{1 - f}$ with $f = 2^{-1/100} \\approx 0.9931$. "
-        "A bias of 1 "
-        "is far from it; $\\log(T - 1) = 4.6$ leaves $e^{-1}$.",
+        "A bias of 1 is far from it; $\\log(T - 1) = 4.6$ leaves $e^{-1}$.",
         within=0.03,
     ),
     lab.Exercise(
         "In `along_the_cell` the gates are no longer detached. Which check falls?",
         answer_attached,
         "The tape then also follows the paths from $c_t$ through $h_t$ into the next gates, as the whole "
-        "gradient does. "
-        "They add to $\\prod f$ even before training.",
+        "gradient does. They add to $\\prod f$ even before training.",
         (
             "tanh and ReLU: fastest growth of the gradient per step minus log σmax(W), largest",
             "LSTM: gradient along the cell by the tape against ∏f, largest relative difference",
@@ -518,8 +516,7 @@ EXERCISES = [
         "first 20 of 100 steps?",
         answer_first_steps,
         "With a forget bias of 0 or 1 almost no gradient comes from 80 steps back, and there are no sequences "
-        "with nearer "
-        "marks from which the forget gates could learn to open.",
+        "with nearer marks from which the forget gates could learn to open.",
         ("all three", "b = 1 and b by T", "only b by T", "none"),
     ),
 ]
