@@ -216,6 +216,20 @@ def matmul_loops(a, b, out):
         Shapes ``(M, K)`` and ``(K, N)``, any strides.
     out : array
         Shape ``(M, N)``, of their dtype, C-contiguous, not overlapping them.
+
+    Examples
+    --------
+    >>> import numba
+    >>> import numpy as np
+    >>> from kernels import matmul_loops
+    >>> @numba.njit
+    ... def square(a):
+    ...     out = np.empty_like(a)
+    ...     matmul_loops(a, a, out)
+    ...     return out
+    >>> square(np.array([[1.0, 1.0], [0.0, 1.0]]))
+    array([[1., 2.],
+           [0., 1.]])
     """
     M, N = out.shape
     A, B, C = view(a), view(b), view(out)
