@@ -1,5 +1,6 @@
-"""Modules of programs that are written for several GPUs."""
+"""Modules of programs that are written for several GPUs, or for several processes."""
 
+from nn.distributed.data_parallel import DistributedDataParallel  # noqa: F401
 from nn.module import Module
 
 
@@ -27,17 +28,3 @@ class DataParallel(Module):
 
     def forward(self, *inputs, **kwargs):
         return self.module(*inputs, **kwargs)
-
-
-class DistributedDataParallel(Module):
-    """RuntimeError: there is one process; programs make it only where there are several.
-
-    Parameters
-    ----------
-    module : Module
-    **options
-        PyTorch's.
-    """
-
-    def __init__(self, module, **options):
-        raise RuntimeError("DistributedDataParallel: there is one process here, and no group of processes")

@@ -51,7 +51,7 @@ ARROWS = {
 # Dependencies besides the standard library and NumPy: required ones, and optional ones imported within functions.
 # In nn.plot, in nn.einops, in nn.compilation.
 REQUIRED = {"kernels": {"numba", "llvmlite"}, "nn": {"matplotlib", "einops", "numba"}}
-OPTIONAL = {"kernels": {"threadpoolctl", "tqdm"}, "nn": {"tqdm", "safetensors"}}
+OPTIONAL = {"kernels": {"threadpoolctl", "tqdm"}, "nn": {"tqdm", "safetensors", "mpi4py"}}
 
 
 def imported(node):

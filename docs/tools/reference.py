@@ -27,6 +27,7 @@ PARTS = {
     "plot": ("Plots", "nn.plot"),
     "distributions": ("Distributions", "nn.distributions"),
     "linalg": ("Linear algebra", "nn.linalg"),
+    "distributed": ("Several processes", "nn.distributed"),
 }
 
 

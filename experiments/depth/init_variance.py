@@ -53,6 +53,19 @@ FULL = {
 }
 FAST = FULL | {"seeds": 4, "grid_seeds": 1, "grid_depths": [2], "rates": [0.03], "epochs": 1}
 
+# %%
+if __name__ == "__main__":
+    study = lab.study("init_variance")
+    lab.show(study)
+    lab.show(lab.load("init_variance").draw_walks(study.results))
+
+# %% [markdown]
+# On the left each initialisation is a straight line, as independent factors demand: Xavier's falls by one bit a layer,
+# PyTorch's default by $\log_2 6 \approx 2.6$. After fifty layers the default has lost some 130 bits of squared length,
+# which is more than the exponent of float32 can carry for a squared number: the values themselves, at $2^{-65}$,
+# survive. On the right the single nets of He's kind wander off like the random walk they are. The dotted lines
+# are the factor of two that the popular statement promises; about a third of the nets end beyond them, as theory says.
+
 # %% [markdown]
 # ## Derive
 #
@@ -92,7 +105,7 @@ FAST = FULL | {"seeds": 4, "grid_seeds": 1, "grid_depths": [2], "rates": [0.03],
 # square layers $\sigma^2 = 2$ keeps gradients, too.
 #
 # **Angles** are not kept. For two inputs of equal length and cosine $c$, the pairs $(g_i, g_i')$ are jointly normal
-# with correlation $c$, and integrating over the quadrant where both are positive gives the cosine behind the layer:
+# with correlation $c$, and integrating over the quadrant where both are positive gives the cosine after the layer:
 #
 # $$ c' = 2 E[\mathrm{relu}(g)\, \mathrm{relu}(g')] = \frac{\sqrt{1 - c^2} + c\,(\pi - \arccos c)}{\pi}. $$
 #
@@ -103,6 +116,21 @@ FAST = FULL | {"seeds": 4, "grid_seeds": 1, "grid_depths": [2], "rates": [0.03],
 
 # %% [markdown]
 # ## Implement
+#
+# A layer is these two loops, one after the other:
+
+# %%
+if __name__ == "__main__":
+    from kernels import affine
+
+    lab.show(lab.source(affine.linear_naive))
+
+# %%
+if __name__ == "__main__":
+    from kernels.activation import rectified
+
+    lab.show(lab.source(rectified.relu_naive))
+
 
 # %%
 INITIALISATIONS = {
@@ -269,12 +297,24 @@ def check(results, mode):
     steps = np.diff([result["He"]["forward"] for result in results], axis=1) * math.log(2)
     checks = [
         lab.check("He: median of ‖h₅₀‖²/‖h₀‖²", 2 ** np.median(he), at_least=0.5, at_most=2),
-        lab.check("Xavier: the same, times 2⁵⁰", 2 ** (np.median(xavier) + depth), at_least=0.5, at_most=2),
         lab.check(
-            "std of ln r of single layers, over √(5/n)", steps.std() / math.sqrt(5 / 512), at_least=0.9, at_most=1.1
+            "Xavier: median of ‖h₅₀‖²/‖h₀‖², times 2⁵⁰", 2 ** (np.median(xavier) + depth), at_least=0.5, at_most=2
         ),
         lab.check(
-            "He: cosine after 50 layers, less theory's", cosine[-1] - cosines(depth)[-1], at_least=-0.02, at_most=0.02
+            "std of ln r of single layers, over √(5/n)",
+            steps.std() / math.sqrt(5 / 512),
+            at_least=0.9,
+            at_most=1.1,
+            extra=True,
+            origin="pilot",
+        ),
+        lab.check(
+            "He: cosine after 50 layers minus theory's",
+            cosine[-1] - cosines(depth)[-1],
+            at_least=-0.02,
+            at_most=0.02,
+            extra=True,
+            origin="pilot",
         ),
     ]
     if mode == "fast":
@@ -286,16 +326,18 @@ def check(results, mode):
     return [
         *checks,
         lab.check("He: std of the log over nets, over √(5L/n)", spread, at_least=0.75, at_most=1.25),
-        lab.check("He: share of nets outside [½, 2]", share, at_least=expected - margin, at_most=expected + margin),
         lab.check(
-            "He: median of the squared gradient, first over last", 2 ** np.median(backward), at_least=0.5, at_most=2
+            "He: share of nets outside [½, 2]", share, at_least=expected - margin, at_most=expected + margin, extra=True
+        ),
+        lab.check(
+            "He: median of the squared gradient, first over last",
+            2 ** np.median(backward),
+            at_least=0.5,
+            at_most=2,
+            extra=True,
         ),
     ]
 
-
-# %%
-if __name__ == "__main__":
-    study = lab.study("init_variance")
 
 # %% [markdown]
 # ## Visualise
@@ -325,18 +367,6 @@ def draw_walks(results):
     right.set(xlabel="layer", ylabel="log₂ of squared length", title="He, enlarged; dotted: a factor of two")
     right.legend(frameon=False, loc="lower left")
     return figure
-
-
-# %%
-if __name__ == "__main__":
-    lab.show(draw_walks(study.results))
-
-# %% [markdown]
-# On the left each initialisation is a straight line, as independent factors demand: Xavier's falls by one bit a layer,
-# PyTorch's default by $\log_2 6 \approx 2.6$. After fifty layers the default has lost some 130 bits of squared length,
-# which is more than the exponent of float32 can carry for a squared number: the values themselves, at $2^{-65}$,
-# survive. On the right the single nets of He's kind wander off like the random walk they are. The dotted lines
-# are the factor of two that the popular statement promises; about a third of the nets end beyond them, as theory says.
 
 
 # %%
@@ -421,10 +451,10 @@ if __name__ == "__main__":
 # %% [markdown]
 # Without normalisation the triangle of what learns is the derivation's: each column to the right asks the signal to pass
 # more layers, each row downward multiplies it by a smaller factor in each. Two layers learn from anything; at eight only
-# the first two rows are left, at thirty-two hardly even He's. Batch normalisation rescales the signal behind every
+# the first two rows are left, at thirty-two hardly even He's. Batch normalisation rescales the signal after every
 # layer, so that the length of the weights no longer matters: its columns are nearly the same from row to row, exactly as
 # a factor $\sigma$ demands that is divided out. Layer normalisation divides it out, too, but it looks at each input alone,
-# behind a linear layer whose outputs have a mean near zero anyway, and so leaves the *angles* as the recursion makes
+# after a linear layer whose outputs have a mean near zero anyway, and so leaves the *angles* as the recursion makes
 # them; batch normalisation also subtracts what all inputs have in common, and pulls them apart again. That is why the two
 # differ most in the deepest column, where five epochs are short for all of them. (A tiny $\sigma$ still acts behind a
 # normalisation: the gradient is $1/\sigma$ times as large and the weights $\sigma$ times as small, so the same rate is
@@ -435,13 +465,55 @@ if __name__ == "__main__":
 #
 # The lengths before training are a matter of random numbers: ours come from NumPy's generator, and the same seeds in
 # PyTorch would draw others. What must agree is what happens to the same weights: eight layers with batch
-# normalisation are trained in both libraries, and the last line below says how well the losses agree.
+# normalisation are trained in both libraries, and the last line under the table says how well the losses agree.
 #
 # The verdict is about numbers that follow from three lines of probability, so anything but *reproduced* would be an
 # error of ours. What it does *not* say is that $\sigma^2 = 2$ is best for training: it is the value at which infinitely
 # wide nets keep lengths, and a narrow deep net is still a gamble ($L/n$ again). Two remedies follow: more
 # width, or something that measures the length and corrects it, which is what normalisation is.
 
+# %% [markdown]
+# ## Exercises
+
 # %%
 if __name__ == "__main__":
-    lab.show(study)
+    lab.show(lab.exercises("init_variance"))
+
+
+# %%
+def answer_outside(results):
+    """The share of He's nets of depth 50 and width 512 that leave [½, 2]: theory's."""
+    return float(outside(50, 512))
+
+
+def answer_default(results):
+    """log₂ of the squared length that PyTorch's default loses over ten layers."""
+    return 10 * math.log2(6)
+
+
+def answer_angle(results):
+    """The angle in degrees at which two inputs at a right angle leave one infinitely wide layer."""
+    return math.degrees(math.acos(cosines(1)[-1]))
+
+
+EXERCISES = [
+    lab.Exercise(
+        "He's initialisation, 50 layers of 512. Which share of the nets ends outside a factor of two of its squared length?",
+        answer_outside,
+        "The logarithm is normal with standard deviation $\\sqrt{5L/n} = 0.70$, which is about $\\ln 2$.",
+        within=0.1,
+    ),
+    lab.Exercise(
+        "PyTorch's default draws a linear layer's weights uniformly within $\\pm 1/\\sqrt n$. How many bits of squared length are "
+        "lost in ten ReLU layers?",
+        answer_default,
+        "The variance is $1/(3n)$, so $E[r] = \\tfrac16$, and $10 \\log_2 6$ bits are lost.",
+        within=0.03,
+    ),
+    lab.Exercise(
+        "Two inputs at a right angle enter one wide ReLU layer of He's kind. At how many degrees do they leave it?",
+        answer_angle,
+        "$c' = 1/\\pi$ for $c = 0$: lengths are kept, angles are not.",
+        within=0.02,
+    ),
+]

@@ -14,7 +14,7 @@
 # | :--- | :--- | :--- |
 # | data | 5,000 images of CIFAR-10 | 500 of scikit-learn's 8 × 8 digits, each pixel centred |
 # | net | fully connected, tanh, two hidden layers of 200 | 64–64–64–10, tanh, PyTorch's default initialisation |
-# | loss | half the squared error, summed over classes | the same |
+# | loss | half the squared error, summed over classes | this loss |
 # | precision | float32, as we remember it | float64 |
 # | sharpness | Lanczos on exact Hessian–vector products | Lanczos on differences of two gradients |
 # | stop | at a given accuracy or loss | at a given time $t = \eta \cdot$ steps, the same for all $\eta$ |
@@ -69,6 +69,24 @@ FAST = FULL | {
     "variants": {"squared error": {"Tanh": 0.6}, "cross-entropy": {"Tanh": 1.0}},
 }
 
+# %%
+if __name__ == "__main__":
+    study = lab.study("edge_of_stability")
+    lab.show(study)
+    lab.show(lab.load("edge_of_stability").draw_edge(study.results))
+
+# %% [markdown]
+# Plotted over time $\eta \cdot$ steps, all four runs of a seed are one curve at first: they follow the same gradient
+# flow, and the flow sharpens. Each then leaves it a little beyond its own dashed line and is pressed down on
+# the line, largest step first, while the control goes on rising. The loss of the large steps trembles from the crossing
+# on, and yet goes on falling. It falls more slowly *per unit of time* than the flow's; per step the large rates are far
+# ahead, as they travel four to eight times as far in each as the control does.
+#
+# A single notch in one of the control's curves is the instrument's, not the net's: from an unlucky first vector Lanczos met
+# its tolerance at the second eigenvalue before it had seen the first (to five digits the reading is that eigenvalue; with a
+# smaller tolerance the first one lies on the curve). An iteration that stops by its residual knows that it has found *an*
+# eigenvalue, never that it has found the largest.
+
 # %% [markdown]
 # ## Derive
 #
@@ -122,6 +140,14 @@ FAST = FULL | {
 
 # %% [markdown]
 # ## Implement
+#
+# The whole optimiser is this loop:
+
+# %%
+if __name__ == "__main__":
+    from kernels.update import loops
+
+    lab.show(lab.source(loops.sgd_naive))
 
 
 # %%
@@ -295,33 +321,53 @@ def check(results, mode):
     growth = [max(one["sharpness"]) / one["sharpness"][0] for one in control]
     means = np.array([one["mean"] for runs in large for one in runs], float)
     in_full = [
-        lab.check("small step: highest λ over that at the start, least of the seeds", min(growth), at_least=2),
-        lab.check("large steps: mean of λη/2 after the crossing, least of the runs", means.min(), at_least=1),
+        lab.check(
+            "small step: highest λ over that at the start, least of the seeds",
+            min(growth),
+            at_least=2,
+            extra=True,
+            origin="pilot",
+        ),
+        lab.check(
+            "large steps: mean of λη/2 after the crossing, least of the runs",
+            means.min(),
+            at_least=1,
+            extra=True,
+            origin="pilot",
+        ),
     ]
     return [
         *(
             lab.check(f"η = {rate}: λη/2 after the crossing, median", np.median(column), **bounds)
             for rate, column in zip(rates, medians.T, strict=True)
         ),
-        lab.check("the same, the lowest of all runs", medians.min(), at_least=bounds["at_least"]),
-        lab.check("the same, the highest of all runs", medians.max(), at_most=bounds["at_most"]),
+        lab.check("λη/2 after the crossing, median, lowest of all runs", medians.min(), at_least=bounds["at_least"]),
+        lab.check("λη/2 after the crossing, median, highest of all runs", medians.max(), at_most=bounds["at_most"]),
         lab.check("small step: highest λ over the largest 2/η, least of the seeds", min(beyond), at_least=1),
         lab.check(
-            "small step: share of steps on which the loss rises", max(o["rises_before"] for o in control), at_most=0
+            "small step: share of steps on which the loss rises",
+            max(o["rises_before"] for o in control),
+            at_most=0,
+            extra=True,
+            origin="pilot",
         ),
         lab.check(
-            "large steps: the same after the crossing, least of the runs",
+            "large steps: share of steps after the crossing on which the loss rises, least of the runs",
             min(one["rises_after"] for runs in large for one in runs),
             at_least=0.05,
+            extra=True,
+            origin="pilot",
         ),
-        lab.check("large steps: final loss over that at the crossing, greatest", max(fall), at_most=0.75),
+        lab.check(
+            "large steps: final loss over that at the crossing, greatest",
+            max(fall),
+            at_most=0.75,
+            extra=True,
+            origin="pilot",
+        ),
         *([] if mode == "fast" else in_full),
     ]
 
-
-# %%
-if __name__ == "__main__":
-    study = lab.study("edge_of_stability")
 
 # %% [markdown]
 # ## Visualise
@@ -348,23 +394,6 @@ def draw_edge(results):
 
 
 # %%
-if __name__ == "__main__":
-    lab.show(draw_edge(study.results))
-
-# %% [markdown]
-# Plotted over time $\eta \cdot$ steps, all four runs of a seed are one curve at first: they follow the same gradient
-# flow, and the flow sharpens. Each then leaves it a little beyond its own dashed line and is pressed down on
-# the line, largest step first, while the control goes on rising. The loss of the large steps trembles from the crossing
-# on, and yet goes on falling. It falls more slowly *per unit of time* than the flow's; per step the large rates are far
-# ahead, as they travel four to eight times as far in each as the control does.
-#
-# A single notch in one of the control's curves is the instrument's, not the net's: from an unlucky first vector Lanczos met
-# its tolerance at the second eigenvalue before it had seen the first (to five digits the reading is that eigenvalue; with a
-# smaller tolerance the first one lies on the curve). An iteration that stops by its residual knows that it has found *an*
-# eigenvalue, never that it has found the largest.
-
-
-# %%
 def draw_share(results):
     """λη/2 from the crossing on, and the histogram of all readings."""
     rates = results[0]["rates"][:-1]
@@ -381,7 +410,7 @@ def draw_share(results):
     right.hist(np.concatenate(everything), bins=40, orientation="horizontal", color=plot.GREY)
     for axes in (left, right):
         axes.axhline(1, color=plot.INK, lw=1, ls="--")
-    left.set(xlabel="steps since the crossing", ylabel="λη/2", title="Sharpness in units of the edge, every seed")
+    left.set(xlabel="steps since the crossing", ylabel="λη/2", title="Sharpness stays at the edge, every seed")
     left.legend()
     right.set(xlabel="readings", title="All of them")
     return figure
@@ -392,7 +421,7 @@ if __name__ == "__main__":
     lab.show(draw_share(study.results))
 
 # %% [markdown]
-# In units of the edge all runs look alike. Behind the crossing the sharpness overshoots: the displacement has to grow
+# In units of the edge all runs look alike. After the crossing the sharpness overshoots: the displacement has to grow
 # from rounding size by many powers of ten before it can act, and meanwhile the net sharpens on, the further
 # the larger $\eta$ is (its time runs faster). After the first collapse the readings stay in a narrow band at the edge, most of
 # them a little above it: "at, or just above", as the average of logarithms demands.
@@ -482,7 +511,7 @@ def draw_variants(results):
                     np.arange(len(shares)) * one["every"], shares, color=colours[activation], ls=style, label=label
                 )
         axes.axhline(1, color=plot.INK, lw=0.8, ls=":")
-        axes.set(xlabel="step", title=f"{loss}, median of the seeds", ylim=(0, 1.8))
+        axes.set(xlabel="step", title=f"{loss} (medians of the seeds)", ylim=(0, 1.8))
     panels[0].set_ylabel("λη / 2(1 + β)")
     panels[0].legend(ncols=2)
     return figure
@@ -551,6 +580,52 @@ if __name__ == "__main__":
 # require that this average lies within 0.1 of zero; it did not there, so it is reported here and claimed nowhere. The check that
 # stands instead, that the mean of $\eta\lambda/2$ is at least one, is the part of the derivation that Jensen's inequality gives.
 
+# %% [markdown]
+# ## Exercises
+
 # %%
 if __name__ == "__main__":
-    lab.show(study)
+    lab.show(lab.exercises("edge_of_stability"))
+
+
+# %%
+def answer_edge(results):
+    """The sharpness at which gradient descent with momentum 0.5 and η = 0.4 becomes unstable."""
+    return 2 * (1 + 0.5) / 0.4
+
+
+def answer_loss(results):
+    """With which loss the sharpness at the end is far below the edge, tanh without momentum, median of the seeds."""
+    last = {
+        loss: np.median([result["variants"][f"{loss}, Tanh, 0"]["share"][-1] for result in results]) for loss in LOSSES
+    }
+    return min(last, key=last.get)
+
+
+def answer_order(results):
+    """Which rate reaches its edge first, in training time η · steps, mean of the seeds."""
+    rates = results[0]["rates"][:-1]
+    times = [np.mean([r["runs"][i]["time"][r["runs"][i]["crossing"]] for r in results]) for i in range(len(rates))]
+    return f"{rates[int(np.argmin(times))]:g}"
+
+
+EXERCISES = [
+    lab.Exercise(
+        "Momentum $\\beta = 0.5$ at $\\eta = 0.4$: at which sharpness is the edge?",
+        answer_edge,
+        "$2(1 + \\beta)/\\eta$: momentum allows *sharper* minima at the same rate.",
+        within=0.01,
+    ),
+    lab.Exercise(
+        "With which loss does the sharpness end far *below* the edge?",
+        answer_loss,
+        "The softmax's Hessian carries factors $p(1 - p)$, which vanish as the examples become certain. The edge is a ceiling.",
+        tuple(LOSSES),
+    ),
+    lab.Exercise(
+        "Three rates start from the same weights. Which one reaches its edge first, in training time $\\eta\\,\\cdot$ steps?",
+        answer_order,
+        "Until then all follow the same gradient flow, and the largest rate has the lowest edge, $2/\\eta$.",
+        ("0.2", "0.28", "0.4"),
+    ),
+]

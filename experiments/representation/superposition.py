@@ -10,11 +10,11 @@
 #
 # | | the paper (as we remember its notebook) | here |
 # | :--- | :--- | :--- |
-# | data | features uniform in $[0, 1]$, zero with probability $S$, independent; importances $0.9^i$ | the same |
-# | model | $\mathrm{ReLU}(W^\top W x + b)$, 5 → 2 | the same |
+# | data | features uniform in $[0, 1]$, zero with probability $S$, independent; importances $0.9^i$ | these features |
+# | model | $\mathrm{ReLU}(W^\top W x + b)$, 5 → 2 | this model |
 # | optimiser | Adam at a constant rate, 10,000 steps of 1,024 examples | Adam, rate from 0.01 to 0 along a cosine, 3,000 steps of 256 |
 # | initialisations | one a sparsity | 20 a sparsity, all in one batched computation, the one with the lowest held-out loss is looked at |
-# | phase diagram | 2 → 1, theory and training, sparsity × relative importance | the same, with a sufficient condition in closed form |
+# | phase diagram | 2 → 1, theory and training, sparsity × relative importance | both, with a sufficient condition in closed form |
 #
 # **Predict first.**
 # 1. Five features, two dimensions, all features always active. Does the ReLU make the result differ from PCA's?
@@ -63,6 +63,19 @@ FAST = FULL | {
     "grid_inits": 2,
     "decays": [0.9],
 }
+
+# %%
+if __name__ == "__main__":
+    study = lab.study("superposition")
+    lab.show(study)
+    lab.show(lab.load("superposition").draw_polygons(study.results))
+
+# %% [markdown]
+# Two at a right angle, as PCA has it, then, the rarer the features become, opposite pairs: two features share a
+# dimension without disturbing each other as long as they are not active together. At 0.6 and 0.8 the least
+# important feature is left out. At 0.9 it is taken in, and everything moves to make room: the pentagon. Its
+# columns are longer than one: together with the negative biases this cuts small interference off. The cell below
+# evaluates the derivation's limit of very rare features.
 
 # %% [markdown]
 # ## Derive
@@ -124,7 +137,14 @@ FAST = FULL | {
 #
 # A model has 15 numbers. `train` holds all of them, settings × initialisations, in one array, and matrix products
 # broadcast over both: $W$ is (settings, initialisations, width, features). The gradient of the sum of their losses is
-# each one's own, and Adam treats each number by itself, so that training together changes nothing.
+# each one's own, and Adam treats each number by itself, so that training together changes nothing. One product of one
+# model is this loop:
+
+# %%
+if __name__ == "__main__":
+    from kernels.gemm import ladder
+
+    lab.show(lab.source(ladder.matmul_naive))
 
 
 # %%
@@ -297,20 +317,22 @@ def check(results, mode):
             "sparsity 0.9: shortest of the five columns",
             min(np.linalg.norm(W, axis=0).min() for W in sparse),
             at_least=0.9,
+            origin="pilot",
         ),
-        lab.check("dense: shorter of the two columns", lengths[:, :2].min(), at_least=0.9),
-        lab.check("dense: longest of the other three", lengths[:, 2:].max(), at_most=0.1),
-        lab.check("dense: cosine between the two", max(cosines), at_most=0.1),
+        lab.check("dense: shorter of the two columns", lengths[:, :2].min(), at_least=0.9, origin="pilot"),
+        lab.check("dense: longest of the other three", lengths[:, 2:].max(), at_most=0.1, origin="pilot"),
+        lab.check("dense: cosine between the two", max(cosines), at_most=0.1, origin="pilot"),
         lab.check(
-            "dense: mean loss over PCA's", np.mean(losses) / (IMPORTANCE[2:].sum() / 12), at_least=0.98, at_most=1.02
+            "dense: loss over PCA's",
+            np.array(losses) / (IMPORTANCE[2:].sum() / 12),
+            at_least=0.98,
+            at_most=1.02,
+            extra=True,
+            origin="pilot",
         ),
-        lab.check("2 → 1: share of settings below p* that superpose", np.mean(found), at_least=0.95),
+        lab.check("2 → 1: share of settings below p* that superpose", found, at_least=0.95, extra=True, origin="pilot"),
     ]
 
-
-# %%
-if __name__ == "__main__":
-    study = lab.study("superposition")
 
 # %% [markdown]
 # ## Visualise
@@ -331,18 +353,6 @@ def draw_polygons(results):
         )
     figure.suptitle("Five features in two dimensions (the darker, the more important)")
     return figure
-
-
-# %%
-if __name__ == "__main__":
-    lab.show(draw_polygons(study.results))
-
-# %% [markdown]
-# Two at a right angle, as PCA has it, then, the rarer the features become, opposite pairs: two features share a
-# dimension without disturbing each other as long as they are not active together. At 0.6 and 0.8 the least
-# important feature is left out. At 0.9 it is taken in, and everything moves to make room: the pentagon. Its
-# columns are longer than one: together with the negative biases this cuts small interference off. The cell below
-# evaluates the derivation's limit of very rare features.
 
 
 # %%
@@ -467,6 +477,48 @@ if __name__ == "__main__":
 # features are neither independent nor uniform, and the polygons are special to them. What carries over is the warning:
 # a neuron, or a direction, may stand for several features at once, and a nonlinearity makes that profitable.
 
+# %% [markdown]
+# ## Exercises
+
 # %%
 if __name__ == "__main__":
-    lab.show(study)
+    lab.show(lab.exercises("superposition"))
+
+
+# %%
+def answer_dense_loss(results):
+    """The loss of five dense features in two dimensions, PCA's: v (I₃ + I₄ + I₅)."""
+    return float(IMPORTANCE[2:].sum() / 12)
+
+
+def answer_threshold(results):
+    """The density below which two equally important features share a line."""
+    return float(threshold(1.0))
+
+
+def answer_linear(results):
+    """How many features the grid's linear model keeps at sparsity 0.9 with the usual importances, mean of the seeds."""
+    runs = [result for result in results if "grid" in result]
+    row, column = runs[0]["decays"].index(0.9), runs[0]["sparsities"].index(0.9)
+    return int(round(np.mean([run["grid"]["Identity"][row][column] for run in runs])))
+
+
+EXERCISES = [
+    lab.Exercise(
+        "All five features are always active, uniform in $[0, 1]$, with importances $0.9^{i-1}$. What is the smallest loss?",
+        answer_dense_loss,
+        "The three least important features are predicted by their mean: $\\tfrac1{12}(I_3 + I_4 + I_5)$.",
+        within=0.02,
+    ),
+    lab.Exercise(
+        "Two equally important features, one dimension. Below which density $p$ does storing both at opposite ends pay?",
+        answer_threshold,
+        "$p^*(1) = \\tfrac47$: the gain is of order $p$, the interference of order $p^2$.",
+        within=0.02,
+    ),
+    lab.Exercise(
+        "Replace the ReLU by the identity. How many of five features are represented at sparsity 0.9?",
+        answer_linear,
+        "Without the nonlinearity nothing removes the interference, whatever the sparsity: two dimensions, two features.",
+    ),
+]

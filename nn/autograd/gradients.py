@@ -6,6 +6,10 @@ from nn.operations.arguments import not_a_tensor, numbers_of
 from nn.storage import Tensor, edge, wrap
 from nn.tape import Node, check_usable, plus, propagate
 
+# Weak references to objects whose ``prepare(ends, create_graph)`` is called before a pass that adds to every ``grad``.
+# It returns a node, which is to run last, or None.
+before_backward = set()
+
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):
     """Add the gradient of `tensors` with respect to each leaf that they were computed from to the leaf's ``grad``.
@@ -36,7 +40,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     ends, dys = _starts("backward", _several("backward", "tensors", tensors), grad_tensors, create_graph)
     retain_graph = create_graph if retain_graph is None else retain_graph
     if inputs is None:
-        reached = propagate(ends, dys, retain_graph, create_graph).items()
+        reached = _propagate_to_all(ends, dys, retain_graph, create_graph).items()
     else:
         inputs = _several("backward", "inputs", inputs)
         targets = _targets("backward", inputs)
@@ -61,9 +65,20 @@ def backward_from(input, gradient=None, retain_graph=None, create_graph=False, i
     if retain_graph is not None or create_graph is not False:
         _check_flags("backward", retain_graph=retain_graph, create_graph=create_graph)
     dy = initial("backward", input, gradient, create_graph)
-    reached = propagate((edge(input),), (dy,), create_graph if retain_graph is None else retain_graph, create_graph)
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    reached = _propagate_to_all((edge(input),), (dy,), retain_graph, create_graph)
     for leaf, g in reached.items():  # at the end, so that an error leaves every grad unchanged
         _accumulate(leaf, g)
+
+
+def _propagate_to_all(ends, dys, retain_graph, create_graph):
+    for each in list(before_backward) if before_backward else ():
+        prepared = each()
+        if prepared is None:
+            before_backward.discard(each)
+        elif (last := prepared.prepare(ends, create_graph)) is not None:
+            ends, dys = (*ends, last), (*dys, np.zeros(()))
+    return propagate(ends, dys, retain_graph, create_graph)
 
 
 def grad(

@@ -12,6 +12,7 @@ from nn.compilation.assembly import Assembly
 from nn.compilation.compiled import _as_tensor, _listed, _public, _signature
 from nn.compilation.loops import LOOPS, keep
 from nn.compilation.trace import CompileError
+from nn.distributed import DistributedDataParallel
 from nn.grad_mode import enable_grad
 from nn.module import Module
 from nn.optim.optimizer import Optimizer
@@ -80,6 +81,8 @@ def compile_step(model, loss, optimizer, input, target, *, clip_grad_norm=None, 
     name = "nn.compile_step"
     if not isinstance(model, Module):
         raise TypeError(f"{name}: model must be a Module, got {type(model).__name__}")
+    if any(isinstance(module, DistributedDataParallel) for module in model.modules()):
+        raise CompileError(f"{name}: DistributedDataParallel averages gradients on the tape, not in a compiled step")
     if not callable(loss):
         raise TypeError(f"{name}: loss must be callable, got {type(loss).__name__}")
     if not isinstance(optimizer, Optimizer):

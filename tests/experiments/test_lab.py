@@ -177,7 +177,7 @@ def test_processes_and_a_dask_cluster_give_the_same_results():
     alone = [lab._run_seed("perceptron", config, seed) for seed in range(2)]
     assert lab._run_seeds("perceptron", config) == alone
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
         distributed.Client(cluster),
         joblib.parallel_config(backend="dask"),
     ):

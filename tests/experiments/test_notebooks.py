@@ -1,4 +1,4 @@
-"""The committed results and notebooks belong to the current source; two notebooks run from top to bottom."""
+"""The committed results and notebooks belong to the current source; a notebook runs from top to bottom."""
 
 import importlib
 import json
@@ -12,7 +12,7 @@ import pytest
 from experiments import __main__ as command
 from experiments import lab, verdicts
 
-RUN = ["perceptron", "quadratics_saddles"]  # through nbmake, in fast mode
+RUN = ["perceptron"]  # through nbmake, in fast mode
 
 
 @pytest.mark.parametrize("name", lab.names())

@@ -6,6 +6,7 @@ from types import GenericAlias
 import numpy as np
 
 from nn import random
+from nn.distributed.group import get_rank, get_world_size, is_initialized
 from nn.tensor import Tensor
 
 PART = 2**16  # indices that are drawn together
@@ -171,10 +172,10 @@ class DistributedSampler(Sampler):
     Parameters
     ----------
     dataset : Dataset
-    num_replicas : int
-        The number of processes. It must be given, as must `rank`: there is no process group that knows them.
-    rank : int
-        The number of this process, from 0 on.
+    num_replicas : int, optional
+        The number of processes; by default that of the process group (`nn.distributed`).
+    rank : int, optional
+        The number of this process, from 0 on; by default its number in the group.
     shuffle : bool, default True
         Draw a new order for each epoch, the same one in all processes; see `set_epoch`.
     seed : int, default 0
@@ -185,12 +186,15 @@ class DistributedSampler(Sampler):
     Raises
     ------
     RuntimeError
-        `num_replicas` or `rank` is not given.
+        `num_replicas` or `rank` is not given, and there is no process group.
     TypeError, ValueError
         `num_replicas` is not an int, or below 1; `rank` is not one of 0 to num_replicas - 1.
     """
 
     def __init__(self, dataset, num_replicas=None, rank=None, shuffle=True, seed=0, drop_last=False):
+        if is_initialized():
+            num_replicas = get_world_size() if num_replicas is None else num_replicas
+            rank = get_rank() if rank is None else rank
         if num_replicas is None or rank is None:
             raise RuntimeError(
                 "DistributedSampler: there is no process group: num_replicas and rank must be given, "
