@@ -71,6 +71,15 @@ def set_flush_denormal(mode: bool):
     -----
     The setting belongs to the calling Python thread and to the threads that work for its kernels. It holds for other
     libraries in these threads, too (NumPy, PyTorch). A Python thread that calls kernels of its own sets it for itself.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernels
+    >>> _ = kernels.set_flush_denormal(True)
+    >>> np.full(1, 1e-308) * 1e-10
+    array([0.])
+    >>> _ = kernels.set_flush_denormal(False)
     """
     if not isinstance(mode, bool):
         raise TypeError(f"set_flush_denormal: mode must be a bool, got {type(mode).__name__}")

@@ -99,6 +99,15 @@ def set_num_threads(n: int):
     ------
     TypeError, ValueError
         If `n` is not an int, or out of range.
+
+    Examples
+    --------
+    >>> import kernels
+    >>> before = kernels.get_num_threads()
+    >>> kernels.set_num_threads(1)
+    >>> kernels.get_num_threads()
+    1
+    >>> kernels.set_num_threads(before)
     """
     if not isinstance(n, int) or isinstance(n, bool):
         raise TypeError(f"set_num_threads: n must be an int, got {type(n).__name__}")
@@ -113,7 +122,14 @@ def _set_count(n):
 
 
 def get_num_threads() -> int:
-    """Number of threads the parallel kernels use."""
+    """Number of threads the parallel kernels use.
+
+    Examples
+    --------
+    >>> import kernels
+    >>> kernels.get_num_threads() >= 1
+    True
+    """
     return _count
 
 

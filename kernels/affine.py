@@ -51,6 +51,19 @@ def linear_loops(x, weight, bias, out):
         Shape ``(N,)``; of size 0 it counts as zeros.
     out : array
         Receives the result: shape ``(M, N)``, C-contiguous, not overlapping the others.
+
+    Examples
+    --------
+    >>> import numba
+    >>> import numpy as np
+    >>> from kernels import linear_loops
+    >>> @numba.njit
+    ... def layer(x, weight, bias):
+    ...     out = np.empty((len(x), len(weight)))
+    ...     linear_loops(x, weight, bias, out)
+    ...     return out
+    >>> layer(np.ones((1, 2)), np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.0, 1.0]))
+    array([[3., 8.]])
     """
     multiply_serial(x, weight.T, bias, BIAS if bias.size else STORE, out)
 
@@ -169,6 +182,14 @@ def linear_backward(dy, x, weight, activation=None, saved=None, *, needs=(True, 
     ------
     TypeError, ValueError
         As `linear`; also for a missing `saved`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import linear_backward
+    >>> dx, dweight, dbias = linear_backward(np.ones((4, 2)), np.ones((4, 3)), np.ones((2, 3)))
+    >>> dx.shape, dweight.shape, dbias
+    ((4, 3), (2, 3), array([4., 4.]))
     """
     dy = _checks.floats("linear_backward", "dy", dy)
     x = _checks.floats("linear_backward", "x", x)

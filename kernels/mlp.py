@@ -311,6 +311,16 @@ def feed_forward_backward(
     ------
     TypeError, ValueError
         As `feed_forward`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import feed_forward, feed_forward_backward
+    >>> x, w1, b1, w2, b2 = (np.ones(shape) for shape in ((4, 3), (8, 3), 8, (2, 8), 2))
+    >>> pre = np.empty((4, 8))
+    >>> y = feed_forward(x, w1, b1, w2, b2, "relu", preactivation=pre)
+    >>> [g.shape for g in feed_forward_backward(np.ones_like(y), x, w1, w2, pre, "relu")]
+    [(4, 3), (8, 3), (8,), (2, 8), (2,)]
     """
     name = "feed_forward_backward"
     x, weight1, weight2 = _checked(name, x, weight1, weight2, activation)

@@ -203,7 +203,7 @@ def im2col():
         axes,
         13.5,
         13,
-        "in place: the tile reads these elements from x itself; the matrix is never written",
+        "implicit gemm: the tile reads these elements from x itself; the matrix is never written",
         10.5,
         color=GREEN,
     )

@@ -50,7 +50,7 @@ def is_few(rows, Ev, like):
 
 @jit(inline=True)
 def totals_size(like):
-    """Elements of `totals`: a tile of the micro-kernel, or for each query a row of partial sums a key of a vector."""
+    """Elements of `totals`: a tile of the micro-kernel, or per query a row of partial sums for each key of a vector."""
     lanes = lane_count(like)
     return max(MR * NV * lanes, TOGETHER * lanes * lanes)
 

@@ -15,6 +15,11 @@ of a task; for each tile of MR query rows the block's scores stay in L1 from the
 two terms of lse; the scratch is a few hundred kilobytes a thread, whatever L and S are.
 
 The query heads that share a key head are taken together as one long row of queries, so that keys are packed once.
+
+    attend_tasks          for (sequence, key head, block of queries): a task
+      attend_rows         for block of keys: pack k and v
+        attend_block      for tile of MR queries: s = q kᵀ, mask, p = exp(s - m) (`_weigh_tile`), out += p v
+      attend_few          few queries: k and v are read where they are (`decoding`)
 """
 
 import math

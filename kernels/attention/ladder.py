@@ -19,7 +19,8 @@ Each rung takes q, k (BH, T, E) and v (BH, T, Ev) and writes out (BH, T, Ev); if
 j <= i.
 
 .. [1] M. Milakov, N. Gimelshein, "Online normalizer calculation for softmax", 2018, section 3.
-.. [2] T. Dao et al., "FlashAttention: fast and memory-efficient exact attention with IO-awareness", 2022, section 3.
+.. [2] T. Dao et al., "FlashAttention: fast and memory-efficient exact attention with IO-awareness", 2022, section 3
+   (the rung `tiled`).
 """
 
 import math
@@ -164,7 +165,7 @@ def _scale_row(x, columns, factor):
 
 def attention_tuned(q, k, v, scale, causal, out):
     """Adds threads, each with blocks of queries of some heads, and what generality and small shapes require (`driver`):
-    keys are packed block by block, a hundred queries share one, and few queries are not packed at all."""
+    keys are packed block by block for up to MAX_ROWS queries; few queries read keys and values where they are."""
     options = arguments.Options(is_causal=causal, scale=scale)
     q, k, v, rule, *_ = arguments.validated("attention", q, k, v, options)
     driver.compiled[q.dtype](q, k, v, rule, out[None], driver.NO_LSE[q.dtype], threads(q, k, v))

@@ -87,7 +87,7 @@ def _visible_in_one_block(i, block, S, low, high):
 
 @jit
 def differentiate_tile(tile, block, S, group, rule, saved, dmask, scratch):
-    """Scores and weights' gradients of a tile, in place, to weights and scores' gradients: 0 for keys not visible."""
+    """In place, for a tile: `weights` from scores s to weights p, `dscores` from dp to ds; 0 for keys not visible."""
     plain, low, high, lse = is_plain(rule), rule.low, rule.high, saved.lse
     for r in range(tile.height):
         i = tile.first_row + r

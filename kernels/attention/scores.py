@@ -108,8 +108,8 @@ def finish_scores(s, start, stop, first, query, rule, softcap_grad):
 def drop_out(p, start, stop, first, row, rule):
     """Set weights ``p[j]`` of keys first + j to 0 or scale them up; `row` numbers the rows of all scores.
 
-    Two words of splitmix64 of the row's number are the keys of a hash of the key's number, so that whether a
-    weight is dropped depends on the seed and its position alone.
+    Splitmix64 of the row's number seeds a 32-bit hash of the column's, so that whether a weight is dropped depends on
+    the seed and its position alone.
     """
     threshold, keep_scale = np.uint32(rule.threshold), rule.keep_scale
     z = rule.seed + np.uint64(row + 1) * _GOLDEN

@@ -87,7 +87,8 @@ def visible_to_rows(first_row, rows, L, block, low, high):
 
 @jit
 def copy_rows(X, rows, columns, factor, OUT, width):
-    """``OUT[r, j] = factor * X[r, j]`` for r < rows, 0 for columns <= j < width; returns whether all of X is finite."""
+    """``OUT[r, j] = factor * X[r, j]`` for r < rows, 0 for columns <= j < width; returns whether all of X is finite
+    (0 x is 0 for finite x only)."""
     lanes = lane_count(X)
     residue = splat(X, 0.0)
     for r in range(rows):

@@ -5,8 +5,12 @@ r"""The additions of `columns`: each element of dx from the rows of columns that
      k=1  [ b0 b1 b2 b3          →           + [ .  b0 b1 b2 b3 .
      k=2  [ c0 c1 c2 c3                      + [ .  .  c0 c1 c2 c3
 
-With a stride, the elements of a row fall into phases, of which each gets terms from every so many of the taps: those of
-a phase are added up side by side, and stored every so many elements. Sums stay in registers until they are complete.
+With a stride s, the elements of a row fall into s phases, each with terms from its own taps: in registers are `lanes`
+neighbouring elements of one phase, which are stored s elements apart once their sums are complete:
+
+    for row (d, h) of dx: for phase: for vector of the phase's elements:
+        for tap k of the phase: for row i of columns with terms for (d, h):  acc += columns[i, k][outputs]
+        store acc, every s-th element
 """
 
 from typing import NamedTuple
@@ -19,13 +23,13 @@ from kernels.convolution.plan import first_axis, product
 from kernels.gemm.micro import BIAS
 from kernels.simd import flat, lane_count, shifted, strided, tile_plus_between, tile_store, tile_zeros
 
-ABREAST = 4  # channels whose terms are added up side by side, at the same places
+ABREAST = 4  # channels whose terms are added up together: their chains of additions overlap
 ZERO = np.int64(0)  # typed: Numba compiles a callee anew for each literal argument
 
 
 class Place(NamedTuple):
-    """Positions of x from `start` to `stop` - 1, and the outputs, consecutive, from the first to the last of which they
-    get terms: `columns` of them from number `first` on."""
+    """A range of positions of x, from `start` to `stop` - 1 along each axis, and the range of outputs that give them
+    terms: `columns` of them from number `first` on."""
 
     start: tuple
     stop: tuple
@@ -41,9 +45,8 @@ class Columns(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What the elements of a row of dx sum: in each of `count` rows of columns, which begin at ``rows``, the outputs
-    from ``between[0]`` to ``between[1] - 1``; the taps and outputs of a phase along the width as `_first_taps` has
-    them."""
+    """The terms of a row of dx: `count` rows of columns, at offsets ``rows``, each valid for the outputs ``between[0]``
+    to ``between[1] - 1`` of the width; ``taps`` and ``outputs`` of each phase are those of `_first_taps`."""
 
     rows: object
     count: int
@@ -57,8 +60,8 @@ class Terms(NamedTuple):
 
 @jit(inline=True)
 def _find_rows(plan, place, row, at, rows):
-    """Where the rows of columns with terms for row ``at``, its depth and height, of x begin, those of tap 0 along the
-    width and output 0 of the row; returns how many there are."""
+    """Find the rows of columns with terms for the row ``at`` = (depth, height) of x, and write their offsets to `rows`:
+    those of tap 0 along the width and output 0 of the row. Returns how many there are."""
     (KD, KH, KW), (d, h), count = plan.taps, at, ZERO
     for i in range(KD):
         od, left = divmod(d - plan.origin[0] - i * plan.dilation[0], plan.stride[0])
@@ -74,8 +77,8 @@ def _find_rows(plan, place, row, at, rows):
 
 @jit(merge=True)
 def _first_taps(plan, start, taps, outputs):
-    """For each phase of the positions from `start` on along the width, the first tap that they get terms from, and the
-    output where it has that of the phase's first position. Returns the distance from that tap to the phase's next."""
+    """For each phase of the positions from `start` on along the width: its first tap, and the output from which that
+    tap gives a term to the phase's first position. Returns the distance from a tap of a phase to its next."""
     stride, dilation = plan.stride[2], plan.dilation[2]
     common, rest = stride, dilation
     while rest > 0:  # Euclid's algorithm
@@ -117,7 +120,7 @@ _store_channels, _store_channel = _row_kernel(ABREAST), _row_kernel(1)
 
 @jit
 def col2im(plan, place, channels, columns, bias, dx, scratch):
-    """All rows of a place in some channels; `dx` and `bias` begin at the first of them."""
+    """Sum and store all rows of a place in `channels` channels; `dx` and `bias` begin at the first of them."""
     (_, H, W), size, (memory, row), kernel = plan.sizes, product(plan.sizes), columns, product(plan.taps)
     step, between = _first_taps(plan, place.start[2], scratch.taps, scratch.outputs), (ZERO, plan.outputs[2])
     if first_axis(plan) == 2:  # as many as there are columns

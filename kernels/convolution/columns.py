@@ -40,9 +40,11 @@ from kernels.simd import (
     strided,
 )
 
-# Costs in multiply-adds of all lanes: of adding up a vector of columns; of packing an element of the weight for phases,
-# and of storing a vector of every so many outputs; and how much longer a multiply-add takes in the product.
-ADDED, PACKED, STORED, PRODUCT = 8, 64, 60, 1.15
+# Costs in multiply-adds of all lanes:
+ADDED = 8  # adding up a vector of columns
+PACKED = 64  # for phases: packing an element of the weight
+STORED = 60  # for phases: storing a vector with a stride
+PRODUCT = 1.15  # a multiply-add of the product, over one of the phases'
 FEW_PANELS = 8  # of outputs, from which on the product of a single image leaves few of its columns idle
 COLUMNS_BYTES = machine.cache_bytes(2) // 4  # of a task's columns: they stay in L2 beside the operands of the product
 ZERO, ONE = np.int64(0), np.int64(1)  # typed: Numba compiles a callee anew for each literal argument

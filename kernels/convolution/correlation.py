@@ -11,6 +11,11 @@ A task is a block of outputs of one image in some of the output channels. Its th
 its blocks, and copies the block of x that each needs, with the padding around it, to where it stays in L2. Where the
 weights of NR output channels would not stay there beside it, the input channels are processed in blocks, and y is
 updated once per block.
+
+    correlate             for part (output channels), c: pack the weights; for block of outputs: copy the block of x
+      _correlate_panels   for panel of NR output channels
+        _correlate_block  for row of outputs, tile of MR pixels
+          correlate_tile  for channel and tap: a fused multiply-add for each register of the tile      (`micro`)
 """
 
 import math
@@ -56,7 +61,7 @@ from kernels.simd import allocate, flat, lane_count, prefetch, release, shifted,
 
 # Bytes of a panel of weights, and of a block of x: they are read again for each tile.
 PANEL_BYTES = BLOCK_BYTES = machine.cache_bytes(2) // 2
-PANELS_BYTES = 5 * 2**18  # of all panels of a task: with the block of x, not over 2 MiB a thread
+PANELS_BYTES = 5 * 2**18  # of all panels of a task, beside the block of x
 # Blocks are cut until all threads are busy, unless they are small already (in multiply-adds); where the number of tasks
 # has an influence on bits, until there are MIN_TASKS.
 MIN_TASKS, SMALL_BLOCK = 16, 2_000_000

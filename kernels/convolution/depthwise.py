@@ -2,8 +2,8 @@ r"""Depthwise convolution: each channel on its own.
 
 There is no sum over channels to share x among outputs: KH KW products an element, memory is nearly the limit. The lanes
 of a vector are pixels of a row. The most frequent case is 3 x 3 taps with stride 1 and padding 1: there x is read
-without a copy, each row is loaded once and goes into three rows of sums, which are in registers. Otherwise a plane is
-copied with its padding, which is read KH KW times, and ROWS rows of outputs are summed side by side, so that no
+without a copy: three shifted vectors of a row are loaded once for three rows of sums, in registers. Otherwise a plane
+is copied with its padding, which is read KH KW times, and ROWS rows of outputs are summed side by side, so that no
 addition waits for the one before. The plan is that of `correlation`.
 """
 
@@ -211,7 +211,7 @@ _compiled = Compiled(_correlate_parallel, lambda kind: (kind[::1], kind[::1], ki
 
 
 def choose_block(plan, planes) -> tuple:
-    """Outputs along each axis of a block."""
+    """Outputs along each axis of a block: the same for both dtypes (8: the larger's size)."""
     return choose_blocks(plan, Shape(planes, 1, 1, 1), 8, False, MIN_TASKS // 4).outputs
 
 

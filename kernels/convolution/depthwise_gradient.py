@@ -121,8 +121,8 @@ def _sum_blocks(dy, x, plan, block, scratch, totals):
 
 @jit(merge=True)
 def _sum_channels(operands, plan, shape, block, channels, scratch):
-    """The gradients of the ``channels`` from the first to the last but one: image by image, for their planes lie side
-    by side."""
+    """The gradients of the channels ``channels[0]`` to ``channels[1] - 1``: image by image, for their planes are
+    contiguous."""
     first, last = channels
     lanes, taps, totals = lane_count(scratch.totals), product(plan.taps), scratch.totals
     x_size, y_size, in_place = product(plan.sizes), product(plan.outputs), is_same(plan)

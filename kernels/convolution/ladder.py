@@ -102,9 +102,9 @@ def _im2col(x, stride, padding, dilation, columns):
 
 
 @jit
-def conv2d_in_place(x, weight, bias, stride, padding, dilation, groups, out):
-    """Adds reading in place (an implicit matrix product): no columns are written and read back; the register tile, MR
-    pixels of a row by NR output channels, takes the patches' elements from a copy of the image with its padding."""
+def conv2d_implicit_gemm(x, weight, bias, stride, padding, dilation, groups, out):
+    """Adds an implicit matrix product: no columns are written and read back; the register tile, MR pixels of a row by
+    NR output channels, takes the patches' elements from a copy of the image with its padding."""
     (N, M, OH, OW), (C, KH, KW), (H, W) = out.shape, weight.shape[1:], x.shape[2:]
     NR, K, rows = NV * lane_count(out), C * KH * KW, M // groups
     top, left = padding
@@ -149,7 +149,7 @@ def conv2d_winograd(x, weight, bias, stride, padding, dilation, groups, out):
     stride and dilation 1; others take the rung before."""
     (N, M, OH, OW), (C, KH, KW), (H, W) = out.shape, weight.shape[1:], x.shape[2:]
     if KH != 3 or KW != 3 or max(stride) > 1 or max(dilation) > 1 or groups > 1:
-        conv2d_in_place(x, weight, bias, stride, padding, dilation, groups, out)
+        conv2d_implicit_gemm(x, weight, bias, stride, padding, dilation, groups, out)
         return
     top, left = padding
     TH, TW = (OH + 1) // 2, (OW + 1) // 2  # tiles
@@ -264,7 +264,7 @@ VARIANTS = {
     "conv2d": {
         "naive": conv2d_naive,
         "im2col": conv2d_im2col,
-        "in place": conv2d_in_place,
+        "implicit gemm": conv2d_implicit_gemm,
         "winograd": conv2d_winograd,
         "tuned": conv2d_tuned,
     }

@@ -80,14 +80,14 @@ def _correlation_kernel(rows, vectors, step):
     """The micro-kernel of `rows` pixels, `step` elements of x apart, x `vectors` vectors of output channels."""
 
     @jit(inline=True)
-    def correlate(X, steps, panel, totals, keep):
+    def correlate(X, steps, panel, totals, accumulate):
         width = vectors * lane_count(totals)
         B, tile_totals = strided(panel, width, 1), strided(totals, width, 1)
         acc = tile_zeros(totals, rows, vectors)
         for i in range(steps.count):
             # a row stride that is known at compile time: the addresses of all rows are one register
             acc = tile_outer(acc, strided(X.column(steps.offsets[i]), step, 1), B.row(i))
-        if keep:
+        if accumulate:
             tile_add(tile_totals, acc)
         else:
             tile_store(tile_totals, acc)
@@ -96,16 +96,16 @@ def _correlation_kernel(rows, vectors, step):
 
 
 def _product_kernel(rows, vectors):
-    """The micro-kernel of a matrix product, with as many rows and vectors."""
+    """The micro-kernel of a matrix product, `rows` x `vectors` registers."""
 
     @jit(inline=True)
-    def multiply(A, depth, panel, sums, keep):
+    def multiply(A, depth, panel, sums, accumulate):
         width = vectors * lane_count(sums)
         B, tile_sums = strided(panel, width, 1), strided(sums, width, 1)
         acc = tile_zeros(sums, rows, vectors)
         for p in range(depth):
             acc = tile_outer(acc, A.column(p), B.row(p))
-        if keep:
+        if accumulate:
             tile_add(tile_sums, acc)
         else:
             tile_store(tile_sums, acc)
@@ -114,24 +114,25 @@ def _product_kernel(rows, vectors):
 
 
 def _of_any_height(micro_kernel, vectors, heights=HEIGHTS):
-    """One function that calls the micro-kernel of the height it is asked for."""
+    """One function that calls the micro-kernel of the height it is asked for; `extent` is what that one runs over, the
+    `Steps` of a correlation or the depth of a product."""
     height, *lower = heights
     kernel = micro_kernel(height, vectors)
     other = _of_any_height(micro_kernel, vectors, lower) if lower else None
     if other is None:
 
         @jit(merge=True)
-        def any_height(rows, A, steps, panel, sums, keep):
-            kernel(A, steps, panel, sums, keep)
+        def any_height(rows, A, extent, panel, sums, accumulate):
+            kernel(A, extent, panel, sums, accumulate)
 
     else:
 
         @jit(merge=True)
-        def any_height(rows, A, steps, panel, sums, keep):
+        def any_height(rows, A, extent, panel, sums, accumulate):
             if rows == height:
-                kernel(A, steps, panel, sums, keep)
+                kernel(A, extent, panel, sums, accumulate)
             else:
-                other(rows, A, steps, panel, sums, keep)
+                other(rows, A, extent, panel, sums, accumulate)
 
     return any_height
 
@@ -141,12 +142,12 @@ def _correlation_of_tile(step):
     wide, narrow = (_of_any_height(micro_kernel, vectors) for vectors in (NV, 1))
 
     @jit
-    def correlate_tile(rows, width, X, reduction, panel, totals, keep):
+    def correlate_tile(rows, width, X, reduction, panel, totals, accumulate):
         """``totals[r, j] (+)= sum over p of X[r * step + place(p)] * panel[p, j]``, where ``place(p) = p // count *
         stride + offsets[p % count]``, the numbers of `reduction`.
 
         r < rows, one of HEIGHTS; j < width, one vector or NV of them. Panel and totals are contiguous, `width` elements
-        a row. With `keep`, the sums are added to those in `totals`.
+        a row. With `accumulate`, the sums are added to those in `totals`.
         """
         first = 0
         while first < reduction.products:
@@ -156,10 +157,10 @@ def _correlation_of_tile(step):
                 steps = Steps(shifted(reduction.offsets, start), min(chain, count - start))
                 B = shifted(panel, (first + start) * width)
                 if width > lane_count(totals):
-                    wide(rows, X, steps, B, totals, keep)
+                    wide(rows, X, steps, B, totals, accumulate)
                 else:
-                    narrow(rows, X, steps, B, totals, keep)
-                keep = True
+                    narrow(rows, X, steps, B, totals, accumulate)
+                accumulate = True
             X = X.column(reduction.stride)
             first += count
 
@@ -172,12 +173,12 @@ _multiply_wide, _multiply_narrow = (_of_any_height(_product_kernel, vectors) for
 
 
 @jit
-def multiply_tile(rows, width, A, depth, panel, sums, keep):
+def multiply_tile(rows, width, A, depth, panel, sums, accumulate):
     """``sums[r, j] (+)= sum over p < depth of A[r, p] * panel[p, j]``, as `correlate_tile`, one chain of additions."""
     if width > lane_count(sums):
-        _multiply_wide(rows, A, depth, panel, sums, keep)
+        _multiply_wide(rows, A, depth, panel, sums, accumulate)
     else:
-        _multiply_narrow(rows, A, depth, panel, sums, keep)
+        _multiply_narrow(rows, A, depth, panel, sums, accumulate)
 
 
 FIRST_HEIGHTS = first_heights(4 * MR, HEIGHTS)
@@ -218,12 +219,12 @@ def _row_kernel(rows, vectors):
     """The micro-kernel of `rows` output channels x `vectors` vectors of pixels."""
 
     @jit(inline=True)
-    def correlate(X, steps, panel, totals, keep):
+    def correlate(X, steps, panel, totals, accumulate):
         A, tile_totals = strided(panel, 1, lane_count(totals)), strided(totals, vectors * lane_count(totals), 1)
         acc = tile_zeros(totals, rows, vectors)
         for i in range(steps.count):
             acc = tile_outer(acc, strided(A.column(i), 1, 1), X.column(steps.offsets[i]))
-        if keep:
+        if accumulate:
             tile_add(tile_totals, acc)
         else:
             tile_store(tile_totals, acc)
@@ -245,40 +246,40 @@ def row_vectors(channels, pixels, lanes):
 
 
 @jit(merge=True)
-def _correlate_row_chain(channels, vectors, X, steps, panel, totals, keep):
+def _correlate_row_chain(channels, vectors, X, steps, panel, totals, accumulate):
     if channels > 4:
         if vectors == 2:
-            _row_all_2(X, steps, panel, totals, keep)
+            _row_all_2(X, steps, panel, totals, accumulate)
         else:
-            _row_all_1(X, steps, panel, totals, keep)
+            _row_all_1(X, steps, panel, totals, accumulate)
     elif channels > 1:
         if vectors == 4:
-            _row_4_4(X, steps, panel, totals, keep)
+            _row_4_4(X, steps, panel, totals, accumulate)
         elif vectors == 2:
-            _row_4_2(X, steps, panel, totals, keep)
+            _row_4_2(X, steps, panel, totals, accumulate)
         else:
-            _row_4_1(X, steps, panel, totals, keep)
+            _row_4_1(X, steps, panel, totals, accumulate)
     elif vectors == 4:
-        _row_1_4(X, steps, panel, totals, keep)
+        _row_1_4(X, steps, panel, totals, accumulate)
     elif vectors == 2:
-        _row_1_2(X, steps, panel, totals, keep)
+        _row_1_2(X, steps, panel, totals, accumulate)
     else:
-        _row_1_1(X, steps, panel, totals, keep)
+        _row_1_1(X, steps, panel, totals, accumulate)
 
 
 @jit
 def correlate_row(channels, vectors, X, reduction, panel, totals):
     """`correlate_tile` with pixels as columns: ``totals[r, j] = sum over p of X[j + place(p)] * panel[p, r]``, the
     panel being one vector wide."""
-    first, keep = 0, False
+    first, accumulate = 0, False
     while first < reduction.products:
         count = min(reduction.count, reduction.products - first)
         chain = chain_length(count)
         for start in range(0, count, chain):
             steps = Steps(shifted(reduction.offsets, start), min(chain, count - start))
             B = shifted(panel, (first + start) * lane_count(totals))
-            _correlate_row_chain(channels, vectors, X, steps, B, totals, keep)
-            keep = True
+            _correlate_row_chain(channels, vectors, X, steps, B, totals, accumulate)
+            accumulate = True
         X = X.column(reduction.stride)
         first += count
 

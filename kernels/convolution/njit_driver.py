@@ -137,20 +137,20 @@ def _differentiate(dy, x, out, axes, shape):
         return
     of = planning.forward_plan(axes)
     threads, algorithm = threads_for(0, _work(of, shape)), planning.gradient_algorithm(of, shape, x.itemsize)
-    if algorithm == 0:
+    if algorithm == planning.DEPTHWISE:
         _depthwise_gradient(dy, x, out, planning.for_depthwise_gradient(of, shape), threads)
         return
     tasks = 0
-    if algorithm == 1:
+    if algorithm == planning.WINOGRAD:
         numbers, tasks, splits = planning.for_winograd_gradient(of, shape, x.itemsize)
-    elif algorithm == 2:
+    elif algorithm == planning.ROWS:
         numbers, splits = planning.for_row_gradient(of, shape, x.itemsize)
     else:
         numbers, tasks, splits = planning.for_weight_gradient(of, shape, x.itemsize)
     sums = out if splits == 1 else np.empty(splits * out.size, out.dtype)
-    if algorithm == 1:
+    if algorithm == planning.WINOGRAD:
         _winograd_gradient(dy, x, sums, numbers, tasks, threads)
-    elif algorithm == 2:
+    elif algorithm == planning.ROWS:
         _row_gradient(dy, x, sums, numbers, threads)
     else:
         _weight_gradient(dy, x, sums, numbers, tasks, threads)

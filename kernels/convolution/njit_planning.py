@@ -27,6 +27,10 @@ from kernels.convolution import (
 )
 from kernels.convolution.plan import Plan, encode
 
+# The loops for the gradient with respect to the weight: `depthwise_gradient`, `winograd_gradient`, `row_gradient`,
+# `weight_gradient`.
+DEPTHWISE, WINOGRAD, ROWS, TILES = range(4)
+
 # --- planning functions for compiled code ----------------------------------------------------------------------------
 
 
@@ -238,12 +242,12 @@ def _depthwise_gradient(of, shape):
 
 @jit
 def _algorithm(of, shape, itemsize):
-    """Position in `GRADIENTS` of the loops for the gradient with respect to the weight."""
+    """The loops for the gradient with respect to the weight."""
     if shape.C == shape.M == 1:
-        return 0
+        return DEPTHWISE
     if driver._suits_winograd(of, shape.C, shape.M):
-        return 1
-    return 2 if row_gradient.pays(of, shape, itemsize) else 3
+        return WINOGRAD
+    return ROWS if row_gradient.pays(of, shape, itemsize) else TILES
 
 
 @jit

@@ -21,7 +21,7 @@ from kernels.simd import (
     tile_store,
 )
 
-FEW_CHANNELS = 5  # so many are copied one by one
+FEW_CHANNELS = 5  # fewer than so many are copied one by one
 FEW_TAPS = 64  # up to so many elements for each square they are taken from one by one: a transpose takes as long
 ZERO = np.int64(0)  # typed: Numba compiles a callee anew for each literal argument
 

@@ -52,10 +52,13 @@ from kernels.simd import (
 MR = 4 if machine.vector_registers() >= 32 else 2
 TALL = 2 * MR
 FEW_CHANNELS = 8  # of x, from which on the tiles of `weight_gradient` find enough to do
-# Costs in multiply-adds of a single lane: how many a product of a tile takes, its loads and loops included, and the
-# sums of a tile; for `weight_gradient`, packing an element of dy and one of x, over copying x, and how many a tile
-# needs to have in flight so as not to wait.
-ROWS, TILE, PACKED, COPIED, IN_FLIGHT = 1.25, 5, 14, 70, 8
+# Costs in multiply-adds of a single lane, of these loops:
+ROWS = 1.25  # a product of a tile, its loads and loops included
+TILE = 5  # the sums of a tile
+# and of `weight_gradient`:
+PACKED = 14  # packing an element of dy
+COPIED = 70  # and one of x, over copying x here
+IN_FLIGHT = 8  # multiply-adds that a tile needs to have in flight so as not to wait
 ZERO = np.int64(0)  # typed: Numba compiles a callee anew for each literal argument
 
 

@@ -73,7 +73,7 @@ def _input_4(X, Y):
 
 @jit(inline=True, fastmath=False)
 def _taps_4(X, Y):
-    """G₄ of three vectors."""
+    """Store G₄ of the three vectors of X's first column in Y's."""
     x0, x1, x2 = load(X, 0), load(X.row(1), 0), load(X.row(2), 0)
     store(Y, 0, x0 * 0.25)
     even, odd = (x0 + x2) * (-1.0 / 6.0), x1 * (1.0 / 6.0)
@@ -87,7 +87,7 @@ def _taps_4(X, Y):
 
 @jit(inline=True, fastmath=False)
 def _output_4(X, Y):
-    """A₄ᵀ of six vectors."""
+    """Store A₄ᵀ of the six vectors of X's first column in Y's."""
     x0, x1, x2 = load(X, 0), load(X.row(1), 0), load(X.row(2), 0)
     x3, x4, x5 = load(X.row(3), 0), load(X.row(4), 0), load(X.row(5), 0)
     near_even, near_odd, far_even, far_odd = x1 + x2, x1 - x2, x3 + x4, x3 - x4
@@ -103,7 +103,10 @@ def _column(X):
 
 
 def _in_registers(transform, inputs, outputs):
-    """`transform`, of `inputs` to `outputs` vectors, along the columns and then along the rows of a square of them."""
+    """`transform`, of `inputs` to `outputs` vectors, along the columns and then along the rows of a square of them.
+
+    (`half` is memory that only larger transforms need; all have one signature.)
+    """
 
     @jit(inline=True)
     def both_of_2(X, half, Y):

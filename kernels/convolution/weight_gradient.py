@@ -10,6 +10,12 @@ and the rows of a tile are the channels of all taps along the width. With only o
 A task is some channels of dy and some of x, over all images: no two threads add to one element. Where there are
 too few of those, the images are split as well; the number of partial sums depends on the shape only, so that the bits
 do not depend on the number of threads.
+
+    weight_gradient       for split, group, m, c: a task
+      _add_images         for images: for block of outputs: pack dy, copy x; for panel of dy
+        _add_block        for tile of channels of x: for tap: tile += sum over outputs     (`correlate_tile`)
+        _add_product      with one tap: the same as a matrix product                       (`multiply_tile`)
+      _store_tiles        the tiles to their places in dW, once all images are summed
 """
 
 import math
@@ -55,7 +61,7 @@ from kernels.machine import vector_bytes
 from kernels.reduction import sum as sum_over
 from kernels.simd import allocate, flat, lane_count, load, release, shifted, store, strided
 
-MAX_WIDTH = 256  # pixels of a row at a time: a chain of additions is at most that long
+MAX_WIDTH = 256  # at most so many pixels of a row in a block
 TILES_BYTES = PANEL_BYTES // 2  # of a task's tiles
 SPLIT_OUTPUTS = 384  # minimum number of outputs of a part: fewer take less time than storing and adding up its sums
 ZERO, ONE = np.int64(0), np.int64(1)  # typed: Numba compiles a callee anew for each literal argument
@@ -70,6 +76,14 @@ class Blocks(NamedTuple):
     out_channels: int
     images: int
     splits: int
+
+
+class Sums(NamedTuple):
+    """The tiles of a panel of dy: output channels in a row, memory, whether products are added to them or stored."""
+
+    width: int
+    tiles: object
+    accumulate: bool
 
 
 class Operands(NamedTuple):
@@ -166,7 +180,7 @@ def _pack_panel(dy, sizes, outputs, present, width, panel):
 
 @jit(merge=True)
 def _pack_gradients(operands, plan, shape, part, place, images, scratch_panels):
-    """The panels of a block's outputs in the images from the first to the last of `images`, exclusively."""
+    """The panels of a block's outputs in the images ``images[0]`` to ``images[1] - 1``."""
     (first, last), (panels, panel_stride) = images, scratch_panels
     pixels, NR = product(place.outputs), NV * lane_count(panels)
     for m in range(0, part.M, NR):
@@ -213,25 +227,25 @@ def _outputs_in(source, plan, outputs, images, offsets):
 @jit
 def _add_product(source, channels, reduction, panel, sums):
     """`_add_block` for a single tap, x being read in place: a matrix product."""
-    width, tiles, keep = sums
+    width, tiles, accumulate = sums
     size, tile, row = totals_size(tiles), 0, 0
     while row < channels:
-        rows, keeps, to = tile_height(channels - row), keep, shifted(tiles, tile * size)
+        rows, adds, to = tile_height(channels - row), accumulate, shifted(tiles, tile * size)
         for first in range(0, reduction.products, reduction.count):  # image by image
             x = shifted(source.memory, first // reduction.count * reduction.stride + row * source.channel_stride)
             chain = chain_length(reduction.count)
             for start in range(0, reduction.count, chain):
                 A = strided(shifted(x, start), source.channel_stride, 1)
                 depth = min(chain, reduction.count - start)
-                multiply_tile(rows, width, A, depth, shifted(panel, (first + start) * width), to, keeps)
-                keeps = True
+                multiply_tile(rows, width, A, depth, shifted(panel, (first + start) * width), to, adds)
+                adds = True
         tile, row = tile + 1, row + rows
 
 
 @jit
 def _add_block(source, channels, plan, layout, reduction, panel, sums):
-    """Add a block's products to the tiles of `channels` channels of x and all taps; or store them, without `keep`."""
-    width, tiles, keep = sums
+    """Add a block's products to the tiles of `channels` channels of x and all taps; or store them, see `Sums`."""
+    width, tiles, accumulate = sums
     taps, dilation, strides, size = plan.taps, plan.dilation, source.strides, totals_size(tiles)
     tap_strides = (dilation[0] * strides[0], dilation[1] * strides[1], dilation[2] * strides[2])
     height = _height(channels, taps, layout.by_taps)
@@ -242,7 +256,7 @@ def _add_block(source, channels, plan, layout, reduction, panel, sums):
             for j in range(taps[1]):
                 for k in range(1 if layout.by_taps else taps[2]):
                     X = strided(shifted(source.memory, row + offset((i, j, k), tap_strides)), 1, 1)
-                    correlate_tile(rows, width, X, reduction, panel, shifted(tiles, tile * size), keep)
+                    correlate_tile(rows, width, X, reduction, panel, shifted(tiles, tile * size), accumulate)
                     tile += 1
         row += rows
 
@@ -326,9 +340,9 @@ def _allocate(plan, blocks, layout, like):
 
 @jit(merge=True)
 def _add_images(operands, plan, shape, blocks, part, images, memory):
-    """Add the products of the images from the first to the last of `images`, exclusively, to the tiles of a task; or
-    store them, without `keep`."""
-    (first, last), (layout, scratch, keep) = images, memory
+    """Add the products of the images ``images[0]`` to ``images[1] - 1`` to the tiles of a task; or store them, where
+    ``memory``, (layout, scratch, accumulate), says not to accumulate."""
+    (first, last), (layout, scratch, accumulate) = images, memory
     (_, groups, C, _), NR = shape, NV * lane_count(operands.out)
     counts, x_size = block_counts(plan, blocks.outputs), product(plan.sizes)
     for number in range(product(counts)):
@@ -339,7 +353,7 @@ def _add_images(operands, plan, shape, blocks, part, images, memory):
         reduction = _outputs_in(source, plan, place.outputs, present, scratch.offsets)
         for m in range(0, part.M, NR):
             width, panel = tile_width(part.M - m, scratch.tiles), shifted(scratch.panels, m // NR * layout.panel)
-            sums = width, shifted(scratch.tiles, m // NR * layout.tiles), keep or number > 0
+            sums = Sums(width, shifted(scratch.tiles, m // NR * layout.tiles), accumulate or number > 0)
             if layout.in_place:
                 _add_product(source, part.C, reduction, panel, sums)
             else:
@@ -363,7 +377,7 @@ def weight_gradient(first, last, operands, plan, shape, blocks):
         G = strided(shifted(operands.out, (to * C + part.c) * kernel), C * kernel, 1)
         for m in range(0, part.M, NR):
             width, present = tile_width(part.M - m, scratch.tiles), min(NR, part.M - m)
-            sums = width, shifted(scratch.tiles, m // NR * layout.tiles), True
+            sums = Sums(width, shifted(scratch.tiles, m // NR * layout.tiles), True)
             _store_tiles(sums, part.C, plan, layout, present, G.row(m), scratch)
     release(scratch.block)
     release(scratch.panels)

@@ -5,13 +5,18 @@ r"""Winograd's convolutions F(2 × 2, 3 × 3) and F(4 × 4, 3 × 3): fewer produ
 g are the 3 × 3 taps, Y a tile of S × S outputs, d the tile of S + 2 × S + 2 elements of x that they need; tiles of x
 overlap by two. The matrices are in `transforms`. The sum over channels commutes with the outer transforms: one matrix
 product (tiles × channels × output channels) for each of the (S + 2)² places of a tile. Of the 9 S² products of the taps
-there remain 16 for 36 (S = 2), or 36 for 144 (S = 4). The transforms pay from some dozens of channels on, and cost
+there remain 16 for 36 (S = 2), or 36 for 144 (S = 4). The transforms pay from FEWEST_CHANNELS channels on, and cost
 accuracy: sums of x are rounded before they are multiplied, those of S = 4 with factors of up to 100.
 
 A task is a block of outputs, some tiles of one image or of several, in some of the output channels. Where the
 transformed weights of all channels fit, a thread keeps them for all its blocks. Where they do not, some channels are
 summed at a time, and what is kept is the sums of the block's tiles: each round transforms its channels of x once for
-all output channels of the task, and their weights once for all tiles of the block.
+all output channels of the task, and their weights once for all tiles of the block:
+
+    for group, output channels, block of tiles: a task
+        for c: V = Bᵀ d B of all its tiles
+            for panel of NR output channels: U = G g Gᵀ (unless kept); for each of the (S + 2)² places: M (+)= V U
+                after the last c: y = Aᵀ M A
 
 .. [1] A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, sec. 4.
 """

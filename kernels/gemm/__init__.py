@@ -20,9 +20,10 @@ matrix, a block and a panel are the same loops with other strides:
     12 13 14 15 16 17        .  . 14 15 16 17         2  8 14 20
     18 19 20 21 22 23        .  . 20 21 22 23         …
 
-A view has no length. ``A.at(i, j)`` is the view that begins at element (i, j), ``A.row(i)`` and ``A.column(j)`` are
-``A.at(i, 0)`` and ``A.at(0, j)``: whether one row of it is read or all that follow, is up to who reads it. ``x[j]`` and
-``load(x, j)`` read the first row. `Memory` is the address alone, for buffers that are not (yet) a matrix.
+A view has no length: it says where a matrix begins, and the sizes beside it (`rows`, `columns`, K) how much is read.
+``A.at(i, j)`` begins at element (i, j), ``A.row(i)`` is ``A.at(i, 0)`` and ``A.column(j)`` is ``A.at(0, j)``; so
+``micro_kernel(rows, A.row(i), ...)`` reads `rows` rows from row i on. ``x[j]`` and ``load(x, j)`` read the first row.
+`Memory` is the address alone, for buffers that are not (yet) a matrix.
 
 Words are explained in docs/glossary.md.
 """

@@ -1,7 +1,8 @@
 r"""The tuned matrix product: what `ladder` packs and tiles, for every shape, stride and number of threads.
 
 multiply_parallel     C is cut into a grid, a part for each thread
-  multiply            chooses by shape: vectors, few rows, small (unpacked) or large (packed)
+  multiply            chooses by shape: vectors, few rows (`transposed`), else gemm. B is packed where it is large or
+                      its rows are not contiguous; A only where its rows would collide in the sets of the caches
     gemm              the loops pc, jc, ic around a block ...
       multiply_block    ... and jr, ir around the micro-kernel
 """
@@ -22,14 +23,15 @@ from kernels.gemm.transposed import gemm_transposed, is_better_transposed
 from kernels.gemm.vector import is_better_alone, matrix_vector, outer_product, vector_matrix
 from kernels.simd import allocate, flat, lane_count, matrix_at, prefetch, release, shifted, strided, view
 
-# Block sizes in vectors, so that they are the same number of bytes for each dtype (sizes below: float32).
+# Block sizes in vectors, so that a row of a block is the same number of bytes for each dtype (sizes below: float32; in
+# float64 a block of B is half as large).
 # KC: MR x KC of A (56 KiB) and a panel's KC x NR elements of B (128 KiB) are read from L2 through L1 once per tile; a
 # longer KC writes C less often.
 KC_VECTORS = 4096 // machine.vector_bytes()
 # MC: MC x KC of A fill a third of L2; the rest is for the panel of B and C.
 MC = max(machine.cache_bytes(2) // 3 // 4096 // MR, 1) * MR
 # NC: KC x NC of B (8 MiB) stay in the last cache while one block of MC rows of A after another is multiplied by them.
-# Where all rows of A are one block, a panel of B is used once: FEW_PANELS of them at a time (512 KiB) stay in L2
+# Where M is at most MC, a panel of B is used once: FEW_PANELS of them at a time (512 KiB) stay in L2
 # between packing and use.
 NC_VECTORS = 8192 // machine.vector_bytes()
 FEW_PANELS = 4
@@ -71,7 +73,8 @@ class Strategy(NamedTuple):
 
 @jit(inline=True)
 def _even_blocks(items, size, unit):
-    """Length of the blocks, multiples of `unit`, when `items` are cut evenly into the fewest blocks of about `size`."""
+    """Length of the blocks, a multiple of `unit`, when `items` are cut evenly: as many blocks as is nearest to items /
+    size, so that a block has at most 1.5 size."""
     blocks = max((items + size // 2) // size, 1)
     return (items + blocks * unit - 1) // (blocks * unit) * unit
 
@@ -83,12 +86,15 @@ def gemm(A, B, C, shape, epilogue, packing):
     Each element of C is summed over blocks of KC, and in these over chains, in the same order, whatever the packing and
     the tile that holds it. Rows of B must be contiguous where it is not packed. Unlike in the ladder, pc is the outer
     loop: A, where all of its rows are one block, is packed once for all jc.
+
+    Where packed, A and B are passed on by the address of their first panel: `multiply_block` sets each one's strides.
     """
     M, N, K = shape
     NR = NV * lane_count(C)
     kc_max = _even_blocks(K, KC_VECTORS * lane_count(C), 1)
     nc_max = min(N, NC_VECTORS * lane_count(C) if M > MC else FEW_PANELS * NR)
     mc_max = MR if K <= SHORT and not packing.a else _even_blocks(M, MC, MR)
+    # What is not allocated is never touched: another address of the same type.
     panels_a = allocate(C, mc_max * kc_max + panel_padding(C)) if packing.a else flat(A)
     panels_b = allocate(C, (nc_max + NR - 1) // NR * NR * kc_max + panel_padding(C)) if packing.b else flat(B)
     totals = allocate(C, MR * NR) if K > CHAIN else flat(C)
@@ -119,7 +125,10 @@ def gemm(A, B, C, shape, epilogue, packing):
 
 @jit
 def multiply_block(A, B, C, shape, epilogue, packing, totals):
-    """The loops jr and ir: an M x K block of A times a K x N block of B, panel by panel, tile by tile."""
+    """The loops jr and ir: an M x K block of A times a K x N block of B, panel by panel, tile by tile.
+
+    `totals` is a tile for the sums of chains (see `micro`).
+    """
     M, N, K = shape
     NR, lanes = NV * lane_count(C), lane_count(C)
     j = 0
@@ -145,7 +154,7 @@ def multiply_block(A, B, C, shape, epilogue, packing, totals):
 
 @jit(merge=True)
 def multiply(A, B, C, shape, epilogue, strategy):
-    """`gemm` for any shape: nothing to sum, vectors, small matrices (not copied) and large ones (packed)."""
+    """`gemm` for any shape: nothing to sum, vectors, few rows, and all others; what is packed, see above."""
     M, N, K = shape
     if M == 0 or N == 0 or K == 0:
         for i in range(M):
@@ -165,7 +174,7 @@ def multiply(A, B, C, shape, epilogue, strategy):
         # A are broadcast, so its rows or columns are read as fast as panels, unless they collide. B must be packed
         # where its rows are not contiguous.
         packing = Packing(
-            M >= MR and N > 8 * NV * lane_count(C) and not _stays_in_cache(A),
+            M >= MR and N > 8 * NV * lane_count(C) and not _rows_avoid_set_conflicts(A),
             B.column_stride != 1 or (M >= 4 * MR and K * N >= PACK_VECTORS * lane_count(C)),
             M * N > LAST_CACHE_VECTORS * lane_count(C),
         )
@@ -178,7 +187,7 @@ def multiply(A, B, C, shape, epilogue, strategy):
 
 
 @jit(inline=True)
-def _stays_in_cache(A):
+def _rows_avoid_set_conflicts(A):
     """Whether lines of A's rows or columns, contiguous and read side by side, lie in different sets of the caches."""
     if A.column_stride == 1:
         return not in_same_set(A.row_stride, A)
@@ -216,6 +225,20 @@ def matmul_loops(a, b, out):
         Shapes ``(M, K)`` and ``(K, N)``, any strides.
     out : array
         Shape ``(M, N)``, of their dtype, C-contiguous, not overlapping them.
+
+    Examples
+    --------
+    >>> import numba
+    >>> import numpy as np
+    >>> from kernels import matmul_loops
+    >>> @numba.njit
+    ... def square(a):
+    ...     out = np.empty_like(a)
+    ...     matmul_loops(a, a, out)
+    ...     return out
+    >>> square(np.array([[1.0, 1.0], [0.0, 1.0]]))
+    array([[1., 2.],
+           [0., 1.]])
     """
     M, N = out.shape
     A, B, C = view(a), view(b), view(out)
@@ -234,7 +257,7 @@ class Operand(NamedTuple):
 
 
 @jit
-def _grid(threads, M, N, NR):
+def _grid(threads, M, N):
     """Rows and columns of the grid that cuts C into `threads` parts which read the fewest elements of A and B."""
     best = 1
     for rows in range(1, threads + 1):
@@ -255,7 +278,7 @@ def _multiply_parts(first_thread, stop_thread, threads, a, b, epilogue, out):
     """The parts of C of threads `first_thread` to `stop_thread` - 1, over all products."""
     count, M, N = out.shape
     K = a.matrices.shape[2]
-    rows, columns = (1, 1) if count >= threads else _grid(threads, M, N, NV * lane_count(out))
+    rows, columns = (1, 1) if count >= threads else _grid(threads, M, N)
     parts = count * rows * columns
     for item in range(first_thread * parts // threads, stop_thread * parts // threads):
         n, part = divmod(item, rows * columns)

@@ -176,6 +176,14 @@ def matmul_backward(dy, a, b, *, needs=(True, True)):
     ------
     TypeError, ValueError
         As `matmul`; also if `dy` does not have the result's shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import matmul_backward
+    >>> da, db = matmul_backward(np.ones((2, 2)), np.ones((2, 3)), np.full((3, 2), 2.0))
+    >>> da.shape, da[0, 0].item(), db.shape, db[0, 0].item()
+    ((2, 3), 4.0, (3, 2), 2.0)
     """
     if dy.__class__ is a.__class__ is b.__class__ is ndarray and dy.ndim == a.ndim == b.ndim == 2:
         (M, K), (depth, N) = a.shape, b.shape

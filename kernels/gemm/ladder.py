@@ -117,9 +117,10 @@ def _edges(a, b, out, whole_M, whole_N):
 
 @jit
 def matmul_packed(a, b, out):
-    """Adds packing: Goto's five loops, in which blocks of A and B are copied into panels in exactly the order in which
-    the micro-kernel reads them. No stride is left to collide in a cache set (rows 4 KiB apart do), any layout can be
-    read, and edges need no loops of their own: at the bottom tiles are lower, at the right stores are masked."""
+    """Adds packing: Goto's five loops, in which blocks of A (MC x KC) and B (KC x NC) are copied into panels in exactly
+    the order in which the micro-kernel reads them. No stride is left to collide in a cache set (rows 4 KiB apart do),
+    any layout can be read, and edges need no loops of their own: at the bottom tiles are lower, at the right stores are
+    masked. `totals` is a tile for K beyond CHAIN, where the micro-kernel adds up several chains."""
     (M, N), K = out.shape, a.shape[1]
     A, B, C = view(a), view(b), view(out)
     NR, KC, NC = NV * lane_count(out), KC_VECTORS * lane_count(out), NC_VECTORS * lane_count(out)
@@ -152,8 +153,8 @@ def matmul_packed(a, b, out):
 
 
 def matmul_tuned(a, b, out):
-    """Adds threads, each with a part of C, and a choice by shape (`driver`): vectors, few rows and small matrices are
-    not packed, blocks are cut evenly."""
+    """Adds threads, each with a part of C, and a choice by shape (`driver`): with few rows only A is packed, small
+    matrices and vectors are read where they are, blocks are cut evenly."""
     product(a, b, NO_BIAS[out.dtype], STORE, out)
 
 

@@ -5,7 +5,7 @@ It computes one tile of C, `rows` x NR elements held in registers, over a whole 
                K                                NR = NV vectors
         ┌─────────────┐                       ┌──────┐
    rows │ A, by rows  │ ·  K steps of         │  B   │ K     =  rows x NR of C: one fused multiply-add
-        └─────────────┘    tile_outer         │      │          a register and step, nothing else
+        └─────────────┘    tile_outer         │      │          per register and step, nothing else
                                               └──────┘
 
 A and B are views, so it serves packed panels, plain and transposed matrices alike; only the rows of B must be

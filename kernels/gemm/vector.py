@@ -71,7 +71,8 @@ def dot_products(x, BT, y, N, K):
 
 @jit
 def vector_matrix(x, B, y, N, K, epilogue):
-    """``y[j] = sum over p < K of x[p] * B[p, j]`` for j < N; B's rows or its columns are contiguous."""
+    """``y[j] = sum over p < K of x[p] * B[p, j]`` for j < N, added to what the epilogue says; B's rows or its columns
+    are contiguous."""
     if epilogue.mode != ADD:
         for j in range(N):
             y[j] = epilogue.bias[j] if epilogue.mode == BIAS else 0
@@ -84,7 +85,7 @@ def vector_matrix(x, B, y, N, K, epilogue):
 @jit(inline=True)
 def is_better_alone(A, N, K):
     """Whether the last column of C is better computed by `matrix_vector`: a tile for it would multiply whole vectors,
-    of which it uses one element. (K: the sums are no longer chains than a tile's.)"""
+    of which it uses one element. K is bounded so that the chain of a lane is at most CHAIN."""
     lanes = lane_count(A)
     return (
         N > lanes
@@ -96,8 +97,8 @@ def is_better_alone(A, N, K):
 
 @jit
 def matrix_vector(A, b, c, M, K, epilogue):
-    """``c[i] = sum over p < K of A[i, p] * b[p]`` for i < M, b and c columns of any stride; A's rows or its columns are
-    contiguous."""
+    """``c[i] = sum over p < K of A[i, p] * b[p]`` for i < M, added to what the epilogue says; b and c are columns of
+    any stride, A's rows or its columns are contiguous."""
     x, y = allocate(c, K), allocate(c, M)
     for p in range(K):
         x[p] = b[p, 0]
@@ -111,7 +112,7 @@ def matrix_vector(A, b, c, M, K, epilogue):
 
 @jit
 def outer_product(A, B, C, M, N, epilogue):
-    """``C[i, j] = A[i, 0] * B[0, j]`` for i < M, j < N."""
+    """``C[i, j] = A[i, 0] * B[0, j]``, added to what the epilogue says, for i < M, j < N."""
     mode, bias = epilogue
     for i in range(M):
         factor, row = A[i, 0], C.row(i)

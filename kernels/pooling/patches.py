@@ -185,6 +185,17 @@ def im2col(x, sizes, columns):
         Kernel, stride, padding and dilation, each for depth, height and width.
     columns : array (C, KD * KH * KW, OD, OH, OW)
         C-contiguous: as a matrix (C * KD * KH * KW, OD * OH * OW), a column is a patch. Nothing is checked.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import im2col
+    >>> x = np.arange(9.0).reshape(1, 1, 3, 3)
+    >>> sizes = np.array([[1, 2, 2], [1, 1, 1], [0, 0, 0], [1, 1, 1]])  # kernel 2 x 2, stride 1, padding 0, dilation 1
+    >>> columns = np.empty((1, 4, 1, 2, 2))
+    >>> im2col(x, sizes, columns)
+    >>> columns.reshape(4, 4)[:, 0]
+    array([0., 1., 3., 4.])
     """
     _im2col_lines(FIRST, columns.shape[0] * columns.shape[1], (x, sizes, columns))
 
@@ -197,6 +208,18 @@ def col2im(columns, sizes, x):
     ----------
     columns, sizes, x
         As of `im2col`; `columns` are read and `x` is written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernels import col2im
+    >>> sizes = np.array([[1, 2, 2], [1, 1, 1], [0, 0, 0], [1, 1, 1]])  # kernel 2 x 2, stride 1, padding 0, dilation 1
+    >>> x = np.empty((1, 1, 3, 3))
+    >>> col2im(np.ones((1, 4, 1, 2, 2)), sizes, x)
+    >>> x[0, 0]
+    array([[1., 2., 1.],
+           [2., 4., 2.],
+           [1., 2., 1.]])
     """
     _col2im_lines(FIRST, x.shape[0] * x.shape[1] * x.shape[2], (columns, sizes, x))
 

@@ -3,7 +3,7 @@ r"""Backpropagation through time: the gradients of the time loop in `driver`.
 The loop runs backwards. At step t, dh is the gradient of y_t plus what the later steps sent back; dh and dc give the
 gradients dz of the pre-activations (`gates`), which are saved, and the gradient that the step before receives:
 
-    dh_{t-1} = dz_t W_hh
+    dh_{t-1} = dz_t W_hh        (GRU: + u_t dh_t, with the update gate u)
 
 All other products do not depend on the order of steps and are done once, over all of them: ``dx = dz W_ih``,
 ``dW_ih = dzᵀ x``, ``dW_hh = dzᵀ h_before``, ``db = sum dz``. With a projection, h = m W_hrᵀ, dh and m are saved, too.

@@ -102,7 +102,7 @@ class Task(NamedTuple):
 
 class Step(NamedTuple):
     """A step of a task: its number in the order of computation, its active sequences, its pre-activations (`Gates`),
-    and whether their product with x has yet to be computed."""
+    and whether their product with x has yet to be computed (only with blocks of one step: then z is the scratch's)."""
 
     number: int
     rows: int
@@ -227,7 +227,7 @@ def _step(layer, task, step, state, y, saved, scratch):
 
 @jit(inline=True)
 def _project(layer, rows, h, y, totals):
-    """``y = h W_hrᵀ``"""
+    """``y = h W_hrᵀ``, where h is o tanh(c), the m of `backward`."""
     weight, P, NR = layer.weights.hr, layer.weights.hh.K, NV * lane_count(y)
     epilogue = Epilogue(STORE, layer.weights.bias)
     for j in range(0, P, NR):

@@ -156,8 +156,8 @@ def lstm_vectorised_gates(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, y):
 @jit
 def lstm_packed(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, y):
     """Adds packing: weights are packed once for all steps, in panels of NR units for each gate, and the time loop is
-    compiled. The product with x moves back into the loop, so that the four gates of a panel of units are summed and
-    activated while they are in L1; a hoisted product would pass through memory."""
+    compiled. This takes the hoisting back: the product with x returns into the loop, so that the four gates of a panel
+    of units are summed and activated while they are in L1; a hoisted product would pass through memory."""
     T, B, inputs = x.shape
     H, NR = h.shape[1], NV * lane_count(y)
     width = (H + NR - 1) // NR * NR  # of a gate, in whole panels
@@ -208,12 +208,12 @@ def lstm_tuned(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, y):
 
 
 def gru_tuned(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, y):
-    """Adds all of the LSTM's ladder, to `driver`."""
+    """Adds what the LSTM's rungs add, at once: the packed, threaded time loop of `driver`."""
     _tuned(GRU, x, (h, NO_MATRIX[x.dtype]), (weight_ih, weight_hh), (bias_ih, bias_hh), y)
 
 
 def rnn_tuned(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, y):
-    """Adds all of the LSTM's ladder, to `driver`."""
+    """Adds what the LSTM's rungs add, at once: the packed, threaded time loop of `driver`."""
     _tuned(RNN_TANH, x, (h, NO_MATRIX[x.dtype]), (weight_ih, weight_hh), (bias_ih, bias_hh), y)
 
 
