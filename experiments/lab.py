@@ -290,7 +290,7 @@ def stored(name):
         It was never run.
     """
     content = _loose(json.loads(file(name, ".json").read_text(encoding="utf-8")))
-    return Study(**{field: content.get(field) for field in Study.__dataclass_fields__})
+    return Study(**{field: content[field] for field in Study.__dataclass_fields__})
 
 
 def is_current(name):
@@ -299,7 +299,7 @@ def is_current(name):
     if not path.exists():
         return False
     content = json.loads(path.read_text(encoding="utf-8"))
-    return content["digest"] == code_digest(name) and content.get("root_seed", SEED) == SEED
+    return content["digest"] == code_digest(name) and content["root_seed"] == SEED
 
 
 def _run_seeds(name, config):
@@ -496,7 +496,6 @@ def render(name):
     if not is_current(name):
         raise ValueError(f"render: the results of {name} are not of its present code; run it with --full first")
     study = stored(name)
-    study.replay = study.replay or _plain(replay(name))
     study.save()
     first = next(iter(pictures(name, study.results).values()))
     file(name, ".png").write_bytes(png(first, dpi=80))
