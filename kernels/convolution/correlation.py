@@ -10,12 +10,8 @@ such a sum with stride 1.
 A task is a block of outputs of one image in some of the output channels. Its thread packs their weights once for all
 its blocks, and copies the block of x that each needs, with the padding around it, to where it stays in L2. Where the
 weights of NR output channels would not stay there beside it, the input channels are processed in blocks, and y is
-updated once per block.
-
-    correlate             for part (output channels), c: pack the weights; for block of outputs: copy the block of x
-      _correlate_panels   for panel of NR output channels
-        _correlate_block  for row of outputs, tile of MR pixels
-          correlate_tile  for channel and tap: a fused multiply-add for each register of the tile      (`micro`)
+updated once per block. Nested: `correlate` (part, block) > `_correlate_panels` (output channels) > `_correlate_block`
+(d, h, w) > `correlate_tile` (channels and taps).
 """
 
 import math

@@ -196,3 +196,19 @@ def pack_weights(W, plan, present, channels, width, panel, square):
 def square_size(taps, lanes):
     """Elements of `square`, as `pack_weights` and `store_tile` need it."""
     return (taps + lanes - 1) // lanes * lanes * lanes
+
+
+@jit
+def pack_outputs(dy, sizes, outputs, present, width, panel):
+    """Pack a block of one image's outputs, output channels side by side; dy begins at the block's first output."""
+    plane, packed = sizes[0] * sizes[1] * sizes[2], 0
+    for d in range(outputs[0]):
+        if outputs[2] == sizes[2]:  # whole rows are contiguous
+            X, pixels = strided(shifted(dy, d * sizes[1] * sizes[2]), plane, 1), outputs[1] * outputs[2]
+            pack_panel(X, present, width, pixels, shifted(panel, packed * width))
+            packed += pixels
+        else:
+            for h in range(outputs[1]):
+                X = strided(shifted(dy, (d * sizes[1] + h) * sizes[2]), plane, 1)
+                pack_panel(X, present, width, outputs[2], shifted(panel, packed * width))
+                packed += outputs[2]

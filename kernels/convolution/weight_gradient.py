@@ -42,7 +42,7 @@ from kernels.convolution.micro import (
     tile_width,
     totals_size,
 )
-from kernels.convolution.pack import copy_block, copy_channels_last
+from kernels.convolution.pack import copy_block, copy_channels_last, pack_outputs
 from kernels.convolution.plan import (
     Shape,
     block_at,
@@ -56,7 +56,6 @@ from kernels.convolution.plan import (
     product,
 )
 from kernels.gemm.micro import NV, STORE, chain_length
-from kernels.gemm.pack import pack_panel
 from kernels.machine import vector_bytes
 from kernels.reduction import sum as sum_over
 from kernels.simd import allocate, flat, lane_count, load, release, shifted, store, strided
@@ -162,22 +161,6 @@ def choose_blocks(plan, shape, itemsize) -> Blocks:
 # --- a block of outputs ----------------------------------------------------------------------------------------------
 
 
-@jit
-def _pack_panel(dy, sizes, outputs, present, width, panel):
-    """Pack a block of one image's outputs, output channels side by side; dy begins at the block's first output."""
-    plane, packed = sizes[0] * sizes[1] * sizes[2], 0
-    for d in range(outputs[0]):
-        if outputs[2] == sizes[2]:  # whole rows are contiguous
-            X, pixels = strided(shifted(dy, d * sizes[1] * sizes[2]), plane, 1), outputs[1] * outputs[2]
-            pack_panel(X, present, width, pixels, shifted(panel, packed * width))
-            packed += pixels
-        else:
-            for h in range(outputs[1]):
-                X = strided(shifted(dy, (d * sizes[1] + h) * sizes[2]), plane, 1)
-                pack_panel(X, present, width, outputs[2], shifted(panel, packed * width))
-                packed += outputs[2]
-
-
 @jit(merge=True)
 def _pack_gradients(operands, plan, shape, part, place, images, scratch_panels):
     """The panels of a block's outputs in the images ``images[0]`` to ``images[1] - 1``."""
@@ -189,7 +172,7 @@ def _pack_gradients(operands, plan, shape, part, place, images, scratch_panels):
         for n in range(last - first):
             channel = ((first + n) * shape.groups + part.group) * shape.M + part.m + m
             dy = shifted(operands.dy, channel * plan.out_size + offset(place.first, plan.out_strides))
-            _pack_panel(dy, plan.outputs, place.outputs, present, width, shifted(panel, n * pixels * width))
+            pack_outputs(dy, plan.outputs, place.outputs, present, width, shifted(panel, n * pixels * width))
 
 
 @jit(merge=True)
