@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import inspect
 from pathlib import Path
 
 import pytest
@@ -48,10 +49,24 @@ def test_examples(module, tmp_path, monkeypatch):
 def test_every_example_is_run():
     """No example is in a comment or in a string other than a docstring, where it would not be run."""
     for path, docstrings in MODULES.values():
-        assert path.read_text().count(">>> ") == sum(text.count(">>> ") for text in docstrings.values())
+        text = path.read_text()
+        made = [ast.unparse(node) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.JoinedStr)]
+        run = [*docstrings.values(), *made]  # formatted docstrings: see `test_examples_of_formatted_docstrings`
+        assert text.count(">>> ") == sum(each.count(">>> ") for each in run)
     others = {path for package in (kernels, nn) for path in Path(package.__file__).parent.rglob("*.py")}
     for path in others - {path for path, _ in MODULES.values()}:
         assert ">>> " not in path.read_text()
+
+
+def test_examples_of_formatted_docstrings():
+    """Those of functions that other functions make."""
+    written = {text for _, docstrings in MODULES.values() for text in docstrings.values()}
+    for name in nn.__all__:
+        docstring = inspect.getdoc(getattr(nn, name)) or ""
+        if ">>> " in docstring and docstring not in written:
+            test, report = doctest.DocTestParser().get_doctest(docstring, {}, name, None, 0), []
+            doctest.DocTestRunner(optionflags=FLAGS).run(test, out=report.append)
+            assert not report, "".join(report)
 
 
 def test_a_wrong_example_fails():

@@ -12,7 +12,7 @@
 # | :--- | :--- | :--- |
 # | data | 4,000 training and 1,000 test signals of one seed | the same generator, other signals for every seed |
 # | shuffle | one permutation | another one for every seed |
-# | convolutional net | three layers, 25 channels, stride 2, zeros at the border | the same |
+# | convolutional net | three layers, 25 channels, stride 2, zeros at the border | this net |
 # | perceptron | 40-100-100-10, a skip connection round the second layer | the same without the skip |
 # | optimiser | Adam, rate 0.01, constant, 6,000 steps of 100 | Adam, rate 0.01 falling along a cosine, 2,500 steps of 100 |
 # | controls | a linear classifier, a recurrent net | a linear classifier; the convolutional net with its weights *untied*; a *wide* perceptron with as many units as those two |

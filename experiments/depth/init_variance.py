@@ -456,7 +456,7 @@ if __name__ == "__main__":
 # a factor $\sigma$ demands that is divided out. Layer normalisation divides it out, too, but it looks at each input alone,
 # after a linear layer whose outputs have a mean near zero anyway, and so leaves the *angles* as the recursion makes
 # them; batch normalisation also subtracts what all inputs have in common, and pulls them apart again. That is why the two
-# differ most in the deepest column, where five epochs are short for all of them. (A tiny $\sigma$ still acts behind a
+# differ most in the deepest column, where five epochs are short for all of them. (A tiny $\sigma$ still acts in front of a
 # normalisation: the gradient is $1/\sigma$ times as large and the weights $\sigma$ times as small, so the same rate is
 # $1/\sigma^2$ times as bold. Three rates do not cover that range, as the last row shows.)
 

@@ -383,8 +383,10 @@ def run(config, seed):
 
 def compare(config, seed):
     """Logistic regression on the flowers in PyTorch, in float64, from the same weights."""
-    z = flowers(config, lab.streams(seed)[0])
+    data, start, _ = lab.streams(seed)
+    z = flowers(config, data)
     x = nn.Tensor(z.astype(np.float32))
+    nn.manual_seed(int(start.integers(2**32)))
     return side_by_side.compare(
         lambda library: library.Linear(z.shape[1], 1, bias=False),
         ("SGD", {"lr": float(stable_rate(z))}),

@@ -14,7 +14,7 @@
 # | task | inputs with identity covariance, any linear map | the same; a random map with five singular values from 4 to 1 |
 # | start | decoupled and balanced; random small weights shown to be near | both; for random weights $u_0$ is derived |
 # | time | continuous | steps of $\eta = 0.002$, so that $\eta s \le 0.008$ |
-# | control | one layer: exponentials | the same |
+# | control | one layer: exponentials | one layer: exponentials |
 #
 # **Predict first.**
 # 1. A network of two linear layers computes nothing that a single one cannot. Does it *learn* in the same way?

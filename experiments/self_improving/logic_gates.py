@@ -12,7 +12,7 @@
 # | | the paper | here |
 # | :--- | :--- | :--- |
 # | data | MONK's problems, as distributed: 124 training examples of MONK-1, all 432 for the test | the rule, so all 432; 124 drawn at random for training, another draw for each seed; the test is on all 432, as in the paper |
-# | circuit | 24 units in each of 6 layers, as we remember it | the same |
+# | circuit | 24 units in each of 6 layers, as we remember it | this size |
 # | result | 100 %, as we remember it | at least 97 %, the plan's threshold, mean of 20 seeds |
 # | training | Adam, rate 0.01 | the same, all 124 examples a step |
 # | control | – | random gates, and logistic regression on their outputs |
