@@ -1,6 +1,6 @@
-"""Runs files of this folder in a process of their own, for `tests.jitted`: compiled code is never freed, and these tests
-compile thousands of functions, some gigabytes. So pytest does not collect this folder; ``pytest tests/njit/test_gemm.py``
-works.
+"""Runs files of this folder in a process of their own, for `tests.jitted`: compiled code is never freed, and they
+compile thousands of functions, some gigabytes. So pytest does not collect this folder by itself;
+``pytest tests/njit/test_gemm.py`` works.
 
 The gate runs the table (every public function in jitted code) for float32, and every fifth case of its float64 and of
 each other test; ``pytest tests/njit`` runs them all.
