@@ -412,7 +412,8 @@ def source(function):
     Its first line, which Markdown hides, names the function; a test compares the notebook's copy with the source.
     """
     function = inspect.unwrap(getattr(function, "py_func", function))
-    path = Path(inspect.getsourcefile(function)).relative_to(ROOT.parent).as_posix()
+    package = sys.modules[function.__module__.partition(".")[0]]  # of this repository, or installed
+    path = Path(inspect.getsourcefile(function)).relative_to(Path(package.__file__).parents[1]).as_posix()
     mark = f"<!-- source of {function.__module__}:{function.__qualname__} -->"
     text = inspect.cleandoc("\n" + inspect.getsource(function))
     return Page(f"{mark}\n[`{path}`](../../{path}):\n\n```python\n{text}\n```")
