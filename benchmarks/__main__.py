@@ -11,9 +11,13 @@ import re
 import sys
 import time
 
-from benchmarks import measure, verdict
-from benchmarks.cases import OURS, board
 from kernels import _jit, machine
+
+try:
+    from benchmarks import measure, verdict
+    from benchmarks.cases import OURS, board
+except ImportError as error:
+    raise SystemExit(f"{error}: the board needs pip install -e '.[dev]'") from None
 
 
 def thread_counts(text: str) -> list[int]:

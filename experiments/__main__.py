@@ -7,7 +7,10 @@ python -m experiments render NAME                notebook and index anew, from t
 
 import argparse
 
-from experiments import lab
+try:
+    from experiments import lab
+except ImportError as error:
+    raise SystemExit(f"{error}: the experiments need pip install -e '.[experiments]'") from None
 
 README = """# The experiments
 
@@ -26,7 +29,8 @@ python -m experiments run edge_of_stability --fast
 ```
 
 `--full` runs the seeds side by side, writes the results, and executes the notebook; `--fast` is a small instance that
-only checks what must hold there, too, and writes nothing. How an experiment is made: [`lab.py`](lab.py).
+only checks what must hold there, too, and writes nothing. Each notebook ends in three exercises:
+`lab.grade("superposition", 1, 0.18)` says whether an answer is right. How an experiment is made: [`lab.py`](lab.py).
 This page is written anew by each full run, and by `python -m experiments render NAME`.
 """
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from numbers import Real
 from typing import NamedTuple
 from unittest import mock
 
@@ -42,7 +43,7 @@ class Exercise(NamedTuple):
             if guess not in self.choices:
                 raise ValueError(f"exercise: the answer must be one of {', '.join(map(repr, self.choices))}")
             return guess == answer
-        if isinstance(guess, bool) or not isinstance(guess, int | float):
+        if isinstance(guess, bool) or not isinstance(guess, Real):
             raise TypeError(f"exercise: the answer is a number, not {type(guess).__name__}")
         return abs(guess - answer) <= self.within * abs(answer)
 

@@ -213,7 +213,7 @@ class Study:
         title = "Verdict" if self.mode == "full" else "Fast mode"
         lines = [f"**{title}: {self.summary}**, {count}, {self.seconds:.0f} s", "", *verdicts.table(self.checks)]
         if self.pytorch:
-            lines += ["", pytorch_line(self.pytorch)]
+            lines += ["", pytorch_line(self.pytorch, times=self.mode == "full")]
         return "\n".join(lines)
 
     def save(self):
@@ -375,11 +375,11 @@ def environment():
 # --- showing ----------------------------------------------------------------------------------------------------------
 
 
-def pytorch_line(pytorch):
+def pytorch_line(pytorch, times=True):
     """One sentence on what `side_by_side.compare` found."""
     line = f"PyTorch from the same weights, on the same batches: losses of {pytorch['steps']} steps equal within "
     line += f"{pytorch['difference']:.1e} (at most {pytorch['tolerance']:g})"
-    if pytorch.get("ours_seconds"):
+    if times and pytorch.get("ours_seconds"):
         ours, theirs = pytorch["ours_seconds"] * 1e3, pytorch["torch_seconds"] * 1e3
         line += f"; a step takes {ours:.3g} ms, PyTorch's {theirs:.3g} ms"
     return line + "."

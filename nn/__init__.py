@@ -103,7 +103,11 @@ __all__ += _COMPILATION
 
 
 def __getattr__(name):
-    """The names of `nn.compilation`, which needs Numba's compiler: loaded when they are used."""
+    """The names of `nn.compilation`, which needs Numba's compiler, and `plot`, which needs matplotlib, when used."""
+    if name == "plot":
+        from importlib import import_module
+
+        return import_module("nn.plot")
     if name not in _COMPILATION:
         raise AttributeError(f"module 'nn' has no attribute {name!r}")
     from nn import compilation
@@ -113,4 +117,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_COMPILATION})
+    return sorted({*globals(), *_COMPILATION, "plot"})

@@ -181,6 +181,15 @@ def fit(
     """
     plateau = isinstance(scheduler, ReduceLROnPlateau)
     _check(validation, patience, plateau, scheduler_interval, checkpoint, resume, history)
+    if isinstance(optimizer, type):
+        raise TypeError(
+            f"fit: optimizer must be an optimiser of the model's parameters, got the class {optimizer.__name__}"
+        )
+    if isinstance(loss, type) or not callable(loss):
+        found = f"the class {loss.__name__}: pass {loss.__name__}()" if isinstance(loss, type) else f"{loss!r}"
+        raise TypeError(
+            f"fit: loss must be a function of output and target, such as nn.CrossEntropyLoss(), got {found}"
+        )
     events, metrics = events_of(callbacks), named_metrics(metrics)
     train = _batches("fit", train, batch_size, shuffle=True)
     if not model.training:

@@ -3,6 +3,7 @@
 import inspect
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from experiments import exercises, lab
@@ -14,6 +15,7 @@ NUMBER = lab.Exercise("How many?", lambda results: 10 * len(results), "Ten each.
 def test_an_answer_is_graded():
     assert WORD.is_right("b", []) and not WORD.is_right("a", [])
     assert NUMBER.is_right(21.5, [0, 0]) and not NUMBER.is_right(23, [0, 0])
+    assert NUMBER.is_right(np.float32(20), [0, 0]) and NUMBER.is_right(np.int64(20), [0, 0])
     with pytest.raises(ValueError, match="must be one of 'a', 'b'"):
         WORD.is_right("c", [])
     with pytest.raises(TypeError, match="a number, not str"):

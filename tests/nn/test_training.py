@@ -623,3 +623,24 @@ def test_only_rank_0_writes_the_checkpoint(tmp_path, monkeypatch):
         optimizer = nn.optim.SGD(model.parameters(), lr=0.1)
         nn.training.fit(model, data, optimizer, nn.functional.mse_loss, epochs=1, progress=False, checkpoint=path)
         assert path.exists() == (rank == 0)
+
+
+@pytest.mark.parametrize(
+    "optimizer, loss, message",
+    [
+        (nn.optim.Adam, nn.functional.mse_loss, "optimizer must be .* got the class Adam"),
+        (None, nn.MSELoss, r"got the class MSELoss: pass MSELoss\(\)"),
+        (None, "mse", "loss must be a function of output and target, .* got 'mse'"),
+    ],
+)
+def test_a_class_or_a_name_for_a_loss_or_an_optimiser(optimizer, loss, message):
+    model = nn.Linear(2, 1)
+    optimizer = optimizer or nn.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(TypeError, match=message):
+        nn.training.fit(model, (nn.ones(4, 2), nn.ones(4, 1)), optimizer, loss, epochs=1, progress=False)
+
+
+def test_plot_is_there_without_its_import():
+    program = "import sys, nn; assert 'matplotlib' not in sys.modules; print(nn.plot.history.__name__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "history\n"
